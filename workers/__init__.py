@@ -1,0 +1,1 @@
+"""The processes that turn a job into a clip: tasks, engines, frames and media."""
