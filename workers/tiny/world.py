@@ -40,7 +40,7 @@ BACKGROUNDS = ("black", "white", "grey", "starry night", "sunset", "meadow", "se
 RADIUS = {"small": 0.135, "large": 0.23}
 OUTLINE = 0.022
 OUTLINE_SHADE = 0.35
-REACH = 1.25  # no shape reaches further from its centre than this many radii
+REACH = 1.27  # no shape reaches further from its centre than this many radii
 HELD_OUT_ONE_IN = 10
 
 
@@ -171,8 +171,7 @@ def _square(x, y):
 
 
 def _triangle(x, y):
-    y = y - 0.15
-    return np.maximum(y, 0.8660254 * np.abs(x) - 0.5 * y) - 0.63
+    return np.maximum(y, 0.8660254 * np.abs(x) - 0.5 * y) - 0.61
 
 
 def _star(x, y):
