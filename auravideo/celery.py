@@ -1,0 +1,54 @@
+"""The Celery app: one queue a stage, messages that carry ids, and a broker that only delivers."""
+
+import os
+
+from celery import Celery
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
+
+QUEUES = ("cpu", "generate", "interpolate", "upscale")
+PRIORITIES = 10  # 0 is served first
+# Redelivery is the sweeper's business (generation/services.py): with a short time-out, tasks that are simply long would
+# run again and again.
+VISIBILITY_TIMEOUT = 12 * 3600
+
+app = Celery("auravideo")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    imports=("workers.tasks",),
+    task_queues=[Queue(name) for name in QUEUES],
+    task_create_missing_queues=False,
+    task_default_queue="cpu",
+    task_routes={
+        "workers.tasks.generate": {"queue": "generate"},
+        "workers.tasks.interpolate": {"queue": "interpolate"},
+        "workers.tasks.upscale": {"queue": "upscale"},
+        "workers.tasks.*": {"queue": "cpu"},
+    },
+    task_serializer="json",
+    accept_content=["json"],
+    task_acks_late=True,
+    task_inherit_parent_priority=True,
+    task_track_started=False,
+    task_store_errors_even_if_ignored=False,
+    result_expires=24 * 3600,
+    worker_prefetch_multiplier=1,
+    worker_concurrency=1,
+    worker_send_task_events=False,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "visibility_timeout": VISIBILITY_TIMEOUT,
+        "queue_order_strategy": "priority",
+        "priority_steps": list(range(PRIORITIES)),
+        "sep": ":",
+    },
+    result_backend_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT},
+    # A publisher that cannot reach the broker gives up soon: the job stands in the database, the sweeper sends it later.
+    task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
+    beat_schedule={
+        "requeue-lost": {"task": "workers.tasks.requeue_lost", "schedule": 15.0, "options": {"expires": 15}},
+        "prune": {"task": "workers.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
+    },
+)

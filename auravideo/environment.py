@@ -1,0 +1,148 @@
+"""Strict readers of the environment: a value is what it should be, or the start stops with one line that names it."""
+
+import os
+import secrets
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+_SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable `name`, stripped; `default` when it is not set or empty."""
+    return os.environ.get(name, "").strip() or default
+
+
+def boolean(name: str, default: bool) -> bool:
+    """The variable `name` as a bool; what is neither True nor False is an error, not False."""
+    value = os.environ.get(name)
+    if value is None:
+        return default
+    if value.strip().lower() in _TRUE:
+        return True
+    if value.strip().lower() in _FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name} must be True or False, not {value!r}.")
+
+
+def integer(name: str, default: int, minimum: int, maximum: int) -> int:
+    """The variable `name` as an int within [minimum, maximum]."""
+    value = text(name)
+    if not value:
+        return default
+    try:
+        number = int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from None
+    if not minimum <= number <= maximum:
+        raise ImproperlyConfigured(f"{name} must be between {minimum} and {maximum}, not {number}.")
+    return number
+
+
+def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+    """The variable `name`, which must be one of `choices`."""
+    value = text(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+    return value
+
+
+def words(name: str, default: list[str]) -> list[str]:
+    """The variable `name`, a comma-separated list."""
+    value = text(name)
+    return [word.strip() for word in value.split(",") if word.strip()] if value else default
+
+
+def address(name: str, schemes: tuple[str, ...]) -> str:
+    """The variable `name` as a URL of one of `schemes`, or '' when it is not set."""
+    value = text(name)
+    if value and urlsplit(value).scheme not in schemes:
+        raise ImproperlyConfigured(f"{name} must begin with {' or '.join(s + '://' for s in schemes)}, not {value!r}.")
+    return value
+
+
+def home(base_dir: Path) -> Path:
+    """The one folder in which everything of this site lives (AURAVIDEO_HOME, default `var/`)."""
+    path = Path(text("AURAVIDEO_HOME", "var"))
+    path = path if path.is_absolute() else base_dir / path
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"AURAVIDEO_HOME={path} cannot be used as a folder: {error.strerror}.") from None
+    return path
+
+
+def secret_key(folder: Path) -> str:
+    """SECRET_KEY, or the contents of SECRET_KEY_FILE, or a key that is generated once and kept in `folder`."""
+    if key := text("SECRET_KEY"):
+        return key
+    path = Path(text("SECRET_KEY_FILE", str(folder / "secret_key")))
+    if not path.exists():
+        if text("SECRET_KEY_FILE"):
+            raise ImproperlyConfigured(f"SECRET_KEY_FILE={path} does not exist.")
+        _create_once(path, secrets.token_urlsafe(50))
+    try:
+        key = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"The secret key in {path} cannot be read: {error}.") from None
+    if not key:
+        raise ImproperlyConfigured(f"The secret key file {path} is empty. Delete it and start again.")
+    return key
+
+
+def _create_once(path: Path, content: str) -> None:
+    """Write `path` for its owner alone; of several processes that start at once, the first one's content stays."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    with os.fdopen(handle, "w") as stream:
+        stream.write(content)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    finally:
+        os.unlink(temporary)
+
+
+def database(folder: Path) -> dict:
+    """Django's DATABASES["default"]: DATABASE_URL, or SQLite in `folder` set up for several writing processes."""
+    url = address("DATABASE_URL", ("postgres", "postgresql", "sqlite"))
+    if not url:
+        config = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}
+    else:
+        try:
+            config = environ.Env.db_url_config(url)
+        except Exception as error:
+            raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}.") from None
+    if config["ENGINE"].endswith("sqlite3"):
+        # IMMEDIATE takes the write lock when a transaction begins, so that two writers wait instead of failing.
+        pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+        config["OPTIONS"] = {"timeout": 30, "transaction_mode": "IMMEDIATE", "init_command": pragmas}
+    else:
+        config["CONN_HEALTH_CHECKS"] = True
+        config["CONN_MAX_AGE"] = 60
+    return config
+
+
+def email(name: str = "EMAIL_URL") -> dict[str, object]:
+    """Django's EMAIL_* settings from EMAIL_URL; e-mail goes to the console when it is not set."""
+    try:
+        return environ.Env.email_url_config(text(name, "consolemail://"))
+    except Exception as error:
+        raise ImproperlyConfigured(f"{name} cannot be read: {error}.") from None
+
+
+def redis_socket(folder: Path) -> Path:
+    """Where the private Redis listens: in `folder`, or, where that path is too long for a socket, in a private
+    folder of the system's temporary one."""
+    path = folder / "redis" / "redis.sock"
+    if len(str(path)) <= _SOCKET_PATH_LIMIT:
+        return path
+    name = f"auravideo-{os.getuid()}-{sha256(str(folder).encode()).hexdigest()[:12]}"
+    return Path(tempfile.gettempdir()) / name / "redis.sock"

@@ -1,0 +1,222 @@
+"""The settings of the site, read from the environment (docs/operating.md lists every variable).
+
+With nothing set, everything lives in one folder: SQLite, a private Redis, local storage, the models that ship.
+"""
+
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from auravideo import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+HOME = env.home(BASE_DIR)
+
+DEBUG = env.boolean("DEBUG", False)
+SECRET_KEY = env.secret_key(HOME)
+HOST = env.text("HOST", "127.0.0.1")
+PORT = env.integer("PORT", 8000, 1, 65535)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
+
+# --- Applications ---------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "django_htmx",
+    "allauth",
+    "allauth.account",
+    "auravideo",
+    "accounts",
+    "generation",
+    "gallery",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "auravideo.urls"
+ASGI_APPLICATION = "auravideo.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "generation.context_processors.active_jobs",
+            ],
+        },
+    },
+]
+
+# --- Data -----------------------------------------------------------------------------------------------------------
+
+DATABASES = {"default": env.database(HOME)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.address("REDIS_URL", ("redis", "rediss", "unix"))
+REDIS_SOCKET = env.redis_socket(HOME)  # where the private Redis listens when REDIS_URL is not set
+
+
+def redis_url(database: int, *, celery: bool = False) -> str:
+    """The address of one numbered Redis database; Celery has a spelling of its own for sockets."""
+    if not REDIS_URL:
+        scheme, query = ("redis+socket", "virtual_host") if celery else ("unix", "db")
+        return f"{scheme}://{REDIS_SOCKET}?{query}={database}"
+    if REDIS_URL.startswith("unix://"):
+        path = REDIS_URL.removeprefix("unix://").split("?")[0]
+        return f"redis+socket://{path}?virtual_host={database}" if celery else f"unix://{path}?db={database}"
+    base = REDIS_URL.rstrip("/")
+    tail = base.split("://", 1)[1]
+    return f"{base.rsplit('/', 1)[0] if '/' in tail else base}/{database}"
+
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url(3)}}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [redis_url(2)]},
+    }
+}
+
+S3_ENDPOINT_URL = env.address("S3_ENDPOINT_URL", ("http", "https"))
+S3_BUCKET = env.text("S3_BUCKET")
+S3_PUBLIC_ENDPOINT_URL = env.address("S3_PUBLIC_ENDPOINT_URL", ("http", "https"))
+SIGNED_ADDRESS_SECONDS = 300
+
+
+def _local_storage(folder: str) -> dict:
+    options = {"location": str(HOME / folder), "allow_overwrite": True, "base_url": None}
+    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+
+
+def _s3_storage(endpoint: str) -> dict:
+    options = {
+        "bucket_name": S3_BUCKET,
+        "endpoint_url": endpoint or None,
+        "access_key": env.text("S3_ACCESS_KEY_ID"),
+        "secret_key": env.text("S3_SECRET_ACCESS_KEY"),
+        "region_name": env.text("S3_REGION", "us-east-1"),
+        "addressing_style": "path",
+        "signature_version": "s3v4",
+        "file_overwrite": True,
+        "default_acl": None,
+        "querystring_expire": SIGNED_ADDRESS_SECONDS,
+    }
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+
+if S3_ENDPOINT_URL and not S3_BUCKET:
+    raise ImproperlyConfigured("S3_ENDPOINT_URL is set, but S3_BUCKET is not.")
+
+STORAGES = {
+    "default": _s3_storage(S3_ENDPOINT_URL) if S3_BUCKET else _local_storage("media"),
+    "frames": _s3_storage(S3_ENDPOINT_URL) if S3_BUCKET else _local_storage("frames"),
+    # Signs the addresses that browsers open, where those reach the storage under another name than the workers do.
+    "public": _s3_storage(S3_PUBLIC_ENDPOINT_URL or S3_ENDPOINT_URL) if S3_BUCKET else _local_storage("media"),
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- Celery ---------------------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = redis_url(0, celery=True)
+CELERY_RESULT_BACKEND = redis_url(1, celery=True)
+
+# --- Accounts -------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = env.choice("EMAIL_VERIFICATION", "none", ("none", "optional", "mandatory"))
+ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_SESSION_REMEMBER = None  # asks 'remember me'
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "generation:create"
+ACCOUNT_LOGOUT_REDIRECT_URL = "home"
+
+vars().update(env.email())
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "AuraVideo <auravideo@localhost>")
+
+# --- Security -------------------------------------------------------------------------------------------------------
+
+HTTPS = env.boolean("HTTPS", False)  # the site stands behind a proxy that speaks TLS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
+
+# --- Language and time ----------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("pl", _("Polish"))]
+TIME_ZONE = env.text("TIME_ZONE", "UTC")
+USE_TZ = True
+
+# --- Rendering ------------------------------------------------------------------------------------------------------
+
+MAX_SIDE = env.integer("AURAVIDEO_MAX_SIDE", 2048, 128, 4096)  # pixels
+MAX_SECONDS = env.integer("AURAVIDEO_MAX_SECONDS", 10, 1, 60)
+MAX_ACTIVE_JOBS = env.integer("AURAVIDEO_MAX_ACTIVE_JOBS", 500, 1, 100_000)  # of one person
+CATALOGUE_FILE = env.text("AURAVIDEO_CATALOGUE")  # an operator's own entries, beside the ones that ship
+HEARTBEAT_SECONDS = 10
+LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)
+FAILED_FRAMES_KEPT_HOURS = 24
+
+# --- Logging --------------------------------------------------------------------------------------------------------
+
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        name: {"level": LOG_LEVEL} for name in ("auravideo", "accounts", "generation", "gallery", "workers")
+    },
+}

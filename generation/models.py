@@ -1,0 +1,152 @@
+"""Jobs and the record of the work done for them. The database is the truth; see services.py for who may write it."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from generation.errors import error_text
+from generation.params import RenderRequest
+from generation.states import ACTIVE, RunStatus, Stage, Status
+
+STATUS_LABELS = {
+    Status.QUEUED: _("queued"),
+    Status.RUNNING: _("rendering"),
+    Status.DONE: _("done"),
+    Status.FAILED: _("failed"),
+    Status.CANCELLED: _("cancelled"),
+}
+STAGE_LABELS = {
+    Stage.PREPROCESS: _("Preparing"),
+    Stage.GENERATE: _("Generating"),
+    Stage.INTERPOLATE: _("Interpolating"),
+    Stage.UPSCALE: _("Upscaling"),
+    Stage.ASSEMBLE: _("Assembling"),
+}
+RUN_STATUS_LABELS = {
+    RunStatus.RUNNING: _("running"),
+    RunStatus.DONE: _("done"),
+    RunStatus.FAILED: _("failed"),
+    RunStatus.LOST: _("lost"),
+    RunStatus.CANCELLED: _("cancelled"),
+}
+
+
+def _choices(labels: dict) -> list[tuple[str, object]]:
+    return [(key.value, label) for key, label in labels.items()]
+
+
+class Batch(models.Model):
+    """Many prompts that came in one file. The same person's same file is the same batch, so that it continues."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="batches")
+    name = models.CharField(_("name"), max_length=200)
+    digest = models.CharField(_("SHA-256 of the rows"), max_length=64)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="one_batch_a_file_and_person")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Job(models.Model):
+    """One clip that somebody asked for. `status` is written by services.py alone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs")
+    batch = models.ForeignKey(Batch, models.CASCADE, null=True, blank=True, related_name="jobs")
+    row = models.PositiveIntegerField(_("row in the batch"), null=True, blank=True)
+    request = models.JSONField(_("request"))
+    seed = models.PositiveBigIntegerField(_("seed"))
+    warnings = models.JSONField(_("warnings"), default=list, blank=True)
+    status = models.CharField(_("state"), max_length=10, choices=_choices(STATUS_LABELS), default=Status.QUEUED)
+    version = models.PositiveIntegerField(default=1)  # rises with every change; who holds an older one is out of date
+    run = models.PositiveIntegerField(default=1)  # the fencing number: messages of an older run are dropped
+    first_run = models.PositiveIntegerField(default=1)  # the run since the person last asked; attempts count from it
+    priority = models.PositiveSmallIntegerField(default=0)
+    error_id = models.CharField(max_length=40, blank=True)
+    error_context = models.JSONField(default=dict, blank=True)
+    traceback = models.TextField(blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
+    queued_at = models.DateTimeField(_("queued"))
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    touched_at = models.DateTimeField(_("last sign of life"))
+
+    class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["user", "-created_at"]),
+            models.Index(fields=["status", "queued_at"]),
+            models.Index(fields=["status", "ended_at"]),
+        ]
+        constraints = [models.UniqueConstraint(fields=["batch", "row"], name="one_job_a_row")]
+
+    def __str__(self) -> str:
+        return f"{self.id}: {self.request.get('prompt', '')[:60]}"
+
+    @property
+    def render_request(self) -> RenderRequest:
+        """What was asked for."""
+        return RenderRequest.from_dict(self.request)
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
+
+    can_cancel = is_active
+
+    @property
+    def can_retry(self) -> bool:
+        return self.status in (Status.FAILED, Status.CANCELLED)
+
+    @property
+    def error_text(self) -> str:
+        """Why the job failed, for the person who asked for it."""
+        return error_text(self.error_id, self.error_context) if self.error_id else ""
+
+
+class StageRun(models.Model):
+    """One attempt at one stage of one chunk: who claimed it, how far it came, what it wrote, how it ended."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="stage_runs")
+    run = models.PositiveIntegerField()
+    stage = models.CharField(_("stage"), max_length=12, choices=_choices(STAGE_LABELS))
+    chunk = models.PositiveIntegerField(default=0)
+    status = models.CharField(
+        _("state"), max_length=10, choices=_choices(RUN_STATUS_LABELS), default=RunStatus.RUNNING
+    )
+    worker = models.CharField(_("worker"), max_length=200)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    output = models.JSONField(default=dict, blank=True)
+    error = models.TextField(blank=True)
+    started_at = models.DateTimeField(_("started"))
+    heartbeat_at = models.DateTimeField(_("heartbeat"))
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("stage run")
+        verbose_name_plural = _("stage runs")
+        ordering = ["started_at"]
+        indexes = [models.Index(fields=["status", "heartbeat_at"]), models.Index(fields=["stage", "status", "ended_at"])]
+        constraints = [
+            # The claim: of two deliveries of the same message, one inserts this row.
+            models.UniqueConstraint(fields=["job", "run", "stage", "chunk"], name="one_claim_a_run"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stage}[{self.chunk}] of {self.job_id}, run {self.run}: {self.status}"
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, None while it runs."""
+        return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None

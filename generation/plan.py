@@ -1,0 +1,145 @@
+"""What has to be computed for a request: the arithmetic that lets small cards make large clips.
+
+Generate small, generate slow, then interpolate and upscale chunk by chunk. Pure: no Django, no database.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from generation.states import Stage
+
+UPSCALE_FACTORS = (1, 2, 4, 8)
+SIDE_MULTIPLE = 8  # a latent of the models' VAE stands for 8 x 8 pixels
+CHUNK_SECONDS = 1
+CHUNK_BYTES = 256 * 2**20  # of finished frames that one worker holds at a time
+
+
+class NativeSize(Protocol):
+    """What the plan needs to know of a model: its sides in pixels and its rate in frames a second."""
+
+    native_size: int
+    min_size: int
+    native_fps: int
+
+
+class Asked(Protocol):
+    """What the plan needs to know of a request."""
+
+    width: int
+    height: int
+    seconds: int
+    fps: int
+
+
+class TooLarge(ValueError):
+    """The size cannot be reached from the model's native one; `largest` is the longest short side that can."""
+
+    def __init__(self, largest: int) -> None:
+        self.largest = largest
+        super().__init__(f"the short side can be at most {largest} pixels")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Base frames [start, stop), of which the last belongs to the next chunk too when frames are interpolated."""
+
+    index: int
+    start: int
+    stop: int
+    frames: int  # that this chunk contributes to the clip
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a request is met. Sizes in pixels, `fps` in frames a second, `factor` and `upscale` whole numbers."""
+
+    base_width: int
+    base_height: int
+    base_frames: int
+    factor: int
+    upscale: int
+    width: int
+    height: int
+    fps: int
+    frames: int
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that this plan needs, in order."""
+        return tuple(
+            stage
+            for stage in Stage
+            if not (stage is Stage.INTERPOLATE and self.factor == 1)
+            and not (stage is Stage.UPSCALE and self.upscale == 1)
+        )
+
+    @property
+    def units(self) -> Iterator[tuple[Stage, int]]:
+        """Every piece of work as (stage, chunk index), in the order in which one worker would do them."""
+        yield Stage.PREPROCESS, 0
+        yield Stage.GENERATE, 0
+        for chunk in self.chunks:
+            for stage in (Stage.INTERPOLATE, Stage.UPSCALE):
+                if stage in self.stages:
+                    yield stage, chunk.index
+        yield Stage.ASSEMBLE, 0
+
+
+def plan(request: Asked, model: NativeSize) -> Plan:
+    """The least work that gives `request` on `model`.
+
+    Raises:
+        TooLarge: the short side asked for is more than 8 times the model's native size.
+        ValueError: the rate is not a whole multiple of the model's.
+    """
+    if request.fps % model.native_fps:
+        raise ValueError(f"{request.fps} frames a second is not a multiple of the model's {model.native_fps}")
+    factor = request.fps // model.native_fps
+    upscale, base_width, base_height = _base_size(request.width, request.height, model)
+    intervals = request.seconds * model.native_fps
+    return Plan(
+        base_width=base_width,
+        base_height=base_height,
+        # The frame after the last interval is needed only to interpolate towards it.
+        base_frames=intervals + (1 if factor > 1 else 0),
+        factor=factor,
+        upscale=upscale,
+        width=request.width,
+        height=request.height,
+        fps=request.fps,
+        frames=intervals * factor,
+        chunks=_chunks(intervals, factor, model.native_fps, base_width * base_height * upscale**2 * 3),
+    )
+
+
+def largest_short_side(model: NativeSize) -> int:
+    """The longest short side, in pixels, that can be reached from `model`."""
+    return model.native_size * UPSCALE_FACTORS[-1]
+
+
+def _base_size(width: int, height: int, model: NativeSize) -> tuple[int, int, int]:
+    """(upscale, base width, base height): the smallest factor whose base is within the model's native size."""
+    short = min(width, height)
+    for upscale in UPSCALE_FACTORS:
+        if max(_round_up(short / upscale), model.min_size) <= model.native_size:
+            scale = max(1 / upscale, model.min_size / short)
+            return upscale, _round_up(width * scale), _round_up(height * scale)
+    raise TooLarge(largest_short_side(model))
+
+
+def _round_up(side: float) -> int:
+    """`side` rounded up to a multiple of `SIDE_MULTIPLE`; what is above one by rounding errors alone is that one."""
+    return -int(-(side - 1e-6) // SIDE_MULTIPLE) * SIDE_MULTIPLE
+
+
+def _chunks(intervals: int, factor: int, native_fps: int, frame_bytes: int) -> tuple[Chunk, ...]:
+    """Cut `intervals` into chunks of about a second, shorter where the finished frames would fill the memory."""
+    length = max(1, min(native_fps * CHUNK_SECONDS, CHUNK_BYTES // (frame_bytes * factor)))
+    overlap = 1 if factor > 1 else 0
+    starts = range(0, intervals, length)
+    return tuple(
+        Chunk(index, start, min(start + length, intervals) + overlap, (min(start + length, intervals) - start) * factor)
+        for index, start in enumerate(starts)
+    )
