@@ -4,17 +4,16 @@
 Nothing here touches the network, a database or a weight.
 """
 
-import fnmatch
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
-from generation.model_lock import locked_sizes
+from generation.catalogue_entries import BaseModel, Entry, Interpolator, MotionAdapter, MotionLora, Upscaler
 from generation.toml_table import CatalogueError, Table
 
 __all__ = [
@@ -25,199 +24,36 @@ __all__ = [
     "Interpolator",
     "MotionAdapter",
     "MotionLora",
-    "Source",
     "Upscaler",
     "load_catalogue",
 ]
 
 SHIPPED = Path(__file__).with_name("catalogue.toml")
-BUILTIN_MODELS = Path(__file__).resolve().parent.parent / "workers" / "tiny" / "models"
+KINDS = ("models", "adapters", "loras", "interpolators", "upscalers")
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
-_REPO = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+_REPO = re.compile(r"[A-Za-z0-9_.-]{1,96}/[A-Za-z0-9_.-]{1,96}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-
-@dataclass(frozen=True)
-class Source:
-    """Files of one repository at one commit: `files` maps the path in the model's folder to the one over there."""
-
-    repo: str
-    revision: str | None
-    files: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """What every kind of model has in common.
-
-    `revision` is a full commit hash or None (the newest, which the lock file then pins). `files` are the paths that
-    have to be there, `*` allowed; `sha256` says what some of them must hash to, whoever serves them. `download_mb` and
-    `memory_gb` (graphics memory, 10^9 bytes) are for the person who chooses; nothing is computed from them.
-    """
-
-    kind: ClassVar[str] = ""
-    id: str
-    label: str
-    purpose: str
-    family: str
-    files: tuple[str, ...]
-    licence: str
-    repo: str | None = None
-    revision: str | None = None
-    sha256: Mapping[str, str] = field(default_factory=dict)
-    download_mb: int = 0
-    memory_gb: float = 0.0
-    builtin: bool = False
-    folder: str | None = None
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Ids of the other entries without which this one makes no video."""
-        return ()
-
-    @property
-    def command(self) -> str:
-        """What an operator runs to get it."""
-        return f"python manage.py fetch_models {self.id}"
-
-    def path(self, home: Path | str) -> Path:
-        """The folder that holds the files; `home` is AURAVIDEO_HOME."""
-        if self.builtin:
-            return BUILTIN_MODELS / (self.folder or self.id)
-        return Path(home) / "models" / self.id
-
-    def sources(self) -> tuple[Source, ...]:
-        """Where the files come from; empty for what ships with us."""
-        if self.builtin or self.repo is None:
-            return ()
-        return (Source(self.repo, self.revision, {name: name for name in self.files}),)
-
-    def local_files(self) -> tuple[str, ...]:
-        """Paths within the folder, patterns included, of everything that has to be there."""
-        remote = tuple(name for source in self.sources() for name in source.files)
-        return remote or self.files
-
-    def missing(self, home: Path | str) -> tuple[str, ...]:
-        """The files that are not there or, where the lock file knows them, not of the size that was downloaded."""
-        folder = self.path(home)
-        absent = [name for name in self.local_files() if not _present(folder, name)]
-        sizes = {} if self.builtin else locked_sizes(home, self.id)
-        wrong = [name for name, size in sizes.items() if not _has_size(folder / name, size)]
-        return tuple(dict.fromkeys(absent + wrong))
-
-    def is_available(self, home: Path | str) -> bool:
-        """Whether it can be used now, as far as names and sizes tell (`model_lock.verify` reads the bytes)."""
-        return not self.missing(home)
-
-    def compatible(self, other: "Entry") -> bool:
-        """Whether both were made for the same network, so that they can be used together."""
-        return "any" in (self.family, other.family) or self.family == other.family
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseModel(Entry):
-    """A text-to-image model in diffusers' folder layout, which a motion adapter sets in motion.
-
-    Sizes are pixels (`native_size` the short side it was trained at, `min_size` the smallest that still works),
-    `native_fps` frames a second, `max_prompt_tokens` counts the two that mark beginning and end. `scheduler` is a
-    diffusers class name under "class" and the configuration fields to set. `vae_repo` replaces the repository's own
-    VAE: its files are put where the VAE belongs, so that the folder loads as one.
-    """
-
-    kind: ClassVar[str] = "models"
-    native_size: int
-    min_size: int
-    native_fps: int
-    steps: int
-    guidance: float
-    scheduler: Mapping[str, Any]
-    adapter: str
-    interpolator: str
-    upscaler: str
-    max_prompt_tokens: int
-    variant: str | None = None
-    vae_repo: str | None = None
-    vae_revision: str | None = None
-    default: bool = False
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return (self.adapter, self.interpolator, self.upscaler)
-
-    def sources(self) -> tuple[Source, ...]:
-        own = super().sources()
-        if not own or self.vae_repo is None:
-            return own
-        vae = {f"vae/{name}": name for name in ("config.json", "diffusion_pytorch_model.safetensors")}
-        return (*own, Source(self.vae_repo, self.vae_revision, vae))
-
-
-@dataclass(frozen=True, kw_only=True)
-class MotionAdapter(Entry):
-    """AnimateDiff's motion modules for one family of base models.
-
-    `weights` names the single file to load into a fresh `MotionAdapter()` where the repository is no diffusers folder;
-    `variant` is the file name's infix otherwise. Frames beyond `context_length` go through FreeNoise's sliding window
-    with `context_stride`; `max_frames` is the window's own limit (its positional encoding). `scheduler`, `steps` and
-    `guidance` replace the base model's where the adapter was distilled for others. `lora` is (id, weight).
-    """
-
-    kind: ClassVar[str] = "adapters"
-    context_length: int
-    context_stride: int
-    max_frames: int
-    weights: str | None = None
-    variant: str | None = None
-    scheduler: Mapping[str, Any] | None = None
-    steps: int | None = None
-    guidance: float | None = None
-    lora: tuple[str, float] | None = None
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return (self.lora[0],) if self.lora else ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class MotionLora(Entry):
-    """A LoRA on the motion modules (a camera move), or the one that a few-step adapter needs (`hidden`)."""
-
-    kind: ClassVar[str] = "loras"
-    weights: str
-    adapters: tuple[str, ...]
-    default_weight: float = 1.0
-    hidden: bool = False
-
-    def compatible(self, other: Entry) -> bool:
-        """A LoRA fits the adapters it names, and through them every base model of the family."""
-        if isinstance(other, MotionAdapter):
-            return other.id in self.adapters
-        return super().compatible(other)
-
-    def weights_path(self, home: Path | str) -> Path:
-        """The file to load."""
-        return self.path(home) / self.weights
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interpolator(Entry):
-    """A frame interpolation network: a TensorFlow SavedModel with FILM's signature."""
-
-    kind: ClassVar[str] = "interpolators"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Upscaler(Entry):
-    """Real-ESRGAN checkpoints: `scales` maps a factor (2 or 4) to the file that enlarges by it."""
-
-    kind: ClassVar[str] = "upscalers"
-    scales: Mapping[int, str]
-
-    def paths(self, home: Path | str) -> dict[int, Path]:
-        """Factor to checkpoint, as the engine takes it."""
-        return {scale: self.path(home) / name for scale, name in self.scales.items()}
+# The layout that StableDiffusionPipeline.save_pretrained writes, without the safety checker (AnimateDiffPipeline has
+# none) and with the weights of one variant.
+_DIFFUSERS_FILES = (
+    "model_index.json",
+    "feature_extractor/preprocessor_config.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model{variant}.safetensors",
+    "tokenizer/merges.txt",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/tokenizer_config.json",
+    "tokenizer/vocab.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model{variant}.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model{variant}.safetensors",
+)
+_ADAPTER_FILES = ("config.json", "diffusion_pytorch_model{variant}.safetensors")
 
 
 @dataclass(frozen=True)
@@ -262,22 +98,231 @@ class Catalogue:
 
     def loras_for(self, adapter: MotionAdapter) -> tuple[MotionLora, ...]:
         """The motion LoRAs that a person may combine with `adapter`."""
-        return tuple(lora for lora in self.loras.values() if lora.compatible(adapter) and not lora.hidden)
+        return tuple(lora for lora in self.loras.values() if lora.compatible(adapter))
 
 
-def _present(folder: Path, name: str) -> bool:
-    if "*" not in name:
-        return (folder / name).is_file()
-    return folder.is_dir() and any(path.is_file() for path in folder.glob(name))
+@lru_cache(maxsize=8)
+def load_catalogue(path: Path | str | None = None) -> Catalogue:
+    """The catalogue that ships, with the operator's file `path` over it; read once.
+
+    An entry of `path` with a known id changes the fields it names; any other is a new entry. `default = true` there
+    takes the place of ours.
+
+    Raises:
+        CatalogueError: the file cannot be read, or an entry is wrong; the text names the file, the entry, the field.
+    """
+    tables = _read(SHIPPED)
+    origin = {(kind, id): SHIPPED.name for kind in KINDS for id in tables[kind]}
+    if path is not None and str(path):
+        extra = _read(Path(path))
+        if any(fields.get("default") is True for fields in extra["models"].values() if isinstance(fields, dict)):
+            tables["models"] = {id: {**fields, "default": False} for id, fields in tables["models"].items()}
+        for kind in KINDS:
+            for id, fields in extra[kind].items():
+                origin[kind, id] = Path(path).name
+                known = tables[kind].get(id, {})
+                tables[kind][id] = {**known, **fields} if isinstance(fields, dict) else fields
+    return _build(tables, origin)
 
 
-def _has_size(path: Path, size: int) -> bool:
+def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        return path.stat().st_size == size
-    except OSError:
-        return False
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CatalogueError(f"{path}: the catalogue cannot be read ({error.strerror or error})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{path}: this is not TOML ({error})") from error
+    for kind, entries in data.items():
+        if kind not in KINDS:
+            raise CatalogueError(f"{path}: '{kind}' is no kind of entry; there are {', '.join(KINDS)}")
+        if not isinstance(entries, dict):
+            raise CatalogueError(f"{path}: '{kind}' must be a table of entries, as in [{kind}.my-id]")
+    return {kind: dict(data.get(kind, {})) for kind in KINDS}
 
 
-def matches(name: str, pattern: str) -> bool:
-    """Whether the repository's file `name` is one that `pattern` (a path, `*` allowed within a folder) asks for."""
-    return name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern)
+def _build(tables: Mapping[str, Mapping[str, Any]], origin: Mapping[tuple[str, str], str]) -> Catalogue:
+    built: dict[str, Mapping[str, Any]] = {}
+    seen: dict[str, str] = {}
+    for kind in KINDS:
+        entries = {}
+        for id, fields in tables[kind].items():
+            where = f"{origin[kind, id]}: {kind} '{id}'"
+            if not isinstance(fields, dict):
+                raise CatalogueError(f"{where}: must be a table of fields, as in [{kind}.{id}]")
+            if not _ID.fullmatch(id):
+                raise CatalogueError(f"{where}: an id is made of small letters, digits, dots and hyphens")
+            if id in seen:
+                raise CatalogueError(f"{where}: the id is taken already, by an entry of {seen[id]}")
+            seen[id] = kind
+            table = Table(where, fields)
+            entries[id] = _READERS[kind](id, table)
+            table.done()
+        built[kind] = MappingProxyType(entries)
+    catalogue = Catalogue(**built)
+    _check_references(catalogue, origin)
+    return catalogue
+
+
+def _check_references(catalogue: Catalogue, origin: Mapping[tuple[str, str], str]) -> None:
+    def known(entry: Entry, field: str, id: str, among: Mapping[str, Entry]) -> None:
+        table = Table(f"{origin[entry.kind, entry.id]}: {entry.kind} '{entry.id}'", {})
+        if id not in among:
+            raise table.error(field, f"names '{id}', which is not in the catalogue")
+        if not Entry.compatible(entry, among[id]):
+            raise table.error(field, f"names '{id}', which is of family '{among[id].family}', not '{entry.family}'")
+
+    for model in catalogue.models.values():
+        known(model, "adapter", model.adapter, catalogue.adapters)
+        known(model, "interpolator", model.interpolator, catalogue.interpolators)
+        known(model, "upscaler", model.upscaler, catalogue.upscalers)
+    for adapter in catalogue.adapters.values():
+        if adapter.lora is not None:
+            known(adapter, "lora", adapter.lora[0], catalogue.loras)
+    for lora in catalogue.loras.values():
+        for id in lora.adapters:
+            known(lora, "adapters", id, catalogue.adapters)
+    defaults = [model.id for model in catalogue.models.values() if model.default]
+    if len(defaults) != 1:
+        raise CatalogueError(f"the catalogue needs one model with default = true; it has {defaults or 'none'}")
+
+
+def _common(id: str, table: Table, files: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """The fields of every entry. `files` are those of the kind's usual layout, when the entry names none."""
+    builtin = table.flag("builtin", False)
+    names = table.texts("files", files) if files else table.texts("files")
+    if not names:
+        raise table.error("files", "must name a file")
+    for name in names:
+        if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+            raise table.error("files", f"must be paths within the model's folder, not {name!r}")
+    hashes = table.mapping("sha256", {})
+    for name, value in hashes.items():
+        if not isinstance(value, str) or not _SHA256.fullmatch(value):
+            raise table.error("sha256", f"must give 64 hexadecimal digits for '{name}', not {value!r}")
+    return {
+        "id": id,
+        "label": table.text("label"),
+        "purpose": table.text("purpose"),
+        "family": table.text("family"),
+        "files": names,
+        "licence": table.text("licence"),
+        "repo": _repo(table, "repo", required=not builtin),
+        "revision": _revision(table, "revision"),
+        "sha256": MappingProxyType(hashes),
+        "download_mb": table.integer("download_mb", 0, 1_000_000, 0),
+        "memory_gb": table.number("memory_gb", 0, 1000, 0.0),
+        "builtin": builtin,
+        "folder": table.text("folder", None),
+    }
+
+
+def _repo(table: Table, field: str, *, required: bool = False) -> str | None:
+    repo = table.text(field) if required else table.text(field, None)
+    if repo is not None and not _REPO.fullmatch(repo):
+        raise table.error(field, f"must be a repository's name, as in 'owner/name', not {repo!r}")
+    return repo
+
+
+def _revision(table: Table, field: str) -> str | None:
+    revision = table.text(field, None)
+    if revision is not None and not _COMMIT.fullmatch(revision):
+        raise table.error(field, f"must be a full commit hash (40 hexadecimal digits), not {revision!r}")
+    return revision
+
+
+def _variant_files(table: Table, layout: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    variant = table.text("variant", None)
+    return variant, tuple(name.format(variant=f".{variant}" if variant else "") for name in layout)
+
+
+def _scheduler(table: Table, *, required: bool) -> Mapping[str, Any] | None:
+    scheduler = table.mapping("scheduler") if required else table.mapping("scheduler", None)
+    if scheduler is None:
+        return None
+    if not str(scheduler.get("class", "")).isidentifier():
+        raise table.error("scheduler", "must name a diffusers scheduler under 'class', as in class = 'DDIMScheduler'")
+    return MappingProxyType(scheduler)
+
+
+def _model(id: str, table: Table) -> BaseModel:
+    variant, files = _variant_files(table, _DIFFUSERS_FILES)
+    vae_repo = _repo(table, "vae_repo")
+    if vae_repo is not None:
+        files = tuple(name for name in files if not name.startswith("vae/"))
+    model = BaseModel(
+        **_common(id, table, files),
+        variant=variant,
+        vae_repo=vae_repo,
+        vae_revision=_revision(table, "vae_revision"),
+        native_size=table.integer("native_size", 8, 4096),
+        min_size=table.integer("min_size", 8, 4096),
+        native_fps=table.integer("native_fps", 1, 60),
+        steps=table.integer("steps", 1, 200),
+        guidance=table.number("guidance", 1, 50),
+        scheduler=_scheduler(table, required=True),
+        adapter=table.text("adapter"),
+        interpolator=table.text("interpolator"),
+        upscaler=table.text("upscaler"),
+        max_prompt_tokens=table.integer("max_prompt_tokens", 3, 4096, 77),
+        default=table.flag("default", False),
+    )
+    for field in ("native_size", "min_size"):
+        if getattr(model, field) % 8:
+            raise table.error(field, "must be a multiple of 8, which is what one latent pixel covers")
+    if model.min_size > model.native_size:
+        raise table.error("min_size", f"must not be above native_size ({model.native_size})")
+    return model
+
+
+def _adapter(id: str, table: Table) -> MotionAdapter:
+    weights = table.text("weights", None)
+    variant, files = _variant_files(table, _ADAPTER_FILES)
+    lora = table.text("lora", None)
+    lora_weight = table.number("lora_weight", 0, 2, 1.0)
+    return MotionAdapter(
+        **_common(id, table, (weights,) if weights else files),
+        weights=weights,
+        variant=variant,
+        context_length=table.integer("context_length", 1, 1024),
+        context_stride=table.integer("context_stride", 1, 1024),
+        max_frames=table.integer("max_frames", 1, 4096),
+        scheduler=_scheduler(table, required=False),
+        steps=table.integer("steps", 1, 200, None),
+        guidance=table.number("guidance", 1, 50, None),
+        lora=(lora, lora_weight) if lora else None,
+    )
+
+
+def _lora(id: str, table: Table) -> MotionLora:
+    weights = table.text("weights", "diffusion_pytorch_model.safetensors")
+    return MotionLora(
+        **_common(id, table, (weights,)),
+        weights=weights,
+        adapters=table.texts("adapters"),
+        default_weight=table.number("default_weight", 0, 2, 1.0),
+        hidden=table.flag("hidden", False),
+    )
+
+
+def _interpolator(id: str, table: Table) -> Interpolator:
+    return Interpolator(**_common(id, table))
+
+
+def _upscaler(id: str, table: Table) -> Upscaler:
+    named = table.mapping("scales")
+    for factor, name in named.items():
+        if factor not in ("2", "4") or not isinstance(name, str):
+            raise table.error("scales", f"must give a file for 2 or 4, not {factor} = {name!r}")
+    if not named:
+        raise table.error("scales", "must name a file for 2 or 4")
+    scales = {int(factor): name for factor, name in named.items()}
+    return Upscaler(**_common(id, table, tuple(scales.values())), scales=MappingProxyType(scales))
+
+
+_READERS: Mapping[str, Callable[[str, Table], Entry]] = {
+    "models": _model,
+    "adapters": _adapter,
+    "loras": _lora,
+    "interpolators": _interpolator,
+    "upscalers": _upscaler,
+}

@@ -1,0 +1,213 @@
+"""The kinds of model that the catalogue lists, and what can be asked of one entry."""
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from generation.model_lock import locked_sizes
+
+BUILTIN_MODELS = Path(__file__).resolve().parent.parent / "workers" / "tiny" / "models"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of one repository at one commit: `files` maps the path in the model's folder to the one over there."""
+
+    repo: str
+    revision: str | None
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What every kind of model has in common.
+
+    `revision` is a full commit hash or None (the newest, which the lock file then pins). `files` are the paths that
+    have to be there, `*` allowed; `sha256` says what some of them must hash to, whoever serves them. `download_mb` and
+    `memory_gb` (graphics memory, 10^9 bytes) are for the person who chooses; nothing is computed from them.
+    """
+
+    kind: ClassVar[str] = ""
+    id: str
+    label: str
+    purpose: str
+    family: str
+    files: tuple[str, ...]
+    licence: str
+    repo: str | None = None
+    revision: str | None = None
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    download_mb: int = 0
+    memory_gb: float = 0.0
+    builtin: bool = False
+    folder: str | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Ids of the other entries without which this one makes no video."""
+        return ()
+
+    @property
+    def command(self) -> str:
+        """What an operator runs to get it."""
+        return f"python manage.py fetch_models {self.id}"
+
+    def path(self, home: Path | str) -> Path:
+        """The folder that holds the files; `home` is AURAVIDEO_HOME."""
+        if self.builtin:
+            return BUILTIN_MODELS / (self.folder or self.id)
+        return Path(home) / "models" / self.id
+
+    def sources(self) -> tuple[Source, ...]:
+        """Where the files come from; empty for what ships with us."""
+        if self.builtin or self.repo is None:
+            return ()
+        return (Source(self.repo, self.revision, {name: name for name in self.files}),)
+
+    def local_files(self) -> tuple[str, ...]:
+        """Paths within the folder, patterns included, of everything that has to be there."""
+        remote = tuple(name for source in self.sources() for name in source.files)
+        return remote or self.files
+
+    def missing(self, home: Path | str) -> tuple[str, ...]:
+        """The files that are not there or, where the lock file knows them, not of the size that was downloaded."""
+        folder = self.path(home)
+        absent = [name for name in self.local_files() if not _present(folder, name)]
+        sizes = {} if self.builtin else locked_sizes(home, self.id)
+        wrong = [name for name, size in sizes.items() if not _has_size(folder / name, size)]
+        return tuple(dict.fromkeys(absent + wrong))
+
+    def is_available(self, home: Path | str) -> bool:
+        """Whether it can be used now, as far as names and sizes tell (`model_lock.verify` reads the bytes)."""
+        return not self.missing(home)
+
+    def compatible(self, other: "Entry") -> bool:
+        """Whether both were made for the same network, so that they can be used together."""
+        return "any" in (self.family, other.family) or self.family == other.family
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseModel(Entry):
+    """A text-to-image model in diffusers' folder layout, which a motion adapter sets in motion.
+
+    Sizes are pixels (`native_size` the short side it was trained at, `min_size` the smallest that still works),
+    `native_fps` frames a second, `max_prompt_tokens` counts the two that mark beginning and end. `scheduler` is a
+    diffusers class name under "class" and the configuration fields to set. `vae_repo` replaces the repository's own
+    VAE: its files are put where the VAE belongs, so that the folder loads as one.
+    """
+
+    kind: ClassVar[str] = "models"
+    native_size: int
+    min_size: int
+    native_fps: int
+    steps: int
+    guidance: float
+    scheduler: Mapping[str, Any]
+    adapter: str
+    interpolator: str
+    upscaler: str
+    max_prompt_tokens: int
+    variant: str | None = None
+    vae_repo: str | None = None
+    vae_revision: str | None = None
+    default: bool = False
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.adapter, self.interpolator, self.upscaler)
+
+    def sources(self) -> tuple[Source, ...]:
+        own = super().sources()
+        if not own or self.vae_repo is None:
+            return own
+        vae = {f"vae/{name}": name for name in ("config.json", "diffusion_pytorch_model.safetensors")}
+        return (*own, Source(self.vae_repo, self.vae_revision, vae))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionAdapter(Entry):
+    """AnimateDiff's motion modules for one family of base models.
+
+    `weights` names the single file to load into a fresh `MotionAdapter()` where the repository is no diffusers folder;
+    `variant` is the file name's infix otherwise. Frames beyond `context_length` go through FreeNoise's sliding window
+    with `context_stride`; `max_frames` is the window's own limit (its positional encoding). `scheduler`, `steps` and
+    `guidance` replace the base model's where the adapter was distilled for others. `lora` is (id, weight).
+    """
+
+    kind: ClassVar[str] = "adapters"
+    context_length: int
+    context_stride: int
+    max_frames: int
+    weights: str | None = None
+    variant: str | None = None
+    scheduler: Mapping[str, Any] | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    lora: tuple[str, float] | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.lora[0],) if self.lora else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionLora(Entry):
+    """A LoRA on the motion modules (a camera move).
+
+    A `hidden` one belongs to a few-step adapter, which names it: it comes with the adapter and is nobody's choice.
+    """
+
+    kind: ClassVar[str] = "loras"
+    weights: str
+    adapters: tuple[str, ...]
+    default_weight: float = 1.0
+    hidden: bool = False
+
+    def compatible(self, other: Entry) -> bool:
+        """Whether a person may combine it with `other`: the adapters that it names, any base model of its family."""
+        if isinstance(other, MotionAdapter):
+            return not self.hidden and other.id in self.adapters
+        return super().compatible(other)
+
+    def weights_path(self, home: Path | str) -> Path:
+        """The file to load."""
+        return self.path(home) / self.weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interpolator(Entry):
+    """A frame interpolation network: a TensorFlow SavedModel with FILM's signature."""
+
+    kind: ClassVar[str] = "interpolators"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upscaler(Entry):
+    """Real-ESRGAN checkpoints: `scales` maps a factor (2 or 4) to the file that enlarges by it."""
+
+    kind: ClassVar[str] = "upscalers"
+    scales: Mapping[int, str]
+
+    def paths(self, home: Path | str) -> dict[int, Path]:
+        """Factor to checkpoint, as the engine takes it."""
+        return {scale: self.path(home) / name for scale, name in self.scales.items()}
+
+
+def _present(folder: Path, name: str) -> bool:
+    if "*" not in name:
+        return (folder / name).is_file()
+    return folder.is_dir() and any(path.is_file() for path in folder.glob(name))
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether the repository's file `name` is one that `pattern` (a path, `*` allowed within a folder) asks for."""
+    return name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern)

@@ -1,0 +1,158 @@
+"""The lock file of the downloaded models, and the check that a model's files are still what was downloaded.
+
+`<AURAVIDEO_HOME>/models/models.lock.json` says for each model where it came from (repository, commit) and what each
+file's size and SHA-256 are. It holds nothing of this machine, so it can be copied to another with the models. What was
+hashed already is remembered by size and modification time in `.verified.json` beside it.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from generation.errors import RenderError
+
+LOCK_NAME = "models.lock.json"
+LOCK_VERSION = 1
+
+_VERIFIED_NAME = ".verified.json"
+_BLOCK = 1 << 20
+_read_cache: dict[Path, tuple[tuple[int, int], dict[str, Any]]] = {}
+
+
+def lock_path(home: Path | str) -> Path:
+    """Where the lock file of `home` (AURAVIDEO_HOME) is."""
+    return Path(home) / "models" / LOCK_NAME
+
+
+def read_lock(home: Path | str) -> dict[str, Any]:
+    """The locked models by id: {"sources": [{"repo", "commit"}], "files": {path: {"size", "sha256"}}}.
+
+    Raises:
+        RenderError: "model-corrupt", when the lock file itself cannot be read.
+    """
+    path = lock_path(home)
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return {}
+    stamp = (status.st_size, status.st_mtime_ns)
+    if path not in _read_cache or _read_cache[path][0] != stamp:
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            models = data["models"]
+            if data["version"] != LOCK_VERSION or not all(_is_locked(model) for model in models.values()):
+                raise ValueError("not a lock file of this version")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            command = f"rm {path}; python manage.py fetch_models"
+            raise RenderError("model-corrupt", model="lock", file=path, command=command) from error
+        _read_cache[path] = (stamp, models)
+    return _read_cache[path][1]
+
+
+def write_lock(home: Path | str, id: str, locked: Mapping[str, Any]) -> None:
+    """Puts the model `id` into the lock file, in place of what was there of it; the file is replaced whole."""
+    models = {**read_lock(home), id: dict(locked)}
+    text = json.dumps({"version": LOCK_VERSION, "models": models}, indent=2, sort_keys=True)
+    _replace(lock_path(home), text + "\n")
+
+
+def locked_sizes(home: Path | str, id: str) -> dict[str, int]:
+    """Path in the model's folder to size in bytes, of every file that the lock file lists for `id`.
+
+    Empty when the lock file cannot be read: what lists models goes on without it, `verify` complains.
+    """
+    try:
+        locked = read_lock(home)
+    except RenderError:
+        return {}
+    return {name: file["size"] for name, file in locked.get(id, {}).get("files", {}).items()}
+
+
+def file_sha256(path: Path, on_block: Callable[[int], None] | None = None) -> str:
+    """The SHA-256 of a file in hexadecimal; `on_block` is told the number of bytes of each block read."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            if on_block is not None:
+                on_block(len(block))
+    return digest.hexdigest()
+
+
+def verify(entry: Any, home: Path | str, *, every_byte: bool = False) -> None:
+    """Checks that the files of `entry` (a catalogue entry) are there and are what the lock file says.
+
+    A file that was hashed before and has kept its size and modification time since is not read again, so the check
+    costs nothing when a worker loads a model; `every_byte` reads all. What ships with us and what was put there by
+    hand is in no lock file: of that only the presence is checked.
+
+    Raises:
+        RenderError: "model-missing" or "model-corrupt"; the text names the command that repairs it.
+    """
+    folder = entry.path(home)
+    files = {} if entry.builtin else read_lock(home).get(entry.id, {}).get("files", {})
+    absent = [name for name in entry.missing(home) if name not in files or not (folder / name).is_file()]
+    if absent:
+        raise RenderError("model-missing", model=entry.label, file=absent[0], command=entry.command)
+    verified = _read_verified(home)
+    fresh = dict(verified)
+    for name, expected in files.items():
+        stamp = _stamp(folder / name, expected)
+        if stamp[0] != expected["size"] or (
+            (every_byte or verified.get(str(folder / name)) != stamp)
+            and file_sha256(folder / name) != expected["sha256"]
+        ):
+            raise RenderError("model-corrupt", model=entry.label, file=name, command=entry.command)
+        fresh[str(folder / name)] = stamp
+    if fresh != verified:
+        _remember(home, fresh)
+
+
+def remember(entry: Any, home: Path | str, files: Mapping[str, Mapping[str, Any]]) -> None:
+    """Notes that `files` (as in the lock file) of `entry` have just been hashed, so that the next load need not."""
+    folder = entry.path(home)
+    stamps = {str(folder / name): _stamp(folder / name, expected) for name, expected in files.items()}
+    _remember(home, {**_read_verified(home), **stamps})
+
+
+def _is_locked(model: Mapping[str, Any]) -> bool:
+    return all(
+        isinstance(file["size"], int) and isinstance(file["sha256"], str) and not Path(name).is_absolute()
+        for name, file in model["files"].items()
+    )
+
+
+def _stamp(path: Path, expected: Mapping[str, Any]) -> list[Any]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, expected["sha256"]]
+
+
+def _read_verified(home: Path | str) -> dict[str, Any]:
+    try:
+        data = json.loads((lock_path(home).parent / _VERIFIED_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _remember(home: Path | str, stamps: Mapping[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # a folder that cannot be written only costs the hashing at the next load
+        _replace(lock_path(home).parent / _VERIFIED_NAME, json.dumps(stamps, indent=0, sort_keys=True))
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
