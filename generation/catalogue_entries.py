@@ -38,7 +38,7 @@ class Entry:
     licence: str
     repo: str | None = None
     revision: str | None = None
-    sha256: Mapping[str, str] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict, hash=False)
     download_mb: int = 0
     memory_gb: float = 0.0
     builtin: bool = False
@@ -104,7 +104,7 @@ class BaseModel(Entry):
     native_fps: int
     steps: int
     guidance: float
-    scheduler: Mapping[str, Any]
+    scheduler: Mapping[str, Any] = field(hash=False)
     adapter: str
     interpolator: str
     upscaler: str
@@ -142,7 +142,7 @@ class MotionAdapter(Entry):
     max_frames: int
     weights: str | None = None
     variant: str | None = None
-    scheduler: Mapping[str, Any] | None = None
+    scheduler: Mapping[str, Any] | None = field(default=None, hash=False)
     steps: int | None = None
     guidance: float | None = None
     lora: tuple[str, float] | None = None
@@ -188,7 +188,7 @@ class Upscaler(Entry):
     """Real-ESRGAN checkpoints: `scales` maps a factor (2 or 4) to the file that enlarges by it."""
 
     kind: ClassVar[str] = "upscalers"
-    scales: Mapping[int, str]
+    scales: Mapping[int, str] = field(hash=False)
 
     def paths(self, home: Path | str) -> dict[int, Path]:
         """Factor to checkpoint, as the engine takes it."""
