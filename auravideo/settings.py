@@ -216,7 +216,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {
-        name: {"level": LOG_LEVEL} for name in ("auravideo", "accounts", "generation", "gallery", "workers")
-    },
+    "loggers": {name: {"level": LOG_LEVEL} for name in ("auravideo", "accounts", "generation", "gallery", "workers")},
 }

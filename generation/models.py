@@ -30,6 +30,7 @@ RUN_STATUS_LABELS = {
     RunStatus.FAILED: _("failed"),
     RunStatus.LOST: _("lost"),
     RunStatus.CANCELLED: _("cancelled"),
+    RunStatus.DISCARDED: _("discarded"),
 }
 
 
@@ -70,6 +71,7 @@ class Job(models.Model):
     run = models.PositiveIntegerField(default=1)  # the fencing number: messages of an older run are dropped
     first_run = models.PositiveIntegerField(default=1)  # the run since the person last asked; attempts count from it
     priority = models.PositiveSmallIntegerField(default=0)
+    preview = models.PositiveIntegerField(default=0)  # how many live previews were made; each replaces the one before
     error_id = models.CharField(max_length=40, blank=True)
     error_context = models.JSONField(default=dict, blank=True)
     traceback = models.TextField(blank=True)
@@ -121,12 +123,11 @@ class StageRun(models.Model):
     run = models.PositiveIntegerField()
     stage = models.CharField(_("stage"), max_length=12, choices=_choices(STAGE_LABELS))
     chunk = models.PositiveIntegerField(default=0)
-    status = models.CharField(
-        _("state"), max_length=10, choices=_choices(RUN_STATUS_LABELS), default=RunStatus.RUNNING
-    )
+    status = models.CharField(_("state"), max_length=10, choices=_choices(RUN_STATUS_LABELS), default=RunStatus.RUNNING)
     worker = models.CharField(_("worker"), max_length=200)
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
+    cost = models.FloatField(default=0)  # how much work it is, see generation/estimates.py
     output = models.JSONField(default=dict, blank=True)
     error = models.TextField(blank=True)
     started_at = models.DateTimeField(_("started"))
@@ -137,7 +138,10 @@ class StageRun(models.Model):
         verbose_name = _("stage run")
         verbose_name_plural = _("stage runs")
         ordering = ["started_at"]
-        indexes = [models.Index(fields=["status", "heartbeat_at"]), models.Index(fields=["stage", "status", "ended_at"])]
+        indexes = [
+            models.Index(fields=["status", "heartbeat_at"]),
+            models.Index(fields=["stage", "status", "ended_at"]),
+        ]
         constraints = [
             # The claim: of two deliveries of the same message, one inserts this row.
             models.UniqueConstraint(fields=["job", "run", "stage", "chunk"], name="one_claim_a_run"),

@@ -27,6 +27,7 @@ class RunStatus(StrEnum):
     FAILED = "failed"
     LOST = "lost"
     CANCELLED = "cancelled"
+    DISCARDED = "discarded"  # done, but its output was deleted since
 
 
 QUEUES: dict[Stage, str] = {

@@ -1,0 +1,7 @@
+"""The addresses of the WebSockets."""
+
+from django.urls import path
+
+from generation.consumers import JobsConsumer
+
+websocket_urlpatterns = [path("ws/jobs/", JobsConsumer.as_asgi())]

@@ -1,0 +1,71 @@
+"""The pages of what came out."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from gallery import services
+from gallery.models import Video
+from gallery.serving import serve
+
+VIDEOS_A_PAGE = 24
+
+
+@login_required
+@require_safe
+def library(request: HttpRequest) -> HttpResponse:
+    """A person's videos, newest first."""
+    page = Paginator(Video.objects.filter(user=request.user), VIDEOS_A_PAGE).get_page(request.GET.get("page"))
+    return render(request, "gallery/library.html", {"page": page, "videos": page.object_list})
+
+
+@login_required
+@require_safe
+def video(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    """One video, with everything that made it."""
+    return render(request, "gallery/video.html", {"video": _mine(request, video_id)})
+
+
+@login_required
+@require_safe
+def file(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    return serve(request, _mine(request, video_id).video_file.name)
+
+
+@login_required
+@require_safe
+def download(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    found = _mine(request, video_id)
+    name = f"{slugify(found.title)[:60] or 'video'}.{found.format}"
+    return serve(request, found.video_file.name, download_as=name)
+
+
+@login_required
+@require_safe
+def poster(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    return serve(request, _mine(request, video_id).poster_file.name)
+
+
+@login_required
+@require_safe
+def preview(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    return serve(request, _mine(request, video_id).preview_file.name)
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    services.delete(_mine(request, video_id))
+    messages.success(request, _("The video was deleted."))
+    return redirect("gallery:library")
+
+
+def _mine(request: HttpRequest, video_id: UUID) -> Video:
+    return get_object_or_404(Video, pk=video_id, user=request.user)

@@ -1,0 +1,60 @@
+"""What the broker holds: for which jobs a message is waiting, and whether anybody would read it."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+
+import redis
+from django.conf import settings
+
+from auravideo.celery import PRIORITIES, QUEUES, app
+
+# A message that a worker took this long ago and that has claimed no stage belongs to a worker that is gone.
+TAKEN_SECONDS = 30
+
+
+@lru_cache(maxsize=1)
+def connection() -> redis.Redis:
+    """A client of the broker's database."""
+    return redis.Redis.from_url(settings.redis_url(0), socket_timeout=5, socket_connect_timeout=5)
+
+
+def standing_messages() -> set[tuple[str, int]]:
+    """(job id, run) of every message that waits in a queue or was taken by a worker just now.
+
+    Raises redis.RedisError when the broker does not answer.
+    """
+    return set(_waiting()) | set(_taken())
+
+
+def live_queues(timeout: float = 1.0) -> set[str]:
+    """The names of the queues that a living worker reads."""
+    answers = app.control.inspect(timeout=timeout).active_queues() or {}
+    return {queue["name"] for queues in answers.values() for queue in queues}
+
+
+def _waiting() -> Iterator[tuple[str, int]]:
+    for queue in QUEUES:
+        for priority in range(PRIORITIES):
+            key = f"{queue}:{priority}" if priority else queue
+            for raw in connection().lrange(key, 0, -1):
+                yield from _job_of(json.loads(raw))
+
+
+def _taken() -> Iterator[tuple[str, int]]:
+    recent = connection().zrangebyscore("unacked_index", time.time() - TAKEN_SECONDS, "+inf")
+    for raw in connection().hmget("unacked", recent) if recent else ():
+        if raw:
+            yield from _job_of(json.loads(raw)[0])
+
+
+def _job_of(message: dict) -> Iterator[tuple[str, int]]:
+    """(job id, run) of a stage's message; nothing for the other tasks. Celery's body is [args, kwargs, embed]."""
+    body = message["body"]
+    if message["properties"].get("body_encoding") == "base64":
+        body = base64.b64decode(body)
+    args = json.loads(body)[0]
+    if len(args) == 3:
+        yield str(args[0]), int(args[1])

@@ -1,0 +1,88 @@
+"""A worker's hold on one stage of one job: claimed once, kept alive by a heartbeat, given up when it was taken over."""
+
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from generation import estimates, events, services, signals
+from generation.models import Job, StageRun
+from generation.states import ACTIVE, RunStatus, Stage, Status
+
+
+def claim(job_id: UUID, run: int, stage: Stage, chunk: int, worker: str) -> StageRun | None:
+    """Take hold of a stage of a job, or None when there is nothing to do.
+
+    None: the job has ended, is gone or has a newer run; or this message was delivered twice and somebody else has it.
+    """
+    job = Job.objects.filter(pk=job_id, run=run, status__in=ACTIVE).first()
+    if job is None:
+        return None
+    now = timezone.now()
+    work = estimates.cost(stage, chunk, services.plan_of(job), job.render_request)
+    try:
+        with transaction.atomic():
+            held = StageRun.objects.create(
+                job=job, run=run, stage=stage, chunk=chunk, worker=worker, cost=work, started_at=now, heartbeat_at=now
+            )
+            services.start(job, run)
+    except IntegrityError:
+        return None
+    events.publish(job.user_id, job.pk)
+    return held
+
+
+def is_held(held: StageRun) -> bool:
+    """Whether the claim still stands: the job was neither cancelled nor given to a newer run."""
+    return _standing(held).exists()
+
+
+def beat(held: StageRun, done: int | None = None, total: int | None = None) -> bool:
+    """A sign of life, with how far the stage is. Says whether the claim still stands."""
+    progress = {} if done is None else {"done": done, "total": total}
+    return _standing(held).update(heartbeat_at=timezone.now(), **progress) == 1
+
+
+def finish(held: StageRun, output: dict) -> bool:
+    """Record what a stage wrote. The last stage ends the job. Says whether the claim still stood."""
+    job = held.job
+    with transaction.atomic():
+        now = timezone.now()
+        if not _standing(held).update(status=RunStatus.DONE, output=output, ended_at=now, heartbeat_at=now):
+            return False
+        if held.stage != Stage.ASSEMBLE:
+            Job.objects.filter(pk=job.pk, run=held.run).update(touched_at=now)
+        elif services.transition(job, Status.DONE, expected_run=held.run, ended_at=now):
+            signals.job_done.send(sender=Job, job=job, output=output)
+    if held.stage != Stage.ASSEMBLE:
+        events.publish(job.user_id, job.pk)
+    return True
+
+
+def fail(held: StageRun, error_id: str, context: dict[str, str], traceback: str = "") -> bool:
+    """Record that a stage failed, which ends the job. Says whether the claim still stood."""
+    with transaction.atomic():
+        now = timezone.now()
+        text = traceback or f"{error_id} {context}"
+        if not _standing(held).update(status=RunStatus.FAILED, error=text, ended_at=now):
+            return False
+        return services.fail(held.job, held.run, error_id, context, traceback)
+
+
+def lose(job_id: UUID, run: int, stage: Stage, chunk: int) -> bool:
+    """Record that the process which held a stage died, and queue what is left of the job again."""
+    held = StageRun.objects.filter(job=job_id, run=run, stage=stage, chunk=chunk, status=RunStatus.RUNNING)
+    if not held.update(status=RunStatus.LOST, ended_at=timezone.now()):
+        return False
+    return services.requeue(Job.objects.get(pk=job_id), run)
+
+
+def release(held: StageRun) -> bool:
+    """Hand a stage back because its worker is stopping; this is no failed attempt."""
+    if not _standing(held).update(status=RunStatus.CANCELLED, ended_at=timezone.now()):
+        return False
+    return services.requeue(held.job, held.run)
+
+
+def _standing(held: StageRun):
+    return StageRun.objects.filter(pk=held.pk, status=RunStatus.RUNNING, job__run=held.run, job__status__in=ACTIVE)

@@ -1,0 +1,129 @@
+"""What the pages show of jobs: read only."""
+
+from dataclasses import dataclass
+
+from django.db.models import Prefetch, Q, QuerySet
+from django.urls import reverse
+
+from generation import estimates, services
+from generation.models import STAGE_LABELS, Job, StageRun
+from generation.params import InvalidRequest
+from generation.plan import Plan, plan
+from generation.states import ACTIVE, RunStatus, Stage, Status
+
+
+@dataclass(frozen=True)
+class StageProgress:
+    """One stage of a job. `state`: done, running, waiting or failed; `percent` 0 to 100."""
+
+    id: str
+    label: str
+    state: str
+    percent: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is. Percentages 0 to 100, `permille` 0 to 1000; `place` counts from 1, None unless queued."""
+
+    stage: str
+    stage_label: str
+    stage_percent: int
+    permille: int
+    place: int | None
+    eta_seconds: int | None
+    preview_url: str
+    stages: tuple[StageProgress, ...]
+
+    @property
+    def percent(self) -> int:
+        return self.permille // 10
+
+
+def jobs_of(user) -> QuerySet[Job]:
+    """A person's jobs, newest first, with what their progress is computed from."""
+    runs = StageRun.objects.only("job_id", "run", "stage", "chunk", "status", "done", "total", "started_at")
+    return Job.objects.filter(user=user).prefetch_related(Prefetch("stage_runs", queryset=runs))
+
+
+def active_jobs_of(user) -> QuerySet[Job]:
+    return jobs_of(user).filter(status__in=ACTIVE)
+
+
+def progress_of(job: Job) -> Progress:
+    """How far `job` is: its stages weighed by how long they take on this machine."""
+    try:
+        work = _Work(job, services.plan_of(job))
+    except InvalidRequest:  # the model has left the catalogue; the job itself says so when it fails
+        return Progress("", "", 0, 1000 if job.status == Status.DONE else 0, None, None, "", ())
+    total = sum(work.seconds.values())
+    stages = tuple(work.stage(stage) for stage in work.plan.stages)
+    current = next((stage for stage in stages if stage.state != "done"), stages[-1])
+    finished = job.status == Status.DONE
+    share = 1.0 if finished else sum(work.seconds[unit] * work.fraction(unit) for unit in work.seconds) / total
+    left = sum(work.seconds[unit] * (1 - work.fraction(unit)) for unit in work.seconds)
+    preview = reverse("generation:preview", args=[job.pk]) if job.preview and job.is_active else ""
+    return Progress(
+        stage=current.id,
+        stage_label=current.label,
+        stage_percent=current.percent,
+        permille=1000 if finished else min(999, int(share * 1000)),
+        place=place_of(job),
+        eta_seconds=max(1, round(left)) if job.is_active else None,
+        preview_url=f"{preview}?v={job.preview}" if preview else "",
+        stages=stages,
+    )
+
+
+def place_of(job: Job) -> int | None:
+    """The place of a queued job among all that wait, from 1; None when it does not wait."""
+    if job.status != Status.QUEUED:
+        return None
+    before = Q(priority__lt=job.priority) | Q(priority=job.priority, queued_at__lt=job.queued_at)
+    return Job.objects.filter(before, status=Status.QUEUED).count() + 1
+
+
+def estimate(request) -> float:
+    """How many seconds of work a request is on this machine, all chunks one after the other."""
+    model = services.catalogue().models[request.model]
+    request_plan = plan(request, model)
+    return sum(estimates.seconds(stage, chunk, request_plan, request) for stage, chunk in request_plan.units)
+
+
+class _Work:
+    """The units of a job's plan, with how long each takes and how far each is."""
+
+    def __init__(self, job: Job, job_plan: Plan) -> None:
+        self.job = job
+        self.plan = job_plan
+        request = job.render_request
+        self.seconds = {unit: estimates.seconds(*unit, job_plan, request) for unit in job_plan.units}
+        self.runs: dict[tuple[Stage, int], StageRun] = {}
+        for run in job.stage_runs.all():
+            unit = (Stage(run.stage), run.chunk)
+            if run.status == RunStatus.DONE or (run.run == job.run and not self._is_done(unit)):
+                self.runs[unit] = run
+
+    def _is_done(self, unit: tuple[Stage, int]) -> bool:
+        return unit in self.runs and self.runs[unit].status == RunStatus.DONE
+
+    def fraction(self, unit: tuple[Stage, int]) -> float:
+        """How far a unit is, 0 to 1."""
+        run = self.runs.get(unit)
+        if run is None:
+            return 0.0
+        if run.status == RunStatus.DONE:
+            return 1.0
+        return min(1.0, run.done / run.total) if run.total and run.status == RunStatus.RUNNING else 0.0
+
+    def stage(self, stage: Stage) -> StageProgress:
+        units = [unit for unit in self.seconds if unit[0] is stage]
+        fraction = sum(self.fraction(unit) for unit in units) / len(units)
+        states = {self.runs[unit].status for unit in units if unit in self.runs}
+        if self.job.status == Status.DONE or (fraction == 1.0 and states == {RunStatus.DONE}):
+            return StageProgress(stage, str(STAGE_LABELS[stage]), "done", 100)
+        if RunStatus.FAILED in states:
+            state = "failed"
+        else:
+            state = "running" if states & {RunStatus.RUNNING, RunStatus.DONE} and self.job.is_active else "waiting"
+        return StageProgress(stage, str(STAGE_LABELS[stage]), state, min(99, int(fraction * 100)))

@@ -1,0 +1,208 @@
+"""Everything that may happen to a job. The only writer of `Job.status`.
+
+Every move is a compare-and-set: one conditional UPDATE, and exactly one caller sees that it made the move. Messages are
+sent after the commit; a message that could not be sent is sent by `requeue_lost` later.
+"""
+
+import logging
+import secrets
+from functools import partial
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from kombu.exceptions import OperationalError
+
+from generation import events, pipeline
+from generation.catalogue import load_catalogue
+from generation.models import Batch, Job, StageRun
+from generation.params import MAX_SEED, InvalidRequest, Limits, RenderRequest
+from generation.plan import Plan, plan
+from generation.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
+
+log = logging.getLogger(__name__)
+
+MAX_PRIORITY = 9
+
+
+class TooManyJobs(InvalidRequest):
+    """The person has as many jobs waiting as one person may have."""
+
+    def __init__(self) -> None:
+        text = _("You have %s clips waiting or rendering already. Wait for some of them, or cancel them.")
+        super().__init__({"prompt": [text % settings.MAX_ACTIVE_JOBS]})
+
+
+def limits() -> Limits:
+    """What the operator allows."""
+    return Limits(max_side=settings.MAX_SIDE, max_seconds=settings.MAX_SECONDS)
+
+
+def catalogue():
+    """The models that this site knows: those that ship, and the operator's own."""
+    return load_catalogue(settings.CATALOGUE_FILE or None)
+
+
+def plan_of(job: Job) -> Plan:
+    """The plan of a job's request. Raises InvalidRequest when its model has left the catalogue."""
+    request = job.render_request
+    model = catalogue().models.get(request.model)
+    if model is None:
+        raise InvalidRequest({"model": [_("The model is no longer in the catalogue.")]})
+    return plan(request, model)
+
+
+@transaction.atomic
+def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int | None = None) -> Job:
+    """Queue a valid request. Its message is sent when the transaction commits.
+
+    Raises:
+        TooManyJobs: the person has `settings.MAX_ACTIVE_JOBS` jobs waiting already.
+    """
+    mine = Job.objects.filter(user=user, status__in=ACTIVE)
+    if mine.count() >= settings.MAX_ACTIVE_JOBS:
+        raise TooManyJobs
+    now = timezone.now()
+    job = Job.objects.create(
+        user=user,
+        batch=batch,
+        row=row,
+        request=request.to_dict(),
+        seed=request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 1),
+        # One person's flood never holds up another's first clip.
+        priority=min(mine.filter(status=Status.QUEUED).count(), MAX_PRIORITY),
+        queued_at=now,
+        touched_at=now,
+    )
+    _send_on_commit(job)
+    return job
+
+
+def transition(job: Job, new: Status, *, expected_run: int | None = None, **changes: object) -> bool:
+    """Move a job to `new`, raise its version and announce it on commit. Says whether this call made the move."""
+    sources = [old for old in Status if can_move(old, new)]
+    query = Job.objects.filter(pk=job.pk, status__in=sources)
+    if expected_run is not None:
+        query = query.filter(run=expected_run)
+    now = timezone.now()
+    moved = query.update(status=new, version=F("version") + 1, touched_at=now, **changes) == 1
+    if moved:
+        transaction.on_commit(partial(events.publish, job.user_id, job.pk))
+    return moved
+
+
+def start(job: Job, run: int) -> bool:
+    """Note that a worker has begun with a queued job; nothing happens where another stage began it."""
+    now = timezone.now()
+    if job.status == Status.RUNNING:
+        Job.objects.filter(pk=job.pk, run=run).update(touched_at=now)
+        return False
+    return transition(job, Status.RUNNING, expected_run=run, started_at=job.started_at or now)
+
+
+@transaction.atomic
+def cancel(job: Job) -> bool:
+    """Cancel a job that has not ended: its workers stop at their next step, its frames are deleted."""
+    if not transition(job, Status.CANCELLED, ended_at=timezone.now()):
+        return False
+    _close_running(job, RunStatus.CANCELLED)
+    discard_outputs(job)
+    transaction.on_commit(partial(_try_to_send, "the clean-up", job, partial(pipeline.send_discard, job.pk)))
+    return True
+
+
+@transaction.atomic
+def retry(job: Job) -> bool:
+    """Queue a failed or cancelled job again, from the stage where it stopped, with a fresh count of attempts."""
+    job.refresh_from_db()
+    run, now = job.run + 1, timezone.now()
+    fresh = {"error_id": "", "error_context": {}, "traceback": "", "ended_at": None, "started_at": None, "preview": 0}
+    if not transition(job, Status.QUEUED, expected_run=job.run, run=run, first_run=run, queued_at=now, **fresh):
+        return False
+    _send_on_commit(job)
+    return True
+
+
+def warn(job: Job, warnings: list[str]) -> None:
+    """Note what the person should know of their request although it can be rendered."""
+    Job.objects.filter(pk=job.pk).update(warnings=warnings, version=F("version") + 1)
+
+
+def discard_outputs(job: Job) -> None:
+    """Note that what the job's stages wrote is deleted, so that nobody counts on it."""
+    job.stage_runs.filter(status=RunStatus.DONE).update(status=RunStatus.DISCARDED)
+
+
+def fail(job: Job, run: int, error_id: str, context: dict[str, str], traceback: str = "") -> bool:
+    """End a job with an error. Its frames stay for a day, so that a retry continues where it stopped."""
+    with transaction.atomic():
+        changes = {"error_id": error_id, "error_context": context, "traceback": traceback}
+        failed = transition(job, Status.FAILED, expected_run=run, ended_at=timezone.now(), **changes)
+        if failed:
+            _close_running(job, RunStatus.CANCELLED)
+    return failed
+
+
+def requeue(job: Job, run: int) -> bool:
+    """Send what is left of an active job again, under the next run number; an older run's messages are dropped.
+
+    A job whose worker was lost `MAX_ATTEMPTS` times at the same stage fails instead.
+    """
+    with transaction.atomic():
+        job.refresh_from_db()
+        if job.run != run or not job.is_active:
+            return False
+        if stage := _exhausted_stage(job):
+            return fail(job, run, "worker-lost", {"attempts": str(MAX_ATTEMPTS), "stage": str(stage)})
+        _close_running(job, RunStatus.CANCELLED)
+        changes = {"run": run + 1, "version": F("version") + 1, "status": Status.QUEUED, "touched_at": timezone.now()}
+        if not Job.objects.filter(pk=job.pk, run=run, status__in=ACTIVE).update(**changes):
+            return False
+        transaction.on_commit(partial(events.publish, job.user_id, job.pk))
+        _send_on_commit(job)
+    log.info("Job %s was queued again, run %s", job.pk, run + 1)
+    return True
+
+
+def done_units(job: Job) -> set[tuple[Stage, int]]:
+    """The (stage, chunk) pairs of a job whose output is stored."""
+    rows = job.stage_runs.filter(status=RunStatus.DONE).values_list("stage", "chunk")
+    return {(Stage(stage), chunk) for stage, chunk in rows}
+
+
+def _exhausted_stage(job: Job) -> Stage | None:
+    lost = job.stage_runs.filter(status=RunStatus.LOST, run__gte=job.first_run).values_list("stage", "chunk")
+    counts: dict[tuple[str, int], int] = {}
+    for unit in lost:
+        counts[unit] = counts.get(unit, 0) + 1
+    return next((Stage(stage) for (stage, _chunk), count in counts.items() if count >= MAX_ATTEMPTS), None)
+
+
+def _close_running(job: Job, status: RunStatus) -> None:
+    StageRun.objects.filter(job=job, status=RunStatus.RUNNING).update(status=status, ended_at=timezone.now())
+
+
+def _send_on_commit(job: Job) -> None:
+    transaction.on_commit(partial(_try_to_send, "its message", job, partial(_send, job.pk)))
+
+
+def _send(job_id) -> None:
+    job = Job.objects.get(pk=job_id)
+    if not job.is_active:
+        return
+    try:
+        job_plan = plan_of(job)
+    except InvalidRequest as error:
+        fail(job, job.run, "request-invalid", {"details": str(error)})
+        return
+    pipeline.send(job.pk, job.run, job.priority, job_plan, done_units(job))
+
+
+def _try_to_send(what: str, job: Job, send) -> None:
+    """A broker that does not answer must not lose the job: it stands in the database, `requeue_lost` sends it."""
+    try:
+        send()
+    except (OperationalError, ConnectionError, OSError) as error:
+        log.warning("The broker did not take %s of job %s, which will be sent later: %s", what, job.pk, error)

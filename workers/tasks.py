@@ -1,0 +1,100 @@
+"""The tasks that the queues carry: one thin task a stage, and the upkeep that the scheduler asks for."""
+
+import logging
+import os
+import signal
+from datetime import timedelta
+from uuid import UUID
+
+from billiard import active_children
+from billiard.exceptions import WorkerLostError
+from celery import shared_task
+from celery.signals import task_failure, worker_process_init, worker_shutting_down
+from django.conf import settings
+from django.utils import timezone
+
+from generation import claims, recovery, services
+from generation.models import Job
+from generation.states import Stage, Status
+from workers import frames, runner, stages
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(name="workers.tasks.preprocess")
+def preprocess(job_id: str, run: int, chunk: int) -> None:
+    runner.run(Stage.PREPROCESS, job_id, run, chunk, stages.preprocess)
+
+
+@shared_task(name="workers.tasks.generate")
+def generate(job_id: str, run: int, chunk: int) -> None:
+    runner.run(Stage.GENERATE, job_id, run, chunk, stages.generate)
+
+
+@shared_task(name="workers.tasks.interpolate")
+def interpolate(job_id: str, run: int, chunk: int) -> None:
+    runner.run(Stage.INTERPOLATE, job_id, run, chunk, stages.interpolate)
+
+
+@shared_task(name="workers.tasks.upscale")
+def upscale(job_id: str, run: int, chunk: int) -> None:
+    runner.run(Stage.UPSCALE, job_id, run, chunk, stages.upscale)
+
+
+@shared_task(name="workers.tasks.assemble")
+def assemble(job_id: str, run: int, chunk: int) -> None:
+    runner.run(Stage.ASSEMBLE, job_id, run, chunk, stages.assemble)
+    frames.delete_job(UUID(job_id))
+
+
+@shared_task(name="workers.tasks.discard", ignore_result=True)
+def discard(job_id: str) -> None:
+    """Delete the frames of a job that ended, unless it was started again since."""
+    if not Job.objects.filter(pk=job_id).exclude(status=Status.CANCELLED).exists():
+        frames.delete_job(UUID(job_id))
+
+
+@shared_task(name="workers.tasks.requeue_lost", ignore_result=True)
+def requeue_lost() -> int:
+    return recovery.requeue_lost()
+
+
+@shared_task(name="workers.tasks.prune", ignore_result=True)
+def prune() -> int:
+    """Delete the frames that no job needs any more: of ended jobs, of failed ones after a day, of no job at all.
+
+    Returns how many jobs' frames were deleted.
+    """
+    old = timezone.now() - timedelta(hours=settings.FAILED_FRAMES_KEPT_HOURS)
+    deleted = 0
+    for job_id in frames.iter_jobs():
+        job = Job.objects.filter(pk=job_id).first()
+        if job is not None and (job.is_active or (job.status == Status.FAILED and job.ended_at > old)):
+            continue
+        frames.delete_job(job_id)
+        if job is not None and job.status != Status.DONE:
+            services.discard_outputs(job)
+        deleted += 1
+    return deleted
+
+
+@worker_process_init.connect
+def _prepare_child(**_kwargs: object) -> None:
+    runner.listen_for_stop()
+
+
+@worker_shutting_down.connect
+def _hand_back(**_kwargs: object) -> None:
+    """The parent waits for its child's task, so the child is asked to give it back at its next step."""
+    for child in active_children():
+        os.kill(child.pid, signal.SIGUSR1)
+
+
+@task_failure.connect
+def _child_died(exception: BaseException, args: tuple, sender: object, **_kwargs: object) -> None:
+    """In the parent: its child died (out of memory, kill -9), so what is left of the job is queued again at once."""
+    if isinstance(exception, WorkerLostError) and len(args) == 3:
+        job_id, run, chunk = args
+        stage = Stage(sender.name.rsplit(".", 1)[1])
+        log.warning("The process that held %s[%s] of job %s died: %s", stage, chunk, job_id, exception)
+        claims.lose(UUID(job_id), run, stage, chunk)
