@@ -45,7 +45,7 @@ app.conf.update(
         "sep": ":",
     },
     result_backend_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT},
-    # A publisher that cannot reach the broker gives up soon: the job stands in the database, the sweeper sends it later.
+    # A publisher that cannot reach the broker gives up soon: the job stands in the database and is sent later.
     task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
     beat_schedule={
         "requeue-lost": {"task": "workers.tasks.requeue_lost", "schedule": 15.0, "options": {"expires": 15}},

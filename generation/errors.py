@@ -29,6 +29,13 @@ ERRORS: Mapping[str, Any] = {
     "internal": _("Something went wrong on our side (reference %(reference)s). Retry continues where it stopped."),
 }
 
+WARNINGS: Mapping[str, Any] = {
+    "prompt-cut": _(
+        "The prompt has %(tokens)s tokens and the model reads %(limit)s, so the end of it has no effect. Put what "
+        "matters first."
+    ),
+}
+
 _DEFAULTS = {
     "model": _("that was asked for"),
     "file": "?",
@@ -70,3 +77,8 @@ class Cancelled(Exception):
 def error_text(id: str, context: Mapping[str, str]) -> str:
     """The text of error `id` with `context` filled in, in the active language."""
     return str(ERRORS.get(id, ERRORS["internal"])) % {**_DEFAULTS, **context}
+
+
+def warning_text(warning: Mapping[str, Any]) -> str:
+    """The text of a warning as it is stored: its `id` among `WARNINGS`, and the values that the text names."""
+    return str(WARNINGS[warning["id"]]) % warning

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from generation.errors import error_text
+from generation.errors import error_text, warning_text
 from generation.params import RenderRequest
 from generation.states import ACTIVE, RunStatus, Stage, Status
 
@@ -109,6 +109,11 @@ class Job(models.Model):
     @property
     def can_retry(self) -> bool:
         return self.status in (Status.FAILED, Status.CANCELLED)
+
+    @property
+    def warning_texts(self) -> list[str]:
+        """What the person should know although the clip is rendered."""
+        return [warning_text(warning) for warning in self.warnings]
 
     @property
     def error_text(self) -> str:

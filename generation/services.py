@@ -125,7 +125,7 @@ def retry(job: Job) -> bool:
     return True
 
 
-def warn(job: Job, warnings: list[str]) -> None:
+def warn(job: Job, warnings: list[dict[str, object]]) -> None:
     """Note what the person should know of their request although it can be rendered."""
     Job.objects.filter(pk=job.pk).update(warnings=warnings, version=F("version") + 1)
 

@@ -13,7 +13,8 @@ from workers import media
 from workers.engines.base import OnStep
 
 SETTINGS_VERSION = 1
-HOVER_FRAMES = 24
+HOVER_FPS = 8
+HOVER_WIDTH = 320  # pixels
 
 
 def build(job: Job, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], folder: Path, on_step: OnStep) -> dict:
@@ -28,23 +29,10 @@ def build(job: Job, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], folde
     """
     request = job.render_request
     video = folder / f"video.{request.format}"
-    hover: list[np.ndarray] = []
-    keep_every = max(1, plan.frames // HOVER_FRAMES)
-
-    def finished() -> Iterator[np.ndarray]:
-        done = 0
-        for clip in clips():
-            for frame in media.resize_and_crop(clip, plan.width, plan.height):
-                if done % keep_every == 0:
-                    hover.append(frame)
-                done += 1
-                yield frame
-            on_step(done, plan.frames)
-
-    media.encode(finished, video, fps=plan.fps, format=request.format, metadata=settings_of(job))
-    hover = hover[: -(-plan.frames // keep_every)]
-    media.poster(hover[len(hover) // 2], folder / "poster.webp")
-    media.hover_preview(hover, folder / "preview.webp", plan.fps / keep_every)
+    reel = _Reel(plan, clips, on_step)
+    media.encode(reel.play(), video, fps=plan.fps, format=request.format, metadata=settings_of(job))
+    media.poster(reel.middle, folder / "poster.webp")
+    media.hover_preview(reel.small, folder / "preview.webp", reel.small_fps)
     found = media.probe(video)
     if (found.width, found.height, found.frames) != (plan.width, plan.height, plan.frames):
         raise ValueError(f"the file holds {found}, the plan says {plan}")
@@ -57,6 +45,38 @@ def build(job: Job, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], folde
         "frames": found.frames,
         "fps": plan.fps,
     }
+
+
+class _Reel:
+    """The finished frames at their exact size, played once; keeps the middle one and a small copy of some."""
+
+    def __init__(self, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], on_step: OnStep) -> None:
+        self.plan, self.clips, self.on_step = plan, clips, on_step
+        self.every = max(1, plan.fps // HOVER_FPS)
+        self.small: list[np.ndarray] = []
+        self.middle: np.ndarray | None = None
+
+    @property
+    def small_fps(self) -> int:
+        return self.plan.fps // self.every
+
+    def play(self) -> Iterator[np.ndarray]:
+        """uint8 [H, W, 3] each."""
+        done = 0
+        for clip in self.clips():
+            for frame in media.resize_and_crop(clip, self.plan.width, self.plan.height):
+                self._keep(done, frame)
+                done += 1
+                yield frame
+            self.on_step(done, self.plan.frames, None)
+
+    def _keep(self, index: int, frame: np.ndarray) -> None:
+        if index == self.plan.frames // 2:
+            self.middle = frame
+        if index % self.every == 0:
+            scale = min(1.0, HOVER_WIDTH / frame.shape[1])
+            height = max(1, round(frame.shape[0] * scale))
+            self.small.append(media.resize_and_crop(frame[None], round(frame.shape[1] * scale), height)[0])
 
 
 def settings_of(job: Job) -> dict:

@@ -2,41 +2,37 @@
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from django.conf import settings
-from generation.fetch import verify
 
 from generation import services
 from generation.errors import RenderError
-from generation.params import parse
+from generation.params import RenderRequest, parse
 from generation.states import Stage
-from workers import assembly, engines, frames
+from workers import assembly, equipment, frames
 from workers.runner import Context
 
 
 def preprocess(context: Context) -> dict:
     """Check that the request can still be rendered here, plan it, and warn of what the model will not read."""
-    catalogue = services.catalogue()
-    parse(context.request.to_dict(), catalogue, services.limits())
-    model = catalogue.models[context.request.model]
-    verify(model, settings.HOME)
-    warnings = engines.prompt_warnings(model, context.request)
-    services.warn(context.job, warnings)
-    plan = context.plan
+    request, plan = context.request, context.plan
+    parse(request.to_dict(), services.catalogue(), services.limits())
+    equipment.verify_all(request)
+    services.warn(context.job, _warnings(request))
     return {
         "base": [plan.base_frames, plan.base_height, plan.base_width],
         "factor": plan.factor,
         "upscale": plan.upscale,
+        "chunks": len(plan.chunks),
     }
 
 
 def generate(context: Context) -> dict:
     """AnimateDiff: all base frames in one pass, written chunk by chunk."""
     plan, request = context.plan, context.request
-    engine = engines.animatediff(request)
-    clip = engine.generate(
+    clip = equipment.text_to_video(request).generate(
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,
         width=plan.base_width,
@@ -46,34 +42,39 @@ def generate(context: Context) -> dict:
         guidance=request.guidance,
         seed=context.job.seed,
         on_step=context.on_step,
+        loras=equipment.loras(request),
     )
-    fps = plan.fps // plan.factor
     for chunk in plan.chunks:
-        frames.write_chunk(context.job.pk, Stage.GENERATE, chunk.index, clip[chunk.start : chunk.stop], fps)
+        frames.write_chunk(
+            context.job.pk, Stage.GENERATE, chunk.index, clip[chunk.start : chunk.stop], plan.fps // plan.factor
+        )
     return {"frames": len(clip)}
 
 
 def interpolate(context: Context) -> dict:
     """FILM: the frames between the base frames of one chunk."""
-    chunk = _input(context)
-    result = engines.film().interpolate(chunk, context.plan.factor, context.on_step)
-    return _output(context, result)
+    engine = equipment.interpolation(context.request)
+    return _output(context, engine.interpolate(_input(context), context.plan.factor, context.on_step))
 
 
 def upscale(context: Context) -> dict:
     """Real-ESRGAN: the frames of one chunk, enlarged."""
-    chunk = _input(context)
-    result = engines.realesrgan().upscale(chunk, context.plan.upscale, context.on_step)
-    return _output(context, result)
+    engine = equipment.upscaling(context.request)
+    return _output(context, engine.upscale(_input(context), context.plan.upscale, context.on_step))
 
 
 def assemble(context: Context) -> dict:
     """The video, its poster and its hover preview, in permanent storage; the frames are deleted."""
     with tempfile.TemporaryDirectory(prefix="auravideo-") as folder:
-        output = assembly.build(
-            context.job, context.plan, lambda: _finished_frames(context), Path(folder), context.on_step
-        )
-    return output
+        clips = partial(_finished_frames, context)
+        return assembly.build(context.job, context.plan, clips, Path(folder), context.on_step)
+
+
+def _warnings(request: RenderRequest) -> list[dict[str, object]]:
+    """What the person should know: text beyond the model's last token is not read."""
+    limit = services.catalogue().models[request.model].max_prompt_tokens
+    count = equipment.count_tokens(request)
+    return [{"id": "prompt-cut", "tokens": count, "limit": limit}] if count > limit else []
 
 
 def _finished_frames(context: Context) -> Iterator[np.ndarray]:

@@ -1,0 +1,97 @@
+"""Everything that the site needs, in one command."""
+
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, call_command
+
+from auravideo import private_redis
+from auravideo.celery import QUEUES
+from auravideo.processes import Process, Supervisor
+from generation import broker
+
+READY_SECONDS = 120
+
+
+class Command(BaseCommand):
+    help = "Run the site: a private Redis where none is set, the pages, one worker a queue, the scheduler."
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument("--host", default=settings.HOST, help="address to listen on (default: %(default)s)")
+        parser.add_argument("--port", type=int, default=settings.PORT, help="port (default: %(default)s)")
+        parser.add_argument(
+            "--queues", default=",".join(QUEUES), help="the workers to run here, by queue (default: %(default)s)"
+        )
+
+    def handle(self, *, host: str, port: int, queues: str, **_options: object) -> None:
+        names = [name for name in queues.split(",") if name]
+        if unknown := set(names) - set(QUEUES):
+            raise CommandError(
+                f"There is no queue named {', '.join(sorted(unknown))}. The queues: {', '.join(QUEUES)}."
+            )
+        redis = None if settings.REDIS_URL else private_redis.start(settings.REDIS_SOCKET)
+        supervisor = Supervisor([_daphne(host, port), *map(_worker, names), _scheduler()])
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, supervisor.ask_to_stop)
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+            supervisor.start()
+            if self._wait_until_ready(supervisor, host, port, set(names)):
+                self.stdout.write(f"AuraVideo is ready at {_address(host, port)}")
+                self.stdout.flush()
+            supervisor.watch()
+        finally:
+            supervisor.stop()
+            if redis is not None:
+                redis.terminate()
+                redis.wait()
+        if supervisor.failed is not None:
+            raise CommandError(f"{supervisor.failed.name} ended by itself; what it said stands above.")
+
+    def _wait_until_ready(self, supervisor: Supervisor, host: str, port: int, queues: set[str]) -> bool:
+        """Wait until the pages answer and every queue has a worker. False when the site is to stop before that."""
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline and not supervisor.is_stopping:
+            if any(process.vital and not process.is_running for process in supervisor.processes):
+                return False  # watch() says which
+            if _pages_answer(host, port) and queues <= broker.live_queues():
+                return True
+            time.sleep(0.3)
+        if not supervisor.is_stopping:
+            raise CommandError(f"The site did not become ready within {READY_SECONDS} s; what it said stands above.")
+        return False
+
+
+def _daphne(host: str, port: int) -> Process:
+    command = ["-m", "daphne", "-b", host, "-p", str(port), "--verbosity", "0", "auravideo.asgi:application"]
+    return Process("site", [sys.executable, *command], vital=True)
+
+
+def _worker(queue: str) -> Process:
+    options = ["-Q", queue, "-n", f"{queue}@%h", "--pool", "prefork", "--concurrency", "1", "--loglevel", "WARNING"]
+    quiet = ["--without-gossip", "--without-mingle"]
+    return Process(queue, [sys.executable, "-m", "celery", "-A", "auravideo", "worker", *options, *quiet])
+
+
+def _scheduler() -> Process:
+    schedule = Path(settings.HOME) / "celerybeat-schedule"
+    command = ["-m", "celery", "-A", "auravideo", "beat", "--schedule", str(schedule), "--pidfile", ""]
+    return Process("scheduler", [sys.executable, *command, "--loglevel", "WARNING"])
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
+
+
+def _pages_answer(host: str, port: int) -> bool:
+    request = urllib.request.Request(f"{_address(host, port)}/healthz", headers={"Host": "localhost"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=3) as response:  # noqa: S310
+            return response.status == 200
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,77 @@
+"""From what the catalogue says to engines that are warm: which network serves which request on this machine."""
+
+from django.conf import settings
+
+from generation import services
+from generation.catalogue import BaseModel, Entry
+from generation.errors import RenderError
+from generation.model_lock import verify
+from generation.params import RenderRequest
+from workers.engines import registry
+from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.base import Interpolation, TextToVideo, Upscaling
+from workers.engines.film import FilmEngine
+from workers.engines.realesrgan import RealEsrganEngine
+
+
+def text_to_video(request: RenderRequest) -> TextToVideo:
+    """The engine for the base model and the motion adapter that were asked for. The LoRAs go with the call."""
+    catalogue = services.catalogue()
+    model, adapter = catalogue.models[request.model], catalogue.adapters[request.motion_adapter]
+    key = ("text-to-video", model.id, adapter.id)
+    return registry.get(
+        key, lambda: AnimateDiffEngine.from_entries(_verified(model), _verified(adapter), settings.HOME)
+    )
+
+
+def loras(request: RenderRequest) -> list[tuple]:
+    """(file, weight) of every LoRA of a request: the camera motions, and the one that a few-step adapter needs."""
+    catalogue = services.catalogue()
+    needed = catalogue.adapters[request.motion_adapter].lora
+    pairs = [*([needed] if needed else []), *request.motion_loras]
+    return [(_verified(catalogue.loras[id]).weights_path(settings.HOME), weight) for id, weight in pairs]
+
+
+def interpolation(request: RenderRequest) -> Interpolation:
+    """The engine that makes the frames between the frames of the request's model."""
+    entry = services.catalogue().interpolators[_model(request).interpolator]
+    return registry.get(("interpolation", entry.id), lambda: FilmEngine(_verified(entry).path(settings.HOME)))
+
+
+def upscaling(request: RenderRequest) -> Upscaling:
+    """The engine that enlarges the frames of the request's model."""
+    entry = services.catalogue().upscalers[_model(request).upscaler]
+    return registry.get(("upscaling", entry.id), lambda: RealEsrganEngine(_verified(entry).paths(settings.HOME)))
+
+
+def count_tokens(request: RenderRequest) -> int:
+    """How many tokens the prompt of a request takes; loads the tokenizer alone."""
+    catalogue = services.catalogue()
+    adapter = catalogue.adapters[request.motion_adapter]
+    return AnimateDiffEngine.from_entries(_model(request), adapter, settings.HOME).count_tokens(request.prompt)
+
+
+def verify_all(request: RenderRequest) -> None:
+    """Check that everything that a request will need is on this machine, before any work is done for it.
+
+    Raises:
+        RenderError: "model-missing" or "model-corrupt", naming the command that repairs it.
+    """
+    catalogue = services.catalogue()
+    for id in (request.motion_adapter, *(id for id, _weight in request.motion_loras)):
+        _verified(catalogue[id])
+    for entry in catalogue.with_needs(request.model):
+        if entry.id != _model(request).adapter:
+            _verified(entry)
+
+
+def _model(request: RenderRequest) -> BaseModel:
+    model = services.catalogue().models.get(request.model)
+    if model is None:
+        raise RenderError("model-missing", model=request.model)
+    return model
+
+
+def _verified(entry: Entry) -> Entry:
+    verify(entry, settings.HOME)
+    return entry
