@@ -1,5 +1,6 @@
 """Everything that the site needs, in one command."""
 
+import os
 import signal
 import sys
 import time
@@ -75,7 +76,15 @@ def _daphne(host: str, port: int) -> Process:
 def _worker(queue: str) -> Process:
     options = ["-Q", queue, "-n", f"{queue}@%h", "--pool", "prefork", "--concurrency", "1", "--loglevel", "WARNING"]
     quiet = ["--without-gossip", "--without-mingle"]
-    return Process(queue, [sys.executable, "-m", "celery", "-A", "auravideo", "worker", *options, *quiet])
+    command = [sys.executable, "-m", "celery", "-A", "auravideo", "worker", *options, *quiet]
+    return Process(queue, command, environment=_cuda_for_tensorflow() if queue == "interpolate" else {})
+
+
+def _cuda_for_tensorflow() -> dict[str, str]:
+    """Where TensorFlow finds CUDA 12 on a machine with a card (see requirements-gpu.txt); empty without one."""
+    folders = sorted(Path(sys.prefix).glob("cuda12/nvidia/*/lib"))
+    paths = [*map(str, folders), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    return {"LD_LIBRARY_PATH": ":".join(paths)} if folders else {}
 
 
 def _scheduler() -> Process:

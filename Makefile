@@ -1,0 +1,61 @@
+# AuraVideo: `make run` runs the site, `make test` runs the tests. Both install what they need, once, into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+PYTEST := $(BIN)/python -m pytest -q
+
+.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock browser evaluate clean
+
+run: $(VENV)/installed
+	@exec $(BIN)/python manage.py serve
+
+test: lint test-torch test-tensorflow test-e2e
+
+# TensorFlow and torch never share a process, so their tests do not either.
+test-torch: $(VENV)/installed-dev
+	$(PYTEST) -m "not tensorflow and not e2e and not slow and not gpu" tests
+
+test-tensorflow: $(VENV)/installed-dev
+	$(PYTEST) -m "tensorflow and not slow and not gpu" tests
+
+test-e2e: $(VENV)/installed-dev browser
+	$(PYTEST) -m e2e tests/e2e
+
+test-slow: $(VENV)/installed-dev
+	$(PYTEST) -m "slow and not tensorflow" tests
+	$(PYTEST) -m "slow and tensorflow" tests
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(UV)
+	$(UV) pip compile --no-header --python-version 3.11 requirements.in -o requirements.txt
+	$(UV) pip compile --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+browser:
+	@scripts/need_browser
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache
+
+$(UV):
+	@PYTHON="$(PYTHON)" scripts/make_venv $(VENV)
+
+$(VENV)/installed: requirements.txt requirements-gpu.txt | $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python -r requirements.txt
+	@if command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; then \
+		echo "A graphics card was found: installing CUDA 12 for TensorFlow."; \
+		$(UV) pip install --quiet --python $(BIN)/python --target $(VENV)/cuda12 -r requirements-gpu.txt; fi
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed | $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	@touch $@
