@@ -119,6 +119,7 @@
     };
     createForm.addEventListener("change", showNotesOfModel);
     showNotesOfModel();
+    createForm.querySelectorAll("[data-open-when-wide]").forEach((more) => { more.open = matchMedia("(min-width: 56rem)").matches; });
     createForm.addEventListener("click", (event) => {
       const example = event.target.closest("[data-prompt]");
       if (!example) return;
