@@ -152,8 +152,8 @@ def _build(tables: Mapping[str, Mapping[str, Any]], origin: Mapping[tuple[str, s
             if not _ID.fullmatch(id):
                 raise CatalogueError(f"{where}: an id is made of small letters, digits, dots and hyphens")
             if id in seen:
-                raise CatalogueError(f"{where}: the id is taken already, by an entry of {seen[id]}")
-            seen[id] = kind
+                raise CatalogueError(f"{where}: the id is taken already, by {seen[id]}")
+            seen[id] = where
             table = Table(where, fields)
             entries[id] = _READERS[kind](id, table)
             table.done()

@@ -51,7 +51,9 @@ class Entry:
 
     @property
     def command(self) -> str:
-        """What an operator runs to get it."""
+        """What an operator runs to get it; what ships with us is in the repository."""
+        if self.builtin:
+            return f"git checkout -- workers/tiny/models/{self.folder or self.id}"
         return f"python manage.py fetch_models {self.id}"
 
     def path(self, home: Path | str) -> Path:

@@ -107,6 +107,8 @@ def verify(entry: Any, home: Path | str, *, every_byte: bool = False) -> None:
             (every_byte or verified.get(str(folder / name)) != stamp)
             and file_sha256(folder / name) != expected["sha256"]
         ):
+            if verified.pop(str(folder / name), None) is not None:
+                _remember(home, verified)
             raise RenderError("model-corrupt", model=entry.label, file=name, command=entry.command)
         fresh[str(folder / name)] = stamp
     if fresh != verified:
@@ -122,9 +124,14 @@ def remember(entry: Any, home: Path | str, files: Mapping[str, Mapping[str, Any]
 
 def _is_locked(model: Mapping[str, Any]) -> bool:
     return all(
-        isinstance(file["size"], int) and isinstance(file["sha256"], str) and not Path(name).is_absolute()
+        isinstance(file["size"], int) and isinstance(file["sha256"], str) and _is_inside(name)
         for name, file in model["files"].items()
     )
+
+
+def _is_inside(name: str) -> bool:
+    path = Path(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def _stamp(path: Path, expected: Mapping[str, Any]) -> list[Any]:

@@ -1,0 +1,340 @@
+"""Downloads the models of the catalogue from a Hugging Face hub (HF_ENDPOINT names a mirror, HF_TOKEN who asks).
+
+The hub's own library speaks with the hub; the bytes are streamed here, over plain HTTP, because the library throws a
+half-fetched file away when it stops (huggingface_hub 2.4, pull request 4228). A partial file is named by the content
+it will have, so the next call goes on where this one ended, whichever model asks for it.
+"""
+
+import errno
+import fcntl
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from generation import model_lock
+from generation.catalogue_entries import Entry, Source, matches
+from generation.errors import RenderError
+
+_RETRIES = 5  # in a row without a byte of progress
+_PAUSE_SECONDS = 0.5  # before the first retry; doubles
+_SPARE_BYTES = 200_000_000  # left free on the disk: the database and running jobs live there as well
+_SHA256_DIGITS, _GIT_DIGITS = 64, 40
+
+
+class FetchError(Exception):
+    """What kept a model from being fetched, in one line for the operator, with what to do about it."""
+
+
+class Progress(Protocol):
+    """Told how a download goes; bytes throughout."""
+
+    def file(self, name: str, size: int, done: int) -> None:
+        """A file begins, of which `done` bytes are here already."""
+
+    def advance(self, count: int) -> None:
+        """`count` more bytes of the file have come; negative when the server made us begin again."""
+
+    def file_done(self, name: str) -> None:
+        """The file is here and is what it should be."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file to fetch: where it belongs in the model's folder, where it is, and what it should be.
+
+    `etag` is the SHA-256 of a large file and git's blob id of a small one, as the hub gives them.
+    """
+
+    local: str
+    name: str
+    repo: str
+    commit: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """What fetching one entry comes to. `sources` is what the lock file will say of its origin."""
+
+    entry: Entry
+    sources: Sequence[Mapping[str, str]]
+    files: Sequence[RemoteFile]
+    kept: set[str] = field(default_factory=set)
+
+    @property
+    def wanted(self) -> list[RemoteFile]:
+        """The files that are not here yet."""
+        return [file for file in self.files if file.local not in self.kept]
+
+
+@contextmanager
+def only_one(home: Path | str) -> Iterator[None]:
+    """Holds the models folder: two downloads at once would write into the same partial files.
+
+    Raises:
+        FetchError: another `fetch_models` is at work there, or the folder cannot be written.
+    """
+    path = model_lock.lock_path(home).with_name(".fetching")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError as error:
+        raise FetchError(f"Another fetch_models is at work in {path.parent}. Wait until it is done.") from error
+    except PermissionError as error:
+        raise FetchError(f"{path.parent} cannot be written. Run this as the user that owns it.") from error
+
+
+def is_ready(entry: Entry, home: Path | str) -> bool:
+    """Whether `entry` is here, locked, unharmed, and from the commit that the catalogue pins."""
+    if entry.builtin:
+        return entry.is_available(home)
+    locked = model_lock.read_lock(home).get(entry.id)
+    if locked is None:
+        return False
+    commits = {source["repo"]: source["commit"] for source in locked.get("sources", ())}
+    if any(source.revision not in (None, commits.get(source.repo)) for source in entry.sources()):
+        return False
+    try:
+        model_lock.verify(entry, home)
+    except RenderError:
+        return False
+    return True
+
+
+def order(entry: Entry, home: Path | str, revision: str | None = None) -> Order:
+    """Asks the hub which files `entry` consists of, and finds out which of them are here.
+
+    Without a `revision` the catalogue's commit is taken, or else the one that the lock file has, or the newest.
+
+    Raises:
+        FetchError: the hub, the repository, the revision or a file of it is not to be had.
+    """
+    locked = model_lock.read_lock(home).get(entry.id, {})
+    commits = {source["repo"]: source["commit"] for source in locked.get("sources", ())}
+    sources, files = [], []
+    for source in entry.sources():
+        asked = (revision if source.repo == entry.repo else None) or source.revision or commits.get(source.repo)
+        commit, found = _resolve(source, asked)
+        sources.append({"repo": source.repo, "commit": commit})
+        files.extend(found)
+    made = Order(entry, sources, files)
+    folder = entry.path(home)
+    made.kept.update(file.local for file in files if _is(folder / file.local, file))
+    return made
+
+
+def check_space(orders: Sequence[Order], home: Path | str) -> int:
+    """The bytes still to be fetched; raises `FetchError` if the disk has no room for them."""
+    wanted = [file for made in orders for file in made.wanted]
+    missing = sum(max(0, file.size - _size(_partial(home, file))) for file in wanted)
+    folder = Path(home)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if missing and missing + _SPARE_BYTES > free:
+        raise FetchError(
+            f"Not enough room: {_gigabytes(missing)} are to be fetched and {_gigabytes(free)} are free at {folder}. "
+            "Free some space there, or set AURAVIDEO_HOME to a folder on a larger disk."
+        )
+    return sum(file.size for file in wanted)
+
+
+def fetch(made: Order, home: Path | str, progress: Progress) -> None:
+    """Fetches what `made` wants, checks every file, and writes the entry into the lock file.
+
+    Raises:
+        FetchError: a download failed for good, or what came is not what it should be. Call again to continue.
+    """
+    folder = made.entry.path(home)
+    for file in made.wanted:
+        with _explained(file.repo, file.name):
+            partial = _partial(home, file)
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            progress.file(f"{made.entry.id}/{file.local}", file.size, _size(partial))
+            _download(file, partial, progress.advance)
+            if not _is(partial, file):
+                partial.unlink(missing_ok=True)
+                raise FetchError(f"{file.repo}: {file.name} came damaged and was thrown away. Run the command again.")
+            (folder / file.local).parent.mkdir(parents=True, exist_ok=True)
+            partial.replace(folder / file.local)
+            progress.file_done(f"{made.entry.id}/{file.local}")
+    with _explained(made.entry.repo or made.entry.id, "the lock file"):
+        lock(made.entry, home, [file.local for file in made.files], made.sources)
+
+
+def lock(entry: Entry, home: Path | str, names: Sequence[str], sources: Sequence[Mapping[str, str]]) -> None:
+    """Hashes the files `names` of `entry` and writes them into the lock file.
+
+    Raises:
+        FetchError: a file is not the one that the catalogue's sha256 asks for.
+    """
+    folder, files = entry.path(home), {}
+    for name in sorted(names):
+        digest = model_lock.file_sha256(folder / name)
+        if entry.sha256.get(name, digest) != digest:
+            (folder / name).unlink()
+            raise FetchError(
+                f"{entry.id}: {name} is not the file that the catalogue expects (SHA-256 {digest}, not "
+                f"{entry.sha256[name]}). It was thrown away; do not use this repository or mirror before you know why."
+            )
+        files[name] = {"size": (folder / name).stat().st_size, "sha256": digest}
+    model_lock.write_lock(home, entry.id, {"sources": [dict(source) for source in sources], "files": files})
+    model_lock.remember(entry, home, files)
+
+
+def adopt(entry: Entry, home: Path | str) -> None:
+    """Locks the files of `entry` as they are, for models that were copied here by hand; touches no network.
+
+    Raises:
+        FetchError: a file is missing; the text says which.
+    """
+    missing = entry.missing(home)
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise FetchError(
+            f"{entry.id} is not here ({missing[0]}{more} missing in {entry.path(home)}). With a network, run: "
+            f"{entry.command}"
+        )
+    folder = entry.path(home)
+    found = [path.relative_to(folder).as_posix() for pattern in entry.local_files() for path in folder.glob(pattern)]
+    lock(entry, home, found, [])
+
+
+def _resolve(source: Source, revision: str | None) -> tuple[str, list[RemoteFile]]:
+    from huggingface_hub import HfApi, constants
+
+    with _explained(source.repo, revision or "the newest revision"):
+        info = HfApi(endpoint=constants.ENDPOINT).model_info(
+            source.repo, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
+        )
+    listed = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+    files = []
+    for local, pattern in source.files.items():
+        names = [name for name in listed if matches(name, pattern)]
+        if not names:
+            raise FetchError(
+                f"{source.repo} has no {pattern} at {info.sha}. Correct 'files' or 'revision' of the catalogue's entry."
+            )
+        for name in names:
+            sibling = listed[name]
+            etag = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
+            if sibling.size is None or not etag or len(etag) not in (_SHA256_DIGITS, _GIT_DIGITS):
+                raise FetchError(
+                    f"{constants.ENDPOINT} says nothing of the size or hash of {name} in {source.repo}, so it cannot "
+                    "be checked. If HF_ENDPOINT names a mirror, try another."
+                )
+            place = name if "*" in pattern else local
+            files.append(RemoteFile(place, name, source.repo, str(info.sha), sibling.size, etag))
+    return str(info.sha), files
+
+
+def _download(file: RemoteFile, partial: Path, advance: Callable[[int], None]) -> None:
+    """Streams the rest of `file` behind what `partial` has of it; tries again after a cut while bytes still come."""
+    import httpx2  # what huggingface_hub speaks HTTP with
+
+    failures = 0
+    while (before := _size(partial)) < file.size:
+        try:
+            _stream(file, partial, before, advance)
+        except (httpx2.NetworkError, httpx2.TimeoutException, httpx2.RemoteProtocolError):
+            failures = failures + 1 if _size(partial) == before else 1
+            if failures >= _RETRIES:
+                raise
+            time.sleep(min(8.0, _PAUSE_SECONDS * 2 ** (failures - 1)))
+    if _size(partial) > file.size:
+        partial.unlink()
+        raise FetchError(f"{file.repo}: {file.name} is longer than the hub says. Run the command again.")
+
+
+def _stream(file: RemoteFile, partial: Path, done: int, advance: Callable[[int], None]) -> None:
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_stream_backoff
+
+    url = hf_hub_url(file.repo, file.name, revision=file.commit, endpoint=constants.ENDPOINT)
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}  # a range of a compressed body means other bytes
+    if done:
+        headers["Range"] = f"bytes={done}-"
+    options: dict[str, Any] = {"timeout": constants.HF_HUB_DOWNLOAD_TIMEOUT, "retry_on_exceptions": ()}
+    with http_stream_backoff("GET", url, headers=headers, **options) as response:
+        hf_raise_for_status(response)
+        resumed = done and response.status_code == 206
+        if done and not resumed:
+            advance(-done)
+        with partial.open("ab" if resumed else "wb", buffering=0) as target:
+            for block in response.iter_bytes():
+                target.write(block)
+                advance(len(block))
+
+
+@contextmanager
+def _explained(repo: str, what: str) -> Iterator[None]:
+    """Turns what the hub's library, the network and the disk raise into one line that says what to do."""
+    import httpx2
+    from huggingface_hub import constants, errors
+
+    hub = constants.ENDPOINT
+    again = "What was fetched is kept; run the command again to continue."
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise FetchError(
+            f"{repo} is gated: accept its conditions at {hub}/{repo}, make a token at {hub}/settings/tokens and set "
+            "HF_TOKEN to it."
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise FetchError(
+            f"{hub} has no repository {repo}, or it is private: then set HF_TOKEN to a token that may read it."
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise FetchError(f"{repo} has no revision {what}. Leave --revision out, or correct the catalogue.") from error
+    except errors.EntryNotFoundError as error:
+        raise FetchError(f"{repo} has no file {what}. Correct 'files' of the catalogue's entry.") from error
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code
+        hint = "Check HF_TOKEN." if status in (401, 403) else again
+        raise FetchError(f"{hub} answered {status} for {what} of {repo}. {hint}") from error
+    except errors.OfflineModeIsEnabled as error:
+        raise FetchError("HF_HUB_OFFLINE is set, so nothing can be fetched. Unset it, or use --offline.") from error
+    except (httpx2.TransportError, httpx2.InvalidURL, httpx2.TooManyRedirects) as error:
+        raise FetchError(
+            f"{hub} cannot be reached for {what} of {repo} ({error or type(error).__name__}). Check the network, or "
+            f"set HF_ENDPOINT to a mirror. {again}"
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise FetchError(f"The disk is full. Free some space at {error.filename or 'it'}. {again}") from error
+        raise FetchError(f"{what} cannot be written: {error}") from error
+
+
+def _is(path: Path, file: RemoteFile) -> bool:
+    """Whether `path` has the content that the hub's hash stands for."""
+    if _size(path) != file.size or not path.is_file():
+        return False
+    if len(file.etag) == _SHA256_DIGITS:
+        return model_lock.file_sha256(path) == file.etag
+    blob = hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)  # git's name for a file's content
+    blob.update(path.read_bytes())
+    return blob.hexdigest() == file.etag
+
+
+def _partial(home: Path | str, file: RemoteFile) -> Path:
+    return Path(home) / "models" / ".partial" / f"{file.etag}.part"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

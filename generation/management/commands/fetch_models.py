@@ -1,0 +1,171 @@
+"""`manage.py fetch_models`: lists, downloads and checks the models of the catalogue (docs/models.md)."""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from generation import fetch, model_lock
+from generation.catalogue import Catalogue, CatalogueError, Entry, load_catalogue
+from generation.errors import RenderError
+
+_INTERRUPTED = 130  # what a shell gives a command that Ctrl-C ended
+
+
+class Command(BaseCommand):
+    help = "Lists, downloads and checks the models that AuraVideo can use."
+    requires_system_checks = ()  # no database is needed to fetch a file
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("ids", nargs="*", metavar="ID", help="what to fetch, with everything it needs")
+        parser.add_argument("--all", action="store_true", help="fetch everything in the catalogue")
+        parser.add_argument("--list", action="store_true", help="show what there is, and what of it is here")
+        parser.add_argument("--verify", action="store_true", help="read every byte of what is here and compare")
+        parser.add_argument("--offline", action="store_true", help="touch no network; say what is missing")
+        parser.add_argument("--revision", metavar="REV", help="a commit, tag or branch to take instead (for one ID)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.home = Path(settings.HOME)
+        try:
+            catalogue = load_catalogue(settings.CATALOGUE_FILE or None)
+            self._run(catalogue, options)
+        except (fetch.FetchError, CatalogueError) as error:
+            raise CommandError(str(error)) from error
+        except RenderError as error:
+            raise CommandError(str(error.text)) from error
+        except KeyboardInterrupt:
+            self.stderr.write("Stopped. Run the same command again to go on from here.")
+            sys.exit(_INTERRUPTED)
+
+    def _run(self, catalogue: Catalogue, options: dict[str, Any]) -> None:
+        if options["revision"] and len(options["ids"]) != 1:
+            raise CommandError("--revision is for one ID: fetch_models ID --revision REV")
+        if options["list"] or not (options["ids"] or options["all"] or options["verify"]):
+            self._list(catalogue)
+            return
+        entries = self._chosen(catalogue, options["ids"], everything=options["all"])
+        if options["verify"]:
+            self._verify(entries or [entry for entry in catalogue if entry.is_available(self.home)])
+        elif options["offline"]:
+            self._offline(entries)
+        else:
+            self._fetch(entries, {options["ids"][0]: options["revision"]} if options["revision"] else {})
+
+    def _chosen(self, catalogue: Catalogue, ids: Iterable[str], *, everything: bool) -> list[Entry]:
+        if everything:
+            return list(catalogue)
+        chosen: dict[str, Entry] = {}
+        for id in ids:
+            try:
+                chosen.update({entry.id: entry for entry in catalogue.with_needs(id)})
+            except KeyError:
+                known = ", ".join(entry.id for entry in catalogue if not entry.builtin)
+                raise CommandError(f"There is no model '{id}'. There are: {known}") from None
+        return list(chosen.values())
+
+    def _list(self, catalogue: Catalogue) -> None:
+        rows = [("ID", "KIND", "STATE", "SIZE", "LICENCE", "FOR")]
+        for entry in catalogue:
+            size = f"{entry.download_mb / 1000:.1f} GB" if entry.download_mb >= 1000 else f"{entry.download_mb} MB"
+            state = _state(entry, self.home)
+            rows.append((entry.id, entry.kind, state, "" if entry.builtin else size, entry.licence, entry.purpose))
+        widths = [max(len(row[column]) for row in rows) for column in range(5)]
+        for row in rows:
+            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+            self.stdout.write("  ".join([*cells, row[-1]]).rstrip())
+        self.stdout.write(f"\nModels are kept in {self.home / 'models'}. Fetch one: python manage.py fetch_models ID")
+
+    def _verify(self, entries: Iterable[Entry]) -> None:
+        broken = 0
+        for entry in entries:
+            try:
+                model_lock.verify(entry, self.home, every_byte=True)
+            except RenderError as error:
+                broken += 1
+                self.stdout.write(f"{entry.id}: {error.text}")
+            else:
+                unlocked = not entry.builtin and entry.id not in model_lock.read_lock(self.home)
+                self.stdout.write(f"{entry.id}: {'here, but not in the lock file' if unlocked else 'as it should be'}")
+        if broken:
+            raise CommandError(f"{broken} of the models checked cannot be used.")
+
+    def _offline(self, entries: Iterable[Entry]) -> None:
+        missing = []
+        for entry in entries:
+            try:
+                if entry.builtin or entry.id in model_lock.read_lock(self.home):
+                    model_lock.verify(entry, self.home)
+                else:
+                    fetch.adopt(entry, self.home)
+                self.stdout.write(f"{entry.id}: here")
+            except fetch.FetchError as error:
+                missing.append(str(error))
+            except RenderError as error:
+                missing.append(f"{entry.id}: {error.text}")
+        if missing:
+            raise CommandError("\n".join(missing))
+
+    def _fetch(self, entries: Iterable[Entry], revisions: dict[str, str]) -> None:
+        with fetch.only_one(self.home):
+            orders = []
+            for entry in entries:
+                if entry.id not in revisions and (entry.builtin or fetch.is_ready(entry, self.home)):
+                    self.stdout.write(f"{entry.id}: {'ships with AuraVideo' if entry.builtin else 'here'}")
+                else:
+                    orders.append(fetch.order(entry, self.home, revisions.get(entry.id)))
+            total = fetch.check_space(orders, self.home)
+            with _Bars(total, self.stdout.write) as bars:
+                for made in orders:
+                    fetch.fetch(made, self.home, bars)
+                    commits = ", ".join(source["commit"][:12] for source in made.sources)
+                    bars.say(f"{made.entry.id}: fetched ({commits}), licence: {made.entry.licence}")
+
+
+def _state(entry: Entry, home: Path) -> str:
+    missing = entry.missing(home)
+    if entry.builtin:
+        return "not built" if missing else "ships"
+    if not missing:
+        return "here" if model_lock.locked_sizes(home, entry.id) else "unchecked"
+    return "partly" if any((entry.path(home) / name).exists() for name in entry.local_files()) else "-"
+
+
+class _Bars:
+    """tqdm bars on standard error: one over all files, one for the file that is coming; lines go to `write`."""
+
+    def __init__(self, total: int, write: Callable[[str], object]) -> None:
+        self._write = write
+        self._options: dict[str, Any] = {"unit": "B", "unit_scale": True, "disable": None, "dynamic_ncols": True}
+        self._overall = tqdm(total=total, desc="all files", position=0, **self._options)
+        self._file = tqdm(disable=True)
+
+    def __enter__(self) -> "_Bars":
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._file.close()
+        self._overall.close()
+
+    def say(self, line: str) -> None:
+        """A line above the bars, or plainly where there are none."""
+        with tqdm.external_write_mode():
+            self._write(line)
+
+    def file(self, name: str, size: int, done: int) -> None:
+        self._file = tqdm(total=size, initial=done, desc=name[-40:], position=1, leave=False, **self._options)
+        self._overall.update(done)
+
+    def advance(self, count: int) -> None:
+        self._file.update(count)
+        self._overall.update(count)
+
+    def file_done(self, name: str) -> None:
+        self._file.close()
+        if self._overall.disable:  # not a terminal: a line for each file tells how far it is
+            self.say(f"  {name}")

@@ -1,0 +1,280 @@
+"""The catalogue: what it lists, that it fits together, and that a mistake in it is named with its place."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generation import catalogue_entries, model_lock
+from generation.catalogue import SHIPPED, Catalogue, CatalogueError, load_catalogue
+from generation.catalogue_entries import matches
+from generation.errors import RenderError
+
+MODEL = """
+[models.mine]
+label = "Mine"
+purpose = "For tests."
+family = "sd15"
+repo = "me/mine"
+licence = "MIT"
+native_size = 512
+min_size = 256
+native_fps = 8
+steps = 25
+guidance = 7.5
+scheduler = { class = "DDIMScheduler" }
+adapter = "animatediff-v1-5-2"
+interpolator = "film"
+upscaler = "real-esrgan-video"
+"""
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    return load_catalogue()
+
+
+def extra(folder: Path, text: str) -> Catalogue:
+    path = folder / "extra.toml"
+    path.write_text(text, encoding="utf-8")
+    load_catalogue.cache_clear()
+    return load_catalogue(path)
+
+
+def test_the_tiny_models_are_what_a_fresh_site_starts_with(catalogue: Catalogue) -> None:
+    tiny = catalogue.default_model
+    assert (tiny.id, tiny.native_size, tiny.min_size, tiny.native_fps) == ("tiny", 64, 64, 8)
+    needed = catalogue.with_needs("tiny")
+    assert [entry.id for entry in needed] == ["tiny", "tiny-motion", "tiny-film", "tiny-esrgan"]
+    assert all(entry.builtin for entry in needed), "nothing has to be downloaded for a first clip"
+    assert set(catalogue.upscalers["tiny-esrgan"].scales) == {2, 4}
+
+
+def test_every_full_size_model_of_the_field_that_we_promise_is_listed(catalogue: Catalogue) -> None:
+    assert set(catalogue.models) >= {"stable-diffusion-v1-5", "epicrealism", "realistic-vision-v5-1", "dreamshaper-8"}
+    assert set(catalogue.adapters) >= {
+        "animatediff-v1-5-2",
+        "animatediff-v1-5-3",
+        "animatelcm",
+        "animatediff-lightning-4step",
+    }
+    moves = {lora.id for lora in catalogue.loras_for(catalogue.adapters["animatediff-v1-5-2"])}
+    assert moves == {
+        *("zoom-in", "zoom-out", "pan-left", "pan-right", "tilt-up", "tilt-down"),
+        *("rolling-clockwise", "rolling-anticlockwise"),
+    }
+
+
+def test_few_step_adapters_bring_their_scheduler_steps_guidance_and_lora(catalogue: Catalogue) -> None:
+    lcm = catalogue.adapters["animatelcm"]
+    assert (lcm.scheduler["class"], lcm.steps, lcm.guidance, lcm.lora) == (
+        "LCMScheduler",
+        6,
+        1.5,
+        ("animatelcm-lora", 0.8),
+    )
+    assert catalogue.loras["animatelcm-lora"] in catalogue.with_needs("animatelcm")
+    lightning = catalogue.adapters["animatediff-lightning-4step"]
+    assert (lightning.scheduler["class"], lightning.steps, lightning.guidance) == ("EulerDiscreteScheduler", 4, 1.0)
+    assert lightning.scheduler["timestep_spacing"] == "trailing"
+
+
+def test_what_belongs_to_an_adapter_is_offered_to_nobody(catalogue: Catalogue) -> None:
+    lora = catalogue.loras["animatelcm-lora"]
+    assert not any(lora.compatible(adapter) for adapter in catalogue.adapters.values())
+
+
+def test_only_what_was_made_for_each_other_is_compatible(catalogue: Catalogue) -> None:
+    tiny, large = catalogue.models["tiny"], catalogue.models["epicrealism"]
+    assert [adapter.id for adapter in catalogue.adapters_for(tiny)] == ["tiny-motion"]
+    assert "tiny-motion" not in {adapter.id for adapter in catalogue.adapters_for(large)}
+    assert large.compatible(catalogue.adapters["animatelcm"])
+    assert not catalogue.loras["zoom-in"].compatible(catalogue.adapters["animatediff-v1-5-3"])
+    assert catalogue.loras["zoom-in"].compatible(large)
+    assert not catalogue.loras["zoom-in"].compatible(tiny)
+    assert large.compatible(catalogue.upscalers["tiny-esrgan"]), "any clip can be enlarged by any upscaler"
+
+
+def test_a_model_without_its_own_vae_gets_the_other_ones_files_in_its_place(catalogue: Catalogue) -> None:
+    own, vae = catalogue.models["realistic-vision-v5-1"].sources()
+    assert not any(name.startswith("vae/") for name in own.files)
+    assert vae.repo == "stabilityai/sd-vae-ft-mse"
+    assert vae.files["vae/config.json"] == "config.json"
+
+
+def test_the_variant_is_in_the_names_of_the_weights_only(catalogue: Catalogue) -> None:
+    (source,) = catalogue.models["stable-diffusion-v1-5"].sources()
+    weights = {name for name in source.files if name.endswith(".safetensors")}
+    assert weights == {
+        "text_encoder/model.fp16.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+    }
+    assert "unet/config.json" in source.files
+
+
+def test_where_the_files_are(catalogue: Catalogue, tmp_path: Path) -> None:
+    assert catalogue["zoom-in"].path(tmp_path) == tmp_path / "models" / "zoom-in"
+    assert catalogue["tiny"].path(tmp_path) == catalogue_entries.BUILTIN_MODELS / "text-to-video"
+    assert catalogue.loras["zoom-in"].weights_path(tmp_path).name == "diffusion_pytorch_model.safetensors"
+    paths = catalogue.upscalers["real-esrgan-video"].paths(tmp_path)
+    assert paths[4] == tmp_path / "models/real-esrgan-video/realesr-animevideov3.pth"
+
+
+def test_a_model_is_available_when_all_files_are_there_at_the_locked_size(catalogue: Catalogue, tmp_path: Path) -> None:
+    lora = catalogue.loras["zoom-in"]
+    assert not lora.is_available(tmp_path)
+    path = lora.weights_path(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    assert lora.is_available(tmp_path)
+    model_lock.write_lock(tmp_path, lora.id, {"sources": [], "files": {path.name: {"size": 8, "sha256": "0" * 64}}})
+    assert lora.missing(tmp_path) == (path.name,)
+    path.write_bytes(b"weights!")
+    assert lora.is_available(tmp_path)
+
+
+def test_a_missing_file_that_the_lock_knows_is_missing_not_corrupt(catalogue: Catalogue, tmp_path: Path) -> None:
+    lora = catalogue.loras["zoom-in"]
+    name = lora.weights
+    model_lock.write_lock(tmp_path, lora.id, {"sources": [], "files": {name: {"size": 8, "sha256": "0" * 64}}})
+    with pytest.raises(RenderError) as caught:
+        model_lock.verify(lora, tmp_path)
+    assert caught.value.id == "model-missing"
+
+
+def test_the_lock_keeps_the_other_models(tmp_path: Path) -> None:
+    for id in ("one", "two", "one"):
+        model_lock.write_lock(tmp_path, id, {"sources": [], "files": {}})
+    assert sorted(model_lock.read_lock(tmp_path)) == ["one", "two"]
+    assert json.loads(model_lock.lock_path(tmp_path).read_text())["version"] == 1
+
+
+def test_a_lock_that_reaches_outside_its_folder_is_not_a_lock(tmp_path: Path) -> None:
+    for name in ("/etc/passwd", "../other/weights"):
+        text = json.dumps({"version": 1, "models": {"x": {"files": {name: {"size": 1, "sha256": "0"}}}}})
+        path = model_lock.lock_path(tmp_path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        with pytest.raises(RenderError):
+            model_lock.read_lock(tmp_path)
+        path.unlink()
+
+
+def test_an_operators_file_adds_an_entry(tmp_path: Path) -> None:
+    catalogue = extra(tmp_path, MODEL)
+    assert catalogue.models["mine"].repo == "me/mine"
+    assert "unet/diffusion_pytorch_model.safetensors" in catalogue.models["mine"].files
+    assert catalogue.default_model.id == "tiny"
+    assert "mine" not in load_catalogue().models, "and only where it is asked for"
+
+
+def test_an_operators_file_changes_the_fields_it_names(tmp_path: Path) -> None:
+    catalogue = extra(tmp_path, "[models.epicrealism]\nsteps = 12\ndefault = true\n")
+    assert catalogue.models["epicrealism"].steps == 12
+    assert catalogue.models["epicrealism"].guidance == 7.5
+    assert catalogue.default_model.id == "epicrealism", "theirs takes the place of ours"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (("steps = 25", "steps = 0"), "models 'mine': field 'steps' must be a whole number from 1 to 200, not 0"),
+        (("steps = 25", 'steps = "25"'), "field 'steps' must be a whole number"),
+        (("steps = 25", "steps = true"), "field 'steps' must be a whole number"),
+        (("guidance = 7.5", "guidance = nan"), "field 'guidance' must be a number"),
+        (("guidance = 7.5", "guidance = inf"), "field 'guidance' must be a number"),
+        (('label = "Mine"', ""), "field 'label' is missing"),
+        (('label = "Mine"', 'label = " "'), "field 'label' must be a text that is not empty"),
+        (('label = "Mine"', 'label = "Mine"\nlable = "Mine"'), "field 'lable' is not known here"),
+        (('repo = "me/mine"', 'repo = "mine"'), "field 'repo' must be a repository's name"),
+        (('repo = "me/mine"', 'repo = "../../etc"'), "field 'repo' must be a repository's name"),
+        (('repo = "me/mine"', 'repo = "me/mine"\nrevision = "main"'), "field 'revision' must be a full commit hash"),
+        (('repo = "me/mine"', 'repo = "me/mine"\nfiles = ["../x"]'), "field 'files' must be paths within"),
+        (('repo = "me/mine"', 'repo = "me/mine"\nfiles = []'), "field 'files' must name a file"),
+        (('repo = "me/mine"', 'repo = "me/mine"\nsha256 = { a = "no" }'), "field 'sha256' must give 64"),
+        (("native_size = 512", "native_size = 500"), "field 'native_size' must be a multiple of 8"),
+        (("min_size = 256", "min_size = 1024"), "field 'min_size' must not be above native_size (512)"),
+        (('{ class = "DDIMScheduler" }', "{ steps_offset = 1 }"), "field 'scheduler' must name a diffusers scheduler"),
+        (('adapter = "animatediff-v1-5-2"', 'adapter = "none"'), "field 'adapter' names 'none', which is not in"),
+        (('adapter = "animatediff-v1-5-2"', 'adapter = "tiny-motion"'), "is of family 'tiny', not 'sd15'"),
+        (("[models.mine]", "[models.Mine]"), "an id is made of small letters"),
+        (("[models.mine]", "[models.film]"), "the id is taken already"),
+        (("[models.mine]", "[model.mine]"), "'model' is no kind of entry"),
+        (("steps = 25", "steps = "), "this is not TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_file_entry_and_field(
+    tmp_path: Path, change: tuple[str, str], complaint: str
+) -> None:
+    with pytest.raises(CatalogueError) as caught:
+        extra(tmp_path, MODEL.replace(*change))
+    assert complaint in str(caught.value)
+    assert "extra.toml" in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"nowhere\.toml.*No such file"):
+        load_catalogue(tmp_path / "nowhere.toml")
+
+
+def test_entries_cannot_be_changed_by_who_uses_them(catalogue: Catalogue) -> None:
+    with pytest.raises(TypeError):
+        catalogue.models["tiny"].scheduler["class"] = "Other"
+    with pytest.raises(AttributeError):
+        catalogue.models["tiny"].steps = 1
+    assert len(set(catalogue)) == len(list(catalogue)), "and they can be keys"
+
+
+@given(st.dictionaries(st.sampled_from(sorted(tomllib.loads(MODEL)["models"]["mine"])), st.none() | st.integers()))
+def test_no_value_of_the_wrong_kind_gets_through_or_crashes(values: dict[str, Any]) -> None:
+    from generation.catalogue import _READERS
+    from generation.toml_table import Table
+
+    fields = {**tomllib.loads(MODEL)["models"]["mine"], **values}
+    try:
+        model = _READERS["models"]("mine", Table("here", fields))
+    except CatalogueError as error:
+        assert "here: field '" in str(error)
+    else:
+        assert isinstance(model.steps, int)
+        assert isinstance(model.label, str)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "fits"),
+    [
+        ("unet/a.safetensors", "unet/*.safetensors", True),
+        ("unet/deeper/a.safetensors", "unet/*.safetensors", False),
+        ("a.json", "*.json", True),
+        ("vae/a.json", "*.json", False),
+        ("config.json", "config.json", True),
+        ("config.jsonx", "config.json", False),
+    ],
+)
+def test_a_pattern_stays_in_its_folder(name: str, pattern: str, fits: bool) -> None:
+    assert matches(name, pattern) is fits
+
+
+def test_the_shipped_file_pins_full_commits_and_checks_copies_of_others() -> None:
+    data = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
+    copies = [entry for entry in data["upscalers"].values() if entry.get("repo") == "leonelhs/realesrgan"]
+    assert copies
+    assert all(set(entry["sha256"]) == set(entry["scales"].values()) for entry in copies)
+
+
+def test_the_catalogue_loads_without_torch_tensorflow_or_the_database() -> None:
+    import subprocess
+    import sys
+
+    script = (
+        "import sys\nfrom generation.catalogue import load_catalogue\nload_catalogue()\n"
+        "print(sorted({'torch', 'tensorflow', 'django.db.models', 'huggingface_hub'} & set(sys.modules)))"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,434 @@
+"""fetch_models against a hub of our own: what is downloaded, resumed, checked and refused, and what it says."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from generation import catalogue_entries, fetch, model_lock
+from generation.catalogue import Entry, load_catalogue
+from generation.errors import RenderError
+from tests.hub_server import HubServer, commit_of, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+WEIGHTS = bytes(range(256)) * 4000  # 1 MB
+CONFIG = b'{"_class_name": "MotionAdapter"}'
+
+CATALOGUE = """
+[adapters.moves]
+label = "Moves"
+purpose = "For tests."
+family = "tiny"
+repo = "studio/moves"
+licence = "MIT"
+context_length = 16
+context_stride = 4
+max_frames = 32
+
+[models.painter]
+label = "Painter"
+purpose = "For tests."
+family = "tiny"
+repo = "studio/painter"
+files = ["model_index.json", "unet/*.safetensors"]
+vae_repo = "studio/vae"
+licence = "MIT"
+native_size = 64
+min_size = 64
+native_fps = 8
+steps = 4
+guidance = 2.0
+scheduler = { class = "DDIMScheduler" }
+adapter = "moves"
+interpolator = "tiny-film"
+upscaler = "tiny-esrgan"
+"""
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with HubServer() as server:
+        server.add(
+            "studio/moves", {"config.json": CONFIG, "diffusion_pytorch_model.safetensors": WEIGHTS, "x.bin": b"x"}
+        )
+        server.add(
+            "studio/painter",
+            {"model_index.json": b"{}", "unet/a.safetensors": WEIGHTS[:5000], "unet/deeper/no.safetensors": b"no"},
+        )
+        server.add("studio/vae", {"config.json": b"{}\n", "diffusion_pytorch_model.safetensors": WEIGHTS[7:9000]})
+        yield server
+
+
+@pytest.fixture
+def home(tmp_path: Path, settings: Any) -> Path:
+    (tmp_path / "extra.toml").write_text(CATALOGUE, encoding="utf-8")
+    settings.HOME = tmp_path / "home"
+    settings.CATALOGUE_FILE = str(tmp_path / "extra.toml")
+    return settings.HOME
+
+
+@pytest.fixture
+def run(hub: HubServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Calls fetch_models in this process, with the hub's library pointed at our hub; gives what it printed."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(fetch, "_PAUSE_SECONDS", 0.0)
+
+    def call(*arguments: str) -> str:
+        out = StringIO()
+        call_command("fetch_models", *arguments, stdout=out, stderr=StringIO())
+        return out.getvalue()
+
+    return call
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with (empty) files where the models that ship are, so that the tests need no trained ones."""
+    monkeypatch.setattr(catalogue_entries, "BUILTIN_MODELS", tmp_path / "shipped")
+    for item in load_catalogue():
+        for name in item.local_files() if item.builtin else ():
+            path = item.path(tmp_path) / name.replace("*", "x")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+
+def entry(id: str, home: Path) -> Entry:
+    return load_catalogue(str(home.parent / "extra.toml"))[id]
+
+
+def test_a_model_is_fetched_with_what_it_needs_and_locked(run: Callable[..., str], home: Path, hub: HubServer) -> None:
+    printed = run("painter")
+    assert entry("painter", home).is_available(home)
+    assert (home / "models/moves/diffusion_pytorch_model.safetensors").read_bytes() == WEIGHTS
+    assert (home / "models/painter/vae/config.json").read_bytes() == b"{}\n", "the VAE lies where the model expects it"
+    lock = json.loads((home / "models/models.lock.json").read_text())["models"]
+    assert sorted(lock["painter"]["files"]) == [
+        "model_index.json",
+        "unet/a.safetensors",
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
+    ]
+    assert lock["painter"]["sources"] == [
+        {"repo": "studio/painter", "commit": commit_of("studio/painter")},
+        {"repo": "studio/vae", "commit": commit_of("studio/vae")},
+    ]
+    assert lock["moves"]["files"]["config.json"]["size"] == len(CONFIG)
+    assert not (home / "models/moves/x.bin").exists(), "only what the entry names is fetched"
+    assert not list((home / "models/.partial").iterdir())
+    assert f"moves: fetched ({commit_of('studio/moves')[:12]}), licence: MIT" in printed
+
+
+def test_a_second_call_asks_the_hub_for_nothing(run: Callable[..., str], hub: HubServer) -> None:
+    run("painter")
+    hub.requests.clear()
+    assert "painter: here" in run("painter")
+    assert hub.requests == []
+
+
+def test_a_cut_connection_is_resumed_where_it_was_cut(run: Callable[..., str], home: Path, hub: HubServer) -> None:
+    hub.cuts["diffusion_pytorch_model.safetensors"] = [400_000, 300_000]
+    run("moves")
+    assert (home / "models/moves/diffusion_pytorch_model.safetensors").read_bytes() == WEIGHTS
+    parts = hub.downloads("diffusion_pytorch_model.safetensors")
+    assert [part.range for part in parts] == [None, "bytes=400000-", "bytes=700000-"]
+    assert sum(part.sent for part in parts) == len(WEIGHTS), "not a byte is fetched twice"
+
+
+def test_a_run_that_gave_up_is_continued_by_the_next_one(run: Callable[..., str], home: Path, hub: HubServer) -> None:
+    hub.cuts["diffusion_pytorch_model.safetensors"] = [250_000, 0, 0, 0, 0, 0]
+    with pytest.raises(CommandError, match=r"cannot be reached.*run the command again to continue"):
+        run("moves")
+    assert not entry("moves", home).is_available(home)
+    hub.cuts.clear()
+    run("moves")
+    parts = hub.downloads("diffusion_pytorch_model.safetensors")
+    assert [part.range for part in parts] == [None, "bytes=250000-"]
+    assert sum(part.sent for part in parts) == len(WEIGHTS)
+    assert len(hub.downloads("config.json")) == 1, "a file that is here already is not fetched again"
+
+
+def test_a_server_without_ranges_makes_it_begin_again(run: Callable[..., str], home: Path, hub: HubServer) -> None:
+    hub.cuts["diffusion_pytorch_model.safetensors"] = [300_000]
+    hub.ignores_ranges = True
+    run("moves")
+    assert (home / "models/moves/diffusion_pytorch_model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_bytes_that_are_not_the_hubs_are_thrown_away(run: Callable[..., str], home: Path, hub: HubServer) -> None:
+    hub.repos["studio/moves"].served["diffusion_pytorch_model.safetensors"] = bytes(len(WEIGHTS))
+    with pytest.raises(CommandError, match=r"diffusion_pytorch_model\.safetensors came damaged"):
+        run("moves")
+    hub.repos["studio/moves"].served = {"config.json": CONFIG.replace(b"Motion", b"Notion")}
+    (home / "models/moves/config.json").unlink()
+    with pytest.raises(CommandError, match=r"config\.json came damaged"):
+        run("moves")
+    assert not entry("moves", home).is_available(home)
+    assert not list((home / "models/.partial").iterdir())
+
+
+def test_the_catalogues_sha256_overrules_the_hub(run: Callable[..., str], home: Path, hub: HubServer) -> None:
+    extra = home.parent / "extra.toml"
+    extra.write_text(CATALOGUE + f'[adapters.moves.sha256]\n"config.json" = "{"0" * 64}"\n', encoding="utf-8")
+    load_catalogue.cache_clear()
+    with pytest.raises(CommandError, match="not the file that the catalogue expects"):
+        run("moves")
+    assert not (home / "models/moves/config.json").exists()
+
+
+@pytest.mark.parametrize("change", ["truncate", "flip"])
+def test_a_changed_file_is_caught_at_the_next_load_and_repaired(
+    run: Callable[..., str], home: Path, hub: HubServer, change: str
+) -> None:
+    run("moves")
+    moves, path = entry("moves", home), home / "models/moves/diffusion_pytorch_model.safetensors"
+    model_lock.verify(moves, home)
+    path.write_bytes(WEIGHTS[:-1] if change == "truncate" else WEIGHTS[:-1] + b"!")
+    with pytest.raises(RenderError) as caught:
+        model_lock.verify(moves, home)
+    assert caught.value.id == "model-corrupt"
+    assert "python manage.py fetch_models moves" in str(caught.value.text)
+    assert path.name in str(caught.value.text)
+    run("moves")
+    model_lock.verify(moves, home)
+    assert path.read_bytes() == WEIGHTS
+
+
+def test_verify_reads_every_byte_and_fails_for_one_that_rotted(run: Callable[..., str], home: Path) -> None:
+    run("moves")
+    assert "moves: as it should be" in run("--verify", "moves")
+    path = home / "models/moves/diffusion_pytorch_model.safetensors"
+    status = path.stat()
+    path.write_bytes(WEIGHTS[:-1] + b"!")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    model_lock.verify(entry("moves", home), home)  # size and time tell nothing
+    with pytest.raises(CommandError, match="1 of the models checked"):
+        run("--verify", "moves")
+    run("moves")
+    assert path.read_bytes() == WEIGHTS, "what --verify found is repaired by the command that it names"
+
+
+def test_a_missing_model_is_a_clear_error(home: Path) -> None:
+    with pytest.raises(RenderError) as caught:
+        model_lock.verify(entry("painter", home), home)
+    assert caught.value.id == "model-missing"
+    assert "python manage.py fetch_models painter" in str(caught.value.text)
+    assert "Painter" in str(caught.value.text)
+
+
+def test_a_file_that_was_hashed_is_not_read_again(
+    run: Callable[..., str], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("moves")
+    monkeypatch.setattr(model_lock, "file_sha256", lambda *_args: pytest.fail("read again"))
+    model_lock.verify(entry("moves", home), home)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_offline_asks_nobody_and_says_what_is_missing(run: Callable[..., str], home: Path, hub: HubServer) -> None:
+    with pytest.raises(CommandError) as caught:
+        run("painter", "--offline")
+    assert "painter is not here" in str(caught.value)
+    assert "moves is not here" in str(caught.value)
+    run("painter")
+    hub.requests.clear()
+    printed = run("painter", "--offline")
+    assert [line for line in printed.splitlines() if not line.startswith("tiny")] == ["painter: here", "moves: here"]
+    assert hub.requests == []
+
+
+def test_offline_takes_in_models_that_were_copied_by_hand(run: Callable[..., str], home: Path, hub: HubServer) -> None:
+    folder = home / "models/moves"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_bytes(CONFIG)
+    (folder / "diffusion_pytorch_model.safetensors").write_bytes(WEIGHTS)
+    assert "unchecked" in listed(run("--list"), "moves")
+    run("moves", "--offline")
+    assert "here" in listed(run("--list"), "moves")
+    (folder / "config.json").write_bytes(CONFIG.upper())
+    with pytest.raises(RenderError):
+        model_lock.verify(entry("moves", home), home)
+    assert hub.requests == []
+
+
+def listed(printed: str, id: str) -> list[str]:
+    return next(line.split() for line in printed.splitlines() if line.startswith(f"{id} "))
+
+
+def test_the_list_shows_state_size_and_licence_without_a_network(run: Callable[..., str], hub: HubServer) -> None:
+    printed = run()
+    assert "-" in listed(printed, "moves")
+    assert "2.1 GB" in printed
+    assert "CreativeML OpenRAIL-M" in printed
+    assert hub.requests == []
+    run("moves")
+    assert "here" in listed(run("--list"), "moves")
+
+
+def test_an_unknown_id_is_refused_with_the_known_ones(run: Callable[..., str], hub: HubServer) -> None:
+    with pytest.raises(CommandError, match=r"no model 'mooves'.*moves"):
+        run("mooves")
+    assert hub.requests == []
+
+
+def test_a_repository_that_does_not_exist_is_one_clear_line(run: Callable[..., str], hub: HubServer) -> None:
+    del hub.repos["studio/moves"]
+    with pytest.raises(CommandError) as caught:
+        run("moves")
+    assert "no repository studio/moves" in str(caught.value)
+    assert "HF_TOKEN" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gated_repository_says_how_to_get_in(run: Callable[..., str], hub: HubServer, status: int) -> None:
+    hub.repos["studio/moves"].gated = status
+    with pytest.raises(CommandError) as caught:
+        run("moves")
+    assert f"accept its conditions at {hub.url}/studio/moves" in str(caught.value)
+    assert "HF_TOKEN" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_or_revision_that_is_gone_is_named(run: Callable[..., str], hub: HubServer) -> None:
+    with pytest.raises(CommandError, match="no revision nightly"):
+        run("moves", "--revision", "nightly")
+    del hub.repos["studio/moves"].files["config.json"]
+    with pytest.raises(CommandError, match=r"studio/moves has no config\.json"):
+        run("moves")
+
+
+def test_the_lock_pins_the_commit_until_a_revision_is_asked_for(
+    run: Callable[..., str], home: Path, hub: HubServer
+) -> None:
+    run("moves")
+    first = model_lock.read_lock(home)["moves"]["sources"]
+    hub.add("studio/moves", {"config.json": b"{}", "diffusion_pytorch_model.safetensors": WEIGHTS}, commit="a" * 40)
+    run("moves")
+    assert model_lock.read_lock(home)["moves"]["sources"] == first
+    run("moves", "--revision", "main")
+    assert model_lock.read_lock(home)["moves"]["sources"][0]["commit"] == "a" * 40
+    assert (home / "models/moves/config.json").read_bytes() == b"{}"
+    assert len(hub.downloads("diffusion_pytorch_model.safetensors")) == 1, "what did not change is kept"
+
+
+def test_a_small_disk_is_noticed_before_anything_is_fetched(
+    run: Callable[..., str], hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = fetch.shutil.disk_usage("/")._replace(free=1_000_000)
+    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _path: usage)
+    with pytest.raises(CommandError, match=r"Not enough room.*AURAVIDEO_HOME"):
+        run("moves")
+    assert hub.downloads("diffusion_pytorch_model.safetensors") == []
+
+
+def test_a_disk_that_fills_up_meanwhile_is_one_clear_line(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fetch, "_stream", full)
+    with pytest.raises(CommandError, match=r"The disk is full.*run the command again"):
+        run("moves")
+
+
+def test_the_hubs_own_offline_switch_is_named(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(CommandError, match="HF_HUB_OFFLINE is set"):
+        run("moves")
+
+
+def test_the_token_goes_to_the_hub_and_not_to_its_storage(
+    run: Callable[..., str], hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_of_ours")
+    run("moves")
+    tokens = {
+        kind: {request.token for request in hub.requests if request.server == kind} for kind in ("hub", "storage")
+    }
+    assert tokens == {"hub": {"Bearer hf_of_ours"}, "storage": {None}}
+
+
+def test_two_at_once_are_refused(run: Callable[..., str], home: Path) -> None:
+    with fetch.only_one(home), pytest.raises(CommandError, match="Another fetch_models is at work"):
+        run("moves")
+
+
+def test_a_lock_file_that_cannot_be_read_is_said_to_be_so(run: Callable[..., str], home: Path) -> None:
+    run("moves")
+    model_lock.lock_path(home).write_text("{", encoding="utf-8")
+    assert "unchecked" in listed(run("--list"), "moves")
+    with pytest.raises(CommandError, match=r"models\.lock\.json"):
+        run("moves")
+
+
+def test_our_hub_is_one_to_huggingface_hub_itself(hub: HubServer, tmp_path: Path) -> None:
+    script = (
+        "import huggingface_hub as h, sys\n"
+        "print(h.snapshot_download('studio/moves', local_dir=sys.argv[1], allow_patterns=['*.json', '*.safetensors']))"
+    )
+    environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0"}
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "moves")], env=environment, check=True, timeout=60)
+    assert (tmp_path / "moves/diffusion_pytorch_model.safetensors").read_bytes() == WEIGHTS
+    assert (tmp_path / "moves/config.json").read_bytes() == CONFIG
+
+
+CHILD = """
+import sys
+from generation import fetch
+from generation.catalogue import load_catalogue
+
+class Quiet:
+    file = advance = file_done = lambda *_: None
+
+entry = load_catalogue(sys.argv[1])["moves"]
+fetch.fetch(fetch.order(entry, sys.argv[2]), sys.argv[2], Quiet())
+"""
+
+
+def test_a_killed_download_goes_on_from_where_it_was(run: Callable[..., str], hub: HubServer, home: Path) -> None:
+    hub.stalls["diffusion_pytorch_model.safetensors"] = 600_000
+    environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-c", CHILD, str(home.parent / "extra.toml"), str(home)]
+    process = subprocess.Popen(command, env=environment, cwd=ROOT)
+    partials = home / "models" / ".partial"
+    wait_until(lambda: any(part.stat().st_size == 600_000 for part in partials.glob("*.part")), 60)
+    process.kill()
+    process.wait(timeout=30)
+    hub.stalls.clear()
+    run("moves")
+    assert (home / "models/moves/diffusion_pytorch_model.safetensors").read_bytes() == WEIGHTS
+    parts = hub.downloads("diffusion_pytorch_model.safetensors")
+    assert [part.range for part in parts] == [None, "bytes=600000-"]
+    assert sum(part.sent for part in parts) == len(WEIGHTS)
+
+
+def test_no_network_is_one_line_and_a_failing_exit_code(home: Path) -> None:
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HUB_OFFLINE": "0",
+        "AURAVIDEO_HOME": str(home),
+        "AURAVIDEO_CATALOGUE": str(home.parent / "extra.toml"),
+    }
+    command = [sys.executable, str(ROOT / "manage.py"), "fetch_models", "moves"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "http://127.0.0.1:9 cannot be reached" in done.stderr
+    assert "set HF_ENDPOINT to a mirror" in done.stderr
+    assert done.stderr.count("\n") == 1, "one line, and no traceback"
