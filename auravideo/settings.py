@@ -150,6 +150,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 # --- Celery ---------------------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = redis_url(0, celery=True)
+REDIS_BROKER_URL = redis_url(0)
 CELERY_RESULT_BACKEND = redis_url(1, celery=True)
 
 # --- Accounts -------------------------------------------------------------------------------------------------------

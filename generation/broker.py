@@ -18,7 +18,7 @@ TAKEN_SECONDS = 30
 @lru_cache(maxsize=1)
 def connection() -> redis.Redis:
     """A client of the broker's database."""
-    return redis.Redis.from_url(settings.redis_url(0), socket_timeout=5, socket_connect_timeout=5)
+    return redis.Redis.from_url(settings.REDIS_BROKER_URL, socket_timeout=5, socket_connect_timeout=5)
 
 
 def standing_messages() -> set[tuple[str, int]]:

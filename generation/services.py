@@ -117,6 +117,8 @@ def cancel(job: Job) -> bool:
 def retry(job: Job) -> bool:
     """Queue a failed or cancelled job again, from the stage where it stopped, with a fresh count of attempts."""
     job.refresh_from_db()
+    if not job.can_retry:
+        return False
     run, now = job.run + 1, timezone.now()
     fresh = {"error_id": "", "error_context": {}, "traceback": "", "ended_at": None, "started_at": None, "preview": 0}
     if not transition(job, Status.QUEUED, expected_run=job.run, run=run, first_run=run, queued_at=now, **fresh):

@@ -1,0 +1,66 @@
+"""The objects that tests need, with sensible values for everything that a test does not care about."""
+
+import factory
+from django.utils import timezone
+from factory.django import DjangoModelFactory
+
+from accounts.models import User
+from gallery.models import Video
+from generation import services
+from generation.models import Batch, Job
+from generation.params import parse
+
+PASSWORD = "correct horse battery"
+
+
+class UserFactory(DjangoModelFactory):
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    username = factory.Sequence(lambda n: f"person{n}")
+    email = factory.LazyAttribute(lambda user: f"{user.username}@example.org")
+    password = factory.django.Password(PASSWORD)
+
+
+class BatchFactory(DjangoModelFactory):
+    class Meta:
+        model = Batch
+
+    user = factory.SubFactory(UserFactory)
+    name = "prompts.txt"
+    digest = factory.Sequence(lambda n: f"{n:064x}")
+
+
+def a_request(**changes) -> dict:
+    """A valid request as it is stored."""
+    data = {"prompt": "a red heart rising over the sea", **changes}
+    return parse(data, services.catalogue(), services.limits()).to_dict()
+
+
+class JobFactory(DjangoModelFactory):
+    class Meta:
+        model = Job
+
+    user = factory.SubFactory(UserFactory)
+    request = factory.LazyFunction(a_request)
+    seed = factory.Sequence(int)
+    queued_at = factory.LazyFunction(timezone.now)
+    touched_at = factory.LazyFunction(timezone.now)
+
+
+class VideoFactory(DjangoModelFactory):
+    class Meta:
+        model = Video
+
+    user = factory.SubFactory(UserFactory)
+    title = "A red heart rising over the sea"
+    request = factory.LazyFunction(lambda: a_request(seed=1))
+    width = 256
+    height = 256
+    frames = 48
+    fps = 24
+    size = 262_144
+    video_file = "videos/1/video.mp4"
+    poster_file = "videos/1/poster.webp"
+    preview_file = "videos/1/preview.webp"

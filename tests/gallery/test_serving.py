@@ -1,0 +1,112 @@
+"""Files are sent whole or by byte ranges, to their owner alone."""
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.urls import reverse
+
+from tests.factories import VideoFactory
+
+pytestmark = pytest.mark.django_db
+
+CONTENT = bytes(range(256)) * 1024
+
+
+@pytest.fixture
+def video(user):
+    name = storages["default"].save("videos/1/video.mp4", ContentFile(CONTENT))
+    return VideoFactory(user=user, video_file=name)
+
+
+def fetch(client, video, header=None, name="gallery:file"):
+    headers = {"Range": header} if header else {}
+    return client.get(reverse(name, args=[video.pk]), headers=headers)
+
+
+def body(response) -> bytes:
+    return b"".join(response.streaming_content) if response.streaming else response.content
+
+
+def test_the_whole_file_comes_with_its_length_and_type(client, video):
+    client.force_login(video.user)
+    response = fetch(client, video)
+    assert (response.status_code, body(response)) == (200, CONTENT)
+    assert response["Content-Type"] == "video/mp4"
+    assert response["Accept-Ranges"] == "bytes"
+    assert response["Content-Length"] == str(len(CONTENT))
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("bytes=0-", CONTENT),
+        ("bytes=0-0", CONTENT[:1]),
+        ("bytes=100-199", CONTENT[100:200]),
+        ("bytes=-5", CONTENT[-5:]),
+        (f"bytes=0-{len(CONTENT) * 2}", CONTENT),
+        (f"bytes=-{len(CONTENT) * 2}", CONTENT),
+        (f"bytes={len(CONTENT) - 1}-", CONTENT[-1:]),
+    ],
+)
+def test_a_range_comes_exactly_as_asked(client, video, header, expected):
+    client.force_login(video.user)
+    response = fetch(client, video, header)
+    assert response.status_code == 206
+    assert body(response) == expected
+    assert response["Content-Length"] == str(len(expected))
+    assert response["Content-Range"].endswith(f"/{len(CONTENT)}")
+
+
+@pytest.mark.parametrize("header", [f"bytes={len(CONTENT)}-", "bytes=10-5", "bytes=-0", f"bytes={10**17}-"])
+def test_a_range_outside_the_file_is_refused_with_its_size(client, video, header):
+    client.force_login(video.user)
+    response = fetch(client, video, header)
+    assert response.status_code == 416
+    assert response["Content-Range"] == f"bytes */{len(CONTENT)}"
+
+
+@pytest.mark.parametrize("header", ["bytes=", "bytes=-", "bytes=a-b", "lines=1-2", "bytes=0-1,5-6", "bytes=" + "9" * 99 + "-"])
+def test_a_range_that_is_not_understood_gives_the_whole_file(client, video, header):
+    client.force_login(video.user)
+    assert fetch(client, video, header).status_code == 200
+
+
+def test_a_download_is_named_after_its_title(client, video):
+    video.title = "A red heart / rising"
+    video.save()
+    client.force_login(video.user)
+    response = fetch(client, video, name="gallery:download")
+    assert response["Content-Disposition"] == 'attachment; filename="a-red-heart-rising.mp4"'
+
+
+@pytest.mark.parametrize("name", ["file", "download", "poster", "preview", "video"])
+def test_somebody_elses_video_does_not_exist(client, video, other_user, name):
+    client.force_login(other_user)
+    assert fetch(client, video, name=f"gallery:{name}").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["file", "download", "poster", "preview", "video"])
+def test_who_is_not_signed_in_is_asked_to(client, video, name):
+    response = fetch(client, video, name=f"gallery:{name}")
+    assert response.status_code == 302
+    assert response.url.startswith(reverse("account_login"))
+
+
+def test_a_file_that_is_gone_answers_404(client, video):
+    storages["default"].delete(video.video_file.name)
+    client.force_login(video.user)
+    assert fetch(client, video).status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deleting_a_video_deletes_its_file(client, video):
+    client.force_login(video.user)
+    client.post(reverse("gallery:delete", args=[video.pk]))
+    assert not storages["default"].exists(video.video_file.name)
+    assert fetch(client, video).status_code == 404
+
+
+def test_somebody_else_cannot_delete_it(client, video, other_user):
+    client.force_login(other_user)
+    assert client.post(reverse("gallery:delete", args=[video.pk])).status_code == 404
+    assert storages["default"].exists(video.video_file.name)

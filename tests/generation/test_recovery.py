@@ -1,0 +1,114 @@
+"""What was lost is found: a dead worker, a wiped broker, a message that was never sent."""
+
+import json
+from datetime import timedelta
+
+import pytest
+import redis
+from django.utils import timezone
+
+from auravideo.celery import app
+from generation import broker, claims, recovery, services
+from generation.models import Job, StageRun
+from generation.params import parse
+from generation.states import RunStatus, Stage, Status
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def job(user):
+    request = parse({"prompt": "a blue star"}, services.catalogue(), services.limits())
+    return services.submit(user, request)
+
+
+def age(seconds: float) -> None:
+    """Let time pass for every job and stage."""
+    past = timezone.now() - timedelta(seconds=seconds)
+    Job.objects.update(touched_at=past)
+    StageRun.objects.update(heartbeat_at=past)
+
+
+def test_the_scheduler_is_told_to_look_for_what_was_lost():
+    scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert {"workers.tasks.requeue_lost", "workers.tasks.prune"} <= scheduled
+    app.loader.import_default_modules()
+    assert scheduled <= set(app.tasks)
+
+
+def test_a_claim_without_a_heartbeat_for_a_minute_is_lost_and_its_job_queued_again(job):
+    claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker")
+    age(61)
+    assert recovery.requeue_lost() == 1
+    job.refresh_from_db()
+    assert (job.status, job.run) == (Status.QUEUED, 2)
+    assert StageRun.objects.get().status == RunStatus.LOST
+    assert (str(job.pk), 2) in broker.standing_messages()
+
+
+def test_a_claim_that_beats_is_left_alone(job):
+    held = claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker")
+    age(50)
+    assert claims.beat(held)
+    Job.objects.update(touched_at=timezone.now() - timedelta(hours=1))
+    assert recovery.requeue_lost() == 0
+
+
+def test_a_job_that_waits_its_turn_is_left_alone_however_long(job):
+    age(3600)
+    assert recovery.requeue_lost() == 0
+
+
+def test_after_redis_was_wiped_a_waiting_job_is_sent_again(job):
+    broker.connection().flushall()
+    age(60)
+    assert recovery.requeue_lost() == 1
+    assert broker.standing_messages() == {(str(job.pk), 2)}
+
+
+def test_after_redis_was_wiped_between_two_stages_only_what_is_left_is_sent(job):
+    claims.finish(claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker"), {})
+    broker.connection().flushall()
+    age(60)
+    assert recovery.requeue_lost() == 1
+    job.refresh_from_db()
+    assert services.done_units(job) == {(Stage.PREPROCESS, 0)}
+    assert claims.claim(job.pk, 2, Stage.GENERATE, 0, "worker") is not None
+
+
+def test_a_job_that_was_touched_just_now_is_left_alone(job):
+    broker.connection().flushall()
+    assert recovery.requeue_lost() == 0
+
+
+def test_a_message_that_a_worker_took_long_ago_without_claiming_it_stands_for_nothing(job):
+    """A worker that was killed between taking a message and claiming its stage leaves it among the unacked ones."""
+    client = broker.connection()
+    raw = client.rpop("cpu")
+
+    message = json.dumps([json.loads(raw), "", "cpu"])
+    client.hset("unacked", "tag", message)
+    client.zadd("unacked_index", {"tag": timezone.now().timestamp()})
+    age(60)
+    assert recovery.requeue_lost() == 0
+    client.zadd("unacked_index", {"tag": timezone.now().timestamp() - 3600})
+    assert recovery.requeue_lost() == 1
+
+
+def test_two_sweepers_requeue_a_job_once(job):
+    broker.connection().flushall()
+    age(60)
+    assert recovery.requeue_lost() == 1
+    assert not services.requeue(job, 1)
+    job.refresh_from_db()
+    assert job.run == 2
+
+
+def test_a_broker_that_does_not_answer_is_no_reason_to_send_everything_again(job, monkeypatch):
+
+    def refuse():
+        raise redis.ConnectionError("no connection")
+
+    monkeypatch.setattr("generation.broker.standing_messages", refuse)
+    age(60)
+    assert recovery.requeue_lost() == 0

@@ -1,0 +1,101 @@
+"""Progress: it starts at nothing, only rises within a run, ends at everything, and counts the place fairly."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from generation import claims, estimates, selectors, services
+from generation.models import Job, StageRun
+from generation.states import Stage, Status
+from tests.factories import JobFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_remembered_rates():
+    estimates._rate.cache_clear()
+
+
+def progress(job):
+    return selectors.progress_of(selectors.jobs_of(job.user).get(pk=job.pk))
+
+
+def walk(job):
+    """Every unit of a job's plan, claimed, half done, done."""
+    for stage, chunk in services.plan_of(job).units:
+        held = claims.claim(job.pk, job.run, stage, chunk, "worker")
+        yield progress(job)
+        claims.beat(held, 1, 2)
+        yield progress(job)
+        if stage is not Stage.ASSEMBLE:
+            claims.finish(held, {})
+            yield progress(job)
+
+
+def test_progress_rises_from_nothing_and_never_falls(user):
+    job = JobFactory(user=user)
+    seen = [progress(job).permille, *(state.permille for state in walk(job))]
+    assert seen[0] == 0
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 8
+    assert seen[-1] < 1000
+
+
+def test_a_done_job_is_done_in_every_stage(user):
+    job = JobFactory(user=user, status=Status.DONE)
+    state = progress(job)
+    assert state.permille == 1000
+    assert {stage.state for stage in state.stages} == {"done"}
+    assert state.eta_seconds is None
+
+
+def test_only_the_stages_that_the_plan_needs_are_shown(user):
+    job = JobFactory(user=user)
+    Job.objects.update(request={**job.request, "fps": 8})
+    assert [stage.id for stage in progress(job).stages] == ["preprocess", "generate", "upscale", "assemble"]
+
+
+def test_work_of_an_older_run_counts_only_where_its_output_is_stored(user):
+    job = JobFactory(user=user)
+    claims.finish(claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker"), {})
+    claims.beat(claims.claim(job.pk, 1, Stage.GENERATE, 0, "worker"), 1, 2)
+    before = progress(job)
+    services.requeue(job, 1)
+    after = progress(job)
+    assert 0 < after.permille < before.permille
+
+
+def test_the_place_in_the_queue_counts_whom_the_queue_serves_first():
+    alice, bob = UserFactory(), UserFactory()
+    now = timezone.now()
+    first = [JobFactory(user=alice, priority=n, queued_at=now + timedelta(seconds=n)) for n in range(3)]
+    late = JobFactory(user=bob, priority=0, queued_at=now + timedelta(seconds=9))
+    assert [selectors.place_of(job) for job in (*first, late)] == [1, 3, 4, 2]
+    first[0].status = Status.RUNNING
+    assert selectors.place_of(first[0]) is None
+
+
+def test_time_left_follows_this_machines_own_history(user):
+    job = JobFactory(user=user)
+    request, plan = job.render_request, services.plan_of(job)
+    other = JobFactory(user=user, status=Status.DONE)
+    now = timezone.now()
+    cost = estimates.cost(Stage.GENERATE, 0, plan, request)
+    StageRun.objects.create(
+        job=other, run=1, stage=Stage.GENERATE, status="done", worker="w", cost=cost,
+        started_at=now - timedelta(seconds=500), heartbeat_at=now, ended_at=now,
+    )  # fmt: skip
+    assert estimates.seconds(Stage.GENERATE, 0, plan, request) == pytest.approx(500)
+    assert progress(job).eta_seconds > 500
+
+
+def test_twice_the_steps_cost_twice_the_work(user):
+    job = JobFactory(user=user)
+    plan, request = services.plan_of(job), job.render_request
+    from dataclasses import replace
+
+    double = replace(request, steps=request.steps * 2)
+    ratio = estimates.cost(Stage.GENERATE, 0, plan, double) / estimates.cost(Stage.GENERATE, 0, plan, request)
+    assert ratio == 2

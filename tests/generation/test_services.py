@@ -1,0 +1,193 @@
+"""What may happen to a job, and that it happens once."""
+
+import pytest
+from django.conf import settings as django_settings
+
+from generation import broker, claims, services
+from generation.models import Job, StageRun
+from generation.params import parse
+from generation.states import RunStatus, Stage, Status
+from tests.factories import JobFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def asked(**changes):
+    return parse({"prompt": "a red heart rising over the sea", **changes}, services.catalogue(), services.limits())
+
+
+def claim(job, stage=Stage.PREPROCESS, chunk=0, run=None):
+    return claims.claim(job.pk, run or job.run, stage, chunk, "worker")
+
+
+def test_submitting_stores_the_request_and_sends_one_message(user):
+    job = services.submit(user, asked(seed=7))
+    assert (job.status, job.seed, job.render_request) == (Status.QUEUED, 7, asked(seed=7))
+    assert broker.standing_messages() == {(str(job.pk), 1)}
+
+
+def test_without_a_seed_each_job_draws_its_own(user):
+    assert services.submit(user, asked()).seed != services.submit(user, asked()).seed
+
+
+def test_a_persons_later_jobs_stand_behind_another_persons_first(user, other_user):
+    mine = [services.submit(user, asked()) for _ in range(12)]
+    theirs = services.submit(other_user, asked())
+    assert [job.priority for job in mine] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9]
+    assert theirs.priority == 0
+
+
+def test_one_person_cannot_queue_without_bound(user, settings):
+    settings.MAX_ACTIVE_JOBS = 2
+    services.submit(user, asked())
+    services.submit(user, asked())
+    with pytest.raises(services.TooManyJobs):
+        services.submit(user, asked())
+    assert Job.objects.count() == 2
+
+
+def test_a_broker_that_does_not_answer_does_not_lose_the_job(user, monkeypatch):
+    from kombu.exceptions import OperationalError
+
+    def refuse(*_args, **_kwargs):
+        raise OperationalError("no connection")
+
+    monkeypatch.setattr("generation.pipeline.send", refuse)
+    job = services.submit(user, asked())
+    assert Job.objects.get().status == Status.QUEUED
+    monkeypatch.undo()
+    assert services.requeue(job, 1)
+    assert broker.standing_messages() == {(str(job.pk), 2)}
+
+
+def test_the_first_claim_starts_the_job_and_raises_its_version(user):
+    job = services.submit(user, asked())
+    assert claim(job) is not None
+    job.refresh_from_db()
+    assert (job.status, job.version) == (Status.RUNNING, 2)
+    assert job.started_at is not None
+
+
+def test_a_message_delivered_twice_is_claimed_once(user):
+    job = services.submit(user, asked())
+    assert claim(job) is not None
+    assert claim(job) is None
+    assert StageRun.objects.count() == 1
+
+
+def test_a_message_of_an_older_run_is_dropped(user):
+    job = services.submit(user, asked())
+    services.requeue(job, 1)
+    assert claim(job, run=1) is None
+    assert claim(job, run=2) is not None
+
+
+def test_cancelling_ends_the_job_and_every_claim_on_it(user):
+    job = services.submit(user, asked())
+    held = claim(job)
+    assert services.cancel(job)
+    job.refresh_from_db()
+    assert job.status == Status.CANCELLED
+    assert not claims.is_held(held)
+    assert not claims.beat(held, 1, 2)
+    assert not claims.finish(held, {})
+    assert StageRun.objects.get().status == RunStatus.CANCELLED
+
+
+def test_an_ended_job_stays_as_it_ended(user):
+    job = services.submit(user, asked())
+    assert services.cancel(job)
+    version = Job.objects.get().version
+    assert not services.cancel(job)
+    assert not services.fail(job, job.run, "internal", {})
+    assert not services.requeue(job, job.run)
+    assert (Job.objects.get().status, Job.objects.get().version) == (Status.CANCELLED, version)
+
+
+def test_cancelling_touches_no_other_job(user):
+    kept, dropped = services.submit(user, asked()), services.submit(user, asked())
+    held = claim(kept)
+    services.cancel(dropped)
+    assert claims.is_held(held)
+
+
+def test_a_failure_reads_as_a_sentence_and_names_its_reference(user):
+    job = services.submit(user, asked())
+    held = claim(job)
+    claims.fail(held, "internal", {"reference": "abc123"}, "Traceback ...")
+    job.refresh_from_db()
+    assert job.status == Status.FAILED
+    assert "abc123" in job.error_text
+    assert "Traceback" not in job.error_text
+    assert "Traceback" in job.traceback
+
+
+def test_retrying_a_failed_job_continues_from_the_stage_that_failed(user):
+    job = services.submit(user, asked())
+    claims.finish(claim(job), {})
+    claims.fail(claim(job, Stage.GENERATE), "out-of-memory", {})
+    broker.connection().flushall()
+    assert services.retry(job)
+    job.refresh_from_db()
+    assert (job.status, job.run, job.error_text) == (Status.QUEUED, 2, "")
+    assert services.done_units(job) == {(Stage.PREPROCESS, 0)}
+    assert broker.standing_messages() == {(str(job.pk), 2)}
+    assert claim(job, Stage.GENERATE, run=2) is not None
+
+
+def test_retrying_a_cancelled_job_starts_anew_because_its_frames_are_gone(user):
+    job = services.submit(user, asked())
+    claims.finish(claim(job), {})
+    services.cancel(job)
+    assert services.retry(job)
+    assert services.done_units(job) == set()
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING, Status.DONE])
+def test_only_a_failed_or_cancelled_job_can_be_retried(user, status):
+    job = JobFactory(user=user, status=status)
+    assert not services.retry(job)
+    assert Job.objects.get().run == job.run
+
+
+def test_a_stage_that_loses_its_worker_is_tried_three_times_then_the_job_fails(user):
+    job = services.submit(user, asked())
+    for run in (1, 2, 3):
+        assert claim(job, run=run) is not None
+        assert claims.lose(job.pk, run, Stage.PREPROCESS, 0)
+    job.refresh_from_db()
+    assert (job.status, job.error_id, job.run) == (Status.FAILED, "worker-lost", 3)
+    assert StageRun.objects.filter(status=RunStatus.LOST).count() == 3
+
+
+def test_a_person_who_retries_gets_three_attempts_again(user):
+    job = services.submit(user, asked())
+    for run in (1, 2, 3):
+        claim(job, run=run)
+        claims.lose(job.pk, run, Stage.PREPROCESS, 0)
+    services.retry(job)
+    claim(job, run=4)
+    claims.lose(job.pk, 4, Stage.PREPROCESS, 0)
+    job.refresh_from_db()
+    assert job.status == Status.QUEUED
+
+
+def test_handing_a_stage_back_is_no_failed_attempt(user):
+    job = services.submit(user, asked())
+    for run in range(1, 6):
+        assert claims.release(claim(job, run=run))
+    job.refresh_from_db()
+    assert (job.status, job.run) == (Status.QUEUED, 6)
+
+
+def test_a_job_whose_model_left_the_catalogue_fails_with_a_sentence(user):
+    job = JobFactory(user=user, status=Status.FAILED)
+    Job.objects.update(request={**job.request, "model": "gone"})
+    services.retry(job)
+    job.refresh_from_db()
+    assert (job.status, job.error_id) == (Status.FAILED, "request-invalid")
+
+
+def test_the_catalogue_is_the_one_that_the_settings_name():
+    assert django_settings.CATALOGUE_FILE == ""
+    assert services.catalogue().default_model.id == "tiny"

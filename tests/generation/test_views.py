@@ -1,0 +1,150 @@
+"""The pages of jobs: bad input is answered at its field, and everybody sees their own jobs only."""
+
+import pytest
+from django.urls import reverse
+
+from generation import services
+from generation.models import Job
+from generation.states import Status
+from tests.factories import JobFactory
+
+pytestmark = pytest.mark.django_db
+
+GOOD = {
+    "prompt": "a red heart rising over the sea",
+    "negative_prompt": "",
+    "size": "256x256",
+    "seconds": "2",
+    "fps": "24",
+    "format": "mp4",
+    "model": "tiny",
+    "steps": "",
+    "guidance": "",
+    "seed": "",
+}
+
+
+@pytest.fixture
+def signed_in(client, user):
+    client.force_login(user)
+    return client
+
+
+def post(client, **changes):
+    return client.post(reverse("generation:create"), {**GOOD, **changes})
+
+
+def test_a_good_request_becomes_a_queued_job_and_its_page(signed_in, user):
+    response = post(signed_in, seed="7")
+    job = Job.objects.get(user=user)
+    assert response.url == reverse("generation:job", args=[job.pk])
+    assert (job.status, job.seed, job.request["width"]) == (Status.QUEUED, 7, 256)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("prompt", ""),
+        ("prompt", "   "),
+        ("prompt", "x" * 10_000),
+        ("prompt", "a \x07 bell"),
+        ("prompt", "a \u202e turn"),
+        ("negative_prompt", "x" * 10_000),
+        ("size", "255x256"),
+        ("size", "99999x99999"),
+        ("size", "nonsense"),
+        ("seconds", "100"),
+        ("seconds", "0"),
+        ("seconds", "1.5"),
+        ("fps", "7"),
+        ("format", "avi"),
+        ("model", "no-such-model"),
+        ("steps", "0"),
+        ("steps", "1000000"),
+        ("steps", "many"),
+        ("guidance", "NaN"),
+        ("guidance", "inf"),
+        ("guidance", "-1"),
+        ("seed", "-1"),
+        ("seed", str(2**40)),
+    ],
+)
+def test_bad_input_is_answered_at_its_field_and_queues_nothing(signed_in, field, value):
+    response = post(signed_in, **{field: value})
+    assert response.status_code == 422
+    assert list(response.context["form"].errors) == [field]
+    assert not Job.objects.exists()
+
+
+def test_what_was_typed_is_kept_when_something_else_was_wrong(signed_in):
+    response = post(signed_in, fps="7")
+    assert b"a red heart rising over the sea" in response.content
+
+
+def test_a_full_queue_is_answered_on_the_page(signed_in, user, settings):
+    settings.MAX_ACTIVE_JOBS = 0
+    response = post(signed_in)
+    assert response.status_code == 422
+    assert response.context["form"].non_field_errors()
+
+
+def test_creating_again_fills_in_the_request_with_its_seed(signed_in, user):
+    job = JobFactory(user=user, seed=99)
+    form = signed_in.get(reverse("generation:create"), {"from": job.pk}).context["form"]
+    assert (form["prompt"].value(), form["seed"].value()) == (job.request["prompt"], 99)
+
+
+@pytest.mark.parametrize("id", ["", "x", "00000000-0000-0000-0000-000000000000"])
+def test_creating_again_from_nothing_shows_the_empty_form(signed_in, id):
+    assert not signed_in.get(reverse("generation:create"), {"from": id}).context["form"]["prompt"].value()
+
+
+def test_creating_again_from_somebody_elses_job_shows_nothing_of_it(signed_in, other_user):
+    job = JobFactory(user=other_user)
+    form = signed_in.get(reverse("generation:create"), {"from": job.pk}).context["form"]
+    assert not form["prompt"].value()
+
+
+@pytest.mark.parametrize("name", ["job", "preview"])
+def test_somebody_elses_job_does_not_exist(signed_in, other_user, name):
+    job = JobFactory(user=other_user, preview=1)
+    assert signed_in.get(reverse(f"generation:{name}", args=[job.pk])).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["cancel", "retry"])
+def test_somebody_else_can_neither_cancel_nor_retry(signed_in, other_user, name):
+    job = JobFactory(user=other_user, status=Status.QUEUED if name == "cancel" else Status.FAILED)
+    assert signed_in.post(reverse(f"generation:{name}", args=[job.pk])).status_code == 404
+    assert Job.objects.get().status == job.status
+
+
+@pytest.mark.parametrize("name", ["create", "jobs"])
+def test_who_is_not_signed_in_is_asked_to(client, name):
+    assert client.get(reverse(f"generation:{name}")).url.startswith(reverse("account_login"))
+
+
+@pytest.mark.parametrize("name", ["cancel", "retry"])
+def test_what_changes_something_cannot_be_done_by_a_link(signed_in, user, name):
+    job = JobFactory(user=user)
+    assert signed_in.get(reverse(f"generation:{name}", args=[job.pk])).status_code == 405
+
+
+def test_cancelling_and_retrying_by_plain_forms_comes_back_to_the_job(signed_in, user):
+    job = JobFactory(user=user)
+    for name, status in (("cancel", Status.CANCELLED), ("retry", Status.QUEUED)):
+        response = signed_in.post(reverse(f"generation:{name}", args=[job.pk]))
+        assert response.url == reverse("generation:job", args=[job.pk])
+        assert Job.objects.get().status == status
+
+
+def test_htmx_gets_the_jobs_partial_alone(signed_in, user):
+    job = JobFactory(user=user)
+    response = signed_in.post(reverse("generation:cancel", args=[job.pk]), headers={"HX-Request": "true"})
+    assert response.content.decode().lstrip().startswith(f'<article id="job-{job.pk}"')
+
+
+def test_the_list_of_jobs_takes_as_many_queries_for_twenty_as_for_one(signed_in, user, django_assert_max_num_queries):
+    for _ in range(20):
+        services.transition(JobFactory(user=user), Status.FAILED)
+    with django_assert_max_num_queries(12):
+        assert signed_in.get(reverse("generation:jobs")).status_code == 200
