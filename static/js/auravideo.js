@@ -50,13 +50,23 @@
     olds.slice(news.length).forEach((child) => child.remove());
   };
 
+  // What the socket sends was made for no particular page, so its forms lack the token that those of the page have.
+  const keepTokens = (present, incoming) => {
+    for (const form of incoming.querySelectorAll("form")) {
+      const twin = present.querySelector(`form[action="${CSS.escape(form.getAttribute("action"))}"]`);
+      const token = twin?.querySelector("[name=csrfmiddlewaretoken]");
+      if (token && !form.querySelector("[name=csrfmiddlewaretoken]")) form.prepend(token.cloneNode());
+    }
+  };
+
   const updateJob = (present, incoming) => {
     if (isOlder(incoming, present)) return;
     const focusWasInside = present.contains(document.activeElement);
+    keepTokens(present, incoming);
     merge(present, incoming);
     htmx.process(present);
     if (focusWasInside && !present.contains(document.activeElement)) {
-      present.querySelector(".buttons a, .buttons button, a")?.focus({ preventScroll: true });
+      (present.querySelector(".buttons :is(a, button)") ?? present.querySelector("a"))?.focus({ preventScroll: true });
     }
   };
 
@@ -108,6 +118,10 @@
       }
     });
   }
+
+  /* --- Forms: start where something is wrong -------------------------------------------------------------------------- */
+
+  document.querySelector("[aria-invalid='true']")?.focus();
 
   /* --- Create: what the demo model knows ---------------------------------------------------------------------------- */
 
