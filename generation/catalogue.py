@@ -36,11 +36,10 @@ _REPO = re.compile(r"[A-Za-z0-9_.-]{1,96}/[A-Za-z0-9_.-]{1,96}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-# The layout that StableDiffusionPipeline.save_pretrained writes, without the safety checker (AnimateDiffPipeline has
-# none) and with the weights of one variant.
+# The layout that StableDiffusionPipeline.save_pretrained writes, with the weights of one variant and without what
+# AnimateDiffPipeline has no use for (safety checker, feature extractor).
 _DIFFUSERS_FILES = (
     "model_index.json",
-    "feature_extractor/preprocessor_config.json",
     "scheduler/scheduler_config.json",
     "text_encoder/config.json",
     "text_encoder/model{variant}.safetensors",

@@ -1,6 +1,7 @@
 """The catalogue: what it lists, that it fits together, and that a mistake in it is named with its place."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,15 @@ def test_an_operators_file_changes_the_fields_it_names(tmp_path: Path) -> None:
     assert catalogue.models["epicrealism"].steps == 12
     assert catalogue.models["epicrealism"].guidance == 7.5
     assert catalogue.default_model.id == "epicrealism", "theirs takes the place of ours"
+
+
+def test_the_examples_of_the_manual_work(tmp_path: Path) -> None:
+    manual = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
+    assert len(examples) == 2
+    catalogue = extra(tmp_path, "\n".join(examples))
+    assert catalogue.models["our-cartoons"].adapter == "animatediff-v1-5-2"
+    assert catalogue.default_model.id == "epicrealism"
 
 
 @pytest.mark.parametrize(

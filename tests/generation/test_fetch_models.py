@@ -364,6 +364,16 @@ def test_the_token_goes_to_the_hub_and_not_to_its_storage(
     assert tokens == {"hub": {"Bearer hf_of_ours"}, "storage": {None}}
 
 
+def test_ctrl_c_says_that_nothing_is_lost(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fetch, "_stream", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        run("moves")
+    assert caught.value.code == 130
+
+
 def test_two_at_once_are_refused(run: Callable[..., str], home: Path) -> None:
     with fetch.only_one(home), pytest.raises(CommandError, match="Another fetch_models is at work"):
         run("moves")
