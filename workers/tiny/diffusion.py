@@ -1,0 +1,69 @@
+"""The tiny text-to-video network and its noise: what training and export share."""
+
+import torch
+from diffusers import DDIMScheduler, MotionAdapter, UNet2DConditionModel, UNetMotionModel
+from diffusers.models.attention_processor import AttnProcessor
+
+LATENT_CHANNELS = 8
+CHANNELS = (96, 96)
+HEADS = 4
+TEXT_WIDTH = 128
+LONGEST = 32
+
+
+def build_networks() -> tuple[UNet2DConditionModel, MotionAdapter]:
+    """The untrained image network and motion adapter, in the shapes that AnimateDiffPipeline loads."""
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=CHANNELS,
+        layers_per_block=1,
+        norm_num_groups=8,
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=HEADS,
+    )
+    adapter = MotionAdapter(
+        block_out_channels=CHANNELS,
+        motion_layers_per_block=1,
+        motion_mid_block_layers_per_block=1,
+        motion_num_attention_heads=HEADS,
+        motion_norm_num_groups=8,
+        motion_max_seq_length=LONGEST,
+    )
+    _start_near_identity(adapter)
+    return unet, adapter
+
+
+def join_networks(unet: UNet2DConditionModel, adapter: MotionAdapter) -> UNetMotionModel:
+    """The network that is trained: image layers and motion modules in one, with the plain attention products."""
+    motion = UNetMotionModel.from_unet2d(unet, adapter)
+    motion.set_attn_processor(AttnProcessor())
+    return motion
+
+
+@torch.no_grad()
+def _start_near_identity(adapter: MotionAdapter) -> None:
+    """Let temporal attention begin as "look at your own frame", so that the frame's number reaches the features."""
+    for name, weight in adapter.named_parameters():
+        if ".attn" not in name or weight.dim() != 2:
+            continue
+        gain = 1.5 if name.endswith(("to_q.weight", "to_k.weight")) else 1.0
+        weight.copy_(gain * torch.eye(*weight.shape) + 0.02 * torch.randn_like(weight))
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Zero-terminal signal-to-noise, v-prediction, trailing steps: the first step really starts from pure noise."""
+    return DDIMScheduler(
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+        steps_offset=0,
+    )

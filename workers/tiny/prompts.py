@@ -1,0 +1,174 @@
+"""Sentences for the tiny world: the same scene in many wordings, and the prompts that the models are measured on."""
+
+import numpy as np
+
+from workers.tiny.world import Scene, sample_scene
+
+SHAPE_WORDS = {
+    "circle": ("circle", "circle", "disc", "ball", "dot"),
+    "square": ("square", "square", "box", "block"),
+    "triangle": ("triangle",),
+    "star": ("star", "star", "five-pointed star"),
+    "heart": ("heart", "heart", "love heart"),
+    "cross": ("cross", "cross", "plus sign"),
+}
+COLOUR_WORDS = {
+    "red": ("red", "red", "red", "scarlet", "crimson"),
+    "orange": ("orange",),
+    "yellow": ("yellow", "yellow", "yellow", "golden"),
+    "green": ("green", "green", "green", "emerald"),
+    "cyan": ("cyan", "cyan", "turquoise", "aqua"),
+    "blue": ("blue",),
+    "purple": ("purple", "purple", "violet"),
+    "pink": ("pink", "pink", "pink", "rose"),
+}
+SIZE_WORDS = {"small": ("small", "small", "tiny", "little"), "large": ("large", "large", "big", "huge")}
+
+# Each motion as pairs: how it reads after a noun ("a star rising"), and as the verb of a sentence ("a star rises").
+MOTION_WORDS = {
+    "moving left": (
+        ("moving left", "moves left"),
+        ("moving to the left", "moves to the left"),
+        ("drifting left", "drifts to the left"),
+        ("sliding to the left", "slides left"),
+        ("going left", "goes left"),
+        ("flying leftwards", "flies to the left"),
+    ),
+    "moving right": (
+        ("moving right", "moves right"),
+        ("moving to the right", "moves to the right"),
+        ("drifting right", "drifts to the right"),
+        ("sliding to the right", "slides right"),
+        ("going right", "goes right"),
+        ("flying rightwards", "flies to the right"),
+    ),
+    "rising": (
+        ("rising", "rises"),
+        ("rising", "is rising"),
+        ("moving up", "moves up"),
+        ("going up", "goes upwards"),
+        ("floating up", "floats up"),
+        ("climbing", "climbs"),
+    ),
+    "falling": (
+        ("falling", "falls"),
+        ("falling", "is falling"),
+        ("moving down", "moves down"),
+        ("going down", "goes downwards"),
+        ("sinking", "sinks"),
+        ("dropping", "drops"),
+    ),
+    "still": (
+        ("standing still", "stands still"),
+        ("still", "is still"),
+        ("not moving", "does not move"),
+        ("resting", "rests"),
+        ("staying in place", "stays in place"),
+    ),
+    "bouncing": (
+        ("bouncing", "bounces"),
+        ("bouncing", "is bouncing"),
+        ("bouncing up and down", "bounces up and down"),
+        ("jumping up and down", "jumps up and down"),
+        ("hopping", "hops"),
+    ),
+    "growing": (
+        ("growing", "grows"),
+        ("growing", "is growing"),
+        ("getting bigger", "gets bigger"),
+        ("growing larger", "grows larger"),
+        ("expanding", "expands"),
+    ),
+    "shrinking": (
+        ("shrinking", "shrinks"),
+        ("shrinking", "is shrinking"),
+        ("getting smaller", "gets smaller"),
+        ("becoming smaller", "becomes smaller"),
+        ("contracting", "contracts"),
+    ),
+    "spinning": (
+        ("spinning", "spins"),
+        ("spinning", "is spinning"),
+        ("rotating", "rotates"),
+        ("turning around", "turns around"),
+        ("twirling", "twirls"),
+    ),
+    "circling": (
+        ("circling", "circles"),
+        ("circling", "is circling"),
+        ("moving in a circle", "moves in a circle"),
+        ("going round and round", "goes round and round"),
+        ("orbiting", "orbits"),
+    ),
+}
+BACKGROUND_WORDS = {
+    "black": ("on black", "on a black background", "in front of a black background", "black background"),
+    "white": ("on white", "on a white background", "in front of a white background", "white background"),
+    "grey": ("on grey", "on a grey background", "on a gray background", "in front of a grey wall"),
+    "starry night": ("in a starry night", "in the starry night sky", "at night under the stars", "starry night"),
+    "sunset": ("at sunset", "at sunset", "in the evening sky", "at dusk", "in front of a sunset"),
+    "meadow": ("over a meadow", "above a meadow", "in a meadow", "over a grassy field", "on a meadow"),
+    "sea": ("over the sea", "above the sea", "over the ocean", "above the water", "by the sea"),
+    "desert": ("in the desert", "over the desert", "in a desert", "over sand dunes", "above the sand"),
+}
+# How often a sentence leaves an attribute unsaid, so that shorter prompts work as well.
+LEFT_OUT = {"size": 0.3, "motion": 0.08, "colour": 0.04, "shape": 0.03, "background": 0.06}
+
+
+def describe(scene: Scene, rng: np.random.Generator, partial: bool = True) -> str:
+    """Say what is in a scene, in one of many wordings; with `partial`, some attributes are sometimes left out."""
+    said = {name: not partial or rng.random() >= chance for name, chance in LEFT_OUT.items()}
+    noun = _noun_phrase(scene, said, rng)
+    participle, verb = _pick(MOTION_WORDS[scene.motion], rng) if said["motion"] else ("", "")
+    place = _pick(BACKGROUND_WORDS[scene.background], rng) if said["background"] else ""
+    patterns = (
+        (noun, " ", participle, " ", place),
+        (noun, " ", participle, " ", place),
+        (noun, " ", verb, " ", place),
+        (noun, " ", place, ", ", participle),
+        (place, ", ", noun, " ", verb),
+        (place, ": ", noun, " ", participle),
+        (noun.removeprefix("a ").removeprefix("an "), ", ", participle, ", ", place),
+        ("a video of ", noun, " ", participle, " ", place),
+        (noun, " that ", verb, " ", place) if verb else (noun, " ", place),
+    )
+    sentence = _tidy("".join(_pick(patterns, rng)))
+    style = rng.random()
+    if style < 0.15:
+        return sentence[0].upper() + sentence[1:] + "."
+    return sentence[0].upper() + sentence[1:] if style < 0.25 else sentence
+
+
+def evaluation_prompts(count: int = 60, seed: int = 60) -> list[tuple[str, Scene]]:
+    """Full prompts with their scenes, all from combinations that no training has seen; the same on every call."""
+    rng = np.random.default_rng(seed)
+    scenes = [sample_scene(rng, held_out=True) for _ in range(count)]
+    return [(describe(scene, rng, partial=False), scene) for scene in scenes]
+
+
+def corpus(count: int = 6000, seed: int = 1) -> list[str]:
+    """Sentences to learn the tokenizer's vocabulary from."""
+    rng = np.random.default_rng(seed)
+    return [describe(sample_scene(rng), rng) for _ in range(count)]
+
+
+def _noun_phrase(scene: Scene, said: dict[str, bool], rng: np.random.Generator) -> str:
+    """The object with its article and whatever adjectives are said, such as "a large red heart"."""
+    size = _pick(SIZE_WORDS[scene.size], rng) if said["size"] else ""
+    colour = _pick(COLOUR_WORDS[scene.colour], rng) if said["colour"] else ""
+    shape = _pick(SHAPE_WORDS[scene.shape], rng) if said["shape"] else "shape"
+    if size and colour and rng.random() < 0.1:
+        return f"a {shape}, {size} and {colour},"
+    words = " ".join(word for word in (size, colour, shape) if word)
+    article = "an" if words[0] in "aeiou" else "a"
+    return f"the {words}" if rng.random() < 0.08 else f"{article} {words}"
+
+
+def _pick(options: tuple, rng: np.random.Generator):
+    return options[rng.integers(len(options))]
+
+
+def _tidy(text: str) -> str:
+    """Close the gaps that unsaid parts leave: doubled spaces, commas that stand alone."""
+    text = " ".join(text.split()).replace(" ,", ",").replace(",,", ",").replace(" :", ":").replace(",:", ":")
+    return text.strip(" ,:")
