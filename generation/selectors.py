@@ -43,7 +43,8 @@ class Progress:
 def jobs_of(user) -> QuerySet[Job]:
     """A person's jobs, newest first, with what their progress is computed from."""
     runs = StageRun.objects.only("job_id", "run", "stage", "chunk", "status", "done", "total", "started_at")
-    return Job.objects.filter(user=user).prefetch_related(Prefetch("stage_runs", queryset=runs))
+    # "video" is the gallery's relation to a job; it is named, not imported.
+    return Job.objects.filter(user=user).select_related("video").prefetch_related(Prefetch("stage_runs", queryset=runs))
 
 
 def active_jobs_of(user) -> QuerySet[Job]:

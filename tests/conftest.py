@@ -1,25 +1,6 @@
-"""What the tests need, started by them: a Redis server of their own, a folder of their own for everything else.
-
-The environment is set before Django reads it, so that no test can touch the site that a developer runs in var/.
-"""
-
-import os
-import shutil
-import tempfile
-from pathlib import Path
+"""What the tests need, started by them: a Redis server of their own, a folder of their own for everything else."""
 
 import pytest
-
-_HOME = Path(tempfile.mkdtemp(prefix="auravideo-tests-"))
-os.environ["AURAVIDEO_HOME"] = str(_HOME)
-for name in ("DATABASE_URL", "REDIS_URL", "S3_ENDPOINT_URL", "S3_BUCKET", "EMAIL_URL", "ALLOWED_HOSTS", "DEBUG"):
-    os.environ.pop(name, None)
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-
-def pytest_unconfigure() -> None:
-    shutil.rmtree(_HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,7 +9,9 @@ def _redis_server():
     from django.conf import settings
 
     from auravideo import private_redis
+    from tests.environment import HOME
 
+    assert str(settings.HOME) == HOME, "the tests are about to use somebody's own site"
     process = private_redis.start(settings.REDIS_SOCKET)
     yield
     if process is not None:

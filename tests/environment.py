@@ -1,0 +1,21 @@
+"""Set the environment before pytest-django reads the settings: pyproject.toml loads this as the first plugin.
+
+So no test can touch the site that a developer runs in var/, whatever the developer's own environment says.
+"""
+
+import os
+import shutil
+import tempfile
+
+HOME = tempfile.mkdtemp(prefix="auravideo-tests-")
+_OURS = ("AURAVIDEO_", "S3_", "REDIS_", "DATABASE_", "EMAIL_", "SECRET_KEY", "ALLOWED_HOSTS", "DEBUG", "HTTPS", "HOST")
+
+for _name in [name for name in os.environ if name.startswith(_OURS) and name != "HOSTNAME"]:
+    del os.environ[_name]
+os.environ["AURAVIDEO_HOME"] = HOME
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(HOME, ignore_errors=True)
