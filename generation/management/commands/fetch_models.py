@@ -158,7 +158,14 @@ class _Bars:
             self._write(line)
 
     def file(self, name: str, size: int, done: int) -> None:
-        self._file = tqdm(total=size, initial=done, desc=name[-40:], position=1, leave=False, **self._options)
+        self._file = tqdm(
+            total=size,
+            initial=done,
+            desc=name if len(name) <= 40 else "…" + name[-39:],
+            position=1,
+            leave=False,
+            **self._options,
+        )
         self._overall.update(done)
 
     def advance(self, count: int) -> None:
