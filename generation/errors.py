@@ -5,6 +5,7 @@ exception is a defect or an outage of ours, is logged in full, and reads as one 
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -60,6 +61,9 @@ class RenderError(Exception):
         self.id = id
         self.context = {key: str(value) for key, value in context.items()}
         super().__init__(id, self.context)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(RenderError, self.id, **self.context), ()  # so that it survives the way out of a process
 
     @property
     def text(self) -> str:

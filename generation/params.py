@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -99,7 +100,7 @@ class _Parser:
             "negative_prompt": self._text("negative_prompt"),
             "width": width,
             "height": height,
-            "seconds": self._whole("seconds", 2, 1, self.limits.max_seconds),
+            "seconds": self._whole("seconds", min(2, self.limits.max_seconds), 1, self.limits.max_seconds),
             "fps": self._one_of("fps", 24, FPS),
             "format": self._one_of("format", "mp4", FORMATS),
             "model": model.id if model else "",
@@ -130,11 +131,11 @@ class _Parser:
             self._fail(field, _("This must be text."))
             return ""
         value = value.strip()
-        if required and not value:
-            self._fail(field, _("Describe what the clip should show, in a sentence."))
-        elif len(value) > MAX_PROMPT:
+        if len(value) > MAX_PROMPT:
             message = _("At most %(limit)s characters are read; these are %(length)s.")
             self._fail(field, message % {"limit": MAX_PROMPT, "length": len(value)})
+        elif required and _is_blank(value):
+            self._fail(field, _("Describe what the clip should show, in a sentence."))
         elif _CONTROL.search(value) or _has_surrogates(value):
             self._fail(field, _("There are control characters in this text. Type it again, or paste it as plain text."))
         return value
@@ -160,11 +161,8 @@ class _Parser:
         return value
 
     def _guidance(self, default: float) -> float:
-        try:
-            value = float(self.data.get("guidance", default))
-        except (TypeError, ValueError):
-            value = math.nan
-        if isinstance(self.data.get("guidance"), bool) or not math.isfinite(value):
+        value = _number(self.data.get("guidance", default))
+        if not math.isfinite(value):
             self._fail("guidance", _("This must be a number."))
         elif not 0 <= value <= MAX_GUIDANCE:
             message = _("This must be between %(minimum)s and %(maximum)s.")
@@ -184,7 +182,7 @@ class _Parser:
         return self._side("width", report="size"), self._side("height", report="size")
 
     def _side(self, field: str, report: str = "") -> int:
-        number = _whole_number(self.data.get(field, 256))
+        number = _whole_number(self.data.get(field, min(256, self.limits.max_side // 2 * 2)))
         if number is None or not MIN_SIDE <= number <= self.limits.max_side or number % 2:
             message = _("A side must be an even number of pixels between %(minimum)s and %(maximum)s.")
             self._fail(report or field, message % {"minimum": MIN_SIDE, "maximum": self.limits.max_side})
@@ -217,14 +215,15 @@ class _Parser:
         except (TypeError, ValueError):
             self._fail("motion_loras", _("Camera motions look like this: zoom-in:0.8, pan-left:0.5."))
             return ()
+        if len(pairs) > MAX_LORAS or len({id for id, _weight in pairs}) < len(pairs):
+            self._fail("motion_loras", _("Give each camera motion once, and at most %s.") % MAX_LORAS)
+            return ()
         for id, weight in pairs:
             lora = self.catalogue.loras.get(id)
             if lora is None or adapter is None or not lora.compatible(adapter):
                 self._fail("motion_loras", _("The camera motion %s does not fit this motion adapter.") % id[:50])
             elif not (math.isfinite(weight) and 0 <= weight <= 1):
                 self._fail("motion_loras", _("The strength of a camera motion must be between 0 and 1."))
-        if len(pairs) > MAX_LORAS or len({id for id, _weight in pairs}) < len(pairs):
-            self._fail("motion_loras", _("Give each camera motion once, and at most %s.") % MAX_LORAS)
         return pairs
 
     def _check_reach(self, values: Mapping[str, Any], model: BaseModel) -> None:
@@ -239,15 +238,32 @@ class _Parser:
 
 
 def _whole_number(value: Any) -> int | None:
-    """`value` as an int when it is one without loss ('24', 24, 24.0), else None."""
+    """`value` as an int when it is one without loss ('24', '24.0' as spreadsheets write it, 24, 24.0), else None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        value = value.strip()
-        return int(value) if re.fullmatch(r"-?[0-9]{1,12}", value) else None
+        match = re.fullmatch(r"(-?[0-9]{1,30})(\.0{1,6})?", value.strip())
+        return int(match[1]) if match else None
     if isinstance(value, float) and not value.is_integer():
         return None
     return int(value) if isinstance(value, int | float) else None
+
+
+def _number(value: Any) -> float:
+    """`value` as a float when it is a number (7.5, '7.5', '1e1') that a float can hold, else NaN."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return math.nan
+    if isinstance(value, str) and (not value.isascii() or "_" in value):
+        return math.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _is_blank(value: str) -> bool:
+    """Whether nothing of `value` can be seen: white space, joiners, marks of direction."""
+    return all(unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cc", "Cf") for character in value)
 
 
 def _has_surrogates(value: str) -> bool:
@@ -256,7 +272,12 @@ def _has_surrogates(value: str) -> bool:
 
 
 def _lora_pairs(value: Any) -> tuple[tuple[str, float], ...]:
-    """'zoom-in:0.8, pan-left' or [['zoom-in', 0.8], ...] as pairs of id and weight (1 where none is given)."""
+    """'zoom-in:0.8, pan-left', [['zoom-in', 0.8], ...] or {'zoom-in': 0.8} as pairs of id and weight, 1 if not given.
+
+    A weight that is no number becomes NaN. Raises TypeError or ValueError for anything else.
+    """
     if isinstance(value, str):
         value = [part.partition(":")[::2] for part in value.split(",") if part.strip()]
-    return tuple((str(id).strip(), float(weight) if weight != "" else 1.0) for id, weight in value)
+    elif isinstance(value, Mapping):
+        value = value.items()
+    return tuple((str(id).strip(), _number(weight) if weight != "" else 1.0) for id, weight in value)

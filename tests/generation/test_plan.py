@@ -1,0 +1,160 @@
+"""The plan never makes more than the request needs, and always enough: for everything the form offers, and beyond."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from generation.catalogue import load_catalogue
+from generation.forms import sizes
+from generation.params import FPS, MIN_SIDE
+from generation.plan import CHUNK_BYTES, UPSCALE_FACTORS, TooLarge, largest_short_side, plan
+from generation.states import Stage
+
+MAX_SECONDS = 10  # what the form offers by default
+MODELS = load_catalogue().models
+
+
+@dataclass(frozen=True)
+class Asked:
+    width: int
+    height: int
+    seconds: int = 2
+    fps: int = 24
+
+
+@dataclass(frozen=True)
+class Model:
+    native_size: int
+    min_size: int
+    native_fps: int = 8
+
+
+def short_and_long(width: int, height: int) -> tuple[int, int]:
+    return min(width, height), max(width, height)
+
+
+def assert_enough_frames_and_not_one_more(asked, model, made):
+    assert made.factor * model.native_fps == asked.fps
+    intervals = asked.seconds * model.native_fps
+    assert made.base_frames == (intervals + 1 if made.factor > 1 else intervals)
+    assert made.frames == asked.seconds * asked.fps
+
+
+def assert_the_base_is_no_larger_than_needed(asked, model, made):
+    assert made.base_width % 8 == made.base_height % 8 == 0
+    assert made.base_width * made.upscale >= asked.width
+    assert made.base_height * made.upscale >= asked.height
+    base_short, base_long = short_and_long(made.base_width, made.base_height)
+    short, long = short_and_long(asked.width, asked.height)
+    assert model.min_size <= base_short <= model.native_size
+    assert (base_short - 8) * made.upscale < short or base_short - 8 < model.min_size
+    # A long side that still reaches can be as short as the form of the picture allows: less would cut the short side.
+    too_narrow = Fraction(base_long - 8, model.min_size) < Fraction(long, short)
+    assert (base_long - 8) * made.upscale < long or too_narrow
+
+
+def assert_no_smaller_factor_reaches(asked, model, made):
+    short = min(asked.width, asked.height)
+    smaller = [factor for factor in UPSCALE_FACTORS if factor < made.upscale]
+    assert all(model.native_size * factor < short for factor in smaller)
+
+
+def assert_chunks_tile_the_clip(made):
+    overlap = 1 if made.factor > 1 else 0
+    assert [chunk.index for chunk in made.chunks] == list(range(len(made.chunks)))
+    assert made.chunks[0].start == 0
+    assert made.chunks[-1].stop == made.base_frames
+    for before, after in zip(made.chunks, made.chunks[1:], strict=False):
+        assert before.stop - after.start == overlap
+    for chunk in made.chunks:
+        assert chunk.frames == (chunk.stop - chunk.start - overlap) * made.factor > 0
+    assert sum(chunk.frames for chunk in made.chunks) == made.frames
+
+
+def assert_chunks_fit_into_memory(made):
+    frame = made.base_width * made.base_height * made.upscale**2 * 3
+    assert all(chunk.frames * frame <= CHUNK_BYTES or chunk.frames == made.factor for chunk in made.chunks)
+
+
+def assert_only_the_stages_that_are_needed(made):
+    left_out = ([Stage.INTERPOLATE] if made.factor == 1 else []) + ([Stage.UPSCALE] if made.upscale == 1 else [])
+    assert list(made.stages) == [stage for stage in Stage if stage not in left_out]
+    units = list(made.units)
+    assert len(units) == len(set(units)) == 3 + len(made.chunks) * (len(made.stages) - 3)
+    assert {stage for stage, _chunk in units} == set(made.stages)
+
+
+def check(asked, model):
+    made = plan(asked, model)
+    assert (made.width, made.height, made.fps) == (asked.width, asked.height, asked.fps)
+    assert_enough_frames_and_not_one_more(asked, model, made)
+    assert_the_base_is_no_larger_than_needed(asked, model, made)
+    assert_no_smaller_factor_reaches(asked, model, made)
+    assert_chunks_tile_the_clip(made)
+    assert_chunks_fit_into_memory(made)
+    assert_only_the_stages_that_are_needed(made)
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+def test_everything_that_the_form_offers_is_made_with_the_least_work(model):
+    offered = [tuple(map(int, value.split("x"))) for value, _label in sizes(model)]
+    assert len(offered) > 10
+    for width, height in offered:
+        for seconds in range(1, MAX_SECONDS + 1):
+            for fps in FPS:
+                check(Asked(width, height, seconds, fps), model)
+
+
+EVEN = st.integers(MIN_SIDE // 2, 2048).map(lambda half: half * 2)
+
+
+@st.composite
+def models(draw):
+    eighths = draw(st.integers(8, 128))
+    return Model(eighths * 8, draw(st.integers(1, eighths)) * 8, draw(st.sampled_from([1, 2, 4, 8])))
+
+
+@settings(deadline=None, max_examples=200)
+@given(width=EVEN, height=EVEN, seconds=st.integers(1, 60), fps=st.sampled_from(FPS), model=models())
+def test_any_even_size_on_any_model_is_made_with_the_least_work_or_refused(width, height, seconds, fps, model):
+    asked = Asked(width, height, seconds, fps)
+    if min(width, height) > largest_short_side(model):
+        with pytest.raises(TooLarge):
+            plan(asked, model)
+    else:
+        check(asked, model)
+
+
+def test_the_largest_short_side_is_reached_and_two_pixels_more_are_not():
+    model = Model(64, 64)
+    assert plan(Asked(512, 512), model).upscale == 8
+    with pytest.raises(TooLarge) as refused:
+        plan(Asked(514, 1024), model)
+    assert refused.value.largest == 512
+
+
+def test_two_seconds_at_24_frames_of_256_pixels_on_the_tiny_model():
+    made = plan(Asked(256, 256), MODELS["tiny"])
+    assert (made.base_width, made.base_height, made.upscale) == (64, 64, 4)
+    assert (made.base_frames, made.factor, made.frames) == (17, 3, 48)
+    assert [(chunk.start, chunk.stop, chunk.frames) for chunk in made.chunks] == [(0, 9, 24), (8, 17, 24)]
+
+
+def test_a_model_that_cannot_paint_small_paints_its_smallest_and_is_not_upscaled():
+    made = plan(Asked(128, 256, fps=8), Model(512, 256))
+    assert (made.base_width, made.base_height, made.upscale, made.base_frames) == (256, 512, 1, 16)
+    assert made.stages == (Stage.PREPROCESS, Stage.GENERATE, Stage.ASSEMBLE)
+
+
+def test_a_long_clip_of_large_frames_is_cut_into_smaller_chunks():
+    small, large = plan(Asked(512, 512, 10, 32), Model(512, 256)), plan(Asked(2048, 2048, 10, 32), Model(512, 256))
+    assert [chunk.frames for chunk in small.chunks] == [32] * 10
+    assert [chunk.frames for chunk in large.chunks] == [20] * 16  # 20 frames of 12 MiB each in 256 MiB
+
+
+def test_a_rate_that_is_no_multiple_of_the_models_is_refused():
+    with pytest.raises(ValueError, match="not a multiple"):
+        plan(Asked(256, 256, fps=24), Model(512, 256, native_fps=10))
