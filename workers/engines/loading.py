@@ -110,7 +110,7 @@ def load_model(cls: type, folder: Path, dtype: Any, source: Source, stem: str = 
         wrong = [*info["missing_keys"], *info["mismatched_keys"], *info.get("error_msgs", ())]
         if wrong:
             raise ValueError(f"weights missing or of another shape: {wrong[:5]}")
-    return model.eval()
+    return align(model.eval())
 
 
 def load_tokenizer(folder: Path, source: Source) -> Any:
@@ -140,7 +140,19 @@ def load_motion_adapter(path: Path, dtype: Any, source: Source) -> Any:
         with torch.device("meta"):
             adapter = MotionAdapter(**motion_adapter_config(weights))
         adapter.load_state_dict(weights, strict=True, assign=True)
-    return adapter.eval()
+    return align(adapter.eval())
+
+
+def align(model: Any) -> Any:
+    """`model`, its weights in memory that begins where torch's own begins (a multiple of 64 bytes).
+
+    Weights that are used where they lie in a file begin anywhere, and the processor's kernels then sum in another
+    order: the last bits would depend on whether a weight was moved since it was read.
+    """
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.data_ptr() % 64:
+            tensor.data = tensor.data.clone()
+    return model
 
 
 def motion_adapter_config(weights: Mapping[str, Any]) -> dict[str, Any]:
