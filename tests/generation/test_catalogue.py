@@ -55,6 +55,16 @@ def test_the_tiny_models_are_what_a_fresh_site_starts_with(catalogue: Catalogue)
     assert set(catalogue.upscalers["tiny-esrgan"].scales) == {2, 4}
 
 
+def test_what_is_said_of_the_tiny_models_is_what_their_files_say(catalogue: Catalogue, tmp_path: Path) -> None:
+    tiny, motion = catalogue.models["tiny"], catalogue.adapters["tiny-motion"]
+    text = json.loads((tiny.path(tmp_path) / "text_encoder/config.json").read_text())
+    assert tiny.max_prompt_tokens == text["max_position_embeddings"]
+    assert motion.max_frames == json.loads((motion.path(tmp_path) / "config.json").read_text())["motion_max_seq_length"]
+    trained_with = json.loads((tiny.path(tmp_path) / "scheduler/scheduler_config.json").read_text())
+    changed = {field for field in tiny.scheduler if field != "class" and tiny.scheduler[field] != trained_with[field]}
+    assert not changed, "another noise schedule than the one of its training would spoil every clip"
+
+
 def test_every_full_size_model_of_the_field_that_we_promise_is_listed(catalogue: Catalogue) -> None:
     assert set(catalogue.models) >= {"stable-diffusion-v1-5", "epicrealism", "realistic-vision-v5-1", "dreamshaper-8"}
     assert set(catalogue.adapters) >= {
