@@ -152,7 +152,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 CELERY_BROKER_URL = redis_url(0, celery=True)
 REDIS_BROKER_URL = redis_url(0)
-CELERY_RESULT_BACKEND = redis_url(1, celery=True)
+CELERY_RESULT_BACKEND = f"auravideo.results.ResultBackend+{redis_url(1, celery=True).removeprefix('redis+')}"
 
 # --- Accounts -------------------------------------------------------------------------------------------------------
 

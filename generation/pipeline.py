@@ -10,6 +10,7 @@ from celery import chain, group
 from celery.canvas import Signature
 
 from auravideo.celery import app
+from generation import broker
 from generation.plan import Plan
 from generation.states import QUEUES, Stage
 
@@ -37,7 +38,8 @@ def canvas(job_id: UUID, run: int, plan: Plan, done: Collection[tuple[Stage, int
 
 
 def send(job_id: UUID, run: int, priority: int, plan: Plan, done: Collection[tuple[Stage, int]] = ()) -> None:
-    """Send what is left of a job. Raises kombu's OperationalError when the broker does not answer."""
+    """Send what is left of a job. Raises RedisError or OperationalError when the broker does not answer."""
+    broker.connection().ping()  # answers or fails at once; Celery would try for many seconds
     canvas(job_id, run, plan, done).apply_async(priority=priority)
 
 

@@ -14,6 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError
+from redis import RedisError
 
 from generation import events, pipeline
 from generation.catalogue import load_catalogue
@@ -206,5 +207,5 @@ def _try_to_send(what: str, job: Job, send) -> None:
     """A broker that does not answer must not lose the job: it stands in the database, `requeue_lost` sends it."""
     try:
         send()
-    except (OperationalError, ConnectionError, OSError) as error:
+    except (OperationalError, RedisError, OSError) as error:
         log.warning("The broker did not take %s of job %s, which will be sent later: %s", what, job.pk, error)

@@ -1,0 +1,183 @@
+"""One stage of one job: claimed once, reported honestly, stopped at the next step, handed back when the worker stops."""
+
+import threading
+
+import numpy as np
+import pytest
+from celery.exceptions import Ignore
+
+from generation import services
+from generation.errors import RenderError
+from generation.models import Job, StageRun
+from generation.states import RunStatus, Stage, Status
+from tests.factories import JobFactory
+from workers import frames, runner, tasks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def job(user):
+    return JobFactory(user=user)
+
+
+def run(job, work, stage=Stage.PREPROCESS):
+    runner.run(stage, str(job.pk), job.run, 0, work)
+
+
+def test_a_stage_that_works_is_recorded_with_what_it_wrote(job):
+    run(job, lambda context: {"frames": 17})
+    held = StageRun.objects.get()
+    assert (held.status, held.output) == (RunStatus.DONE, {"frames": 17})
+    assert held.ended_at >= held.started_at
+
+
+def test_a_second_delivery_of_the_same_message_does_nothing(job):
+    run(job, lambda context: {})
+    with pytest.raises(Ignore):
+        run(job, lambda context: pytest.fail("done twice"))
+
+
+def test_an_error_with_a_text_reaches_the_person_word_for_word(job):
+    def work(context):
+        raise RenderError("out-of-memory")
+
+    with pytest.raises(Ignore):
+        run(job, work)
+    job.refresh_from_db()
+    assert job.status == Status.FAILED
+    assert job.error_text == RenderError("out-of-memory").text
+
+
+def test_any_other_error_is_one_neutral_sentence_and_a_traceback_for_the_operator(job, caplog):
+    def work(context):
+        raise ZeroDivisionError("secret detail")
+
+    with pytest.raises(Ignore):
+        run(job, work)
+    job.refresh_from_db()
+    assert job.error_id == "internal"
+    assert "secret detail" not in job.error_text
+    assert "secret detail" in job.traceback
+    assert job.error_context["reference"] in caplog.text
+
+
+def test_cancelling_stops_the_stage_at_its_next_step(job):
+    steps = []
+
+    def work(context):
+        for step in range(10):
+            steps.append(step)
+            context.on_step(step, 10)
+            if step == 3:
+                services.cancel(job)
+
+    with pytest.raises(Ignore):
+        run(job, work)
+    assert steps == [0, 1, 2, 3, 4]
+    job.refresh_from_db()
+    assert (job.status, job.error_id) == (Status.CANCELLED, "")
+
+
+def test_what_a_stage_wrote_after_the_cancellation_is_deleted(job):
+    def work(context):
+        services.cancel(job)
+        frames.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
+        return {}
+
+    with pytest.raises(Ignore):
+        run(job, work)
+    assert list(frames.iter_jobs()) == []
+
+
+def test_a_stage_that_was_taken_over_neither_ends_the_job_nor_deletes_its_frames(job):
+    def work(context):
+        services.requeue(job, 1)
+        frames.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
+        return {}
+
+    with pytest.raises(Ignore):
+        run(job, work)
+    job.refresh_from_db()
+    assert (job.status, job.run) == (Status.QUEUED, 2)
+    assert frames.exists(frames.chunk_key(job.pk, Stage.GENERATE, 0))
+
+
+def test_a_worker_that_is_to_stop_hands_its_job_back_at_the_next_step(job, monkeypatch):
+    stopping = threading.Event()
+    monkeypatch.setattr(runner, "_stopping", stopping)
+
+    def work(context):
+        context.on_step(0, 10)
+        runner.stop_soon()
+        context.on_step(1, 10)
+
+    with pytest.raises(Ignore):
+        run(job, work)
+    job.refresh_from_db()
+    assert (job.status, job.run) == (Status.QUEUED, 2)
+    assert StageRun.objects.get().status == RunStatus.CANCELLED
+
+
+def test_the_heartbeat_goes_on_while_a_single_step_takes_long(job, settings):
+    settings.HEARTBEAT_SECONDS = 0.05
+    seen = set()
+
+    def work(context):
+        for _ in range(100):
+            seen.add(StageRun.objects.get().heartbeat_at)
+            if len(seen) > 2:
+                return {}
+            threading.Event().wait(0.05)
+        pytest.fail("no heartbeat")
+
+    run(job, work)
+
+
+def test_progress_and_preview_are_kept_and_events_are_throttled(job, monkeypatch):
+    events = []
+    monkeypatch.setattr("generation.events.publish", lambda user_id, job_id: events.append(job_id))
+
+    def work(context):
+        before = len(events)
+        for step in range(1, 101):
+            context.on_step(step, 100, np.full((4, 8, 8, 3), step, np.uint8))
+        assert 1 <= len(events) - before <= 10
+        assert (StageRun.objects.get().done, StageRun.objects.get().total) == (100, 100)
+        return {}
+
+    run(job, work)
+    job.refresh_from_db()
+    assert job.preview > 0
+    assert frames.read_blob(job.pk, "preview.webp")[8:12] == b"WEBP"
+
+
+def test_the_sweep_deletes_frames_that_no_job_needs_and_no_others(user):
+    chunk = np.zeros((1, 8, 8, 3), np.uint8)
+    kept = [JobFactory(user=user, status=status) for status in (Status.QUEUED, Status.RUNNING)]
+    fresh = JobFactory(user=user)
+    services.fail(fresh, 1, "internal", {})
+    done = JobFactory(user=user, status=Status.DONE)
+    for job in (*kept, fresh, done):
+        frames.write_chunk(job.pk, Stage.GENERATE, 0, chunk, 8)
+    frames.write_chunk("00000000-0000-0000-0000-000000000000", Stage.GENERATE, 0, chunk, 8)
+    assert tasks.prune() == 2
+    assert set(frames.iter_jobs()) == {str(job.pk) for job in (*kept, fresh)}
+
+
+def test_a_failed_jobs_frames_go_after_a_day_and_a_retry_starts_anew(user, settings):
+    job = JobFactory(user=user)
+    run(job, lambda context: {})
+    services.fail(Job.objects.get(), 1, "internal", {})
+    frames.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
+    settings.FAILED_FRAMES_KEPT_HOURS = 0
+    assert tasks.prune() == 1
+    assert services.done_units(job) == set()
+
+
+def test_the_clean_up_spares_a_job_that_was_started_again(user):
+    job = JobFactory(user=user, status=Status.CANCELLED)
+    frames.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
+    services.retry(job)
+    tasks.discard(str(job.pk))
+    assert list(frames.iter_jobs()) == [str(job.pk)]
