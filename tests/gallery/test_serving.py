@@ -65,7 +65,9 @@ def test_a_range_outside_the_file_is_refused_with_its_size(client, video, header
     assert response["Content-Range"] == f"bytes */{len(CONTENT)}"
 
 
-@pytest.mark.parametrize("header", ["bytes=", "bytes=-", "bytes=a-b", "lines=1-2", "bytes=0-1,5-6", "bytes=" + "9" * 99 + "-"])
+@pytest.mark.parametrize(
+    "header", ["bytes=", "bytes=-", "bytes=a-b", "lines=1-2", "bytes=0-1,5-6", "bytes=" + "9" * 99 + "-"]
+)
 def test_a_range_that_is_not_understood_gives_the_whole_file(client, video, header):
     client.force_login(video.user)
     assert fetch(client, video, header).status_code == 200

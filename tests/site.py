@@ -1,0 +1,103 @@
+"""A whole site, as `make run` starts it, in a folder and on a port of its own."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+READY_SECONDS = 180
+USER, PASSWORD = "operator", "a long enough passphrase"
+
+
+class Site:
+    """`manage.py serve`, started and ended by the tests.
+
+    Args:
+        home: its AURAVIDEO_HOME.
+        environment: variables to set beside it.
+    """
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.home = home
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        keep = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
+        clean = {name: os.environ[name] for name in keep if name in os.environ}
+        self.environment = {
+            **clean,
+            "AURAVIDEO_HOME": str(home),
+            "PORT": str(self.port),
+            "PYTHONUNBUFFERED": "1",
+            "HF_HUB_OFFLINE": "1",
+            **environment,
+        }
+        self.log = home / "serve.log"
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> "Site":
+        """Returns when the ready line was printed. Raises RuntimeError with the log when it was not."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "serve"],
+                cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + READY_SECONDS
+        while "AuraVideo is ready at" not in self.log.read_text():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the site did not start:\n{self.log.read_text()}")
+            time.sleep(0.2)
+        return self
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """End it as Ctrl-C does; returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def manage(self, *arguments: str, stdin: str | None = None, timeout: float = 600) -> subprocess.CompletedProcess:
+        """Run a management command beside the site."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT, env=self.environment, input=stdin, capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def python(self, code: str) -> str:
+        """What `code` prints in the site's own Django."""
+        done = self.manage("shell", "-v", "0", "-c", code)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def make_user(self, name: str = USER) -> str:
+        self.python(
+            f"from accounts.models import User; User.objects.create_user({name!r}, '{name}@example.org', {PASSWORD!r})"
+        )
+        return name
+
+    def processes(self) -> list[int]:
+        """Every living process that was started with this site's folder in its environment."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdigit():
+                continue
+            try:
+                variables = (folder / "environ").read_bytes()
+                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if (
+                re.search(rb"(^|\0)AURAVIDEO_HOME=" + re.escape(str(self.home).encode()) + rb"(\0|$)", variables)
+                and state != "Z"
+            ):
+                found.append(int(folder.name))
+        return found
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
