@@ -152,7 +152,7 @@
     moving.alt = "";
     moving.addEventListener("error", () => moving.remove());
     moving.src = card.dataset.preview;
-    screen.append(moving);
+    screen.querySelector("img").after(moving);
   };
   const stopPreview = (card) => card.querySelector(".card__preview")?.remove();
 
