@@ -186,7 +186,7 @@ def count_parameters(network: tf.Module) -> int:
 
 
 def export(network: FilmNetwork, path: Path) -> None:
-    """Write the network as a SavedModel that `tf.saved_model.load(path)` makes callable; the folder is replaced.
+    """Write the network as a SavedModel that `tf.saved_model.load(path)` makes callable, over an earlier one.
 
     Only the variables and the inference graph are written: no optimizer, no training graph, no source locations.
     """

@@ -156,6 +156,15 @@ def train(arguments: argparse.Namespace) -> None:
     trainer = Trainer(arguments.seed)
     manager = tf.train.CheckpointManager(trainer.checkpoint(), str(folder), max_to_keep=2)
     manager.restore_or_initialize()
+    if not arguments.export:
+        run(trainer, manager, arguments)
+    film_model.export(trainer.average, arguments.output)
+    print(f"{film_model.count_parameters(trainer.average)} parameters, {int(trainer.step)} steps: {arguments.output}")
+
+
+def run(trainer: Trainer, manager, arguments: argparse.Namespace) -> None:
+    """Take steps until the minutes are used up."""
+    folder = arguments.folder
     record = folder / "history.json"
     history = [e for e in json.loads(record.read_text()) if e["step"] <= trainer.step] if record.exists() else []
     budget, losses = arguments.minutes * 60, []
@@ -183,8 +192,6 @@ def train(arguments: argparse.Namespace) -> None:
                 saved = now
                 bar.set_postfix(step=step, gain=history[-1]["gain"] if history else None)
     manager.save()
-    film_model.export(trainer.average, arguments.output)
-    print(f"{film_model.count_parameters(trainer.average)} parameters, {int(trainer.step)} steps: {arguments.output}")
 
 
 def main() -> None:
@@ -206,8 +213,6 @@ def main() -> None:
     for card in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(card, True)
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    if arguments.export:
-        arguments.minutes = 0
     train(arguments)
 
 

@@ -1,0 +1,333 @@
+"""The FILM engine: counts, times, sizes, batches, errors. The models here are real SavedModels that blend."""
+
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from generation.errors import Cancelled, RenderError
+from workers.engines.base import Engine
+from workers.engines.film import (
+    TOLERANCE,
+    FilmEngine,
+    crop,
+    direct_nodes,
+    halving_nodes,
+    nearest_dyadic,
+    pad,
+)
+from workers.tiny.evaluate_film import SHIPPED
+
+pytestmark = pytest.mark.tensorflow
+
+
+def nothing(done, total, preview):
+    pass
+
+
+def save_blender(folder: Path, *, honours_time: bool, answer: str = "image") -> Path:
+    """A SavedModel with FILM's signature that mixes its frames, by half or by time; refuses sides FILM would refuse."""
+    import tensorflow as tf
+
+    class Blender(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.half = tf.Variable(0.5)
+
+        @tf.function(
+            autograph=False,
+            input_signature=[
+                {
+                    "x0": tf.TensorSpec([None, None, None, 3], tf.float32),
+                    "x1": tf.TensorSpec([None, None, None, 3], tf.float32),
+                    "time": tf.TensorSpec([None, 1], tf.float32),
+                }
+            ],
+        )
+        def __call__(self, inputs):
+            tf.debugging.assert_equal(tf.shape(inputs["x0"])[1:3] % 64, [0, 0])
+            tf.debugging.assert_equal(tf.shape(inputs["x0"])[0], tf.shape(inputs["time"])[0])
+            time = inputs["time"][:, :, None, None]
+            weight = time if honours_time else tf.ones_like(time) * self.half
+            return {answer: inputs["x0"] * (1 - weight) + inputs["x1"] * weight}
+
+    tf.saved_model.save(Blender(), str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def timed_model(tmp_path_factory):
+    return save_blender(tmp_path_factory.mktemp("timed"), honours_time=True)
+
+
+@pytest.fixture(scope="module")
+def midpoint_model(tmp_path_factory):
+    return save_blender(tmp_path_factory.mktemp("midpoint"), honours_time=False)
+
+
+@pytest.fixture
+def timed(timed_model):
+    engine = FilmEngine(timed_model, device="cpu")
+    engine.load()
+    return engine
+
+
+@pytest.fixture
+def midpoint(midpoint_model):
+    engine = FilmEngine(midpoint_model, device="cpu")
+    engine.load()
+    return engine
+
+
+@pytest.fixture
+def frames():
+    return np.random.default_rng(7).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+
+
+def batch_sizes(engine: FilmEngine, monkeypatch) -> list[int]:
+    """How many pairs each call of the network gets from now on; the calls go through."""
+    sizes, call = [], engine._call
+
+    def counted(tf, x0, x1, times):
+        sizes.append(len(x0))
+        return call(tf, x0, x1, times)
+
+    monkeypatch.setattr(engine, "_call", counted)
+    return sizes
+
+
+def blended(frames: np.ndarray, factor: int) -> np.ndarray:
+    """What a linear blend answers, before rounding: float64."""
+    first, second = frames[:-1].astype(np.float64), frames[1:].astype(np.float64)
+    steps = [(first * (factor - step) + second * step) / factor for step in range(factor)]
+    return np.stack(steps, axis=1).reshape(-1, *frames.shape[1:])
+
+
+# Times ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", range(2, 17))
+def test_halving_reaches_every_time_within_the_tolerance(factor):
+    known = {Fraction(0), Fraction(1)}
+    for node in halving_nodes(factor):
+        assert {node.left, node.right} <= known, "a midpoint is asked for before its neighbours are there"
+        assert node.time == (node.left + node.right) / 2
+        assert node.model_time == Fraction(1, 2)
+        known.add(node.time)
+    for step in range(1, factor):
+        nearest = nearest_dyadic(Fraction(step, factor))
+        assert nearest in known
+        assert abs(nearest - Fraction(step, factor)) <= TOLERANCE
+
+
+def test_halving_shares_what_two_times_have_in_common():
+    assert [node.time for node in halving_nodes(2)] == [Fraction(1, 2)]
+    assert [node.time for node in halving_nodes(4)] == [Fraction(1, 2), Fraction(1, 4), Fraction(3, 4)]
+    # 1/3 is 5/16 by way of 1/2, 1/4, 3/8; 2/3 is 11/16 by way of 1/2, 3/4, 5/8.
+    assert len(halving_nodes(3)) == 7
+
+
+def test_a_model_that_honours_time_is_asked_for_exactly_the_times_wanted():
+    assert [node.model_time for node in direct_nodes(3)] == [Fraction(1, 3), Fraction(2, 3)]
+
+
+# Loading --------------------------------------------------------------------------------------------------------------
+
+
+def test_loading_finds_out_whether_time_is_honoured(timed, midpoint):
+    assert timed.honours_time
+    assert not midpoint.honours_time
+
+
+def test_it_is_an_engine_that_can_be_released_and_used_again(timed_model, frames):
+    engine = FilmEngine(timed_model, device="cpu")
+    assert isinstance(engine, Engine)
+    assert engine.memory_bytes == 0
+    engine.load()
+    assert engine.memory_bytes > 0
+    engine.release()
+    assert engine.memory_bytes == 0
+    assert len(engine.interpolate(frames, 2, nothing)) == 6
+
+
+def test_importing_the_engine_does_not_import_tensorflow():
+    program = "import sys, workers.engines.film; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_missing_model_is_named(tmp_path):
+    with pytest.raises(RenderError) as caught:
+        FilmEngine(tmp_path / "none", label="FILM").load()
+    assert caught.value.id == "model-missing"
+    assert "FILM" in caught.value.text
+
+
+@pytest.mark.parametrize("victim", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
+def test_a_damaged_file_is_reported_as_corrupt(tmp_path, victim):
+    folder = save_blender(tmp_path / "model", honours_time=True)
+    file = folder / victim
+    file.write_bytes(file.read_bytes()[:-40] if victim.startswith("saved") else b"")
+    with pytest.raises(RenderError) as caught:
+        FilmEngine(folder, device="cpu").load()
+    assert caught.value.id == "model-corrupt"
+
+
+def test_a_model_that_answers_something_else_is_reported_as_corrupt(tmp_path):
+    engine = FilmEngine(save_blender(tmp_path / "model", honours_time=True, answer="picture"), device="cpu")
+    for _ in range(2):  # a failed load leaves nothing behind that a second one would take for a model
+        with pytest.raises(RenderError) as caught:
+            engine.load()
+        assert caught.value.id == "model-corrupt"
+
+
+# Frames ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 4])
+def test_counts_and_given_frames_are_exact(timed, midpoint, frames, factor):
+    for engine in (timed, midpoint):
+        clip = engine.interpolate(frames, factor, nothing)
+        assert clip.dtype == np.uint8
+        assert clip.shape == (3 * factor, 64, 64, 3)
+        assert np.array_equal(clip[::factor], frames[:-1])
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_frames_in_between_are_at_their_time_and_rounded_to_the_nearest(timed, frames, factor):
+    assert np.abs(timed.interpolate(frames, factor, nothing) - blended(frames, factor)).max() < 0.501
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 5, 8])
+def test_halving_puts_every_frame_within_a_32nd_of_its_time(midpoint, factor):
+    """Brightness 0 to 240: the value of a frame is its time, 7.5 of it are a 32nd of the interval."""
+    ramp = np.stack([np.full((64, 64, 3), value, np.uint8) for value in (0, 240)])
+    clip = midpoint.interpolate(ramp, factor, nothing)
+    for step in range(1, factor):
+        assert np.ptp(clip[step]) == 0
+        assert abs(int(clip[step, 0, 0, 0]) - 240 * step / factor) <= 7.5
+    if factor == 3:
+        assert clip[:, 0, 0, 0].tolist() == [0, 75, 165]
+
+
+def test_a_model_that_honours_time_is_called_once_a_frame(timed, midpoint, frames, monkeypatch):
+    for engine, calls in ((timed, 2), (midpoint, 7)):
+        sizes = batch_sizes(engine, monkeypatch)
+        engine.interpolate(frames, 3, nothing)
+        assert sum(sizes) == 3 * calls
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (40, 24), (64, 112), (130, 72), (1, 3)])
+def test_any_size_is_padded_for_the_model_and_cropped_back(timed, height, width):
+    frames = np.random.default_rng(1).integers(0, 256, (3, height, width, 3), dtype=np.uint8)
+    clip = timed.interpolate(frames, 4, nothing)
+    assert clip.shape == (8, height, width, 3)
+    assert np.abs(clip - blended(frames, 4)).max() < 0.501
+
+
+@pytest.mark.parametrize(("side", "padded"), [(1, 64), (63, 64), (64, 64), (65, 128), (512, 512)])
+def test_padding_repeats_the_edge_up_to_the_next_multiple(side, padded):
+    frames = np.random.default_rng(1).integers(0, 256, (2, side, 64, 3), dtype=np.uint8)
+    wide = pad(frames, 64)
+    assert wide.shape == (2, padded, 64, 3)
+    assert np.array_equal(wide[:, 0], frames[:, 0])
+    assert np.array_equal(wide[:, -1], frames[:, -1])
+    assert np.array_equal(crop(wide, side, 64), frames)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "factor"),
+    [
+        ((1, 64, 64, 3), np.uint8, 2),
+        ((0, 64, 64, 3), np.uint8, 2),
+        ((3, 64, 64, 3), np.float32, 2),
+        ((3, 64, 64, 1), np.uint8, 2),
+        ((3, 64, 64, 3), np.uint8, 0),
+    ],
+)
+def test_what_cannot_be_interpolated_is_refused(timed, shape, dtype, factor):
+    with pytest.raises(ValueError, match=r"frame|factor"):
+        timed.interpolate(np.zeros(shape, dtype), factor, nothing)
+
+
+# Batches --------------------------------------------------------------------------------------------------------------
+
+
+def test_batches_are_bounded_and_change_nothing(timed, midpoint, monkeypatch):
+    frames = np.random.default_rng(3).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
+    for engine in (timed, midpoint):
+        whole = engine.interpolate(frames, 3, nothing)
+        engine._pixels = 2 * 64 * 64
+        sizes = batch_sizes(engine, monkeypatch)
+        assert np.array_equal(engine.interpolate(frames, 3, nothing), whole)
+        assert max(sizes) == 2
+
+
+def test_progress_starts_at_nothing_and_ends_at_everything(midpoint, frames):
+    midpoint._pixels = 64 * 64
+    steps = []
+    midpoint.interpolate(frames, 4, lambda *step: steps.append(step))
+    assert steps == [(done, 9, None) for done in range(10)]
+
+
+def test_cancelling_stops_before_the_next_batch(timed, frames, monkeypatch):
+    timed._pixels = 64 * 64
+    sizes = batch_sizes(timed, monkeypatch)
+
+    def cancel(done, total, preview):
+        if done == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        timed.interpolate(frames, 4, cancel)
+    assert sizes == [1, 1]
+
+
+def run_out_of_memory_above(engine: FilmEngine, limit: int, monkeypatch) -> list[int]:
+    """Let calls with more than `limit` pairs fail as TensorFlow fails; returns the sizes that were tried."""
+    import tensorflow as tf
+
+    tried, call = [], engine._call
+
+    def starved(module, x0, x1, times):
+        tried.append(len(x0))
+        if len(x0) > limit:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return call(module, x0, x1, times)
+
+    monkeypatch.setattr(engine, "_call", starved)
+    return tried
+
+
+def test_out_of_memory_halves_the_batch_and_remembers(timed, monkeypatch):
+    frames = np.random.default_rng(3).integers(0, 256, (10, 64, 64, 3), dtype=np.uint8)
+    whole = timed.interpolate(frames, 2, nothing)
+    tried = run_out_of_memory_above(timed, 2, monkeypatch)
+    steps = []
+    assert np.array_equal(timed.interpolate(frames, 2, lambda done, *_: steps.append(done)), whole)
+    assert tried == [9, 4, 2, 2, 2, 2, 1]
+    assert steps == [0, 2, 4, 6, 8, 9]
+    tried.clear()
+    timed.interpolate(frames, 2, nothing)
+    assert tried == [2, 2, 2, 2, 1]
+
+
+def test_out_of_memory_with_a_single_pair_is_told_to_the_person(timed, frames, monkeypatch):
+    tried = run_out_of_memory_above(timed, 0, monkeypatch)
+    with pytest.raises(RenderError) as caught:
+        timed.interpolate(frames, 2, nothing)
+    assert caught.value.id == "out-of-memory"
+    assert tried == [3, 1]
+
+
+# The model that ships -------------------------------------------------------------------------------------------------
+
+
+def test_the_shipped_model_honours_time_and_gives_the_same_bits_again(frames):
+    first, second = FilmEngine(SHIPPED), FilmEngine(SHIPPED)
+    clip = first.interpolate(frames[:, :, :56], 3, nothing)
+    assert first.honours_time
+    assert clip.shape == (9, 64, 56, 3)
+    assert np.array_equal(clip, second.interpolate(frames[:, :, :56], 3, nothing))
