@@ -1,5 +1,7 @@
 """Sentences for the tiny world: the same scene in many wordings, and the prompts that the models are measured on."""
 
+import re
+
 import numpy as np
 
 from workers.tiny.world import Scene, sample_scene
@@ -170,5 +172,5 @@ def _pick(options: tuple, rng: np.random.Generator):
 
 def _tidy(text: str) -> str:
     """Close the gaps that unsaid parts leave: doubled spaces, commas that stand alone."""
-    text = " ".join(text.split()).replace(" ,", ",").replace(",,", ",").replace(" :", ":").replace(",:", ":")
-    return text.strip(" ,:")
+    text = re.sub(r"(\s*,)+", ",", " ".join(text.split()))
+    return re.sub(r"[\s,]*:", ":", text).strip(" ,:")

@@ -142,7 +142,8 @@ def _summaries(encoder: CLIPTextModel, ids: torch.Tensor) -> torch.Tensor:
     """Hidden states of the first end token and of three later ones: float32 [B, 4, 128]."""
     hidden = encoder(ids).last_hidden_state
     first = ids.argmax(dim=1)
-    places = torch.stack([(first + step).clamp(max=POSITIONS - 1) for step in (0, 2, 7)] + [torch.full_like(first, POSITIONS - 1)], 1)
+    last = torch.full_like(first, POSITIONS - 1)
+    places = torch.stack([first, (first + 2).minimum(last), (first + 7).minimum(last), last], dim=1)
     return hidden.gather(1, places[..., None].expand(-1, -1, WIDTH))
 
 

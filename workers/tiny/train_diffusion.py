@@ -17,7 +17,8 @@ from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from workers.tiny import text, training
-from workers.tiny.clips import FIELDS, FOLDER as CLIPS, Shard, load_shard
+from workers.tiny.clips import FIELDS, Shard, load_shard
+from workers.tiny.clips import FOLDER as CLIPS
 from workers.tiny.diffusion import build_networks, build_scheduler, join_networks
 from workers.tiny.prompts import describe
 
@@ -30,7 +31,7 @@ NO_TEXT = 0.1
 TOKENS_SEEN = 16
 # The curriculum: how often each kind of shard is drawn. Its first two parts are counted in steps, because motion has
 # to be learnt before the world widens, however fast the machine is.
-FIRST_STEPS, PLAIN_STEPS = 150, 350
+FIRST_STEPS, PLAIN_STEPS = 360, 660
 FIRST = {"first": 1.0}
 PLAIN = {"plain": 0.8, "first": 0.2}
 WORLD = {"world": 0.85, "plain": 0.15}
@@ -79,9 +80,8 @@ class Shards:
         shards = list(self.stages[rng.choice(names, p=weights / weights.sum())].values())
         shard = shards[rng.integers(len(shards))]
         rows = torch.from_numpy(rng.integers(len(shard.latents), size=count))
-        start = int(rng.integers(shard.latents.shape[2] - frames + 1))
         ids = shard.ids[rows, torch.from_numpy(rng.integers(shard.ids.shape[1], size=count))]
-        return shard.latents[rows, :, start : start + frames], shard.masks[rows, :, start : start + frames], ids
+        return shard.latents[rows, :, :frames], shard.masks[rows, :, :frames], ids
 
 
 class Noise:
@@ -149,7 +149,9 @@ class Trainer:
         self.noise = Noise(build_scheduler(), device)
         self.network = join_networks(*build_networks()).to(device)
         self.average = training.Average(self.network, 0.998)
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=0.01)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=0.01
+        )
         state = training.load_checkpoint(CHECKPOINT, device) or {"step": 0, "spent": 0.0, "curves": {"loss": []}}
         self.step, self.curves = state["step"], state["curves"]
         if "model" in state:
@@ -217,8 +219,8 @@ class Trainer:
         stage = next(iter(self._lesson(self.budget.progress)[0]))
         shard = next(iter(self.shards.stages[stage].values()))
         figures = Gaps(self.words, shard, self.noise, self.device).measure(self.network)
-        line = " ".join(f"{name} {value:.3f}" if name == "right" else f"{name} {value:+.1f}%" for name, value in figures.items())
-        tqdm.write(f"step {self.step} {self.budget.spent:.0f} s {stage}: {line}")
+        line = " ".join(f"{name} {value:+.2f}%" for name, value in figures.items() if name != "right")
+        tqdm.write(f"step {self.step} {self.budget.spent:.0f} s {stage}: right {figures['right']:.3f}, wrong {line}")
         parts = {"model": self.network, "average": self.average.model, "optimiser": self.optimiser}
         parts = {name: part.state_dict() for name, part in parts.items()}
         training.save_checkpoint(CHECKPOINT, **parts, step=self.step, spent=self.budget.spent, curves=self.curves)

@@ -25,7 +25,7 @@ PEAK_RATE = 1.5e-3
 
 
 def build_vae() -> AutoencoderKL:
-    """The untrained autoencoder: factor 8, 8 latent channels, few and wide norm groups (narrow ones wash colour out)."""
+    """The untrained autoencoder: factor 8, 8 latent channels, wide norm groups (narrow ones wash colours out)."""
     stages = 4
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * stages,

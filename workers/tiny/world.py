@@ -90,7 +90,7 @@ def draw(scene: Scene, times: np.ndarray, height: int, width: int) -> np.ndarray
     inner = np.clip(0.5 - (distance + OUTLINE) / pixel, 0.0, 1.0)[..., None]
     colour = np.asarray(COLOURS[scene.colour], np.float32)
     body = colour * (OUTLINE_SHADE + (1.0 - OUTLINE_SHADE) * inner)
-    frames = _background(scene.background, scene.seed, height, width) * (1.0 - cover) + body * cover
+    frames = background(scene.background, scene.seed, height, width) * (1.0 - cover) + body * cover
     return (frames + 0.5).astype(np.uint8)
 
 
@@ -159,7 +159,12 @@ def _object_distance(scene: Scene, times: np.ndarray, height: int, width: int) -
     if scene.motion == "spinning":
         cos, sin = np.cos(angle), np.sin(angle)
         dx, dy = cos * dx + sin * dy, cos * dy - sin * dx
-    return _DISTANCES[scene.shape](dx / radius, dy / radius) * radius
+    return outline_distance(scene.shape, dx / radius, dy / radius) * radius
+
+
+def outline_distance(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Signed distance to a shape's edge about its centre, everything in radii; negative inside."""
+    return _DISTANCES[shape](x, y)
 
 
 def _circle(x, y):
@@ -221,7 +226,7 @@ def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     return x[None, :], y[:, None]
 
 
-def _background(name: str, seed: int, height: int, width: int) -> np.ndarray:
+def background(name: str, seed: int, height: int, width: int) -> np.ndarray:
     """The scene without its object: float32 RGB [height, width, 3] in 0..255."""
     plain = {"black": (8, 8, 10), "white": (246, 246, 246), "grey": (128, 128, 128)}
     if name in plain:
