@@ -1,0 +1,206 @@
+"""Makes frames larger with Real-ESRGAN: any checkpoint that spandrel reads, RRDBNet and compact ones foremost.
+
+Frames go through in batches; when memory runs short, in smaller batches, then in tiles, then in smaller tiles.
+"""
+
+import itertools
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from generation.errors import RenderError
+from workers.engines.base import OnStep, torch_device
+from workers.engines.memory import free_memory, is_out_of_memory
+from workers.engines.upscale_network import Mode, Network, load_errors
+
+logger = logging.getLogger(__name__)
+
+MOST_PASSES = 3
+
+
+class RealEsrganEngine:
+    """Enlarges frames by 2, 4 or 8.
+
+    Args:
+        paths: the checkpoint of each scale, such as `{4: ..., 2: ...}`. A factor without a checkpoint of its own is
+            reached by several passes (8 is 4 then 2), or by enlarging further and averaging areas (2 from 4).
+        device: "auto", "cpu", "cuda" or another torch device.
+        precision: "float16", "float32" or "auto": float16 where the card gains from it.
+        label: what a person calls the model, for errors.
+        command: what an operator runs to fetch it, for errors.
+    """
+
+    def __init__(
+        self,
+        paths: Mapping[int, Path],
+        device: str = "auto",
+        *,
+        precision: str = "auto",
+        label: str = "Real-ESRGAN",
+        command: str = "python manage.py fetch_models",
+    ) -> None:
+        self._paths = {scale: Path(path) for scale, path in paths.items()}
+        self._device, self._precision = device, precision
+        self._label, self._command = label, command
+        self._networks: dict[int, Network] = {}
+        self._plans: dict[int, Passes] = {}
+        self._modes: dict[tuple[int, int, int], Mode] = {}
+
+    def load(self, factor: int | None = None) -> None:
+        """Read the checkpoints that `factor` takes, or all that there are.
+
+        Raises:
+            RenderError: "model-missing" when no checkpoint reaches the factor, "model-corrupt" when one cannot be used,
+                "out-of-memory" when the device has no room for it.
+        """
+        scales = self._plan(factor).scales if factor else self._present()
+        for scale in dict.fromkeys(scales):
+            if scale not in self._networks:
+                self._networks[scale] = self._open(scale)
+
+    def release(self) -> None:
+        """Give the memory back. The engine may be loaded again."""
+        self._networks.clear()
+        free_memory()
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that the weights take while loaded; 0 before and after."""
+        return sum(network.weight_bytes for network in self._networks.values())
+
+    def upscale(self, frames: np.ndarray, factor: int, on_step: OnStep | None = None) -> np.ndarray:
+        """Enlarge frames, uint8 RGB [N, H, W, 3], to uint8 RGB [N, H * factor, W * factor, 3].
+
+        `on_step(done, total, None)` is called once before the work and after every batch, in units of the first pass's
+        frames (a frame of a second pass counts as many times as it is larger).
+
+        Raises:
+            RenderError: what `load` raises; "out-of-memory" when even the smallest tile did not fit.
+            ValueError: `frames` is not what it should be.
+        """
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+            raise ValueError(f"frames must be uint8 [N, H, W, 3], not {frames.dtype} {list(frames.shape)}")
+        passes = self._plan(factor)
+        self.load(factor)
+        weights = [math.prod(passes.scales[:index]) ** 2 for index in range(len(passes.scales))]
+        done, total = 0, len(frames) * sum(weights)
+        report = on_step or (lambda done, total, preview: None)
+        report(done, total, None)
+        for index, (scale, weight) in enumerate(zip(passes.scales, weights, strict=True)):
+            reduce = passes.reduce if index == len(passes.scales) - 1 else 1
+
+            def advance(count: int, weight: int = weight) -> None:
+                nonlocal done
+                done += count * weight
+                report(done, total, None)
+
+            frames = self._pass(frames, self._networks[scale], reduce, advance)
+        return frames
+
+    def _present(self) -> list[int]:
+        """The scales whose checkpoints exist."""
+        present = [scale for scale, path in self._paths.items() if path.is_file()]
+        if not present:
+            raise self._missing()
+        return present
+
+    def _plan(self, factor: int) -> "Passes":
+        """How `factor` is reached with the checkpoints that exist; logged once where it is not a single pass."""
+        if factor not in self._plans:
+            passes = plan_passes(factor, self._present())
+            if passes is None:
+                raise self._missing()
+            if passes.scales != (factor,):
+                logger.info("%s: x%d is made by %s", self._label, factor, passes)
+            self._plans[factor] = passes
+        return self._plans[factor]
+
+    def _missing(self) -> RenderError:
+        names = ", ".join(path.name for path in self._paths.values())
+        return RenderError("model-missing", model=self._label, file=names, command=self._command)
+
+    def _open(self, scale: int) -> Network:
+        path = self._paths[scale]
+        if not path.is_file():
+            raise self._missing()
+        try:
+            network = Network(path, scale, torch_device(self._device), self._precision)
+        except Exception as error:
+            if is_out_of_memory(error):
+                failure = RenderError("out-of-memory", model=self._label)
+            elif isinstance(error, load_errors()):
+                logger.exception("%s: %s cannot be loaded", self._label, path)
+                failure = RenderError("model-corrupt", model=self._label, file=path.name, command=self._command)
+            else:
+                raise
+        else:
+            logger.info("%s: loaded %s: %s", self._label, path.name, network)
+            return network
+        free_memory()
+        raise failure
+
+    def _pass(self, frames: np.ndarray, network: Network, reduce: int, advance: Callable[[int], None]) -> np.ndarray:
+        """Enlarge all frames by one network, then average `reduce` x `reduce` pixels into one."""
+        count, height, width = frames.shape[:3]
+        factor = network.scale // reduce
+        large = np.empty((count, height * factor, width * factor, 3), np.uint8)
+        key = (network.scale, height, width)
+        mode = self._modes.get(key) or network.first_mode(height, width)
+        mode = replace(mode, batch=min(mode.batch, count))
+        start = 0
+        while start < count:
+            batch = frames[start : start + mode.batch]
+            try:
+                large[start : start + len(batch)] = network.enlarge(batch, mode.tile, reduce)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                cheaper = mode.cheaper(height, width)
+            else:
+                start += len(batch)
+                advance(len(batch))
+                continue
+            # Outside the handler: inside, the traceback would still hold what the failed attempt had allocated.
+            free_memory()
+            logger.warning("%s x%d at %dx%d: out of memory with %s", self._label, network.scale, width, height, mode)
+            if cheaper is None:
+                raise RenderError("out-of-memory", model=self._label)
+            mode = self._modes[key] = cheaper
+        return large
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Enlarge by each of `scales` in turn, then average `reduce` x `reduce` pixels into one."""
+
+    scales: tuple[int, ...]
+    reduce: int = 1
+
+    def __str__(self) -> str:
+        steps = " then ".join(f"x{scale}" for scale in self.scales)
+        return steps if self.reduce == 1 else f"{steps}, then averaging areas of {self.reduce}x{self.reduce}"
+
+
+def plan_passes(factor: int, scales: Sequence[int]) -> Passes | None:
+    """The cheapest way to `factor` with networks of the given scales; None when there is none.
+
+    Cheapest is the one that computes the fewest pixels, then the one with the fewest passes; larger scales go first,
+    since a network that repairs a picture does so best on the picture as it came.
+    """
+    if factor < 2:
+        raise ValueError(f"the upscale factor must be at least 2, not {factor}")
+    ordered = sorted((scale for scale in scales if scale > 1), reverse=True)
+    found = []
+    for length in range(1, MOST_PASSES + 1):
+        for choice in itertools.combinations_with_replacement(ordered, length):
+            reached = math.prod(choice)
+            reduce = reached // factor
+            if reached % factor == 0 and choice[-1] % reduce == 0:
+                found.append((reached, length, Passes(choice, reduce)))
+    if not found:
+        return None
+    return min(found, key=lambda entry: entry[:2])[2]

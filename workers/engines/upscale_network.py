@@ -1,0 +1,236 @@
+"""One upscaling checkpoint on one device: how it is read, how much goes through it at once, and how it is tiled.
+
+spandrel unpickles nothing but tensors, so a `.pth` from anywhere cannot run code here.
+"""
+
+import itertools
+import logging
+import math
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = (".safetensors", ".pth")
+MOST_FRAMES = 16
+# More than this at once is no faster, and tensors of over 2**31 elements are beyond some of cuDNN's kernels.
+MOST_BYTES = 8 * 2**30
+# Of the memory that is free; the rest is for the workspaces of the convolutions and for what others take meanwhile.
+MEMORY_SHARE = 0.6
+# In one batch on the processor, where larger ones only leave the caches.
+PROCESSOR_PIXELS = 4 * 256 * 256
+# Core sizes of tiles in pixels of the small frame, multiples of 4 for networks that begin with a pixel unshuffle.
+TILES = (1024, 512, 256, 128, 64, 32)
+# Pixels mirrored around the frame, so that the networks' zero padding does not darken its edges.
+EDGE = 8
+# Around a tile where the receptive field is not known or is huge; Real-ESRGAN's own script uses 10 (`--tile_pad`).
+DEFAULT_CONTEXT = 32
+# Pixels that a checkpoint is tried on, to learn how much memory it takes for each.
+TRIAL_SIDE = 16
+# Tensor cores came with compute capability 7.0 (Volta); before, float16 is no faster, or much slower (Pascal).
+HALF_CAPABILITY = (7, 0)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How many frames go through at once, and in tiles of which core size (None: whole)."""
+
+    batch: int
+    tile: int | None = None
+
+    def __str__(self) -> str:
+        return f"batches of {self.batch}" if self.tile is None else f"tiles of {self.tile}"
+
+    def cheaper(self, height: int, width: int) -> "Mode | None":
+        """The next more economical mode for frames of this size; None after the last."""
+        if self.batch > 1:
+            return Mode(self.batch // 2, self.tile)
+        present = self.tile or max(height, width)
+        return next((Mode(1, tile) for tile in TILES if tile < present), None)
+
+
+class Network:
+    """One checkpoint on one device.
+
+    Raises:
+        Exception: one of `load_errors()` when the file is damaged, unsafe, or no RGB network of this scale.
+    """
+
+    def __init__(self, path: Path, scale: int, device: str, precision: str) -> None:
+        import torch
+        from spandrel import ImageModelDescriptor, ModelLoader
+
+        if path.suffix not in SUFFIXES:
+            raise ValueError(f"{path.name} is none of {', '.join(SUFFIXES)}")
+        descriptor = ModelLoader(device="cpu").load_from_file(path)
+        shape = (descriptor.scale, descriptor.input_channels, descriptor.output_channels)
+        if not isinstance(descriptor, ImageModelDescriptor) or shape != (scale, 3, 3):
+            raise ValueError(f"scale, channels in and out are {shape}, not {(scale, 3, 3)}")
+        if not all(torch.isfinite(weight).all() for weight in descriptor.model.state_dict().values()):
+            raise ValueError("there are weights that are not finite")
+        self.scale, self.device = scale, torch.device(device)
+        self._descriptor: Any = descriptor.eval()
+        self.dtype = self._choose_dtype(precision)
+        self._context = max(EDGE, math.ceil(_receptive_radius(descriptor) / 4) * 4)
+        self._to(self.dtype)
+        self._pixel_bytes = self._measure_pixel_bytes()
+
+    def __str__(self) -> str:
+        name = " ".join((self._descriptor.architecture.name, *self._descriptor.tags))
+        return f"{name}, x{self.scale}, {str(self.dtype).removeprefix('torch.')} on {self.device}"
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes that the weights take."""
+        return sum(weight.nbytes for weight in self._descriptor.model.state_dict().values())
+
+    def first_mode(self, height: int, width: int) -> Mode:
+        """The mode to begin with: as much at once as pays and as memory has room for, as far as one can know."""
+        room = min(MOST_BYTES, int(MEMORY_SHARE * free_bytes(self.device)))
+        fitting = room // self._pixel_bytes
+        tile = None
+        if fitting < (height + 2 * EDGE) * (width + 2 * EDGE):
+            sides = [tile for tile in TILES if tile < max(height, width)]
+            tile = next((side for side in sides if (side + 2 * self._context) ** 2 <= fitting), (sides or [None])[-1])
+        if tile is not None:
+            logger.info("Network x%d at %dx%d: tiles of %d, memory is short", self.scale, width, height, tile)
+            return Mode(1, tile)
+        if self.device.type == "cpu":
+            fitting = min(fitting, PROCESSOR_PIXELS)
+        return Mode(max(1, min(MOST_FRAMES, fitting // (height * width))))
+
+    def enlarge(self, frames: np.ndarray, tile: int | None, reduce: int = 1) -> np.ndarray:
+        """Enlarge uint8 [N, H, W, 3] to uint8 [N, H * scale / reduce, W * scale / reduce, 3], in tiles if asked."""
+        import torch
+
+        height, width = frames.shape[1:3]
+        with torch.inference_mode():
+            small = self._to_device(frames)
+            factor = self.scale // reduce
+            large = torch.empty((len(frames), height * factor, width * factor, 3), dtype=torch.uint8)
+            side = tile or max(height, width)
+            for top, left in itertools.product(range(0, height, side), range(0, width, side)):
+                bottom, right = min(top + side, height), min(left + side, width)
+                part = self._enlarge_part(small, (top, bottom), (left, right), reduce)
+                large[:, top * factor : bottom * factor, left * factor : right * factor] = part
+        return large.numpy()
+
+    def _enlarge_part(
+        self, small: "torch.Tensor", rows: tuple[int, int], columns: tuple[int, int], reduce: int
+    ) -> "torch.Tensor":
+        """Enlarge a part of the frames (bounds in pixels, without the mirrored edge): uint8 [N, h, w, 3] on the device.
+
+        The part is computed with everything around it that it can depend on, which is then cut off: no seams.
+        """
+        import torch
+
+        (upper, lower), (first, last) = (
+            (max(0, start + EDGE - self._context), min(length, stop + EDGE + self._context))
+            for (start, stop), length in zip((rows, columns), small.shape[2:], strict=True)
+        )
+        large = self._run(small[:, :, upper:lower, first:last])
+        top, left = ((start + EDGE - cut) * self.scale for start, cut in ((rows[0], upper), (columns[0], first)))
+        height, width = ((stop - start) * self.scale for start, stop in (rows, columns))
+        large = large[:, :, top : top + height, left : left + width]
+        if reduce > 1:
+            large = torch.nn.functional.avg_pool2d(large, reduce)
+        # Rounded on the device: a quarter of the bytes to copy, half of float16's.
+        return large.float().mul_(255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+    def _run(self, window: "torch.Tensor") -> "torch.Tensor":
+        """The network on one window, in 0..1; falls back to float32 for good where float16 overflows.
+
+        Some cards compute float16 convolutions wrongly (the GTX 16 series gives black or not-a-number frames).
+        """
+        import torch
+
+        window = window.contiguous(memory_format=torch.channels_last)
+        large = self._descriptor(window.to(self.dtype))
+        if self.dtype == torch.float16 and not torch.isfinite(large).all():
+            logger.warning("Network x%d: float16 overflows on %s, going on in float32", self.scale, self.device)
+            self._to(torch.float32)
+            large = self._descriptor(window.to(self.dtype))
+        return large
+
+    def _to_device(self, frames: np.ndarray) -> "torch.Tensor":
+        """Frames as the network takes them, mirrored at the edges: [N, 3, H + 2 EDGE, W + 2 EDGE] in 0..1."""
+        import torch
+
+        small = torch.from_numpy(np.array(frames)).to(self.device).permute(0, 3, 1, 2).to(self.dtype).div_(255)
+        mirrored = min(small.shape[2:]) > EDGE
+        return torch.nn.functional.pad(small, (EDGE,) * 4, mode="reflect" if mirrored else "replicate")
+
+    def _choose_dtype(self, precision: str) -> "torch.dtype":
+        import torch
+
+        if precision != "auto":
+            return {"float16": torch.float16, "float32": torch.float32}[precision]
+        gains = self.device.type == "cuda" and torch.cuda.get_device_capability(self.device) >= HALF_CAPABILITY
+        return torch.float16 if gains and self._descriptor.supports_half else torch.float32
+
+    def _to(self, dtype: "torch.dtype") -> None:
+        import torch
+
+        self.dtype = dtype
+        self._descriptor.model.to(device=self.device, dtype=dtype, memory_format=torch.channels_last)
+
+    def _measure_pixel_bytes(self) -> int:
+        """Working memory for each pixel of the small frame: the most that one layer reads and writes, doubled.
+
+        Doubled, because dense blocks and skip connections keep earlier features while a layer works.
+        """
+        import torch
+
+        most = 0
+
+        def look(module: Any, inputs: tuple, output: Any) -> None:
+            nonlocal most
+            tensors = [value for value in (*inputs, output) if isinstance(value, torch.Tensor)]
+            most = max(most, sum(tensor.nbytes for tensor in tensors))
+
+        leaves = [module for module in self._descriptor.model.modules() if not any(module.children())]
+        hooks = [module.register_forward_hook(look) for module in leaves]
+        self._descriptor(torch.zeros((1, 3, TRIAL_SIDE, TRIAL_SIDE), dtype=self.dtype, device=self.device))
+        for hook in hooks:
+            hook.remove()
+        return 2 * max(1, most // TRIAL_SIDE**2)
+
+
+def _receptive_radius(descriptor: Any) -> int:
+    """How far an output pixel of a network can see, in pixels of its input; a usual bound where that is not known."""
+    import torch
+
+    if descriptor.architecture.id != "Compact":
+        return DEFAULT_CONTEXT
+    convolutions = [module for module in descriptor.model.modules() if isinstance(module, torch.nn.Conv2d)]
+    return sum(convolution.kernel_size[0] // 2 for convolution in convolutions)
+
+
+def free_bytes(device: "torch.device") -> int:
+    """Memory that is free on a device, for torch: what the driver has, and what torch keeps but does not use."""
+    import torch
+
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return 4 * 2**30
+
+
+def load_errors() -> tuple[type[Exception], ...]:
+    """What spandrel, safetensors and torch raise about a file that is damaged, unsafe or no known network."""
+    from safetensors import SafetensorError
+    from spandrel import UnsupportedModelError
+
+    builtin = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, AssertionError)
+    return (*builtin, pickle.UnpicklingError, SafetensorError, UnsupportedModelError)
