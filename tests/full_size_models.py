@@ -252,6 +252,8 @@ def write_base(folder: Path, widths: Widths, *, variant: str | None = None, vae:
     index |= {name: ["diffusers", cls] for name, cls in parts.items()}
     index |= {"text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"]}
     (folder / "model_index.json").write_text(json.dumps(index))
+    (folder / "feature_extractor").mkdir()
+    (folder / "feature_extractor" / "preprocessor_config.json").write_text(json.dumps({"crop_size": 224, "size": 224}))
     return folder
 
 

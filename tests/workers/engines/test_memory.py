@@ -1,0 +1,213 @@
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from generation.errors import RenderError
+from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.memory import (
+    LADDER,
+    Ladder,
+    is_out_of_memory,
+    join_inference,
+    rung_index,
+    split_inference,
+)
+
+CLIP = {"model": "small", "width": 64, "height": 48, "frames": 3}
+NAMES = [rung.name for rung in LADDER]
+
+
+def out_of_memory():
+    return torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+class Card:
+    """A stand-in for a card's memory: attempts on rungs above `fits` fail. Nothing else is pretended."""
+
+    def __init__(self, fits):
+        self.fits, self.tried = fits, []
+
+    def attempt(self, rung):
+        self.tried.append(rung.name)
+        if NAMES.index(rung.name) < self.fits:
+            raise out_of_memory()
+        return f"made on {rung.name}"
+
+
+def make(engine, frames=3, size=(64, 48), on_step=lambda *_: None, **options):
+    return engine.generate("a red heart", "", *size, frames, 1, 5.0, 7, on_step, **options)
+
+
+@pytest.fixture(scope="module")
+def expected(small):
+    """What `make` gives with the whole model at hand."""
+    return make(AnimateDiffEngine(small.base, small.adapter, device="cpu", ladder=Ladder()))
+
+
+def test_the_ladder_is_walked_down_until_it_fits_and_the_rung_is_remembered():
+    ladder, card = Ladder(), Card(fits=2)
+    assert ladder.run(card.attempt, **CLIP) == "made on offload"
+    assert card.tried == NAMES[:3]
+    ladder.run(card.attempt, **CLIP)
+    assert card.tried[3:] == ["offload"]
+
+
+def test_larger_clips_start_where_smaller_ones_fitted_and_other_models_at_the_top():
+    ladder = Ladder()
+    ladder.run(Card(fits=1).attempt, **CLIP)
+    assert ladder.start("small", 128, 96, 3) == 1
+    assert ladder.start("small", 64, 48, 2) == 0
+    assert ladder.start("other", 128, 96, 3) == 0
+
+
+def test_after_the_last_rung_the_person_is_told():
+    card = Card(fits=len(LADDER))
+    with pytest.raises(RenderError) as caught:
+        Ladder().run(card.attempt, **CLIP)
+    assert caught.value.id == "out-of-memory"
+    assert card.tried == NAMES
+
+
+def test_other_errors_pass_at_once():
+    tried = []
+
+    def attempt(rung):
+        tried.append(rung)
+        raise KeyError("a defect")
+
+    with pytest.raises(KeyError):
+        Ladder().run(attempt, **CLIP)
+    assert len(tried) == 1
+
+
+def test_what_a_failed_attempt_held_is_gone_before_the_next_one():
+    held, alive = [], []
+
+    def attempt(rung):
+        if rung.name == "full":
+            tensor = torch.zeros(1000)
+            held.append(weakref.ref(tensor))
+            raise out_of_memory()
+        return "made"
+
+    Ladder().run(attempt, between=lambda: alive.append(held[0]() is not None), **CLIP)
+    assert alive == [False]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (out_of_memory(), True),
+        (MemoryError(), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            True,
+        ),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_running_out_of_memory_is_told_from_other_errors(error, expected):
+    assert is_out_of_memory(error) is expected
+
+
+def test_a_memory_mode_is_auto_or_the_name_of_a_rung():
+    assert [rung_index(name) for name in ("auto", *NAMES)] == [0, 0, 1, 2, 3]
+    with pytest.raises(ValueError, match="none of auto, full"):
+        rung_index("tiny")
+
+
+def test_split_inference_gives_the_same_numbers_and_can_be_undone(new_engine):
+    engine = new_engine()
+    engine.load()
+    unet = engine._pipeline.unet
+    before = [name for name, _ in unet.named_modules()]
+    sample = torch.randn(2, 4, 3, 8, 6, generator=torch.Generator().manual_seed(0))
+    text = torch.randn(6, 77, 32, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        whole = unet(sample, 500, text).sample
+        split_inference(unet, spatial=5, temporal=2)
+        split_inference(unet, spatial=5, temporal=2)  # twice is once
+        assert len(list(unet.named_modules())) > len(before)
+        assert torch.allclose(whole, unet(sample, 500, text).sample, atol=1e-4)
+        join_inference(unet)
+        assert [name for name, _ in unet.named_modules()] == before
+        assert torch.equal(whole, unet(sample, 500, text).sample)
+
+
+@pytest.mark.parametrize("frames", [3, 19])
+def test_every_mode_makes_the_same_clip(new_engine, small, frames):
+    loras = [(small.motion_lora, 0.7)]
+    engine = new_engine()
+    full = make(engine, frames, loras=loras).astype(int)
+    for mode in ("split", "offload", "sliced-vae"):
+        engine._first_rung = rung_index(mode)
+        engine._ladder = Ladder()
+        assert abs(make(engine, frames, loras=loras) - full).max() <= 2  # rounding, where sums are split elsewhere
+
+
+def test_offloading_keeps_only_the_network_at_work_on_the_device_and_is_taken_back(new_engine, expected):
+    engine = new_engine(memory_mode="offload")
+    engine.__dict__["device"] = "cpu:0"  # a device that is not "cpu" to the engine, so that the hooks are really set
+    assert abs(make(engine).astype(int) - expected).max() <= 1
+    parts = [engine._pipeline.text_encoder, engine._pipeline.unet, engine._pipeline.vae]
+    assert all(hasattr(part, "_hf_hook") for part in parts)
+    engine._first_rung, engine._ladder = 0, Ladder()
+    assert np.array_equal(make(engine), expected)
+    assert not any(hasattr(part, "_hf_hook") for part in parts)
+
+
+@pytest.mark.parametrize("fits", [1, 2, 3])
+def test_an_engine_that_runs_out_while_denoising_goes_on_more_economically(new_engine, expected, monkeypatch, fits):
+    engine = new_engine()
+    denoise, started = engine._denoise, []
+
+    def failing(clip, *args):
+        started.append(clip)
+        if len(started) <= fits:
+            raise out_of_memory()
+        return denoise(clip, *args)
+
+    monkeypatch.setattr(engine, "_denoise", failing)
+    calls = []
+    clip = make(engine, on_step=lambda *call: calls.append(call[:2]))
+    assert abs(clip.astype(int) - expected).max() <= 2
+    assert len(started) == fits + 1
+    assert [call[0] for call in calls].count(0) == fits + 1  # the work starts again, and says so
+    assert list(engine._ladder.fitted.values()) == [fits]
+
+
+def test_an_engine_that_runs_out_while_decoding_keeps_what_it_denoised(new_engine, expected, monkeypatch):
+    engine = new_engine()
+    engine.load()
+    decode, denoise, sizes, runs = engine._pipeline.vae.decode, engine._denoise, [], []
+
+    def failing(latents):
+        sizes.append(len(latents))
+        if len(latents) > 1:
+            raise out_of_memory()
+        return decode(latents)
+
+    monkeypatch.setattr(engine._pipeline.vae, "decode", failing)
+    monkeypatch.setattr(engine, "_denoise", lambda *args: runs.append(1) or denoise(*args))
+    clip = make(engine)
+    assert abs(clip.astype(int) - expected).max() <= 1
+    assert (sizes, runs) == ([3, 1, 1, 1], [1])
+
+
+def test_an_engine_that_never_fits_says_so_and_can_be_used_again(new_engine, expected, monkeypatch):
+    engine = new_engine()
+
+    def failing(*_):
+        raise out_of_memory()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_denoise", failing)
+        with pytest.raises(RenderError) as caught:
+            make(engine)
+    assert caught.value.id == "out-of-memory"
+    assert np.array_equal(make(engine), expected)
