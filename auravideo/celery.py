@@ -3,7 +3,7 @@
 import os
 
 from celery import Celery
-from kombu import Queue
+from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 
@@ -17,7 +17,7 @@ app = Celery("auravideo")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     imports=("workers.tasks",),
-    task_queues=[Queue(name) for name in QUEUES],
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_create_missing_queues=False,
     task_default_queue="cpu",
     task_routes={

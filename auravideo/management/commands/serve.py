@@ -17,7 +17,10 @@ from auravideo.celery import QUEUES
 from auravideo.processes import Process, Supervisor
 from generation import broker
 
-READY_SECONDS = 120
+READY_SECONDS = 180
+# Celery warns of root because of pickled messages; ours are JSON alone.
+_WARNINGS = "ignore:You're running the worker with superuser privileges"
+_CELERY = [sys.executable, "-W", _WARNINGS, "-m", "celery", "--quiet", "-A", "auravideo"]
 
 
 class Command(BaseCommand):
@@ -87,7 +90,7 @@ def _daphne(host: str, port: int) -> Process:
 def _worker(queue: str) -> Process:
     options = ["-Q", queue, "-n", f"{queue}@%h", "--pool", "prefork", "--concurrency", "1", "--loglevel", "WARNING"]
     quiet = ["--without-gossip", "--without-mingle"]
-    command = [sys.executable, "-m", "celery", "-A", "auravideo", "worker", *options, *quiet]
+    command = [*_CELERY, "worker", *options, *quiet]
     return Process(queue, command, environment=_cuda_for_tensorflow() if queue == "interpolate" else {})
 
 
@@ -100,8 +103,8 @@ def _cuda_for_tensorflow() -> dict[str, str]:
 
 def _scheduler() -> Process:
     schedule = Path(settings.HOME) / "celerybeat-schedule"
-    command = ["-m", "celery", "-A", "auravideo", "beat", "--schedule", str(schedule), "--pidfile", ""]
-    return Process("scheduler", [sys.executable, *command, "--loglevel", "WARNING"])
+    command = [*_CELERY, "beat", "--schedule", str(schedule), "--pidfile", ""]
+    return Process("scheduler", [*command, "--loglevel", "WARNING"])
 
 
 def _address(host: str, port: int) -> str:
