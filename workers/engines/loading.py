@@ -52,13 +52,14 @@ class Source:
 
     @contextmanager
     def reading(self, path: Path) -> Iterator[None]:
-        """Turns what the libraries raise about a bad file into "model-corrupt"; memory errors and ours pass."""
-        from safetensors import SafetensorError
+        """Turns what the libraries raise about a bad file into "model-corrupt"; memory errors and ours pass.
 
+        They raise anything: tokenizers a bare `Exception`, safetensors a class of its own.
+        """
         try:
             yield
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-            if is_out_of_memory(error):
+        except Exception as error:
+            if isinstance(error, RenderError) or is_out_of_memory(error):
                 raise
             logger.exception("%s: %s cannot be loaded", self.label, path)
             raise self.corrupt(path) from error
@@ -170,9 +171,11 @@ def motion_adapter_config(weights: Mapping[str, Any]) -> dict[str, Any]:
 
     blocks = range(count("down_blocks."))
     first = "motion_modules.0.transformer_blocks.0"
+    layers = tuple(count(f"down_blocks.{i}.motion_modules.") for i in blocks)
     return {
         "block_out_channels": tuple(weights[f"down_blocks.{i}.motion_modules.0.norm.weight"].shape[0] for i in blocks),
-        "motion_layers_per_block": tuple(count(f"down_blocks.{i}.motion_modules.") for i in blocks),
+        # One number where one will do: diffusers' weighing of LoRAs adds to it, which fails on a tuple.
+        "motion_layers_per_block": layers[0] if len(set(layers)) == 1 else layers,
         "motion_max_seq_length": weights[f"down_blocks.0.{first}.pos_embed.pe"].shape[1],
         "use_motion_mid_block": any(name.startswith("mid_block.") for name in weights),
     }
