@@ -57,12 +57,10 @@ def verify_all(request: RenderRequest) -> None:
     Raises:
         RenderError: "model-missing" or "model-corrupt", naming the command that repairs it.
     """
-    catalogue = services.catalogue()
-    for id in (request.motion_adapter, *(id for id, _weight in request.motion_loras)):
-        _verified(catalogue[id])
-    for entry in catalogue.with_needs(request.model):
-        if entry.id != _model(request).adapter:
-            _verified(entry)
+    catalogue, model = services.catalogue(), _model(request)
+    chosen = (model.interpolator, model.upscaler, request.motion_adapter, *(id for id, _weight in request.motion_loras))
+    for entry in (model, *(entry for id in chosen for entry in catalogue.with_needs(id))):
+        _verified(entry)
 
 
 def _model(request: RenderRequest) -> BaseModel:
