@@ -6,8 +6,9 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.files.storage import storages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.templatetags.static import static
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -21,6 +22,7 @@ from generation.selectors import jobs_of
 
 JOBS_A_PAGE = 24
 PREVIEW_KEY = "jobs/{}/preview.webp"
+BLANK = "images/logo.svg"
 
 
 @login_required
@@ -36,8 +38,7 @@ def create(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, _("Your clip is queued. You can close this page; it goes on."))
             return redirect("generation:job", job.pk)
-    status = 422 if form.is_bound and form.errors else 200
-    return render(request, "generation/create.html", {"form": form}, status=status)
+    return render(request, "generation/create.html", {"form": form})
 
 
 @login_required
@@ -72,13 +73,16 @@ def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @require_GET
 @cache_control(private=True, max_age=3600)
 def preview(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """The newest live preview of a job, a small animated picture."""
+    """The newest live preview of a job, a small animated picture.
+
+    It is deleted when the job ends, which a page may not have heard of yet: that page gets the blank picture.
+    """
     key = PREVIEW_KEY.format(_mine(request, job_id).pk)
     try:
         with storages["frames"].open(key) as stream:
             return HttpResponse(stream.read(), content_type="image/webp")
     except FileNotFoundError:
-        raise Http404 from None
+        return redirect(static(BLANK))
 
 
 def _after(request: HttpRequest, job_id: UUID, act, refusal: str) -> HttpResponse:

@@ -17,8 +17,8 @@ def signed_up(page):
     """A page on which somebody has just signed up."""
     name = f"ann{uuid.uuid4().hex[:10]}"
     page.goto("/accounts/signup/")
-    page.get_by_label("Username").fill(name)
-    page.get_by_label("Email").fill(f"{name}@example.org")
+    page.locator("[name=username]").fill(name)
+    page.locator("[name=email]").fill(f"{name}@example.org")
     page.locator("[name=password1]").fill(PASSWORD)
     page.locator("[name=password2]").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name=re.compile("sign up", re.I)).click()
