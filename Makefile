@@ -21,11 +21,15 @@ test-tensorflow: $(VENV)/installed-dev
 	$(PYTEST) -m "tensorflow and not slow and not gpu" tests
 
 test-e2e: $(VENV)/installed-dev browser
-	$(PYTEST) -m e2e tests/e2e
+	$(PYTEST) -m "e2e and not slow" tests/e2e
 
 test-slow: $(VENV)/installed-dev
-	$(PYTEST) -m "slow and not tensorflow" tests
+	$(PYTEST) -m "slow and not tensorflow and not e2e" tests
 	$(PYTEST) -m "slow and tensorflow" tests
+
+# Sixty held-out prompts through the whole pipeline, judged on the finished videos; the table goes into docs/models.md.
+evaluate: $(VENV)/installed-dev
+	$(PYTEST) -s -m "slow and e2e" tests/e2e/test_quality.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
