@@ -1,0 +1,309 @@
+"""The hand-off of frames: the same promises on a folder and on an S3 API (moto's server, over HTTP)."""
+
+import hashlib
+import json
+import logging
+import threading
+import uuid
+from pathlib import Path
+
+import boto3
+import numpy as np
+import pytest
+from botocore.config import Config
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from moto.server import ThreadedMotoServer
+from safetensors.numpy import load, save
+
+from generation.errors import RenderError
+from workers import frames
+
+JOB = "0b0f4e8e-6a1c-4c59-9f2e-0d3f0b7f3a11"
+FOLDER = "django.core.files.storage.FileSystemStorage"
+OTHER = "5c1e4d0e-7d0a-4f6e-8a55-2f6f8b1b9c22"
+
+
+@pytest.fixture(scope="module")
+def s3_address():
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def storage(request, settings):
+    """The storage `frames`, empty: a folder and S3 in turn."""
+    if request.param == "folder":
+        return request.getfixturevalue("folder")
+    return use(settings, "storages.backends.s3.S3Storage", s3_options(request.getfixturevalue("s3_address")))
+
+
+@pytest.fixture
+def folder(settings, tmp_path):
+    """The storage `frames`, empty: a folder."""
+    return use(settings, FOLDER, {"location": str(tmp_path / "frames"), "allow_overwrite": True})
+
+
+def use(settings, backend: str, options: dict):
+    settings.STORAGES = {**settings.STORAGES, "frames": {"BACKEND": backend, "OPTIONS": options}}
+    return storages["frames"]
+
+
+def s3_options(address: str) -> dict:
+    bucket = f"frames-{uuid.uuid4()}"
+    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+    boto3.client("s3", endpoint_url=address, **keys).create_bucket(Bucket=bucket)
+    return {
+        "bucket_name": bucket,
+        "endpoint_url": address,
+        "access_key": "key",
+        "secret_key": "secret",
+        "region_name": "us-east-1",
+        "addressing_style": "path",
+        "file_overwrite": True,
+        "default_acl": None,
+    }
+
+
+def make_chunk(seed: int = 0, shape=(3, 16, 24, 3)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def stored_keys(storage, folder: str = "") -> list[str]:
+    try:
+        folders, files = storage.listdir(folder)
+    except FileNotFoundError:
+        return []
+    prefix = f"{folder}/" if folder else ""
+    below = [key for name in folders for key in stored_keys(storage, prefix + name)]
+    return sorted([*(prefix + name for name in files), *below])
+
+
+def test_a_chunk_comes_back_as_it_was_written(storage):
+    chunk = make_chunk()
+    key = frames.write_chunk(uuid.UUID(JOB), "generate", 7, chunk, 8)
+    assert key == f"jobs/{JOB}/generate/0007.safetensors"
+    back = frames.read_chunk(key)
+    assert np.array_equal(back, chunk)
+    assert (back.dtype, back.flags.writeable) == (np.uint8, True)
+    assert frames.exists(key)
+    assert stored_keys(storage) == [key]
+
+
+def test_a_view_that_is_not_contiguous_is_stored_as_it_looks(storage):
+    chunk = make_chunk(shape=(4, 16, 24, 3))[::2, ::-1, 3:9]
+    assert np.array_equal(frames.read_chunk(frames.write_chunk(JOB, "upscale", 0, chunk, 8)), chunk)
+
+
+def test_the_file_is_plain_safetensors_that_says_what_it_holds(storage):
+    chunk = make_chunk()
+    with storage.open(frames.write_chunk(JOB, "interpolate", 2, chunk, 24)) as file:
+        data = file.read()
+    assert np.array_equal(load(data)["frames"], chunk)
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    sha256 = hashlib.sha256(chunk.tobytes()).hexdigest()
+    assert header["__metadata__"] == {"fps": "24", "index": "2", "stage": "interpolate", "sha256": sha256}
+
+
+def test_writing_again_replaces_and_leaves_no_second_copy(storage):
+    for seed in range(3):
+        key = frames.write_chunk(JOB, "generate", 0, make_chunk(seed), 8)
+    assert stored_keys(storage) == [key]
+    assert np.array_equal(frames.read_chunk(key), make_chunk(2))
+
+
+def test_a_reader_never_sees_half_a_chunk_while_it_is_written_again(storage):
+    chunk = make_chunk(shape=(4, 256, 256, 3))
+    key = frames.write_chunk(JOB, "generate", 0, chunk, 8)
+    stop = threading.Event()
+    failures = []
+
+    def write() -> None:
+        try:
+            while not stop.is_set():
+                frames.write_chunk(JOB, "generate", 0, chunk, 8)
+        except Exception as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(12):
+            assert np.array_equal(frames.read_chunk(key), chunk)
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    assert failures == []
+    assert stored_keys(storage) == [key]
+
+
+def test_a_write_that_fails_leaves_the_old_chunk_and_no_rest(storage, monkeypatch):
+    key = frames.write_chunk(JOB, "generate", 0, make_chunk(1), 8)
+
+    def fail(*args, **kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(storage, "_save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        frames.write_chunk(JOB, "generate", 0, make_chunk(2), 8)
+    monkeypatch.undo()
+    assert stored_keys(storage) == [key]
+    assert np.array_equal(frames.read_chunk(key), make_chunk(1))
+
+
+def test_a_storage_that_renames_instead_of_overwriting_is_refused(settings, tmp_path):
+    storage = use(settings, FOLDER, {"location": str(tmp_path), "allow_overwrite": False})
+    key = frames.write_chunk(JOB, "generate", 0, make_chunk(), 8)
+    with pytest.raises(RuntimeError, match="must overwrite"):
+        frames.write_chunk(JOB, "generate", 0, make_chunk(), 8)
+    assert stored_keys(storage) == [key]
+
+
+def test_a_missing_chunk_is_an_error_for_the_person(storage):
+    key = frames.chunk_key(JOB, "generate", 0)
+    assert not frames.exists(key)
+    with pytest.raises(RenderError) as caught:
+        frames.read_chunk(key)
+    assert caught.value.id == "frames-missing"
+
+
+def with_changed_byte(data: bytes) -> bytes:
+    return data[:-100] + bytes([data[-100] ^ 1]) + data[-99:]
+
+
+def with_text(text: bytes):
+    return lambda data: len(text).to_bytes(8, "little") + text
+
+
+def without_metadata(data: bytes) -> bytes:
+    return save({"frames": make_chunk()})
+
+
+def of_another_stage(data: bytes) -> bytes:
+    sha256 = hashlib.sha256(make_chunk().tobytes()).hexdigest()
+    metadata = {"fps": "8", "index": "0", "stage": "upscale", "sha256": sha256}
+    return save({"frames": make_chunk()}, metadata)
+
+
+def of_other_numbers(data: bytes) -> bytes:
+    values = make_chunk().astype(np.float32)
+    metadata = {"fps": "8", "index": "0", "stage": "generate", "sha256": hashlib.sha256(values.tobytes()).hexdigest()}
+    return save({"frames": values}, metadata)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        with_changed_byte,
+        lambda data: data[:-1],
+        lambda data: data + b"\0",
+        lambda data: data[:50],
+        lambda data: b"",
+        lambda data: b"\xff" * len(data),
+        with_text(b"{}"),
+        with_text(b"[]"),
+        with_text(b'{"__metadata__":7}'),
+        with_text(b'{"__metadata__":{"index":"x","stage":"generate","sha256":""}}'),
+        without_metadata,
+        of_another_stage,
+        of_other_numbers,
+    ],
+)
+def test_a_damaged_chunk_is_never_taken_for_frames(folder, damage):
+    key = frames.write_chunk(JOB, "generate", 0, make_chunk(), 8)
+    with folder.open(key) as file:
+        data = file.read()
+    folder.save(key, ContentFile(damage(data)))
+    with pytest.raises(RenderError) as caught:
+        frames.read_chunk(key)
+    assert caught.value.id == "frames-corrupt"
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        np.zeros((2, 8, 8, 3), np.float32),
+        np.zeros((8, 8, 3), np.uint8),
+        np.zeros((2, 8, 8, 4), np.uint8),
+        np.zeros((0, 8, 8, 3), np.uint8),
+    ],
+)
+def test_what_is_no_chunk_is_refused(folder, chunk):
+    with pytest.raises(ValueError, match="must be uint8"):
+        frames.write_chunk(JOB, "generate", 0, chunk, 8)
+    assert stored_keys(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("job", "stage", "index"),
+    [("..", "generate", 0), ("", "generate", 0), (JOB, "../../x", 0), (JOB, "a/b", 0), (JOB, "generate", -1)],
+)
+def test_names_cannot_lead_out_of_the_job(folder, job, stage, index):
+    with pytest.raises(ValueError, match=r"cannot be part of a key|0 or more"):
+        frames.write_chunk(job, stage, index, make_chunk(), 8)
+    with pytest.raises(ValueError, match="cannot be part of a key"):
+        frames.delete_job("../other")
+
+
+def test_chunks_are_listed_in_their_order(storage):
+    for index in (2, 10_000, 0, 11, 1):
+        frames.write_chunk(JOB, "upscale", index, make_chunk(shape=(1, 2, 2, 3)), 8)
+    frames.write_chunk(JOB, "generate", 0, make_chunk(), 8)
+    keys = frames.list_chunks(JOB, "upscale")
+    assert [Path(key).stem for key in keys] == ["0000", "0001", "0002", "0011", "10000"]
+    assert all(frames.exists(key) for key in keys)
+    assert frames.list_chunks(OTHER, "upscale") == []
+
+
+def test_deleting_a_job_removes_all_of_it_and_nothing_else(storage):
+    for stage in ("generate", "interpolate"):
+        for index in range(2):
+            frames.write_chunk(JOB, stage, index, make_chunk(), 8)
+    frames.write_blob(JOB, "preview.webp", b"picture")
+    kept = frames.write_chunk(OTHER, "generate", 0, make_chunk(), 8)
+    frames.delete_job(uuid.UUID(JOB))
+    assert stored_keys(storage) == [kept]
+    assert list(frames.iter_jobs()) == [OTHER]
+    frames.delete_job(JOB)
+
+
+def test_deleting_leaves_no_empty_folder_and_takes_what_a_crash_left(folder):
+    root = Path(folder.path(""))
+    frames.write_chunk(JOB, "generate", 0, make_chunk(), 8)
+    (root / "jobs" / JOB / "generate" / ".0001.safetensors.ab12").write_bytes(b"half")
+    assert frames.list_chunks(JOB, "generate") == [f"jobs/{JOB}/generate/0000.safetensors"]
+    frames.delete_job(JOB)
+    assert list((root / "jobs").iterdir()) == []
+
+
+def test_bytes_and_jobs_are_counted(storage):
+    assert list(frames.iter_jobs()) == []
+    assert frames.job_bytes(JOB) == 0
+    key = frames.write_chunk(JOB, "generate", 0, make_chunk(), 8)
+    frames.write_blob(JOB, "preview.webp", b"12345")
+    frames.write_blob(OTHER, "preview.webp", b"12")
+    assert frames.job_bytes(JOB) == storage.size(key) + 5
+    assert list(frames.iter_jobs()) == [JOB, OTHER]
+
+
+def test_a_blob_is_replaced_by_the_next_and_may_be_missing(storage):
+    assert frames.read_blob(JOB, "preview.webp") is None
+    for data in (b"first" * 1000, b"second"):
+        assert frames.write_blob(JOB, "preview.webp", data) == f"jobs/{JOB}/preview.webp"
+        assert frames.read_blob(JOB, "preview.webp") == data
+    assert stored_keys(storage) == [f"jobs/{JOB}/preview.webp"]
+
+
+def test_an_unreachable_storage_is_not_mistaken_for_missing_frames(settings):
+    config = Config(connect_timeout=1, retries={"max_attempts": 1}, s3={"addressing_style": "path"})
+    keys = {"bucket_name": "none", "access_key": "a", "secret_key": "b"}
+    options = {**keys, "endpoint_url": "http://127.0.0.1:9", "client_config": config}
+    use(settings, "storages.backends.s3.S3Storage", options)
+    with pytest.raises(Exception, match="Could not connect"):
+        frames.read_chunk(frames.chunk_key(JOB, "generate", 0))

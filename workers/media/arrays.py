@@ -1,0 +1,44 @@
+"""What every writer here needs: frames that were checked, and files that appear whole or not at all."""
+
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+
+def checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The frames one by one, contiguous; `ValueError` for a wrong type or shape, a changing size, or none at all."""
+    shape = None
+    for frame in frames:
+        frame = np.asarray(frame)
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+            raise ValueError(f"A frame must be uint8 [height, width, 3], not {frame.dtype} {list(frame.shape)}.")
+        if shape is None:
+            shape = frame.shape
+        elif frame.shape != shape:
+            raise ValueError(f"All frames must have one size: {frame.shape[:2]} came after {shape[:2]}.")
+        yield np.ascontiguousarray(frame)
+    if shape is None:
+        raise ValueError("A clip needs at least one frame.")
+
+
+def checked_clip(frames: np.ndarray) -> np.ndarray:
+    """`frames` as an array; `ValueError` unless uint8 `[F, H, W, 3]` with nothing empty."""
+    frames = np.asarray(frames)
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
+        raise ValueError(f"A clip must be uint8 [frames, height, width, 3], not {frames.dtype} {list(frames.shape)}.")
+    return frames
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes `path`'s place when the block ends, and is removed when it fails."""
+    path = Path(path)
+    part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

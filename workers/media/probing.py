@@ -1,0 +1,84 @@
+"""What a video file really is, found by decoding all of it."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from workers.media.containers import is_faststart
+from workers.media.embedded import read_settings
+
+_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "webm"}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A video file's properties.
+
+    Attributes:
+        width, height: in pixels.
+        frames: how many pictures were decoded.
+        fps: frames per second. Of a gif: frames divided by duration, since every frame has a delay of its own.
+        duration: in seconds, from the first picture to the end of the last.
+        codec: `h264`, `vp9`, `gif` or the decoder's name for another.
+        format: `mp4`, `webm`, `gif` or the demuxer's name for another.
+        faststart: the index precedes the pictures, so that playing begins before the whole file is there.
+        metadata: the settings inside the file (see `read_settings`), None without.
+    """
+
+    width: int
+    height: int
+    frames: int
+    fps: Fraction
+    duration: Fraction
+    codec: str
+    format: str
+    faststart: bool
+    metadata: dict[str, Any] | None
+
+
+def probe(path: str | Path) -> Probe:
+    """Decodes a video file from end to end and says what it is.
+
+    Raises:
+        ValueError: it is not a video file, or damaged.
+        FileNotFoundError: there is no such file.
+    """
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ValueError(f"{path} holds no video.")
+            stream = container.streams.video[0]
+            frames, duration = _decode(container, stream)
+            if container.format.name == "matroska,webm":  # its packets' durations are cut to whole milliseconds
+                duration = Fraction(container.duration or 0, 1_000_000)
+            if not frames:
+                raise ValueError(f"{path} holds no picture.")
+            measured = {
+                "width": stream.codec_context.width,
+                "height": stream.codec_context.height,
+                "frames": frames,
+                "fps": Fraction(frames) / duration if stream.codec.name == "gif" else stream.average_rate,
+                "duration": duration,
+                "codec": stream.codec.canonical_name,
+                "format": _FORMATS.get(container.format.name, container.format.name),
+            }
+    except av.error.FileNotFoundError:
+        raise
+    except av.error.FFmpegError as error:
+        raise ValueError(f"{path} cannot be decoded: {error.strerror}") from error
+    with open(path, "rb") as file:
+        return Probe(**measured, faststart=is_faststart(file), metadata=read_settings(file))
+
+
+def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[int, Fraction]:
+    """The number of pictures, and the time in seconds from the first one's start to the last one's end."""
+    count, start, end = 0, None, 0
+    for packet in container.demux(stream):
+        if packet.pts is not None:
+            start = packet.pts if start is None else min(start, packet.pts)
+            end = max(end, packet.pts + (packet.duration or 0))
+        count += len(packet.decode())
+    return count, (end - (start or 0)) * stream.time_base

@@ -1,0 +1,142 @@
+"""The pictures around a video: poster, hover preview, and the live preview of a clip that is still being denoised."""
+
+import io
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from workers.media.arrays import checked, checked_clip, replacing
+
+HOVER_BYTES = 120_000
+HOVER_FPS = 8
+_HOVER_BOX = (320, 480)  # width, height: no card in the gallery is larger
+_HOVER_FRAMES = 96
+_POSTER_FORMATS = {".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
+LIVE_BYTES = 60_000
+_LIVE_SIDE = 192
+_LIVE_FRAMES = 16
+
+
+class _Attempt(NamedTuple):
+    quality: int
+    scale: float = 1.0
+    every: int = 1  # keep one frame in so many
+
+
+# Quality first, then size, then smoothness. Ordinary clips pass at the first attempt or the second; the last ones are
+# there for pure noise, where the very last keeps 96 frames under 30 kB.
+_HOVER_ATTEMPTS = (
+    _Attempt(75),
+    _Attempt(50),
+    _Attempt(25),
+    _Attempt(35, 0.75),
+    _Attempt(30, 0.5),
+    _Attempt(10, 0.5),
+    _Attempt(10, 0.5, 2),
+    _Attempt(10, 0.25, 2),
+    _Attempt(0, 0.2, 4),
+)
+_LIVE_ATTEMPTS = (_Attempt(50), _Attempt(15), _Attempt(0), _Attempt(0, 0.5), _Attempt(0, 0.5, 4))
+
+
+def poster(frame: np.ndarray, path: str | Path, *, quality: int = 85) -> None:
+    """Writes uint8 `[H, W, 3]` as the picture that stands for the clip; `.webp` or `.jpg` by the name of `path`."""
+    path = Path(path)
+    if path.suffix.lower() not in _POSTER_FORMATS:
+        raise ValueError(f"A poster is .webp or .jpg, not {path.suffix!r}.")
+    image = Image.fromarray(next(checked([frame])))
+    with replacing(path) as part:
+        image.save(part, _POSTER_FORMATS[path.suffix.lower()], quality=quality)
+
+
+def hover_preview(frames: Iterable[np.ndarray], path: str | Path, fps: int) -> None:
+    """Writes the small moving picture that a card shows while the pointer is over it: animated webp, for an `<img>`.
+
+    At most `HOVER_BYTES` large, 320 pixels wide and 8 frames a second; as long as the clip. Quality, then size, then
+    the number of frames give way until it fits.
+
+    Args:
+        frames: uint8 `[H, W, 3]` each; taken one by one, and only small copies of some are kept.
+        fps: of `frames`.
+    """
+    images, times = _thin(frames, fps)
+    data = _first_that_fits(images, times, _HOVER_ATTEMPTS, HOVER_BYTES, method=2)
+    with replacing(path) as part:
+        part.write_bytes(data)
+
+
+def animated_preview(frames: np.ndarray, fps: int = 8) -> bytes:
+    """The live preview: a small animated webp of a clip in the making.
+
+    Args:
+        frames: uint8 `[F, h, w, 3]`, as small as the latents are; enlarged to 192 pixels on the long side.
+        fps: of `frames`; of a long clip 16 frames, evenly chosen, are shown at the clip's own pace.
+
+    Returns:
+        at most `LIVE_BYTES` of webp; the early steps, which are noise, at a lower quality.
+    """
+    frames = checked_clip(frames)
+    count = min(len(frames), _LIVE_FRAMES)
+    chosen = [index * len(frames) // count for index in range(count)]
+    height, width = frames.shape[1:3]
+    ratio = _LIVE_SIDE / max(height, width)
+    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    images = [Image.fromarray(frames[index]).resize(size, Image.Resampling.BICUBIC) for index in chosen]
+    times = [round(1000 * index / fps) for index in [*chosen, len(frames)]]
+    return _first_that_fits(images, times, _LIVE_ATTEMPTS, LIVE_BYTES, method=0)
+
+
+def _thin(frames: Iterable[np.ndarray], fps: int) -> tuple[list[Image.Image], list[int]]:
+    """Small copies of at most 96 frames, and when each starts and the last one ends, in ms."""
+    step, count, kept = max(1, fps // HOVER_FPS), 0, {}
+    for count, frame in enumerate(checked(frames), start=1):
+        index = count - 1
+        if index % step:
+            continue
+        kept[index] = _fit(Image.fromarray(frame), _HOVER_BOX)
+        if len(kept) > _HOVER_FRAMES:
+            step *= 2
+            kept = {index: image for index, image in kept.items() if index % step == 0}
+    return list(kept.values()), [round(1000 * index / fps) for index in [*kept, count]]
+
+
+def _fit(image: Image.Image, box: tuple[int, int]) -> Image.Image:
+    scale = min(1.0, box[0] / image.width, box[1] / image.height)
+    return image if scale == 1 else _scaled(image, scale)
+
+
+def _scaled(image: Image.Image, scale: float) -> Image.Image:
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _first_that_fits(
+    images: Sequence[Image.Image], times: Sequence[int], attempts: Sequence[_Attempt], limit: int, *, method: int
+) -> bytes:
+    index = 0
+    while index < len(attempts):
+        data = _animate(images, times, attempts[index], method)
+        if len(data) <= limit:
+            return data
+        # Twice too large is beyond what the next attempt saves; the last one is never passed over.
+        index += 2 if len(data) > 2 * limit and index + 2 < len(attempts) else 1
+    raise ValueError(f"{len(images)} pictures do not fit into {limit} bytes.")
+
+
+def _animate(images: Sequence[Image.Image], times: Sequence[int], attempt: _Attempt, method: int) -> bytes:
+    """Animated webp of `images`; `times` are their starts and, as last, the end of the clip, in ms."""
+    chosen = images[:: attempt.every]
+    if attempt.scale != 1:
+        chosen = [_scaled(image, attempt.scale) for image in chosen]
+    starts = [*times[: len(images) : attempt.every], times[-1]]
+    durations = [end - start for start, end in pairwise(starts)]
+    target = io.BytesIO()
+    # kmax=0: no key frames but the first. Nobody seeks in these, and trying them takes half of the time.
+    options = {"duration": durations, "quality": attempt.quality, "method": method, "kmin": 0, "kmax": 0}
+    chosen[0].save(target, "WEBP", save_all=True, append_images=chosen[1:], loop=0, **options)
+    return target.getvalue()
