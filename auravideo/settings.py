@@ -205,8 +205,8 @@ MAX_SIDE = env.integer("AURAVIDEO_MAX_SIDE", 2048, 128, 4096)  # pixels
 MAX_SECONDS = env.integer("AURAVIDEO_MAX_SECONDS", 10, 1, 60)
 MAX_ACTIVE_JOBS = env.integer("AURAVIDEO_MAX_ACTIVE_JOBS", 500, 1, 100_000)  # of one person
 CATALOGUE_FILE = env.text("AURAVIDEO_CATALOGUE")  # an operator's own entries, beside the ones that ship
-HEARTBEAT_SECONDS = 10
 LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)
+HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)
 FAILED_FRAMES_KEPT_HOURS = 24
 
 # --- Logging --------------------------------------------------------------------------------------------------------

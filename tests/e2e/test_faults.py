@@ -1,0 +1,101 @@
+"""Whatever dies, every clip ends exactly once, with one video."""
+
+import os
+import signal
+import time
+
+import pytest
+import redis
+
+from tests.site import Site
+
+pytestmark = pytest.mark.e2e
+
+SUBMIT = """
+from accounts.models import User
+from generation import services
+from generation.params import parse
+user, _ = User.objects.get_or_create(username="faults", email="faults@example.org")
+data = {{"prompt": "a purple square growing in the desert", "seconds": {seconds}, "fps": 16}}
+print(services.submit(user, parse(data, services.catalogue(), services.limits())).pk)
+"""
+STATE = """
+from generation.models import Job
+job = Job.objects.get(pk="{job}")
+runs = [run for run in job.stage_runs.all() if run.status == "running"]
+print(job.status, hasattr(job, "video"), job.run, ",".join(f"{{run.stage}}@{{run.worker}}" for run in runs))
+"""
+END_SECONDS = 180
+
+
+@pytest.fixture(scope="module")
+def own_site(tmp_path_factory):
+    """A site of its own, since parts of it are killed; one that notices a dead worker after five seconds."""
+    started = Site(tmp_path_factory.mktemp("faults") / "home", AURAVIDEO_LOST_AFTER="5").start()
+    yield started
+    started.stop()
+    assert started.processes() == []
+
+
+def submit(site, seconds=4) -> str:
+    return site.python(SUBMIT.format(seconds=seconds))
+
+
+def state(site, job) -> list[str]:
+    return [*site.python(STATE.format(job=job)).split(" "), ""]
+
+
+def wait_for_stage(site, job, stage) -> int:
+    """The process that holds `stage` of the job, once one does."""
+    deadline = time.monotonic() + END_SECONDS
+    while time.monotonic() < deadline:
+        for held in state(site, job)[3].split(","):
+            if held.startswith(stage):
+                return int(held.rsplit(":", 1)[1])
+        time.sleep(0.1)
+    raise AssertionError(f"{stage} never ran: {state(site, job)}")
+
+
+def assert_ends_with_one_video(site, job) -> int:
+    """Returns the number of the run that ended it."""
+    deadline = time.monotonic() + END_SECONDS
+    while time.monotonic() < deadline:
+        status, video, run, *_rest = state(site, job)
+        if status not in ("queued", "running"):
+            assert (status, video) == ("done", "True"), site.log.read_text()[-3000:]
+            return int(run)
+        time.sleep(0.5)
+    raise AssertionError(f"never ended: {state(site, job)}\n{site.log.read_text()[-3000:]}")
+
+
+def test_a_worker_process_that_is_killed_costs_one_attempt_and_no_clip(own_site):
+    job = submit(own_site)
+    os.kill(wait_for_stage(own_site, job, "generate"), signal.SIGKILL)
+    assert assert_ends_with_one_video(own_site, job) == 2
+
+
+def test_a_whole_worker_that_is_killed_costs_one_attempt_and_no_clip(own_site):
+    job = submit(own_site)
+    child = wait_for_stage(own_site, job, "generate")
+    with open(f"/proc/{child}/stat") as stat:
+        parent = int(stat.read().rpartition(")")[2].split()[1])
+    os.killpg(os.getpgid(parent), signal.SIGKILL)
+    assert assert_ends_with_one_video(own_site, job) >= 2
+
+
+def test_a_redis_that_is_wiped_costs_no_clip(own_site):
+    jobs = [submit(own_site, seconds=1) for _ in range(2)]
+    wait_for_stage(own_site, jobs[0], "generate")
+    redis.Redis(unix_socket_path=str(own_site.home / "redis" / "redis.sock")).flushall()
+    for job in jobs:
+        assert_ends_with_one_video(own_site, job)
+
+
+def test_a_site_that_is_stopped_goes_on_where_it_was(own_site):
+    job = submit(own_site)
+    wait_for_stage(own_site, job, "generate")
+    assert own_site.stop() == 0
+    assert own_site.processes() == []
+    own_site.log.rename(own_site.home / "serve.1.log")
+    own_site.start()
+    assert_ends_with_one_video(own_site, job)

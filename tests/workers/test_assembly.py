@@ -1,0 +1,96 @@
+"""Every number of frames, size and length that the form offers comes out of the last stage exactly as asked."""
+
+import numpy as np
+import pytest
+from django.core.files.storage import storages
+
+from generation import services
+from generation.forms import sizes
+from generation.params import FORMATS, FPS
+from tests.factories import JobFactory, a_request
+from workers import assembly, media
+
+pytestmark = pytest.mark.django_db
+
+SECONDS = range(1, 11)
+SIZES = [value for value, _label in sizes(services.catalogue().default_model)]
+
+
+def clips_of(plan):
+    """Chunks as the stage before would have written them: upscaled, not yet cut to size; every frame differs."""
+    height, width = plan.base_height * plan.upscale, plan.base_width * plan.upscale
+    for chunk in plan.chunks:
+        clip = np.zeros((chunk.frames, height, width, 3), np.uint8)
+        clip[:, :, : width // 2, 0] = 200
+        clip[..., 1] = np.linspace(0, 255, chunk.frames).astype(np.uint8)[:, None, None]
+        yield clip
+
+
+def build(user, folder, **changes):
+    job = JobFactory(user=user, request=a_request(**changes))
+    plan = services.plan_of(job)
+    output = assembly.build(job, plan, lambda: clips_of(plan), folder, lambda *_step: None)
+    return job, output, media.probe(folder / f"video.{job.request['format']}")
+
+
+def assert_exact(user, folder, size="128x128", seconds=1, fps=8, format="mp4"):
+    _job, output, found = build(user, folder, size=size, seconds=seconds, fps=fps, format=format)
+    assert f"{found.width}x{found.height}" == size
+    assert found.frames == seconds * fps == output["frames"]
+    assert found.duration == pytest.approx(seconds, abs=0.011 if format == "gif" else 1e-3)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_comes_out_exactly(user, tmp_path, size):
+    assert_exact(user, tmp_path, size=size)
+
+
+@pytest.mark.parametrize("fps", FPS)
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_every_length_at_every_rate_comes_out_exactly(user, tmp_path, seconds, fps):
+    assert_exact(user, tmp_path, seconds=seconds, fps=fps)
+
+
+@pytest.mark.parametrize("fps", FPS)
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_at_every_rate_comes_out_exactly(user, tmp_path, format, fps):
+    assert_exact(user, tmp_path, size="228x128", seconds=2, fps=fps, format=format)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["webm", "gif"])
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_in_the_other_formats_comes_out_exactly(user, tmp_path, size, format):
+    assert_exact(user, tmp_path, size=size, format=format)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["webm", "gif"])
+@pytest.mark.parametrize("fps", FPS)
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_every_length_at_every_rate_in_the_other_formats_comes_out_exactly(user, tmp_path, seconds, fps, format):
+    assert_exact(user, tmp_path, seconds=seconds, fps=fps, format=format)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_file_alone_can_be_made_again(user, tmp_path, format):
+    job, output, _found = build(user, tmp_path, format=format, negative_prompt="ąę \U0001f600")
+    with storages["default"].open(output["video"]) as stream:
+        settings = media.read_settings(stream)
+    assert settings == {"auravideo": 1, "request": {**job.request, "seed": job.seed}}
+
+
+def test_poster_and_preview_are_stored_beside_the_video(user, tmp_path):
+    job, output, _found = build(user, tmp_path)
+    for kind in ("video", "poster", "preview"):
+        assert output[kind].startswith(f"videos/{job.pk}/")
+        assert storages["default"].size(output[kind]) > 0
+    assert output["size"] == storages["default"].size(output["video"])
+
+
+def test_a_chunk_with_a_frame_too_few_is_never_made_into_a_video(user, tmp_path):
+    job = JobFactory(user=user)
+    plan = services.plan_of(job)
+    short = [clip[:-1] for clip in clips_of(plan)]
+    with pytest.raises(ValueError, match="the plan says"):
+        assembly.build(job, plan, lambda: iter(short), tmp_path, lambda *_step: None)
