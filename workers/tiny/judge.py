@@ -15,7 +15,7 @@ from workers.tiny import world
 from workers.tiny.world import BACKGROUNDS, COLOURS, SHAPES, Scene
 
 RATE = 8.0  # frames a second that are looked at
-MOST_PIXELS = 128  # short side that is looked at
+MOST_PIXELS = 96  # short side that is looked at
 PROFILE_ROWS = 24
 GROWTH = 1.35  # how much larger the object has to become, linearly, to be growing
 TRAVEL = 0.085  # how far, in short sides, the object has to get to be moving
@@ -47,7 +47,7 @@ def judge(clip: np.ndarray, fps: float = RATE) -> Scene:
 
 
 def _prepare(clip: np.ndarray, fps: float) -> np.ndarray:
-    """At most 8 frames a second and 128 pixels: float32 [T, h, w, 3] in 0..255."""
+    """At most 8 frames a second and 96 pixels: float32 [T, h, w, 3] in 0..255."""
     frames = clip[:: max(1, round(fps / RATE))]
     height, width = frames.shape[1:3]
     factor = MOST_PIXELS / min(height, width)
@@ -114,7 +114,8 @@ def follow_object(frames: np.ndarray, background: str) -> Track | None:
 
 def _distance(pixels: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Distances of pixels [..., 3] to colours [K, 3]: float32 [..., K]."""
-    return np.sqrt(np.maximum(np.square(pixels[..., None, :] - colours).sum(axis=-1), 0.0))
+    squares = np.square(pixels).sum(axis=-1, keepdims=True) + np.square(colours).sum(axis=-1)
+    return np.sqrt(np.maximum(squares - 2.0 * pixels @ colours.T, 0.0))
 
 
 def _main_part(mask: np.ndarray) -> np.ndarray:

@@ -35,9 +35,9 @@ FIRST_STEPS, PLAIN_STEPS = 360, 660
 FIRST = {"first": 1.0}
 PLAIN = {"plain": 0.8, "first": 0.2}
 WORLD = {"world": 0.85, "plain": 0.15}
-FINAL = {"world": 0.75, "plain": 0.05, "wide": 0.1, "tall": 0.1}
-FINAL_FROM = 0.62  # share of the budget from which clips come in other aspect ratios and mostly whole
-WHOLE_CLIPS = 0.7
+FINAL = {"world": 0.83, "plain": 0.05, "wide": 0.06, "tall": 0.06}
+FINAL_FROM = 0.66  # share of the budget from which clips come in other aspect ratios and mostly whole
+WHOLE_CLIPS = 0.8
 
 
 @dataclass

@@ -3,6 +3,8 @@
     python -m workers.tiny.train_vae --minutes 25 [--device cuda]
 
 Resumes from var/train/vae.pt; the object's pixels weigh more, because they are few and say what was asked for.
+Diffusion trains on the latents of this encoder: what is trained after that, with --decoder-only, makes better pictures
+of the same latents.
 """
 
 import argparse
@@ -18,10 +20,12 @@ from workers.tiny.world import draw, object_mask, sample_scene
 
 FOLDER = Path("var/train")
 CHECKPOINT = FOLDER / "vae.pt"
-SIZES = ((64, 64),) * 12 + ((64, 112), (112, 64), (64, 88), (88, 64))
+FRAME_SIZES = ((64, 64),) * 12 + ((64, 112), (112, 64), (64, 88), (88, 64))
 OBJECT_WEIGHT = 4.0
 KL_WEIGHT = 1e-5
 PEAK_RATE = 1.5e-3
+LATENT_NOISE = 0.05  # what the decoder learns to look past, because diffusion's latents are never exact
+NO_CURVES = {"mse": [], "psnr": []}
 
 
 def build_vae() -> AutoencoderKL:
@@ -73,14 +77,18 @@ def sample_frames(rng: np.random.Generator, count: int, size: tuple[int, int]) -
     return pixels, 1.0 + OBJECT_WEIGHT * torch.from_numpy(np.concatenate(masks))[:, None]
 
 
-def vae_loss(vae: AutoencoderKL, pixels: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def vae_loss(vae, pixels: torch.Tensor, weights: torch.Tensor, decoder_only: bool = False):
     """The training loss, and the plain mean squared error of frames in -1..1."""
-    posterior = vae.encode(pixels).latent_dist
-    error = vae.decode(posterior.sample()).sample.float() - pixels
+    with torch.set_grad_enabled(not decoder_only):
+        posterior = vae.encode(pixels).latent_dist
+    latents = posterior.mean + LATENT_NOISE * torch.randn_like(posterior.mean) if decoder_only else posterior.sample()
+    error = vae.decode(latents).sample.float() - pixels
     weights = weights / weights.mean()
     squared = error.square()
     edges = sum((error.diff(dim=axis)).abs().mean() for axis in (2, 3))
-    loss = (weights * (2.0 * squared + error.abs())).mean() + 0.25 * edges + KL_WEIGHT * posterior.kl().mean()
+    loss = (weights * (2.0 * squared + error.abs())).mean() + 0.25 * edges
+    if not decoder_only:
+        loss = loss + KL_WEIGHT * posterior.kl().mean()
     return loss, squared.mean().detach()
 
 
@@ -110,55 +118,84 @@ def measure(vae: AutoencoderKL, device: str, count: int = 96) -> dict[str, float
     return {"psnr": psnr(total), "object_psnr": psnr(inside / area), "latent_std": torch.cat(latents).std().item()}
 
 
-def train(minutes: float, device: str, batch: int, threads: int) -> None:
-    """Train until the budget is spent; every two minutes a checkpoint, a measurement and the curves."""
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    vae = build_vae().to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(vae.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
-    average = training.Average(vae, 0.998)
-    state = training.load_checkpoint(CHECKPOINT, device) or {"step": 0, "spent": 0.0, "curves": {"mse": [], "psnr": []}}
-    step, curves = state["step"], state["curves"]
-    if "model" in state:
-        vae.load_state_dict(state["model"])
-        average.model.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-    budget = training.Budget(minutes, state["spent"])
-    rng = np.random.default_rng([0, step])
-    bar = tqdm(total=round(budget.total), initial=round(budget.spent), unit="s", mininterval=10)
-    saved = budget.spent
-    while budget.progress < 1.0:
-        rate = PEAK_RATE * min(1.0, (step + 1) / 100) * (0.02 + 0.98 * np.cos(0.5 * np.pi * budget.progress) ** 2)
-        mse = _train_step(vae, optimiser, rate, *sample_frames(rng, batch, SIZES[rng.integers(len(SIZES))]), device)
-        average.update(vae, step)
-        step += 1
-        if step % 20 == 0:
-            curves["mse"].append((step, mse))
-        bar.set_postfix(step=step, db=f"{psnr(mse):.1f}", refresh=False)
-        bar.update(round(budget.spent) - bar.n)
-        if budget.spent - saved > 120 or budget.progress >= 1.0:
-            saved = budget.spent
-            figures = measure(average.model, device)
-            curves["psnr"].append((step, figures["psnr"]))
-            tqdm.write(f"step {step} {saved:.0f} s " + " ".join(f"{k} {v:.2f}" for k, v in figures.items()))
-            parts = {"model": vae, "average": average.model, "optimiser": optimiser}
-            parts = {name: part.state_dict() for name, part in parts.items()}
-            training.save_checkpoint(CHECKPOINT, **parts, step=step, spent=saved, curves=curves)
-            training.plot_curves(FOLDER / "vae.png", curves, "VAE")
+class Trainer:
+    """One training of the autoencoder, or, once diffusion has begun on its latents, of its decoder alone."""
 
+    def __init__(self, minutes: float, device: str, batch: int, decoder_only: bool):
+        torch.manual_seed(0)
+        self.device, self.batch, self.decoder_only = device, batch, decoder_only
+        self.vae = build_vae().to(device, memory_format=torch.channels_last)
+        self.average = training.Average(self.vae, 0.998)
+        state = training.load_checkpoint(CHECKPOINT, device) or {"step": 0, "spent": 0.0, "curves": NO_CURVES}
+        if "average" in state:
+            self.vae.load_state_dict(state.get("model", state["average"]))
+            self.average.model.load_state_dict(state["average"])
+        if decoder_only:
+            self.vae.encoder.requires_grad_(False)
+            self.vae.quant_conv.requires_grad_(False)
+        parameters = [weight for weight in self.vae.parameters() if weight.requires_grad]
+        self.optimiser = torch.optim.AdamW(parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
+        resumes = state.get("decoder_only") == decoder_only and "optimiser" in state
+        if resumes:
+            self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.curves = state["step"], state["curves"]
+        self.first_step = state.get("first_step", 0) if resumes else self.step
+        self.budget = training.Budget(minutes, state["spent"] if resumes else 0.0)
+        self.rng = np.random.default_rng([0, self.step])
 
-def _train_step(vae, optimiser, rate, pixels, weights, device) -> float:
-    """One optimiser step at this learning rate; gives the batch's mean squared error."""
-    for group in optimiser.param_groups:
-        group["lr"] = float(rate)
-    pixels = pixels.to(device, memory_format=torch.channels_last)
-    with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
-        loss, mse = vae_loss(vae, pixels, weights.to(device))
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-    optimiser.step()
-    return mse.item()
+    def run(self) -> None:
+        """Train until the budget is spent; every two minutes a checkpoint, a measurement and the curves."""
+        bar = tqdm(total=round(self.budget.total), initial=round(self.budget.spent), unit="s", mininterval=10)
+        saved = self.budget.spent
+        while self.budget.progress < 1.0:
+            mse = self.train_step()
+            self.step += 1
+            if self.step % 20 == 0:
+                self.curves["mse"].append((self.step, mse))
+            bar.set_postfix(step=self.step, db=f"{psnr(mse):.1f}", refresh=False)
+            bar.update(round(self.budget.spent) - bar.n)
+            if self.budget.spent - saved > 120 or self.budget.progress >= 1.0:
+                saved = self.budget.spent
+                self.report()
+        bar.close()
+        if not self.decoder_only:
+            normalise_latents(self.average.model)
+            self.vae.load_state_dict(self.average.model.state_dict())
+            self.report()
+
+    def train_step(self) -> float:
+        """One optimiser step; gives the batch's mean squared error of frames in -1..1."""
+        warm = min(1.0, (self.step - self.first_step + 1) / 100)
+        rate = PEAK_RATE * warm * (0.02 + 0.98 * np.cos(0.5 * np.pi * self.budget.progress) ** 2)
+        for group in self.optimiser.param_groups:
+            group["lr"] = float(rate)
+        size = FRAME_SIZES[self.rng.integers(len(FRAME_SIZES))]
+        pixels, weights = (part.to(self.device) for part in sample_frames(self.rng, self.batch, size))
+        with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16):
+            loss, mse = vae_loss(self.vae, pixels.to(memory_format=torch.channels_last), weights, self.decoder_only)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
+        self.optimiser.step()
+        self.average.update(self.vae, self.step)
+        return mse.item()
+
+    def report(self) -> None:
+        """Measure on held-out frames; save the checkpoint and the curves."""
+        figures = measure(self.average.model, self.device)
+        self.curves["psnr"].append((self.step, figures["psnr"]))
+        line = " ".join(f"{name} {value:.2f}" for name, value in figures.items())
+        tqdm.write(f"step {self.step} {self.budget.spent:.0f} s {line}")
+        parts = {"model": self.vae, "average": self.average.model, "optimiser": self.optimiser}
+        numbers = {"step": self.step, "first_step": self.first_step, "spent": self.budget.spent}
+        training.save_checkpoint(
+            CHECKPOINT,
+            **{name: part.state_dict() for name, part in parts.items()},
+            **numbers,
+            curves=self.curves,
+            decoder_only=self.decoder_only,
+        )
+        training.plot_curves(FOLDER / "vae.png", self.curves, "VAE")
 
 
 if __name__ == "__main__":
@@ -167,5 +204,7 @@ if __name__ == "__main__":
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--decoder-only", action="store_true", help="leave the latents as they are")
     options = parser.parse_args()
-    train(options.minutes, options.device, options.batch, options.threads)
+    torch.set_num_threads(options.threads)
+    Trainer(options.minutes, options.device, options.batch, options.decoder_only).run()

@@ -1,0 +1,109 @@
+"""The text-to-video model that ships: its parts fit, it loads as the big ones do, and clips follow the sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from workers.tiny import text, train_vae, training
+from workers.tiny.diffusion import build_networks, build_scheduler, join_networks
+from workers.tiny.evaluate import contact_sheet, generate, load_pipeline, score
+from workers.tiny.export import MODELS, split_networks
+from workers.tiny.judge import judge
+from workers.tiny.prompts import corpus, evaluation_prompts
+from workers.tiny.train_diffusion import Noise
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return load_pipeline()
+
+
+def test_networks_part_and_join_without_loss():
+    torch.manual_seed(0)
+    joined = join_networks(*build_networks())
+    again = join_networks(*split_networks(joined.state_dict()))
+    for name, weight in joined.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[name])
+
+
+def test_the_noisiest_step_is_pure_noise():
+    noise = Noise(build_scheduler(), "cpu")
+    clean, sample = torch.ones(2, 8, 3, 4, 4), torch.randn(2, 8, 3, 4, 4)
+    noisy, velocity = noise.apply(clean, sample, torch.tensor([999, 0]))
+    assert torch.allclose(noisy[0], sample[0])
+    assert torch.allclose(velocity[0], -clean[0])
+    weights = noise.weight(torch.tensor([999, 500, 0])).flatten()
+    assert weights[0] == 1.0
+    assert weights[2] < 0.1
+
+
+def test_normalised_latents_decode_to_the_same_pictures():
+    torch.manual_seed(0)
+    vae = train_vae.build_vae().eval()
+    frames = train_vae.sample_frames(np.random.default_rng(0), 4, (64, 64))[0]
+    with torch.no_grad():
+        before = vae.decode(vae.encode(frames).latent_dist.mean).sample
+        train_vae.normalise_latents(vae, count=64)
+        latents = vae.encode(train_vae.sample_frames(np.random.default_rng(11), 64, (64, 64))[0]).latent_dist.mean
+        after = vae.decode(vae.encode(frames).latent_dist.mean).sample
+    assert torch.allclose(before, after, atol=1e-3)
+    assert torch.allclose(latents.std(dim=(0, 2, 3)), torch.ones(8), atol=0.01)
+
+
+def test_any_text_becomes_tokens():
+    tokenizer = text.build_tokenizer(corpus(300))
+    for sentence in ("", "A red heart", "Ünïcode 漢字 🎈\n\t", "x" * 5000):
+        ids = text.tokenize(tokenizer, [sentence])
+        assert ids.shape == (1, text.POSITIONS)
+        assert ids.max() < len(tokenizer)
+    assert len(tokenizer.tokenize("a red heart")) == 3
+
+
+def test_checkpoints_come_back(tmp_path):
+    path = tmp_path / "folder" / "some.pt"
+    assert training.load_checkpoint(path) is None
+    training.save_checkpoint(path, step=3, weights={"a": torch.arange(3)})
+    assert training.load_checkpoint(path)["weights"]["a"].tolist() == [0, 1, 2]
+
+
+def test_the_average_follows_the_weights():
+    model = torch.nn.Linear(1, 1, bias=False)
+    average = training.Average(model, decay=0.9)
+    torch.nn.init.constant_(model.weight, 5.0)
+    for step in range(200):
+        average.update(model, step)
+    assert average.model.weight.item() == pytest.approx(5.0, abs=1e-3)
+
+
+def test_the_folders_that_ship_are_small():
+    parts = [path for name in ("text-to-video", "motion-adapter") for path in (MODELS / name).rglob("*")]
+    sizes = [path.stat().st_size for path in parts if path.is_file()]
+    assert sum(sizes) <= 18e6
+    assert not [path for path in parts if path.suffix in {".bin", ".pt", ".ckpt"}]
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 112)])
+def test_the_same_seed_gives_the_same_clip(pipeline, size):
+    first, second = (generate(pipeline, "a red heart rising", 5, 2, 4.0, 5, size) for _ in range(2))
+    assert first.shape == (5, *size, 3)
+    assert np.array_equal(first, second)
+
+
+def test_clips_follow_the_sentence(pipeline):
+    prompts = evaluation_prompts(8)
+    results = [(scene, judge(generate(pipeline, p, n, 12, 4.0, 9))) for n, (p, scene) in enumerate(prompts)]
+    shares = score(results)
+    assert shares["background"] >= 0.85
+    assert shares["colour"] >= 0.6
+
+
+def test_a_contact_sheet_has_a_row_for_each_clip():
+    sheet = contact_sheet([("asked", "seen", np.zeros((17, 64, 64, 3), np.uint8))] * 3)
+    assert sheet.size == (9 * 64, 3 * 90)
+
+
+def test_nothing_that_ships_names_a_machine():
+    for path in Path(MODELS / "text-to-video").rglob("*.json"):
+        assert '"_name_or_path": "/' not in path.read_text()
