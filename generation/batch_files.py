@@ -1,0 +1,229 @@
+"""Reading a batch file: text, CSV or JSON Lines become rows, with what is wrong by line number (docs/batch.md).
+
+Nothing here touches the database; what the values mean is decided by params.parse.
+"""
+
+import codecs
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
+from pathlib import PurePath
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from generation.params import RenderRequest
+
+MAX_BYTES = 10 * 2**20
+MAX_ROWS = 10_000
+COLUMNS = (*(field.name for field in fields(RenderRequest)), "size")
+FORMATS = ("text", "csv", "jsonl")
+_SUFFIXES = {
+    ".txt": "text",
+    ".text": "text",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+}
+_DELIMITERS = ",;\t"  # spreadsheets write semicolons where the comma is the decimal sign
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # what 'surrogateescape' makes of a byte that is not UTF-8
+
+
+class BatchFileError(ValueError):
+    """Why no row of a file can be used. `line` counts from 1; None where it is about the file as a whole."""
+
+    def __init__(self, text: Any, line: int | None = None) -> None:
+        self.line = line
+        super().__init__(str(text) if line is None else f"line {line}: {text}")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as it was written. `number` counts rows and `line` lines, both from 1.
+
+    `values` maps fields to text (or, from JSON, to any value); `problem` says why the row could not be read.
+    """
+
+    number: int
+    line: int
+    values: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+def read_rows(data: bytes, *, format: str = "", name: str = "") -> list[Row]:
+    """The rows of a file.
+
+    Args:
+        format: one of `FORMATS`; where it is empty, the ending of `name` decides, or else the first line.
+    Raises:
+        BatchFileError: the file is too large, has no rows or too many, is not text, or its header or quotes are wrong.
+    """
+    text = _decode(data)
+    readers = {"text": _read_text, "csv": _read_csv, "jsonl": _read_json_lines}
+    rows = []
+    for line, values, problem in readers[format or _format_of(name, text)](text):
+        if len(rows) == MAX_ROWS:
+            raise BatchFileError(_("A file may have %s rows at most. Split it into several.") % MAX_ROWS, line)
+        rows.append(Row(len(rows) + 1, line, values, problem))
+    if not rows:
+        raise BatchFileError(_("There is no row in this file."))
+    return rows
+
+
+def digest(rows: list[Row]) -> str:
+    """What makes two files the same batch: SHA-256 of their rows. Comments, blank lines and the format do not count."""
+    content = [[row.values, row.problem] for row in rows]
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def printable(text: object) -> str:
+    """`text` with everything escaped that a terminal would obey or could not show."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text))
+
+
+def _decode(data: bytes) -> str:
+    """The file as text; bytes that are not UTF-8 stay in it as lone surrogates and are reported with their row."""
+    if len(data) > MAX_BYTES:
+        raise BatchFileError(_("A file may have %s MiB at most. Split it into several.") % (MAX_BYTES // 2**20))
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise BatchFileError(_("This is UTF-16 text. Save it as UTF-8."))
+    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+
+
+def _format_of(name: str, text: str) -> str:
+    """The format of a file, by the ending of its name or else by its first line."""
+    if known := _SUFFIXES.get(PurePath(name).suffix.lower()):
+        return known
+    first = next((line.strip() for _number, line in _lines(text) if line.strip()), "")
+    if first.startswith("{"):
+        return "jsonl"
+    names = {_column(cell) for cell in re.split(f"[{_DELIMITERS}]", first)}
+    return "csv" if "prompt" in names and names <= set(COLUMNS) else "text"
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """(number, line) of every line, without its end; str.splitlines would also split at separators within a prompt."""
+    return enumerate((line.rstrip("\n") for line in io.StringIO(text, newline=None)), start=1)
+
+
+def _unreadable(line: str) -> str:
+    """Why a line is no text, or ''."""
+    if found := _ESCAPED_BYTE.search(line):
+        byte = f"0x{ord(found[0]) - 0xDC00:02X}"
+        return _("This is not UTF-8 text (byte %s). Save the file as UTF-8.") % byte
+    if "\0" in line:
+        return str(_("There is a NUL byte in this line, so this is not a text file, or not one in UTF-8."))
+    return ""
+
+
+_Found = Iterator[tuple[int, dict[str, Any], str]]  # (line, values, problem)
+
+
+def _read_text(text: str) -> _Found:
+    for number, line in _lines(text):
+        prompt = line.strip()
+        if problem := _unreadable(line):
+            yield number, {}, problem
+        elif prompt and not prompt.startswith("#"):
+            yield number, {"prompt": prompt}, ""
+
+
+def _read_json_lines(text: str) -> _Found:
+    for number, line in _lines(text):
+        if problem := _unreadable(line):
+            yield number, {}, problem
+        elif line.strip():
+            yield number, *_json_object(line)
+
+
+def _json_object(line: str) -> tuple[dict[str, Any], str]:
+    """(values, problem) of a line of JSON."""
+    try:
+        value = json.loads(line, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except _Refused as error:
+        return {}, str(error)
+    except json.JSONDecodeError as error:
+        problem = _("This is not JSON (%(error)s at character %(place)s).")
+        return {}, problem % {"error": error.msg.removesuffix(" at"), "place": error.pos + 1}
+    except ValueError:  # more digits than Python reads
+        return {}, str(_("There is a number in this line that is too long."))
+    except RecursionError:
+        return {}, str(_("This is too deeply nested."))
+    if isinstance(value, dict):
+        return value, ""
+    return {}, str(_('This must be a JSON object on one line, such as {"prompt": "a red heart rising"}.'))
+
+
+class _Refused(ValueError):
+    """JSON that the parser could read and we do not take."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _value in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _Refused(_("The field %s is given twice.") % twice[:50])
+    return values
+
+
+def _refuse_constant(name: str) -> None:
+    raise _Refused(_("%s is not a number.") % name)
+
+
+def _read_csv(text: str) -> _Found:
+    records = _records(text)
+    start, header = next(records, (1, []))
+    columns = _check_header(header, start) if header else []
+    for line, cells in records:
+        if problem := next(filter(None, map(_unreadable, cells)), ""):
+            yield line, {}, problem
+        elif len(cells) != len(columns):
+            problem = _("This row has %(cells)s cells, but the header has %(columns)s.")
+            yield line, {}, problem % {"cells": len(cells), "columns": len(columns)}
+        else:
+            yield line, {name: cell for name, cell in zip(columns, cells, strict=True) if cell}, ""
+
+
+def _records(text: str) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells) of every row of a CSV file that is not blank; a quoted cell may span several lines."""
+    first = next((line for _number, line in _lines(text) if line.strip()), "")
+    delimiter = max(_DELIMITERS, key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = [cell.strip() for cell in next(reader)]
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problem = _("The quotes of this row do not match (%s), so nothing after it can be read.")
+            raise BatchFileError(problem % error, line) from None
+        if any(cells):
+            yield line, cells
+
+
+def _column(cell: str) -> str:
+    return cell.strip().strip('"').strip().lower()
+
+
+def _check_header(cells: list[str], line: int) -> list[str]:
+    """The names of the columns, in order."""
+    columns = [_column(cell) for cell in cells]
+    for place, name in enumerate(columns, start=1):
+        if not name:
+            raise BatchFileError(_("Column %s has no name.") % place, line)
+        if name not in COLUMNS:
+            message = _("There is no column named %(name)s. The first line names the columns: %(columns)s.")
+            raise BatchFileError(message % {"name": printable(name[:50]), "columns": ", ".join(COLUMNS)}, line)
+        if columns.count(name) > 1:
+            raise BatchFileError(_("The column %s is there twice.") % name, line)
+    if "prompt" not in columns:
+        raise BatchFileError(_("There must be a column named prompt."), line)
+    return columns

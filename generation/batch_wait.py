@@ -1,0 +1,186 @@
+"""Waiting for a batch: feeds the queue, shows how far it is, collects what is done (docs/batch.md)."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+from tqdm import tqdm
+
+from generation import batches, selectors
+from generation.batch_files import printable
+from generation.batch_output import DELETED, Output, VideoUnreadable
+from generation.batches import Entry, Feed
+from generation.models import Job
+from generation.states import ENDED, Status
+
+POLL_SECONDS = 1.0
+# Without any progress for this long, ask whether there are workers; the second time in a row, stop waiting.
+STALL_SECONDS = 60.0
+MANIFEST_SECONDS = 30.0
+STORAGE_SECONDS = 60.0  # how long a storage that does not give a video is asked again
+
+
+class Outcome(Enum):
+    ENDED = auto()
+    NO_WORKER = auto()
+
+
+def pause() -> None:
+    """Between two looks at the batch."""
+    time.sleep(POLL_SECONDS)
+
+
+class Wait:
+    """Watches the jobs of a batch until all have ended. A context manager, for the bars and the manifest."""
+
+    def __init__(self, feed: Feed, entries: list[Entry], output: Output | None, say: Callable[[str], object]) -> None:
+        """`say` prints a line."""
+        self.counts: Counter[str] = Counter()  # of rows that have ended, by state
+        self.silent: set[str] = set()  # queues that no worker reads, when that is why the waiting ended
+        self._feed, self._output, self._say = feed, output, say
+        self._entries = entries
+        self._waiting = {entry.row.number: entry for entry in entries if entry.request is not None}
+        self._records: dict[int, dict[str, Any]] = {}
+        self._refused: dict[int, float] = {}  # since when the storage has not given the video of a row
+        self._written = time.monotonic()
+        self._stall = _Stall()
+        options = {"disable": None, "dynamic_ncols": True}
+        self._overall = tqdm(total=len(self._waiting), desc="all clips", unit="clip", position=0, **options)
+        bar_format = "{desc} |{bar}| {percentage:3.0f}%"
+        self._running = tqdm(total=1000, position=1, leave=False, bar_format=bar_format, **options)
+
+    @property
+    def failed(self) -> int:
+        """How many rows ended without a clip."""
+        return sum(self.counts.values()) - self.counts[Status.DONE]
+
+    def __enter__(self) -> "Wait":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._running.close()
+        self._overall.close()
+        if self._output is not None:
+            self._write_manifest()
+
+    def run(self) -> Outcome:
+        """Wait, and say how that ended."""
+        first = True
+        while True:
+            for _entry in self._feed.advance():
+                pass
+            states = batches.statuses(self._feed.batch)
+            for number, entry in list(self._waiting.items()):
+                if number not in self._feed:
+                    self._look_at(entry, states.get(number), quiet=first)
+            if not self._waiting:
+                return Outcome.ENDED
+            if self._is_deserted(states, first=first):
+                return Outcome.NO_WORKER
+            self._show()
+            self._write_manifest_sometimes()
+            first = False
+            pause()
+
+    def _look_at(self, entry: Entry, status: str | None, *, quiet: bool) -> None:
+        """Note a row that has ended. What had ended before we began is not worth a line."""
+        if status is not None and status not in ENDED:
+            return
+        job = batches.job_of(self._feed.batch, entry.row.number)
+        if job is None:
+            record = {"status": DELETED, "error": "The clip was deleted."}
+        elif job.is_active:  # somebody tried it again just now
+            return
+        else:
+            record = self._collect(entry, job)
+        if record is not None:
+            self._end(entry, record, quiet=quiet and record["status"] == Status.DONE)
+
+    def _collect(self, entry: Entry, job: Job) -> dict[str, Any] | None:
+        """The record of an ended row with its file written, or None while the storage does not give the video."""
+        if self._output is None:
+            return {"status": job.status, "error": str(job.error_text)}
+        number = entry.row.number
+        try:
+            return self._output.collect(entry, job)
+        except VideoUnreadable as error:
+            since = self._refused.setdefault(number, time.monotonic())
+            if time.monotonic() - since < STORAGE_SECONDS:
+                return None
+            problem = f"The storage did not give the video: {error}"
+            return {**self._output.record(entry, job), "status": "unreadable", "error": problem}
+
+    def _end(self, entry: Entry, record: dict[str, Any], *, quiet: bool) -> None:
+        number, status = entry.row.number, record["status"]
+        del self._waiting[number]
+        if self._output is not None:
+            self._records[number] = {**self._output.record(entry, None), **record}
+        self.counts[status] += 1
+        self._overall.set_postfix(dict(self.counts), refresh=False)
+        self._overall.update()
+        if not quiet:
+            detail = record.get("file") or record["error"] or ""
+            self._say(printable(f"line {entry.row.line}: {status}{': ' if detail else ''}{detail}"))
+
+    def _is_deserted(self, states: dict[int, str], *, first: bool) -> bool:
+        """Whether there is work to do and nobody to do it."""
+        if not first and not self._stall.is_due(self._progress(states)):
+            return False
+        unfinished = [entry for number, entry in self._waiting.items() if states.get(number) not in ENDED]
+        self.silent = batches.silent_queues(batches.queues_of(unfinished)) if unfinished else set()
+        return self._stall.note(bool(self.silent), decisive=first)
+
+    def _progress(self, states: dict[int, str]) -> tuple[Any, ...]:
+        """Something that changes whenever anything moves."""
+        return tuple(sorted(Counter(states.values()).items())), self._running.n, len(self._waiting)
+
+    def _show(self) -> None:
+        """The job that runs, or the place in the queue of the next one."""
+        mine = selectors.jobs_of(self._feed.batch.user).filter(batch=self._feed.batch)
+        job = mine.filter(status=Status.RUNNING).order_by("started_at").first()
+        if job is None:
+            job = mine.filter(status=Status.QUEUED).order_by("priority", "queued_at").first()
+        if job is None:
+            return
+        progress = selectors.progress_of(job)
+        state = progress.stage_label if job.status == Status.RUNNING else f"place {progress.place} in the queue"
+        self._running.set_description_str(printable(f"row {job.row}: {state}"), refresh=False)
+        self._running.n = progress.permille
+        self._running.refresh()
+
+    def _write_manifest_sometimes(self) -> None:
+        if self._output is not None and time.monotonic() - self._written > MANIFEST_SECONDS:
+            self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        """A line for every row of the file, in order."""
+        jobs = {job.row: job for job in self._feed.batch.jobs.all()}
+        self._written = time.monotonic()
+        self._output.write_manifest(
+            self._records.get(entry.row.number) or self._output.record(entry, jobs.get(entry.row.number))
+            for entry in self._entries
+        )
+
+
+class _Stall:
+    """Tells a batch that waits for its turn from one that waits for nobody."""
+
+    def __init__(self) -> None:
+        self._progress: tuple[Any, ...] = ()
+        self._since = time.monotonic()
+        self._silent_before = False
+
+    def is_due(self, progress: tuple[Any, ...]) -> bool:
+        """Whether nothing has moved for so long that it is time to ask for the workers."""
+        if progress != self._progress:
+            self._progress, self._silent_before = progress, False
+            self._since = time.monotonic()
+        return time.monotonic() - self._since >= STALL_SECONDS
+
+    def note(self, silent: bool, *, decisive: bool) -> bool:
+        """Take in an answer; whether to stop waiting. A site that is being restarted is silent once."""
+        stop = silent and (decisive or self._silent_before)
+        self._since, self._silent_before = time.monotonic(), silent
+        return stop

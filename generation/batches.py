@@ -1,0 +1,187 @@
+"""Many prompts as one batch: check its rows, queue them in order, continue where an earlier run of the command stopped.
+
+Nothing here prints; the command (management/commands/batch.py) does.
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.db import IntegrityError
+from kombu.exceptions import OperationalError
+
+from generation import broker, services
+from generation.batch_files import Row, digest, printable
+from generation.catalogue import Entry as CatalogueEntry
+from generation.errors import error_text
+from generation.models import Batch, Job
+from generation.params import InvalidRequest, RenderRequest, parse
+from generation.plan import plan
+from generation.states import QUEUES, Status
+
+# Seconds to wait for the workers' answers. A worker that is starting or swapping is asked a second time, longer.
+ANSWER_SECONDS = (1.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row and what it asks for: either `request` or `errors`, which maps fields ('' for the row itself) to texts."""
+
+    row: Row
+    request: RenderRequest | None = None
+    errors: Mapping[str, list[Any]] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, as 'line 7, fps: This must be one of: 8, 16, 24, 32.'"""
+        return [
+            printable(f"line {self.row.line}{f', {name}' if name else ''}: {text}")
+            for name, texts in self.errors.items()
+            for text in texts
+        ]
+
+
+def check(rows: list[Row]) -> list[Entry]:
+    """What each row asks for, or what is wrong with it."""
+    # Ten thousand rows look at the folder of a model once.
+    is_here = cache(lambda id: _is_here(services.catalogue()[id]))
+    return [_check(row, is_here) for row in rows]
+
+
+def _check(row: Row, is_here: Callable[[str], bool]) -> Entry:
+    if row.problem:
+        return Entry(row, errors={"": [row.problem]})
+    try:
+        request = parse(row.values, services.catalogue(), services.limits())
+    except InvalidRequest as error:
+        return Entry(row, errors=error.errors)
+    errors: dict[str, list[Any]] = {}
+    for name, id in _models_of(request):
+        if not is_here(id) and name not in errors:
+            model = services.catalogue()[id]
+            errors[name] = [error_text("model-missing", {"model": model.label, "command": model.command})]
+    return Entry(row, errors=errors) if errors else Entry(row, request)
+
+
+def _models_of(request: RenderRequest) -> Iterator[tuple[str, str]]:
+    """(field, id in the catalogue) of everything that has to be on this machine for a request."""
+    catalogue = services.catalogue()
+    for entry in catalogue.with_needs(request.model):
+        if entry.kind != "adapters":  # the request names its own
+            yield "model", entry.id
+    for entry in catalogue.with_needs(request.motion_adapter):
+        yield "motion_adapter", entry.id
+    for id, _weight in request.motion_loras:
+        yield "motion_loras", id
+
+
+def _is_here(entry: CatalogueEntry) -> bool:
+    """What ships with us is part of the program, and is not looked for."""
+    return entry.builtin or entry.is_available(settings.HOME)
+
+
+def open_batch(user, name: str, rows: list[Row]) -> tuple[Batch, bool]:
+    """The person's batch of these rows, and whether it is new."""
+    defaults = {"name": printable(name)[:200]}
+    return Batch.objects.get_or_create(user=user, digest=digest(rows), defaults=defaults)
+
+
+class Feed:
+    """Queues the rows of a batch in their order, as many as one person may have waiting at a time.
+
+    A row whose job is there already is not queued again; one whose job failed or was cancelled is tried again.
+    """
+
+    def __init__(self, batch: Batch, entries: Collection[Entry]) -> None:
+        self.batch = batch
+        self.queued = self.retried = self.known = 0
+        done = set(batch.jobs.filter(status=Status.DONE).values_list("row", flat=True))
+        wanted = [entry for entry in entries if entry.request is not None]
+        self._left = deque(entry for entry in wanted if entry.row.number not in done)
+        self.known += len(wanted) - len(self._left)
+        self._numbers = {entry.row.number for entry in self._left}
+
+    @property
+    def sent(self) -> int:
+        """How many jobs this run of the command set going."""
+        return self.queued + self.retried
+
+    def __len__(self) -> int:
+        """How many rows are still to be queued."""
+        return len(self._left)
+
+    def __contains__(self, number: int) -> bool:
+        """Whether the row of this number is still to be queued."""
+        return number in self._numbers
+
+    def advance(self) -> Iterator[Entry]:
+        """Queue what may be queued now, and yield each row when that is done."""
+        while self._left:
+            entry = self._left[0]
+            try:
+                self._queue(entry)
+            except services.TooManyJobs:
+                return
+            self._left.popleft()
+            self._numbers.discard(entry.row.number)
+            yield entry
+
+    def _queue(self, entry: Entry) -> None:
+        job = self.batch.jobs.filter(row=entry.row.number).first()
+        if job is None:
+            try:
+                services.submit(self.batch.user, entry.request, batch=self.batch, row=entry.row.number)
+            except IntegrityError:  # the same command in another terminal was faster
+                if not self.batch.jobs.filter(row=entry.row.number).exists():
+                    raise
+                self.known += 1
+            else:
+                self.queued += 1
+        elif job.can_retry and services.retry(job):
+            self.retried += 1
+        else:
+            self.known += 1
+
+
+def statuses(batch: Batch) -> dict[int, str]:
+    """The state of every job of a batch, by row."""
+    return dict(batch.jobs.values_list("row", "status"))
+
+
+def job_of(batch: Batch, number: int) -> Job | None:
+    """The job of a row, or None where its owner deleted it."""
+    return batch.jobs.filter(row=number).first()
+
+
+def broker_answers() -> bool:
+    """Whether messages can be sent now. Jobs are safe without: the scheduler sends what was not sent."""
+    try:
+        return bool(broker.connection().ping())
+    except redis.RedisError:
+        return False
+
+
+def queues_of(entries: Collection[Entry]) -> set[str]:
+    """The queues that the rows of `entries` need a worker of."""
+    models = services.catalogue().models
+    plans = (plan(entry.request, models[entry.request.model]) for entry in entries if entry.request is not None)
+    return {QUEUES[stage] for job_plan in plans for stage in job_plan.stages}
+
+
+def silent_queues(needed: set[str]) -> set[str]:
+    """Those of the `needed` queues that no living worker reads; all of them where the broker does not answer."""
+    silent = set(needed)
+    if not broker_answers():
+        return silent
+    for timeout in ANSWER_SECONDS:
+        try:
+            silent = needed - broker.live_queues(timeout)
+        except (OperationalError, redis.RedisError, OSError):
+            return set(needed)
+        if not silent:
+            break
+    return silent

@@ -1,0 +1,189 @@
+"""`manage.py batch`: renders every row of a file (docs/batch.md)."""
+
+import contextlib
+import logging
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, DjangoHelpFormatter
+from django.db import OperationalError, ProgrammingError
+from django.db.models import Q
+from tqdm import tqdm
+
+from generation import batch_files, batches
+from generation.batch_output import Output, OutputError
+from generation.batch_wait import Outcome, Wait
+from generation.batches import Entry, Feed
+
+SHOWN_PROBLEMS = 100
+SOME_FAILED, NOT_FINISHED, INTERRUPTED = 3, 4, 130  # exit codes; 1 is CommandError's, 130 what shells give Ctrl-C
+START_WORKERS = "make run (or: python manage.py serve)"
+EPILOG = """\
+A row that is wrong is reported by its line, and then nothing is queued unless --skip-invalid. Run the same command
+again and it continues: what is done is not rendered again, what failed or was cancelled is tried again.
+
+exit codes:
+  0    every row that is right was queued; with --wait: is done
+  1    the file, the person or the folder is wrong, and nothing was queued
+  3    with --wait: all ended, but some failed or were cancelled
+  4    not finished: more rows than one person may have waiting, or (with --wait) no worker answers; run it again
+  130  Ctrl-C; what was queued goes on
+"""
+
+
+class Command(BaseCommand):
+    help = "Render every row of a file: text (one prompt a line), CSV or JSON Lines."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
+        return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=_Formatter, **kwargs)
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", metavar="FILE", help="the rows; - reads standard input")
+        parser.add_argument("--user", metavar="NAME", required=True, help="whose clips these are: user name or e-mail")
+        parser.add_argument("--format", choices=batch_files.FORMATS, help="instead of going by the file's ending")
+        parser.add_argument("--skip-invalid", action="store_true", help="queue the rows that are right all the same")
+        parser.add_argument("--wait", action="store_true", help="show the progress, and end when every clip has ended")
+        parser.add_argument(
+            "--output", metavar="DIR", type=Path, help="write one file a row and manifest.jsonl there; implies --wait"
+        )
+
+    def handle(self, *, file: str, user: str, output: Path | None, **options: Any) -> None:
+        try:
+            rows = batch_files.read_rows(_read(file), format=options["format"] or "", name="" if file == "-" else file)
+            owner = _find_user(user)
+            entries = self._check(rows, skip_invalid=options["skip_invalid"])
+            folder = Output(output, batch_files.digest(rows), len(rows)) if output else None
+            batch, is_new = batches.open_batch(owner, "standard input" if file == "-" else Path(file).name, rows)
+            self._run(Feed(batch, entries), entries, folder, wait=options["wait"] or output is not None, is_new=is_new)
+        except (batch_files.BatchFileError, OutputError) as error:
+            raise CommandError(str(error)) from error
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(
+                f"The database does not answer as it should ({str(error).strip()}). What was queued before goes on. "
+                f"Start the site with {START_WORKERS}, and then this command again."
+            ) from error
+
+    def _check(self, rows: list[batch_files.Row], *, skip_invalid: bool) -> list[Entry]:
+        entries = batches.check(rows)
+        problems = [problem for entry in entries for problem in entry.problems]
+        for problem in problems[:SHOWN_PROBLEMS]:
+            self.stderr.write(problem)
+        if len(problems) > SHOWN_PROBLEMS:
+            self.stderr.write(f"... and {len(problems) - SHOWN_PROBLEMS} more.")
+        wrong = sum(entry.request is None for entry in entries)
+        if wrong == len(entries):
+            raise CommandError(f"None of the {_rows(wrong)} can be rendered, so nothing was queued.")
+        if wrong and not skip_invalid:
+            raise CommandError(
+                f"{wrong} of {_rows(len(entries))} cannot be rendered, so nothing was queued. Correct what is reported "
+                "above, or render the others with --skip-invalid."
+            )
+        return entries
+
+    def _run(self, feed: Feed, entries: list[Entry], folder: Output | None, *, wait: bool, is_new: bool) -> None:
+        broker_answers = batches.broker_answers()
+        try:
+            with _quiet(unless=broker_answers):
+                self._queue(feed)
+                self._say_what_was_queued(feed, entries, is_new=is_new)
+                if not broker_answers and feed.sent:
+                    self._warn(
+                        "Redis does not answer. The clips are kept in the database, and the site sends them to its "
+                        f"workers by itself when it runs again. Start it with: {START_WORKERS}."
+                    )
+                if wait:
+                    self._wait(feed, entries, folder)
+        except KeyboardInterrupt:
+            left = f" {_rows(len(feed))} could not be queued yet." if len(feed) else ""
+            self._warn(f"Stopped. The clips that are queued are rendered all the same.{left} Run it again to go on.")
+            sys.exit(INTERRUPTED)
+        if len(feed):
+            self._warn(
+                f"{_rows(len(feed))} could not be queued, because one person may have only so many clips waiting. "
+                "Run the same command again later, or with --wait."
+            )
+            sys.exit(NOT_FINISHED)
+
+    def _queue(self, feed: Feed) -> None:
+        with tqdm(total=len(feed), desc="queueing", unit="row", leave=False, disable=None, dynamic_ncols=True) as bar:
+            for _entry in feed.advance():
+                bar.update()
+
+    def _say_what_was_queued(self, feed: Feed, entries: list[Entry], *, is_new: bool) -> None:
+        wrong = sum(entry.request is None for entry in entries)
+        counts = {"queued": feed.queued, "tried again": feed.retried, "there already": feed.known, "left out": wrong}
+        parts = [f"{count} {what}" for what, count in counts.items() if count]
+        start = "" if is_new else "Going on with the batch that you gave before. "
+        self.stdout.write(f"{start}{_rows(len(entries))}: {', '.join(parts) or 'none queued'}.")
+
+    def _wait(self, feed: Feed, entries: list[Entry], folder: Output | None) -> None:
+        with Wait(feed, entries, folder, self._line) as waiting:
+            outcome = waiting.run()
+        self._summarise(waiting, folder)
+        if outcome is Outcome.NO_WORKER:
+            self._warn(
+                f"No worker answers for: {', '.join(sorted(waiting.silent))}. The clips are queued, and are rendered "
+                f"when workers run. Start them with: {START_WORKERS}. Then run this command again."
+            )
+            sys.exit(NOT_FINISHED)
+        if waiting.failed:
+            sys.exit(SOME_FAILED)
+
+    def _summarise(self, waiting: Wait, folder: Output | None) -> None:
+        parts = [f"{count} {status}" for status, count in sorted(waiting.counts.items()) if count]
+        where = f" The files are in {folder.folder}." if folder else ""
+        self.stdout.write(f"{', '.join(parts) or 'Nothing was rendered'}.{where}")
+
+    def _line(self, text: str) -> None:
+        """A line above the progress bars."""
+        with tqdm.external_write_mode():
+            self.stdout.write(text)
+
+    def _warn(self, text: str) -> None:
+        self.stderr.write(self.style.WARNING(text))
+
+
+class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
+    """Keeps the lines of the exit codes."""
+
+
+@contextlib.contextmanager
+def _quiet(*, unless: bool) -> Iterator[None]:
+    """Without a broker, every job would log that its message was not sent; the command says it once."""
+    log = logging.getLogger("generation.services")
+    before = log.level
+    if not unless:
+        log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def _read(file: str) -> bytes:
+    """The bytes of a file or of standard input, and one more than is allowed of a longer one."""
+    limit = batch_files.MAX_BYTES + 1
+    if file == "-":
+        return sys.stdin.buffer.read(limit)
+    try:
+        with Path(file).open("rb") as stream:
+            return stream.read(limit)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror or error}.") from error
+
+
+def _find_user(name: str) -> Any:
+    user = get_user_model().objects.filter(Q(username__iexact=name) | Q(email__iexact=name)).first()
+    if not name or user is None:
+        raise CommandError(f"There is no account '{name}'. Sign up on the site, or: python manage.py createsuperuser")
+    if not user.is_active:
+        raise CommandError(f"The account '{name}' is closed.")
+    return user
+
+
+def _rows(count: int) -> str:
+    return f"{count} row" if count == 1 else f"{count} rows"

@@ -1,0 +1,275 @@
+"""Whatever a file holds is read as rows, or is a clear message at its line."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from generation import batch_files
+from generation.batch_files import BatchFileError, digest, printable, read_rows
+
+
+def rows_of(text: str | bytes, **options) -> list[tuple[int, int, dict]]:
+    data = text if isinstance(text, bytes) else text.encode()
+    rows = read_rows(data, **options)
+    assert not any(row.problem for row in rows), rows
+    return [(row.number, row.line, dict(row.values)) for row in rows]
+
+
+def problems_of(text: str | bytes, **options) -> dict[int, str]:
+    """What is wrong with single rows, by line."""
+    data = text if isinstance(text, bytes) else text.encode()
+    return {row.line: row.problem for row in read_rows(data, **options) if row.problem}
+
+
+def refusal_of(text: str | bytes, **options) -> str:
+    with pytest.raises(BatchFileError) as refused:
+        read_rows(text if isinstance(text, bytes) else text.encode(), **options)
+    return str(refused.value)
+
+
+# --- Text --------------------------------------------------------------------------------------------------------
+
+
+def test_a_text_file_has_a_prompt_a_line_and_blank_lines_and_comments_do_not_count():
+    text = "# hearts\n\na red heart\n   \n  a blue star  \n#a note\na # within\n"
+    assert rows_of(text, format="text") == [
+        (1, 3, {"prompt": "a red heart"}),
+        (2, 5, {"prompt": "a blue star"}),
+        (3, 7, {"prompt": "a # within"}),
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_on_any_system_and_the_last_one_need_not(end):
+    assert [row[:2] for row in rows_of(f"a{end}{end}b", format="text")] == [(1, 1), (2, 3)]
+
+
+def test_a_separator_within_a_line_does_not_end_it():
+    assert rows_of("a\u2028b\u0085c\x0cd\n", format="text")[0][2] == {"prompt": "a\u2028b\u0085c\x0cd"}
+
+
+def test_a_byte_order_mark_is_not_part_of_the_first_prompt():
+    assert rows_of(b"\xef\xbb\xbfa heart\n", format="text") == [(1, 1, {"prompt": "a heart"})]
+    assert rows_of(b"\xef\xbb\xbfprompt\na heart\n", name="a.csv") == [(1, 2, {"prompt": "a heart"})]
+
+
+# --- CSV ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_csv_file_names_its_columns_and_empty_cells_are_not_given():
+    text = "prompt,fps,size\na red heart,8,256x256\na blue star,,\n"
+    assert rows_of(text, format="csv") == [
+        (1, 2, {"prompt": "a red heart", "fps": "8", "size": "256x256"}),
+        (2, 3, {"prompt": "a blue star"}),
+    ]
+
+
+def test_every_field_of_a_request_can_be_a_column():
+    header = ",".join(batch_files.COLUMNS)
+    row = rows_of(f"{header}\n{','.join('x' * len(batch_files.COLUMNS))}\n", format="csv")[0][2]
+    assert set(row) == set(batch_files.COLUMNS) >= {"prompt", "size", "width", "motion_loras", "seed", "guidance"}
+
+
+def test_quotes_hold_commas_quotes_and_line_ends_and_the_line_is_where_the_row_begins():
+    text = 'prompt,fps\n"red, and ""big""\nheart", 8\n\nplain, "16"\n'
+    assert rows_of(text, format="csv") == [
+        (1, 2, {"prompt": 'red, and "big"\nheart', "fps": "8"}),
+        (2, 5, {"prompt": "plain", "fps": "16"}),
+    ]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_columns_may_be_divided_as_spreadsheets_do_it(delimiter):
+    text = delimiter.join(["Prompt", '"FPS"', " Size "]) + "\n" + delimiter.join(["a heart", "8", "256x256"])
+    assert rows_of(text, format="csv") == [(1, 2, {"prompt": "a heart", "fps": "8", "size": "256x256"})]
+
+
+def test_rows_of_nothing_but_delimiters_are_blank():
+    assert rows_of("prompt,fps\n,\na heart,8\n , \n", format="csv") == [(1, 3, {"prompt": "a heart", "fps": "8"})]
+
+
+def test_ragged_rows_are_reported_and_the_others_read():
+    text = "prompt,fps\na heart\na star,8\na cross,8,9\n"
+    assert problems_of(text, format="csv") == {
+        2: "This row has 1 cells, but the header has 2.",
+        4: "This row has 3 cells, but the header has 2.",
+    }
+    assert len(read_rows(text.encode(), format="csv")) == 3
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("prompt,fps,prompt", "line 1: The column prompt is there twice."),
+        ("prompt,Prompt", "line 1: The column prompt is there twice."),
+        ("prompt,colour", "line 1: There is no column named colour."),
+        ("prompt,,fps", "line 1: Column 2 has no name."),
+        ("fps,size", "line 1: There must be a column named prompt."),
+        ("prompt,\x1b[2Jfps", "line 1: There is no column named \\x1b[2jfps."),
+    ],
+)
+def test_a_header_that_is_wrong_is_refused_as_a_whole(header, says):
+    assert refusal_of(f"{header}\n1,2,3\n", format="csv").startswith(says)
+
+
+def test_an_unknown_column_is_answered_with_the_known_ones():
+    assert "motion_loras" in refusal_of("prompt,colour\na,b\n", format="csv")
+
+
+@pytest.mark.parametrize("row", ['"a heart', '"a" heart', '"a heart""'])
+def test_quotes_that_do_not_match_are_refused_where_the_row_begins(row):
+    assert refusal_of(f"prompt\na star\n{row}\na cross\n", format="csv").startswith("line 3: The quotes of this row")
+
+
+# --- JSON Lines --------------------------------------------------------------------------------------------------
+
+
+def test_a_json_lines_file_has_an_object_a_line():
+    text = '{"prompt": "a heart", "fps": 8}\n\n{"prompt": "a star", "motion_loras": [["zoom-in", 0.5]]}\n'
+    assert rows_of(text, format="jsonl") == [
+        (1, 1, {"prompt": "a heart", "fps": 8}),
+        (2, 3, {"prompt": "a star", "motion_loras": [["zoom-in", 0.5]]}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("a heart", "This is not JSON (Expecting value at character 1)."),
+        ('{"prompt": "a heart"', "This is not JSON (Expecting ',' delimiter at character 21)."),
+        ('{"prompt": "a"} {"prompt": "b"}', "This is not JSON (Extra data at character 17)."),
+        ('{"prompt": "a\theart"}', "This is not JSON (Invalid control character at character 14)."),
+        ('["a heart"]', "This must be a JSON object on one line"),
+        ('"a heart"', "This must be a JSON object on one line"),
+        ("null", "This must be a JSON object on one line"),
+        ("5", "This must be a JSON object on one line"),
+        ('{"prompt": "a", "guidance": NaN}', "NaN is not a number."),
+        ('{"prompt": "a", "guidance": -Infinity}', "-Infinity is not a number."),
+        ('{"prompt": "a", "seed": ' + "9" * 5000 + "}", "There is a number in this line that is too long."),
+        ('{"prompt": "a", "prompt": "b"}', "The field prompt is given twice."),
+        ('{"prompt": {"a": 1, "a": 2}}', "The field a is given twice."),
+        ("[" * 100_000, "This is too deeply nested."),
+        ('{"prompt": ' * 100_000, "This is too deeply nested."),
+        ("# a heart", "This is not JSON"),
+    ],
+    ids=lambda value: value[:25],
+)
+def test_a_line_that_is_no_json_object_is_reported_and_the_others_read(line, says):
+    text = f'{{"prompt": "a star"}}\n{line}\n{{"prompt": "a cross"}}\n'
+    problems = problems_of(text, format="jsonl")
+    assert list(problems) == [2]
+    assert problems[2].startswith(says)
+    assert [row.number for row in read_rows(text.encode(), format="jsonl")] == [1, 2, 3]
+
+
+# --- Every format ------------------------------------------------------------------------------------------------
+
+ONE_ROW = {"text": b"a %s heart\n", "csv": b"prompt\na %s heart\n", "jsonl": b'{"prompt": "a %s heart"}\n'}
+
+
+@pytest.mark.parametrize("format", ONE_ROW)
+@pytest.mark.parametrize("byte", [b"\xe9", b"\xff", b"\xc3", b"\xed\xa0\x80"])
+def test_a_line_that_is_not_utf_8_is_reported_with_its_byte(format, byte):
+    data = ONE_ROW[format].replace(b"%s", "zażółć 赤".encode()) + ONE_ROW[format].split(b"\n")[-2].replace(b"%s", byte)
+    problems = problems_of(data, format=format)
+    assert len(problems) == 1
+    assert f"This is not UTF-8 text (byte 0x{byte[0]:02X})" in next(iter(problems.values()))
+    assert len(read_rows(data, format=format)) == 2
+
+
+@pytest.mark.parametrize("format", ONE_ROW)
+def test_a_nul_byte_is_reported(format):
+    assert "NUL byte" in next(iter(problems_of(ONE_ROW[format].replace(b"%s", b"\0"), format=format).values()))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_recognised_by_its_mark(encoding):
+    mark = b"" if encoding == "utf-16" else "\ufeff".encode(encoding)
+    assert refusal_of(mark + "prompt\na heart".encode(encoding)) == "This is UTF-16 text. Save it as UTF-8."
+
+
+@pytest.mark.parametrize("format", ["text", "csv", "jsonl"])
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"\xef\xbb\xbf", b"   \r\n\t"])
+def test_a_file_without_rows_is_refused(format, data):
+    assert refusal_of(data, format=format) == "There is no row in this file."
+
+
+def test_a_header_alone_is_no_row_and_neither_are_comments():
+    assert refusal_of("prompt,fps\n", format="csv") == "There is no row in this file."
+    assert refusal_of("# nothing\n", format="text") == "There is no row in this file."
+
+
+def test_a_file_has_ten_thousand_rows_at_most():
+    assert len(read_rows(b"a\n" * 10_000, format="text")) == 10_000
+    assert refusal_of(b"a\n" * 10_001, format="text").startswith("line 10001: A file may have 10000 rows at most.")
+
+
+def test_a_file_has_ten_mebibytes_at_most():
+    assert refusal_of(b"x" * (batch_files.MAX_BYTES + 1)).startswith("A file may have 10 MiB at most.")
+    assert len(read_rows(b"x" * batch_files.MAX_BYTES, format="text")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.txt", '{"prompt": "a"}', {"prompt": '{"prompt": "a"}'}),
+        ("a.csv", "prompt\na", {"prompt": "a"}),
+        ("A.CSV", "prompt\na", {"prompt": "a"}),
+        ("a.tsv", "prompt\tfps\na\t8", {"prompt": "a", "fps": "8"}),
+        ("a.jsonl", '{"prompt": "a"}', {"prompt": "a"}),
+        ("a.ndjson", '{"prompt": "a"}', {"prompt": "a"}),
+        ("", '\n{"prompt": "a"}', {"prompt": "a"}),
+        ("", "prompt;fps\na;8", {"prompt": "a", "fps": "8"}),
+        ("", "fps,prompt\n8,a", {"prompt": "a", "fps": "8"}),
+        ("prompts", "a heart, red", {"prompt": "a heart, red"}),
+        ("prompts.lst", "prompt, please", {"prompt": "prompt, please"}),
+        ("", "a heart", {"prompt": "a heart"}),
+    ],
+)
+def test_the_format_goes_by_the_ending_or_else_by_the_first_line(name, text, expected):
+    assert rows_of(text, name=name)[0][2] == expected
+
+
+def test_the_format_that_is_said_wins():
+    assert rows_of("prompt\na", format="text", name="a.csv")[0][2] == {"prompt": "prompt"}
+
+
+def test_the_same_rows_are_the_same_batch_however_they_are_written():
+    plain = read_rows(b"a heart\na star\n", format="text")
+    assert digest(plain) == digest(read_rows(b"# two\n\na heart\r\n  a star", format="text"))
+    assert digest(plain) == digest(read_rows(b"prompt,fps\na heart,\na star,\n", format="csv"))
+    assert digest(plain) == digest(read_rows(b'{"prompt": "a heart"}\n{"prompt": "a star"}', format="jsonl"))
+
+
+@pytest.mark.parametrize(
+    "other", [b"a star\na heart\n", b"a heart\n", b"a heart\na star\na star\n", b"a heart\na Star\n"]
+)
+def test_other_rows_or_another_order_are_another_batch(other):
+    assert digest(read_rows(b"a heart\na star\n", format="text")) != digest(read_rows(other, format="text"))
+
+
+def test_rows_that_cannot_be_read_count_for_the_batch_too():
+    good, bad = b'{"prompt": "a"}\n{"prompt": "b"}', b'{"prompt": "a"}\nnull'
+    assert digest(read_rows(good, format="jsonl")) != digest(read_rows(bad, format="jsonl"))
+    assert digest(read_rows(b'{"prompt": "\\ud800", "fps": 1e400}', format="jsonl"))
+
+
+def test_what_is_printed_cannot_move_the_cursor():
+    assert printable("a\x1b[2J\r\n\u202e\udc80é赤") == "a\\x1b[2J\\r\\n\\u202e\\udc80é赤"
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode), st.sampled_from(["", *batch_files.FORMATS]))
+def test_any_bytes_are_rows_or_a_refusal(data, format):
+    try:
+        rows = read_rows(data, format=format)
+    except BatchFileError as error:
+        assert str(error).endswith(".")
+    else:
+        assert [row.number for row in rows] == list(range(1, len(rows) + 1))
+        assert [row.line for row in rows] == sorted({row.line for row in rows})
+        assert all(row.values or row.problem or format != "text" for row in rows)
+        assert len(digest(rows)) == 64
+        assert all(json.dumps(row.values) for row in rows)
