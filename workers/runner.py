@@ -45,8 +45,11 @@ def stop_soon(*_signal: object) -> None:
 
 
 def listen_for_stop() -> None:
-    """In a worker's child process: `stop_soon` on SIGUSR1, which the parent sends when it is shutting down."""
-    signal.signal(signal.SIGUSR1, stop_soon)
+    """In a worker's child process: `stop_soon` on SIGUSR2, which the parent sends when it is shutting down.
+
+    SIGUSR1 is taken: billiard ends a task by it.
+    """
+    signal.signal(signal.SIGUSR2, stop_soon)
 
 
 class Context:

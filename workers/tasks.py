@@ -87,7 +87,7 @@ def _prepare_child(**_kwargs: object) -> None:
 def _hand_back(**_kwargs: object) -> None:
     """The parent waits for its child's task, so the child is asked to give it back at its next step."""
     for child in active_children():
-        os.kill(child.pid, signal.SIGUSR1)
+        os.kill(child.pid, signal.SIGUSR2)
 
 
 @task_failure.connect

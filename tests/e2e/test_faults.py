@@ -23,7 +23,8 @@ STATE = """
 from generation.models import Job
 job = Job.objects.get(pk="{job}")
 runs = [run for run in job.stage_runs.all() if run.status == "running"]
-print(job.status, hasattr(job, "video"), job.run, ",".join(f"{{run.stage}}@{{run.worker}}" for run in runs))
+held = ",".join(f"{{run.stage}}@{{run.worker}}" for run in runs)
+print(job.status, hasattr(job, "video"), job.run, held, job.error_id, job.traceback)
 """
 END_SECONDS = 180
 
@@ -60,9 +61,9 @@ def assert_ends_with_one_video(site, job) -> int:
     """Returns the number of the run that ended it."""
     deadline = time.monotonic() + END_SECONDS
     while time.monotonic() < deadline:
-        status, video, run, *_rest = state(site, job)
+        status, video, run, *rest = state(site, job)
         if status not in ("queued", "running"):
-            assert (status, video) == ("done", "True"), site.log.read_text()[-3000:]
+            assert (status, video) == ("done", "True"), " ".join(rest) + site.log.read_text()[-3000:]
             return int(run)
         time.sleep(0.5)
     raise AssertionError(f"never ended: {state(site, job)}\n{site.log.read_text()[-3000:]}")

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class AuraVideoConfig(AppConfig):
+    name = "auravideo"
+
+    def ready(self) -> None:
+        from auravideo import checks  # noqa: F401  registers them

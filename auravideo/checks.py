@@ -1,0 +1,41 @@
+"""Start-up checks that say how to mend what is wrong."""
+
+import os
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from generation.catalogue import CatalogueError, load_catalogue
+
+
+@register
+def check_home(**_kwargs: object) -> list[CheckMessage]:
+    """The folder of everything can be written to."""
+    if os.access(settings.HOME, os.W_OK | os.X_OK):
+        return []
+    hint = "Give it to the user who runs AuraVideo, or set AURAVIDEO_HOME to another folder."
+    return [Error(f"{settings.HOME} cannot be written to.", hint=hint, id="auravideo.E001")]
+
+
+@register
+def check_catalogue(**_kwargs: object) -> list[CheckMessage]:
+    """The catalogue can be read, and the model that the form starts with is on this machine."""
+    try:
+        catalogue = load_catalogue(settings.CATALOGUE_FILE or None)
+    except CatalogueError as error:
+        hint = "Correct the file that AURAVIDEO_CATALOGUE names (docs/models.md says what an entry needs)."
+        return [Error(str(error), hint=hint, id="auravideo.E002")]
+    missing = [entry for entry in catalogue.with_needs(catalogue.default_model.id) if entry.missing(settings.HOME)]
+    return [
+        Warning(f"The model {entry.label} is not on this machine.", hint=f"Run: {entry.command}", id="auravideo.W001")
+        for entry in missing
+    ]
+
+
+@register
+def check_hosts(**_kwargs: object) -> list[CheckMessage]:
+    """With a wildcard, the WebSocket would take any origin, so another site could read a visitor's jobs."""
+    if "*" not in settings.ALLOWED_HOSTS:
+        return []
+    hint = "Name the hosts: ALLOWED_HOSTS=video.example.org"
+    return [Error("ALLOWED_HOSTS=* would let every website in.", hint=hint, id="auravideo.E003")]
