@@ -145,11 +145,13 @@ def load_motion_adapter(path: Path, dtype: Any, source: Source) -> Any:
 
 
 def align(model: Any) -> Any:
-    """`model`, its weights in memory that begins where torch's own begins (a multiple of 64 bytes).
+    """`model` without gradients, its weights in memory that begins where torch's own begins (at multiples of 64 bytes).
 
     Weights that are used where they lie in a file begin anywhere, and the processor's kernels then sum in another
-    order: the last bits would depend on whether a weight was moved since it was read.
+    order: the last bits would depend on whether a weight was moved since it was read. They depend on `requires_grad`
+    too, even where none is computed, and taking a LoRA off leaves it False.
     """
+    model.requires_grad_(False)
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.data_ptr() % 64:
             tensor.data = tensor.data.clone()
@@ -197,7 +199,7 @@ def join_motion(unet: Any, adapter: Any) -> Any:
     # The pipeline keeps the adapter for its configuration only; with weights it would take its place on the card twice.
     adapter.down_blocks, adapter.mid_block, adapter.up_blocks = torch.nn.ModuleList(), None, torch.nn.ModuleList()
     adapter.placeholder = torch.nn.Parameter(torch.zeros(1, dtype=unet.dtype))  # a model without any has no dtype
-    return model.eval()
+    return model.requires_grad_(False).eval()
 
 
 def load_pipeline(base: Path, adapter: Path, vae: Path | None, dtype: Any, source: Source, motion: Source) -> Any:

@@ -33,6 +33,8 @@ def native_pipeline(small):
     adapter = MotionAdapter.from_pretrained(small.adapter)
     pipeline = AnimateDiffPipeline.from_pretrained(small.base, motion_adapter=adapter, feature_extractor=None)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
+        part.requires_grad_(False)  # as every engine's are; the last bit depends on it
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

@@ -127,7 +127,9 @@ def test_every_camera_motion_moves_every_adapter_it_names(lora, home):
     assert not np.array_equal(plain, make(engine, 2, 2, 1.0, loras=[(lora.weights_path(home), lora.default_weight)]))
 
 
-@pytest.mark.parametrize("adapter", [ADAPTERS[0], *(a for a in ADAPTERS if a.id in WITHOUT_MID_BLOCK)], ids=str)
+@pytest.mark.parametrize(
+    "adapter", [ADAPTERS[0], *(a for a in ADAPTERS if a.id in WITHOUT_MID_BLOCK)], ids=lambda a: a.id
+)
 @pytest.mark.parametrize("rung", LADDER, ids=lambda rung: rung.name)
 def test_every_memory_mode_runs_long_clips(rung, adapter, home):
     engine = engine_for(BASES[0], adapter, home, memory_mode=rung.name)
