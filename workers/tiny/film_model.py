@@ -23,6 +23,8 @@ WIDTHS = (48, 56)  # of the flow estimators: half size, the shared one
 FUSION = 24
 LEAK = 0.1
 STILL = 3.0  # how much less likely, as a logit, an untouched frame is than a warped one before training
+CHANGE = 4 / 255  # of the value range: what flickers less may as well be blended
+PASSING = (0.25, 0.5)  # pixels of motion an interval: below the first a pixel stands still, above the second it moves
 TINY = 1e-4  # keeps log(t) and log(1 - t) finite
 
 
@@ -145,7 +147,25 @@ class FilmNetwork(tf.Module):
         prior = tf.concat([after, before, after - STILL, before - STILL], axis=-1)
         weights = tf.unstack(tf.nn.softmax(x[..., :4] + prior), axis=-1)
         image = tf.add_n([weight[..., None] * candidate for weight, candidate in zip(weights, candidates, strict=True)])
-        return image + moment * (1.0 - moment) * x[..., 4:]
+        image += moment * (1.0 - moment) * x[..., 4:]
+        blend = x0 * (1.0 - moment) + x1 * moment
+        return blend + alive(x0, x1, velocity) * (image - blend)
+
+
+def alive(x0: tf.Tensor, x1: tf.Tensor, velocity: tf.Tensor) -> tf.Tensor:
+    """Where something changes or passes through, float32 [B, H, W, 1] in 0..1; elsewhere the frames are copied as is.
+
+    Change: the frames differ within two pixels, fully so by `CHANGE`. Passing through: the network says that what is
+    here at the time asked for has moved (`PASSING`), though the frames may be alike here; believed only as far as they
+    differ anywhere, so that two equal frames have nothing but themselves between them.
+    """
+    change = tf.reduce_max(tf.abs(x0 - x1), axis=-1, keepdims=True)
+    change = tf.nn.max_pool2d(change, 5, 1, "SAME") / CHANGE
+    change = tf.minimum(change, 1.0)
+    low, high = PASSING
+    passing = (tf.reduce_max(tf.abs(velocity), axis=-1, keepdims=True) - low) / (high - low)
+    passing = tf.clip_by_value(passing, 0.0, 1.0) * tf.reduce_max(change, axis=[1, 2], keepdims=True)
+    return tf.maximum(change, passing)
 
 
 def both_flows(velocity: tf.Tensor, moment: tf.Tensor) -> tf.Tensor:

