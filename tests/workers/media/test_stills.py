@@ -1,0 +1,97 @@
+"""Poster, hover preview and live preview."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from tests.workers.media.clips import draw_clip, psnr
+from workers import media
+
+
+@pytest.mark.parametrize("name", ["poster.webp", "poster.jpg"])
+def test_poster_shows_the_frame(tmp_path, name):
+    frame = draw_clip(456, 256, 1)[0]
+    media.poster(frame, tmp_path / name)
+    with Image.open(tmp_path / name) as image:
+        assert image.size == (456, 256)
+        assert psnr(np.asarray(image.convert("RGB")), frame) > 32
+
+
+def test_poster_knows_its_formats(tmp_path):
+    with pytest.raises(ValueError, match="webp or"):
+        media.poster(draw_clip(16, 16, 1)[0], tmp_path / "poster.bmp")
+
+
+def animation(data: bytes | Path) -> tuple[Image.Image, list[np.ndarray], int]:
+    """An animated picture, its frames, and its length in ms."""
+    image = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data)
+    frames, length = [], 0
+    for frame in ImageSequence.Iterator(image):
+        frames.append(np.asarray(frame.convert("RGB")))
+        length += image.info["duration"]
+    return image, frames, length
+
+
+@pytest.mark.parametrize(("fps", "count"), [(8, 16), (24, 48), (32, 64)])
+def test_hover_preview_is_small_and_as_long_as_the_clip(tmp_path, fps, count):
+    clip = draw_clip(640, 360, count)
+    path = tmp_path / "hover.webp"
+    media.hover_preview(iter(clip), path, fps)
+    image, frames, length = animation(path)
+    assert path.stat().st_size <= media.HOVER_BYTES
+    assert (image.size, len(frames), length, image.info["loop"]) == ((320, 180), 16, 2000, 0)
+    half = np.asarray(Image.fromarray(clip[count // 2]).resize((320, 180), Image.Resampling.LANCZOS))
+    assert psnr(frames[8], half) > 30
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 320), (128, 480)])
+def test_hover_preview_fits_even_for_noise(tmp_path, width, height):
+    rng = np.random.default_rng(0)
+    noise = (rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(48))
+    path = tmp_path / "hover.webp"
+    media.hover_preview(noise, path, 8)
+    _, frames, length = animation(path)
+    assert path.stat().st_size <= media.HOVER_BYTES
+    assert len(frames) > 1
+    assert length == 6_000
+
+
+def test_hover_preview_of_a_long_clip_keeps_its_length_with_fewer_frames(tmp_path):
+    media.hover_preview(draw_clip(64, 48, 500), tmp_path / "hover.webp", 8)
+    _, frames, length = animation(tmp_path / "hover.webp")
+    assert 48 <= len(frames) <= 96
+    assert length == 62_500
+
+
+def test_hover_preview_does_not_enlarge(tmp_path):
+    media.hover_preview(draw_clip(128, 96, 8), tmp_path / "hover.webp", 8)
+    assert animation(tmp_path / "hover.webp")[0].size == (128, 96)
+
+
+def test_live_preview_is_the_clip_enlarged(tmp_path):
+    clip = draw_clip(32, 24, 16)
+    image, frames, length = animation(media.animated_preview(clip))
+    assert (image.size, len(frames), length, image.info["loop"]) == ((192, 144), 16, 2000, 0)
+    small = np.asarray(Image.fromarray(frames[8]).resize((32, 24), Image.Resampling.BOX))
+    assert psnr(small, clip[8]) > 22
+
+
+@pytest.mark.parametrize("spread", [10, 40, 80, 1000])
+def test_live_preview_stays_small_while_all_is_noise(spread):
+    rng = np.random.default_rng(2)
+    noise = np.clip(rng.normal(128, spread, (16, 64, 64, 3)), 0, 255).astype(np.uint8)
+    data = media.animated_preview(noise)
+    assert len(data) <= media.LIVE_BYTES
+    assert animation(data)[2] == 2000
+
+
+def test_live_preview_of_a_long_clip_shows_sixteen_frames_at_its_pace():
+    image, frames, length = animation(media.animated_preview(draw_clip(16, 64, 81)))
+    assert (image.size, len(frames), length) == ((48, 192), 16, 10_125)
+
+
+def test_live_preview_of_one_frame():
+    assert animation(media.animated_preview(draw_clip(16, 16, 1)))[0].size == (192, 192)
