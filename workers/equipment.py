@@ -35,13 +35,21 @@ def loras(request: RenderRequest) -> list[tuple]:
 def interpolation(request: RenderRequest) -> Interpolation:
     """The engine that makes the frames between the frames of the request's model."""
     entry = services.catalogue().interpolators[_model(request).interpolator]
-    return registry.get(("interpolation", entry.id), lambda: FilmEngine(_verified(entry).path(settings.HOME)))
+
+    def make() -> Interpolation:
+        return FilmEngine(_verified(entry).path(settings.HOME), label=entry.label)
+
+    return registry.get(("interpolation", entry.id), make)
 
 
 def upscaling(request: RenderRequest) -> Upscaling:
     """The engine that enlarges the frames of the request's model."""
     entry = services.catalogue().upscalers[_model(request).upscaler]
-    return registry.get(("upscaling", entry.id), lambda: RealEsrganEngine(_verified(entry).paths(settings.HOME)))
+
+    def make() -> Upscaling:
+        return RealEsrganEngine(_verified(entry).paths(settings.HOME), label=entry.label, command=entry.command)
+
+    return registry.get(("upscaling", entry.id), make)
 
 
 def count_tokens(request: RenderRequest) -> int:
