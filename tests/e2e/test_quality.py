@@ -51,7 +51,7 @@ def report(results: list, name: str) -> dict[str, float]:
 
 @pytest.mark.e2e
 def test_most_of_a_few_clips_show_the_scene_and_the_colour_that_were_asked_for(site, tmp_path):
-    """The short form: far below the long form's figures (docs/models.md), so that it fails for a defect, not by luck."""
+    """The short form: far below the long form's figures (docs/models.md), so that only a defect makes it fail."""
     shares = report(render(site, 12, "judge12", tmp_path / "out"), "short")
     assert shares["background"] >= 9 / 12
     assert shares["colour"] >= 6 / 12

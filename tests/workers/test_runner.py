@@ -1,4 +1,4 @@
-"""One stage of one job: claimed once, reported honestly, stopped at the next step, handed back when the worker stops."""
+"""One stage of one job: claimed once, reported honestly, stopped at the next step, handed back when a worker stops."""
 
 import threading
 
