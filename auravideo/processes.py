@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 STOP_SECONDS = 20  # for a worker to hand its job back
@@ -35,7 +35,7 @@ class Process:
             stderr=subprocess.STDOUT,
             env={**os.environ, **self.environment},
             process_group=0,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
             text=True,
             errors="replace",
         )
@@ -65,7 +65,7 @@ class Process:
                 return
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """In the child, before it becomes the program: a killed `serve` must leave no process behind either."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -77,8 +77,10 @@ class Supervisor:
     SETTLED_SECONDS = 60.0
     MAX_FAILURES = 5  # in a row, each within SETTLED_SECONDS of its start
 
-    def __init__(self, processes: Sequence[Process]) -> None:
+    def __init__(self, processes: Sequence[Process], tend: Callable[[], object]) -> None:
+        """`tend` is called now and then, to see to what the processes stand on."""
         self.processes = list(processes)
+        self.tend = tend
         self.failed: Process | None = None
         self._stop = threading.Event()
 
@@ -97,6 +99,7 @@ class Supervisor:
     def watch(self) -> None:
         """Restart what ends; return when asked to stop, or when a vital process ended (`failed` says which)."""
         while not self._stop.wait(0.5):
+            self.tend()
             for process in self.processes:
                 if not process.is_running and not self._revive(process):
                     self.failed = process

@@ -4,6 +4,7 @@ With nothing set, everything lives in one folder: SQLite, a private Redis, local
 """
 
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
@@ -90,9 +91,11 @@ def redis_url(database: int, *, celery: bool = False) -> str:
     if REDIS_URL.startswith("unix://"):
         path = REDIS_URL.removeprefix("unix://").split("?")[0]
         return f"redis+socket://{path}?virtual_host={database}" if celery else f"unix://{path}?db={database}"
-    base = REDIS_URL.rstrip("/")
-    tail = base.split("://", 1)[1]
-    return f"{base.rsplit('/', 1)[0] if '/' in tail else base}/{database}"
+    parts = urlsplit(REDIS_URL)
+    query = parts.query
+    if parts.scheme == "rediss" and "ssl_cert_reqs" not in query:  # Celery insists on it
+        query = "&".join(filter(None, [query, "ssl_cert_reqs=required"]))
+    return urlunsplit((parts.scheme, parts.netloc, f"/{database}", query, ""))
 
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url(3)}}

@@ -37,7 +37,7 @@ def delete(video: Video) -> None:
     if job is not None:
         job.delete()
     for file in files:
-        transaction.on_commit(partial(file.storage.delete, file.name))
+        transaction.on_commit(partial(file.storage.delete, file.name), robust=True)
 
 
 def _title(prompt: str) -> str:

@@ -1,16 +1,16 @@
 """Send a stored file: by byte ranges from the local folder, by a short-lived signed address from S3."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO
 
+from asgiref.sync import sync_to_async
 from django.core.files.storage import FileSystemStorage, storages
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 CONTENT_TYPES = {"mp4": "video/mp4", "webm": "video/webm", "gif": "image/gif", "webp": "image/webp"}
-_BLOCK = 64 * 1024
+_BLOCK = 512 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -21,11 +21,10 @@ def serve(request: HttpRequest, name: str, *, download_as: str = "") -> HttpResp
     if not isinstance(storages["default"], FileSystemStorage):
         parameters = {"ResponseContentType": content_type, "ResponseContentDisposition": disposition}
         return HttpResponseRedirect(storages["public"].url(name, parameters=parameters))
-    try:
-        stream = open(storages["default"].path(name), "rb")  # noqa: SIM115  the response closes it
-    except FileNotFoundError:
-        raise Http404 from None
-    response = _ranged(request, stream, content_type)
+    path = Path(storages["default"].path(name))
+    if not path.is_file():
+        raise Http404
+    response = _ranged(request, path, content_type)
     response["Content-Disposition"] = disposition
     response["Accept-Ranges"] = "bytes"
     response["Cache-Control"] = "private, max-age=3600"
@@ -33,18 +32,22 @@ def serve(request: HttpRequest, name: str, *, download_as: str = "") -> HttpResp
     return response
 
 
-def _ranged(request: HttpRequest, stream: BinaryIO, content_type: str) -> HttpResponse:
+def _ranged(request: HttpRequest, path: Path, content_type: str) -> HttpResponse:
     """The whole file, or the one range that was asked for (RFC 9110, section 14)."""
-    size = Path(stream.name).stat().st_size
+    size = path.stat().st_size
     match = _RANGE.fullmatch(request.headers.get("Range", "").strip())
     if match is None or match.groups() == ("", ""):
-        return FileResponse(stream, content_type=content_type)
+        return _streamed(path, 0, size, status=200, content_type=content_type)
     start, stop = _bounds(match[1], match[2], size)
     if start >= stop:
-        stream.close()
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
-    response = StreamingHttpResponse(_blocks(stream, start, stop), status=206, content_type=content_type)
+    response = _streamed(path, start, stop, status=206, content_type=content_type)
     response["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return response
+
+
+def _streamed(path: Path, start: int, stop: int, **options: object) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(_blocks(path, start, stop), **options)
     response["Content-Length"] = str(stop - start)
     return response
 
@@ -56,9 +59,13 @@ def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
     return int(first), min(int(last) + 1, size) if last else size
 
 
-def _blocks(stream: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
-    with stream:
-        stream.seek(start)
-        while start < stop and (block := stream.read(min(_BLOCK, stop - start))):
+async def _blocks(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
+    """The bytes [start, stop) of a file. Asynchronous: of a plain iterator Daphne would read all before it sent any."""
+    stream = await sync_to_async(path.open)("rb")
+    try:
+        await sync_to_async(stream.seek)(start)
+        while start < stop and (block := await sync_to_async(stream.read)(min(_BLOCK, stop - start))):
             start += len(block)
             yield block
+    finally:
+        stream.close()

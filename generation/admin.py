@@ -43,7 +43,12 @@ class JobAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.action(description=_("Render the chosen jobs again"), permissions=["delete"])
     def retry_jobs(self, request, queryset) -> None:
-        done = sum(services.retry(job) for job in queryset)
+        done = 0
+        for job in queryset:
+            try:
+                done += services.retry(job)
+            except services.TooManyJobs as error:
+                messages.warning(request, f"{job.user}: {error}")
         messages.info(request, ngettext("%d job was queued.", "%d jobs were queued.", done) % done)
 
 

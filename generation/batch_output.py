@@ -113,10 +113,12 @@ class Output:
             return []
         except (OSError, ValueError):
             records = [None]
-        if any(not isinstance(record, dict) or record.get("batch") != self._batch for record in records):
-            message = _("%s is of another batch. Name another folder, or move that file away.")
-            raise OutputError(message % path)
-        return records
+        if not all(isinstance(record, dict) and "batch" in record for record in records):
+            raise OutputError(_("%s is no manifest of ours. Name another folder, or move that file away.") % path)
+        others = [record for record in records if record["batch"] != self._batch]
+        if any(record.get("file") for record in others):
+            raise OutputError(_("%s is of another batch. Name another folder, or move that file away.") % path)
+        return [] if others else records
 
     def _write(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
         target = self.folder / name

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from generation import estimates, events, services, signals
 from generation.models import Job, StageRun
+from generation.params import InvalidRequest
 from generation.states import ACTIVE, RunStatus, Stage, Status
 
 
@@ -18,8 +19,12 @@ def claim(job_id: UUID, run: int, stage: Stage, chunk: int, worker: str) -> Stag
     job = Job.objects.filter(pk=job_id, run=run, status__in=ACTIVE).first()
     if job is None:
         return None
+    try:
+        work = estimates.cost(stage, chunk, services.plan_of(job), job.render_request)
+    except InvalidRequest as error:
+        services.fail(job, run, "request-invalid", {"details": str(error)})
+        return None
     now = timezone.now()
-    work = estimates.cost(stage, chunk, services.plan_of(job), job.render_request)
     try:
         with transaction.atomic():
             held = StageRun.objects.create(
@@ -47,6 +52,7 @@ def finish(held: StageRun, output: dict) -> bool:
     """Record what a stage wrote. The last stage ends the job. Says whether the claim still stood."""
     job = held.job
     with transaction.atomic():
+        services.lock(job)
         now = timezone.now()
         if not _standing(held).update(status=RunStatus.DONE, output=output, ended_at=now, heartbeat_at=now):
             return False
@@ -62,6 +68,7 @@ def finish(held: StageRun, output: dict) -> bool:
 def fail(held: StageRun, error_id: str, context: dict[str, str], traceback: str = "") -> bool:
     """Record that a stage failed, which ends the job. Says whether the claim still stood."""
     with transaction.atomic():
+        services.lock(held.job)
         now = timezone.now()
         text = traceback or f"{error_id} {context}"
         if not _standing(held).update(status=RunStatus.FAILED, error=text, ended_at=now):

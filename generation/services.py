@@ -26,6 +26,7 @@ from generation.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status, ca
 log = logging.getLogger(__name__)
 
 MAX_PRIORITY = 9
+FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry has to make them anew
 
 
 class TooManyJobs(InvalidRequest):
@@ -52,7 +53,10 @@ def plan_of(job: Job) -> Plan:
     model = catalogue().models.get(request.model)
     if model is None:
         raise InvalidRequest({"model": [_("The model is no longer in the catalogue.")]})
-    return plan(request, model)
+    try:
+        return plan(request, model)
+    except ValueError as error:  # the catalogue was changed since
+        raise InvalidRequest({"model": [str(error)]}) from error
 
 
 @transaction.atomic
@@ -62,23 +66,27 @@ def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int
     Raises:
         TooManyJobs: the person has `settings.MAX_ACTIVE_JOBS` jobs waiting already.
     """
-    mine = Job.objects.filter(user=user, status__in=ACTIVE)
-    if mine.count() >= settings.MAX_ACTIVE_JOBS:
-        raise TooManyJobs
-    now = timezone.now()
+    priority, now = _priority(user), timezone.now()
     job = Job.objects.create(
         user=user,
         batch=batch,
         row=row,
         request=request.to_dict(),
         seed=request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 1),
-        # One person's flood never holds up another's first clip.
-        priority=min(mine.filter(status=Status.QUEUED).count(), MAX_PRIORITY),
+        priority=priority,
         queued_at=now,
         touched_at=now,
     )
     _send_on_commit(job)
     return job
+
+
+def _priority(user) -> int:
+    """How many the person has queued: so one person's flood never holds up another's first clip."""
+    mine = Job.objects.filter(user=user, status__in=ACTIVE)
+    if mine.count() >= settings.MAX_ACTIVE_JOBS:
+        raise TooManyJobs
+    return min(mine.filter(status=Status.QUEUED).count(), MAX_PRIORITY)
 
 
 def transition(job: Job, new: Status, *, expected_run: int | None = None, **changes: object) -> bool:
@@ -103,9 +111,15 @@ def start(job: Job, run: int) -> bool:
     return transition(job, Status.RUNNING, expected_run=run, started_at=job.started_at or now)
 
 
+def lock(job: Job) -> None:
+    """Within a transaction, make every other move of this job wait: jobs before stage runs, so that none deadlock."""
+    Job.objects.select_for_update().filter(pk=job.pk).first()
+
+
 @transaction.atomic
 def cancel(job: Job) -> bool:
     """Cancel a job that has not ended: its workers stop at their next step, its frames are deleted."""
+    lock(job)
     if not transition(job, Status.CANCELLED, ended_at=timezone.now()):
         return False
     _close_running(job, RunStatus.CANCELLED)
@@ -116,12 +130,18 @@ def cancel(job: Job) -> bool:
 
 @transaction.atomic
 def retry(job: Job) -> bool:
-    """Queue a failed or cancelled job again, from the stage where it stopped, with a fresh count of attempts."""
+    """Queue a failed or cancelled job again, from the stage where it stopped, with a fresh count of attempts.
+
+    Raises:
+        TooManyJobs: as `submit` does; it takes its place behind the person's other jobs, too.
+    """
+    lock(job)
     job.refresh_from_db()
     if not job.can_retry:
         return False
     run, now = job.run + 1, timezone.now()
     fresh = {"error_id": "", "error_context": {}, "traceback": "", "ended_at": None, "started_at": None, "preview": 0}
+    fresh["priority"] = _priority(job.user)
     if not transition(job, Status.QUEUED, expected_run=job.run, run=run, first_run=run, queued_at=now, **fresh):
         return False
     _send_on_commit(job)
@@ -141,10 +161,13 @@ def discard_outputs(job: Job) -> None:
 def fail(job: Job, run: int, error_id: str, context: dict[str, str], traceback: str = "") -> bool:
     """End a job with an error. Its frames stay for a day, so that a retry continues where it stopped."""
     with transaction.atomic():
+        lock(job)
         changes = {"error_id": error_id, "error_context": context, "traceback": traceback}
         failed = transition(job, Status.FAILED, expected_run=run, ended_at=timezone.now(), **changes)
         if failed:
             _close_running(job, RunStatus.CANCELLED)
+        if failed and error_id in FRAMES_ARE_GONE:
+            discard_outputs(job)
     return failed
 
 
@@ -154,6 +177,7 @@ def requeue(job: Job, run: int) -> bool:
     A job whose worker was lost `MAX_ATTEMPTS` times at the same stage fails instead.
     """
     with transaction.atomic():
+        lock(job)
         job.refresh_from_db()
         if job.run != run or not job.is_active:
             return False

@@ -87,8 +87,12 @@ def preview(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 def _after(request: HttpRequest, job_id: UUID, act, refusal: str) -> HttpResponse:
     found = _mine(request, job_id)
-    if not act(found) and not request.htmx:
-        messages.info(request, refusal)
+    try:
+        refusals = [] if act(found) else [refusal]
+    except InvalidRequest as error:
+        refusals = [text for texts in error.errors.values() for text in texts]
+    for text in refusals:
+        messages.info(request, text)
     if request.htmx:
         return render(request, "generation/partials/job.html", job_context(_mine(request, job_id)))
     return redirect("generation:job", job_id)

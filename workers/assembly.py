@@ -84,6 +84,12 @@ def settings_of(job: Job) -> dict:
     return {"auravideo": SETTINGS_VERSION, "request": {**job.request, "seed": job.seed}}
 
 
+def discard(job: Job) -> None:
+    """Delete what `build` stored for a job that was cancelled meanwhile."""
+    for name in (f"video.{job.request['format']}", "poster.webp", "preview.webp"):
+        storages["default"].delete(f"videos/{job.pk}/{name}")
+
+
 def _files(folder: Path, video: Path) -> dict[str, Path]:
     return {"video": video, "poster": folder / "poster.webp", "preview": folder / "preview.webp"}
 

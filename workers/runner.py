@@ -15,9 +15,10 @@ from functools import cached_property
 from uuid import UUID, uuid4
 
 import numpy as np
+from botocore.exceptions import BotoCoreError, ClientError
 from celery.exceptions import Ignore
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection
 
 from generation import claims, events, services
 from generation.errors import Cancelled, RenderError
@@ -25,10 +26,12 @@ from generation.models import Job, StageRun
 from generation.params import InvalidRequest, RenderRequest
 from generation.plan import Plan
 from generation.states import Stage
-from workers import frames, media
+from workers import assembly, frames, media
 
 log = logging.getLogger(__name__)
 
+# The database, the storage or the network is away: not this job's fault, and it may pass.
+OUTAGES = (DatabaseError, ConnectionError, TimeoutError, BotoCoreError, ClientError)
 EVENT_SECONDS = 0.2  # at most 5 events a second a job
 PREVIEW_SECONDS = 0.7
 
@@ -80,7 +83,7 @@ class Context:
         self._told = now
         if preview is not None and now - self._shown >= PREVIEW_SECONDS:
             self._shown = now
-            self._show(preview)
+            self._try_to_show(preview)
         claims.beat(self.held, done, total)
         events.publish(self.job.user_id, self.job.pk)
 
@@ -90,6 +93,12 @@ class Context:
             raise Stopping
         if not claims.is_held(self.held):
             raise Cancelled
+
+    def _try_to_show(self, preview: np.ndarray) -> None:
+        try:
+            self._show(preview)
+        except Exception as error:  # a preview is not worth a job
+            log.warning("A preview of %s could not be stored: %s", self.held, error)
 
     def _show(self, preview: np.ndarray) -> None:
         frames.write_blob(self.job.pk, "preview.webp", media.animated_preview(preview))
@@ -152,6 +161,10 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
     except InvalidRequest as error:
         claims.fail(held, "request-invalid", {"details": str(error)}, traceback.format_exc())
         raise Ignore from None
+    except OUTAGES:
+        # The heartbeat has ended, so the sweeper gives the stage another attempt in a minute.
+        log.exception("%s was interrupted by an outage", held)
+        raise Ignore from None
     except Exception:
         reference = uuid4().hex[:8]
         log.exception("%s failed, reference %s", held, reference)
@@ -167,3 +180,4 @@ def _leave(context: Context) -> None:
     log.info("%s was cancelled or taken over", context.held)
     if not Job.objects.filter(pk=context.job.pk).exclude(status="cancelled").exists():
         frames.delete_job(context.job.pk)
+        assembly.discard(context.job)

@@ -83,7 +83,7 @@ def test_a_path_too_long_for_a_socket_gets_a_short_private_one(tmp_path):
     [
         ("redis://cache:6379", 2, "redis://cache:6379/2"),
         ("redis://cache:6379/0", 3, "redis://cache:6379/3"),
-        ("rediss://user:pw@cache:6379/5", 1, "rediss://user:pw@cache:6379/1"),
+        ("rediss://user:pw@cache:6379/5", 1, "rediss://user:pw@cache:6379/1?ssl_cert_reqs=required"),
         ("unix:///run/redis.sock", 2, "unix:///run/redis.sock?db=2"),
     ],
 )

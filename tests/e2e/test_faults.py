@@ -92,6 +92,15 @@ def test_a_redis_that_is_wiped_costs_no_clip(own_site):
         assert_ends_with_one_video(own_site, job)
 
 
+def test_a_redis_that_is_killed_comes_back_and_costs_no_clip(own_site):
+    job = submit(own_site)
+    wait_for_stage(own_site, job, "generate")
+    socket = own_site.home / "redis" / "redis.sock"
+    server = redis.Redis(unix_socket_path=str(socket)).info("server")["process_id"]
+    os.kill(server, signal.SIGKILL)
+    assert_ends_with_one_video(own_site, job)
+
+
 def test_a_site_that_is_stopped_goes_on_where_it_was(own_site):
     job = submit(own_site)
     wait_for_stage(own_site, job, "generate")

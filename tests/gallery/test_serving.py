@@ -1,6 +1,7 @@
 """Files are sent whole or by byte ranges, to their owner alone."""
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.urls import reverse
@@ -24,7 +25,12 @@ def fetch(client, video, header=None, name="gallery:file"):
 
 
 def body(response) -> bytes:
-    return b"".join(response.streaming_content) if response.streaming else response.content
+    """All that the server would send."""
+
+    async def read() -> bytes:
+        return b"".join([block async for block in response])
+
+    return async_to_sync(read)()
 
 
 def test_the_whole_file_comes_with_its_length_and_type(client, video):

@@ -188,6 +188,43 @@ def test_a_job_whose_model_left_the_catalogue_fails_with_a_sentence(user):
     assert (job.status, job.error_id) == (Status.FAILED, "request-invalid")
 
 
+def test_a_job_whose_frames_are_gone_makes_them_anew_when_it_is_retried(user):
+    job = services.submit(user, asked())
+    claims.finish(claim(job), {})
+    claims.finish(claim(job, Stage.GENERATE), {})
+    claims.fail(claim(job, Stage.INTERPOLATE), "frames-missing", {})
+    assert services.retry(job)
+    assert services.done_units(job) == set()
+
+
+def test_retrying_takes_its_place_behind_the_persons_other_jobs(user):
+    job = services.submit(user, asked())
+    services.cancel(job)
+    for _ in range(3):
+        services.submit(user, asked())
+    services.retry(job)
+    job.refresh_from_db()
+    assert job.priority == 3
+
+
+def test_retrying_does_not_get_around_the_bound_on_one_person(user, settings):
+    job = services.submit(user, asked())
+    services.cancel(job)
+    settings.MAX_ACTIVE_JOBS = 1
+    services.submit(user, asked())
+    with pytest.raises(services.TooManyJobs):
+        services.retry(job)
+    assert Job.objects.get(pk=job.pk).status == Status.CANCELLED
+
+
+def test_a_claim_on_a_job_that_the_changed_catalogue_cannot_plan_fails_it(user):
+    job = services.submit(user, asked())
+    Job.objects.update(request={**job.request, "width": 4096, "height": 4096})
+    assert claim(job) is None
+    job.refresh_from_db()
+    assert (job.status, job.error_id) == (Status.FAILED, "request-invalid")
+
+
 def test_the_catalogue_is_the_one_that_the_settings_name():
     assert django_settings.CATALOGUE_FILE == ""
     assert services.catalogue().default_model.id == "tiny"

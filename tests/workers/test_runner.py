@@ -152,6 +152,31 @@ def test_progress_and_preview_are_kept_and_events_are_throttled(job, monkeypatch
     assert frames.read_blob(job.pk, "preview.webp")[8:12] == b"WEBP"
 
 
+def test_a_preview_that_cannot_be_stored_costs_no_clip(job, monkeypatch):
+    def refuse(*_args):
+        raise ConnectionError("storage is away")
+
+    monkeypatch.setattr("workers.frames.write_blob", refuse)
+
+    def work(context):
+        context.on_step(1, 2, np.zeros((4, 8, 8, 3), np.uint8))
+        return {}
+
+    run(job, work)
+    assert StageRun.objects.get().status == RunStatus.DONE
+
+
+def test_an_outage_leaves_the_stage_to_the_sweeper_instead_of_failing_the_clip(job):
+    def work(context):
+        raise ConnectionError("storage is away")
+
+    with pytest.raises(Ignore):
+        run(job, work)
+    job.refresh_from_db()
+    assert job.status == Status.RUNNING
+    assert StageRun.objects.get().status == RunStatus.RUNNING
+
+
 def test_the_sweep_deletes_frames_that_no_job_needs_and_no_others(user):
     chunk = np.zeros((1, 8, 8, 3), np.uint8)
     kept = [JobFactory(user=user, status=status) for status in (Status.QUEUED, Status.RUNNING)]

@@ -40,11 +40,12 @@ class Command(BaseCommand):
                 f"There is no queue named {', '.join(sorted(unknown))}. The queues: {', '.join(QUEUES)}."
             )
         _refuse_taken_port(host, port)
-        redis = None if settings.REDIS_URL else private_redis.start(settings.REDIS_SOCKET)
-        supervisor = Supervisor([_daphne(host, port), *map(_worker, names), _scheduler()])
+        redis = private_redis.PrivateRedis(None if settings.REDIS_URL else settings.REDIS_SOCKET)
+        supervisor = Supervisor([_daphne(host, port), *map(_worker, names), _scheduler()], tend=redis.ensure)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, supervisor.ask_to_stop)
         try:
+            redis.ensure()
             call_command("migrate", interactive=False, verbosity=0)
             supervisor.start()
             if self._wait_until_ready(supervisor, host, port, set(names)):
@@ -53,9 +54,7 @@ class Command(BaseCommand):
             supervisor.watch()
         finally:
             supervisor.stop()
-            if redis is not None:
-                redis.terminate()
-                redis.wait()
+            redis.stop()
         if supervisor.failed is not None:
             raise CommandError(f"{supervisor.failed.name} ended by itself; what it said stands above.")
 
@@ -108,11 +107,13 @@ def _scheduler() -> Process:
 
 
 def _address(host: str, port: int) -> str:
-    return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
+    name = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _pages_answer(host: str, port: int) -> bool:
-    request = urllib.request.Request(f"{_address(host, port)}/healthz", headers={"Host": "localhost"})  # noqa: S310
+    name = settings.ALLOWED_HOSTS[0].removeprefix(".") if settings.ALLOWED_HOSTS else "localhost"
+    request = urllib.request.Request(f"{_address(host, port)}/healthz", headers={"Host": name})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=3) as response:  # noqa: S310
             return response.status == 200

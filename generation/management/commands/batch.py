@@ -144,7 +144,7 @@ class Command(BaseCommand):
             self.stdout.write(text)
 
     def _warn(self, text: str) -> None:
-        self.stderr.write(self.style.WARNING(text))
+        self.stderr.write(text, self.style.WARNING)
 
 
 class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
