@@ -49,7 +49,7 @@ class Wait:
         options = {"disable": None, "dynamic_ncols": True}
         self._overall = tqdm(total=len(self._waiting), desc="all clips", unit="clip", position=0, **options)
         bar_format = "{desc} |{bar}| {percentage:3.0f}%"
-        self._running = tqdm(total=1000, position=1, leave=False, bar_format=bar_format, **options)
+        self._running = tqdm(total=1000, desc="waiting", position=1, leave=False, bar_format=bar_format, **options)
 
     @property
     def failed(self) -> int:

@@ -450,6 +450,14 @@ def test_the_clips_of_two_batches_do_not_mix(run, file, workers, tmp_path):
     assert (folder / "manifest.jsonl").read_bytes() == before
 
 
+def test_a_folder_in_which_a_batch_left_no_clip_is_free_for_another(run, file, workers, tmp_path):
+    workers.failing = {1}
+    assert run(file("a heart\n"), output=tmp_path / "clips")[0] == 3
+    workers.failing = set()
+    assert run(file("a star\n"), output=tmp_path / "clips")[0] == 0
+    assert [record["file"] for record in manifest_of(tmp_path / "clips")] == ["0001-a-star.mp4"]
+
+
 @pytest.mark.parametrize("content", [b"not json", b"\xff\xfe", b"[]\n", b"{}\n"])
 def test_a_file_that_is_no_manifest_of_ours_is_not_overwritten(run, file, tmp_path, content):
     (tmp_path / "manifest.jsonl").write_bytes(content)

@@ -109,7 +109,8 @@ class Command(BaseCommand):
             sys.exit(NOT_FINISHED)
 
     def _queue(self, feed: Feed) -> None:
-        with tqdm(total=len(feed), desc="queueing", unit="row", leave=False, disable=None, dynamic_ncols=True) as bar:
+        options = {"desc": "queueing", "unit": "row", "leave": False, "dynamic_ncols": True}
+        with tqdm(total=len(feed), disable=None if len(feed) else True, **options) as bar:
             for _entry in feed.advance():
                 bar.update()
 
