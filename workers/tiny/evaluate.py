@@ -1,6 +1,6 @@
 """Measure the shipped text-to-video model on prompts that no training has seen.
 
-    python -m workers.tiny.evaluate --count 60 [--steps 16] [--guidance 5] [--sheet var/train/sheet.png]
+    python -m workers.tiny.evaluate --count 60 [--steps 16] [--guidance 3.5] [--sheet var/train/sheet.png]
 
 Generates each clip with diffusers' AnimateDiffPipeline, lets a judge that knows only pixels say what is in it, prints
 the share of right answers and writes a contact sheet: one row a clip, asked and seen.
@@ -75,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--steps", type=int, default=16)
-    parser.add_argument("--guidance", type=float, default=5.0)
+    parser.add_argument("--guidance", type=float, default=3.5)
     parser.add_argument("--frames", type=int, default=17)
     parser.add_argument("--folder", type=Path, default=MODELS)
     parser.add_argument("--sheet", type=Path, default=Path("var/train/sheet.png"))
