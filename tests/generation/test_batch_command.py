@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -431,13 +432,27 @@ def test_a_second_run_writes_only_what_is_missing(run, file, workers, tmp_path):
     names = files_in(folder)
     (folder / names[0]).unlink()
     (folder / names[1]).write_bytes(b"cut off")
+    os.link(folder / names[1], tmp_path / "as it was")
     kept = (folder / names[2]).stat()
     code, out, _err = run(path, output=folder)
     assert (code, out.count("\n")) == (0, 2)
     assert files_in(folder) == names
     assert (folder / names[1]).read_bytes() == b"video of a star, run 1"
+    assert (tmp_path / "as it was").read_bytes() == b"cut off"  # another file took its place, whole
     assert (folder / names[2]).stat().st_ino == kept.st_ino
     assert len(manifest_of(folder)) == 3
+
+
+def test_a_clip_that_was_rendered_anew_replaces_its_file_even_when_both_are_of_one_size(run, file, workers, tmp_path):
+    folder, path = tmp_path / "clips", file("a heart\n")
+    run(path, output=folder)
+    before, (old,) = (folder / "0001-a-heart.mp4").stat(), manifest_of(folder)
+    Job.objects.get().delete()
+    run(path, output=folder)
+    after, (new,) = (folder / "0001-a-heart.mp4").stat(), manifest_of(folder)
+    assert after.st_size == before.st_size
+    assert after.st_ino != before.st_ino
+    assert new["video"] != old["video"]
 
 
 def test_the_clips_of_two_batches_do_not_mix(run, file, workers, tmp_path):
@@ -506,6 +521,16 @@ def test_a_storage_that_is_away_for_a_moment_is_asked_again(run, file, workers, 
     workers.before = [lambda: None, partial(_mend, name, b"video of a heart, run 1")]
     assert run(path, output=tmp_path / "clips")[0] == 0
     assert files_in(tmp_path / "clips") == ["0001-a-heart.mp4", "manifest.jsonl"]
+
+
+def test_without_workers_a_storage_that_is_away_is_still_asked_again(run, file, no_workers, tmp_path, monkeypatch):
+    path = file("a heart\n")
+    run(path)
+    render(Job.objects.get())
+    name = Job.objects.get().video.video_file.name
+    _break(name)
+    monkeypatch.setattr(batch_wait, "pause", lambda: _mend(name, b"video of a heart, run 1"))
+    assert run(path, output=tmp_path / "clips")[0] == 0
 
 
 def test_a_storage_that_stays_away_leaves_no_half_file(run, file, workers, tmp_path, monkeypatch):
