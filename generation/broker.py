@@ -30,7 +30,11 @@ def standing_messages() -> set[tuple[str, int]]:
 
 
 def live_queues(timeout: float = 1.0) -> set[str]:
-    """The names of the queues that a living worker reads."""
+    """The names of the queues that a living worker reads; none when the broker does not answer."""
+    try:
+        connection().ping()
+    except redis.RedisError:
+        return set()
     answers = app.control.inspect(timeout=timeout).active_queues() or {}
     return {queue["name"] for queues in answers.values() for queue in queues}
 

@@ -85,4 +85,4 @@ def error_text(id: str, context: Mapping[str, str]) -> str:
 
 def warning_text(warning: Mapping[str, Any]) -> str:
     """The text of a warning as it is stored: its `id` among `WARNINGS`, and the values that the text names."""
-    return str(WARNINGS[warning["id"]]) % warning
+    return str(WARNINGS.get(warning["id"], warning["id"])) % warning

@@ -64,6 +64,7 @@ class Command(BaseCommand):
         while time.monotonic() < deadline and not supervisor.is_stopping:
             if any(process.vital and not process.is_running for process in supervisor.processes):
                 return False  # watch() says which
+            supervisor.tend()  # an older site of this folder may have taken its Redis with it just now
             if _pages_answer(host, port) and queues <= broker.live_queues():
                 return True
             time.sleep(0.3)
