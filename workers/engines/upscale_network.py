@@ -28,7 +28,7 @@ MEMORY_SHARE = 0.6
 PROCESSOR_PIXELS = 4 * 256 * 256
 # Core sizes of tiles in pixels of the small frame, multiples of 4 for networks that begin with a pixel unshuffle.
 TILES = (1024, 512, 256, 128, 64, 32)
-# Pixels mirrored around the frame, so that the networks' zero padding does not darken its edges.
+# Pixels added around the frame, so that the networks' zero padding does not darken its edges.
 EDGE = 8
 # Around a tile where the receptive field is not known or is huge; Real-ESRGAN's own script uses 10 (`--tile_pad`).
 DEFAULT_CONTEXT = 32
@@ -125,7 +125,7 @@ class Network:
     def _enlarge_part(
         self, small: "torch.Tensor", rows: tuple[int, int], columns: tuple[int, int], reduce: int
     ) -> "torch.Tensor":
-        """Enlarge a part of the frames (bounds in pixels, without the mirrored edge): uint8 [N, h, w, 3] on the device.
+        """Enlarge a part of the frames (bounds in pixels of the frame as it came): uint8 [N, h, w, 3] on the device.
 
         The part is computed with everything around it that it can depend on, which is then cut off: no seams.
         """
@@ -160,12 +160,11 @@ class Network:
         return large
 
     def _to_device(self, frames: np.ndarray) -> "torch.Tensor":
-        """Frames as the network takes them, mirrored at the edges: [N, 3, H + 2 EDGE, W + 2 EDGE] in 0..1."""
+        """Frames as the network takes them, continued beyond the edges: [N, 3, H + 2 EDGE, W + 2 EDGE] in 0..1."""
         import torch
 
         small = torch.from_numpy(np.array(frames)).to(self.device).permute(0, 3, 1, 2).to(self.dtype).div_(255)
-        mirrored = min(small.shape[2:]) > EDGE
-        return torch.nn.functional.pad(small, (EDGE,) * 4, mode="reflect" if mirrored else "replicate")
+        return continue_edges(small, EDGE)
 
     def _choose_dtype(self, precision: str) -> "torch.dtype":
         import torch
@@ -201,6 +200,24 @@ class Network:
         for hook in hooks:
             hook.remove()
         return 2 * max(1, most // TRIAL_SIDE**2)
+
+
+def continue_edges(pictures: "torch.Tensor", margin: int) -> "torch.Tensor":
+    """Add `margin` pixels on all four sides of pictures [N, C, H, W] in 0..1, by reflection through the edge's value.
+
+    That continues slopes. Repeating the edge, or mirroring as Real-ESRGAN's script does, makes a kink there, which a
+    sharpening network enhances: that cost 2 to 4 dB on smooth pictures as a whole.
+    """
+    import torch
+
+    for dim in (2, 3):
+        length = pictures.shape[dim]
+        steps = torch.arange(1, margin + 1, device=pictures.device).clamp(max=length - 1)
+        first, last = pictures.narrow(dim, 0, 1), pictures.narrow(dim, length - 1, 1)
+        before = 2 * first - pictures.index_select(dim, steps.flip(0))
+        after = 2 * last - pictures.index_select(dim, length - 1 - steps)
+        pictures = torch.cat([before, pictures, after], dim)
+    return pictures.clamp_(0, 1)
 
 
 def _receptive_radius(descriptor: Any) -> int:

@@ -24,9 +24,9 @@ CARRIED = 3 * len(CORNERS)
 class DetailUpscaler(nn.Module):
     """What is trained: bicubic enlargement, plus details made from what varies in the picture.
 
-    Float [B, 3, H, W] in 0..1 to float [B, 3, H * scale, W * scale], not clamped. The filters that see the picture sum
-    to zero and nothing has a bias, so a flat colour gives no detail at all, half the contrast gives half the detail,
-    colours cannot shift, and where little varies the result is close to bicubic.
+    Float [B, 3, H, W] in 0..1 to float [B, 3, H * scale, W * scale], not clamped. The filters that see the picture do
+    not respond to a flat or evenly sloping picture, and nothing has a bias, so neither gets any details, and half the
+    contrast gets half the details: colours cannot shift, and the smoother a picture, the closer it stays to bicubic.
     `to_compact` writes the same function as a network of the published layout.
     """
 
@@ -44,11 +44,14 @@ class DetailUpscaler(nn.Module):
         taps = torch.from_numpy(bicubic_taps(scale)).float()
         kernel = torch.einsum("py,qx->pqyx", taps, taps).reshape(scale * scale, 1, 5, 5)
         self.register_buffer("bicubic", kernel.repeat(3, 1, 1, 1), persistent=False)
+        ones, slope = torch.ones(3), torch.tensor([-1.0, 0.0, 1.0])
+        plane = torch.stack([torch.outer(a, b).flatten() for a, b in ((ones, ones), (ones, slope), (slope, ones))])
+        self.register_buffer("plane", nn.functional.normalize(plane), persistent=False)
 
     def first_weight(self) -> Tensor:
-        """The filters on the picture, [features, 3, 3, 3], each adding up to zero over every channel."""
-        weight = self.body[0].weight
-        return weight - weight.mean(dim=(2, 3), keepdim=True)
+        """The filters on the picture, [features, 3, 3, 3], without what responds to a level or a slope."""
+        weight = self.body[0].weight.flatten(2)
+        return (weight - weight @ self.plane.T @ self.plane).unflatten(2, (3, 3))
 
     def forward(self, small: Tensor) -> Tensor:
         # Differences between pixels need full precision; the details made of them do well with half of it.
@@ -117,7 +120,7 @@ def _split_taps(taps: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def to_compact(detail: DetailUpscaler) -> CompactUpscaler:
-    """The same function in the published layout (the outermost pixels differ, where one mirrors and one pads).
+    """The same function in the published layout (the outermost pixels differ, where one repeats and one pads).
 
     Twelve more features carry the picture through all layers, which is exact: pixel values are never negative, so PReLU
     leaves them alone. The last layer makes bicubic enlargement of them.

@@ -2,13 +2,15 @@
 
 The network starts as bicubic enlargement (see `DetailUpscaler`) and minimises the mean over patches of log(mean squared
 error). That is mean PSNR itself, so that a gradient, where bicubic is nearly perfect, weighs as much as text, where it
-is poor; what falls below bicubic counts fourfold. The exported weights are a running average of the trained ones, in the published compact layout. Training stops
-after `--minutes` (or `--steps`) in all, however often it was interrupted; patches depend on seed and step alone.
+is poor; a patch that falls below bicubic counts fourfold. The exported weights are a running average of the trained
+ones, in the published compact layout. Training stops after `--minutes` (or `--steps`) in all, however often it was
+interrupted; patches depend on seed and step alone.
 """
 
 import argparse
 import logging
 import math
+import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +29,7 @@ MODELS = Path(__file__).parent / "models" / "real-esrgan"
 DEFAULT_MINUTES = {4: 30.0, 2: 15.0}
 BATCH = 8
 PATCH = 36
-# The outermost pixels see the padding instead of a picture; the engine pads by reflection and cuts that off again.
+# The outermost pixels see the padding instead of a picture; the engine adds an edge and cuts it off again.
 MARGIN = 2
 LEARNING_RATE = {4: 1e-3, 2: 4e-4}
 WARM_UP_STEPS = 200
@@ -216,6 +218,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(options.threads)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to end in order, as on Ctrl-C
     trainer = Trainer(
         options.scale, options.folder, options.models, options.seed, options.device, options.learning_rate
     )

@@ -13,7 +13,7 @@ from generation.errors import Cancelled, RenderError
 from workers.engines import memory, realesrgan, registry, upscale_network
 from workers.engines.base import Engine
 from workers.engines.realesrgan import Passes, RealEsrganEngine, plan_passes
-from workers.engines.upscale_network import Mode, Network
+from workers.engines.upscale_network import Mode, Network, continue_edges
 
 FILTERS, GROWTH = 64, 32
 
@@ -141,6 +141,14 @@ def test_frames_that_are_not_contiguous_or_read_only_are_taken_as_they_are(compa
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 3)])
 def test_even_the_smallest_frames_are_enlarged(compact, size):
     assert RealEsrganEngine(compact).upscale(picture(1, *size), 4).shape == (1, 4 * size[0], 4 * size[1], 3)
+
+
+def test_slopes_go_on_beyond_the_edges():
+    ramp = torch.linspace(0.4, 0.6, 11).expand(2, 3, 7, 11)
+    wider = continue_edges(ramp, 4)
+    assert wider.shape == (2, 3, 15, 19)
+    torch.testing.assert_close(wider[0, 0, 0], torch.linspace(0.32, 0.68, 19))
+    assert continue_edges(torch.rand(1, 3, 9, 9), 8).max() <= 1
 
 
 @pytest.mark.parametrize(

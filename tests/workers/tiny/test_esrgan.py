@@ -76,7 +76,7 @@ def test_ordinary_pictures_are_never_worse_than_bicubic(shipped, kind, scale):
 
 @pytest.mark.parametrize("factor", [2, 4, 8])
 def test_flat_colours_stay_exactly_what_they_are(shipped, factor):
-    assert evaluate_esrgan.flat_error(shipped, factor, 40) == 0
+    assert evaluate_esrgan.flat_error(shipped, factor, 8) == 0
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -136,13 +136,19 @@ def test_the_published_layout_computes_the_same(detail):
     torch.testing.assert_close(to_compact(detail)(small)[inner], detail(small)[inner], atol=1e-5, rtol=0)
 
 
-def test_a_flat_colour_gives_no_detail_and_half_the_contrast_half_the_detail(detail):
+def test_half_the_contrast_gives_half_the_detail(detail):
     small = torch.rand(1, 3, 32, 32) / 2
     inner = np.s_[..., 56:-56, 56:-56]
     whole, half = (detail(picture) - bicubic(detail, picture) for picture in (small, 0.4 + small / 2))
     torch.testing.assert_close(half[inner], whole[inner] / 2, atol=1e-6, rtol=0)
-    flat = torch.full_like(small, 0.3)
-    torch.testing.assert_close(detail(flat)[inner], torch.full((1, 3, 16, 16), 0.3), atol=1e-6, rtol=0)
+
+
+def test_flat_and_evenly_sloping_pictures_get_no_details(detail):
+    inner = np.s_[..., 56:-56, 56:-56]
+    ramp = torch.linspace(0.2, 0.7, 32)
+    for small in (torch.full((32, 32), 0.3), ramp.expand(32, 32), ramp[:, None] + ramp / 3):
+        small = small.expand(1, 3, 32, 32)
+        torch.testing.assert_close(detail(small)[inner], bicubic(detail, small)[inner], atol=1e-5, rtol=0)
 
 
 def test_two_times_begins_with_the_average_of_the_details_of_four_times(detail):
@@ -272,19 +278,12 @@ def test_two_times_goes_on_from_the_trained_four_times(pairs, tmp_path):
     assert torch.equal(two.model.body[2].weight, four.average["body.2.weight"])
 
 
-def test_training_improves_on_bicubic(pairs, tmp_path, monkeypatch):
+def test_training_improves_on_bicubic(tmp_path, monkeypatch):
     monkeypatch.setattr(train_esrgan, "WARM_UP_STEPS", 5)
-    monkeypatch.setitem(train_esrgan.LEARNING_RATE, 2, 3e-3)
-    small, large = (torch.from_numpy(array) for array in cut_batch(pairs, 2, 8, 32, np.random.default_rng(7)))
-    trainer = Trainer(2, tmp_path, tmp_path)
-
-    def mean_psnr():
-        with torch.inference_mode():
-            errors = train_esrgan.patch_errors(trainer.model(small), large, 2)
-        return float(-10 * torch.log10(errors).mean())
-
-    before = mean_psnr()
-    for _ in range(40):
-        trainer.train_step(pairs, 0.0)
-    assert mean_psnr() > before + 0.1
-    assert trainer.progress.step == 40
+    monkeypatch.setattr(train_esrgan, "PATCH", 24)
+    large = pictures.checkerboard(np.random.default_rng(2), 256)[None]
+    pairs = Pairs(large, {2: shrink(large[0], 2, Image.Resampling.BOX)[None]}, np.zeros(1, np.uint8))
+    trainer = Trainer(2, tmp_path, tmp_path, learning_rate=2e-3)
+    psnrs = [trainer.train_step(pairs, 0.0) for _ in range(30)]
+    assert np.mean(psnrs[-5:]) > np.mean(psnrs[:5]) + 1
+    assert trainer.progress.step == 30
