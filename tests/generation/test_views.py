@@ -152,3 +152,10 @@ def test_the_list_of_jobs_takes_as_many_queries_for_twenty_as_for_one(signed_in,
         services.transition(JobFactory(user=user), Status.FAILED)
     with django_assert_max_num_queries(12):
         assert signed_in.get(reverse("generation:jobs")).status_code == 200
+
+
+def test_what_the_model_will_not_read_is_said_on_the_jobs_page(signed_in, user):
+    job = JobFactory(user=user, warnings=[{"id": "prompt-cut", "tokens": 90, "limit": 77}])
+    page = signed_in.get(reverse("generation:job", args=[job.pk])).content.decode()
+    assert "90 tokens" in page
+    assert "77" in page
