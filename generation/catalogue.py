@@ -263,6 +263,7 @@ def _model(id: str, table: Table) -> BaseModel:
         interpolator=table.text("interpolator"),
         upscaler=table.text("upscaler"),
         max_prompt_tokens=table.integer("max_prompt_tokens", 3, 4096, 77),
+        vocabulary=table.text("vocabulary", None),
         default=table.flag("default", False),
     )
     for field in ("native_size", "min_size"):

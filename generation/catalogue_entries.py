@@ -97,7 +97,8 @@ class BaseModel(Entry):
     Sizes are pixels (`native_size` the short side it was trained at, `min_size` the smallest that still works),
     `native_fps` frames a second, `max_prompt_tokens` counts the two that mark beginning and end. `scheduler` is a
     diffusers class name under "class" and the configuration fields to set. `vae_repo` replaces the repository's own
-    VAE: its files are put where the VAE belongs, so that the folder loads as one.
+    VAE: its files are put where the VAE belongs, so that the folder loads as one. `vocabulary` names the file in the
+    folder that lists the words of a model which knows few (see generation/vocabulary.py).
     """
 
     kind: ClassVar[str] = "models"
@@ -114,6 +115,7 @@ class BaseModel(Entry):
     variant: str | None = None
     vae_repo: str | None = None
     vae_revision: str | None = None
+    vocabulary: str | None = None
     default: bool = False
 
     @property

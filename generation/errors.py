@@ -35,6 +35,12 @@ WARNINGS: Mapping[str, Any] = {
         "The prompt has %(tokens)s tokens and the model reads %(limit)s, so the end of it has no effect. Put what "
         "matters first."
     ),
+    "words-unknown": _(
+        "The model %(model)s knows a small world only. These words of the prompt do not show in the clip: %(words)s."
+    ),
+    "shape-unsaid": _(
+        "The prompt names no shape that the model %(model)s knows, so it chose one. It knows: %(shapes)s."
+    ),
 }
 
 _DEFAULTS = {

@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from django.conf import settings
 
-from generation import services
+from generation import services, vocabulary
 from generation.errors import RenderError
 from generation.params import RenderRequest, parse
 from generation.states import Stage
@@ -71,10 +72,14 @@ def assemble(context: Context) -> dict:
 
 
 def _warnings(request: RenderRequest) -> list[dict[str, object]]:
-    """What the person should know: text beyond the model's last token is not read."""
-    limit = services.catalogue().models[request.model].max_prompt_tokens
+    """What the person should know: text beyond the model's last token is not read, and some models know few words."""
+    model = services.catalogue().models[request.model]
     count = equipment.count_tokens(request)
-    return [{"id": "prompt-cut", "tokens": count, "limit": limit}] if count > limit else []
+    long = [{"id": "prompt-cut", "tokens": count, "limit": model.max_prompt_tokens}]
+    return [
+        *(long if count > model.max_prompt_tokens else []),
+        *vocabulary.warnings(request.prompt, model, settings.HOME),
+    ]
 
 
 def _finished_frames(context: Context) -> Iterator[np.ndarray]:

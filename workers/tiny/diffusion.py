@@ -3,22 +3,27 @@
 import torch
 from diffusers import DDIMScheduler, MotionAdapter, UNet2DConditionModel, UNetMotionModel
 from diffusers.models.attention_processor import AttnProcessor
+from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 
-LATENT_CHANNELS = 8
-CHANNELS = (96, 96)
+from workers.tiny.latents import CHANNELS as LATENT_CHANNELS
+
+CHANNELS = (64, 128)
 HEADS = 4
 TEXT_WIDTH = 128
 LONGEST = 32
 
 
 def build_networks() -> tuple[UNet2DConditionModel, MotionAdapter]:
-    """The untrained image network and motion adapter, in the shapes that AnimateDiffPipeline loads."""
+    """The untrained image network and motion adapter, in the shapes that AnimateDiffPipeline loads.
+
+    Words come in at 4x4, where the width is and where every place sees every other; the 8x8 layers draw.
+    """
     unet = UNet2DConditionModel(
         sample_size=8,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
-        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         block_out_channels=CHANNELS,
         layers_per_block=1,
         norm_num_groups=8,
@@ -41,7 +46,26 @@ def join_networks(unet: UNet2DConditionModel, adapter: MotionAdapter) -> UNetMot
     """The network that is trained: image layers and motion modules in one, with the plain attention products."""
     motion = UNetMotionModel.from_unet2d(unet, adapter)
     motion.set_attn_processor(AttnProcessor())
+    for module in motion.modules():
+        if isinstance(module, SinusoidalPositionalEmbedding):
+            module.__class__ = FrameNumbers
     return motion
+
+
+class FrameNumbers(SinusoidalPositionalEmbedding):
+    """The positions of a clip's frames, of which training may look at any few: `network_sees` says which."""
+
+    picked: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) if self.picked is None else x + self.pe[:, self.picked]
+
+
+def network_sees(network: UNetMotionModel, frames: torch.Tensor | None) -> None:
+    """From now on the network is given these frames of each clip (int64 [F], rising); None for the first ones."""
+    for module in network.modules():
+        if isinstance(module, FrameNumbers):
+            module.picked = frames
 
 
 @torch.no_grad()

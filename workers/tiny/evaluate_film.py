@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workers.tiny import film_data, world
+from workers.tiny import film_data, foreign, world
 
 SHIPPED = Path(__file__).parent / "models" / "film"
 SPACING = 1 / film_data.BASE_FPS  # seconds between base frames
@@ -66,6 +66,12 @@ def other_triplets(count: int, height: int = 64, width: int = 64, seed: int = 2)
     samples = [film_data.sample_other(rng, height, width) for _ in range(count)]
     as_bytes = [[_to_bytes(x) for x in (s.x0, s.between, s.x1)] for s in samples]
     return [Triplet(*frames, s.time, "other") for frames, s in zip(as_bytes, samples, strict=True)]
+
+
+def foreign_triplets(count: int, time: float = 0.5, side: int = 64, seed: int = 3) -> list[Triplet]:
+    """Textures, letters and drawings in motion, from programs that no training used (`workers.tiny.foreign`)."""
+    rng = np.random.default_rng(seed)
+    return [Triplet(*foreign.draw_triplet(rng, time, side, side), time, "foreign") for _ in range(count)]
 
 
 def measure(name: str, triplets: list[Triplet], interpolate: Interpolate, batch: int = 16) -> Row:
@@ -122,6 +128,8 @@ def table(interpolate: Interpolate, scenes: int) -> Iterable[Row]:
         part = held_out_triplets(max(8, scenes * 64 * 64 // (width * height)), 0.5, height, width, seed=4)
         yield measure(f"{width}x{height}, t = 0.5", part, interpolate, max(1, 65536 // (width * height)))
     yield measure("other pictures, 64x64, any t", other_triplets(scenes), interpolate)
+    yield measure("foreign pictures, 64x64, t = 0.5", foreign_triplets(scenes), interpolate)
+    yield measure("foreign pictures, 128x128, t = 0.5", foreign_triplets(max(8, scenes // 4), side=128), interpolate, 4)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import torch
 from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from workers.tiny import text, train_diffusion, train_vae, training
+from workers.tiny import prompts, text, train_diffusion, train_vae, training
 from workers.tiny.diffusion import build_networks, build_scheduler, join_networks
 
 MODELS = Path(__file__).parent / "models"
@@ -65,6 +65,7 @@ def export(folder: Path) -> None:
     CLIPTokenizer.from_pretrained(text.FOLDER / "tokenizer").save_pretrained(base / "tokenizer")
     build_scheduler().save_pretrained(base / "scheduler")
     (base / "model_index.json").write_text(json.dumps(INDEX, indent=2) + "\n")
+    (base / "vocabulary.json").write_text(json.dumps(prompts.vocabulary(), indent=1) + "\n")
 
 
 if __name__ == "__main__":

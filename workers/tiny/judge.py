@@ -27,8 +27,10 @@ NAMES = tuple(COLOURS)
 
 @dataclass(frozen=True)
 class Track:
-    """The object through the clip: soft masks [T, h, w] in 0..1 and, per frame, centre [T, 2] and radius [T]."""
+    """The object through the clip: the frames [T, h, w, 3] in which it was found, soft masks [T, h, w] in 0..1 and, per
+    frame, centre [T, 2] and radius [T]."""
 
+    frames: np.ndarray
     masks: np.ndarray
     centres: np.ndarray
     radii: np.ndarray
@@ -37,7 +39,7 @@ class Track:
 
 def judge(clip: np.ndarray, fps: float = RATE) -> Scene:
     """What a clip shows: uint8 RGB [F, H, W, 3] at `fps` frames a second; the nearest scene, whatever is in it."""
-    frames = _prepare(clip, fps)
+    frames = prepare(clip, fps)
     background = find_background(frames)
     track = follow_object(frames, background)
     if track is None:
@@ -46,7 +48,7 @@ def judge(clip: np.ndarray, fps: float = RATE) -> Scene:
     return Scene(find_shape(track, spin), track.colour, _size(track), motion, background)
 
 
-def _prepare(clip: np.ndarray, fps: float) -> np.ndarray:
+def prepare(clip: np.ndarray, fps: float) -> np.ndarray:
     """At most 8 frames a second and 96 pixels: float32 [T, h, w, 3] in 0..255."""
     frames = clip[:: max(1, round(fps / RATE))]
     height, width = frames.shape[1:3]
@@ -109,7 +111,7 @@ def follow_object(frames: np.ndarray, background: str) -> Track | None:
     share = away / (away + near[..., colour] + 1e-3)
     masks = np.clip((share - 0.5) * 6 + 0.5, 0.0, 1.0)
     masks = np.stack([_main_part(mask) for mask in masks])
-    return _track(masks, NAMES[colour])
+    return _track(frames, masks, NAMES[colour])
 
 
 def _distance(pixels: np.ndarray, colours: np.ndarray) -> np.ndarray:
@@ -129,18 +131,18 @@ def _main_part(mask: np.ndarray) -> np.ndarray:
     return np.where(far, 0.0, mask)
 
 
-def _track(masks: np.ndarray, colour: str) -> Track | None:
+def _track(frames: np.ndarray, masks: np.ndarray, colour: str) -> Track | None:
     """Centres and radii from masks; frames in which the object is lost are left out."""
     area = masks.sum(axis=(1, 2))
     kept = area > 0.25 * np.median(area)
     if kept.sum() < 2:
         return None
-    masks, area = masks[kept], area[kept]
+    frames, masks, area = frames[kept], masks[kept], area[kept]
     short = min(masks.shape[1:])
     x = (masks.sum(axis=1) * (np.arange(masks.shape[2]) + 0.5)).sum(axis=1) / area
     y = (masks.sum(axis=2) * (np.arange(masks.shape[1]) + 0.5)).sum(axis=1) / area
     radii = np.sqrt(area / 2.4) / short + world.OUTLINE
-    return Track(masks, np.stack([x, y], axis=1) / short, radii, colour)
+    return Track(frames, masks, np.stack([x, y], axis=1) / short, radii, colour)
 
 
 def _size(track: Track) -> str:

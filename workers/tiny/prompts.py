@@ -7,24 +7,27 @@ import numpy as np
 from workers.tiny.world import Scene, sample_scene
 
 SHAPE_WORDS = {
-    "circle": ("circle", "circle", "disc", "ball", "dot"),
-    "square": ("square", "square", "box", "block"),
-    "triangle": ("triangle",),
-    "star": ("star", "star", "five-pointed star"),
-    "heart": ("heart", "heart", "love heart"),
-    "cross": ("cross", "cross", "plus sign"),
+    "circle": ("circle", "circle", "circle", "disc", "disk", "ball", "dot", "sphere"),
+    "square": ("square", "square", "square", "box", "block"),
+    "triangle": ("triangle", "triangle", "triangle", "pyramid"),
+    "star": ("star", "star", "star", "five-pointed star"),
+    "heart": ("heart", "heart", "heart", "love heart", "heart shape"),
+    "cross": ("cross", "cross", "cross", "plus sign", "plus"),
 }
 COLOUR_WORDS = {
-    "red": ("red", "red", "red", "scarlet", "crimson"),
-    "orange": ("orange",),
-    "yellow": ("yellow", "yellow", "yellow", "golden"),
-    "green": ("green", "green", "green", "emerald"),
-    "cyan": ("cyan", "cyan", "turquoise", "aqua"),
-    "blue": ("blue",),
-    "purple": ("purple", "purple", "violet"),
-    "pink": ("pink", "pink", "pink", "rose"),
+    "red": ("red", "red", "red", "red", "scarlet", "crimson", "ruby"),
+    "orange": ("orange", "orange", "orange", "tangerine"),
+    "yellow": ("yellow", "yellow", "yellow", "yellow", "golden", "gold", "lemon"),
+    "green": ("green", "green", "green", "green", "emerald", "lime"),
+    "cyan": ("cyan", "cyan", "cyan", "turquoise", "aqua", "teal"),
+    "blue": ("blue", "blue", "blue", "dark blue", "navy", "sapphire"),
+    "purple": ("purple", "purple", "purple", "violet", "lilac"),
+    "pink": ("pink", "pink", "pink", "rose", "magenta"),
 }
-SIZE_WORDS = {"small": ("small", "small", "tiny", "little"), "large": ("large", "large", "big", "huge")}
+SIZE_WORDS = {
+    "small": ("small", "small", "small", "tiny", "little"),
+    "large": ("large", "large", "large", "big", "huge", "giant"),
+}
 
 # Each motion as pairs: how it reads after a noun ("a star rising"), and as the verb of a sentence ("a star rises").
 MOTION_WORDS = {
@@ -35,6 +38,7 @@ MOTION_WORDS = {
         ("sliding to the left", "slides left"),
         ("going left", "goes left"),
         ("flying leftwards", "flies to the left"),
+        ("floating from right to left", "floats from right to left"),
     ),
     "moving right": (
         ("moving right", "moves right"),
@@ -43,6 +47,7 @@ MOTION_WORDS = {
         ("sliding to the right", "slides right"),
         ("going right", "goes right"),
         ("flying rightwards", "flies to the right"),
+        ("floating from left to right", "floats from left to right"),
     ),
     "rising": (
         ("rising", "rises"),
@@ -51,6 +56,7 @@ MOTION_WORDS = {
         ("going up", "goes upwards"),
         ("floating up", "floats up"),
         ("climbing", "climbs"),
+        ("flying up", "flies upwards"),
     ),
     "falling": (
         ("falling", "falls"),
@@ -59,6 +65,7 @@ MOTION_WORDS = {
         ("going down", "goes downwards"),
         ("sinking", "sinks"),
         ("dropping", "drops"),
+        ("descending", "descends"),
     ),
     "still": (
         ("standing still", "stands still"),
@@ -66,6 +73,7 @@ MOTION_WORDS = {
         ("not moving", "does not move"),
         ("resting", "rests"),
         ("staying in place", "stays in place"),
+        ("motionless", "stays where it is"),
     ),
     "bouncing": (
         ("bouncing", "bounces"),
@@ -73,6 +81,7 @@ MOTION_WORDS = {
         ("bouncing up and down", "bounces up and down"),
         ("jumping up and down", "jumps up and down"),
         ("hopping", "hops"),
+        ("jumping", "jumps"),
     ),
     "growing": (
         ("growing", "grows"),
@@ -94,6 +103,7 @@ MOTION_WORDS = {
         ("rotating", "rotates"),
         ("turning around", "turns around"),
         ("twirling", "twirls"),
+        ("whirling", "turns on the spot"),
     ),
     "circling": (
         ("circling", "circles"),
@@ -106,15 +116,61 @@ MOTION_WORDS = {
 BACKGROUND_WORDS = {
     "black": ("on black", "on a black background", "in front of a black background", "black background"),
     "white": ("on white", "on a white background", "in front of a white background", "white background"),
-    "grey": ("on grey", "on a grey background", "on a gray background", "in front of a grey wall"),
-    "starry night": ("in a starry night", "in the starry night sky", "at night under the stars", "starry night"),
-    "sunset": ("at sunset", "at sunset", "in the evening sky", "at dusk", "in front of a sunset"),
-    "meadow": ("over a meadow", "above a meadow", "in a meadow", "over a grassy field", "on a meadow"),
-    "sea": ("over the sea", "above the sea", "over the ocean", "above the water", "by the sea"),
-    "desert": ("in the desert", "over the desert", "in a desert", "over sand dunes", "above the sand"),
+    "grey": ("on grey", "on a grey background", "on a gray background", "in front of a grey wall", "on gray"),
+    "starry night": (
+        "in a starry night",
+        "in the starry night sky",
+        "at night under the stars",
+        "starry night",
+        "in the night sky",
+    ),
+    "sunset": (
+        "at sunset",
+        "at sunset",
+        "in the evening sky",
+        "at dusk",
+        "in front of a sunset",
+        "before the setting sun",
+    ),
+    "meadow": (
+        "over a meadow",
+        "above a meadow",
+        "in a meadow",
+        "over a grassy field",
+        "on a meadow",
+        "over the grass",
+    ),
+    "sea": ("over the sea", "above the sea", "over the ocean", "above the water", "by the sea", "over the waves"),
+    "desert": ("in the desert", "over the desert", "in a desert", "over sand dunes", "above the sand", "in the sahara"),
 }
 # How often a sentence leaves an attribute unsaid, so that shorter prompts work as well.
 LEFT_OUT = {"size": 0.3, "motion": 0.08, "colour": 0.04, "shape": 0.03, "background": 0.06}
+# What people add to a prompt and what says nothing about this world: the encoder learns to read past it.
+STYLE_WORDS = (
+    "cinematic",
+    "high quality",
+    "highly detailed",
+    "4k",
+    "masterpiece",
+    "beautiful",
+    "realistic",
+    "smooth animation",
+    "minimalist",
+    "cartoon style",
+    "slow motion",
+    "best quality",
+    "soft light",
+)
+PLAIN_LEADS = ("a video of ", "a clip of ", "an animation of ", "please show ", "show me ")
+STYLED = 0.12
+EVALUATION_SEED = 60
+# Words that join the others, and may stand anywhere.
+FUNCTION_WORDS = (
+    *("a", "an", "the", "this", "one", "some", "and", "or", "of", "in", "on", "at", "to", "by", "with", "from", "into"),
+    *("over", "above", "before", "behind", "under", "against", "that", "which", "while", "is", "are", "it", "its"),
+    *("shape", "coloured", "colored", "background", "sky", "scene", "video", "clip", "animation"),
+    *("very", "slowly", "quickly", "gently"),
+)
 
 
 def describe(scene: Scene, rng: np.random.Generator, partial: bool = True) -> str:
@@ -131,17 +187,19 @@ def describe(scene: Scene, rng: np.random.Generator, partial: bool = True) -> st
         (place, ", ", noun, " ", verb),
         (place, ": ", noun, " ", participle),
         (noun.removeprefix("a ").removeprefix("an "), ", ", participle, ", ", place),
-        ("a video of ", noun, " ", participle, " ", place),
+        (_pick(PLAIN_LEADS, rng), noun, " ", participle, " ", place),
         (noun, " that ", verb, " ", place) if verb else (noun, " ", place),
     )
     sentence = _tidy("".join(_pick(patterns, rng)))
+    if partial and rng.random() < STYLED:
+        sentence = f"{sentence}, {', '.join(rng.choice(STYLE_WORDS, size=rng.integers(1, 4), replace=False))}"
     style = rng.random()
     if style < 0.15:
         return sentence[0].upper() + sentence[1:] + "."
     return sentence[0].upper() + sentence[1:] if style < 0.25 else sentence
 
 
-def evaluation_prompts(count: int = 60, seed: int = 60) -> list[tuple[str, Scene]]:
+def evaluation_prompts(count: int = 60, seed: int = EVALUATION_SEED) -> list[tuple[str, Scene]]:
     """Full prompts with their scenes, all from combinations that no training has seen; the same on every call."""
     rng = np.random.default_rng(seed)
     scenes = [sample_scene(rng, held_out=True) for _ in range(count)]
@@ -152,6 +210,14 @@ def corpus(count: int = 6000, seed: int = 1) -> list[str]:
     """Sentences to learn the tokenizer's vocabulary from."""
     rng = np.random.default_rng(seed)
     return [describe(sample_scene(rng), rng) for _ in range(count)]
+
+
+def vocabulary() -> dict:
+    """Every word of these sentences, as `generation.vocabulary` reads it: what says an attribute, and what does not."""
+    motions = {name: sorted({phrase for pair in pairs for phrase in pair}) for name, pairs in MOTION_WORDS.items()}
+    said = {"shape": SHAPE_WORDS, "colour": COLOUR_WORDS, "size": SIZE_WORDS, "background": BACKGROUND_WORDS}
+    attributes = {name: {value: sorted(set(words)) for value, words in table.items()} for name, table in said.items()}
+    return {"attributes": {**attributes, "motion": motions}, "other": [*STYLE_WORDS, *PLAIN_LEADS, *FUNCTION_WORDS]}
 
 
 def _noun_phrase(scene: Scene, said: dict[str, bool], rng: np.random.Generator) -> str:

@@ -1,10 +1,10 @@
 """The tiny world's CLIP text side: a byte-level tokenizer that accepts any text, and an encoder taught what words mean.
 
-    python -m workers.tiny.text --steps 2500
+    python -m workers.tiny.text --steps 3000
 
 The encoder is trained on words alone, before any picture: linear readers of its last hidden states have to name the
 scene's attributes. Diffusion then receives embeddings in which every attribute is already laid out, and spends its
-time on pictures.
+time on pictures. Resumes from var/train/text.pt.
 """
 
 import argparse
@@ -13,13 +13,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
-from tqdm import trange
+from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from workers.tiny.prompts import describe
+from workers.tiny import training
+from workers.tiny.prompts import corpus, describe
 from workers.tiny.world import BACKGROUNDS, COLOURS, MOTIONS, SHAPES, SIZES, sample_scene
 
 FOLDER = Path("var/train/text")
+CHECKPOINT = Path("var/train/text.pt")
+PEAK_RATE, BATCH = 2e-3, 48
 POSITIONS = 48
 WIDTH = 128
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -100,7 +103,7 @@ class Readers(torch.nn.Module):
 
 
 def _batch(rng, count: int, held_out: bool = False):
-    """Sentences and what they say: index of each attribute's value, -1 where the sentence leaves it out."""
+    """Sentences, and index of each attribute's value in their scenes, said or not: what is not said is a guess."""
     scenes = [sample_scene(rng, held_out) for _ in range(count)]
     sentences = [describe(scene, rng, partial=not held_out) for scene in scenes]
     answers = {
@@ -110,32 +113,63 @@ def _batch(rng, count: int, held_out: bool = False):
     return sentences, answers
 
 
-def train(steps: int, threads: int) -> None:
-    """Teach the encoder; every padding position has to know the whole sentence, so that attention may look at any."""
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    rng = np.random.default_rng(2)
-    tokenizer = build_tokenizer(_batch(rng, 6000)[0])
-    encoder, readers = build_encoder(tokenizer), Readers()
-    parameters = [*encoder.parameters(), *readers.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
-    bar = trange(steps, mininterval=5)
-    for _ in bar:
-        sentences, answers = _batch(rng, 48)
-        loss, right = readers(_summaries(encoder, tokenize(tokenizer, sentences)), answers)
-        optimiser.zero_grad(set_to_none=True)
+class Trainer:
+    """Teaches the encoder; every padding position has to know the whole sentence, so that attention may look at any."""
+
+    def __init__(self, steps: int):
+        torch.manual_seed(0)
+        self.steps = steps
+        self.tokenizer = build_tokenizer(corpus())
+        self.model = torch.nn.ModuleDict({"encoder": build_encoder(self.tokenizer), "readers": Readers()})
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=PEAK_RATE, weight_decay=1e-2)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, PEAK_RATE, total_steps=steps)
+        state = training.load_checkpoint(CHECKPOINT) or {"step": 0, "curves": {"loss": []}}
+        self.step, self.curves = state["step"], state["curves"]
+        for name, part in self._parts().items():
+            if name in state:
+                part.load_state_dict(state[name])
+
+    def _parts(self) -> dict:
+        return {"model": self.model, "optimiser": self.optimiser, "schedule": self.schedule}
+
+    def run(self) -> None:
+        bar = tqdm(total=self.steps, initial=self.step, mininterval=5)
+        while self.step < self.steps:
+            loss = self.train_step()
+            self.step += 1
+            bar.update()
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            if self.step % 20 == 0:
+                self.curves["loss"].append((self.step, loss))
+            if self.step % 250 == 0 or self.step == self.steps:
+                self.save()
+        bar.close()
+
+    def train_step(self) -> float:
+        """One optimiser step; what it learns from depends on its number alone."""
+        sentences, answers = _batch(np.random.default_rng([2, self.step]), BATCH)
+        loss, _ = self.model["readers"](_summaries(self.model["encoder"], tokenize(self.tokenizer, sentences)), answers)
+        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-    with torch.no_grad():
-        sentences, answers = _batch(rng, 500, held_out=True)
-        _, right = readers(_summaries(encoder.eval(), tokenize(tokenizer, sentences)), answers)
-    print("held-out sentences read correctly:", {name: round(share, 3) for name, share in right.items()})
-    tokenizer.save_pretrained(FOLDER / "tokenizer")
-    encoder.save_pretrained(FOLDER / "text_encoder")
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.schedule.step()
+        return loss.item()
+
+    def save(self) -> None:
+        """Keep the checkpoint, the curve, and the folders that diffusion reads."""
+        states = {name: part.state_dict() for name, part in self._parts().items()}
+        training.save_checkpoint(CHECKPOINT, **states, step=self.step, curves=self.curves)
+        training.plot_curves(FOLDER.parent / "text.png", self.curves, "text encoder")
+        self.tokenizer.save_pretrained(FOLDER / "tokenizer")
+        self.model["encoder"].save_pretrained(FOLDER / "text_encoder")
+
+    @torch.no_grad()
+    def measure(self, count: int = 500) -> dict[str, float]:
+        """The share of held-out sentences in which each attribute is read correctly."""
+        sentences, answers = _batch(np.random.default_rng(4), count, held_out=True)
+        summaries = _summaries(self.model["encoder"].eval(), tokenize(self.tokenizer, sentences))
+        return self.model["readers"](summaries, answers)[1]
 
 
 def _summaries(encoder: CLIPTextModel, ids: torch.Tensor) -> torch.Tensor:
@@ -149,7 +183,10 @@ def _summaries(encoder: CLIPTextModel, ids: torch.Tensor) -> torch.Tensor:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    train(options.steps, options.threads)
+    torch.set_num_threads(options.threads)
+    trainer = Trainer(options.steps)
+    trainer.run()
+    print("held-out sentences read correctly:", {name: round(share, 3) for name, share in trainer.measure().items()})

@@ -1,10 +1,11 @@
-"""Train the tiny world's AutoencoderKL: 64x64 frames to 8x8 latents of 8 channels and back.
+"""Train the tiny world's AutoencoderKL: latents of 18 channels for each 8x8 pixels to frames, and frames to latents.
 
-    python -m workers.tiny.train_vae --minutes 25 [--device cuda]
+    python -m workers.tiny.train_vae decoder --minutes 30 [--device cuda]
+    python -m workers.tiny.train_vae encoder --minutes 10
 
-Resumes from var/train/vae.pt; the object's pixels weigh more, because they are few and say what was asked for.
-Diffusion trains on the latents of this encoder: what is trained after that, with --decoder-only, makes better pictures
-of the same latents.
+What the latents mean is laid down in `workers.tiny.latents`, so the two halves are trained one after the other, and
+diffusion, which needs neither, may be trained beside them. Resumes from var/train/decoder.pt and encoder.pt. The
+object's pixels weigh more, because they are few and say what was asked for.
 """
 
 import argparse
@@ -16,80 +17,113 @@ from diffusers import AutoencoderKL
 from tqdm import tqdm
 
 from workers.tiny import training
+from workers.tiny.latents import CHANNELS, scene_latents
 from workers.tiny.world import draw, object_mask, sample_scene
 
 FOLDER = Path("var/train")
-CHECKPOINT = FOLDER / "vae.pt"
-FRAME_SIZES = ((64, 64),) * 12 + ((64, 112), (112, 64), (64, 88), (88, 64))
+FRAME_SIZES = ((64, 64),) * 12 + ((64, 112), (112, 64), (64, 96), (96, 64))
 OBJECT_WEIGHT = 4.0
-KL_WEIGHT = 1e-5
-PEAK_RATE = 1.5e-3
-LATENT_NOISE = 0.05  # what the decoder learns to look past, because diffusion's latents are never exact
-NO_CURVES = {"mse": [], "psnr": []}
+FINE_WEIGHT, FINE = 3.0, 0.25  # how much more a pixel counts that differs by FINE from those around it: stars, outlines
+SPINNING = 0.25  # share of frames, beside the usual tenth, of objects at any angle, which are the hardest to draw
+PEAK_RATE = {"decoder": 2e-3, "encoder": 2e-3}
+MOST_NOISE = 0.3  # what the decoder learns to look past, because diffusion's latents are never exact
+LOG_VARIANCE = -6.0  # of the posterior that the encoder gives: it knows where things are to a twentieth
+# Which way round an object is turned cannot be told from its pixels alone: a square looks alike in four ways. The
+# encoder learns the angle by how well the decoder redraws the picture, all the rest by its value.
+ANGLE = slice(4, 6)
 
 
 def build_vae() -> AutoencoderKL:
-    """The untrained autoencoder: factor 8, 8 latent channels, wide norm groups (narrow ones wash colours out)."""
+    """The untrained autoencoder: factor 8, 18 latent channels, wide norm groups (narrow ones wash colours out)."""
     stages = 4
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * stages,
         up_block_types=("UpDecoderBlock2D",) * stages,
         block_out_channels=(16, 32, 64, 128),
         layers_per_block=1,
-        latent_channels=8,
+        latent_channels=CHANNELS,
         norm_num_groups=2,
         sample_size=64,
         mid_block_add_attention=False,
     )
 
 
-def load_vae(path: Path = CHECKPOINT) -> AutoencoderKL:
-    """The averaged weights of a checkpoint."""
-    vae = build_vae().eval().requires_grad_(False)
-    vae.load_state_dict(training.load_checkpoint(path)["average"])
-    return vae.to(memory_format=torch.channels_last)
+def part_of(vae: AutoencoderKL, part: str) -> torch.nn.Module:
+    """The layers that one of the two trainings changes: "decoder" or "encoder", with the 1x1 convolution beside it."""
+    if part == "decoder":
+        return torch.nn.ModuleDict({"conv": vae.post_quant_conv, "layers": vae.decoder})
+    return torch.nn.ModuleDict({"conv": vae.quant_conv, "layers": vae.encoder})
 
 
-@torch.no_grad()
-def normalise_latents(vae: AutoencoderKL, count: int = 512) -> None:
-    """Fold a shift and a scale per channel into the 1x1 convolutions around the latents: mean 0, deviation 1."""
-    rng = np.random.default_rng(11)
-    batches = [sample_frames(rng, 64, (64, 64))[0] for _ in range(count // 64)]
-    latents = torch.cat([vae.encode(pixels).latent_dist.mean for pixels in batches])
-    mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
-    channels = len(mean)
-    before, after = vae.quant_conv, vae.post_quant_conv
-    after.bias += after.weight[:, :, 0, 0] @ mean
-    after.weight *= deviation[None, :, None, None]
-    before.weight[:channels] /= deviation[:, None, None, None]
-    before.bias[:channels] = (before.bias[:channels] - mean) / deviation
-    before.bias[channels:] -= 2 * deviation.log()
+def checkpoint(part: str) -> Path:
+    return FOLDER / f"{part}.pt"
 
 
-def sample_frames(rng: np.random.Generator, count: int, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frames of random scenes, float32 [count, 3, h, w] in -1..1, and pixel weights, float32 [count, 1, h, w]."""
-    frames, masks = [], []
+def load_vae() -> AutoencoderKL:
+    """The averaged weights of both checkpoints; a half that was not trained yet is as it was built."""
+    torch.manual_seed(0)
+    vae = build_vae()
+    for part in PEAK_RATE:
+        if state := training.load_checkpoint(checkpoint(part)):
+            part_of(vae, part).load_state_dict(state["average"])
+    return vae.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def to_pixels(frames: np.ndarray) -> torch.Tensor:
+    """uint8 [N, H, W, 3] as the autoencoder wants it: float32 [N, 3, H, W] in -1..1."""
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def sample_frames(rng: np.random.Generator, count: int, size: tuple[int, int], held_out: bool = False):
+    """Frames of random scenes at random times.
+
+    Returns:
+        pixels float32 [count, 3, h, w] in -1..1, latents float32 [count, 18, h / 8, w / 8] and how much of each pixel
+        the object covers, float32 [count, 1, h, w] in 0..1.
+    """
+    frames, latents, masks = [], [], []
     for _ in range(count):
-        scene, times = sample_scene(rng), rng.uniform(0.0, 3.0, 1)
+        spins = rng.random() < SPINNING and not held_out
+        scene, times = sample_scene(rng, held_out), rng.uniform(0.0, 3.0, 1)
+        while spins and scene.motion != "spinning":
+            scene = sample_scene(rng)
         frames.append(draw(scene, times, *size))
+        latents.append(scene_latents(scene, times, *size))
         masks.append(object_mask(scene, times, *size))
-    pixels = torch.from_numpy(np.concatenate(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-    return pixels, 1.0 + OBJECT_WEIGHT * torch.from_numpy(np.concatenate(masks))[:, None]
+    pixels = to_pixels(np.concatenate(frames))
+    return pixels, torch.from_numpy(np.concatenate(latents)), torch.from_numpy(np.concatenate(masks))[:, None]
 
 
-def vae_loss(vae, pixels: torch.Tensor, weights: torch.Tensor, decoder_only: bool = False):
-    """The training loss, and the plain mean squared error of frames in -1..1."""
-    with torch.set_grad_enabled(not decoder_only):
-        posterior = vae.encode(pixels).latent_dist
-    latents = posterior.mean + LATENT_NOISE * torch.randn_like(posterior.mean) if decoder_only else posterior.sample()
-    error = vae.decode(latents).sample.float() - pixels
-    weights = weights / weights.mean()
+def picture_loss(seen: torch.Tensor, pixels: torch.Tensor, mask: torch.Tensor):
+    """How far decoded frames are from the drawn ones, and the plain mean squared error of frames in -1..1."""
+    error = seen.float() - pixels
+    around = torch.nn.functional.avg_pool2d(pixels, 5, stride=1, padding=2, count_include_pad=False)
+    fine = ((pixels - around).abs().amax(dim=1, keepdim=True) / FINE).clamp(max=1.0)
+    weights = 1.0 + OBJECT_WEIGHT * mask + FINE_WEIGHT * fine
     squared = error.square()
-    edges = sum((error.diff(dim=axis)).abs().mean() for axis in (2, 3))
-    loss = (weights * (2.0 * squared + error.abs())).mean() + 0.25 * edges
-    if not decoder_only:
-        loss = loss + KL_WEIGHT * posterior.kl().mean()
+    edges = sum(error.diff(dim=axis).abs().mean() for axis in (2, 3))
+    loss = (weights / weights.mean() * (2.0 * squared + error.abs())).mean() + 0.25 * edges
     return loss, squared.mean().detach()
+
+
+def decoder_loss(vae: AutoencoderKL, pixels: torch.Tensor, latents: torch.Tensor, mask: torch.Tensor):
+    """`picture_loss` of what the decoder draws from latents with some noise in them, from none to `MOST_NOISE`."""
+    level = MOST_NOISE * torch.rand(len(latents), 1, 1, 1, device=latents.device)
+    noisy = latents + level * torch.randn_like(latents)
+    return picture_loss(vae.decode(noisy.to(memory_format=torch.channels_last)).sample, pixels, mask)
+
+
+def encoder_loss(vae: AutoencoderKL, pixels: torch.Tensor, latents: torch.Tensor, mask: torch.Tensor):
+    """How far the encoder's means are from the latents, and what the decoder makes of them from the pictures."""
+    posterior = vae.encode(pixels.to(memory_format=torch.channels_last)).latent_dist
+    error = (posterior.mean.float() - latents).square().mean(dim=(0, 2, 3))
+    error[ANGLE] = 0.0
+    loss, mse = picture_loss(vae.decode(posterior.sample()).sample, pixels, mask)
+    spread = (posterior.logvar.float() - LOG_VARIANCE).square().mean()
+    return loss + error.mean() + 0.01 * spread, mse
+
+
+LOSSES = {"decoder": decoder_loss, "encoder": encoder_loss}
 
 
 def psnr(mse: float) -> float:
@@ -98,50 +132,50 @@ def psnr(mse: float) -> float:
 
 
 @torch.no_grad()
-def measure(vae: AutoencoderKL, device: str, count: int = 96) -> dict[str, float]:
-    """Held-out reconstruction in dB, over all pixels and over the object's, and the latents' spread."""
+def measure(vae: AutoencoderKL, part: str, device: str, count: int = 96) -> dict[str, float]:
+    """Held-out frames in dB, over all pixels and over the object's.
+
+    "decoder": drawn from exact latents, and from latents with noise of deviation 0.2; "encoder": there and back.
+    """
     rng = np.random.default_rng(7)
-    total = inside = area = 0.0
-    latents = []
+    totals: dict[str, np.ndarray] = {}
     for _ in range(count // 8):
-        scenes = [sample_scene(rng, held_out=True) for _ in range(8)]
-        times = rng.uniform(0.0, 2.0, 1)
-        pixels = torch.from_numpy(np.concatenate([draw(s, times, 64, 64) for s in scenes])).to(device)
-        pixels = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0
-        mask = torch.from_numpy(np.concatenate([object_mask(s, times, 64, 64) for s in scenes]))[:, None].to(device)
-        latent = vae.encode(pixels).latent_dist.mean
-        error = (vae.decode(latent).sample.clamp(-1, 1) - pixels).square()
-        total += error.mean().item() * 8 / count
-        inside += (error * mask).sum().item() / 3
-        area += mask.sum().item()
-        latents.append(latent)
-    return {"psnr": psnr(total), "object_psnr": psnr(inside / area), "latent_std": torch.cat(latents).std().item()}
+        pixels, latents, mask = (t.to(device) for t in sample_frames(rng, 8, (64, 64), held_out=True))
+        if part == "decoder":
+            noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(int(rng.integers(2**31))))
+            seen = {"exact": latents, "noisy": latents + 0.2 * noise.to(device)}
+        else:
+            seen = {"again": vae.encode(pixels).latent_dist.mean}
+        for name, given in seen.items():
+            error = (vae.decode(given).sample.clamp(-1, 1) - pixels).square()
+            sums = [error.mean().item() * pixels.numel(), pixels.numel(), (error * mask).sum().item(), 3 * mask.sum()]
+            totals[name] = totals.get(name, np.zeros(4)) + np.array([float(value) for value in sums])
+    figures = {}
+    for name, (total, pixels, inside, area) in totals.items():
+        figures |= {name: psnr(total / pixels), f"{name}_object": psnr(inside / area)}
+    return figures
 
 
 class Trainer:
-    """One training of the autoencoder, or, once diffusion has begun on its latents, of its decoder alone."""
+    """One training of a half of the autoencoder; `run` goes on until the budget is spent."""
 
-    def __init__(self, minutes: float, device: str, batch: int, decoder_only: bool):
-        torch.manual_seed(0)
-        self.device, self.batch, self.decoder_only = device, batch, decoder_only
-        self.vae = build_vae().to(device, memory_format=torch.channels_last)
-        self.average = training.Average(self.vae, 0.998)
-        state = training.load_checkpoint(CHECKPOINT, device) or {"step": 0, "spent": 0.0, "curves": NO_CURVES}
-        if "average" in state:
-            self.vae.load_state_dict(state.get("model", state["average"]))
+    def __init__(self, part: str, minutes: float, device: str, batch: int):
+        self.part, self.device, self.batch = part, device, batch
+        self.vae = load_vae().to(device).train().requires_grad_(False)
+        self.model = part_of(self.vae, part).requires_grad_(True)
+        self.average = training.Average(self.model, 0.998)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=PEAK_RATE[part], betas=(0.9, 0.99), weight_decay=1e-4
+        )
+        state = training.load_checkpoint(checkpoint(part), device) or {"step": 0, "spent": 0.0, "curves": {}}
+        if "model" in state:
+            self.model.load_state_dict(state["model"])
             self.average.model.load_state_dict(state["average"])
-        if decoder_only:
-            self.vae.encoder.requires_grad_(False)
-            self.vae.quant_conv.requires_grad_(False)
-        parameters = [weight for weight in self.vae.parameters() if weight.requires_grad]
-        self.optimiser = torch.optim.AdamW(parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
-        resumes = state.get("decoder_only") == decoder_only and "optimiser" in state
-        if resumes:
             self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.curves = state["step"], state["curves"]
-        self.first_step = state.get("first_step", 0) if resumes else self.step
-        self.budget = training.Budget(minutes, state["spent"] if resumes else 0.0)
+        self.budget = training.Budget(minutes, state["spent"])
         self.rng = np.random.default_rng([0, self.step])
+        torch.manual_seed(self.step)
 
     def run(self) -> None:
         """Train until the budget is spent; every two minutes a checkpoint, a measurement and the curves."""
@@ -151,60 +185,60 @@ class Trainer:
             mse = self.train_step()
             self.step += 1
             if self.step % 20 == 0:
-                self.curves["mse"].append((self.step, mse))
+                self.curves.setdefault("mse", []).append((self.step, mse))
             bar.set_postfix(step=self.step, db=f"{psnr(mse):.1f}", refresh=False)
             bar.update(round(self.budget.spent) - bar.n)
             if self.budget.spent - saved > 120 or self.budget.progress >= 1.0:
                 saved = self.budget.spent
                 self.report()
         bar.close()
-        if not self.decoder_only:
-            normalise_latents(self.average.model)
-            self.vae.load_state_dict(self.average.model.state_dict())
-            self.report()
 
     def train_step(self) -> float:
         """One optimiser step; gives the batch's mean squared error of frames in -1..1."""
-        warm = min(1.0, (self.step - self.first_step + 1) / 100)
-        rate = PEAK_RATE * warm * (0.02 + 0.98 * np.cos(0.5 * np.pi * self.budget.progress) ** 2)
+        warm = min(1.0, (self.step + 1) / 100)
+        rate = PEAK_RATE[self.part] * warm * (0.02 + 0.98 * np.cos(0.5 * np.pi * self.budget.progress) ** 2)
         for group in self.optimiser.param_groups:
             group["lr"] = float(rate)
         size = FRAME_SIZES[self.rng.integers(len(FRAME_SIZES))]
-        pixels, weights = (part.to(self.device) for part in sample_frames(self.rng, self.batch, size))
+        drawn = (tensor.to(self.device) for tensor in sample_frames(self.rng, self.batch, size))
         with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16):
-            loss, mse = vae_loss(self.vae, pixels.to(memory_format=torch.channels_last), weights, self.decoder_only)
+            loss, mse = LOSSES[self.part](self.vae, *drawn)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
-        self.average.update(self.vae, self.step)
+        self.average.update(self.model, self.step)
         return mse.item()
 
     def report(self) -> None:
-        """Measure on held-out frames; save the checkpoint and the curves."""
-        figures = measure(self.average.model, self.device)
-        self.curves["psnr"].append((self.step, figures["psnr"]))
+        """Measure the averaged weights on held-out frames; save the checkpoint and the curves."""
+        kept = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average.model.state_dict())
+        figures = measure(self.vae.eval(), self.part, self.device)
+        self.model.load_state_dict(kept)
+        self.vae.train()
+        for name, value in figures.items():
+            self.curves.setdefault(name, []).append((self.step, value))
         line = " ".join(f"{name} {value:.2f}" for name, value in figures.items())
         tqdm.write(f"step {self.step} {self.budget.spent:.0f} s {line}")
-        parts = {"model": self.vae, "average": self.average.model, "optimiser": self.optimiser}
-        numbers = {"step": self.step, "first_step": self.first_step, "spent": self.budget.spent}
+        parts = {"model": self.model, "average": self.average.model, "optimiser": self.optimiser}
         training.save_checkpoint(
-            CHECKPOINT,
+            checkpoint(self.part),
             **{name: part.state_dict() for name, part in parts.items()},
-            **numbers,
+            step=self.step,
+            spent=self.budget.spent,
             curves=self.curves,
-            decoder_only=self.decoder_only,
         )
-        training.plot_curves(FOLDER / "vae.png", self.curves, "VAE")
+        training.plot_curves(FOLDER / f"{self.part}.png", self.curves, f"VAE, {self.part}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=25.0)
+    parser.add_argument("part", choices=sorted(LOSSES))
+    parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--decoder-only", action="store_true", help="leave the latents as they are")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    Trainer(options.minutes, options.device, options.batch, options.decoder_only).run()
+    Trainer(options.part, options.minutes, options.device, options.batch).run()

@@ -36,8 +36,7 @@ class Average:
     @torch.no_grad()
     def update(self, model: torch.nn.Module, step: int) -> None:
         decay = min(self.decay, (step + 1) / (step + 10))
-        for mean, value in zip(self.model.parameters(), model.parameters(), strict=True):
-            mean.lerp_(value, 1.0 - decay)
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1.0 - decay)
 
 
 def save_checkpoint(path: Path, **state) -> None:

@@ -1,13 +1,14 @@
 """The text-to-video model that ships: its parts fit, it loads as the big ones do, and clips follow the sentence."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from workers.tiny import text, train_vae, training
-from workers.tiny.diffusion import build_networks, build_scheduler, join_networks
+from workers.tiny import text, train_diffusion, train_vae, training
+from workers.tiny.diffusion import build_networks, build_scheduler, join_networks, network_sees
 from workers.tiny.evaluate import contact_sheet, generate, load_pipeline, score
 from workers.tiny.export import MODELS, split_networks
 from workers.tiny.judge import judge
@@ -39,17 +40,56 @@ def test_the_noisiest_step_is_pure_noise():
     assert weights[2] < 0.1
 
 
-def test_normalised_latents_decode_to_the_same_pictures():
+def test_the_network_may_look_at_any_few_frames():
+    """Frames 0..F-1 by number are what the pipeline sees; other ones differ by their numbers alone."""
     torch.manual_seed(0)
-    vae = train_vae.build_vae().eval()
-    frames = train_vae.sample_frames(np.random.default_rng(0), 4, (64, 64))[0]
-    with torch.no_grad():
-        before = vae.decode(vae.encode(frames).latent_dist.mean).sample
-        train_vae.normalise_latents(vae, count=64)
-        latents = vae.encode(train_vae.sample_frames(np.random.default_rng(11), 64, (64, 64))[0]).latent_dist.mean
-        after = vae.decode(vae.encode(frames).latent_dist.mean).sample
-    assert torch.allclose(before, after, atol=1e-3)
-    assert torch.allclose(latents.std(dim=(0, 2, 3)), torch.ones(8), atol=0.01)
+    network = join_networks(*build_networks()).eval()
+    clip, t, hidden = torch.randn(1, 18, 4, 8, 8), torch.tensor([500]), torch.randn(4, 8, 128)
+
+    def seen(frames):
+        network_sees(network, frames)
+        with torch.no_grad():
+            return network(clip, t, hidden).sample
+
+    plain = seen(None)
+    assert torch.equal(seen(torch.arange(4)), plain)
+    assert not torch.allclose(seen(torch.tensor([0, 5, 9, 16])), plain)
+
+
+def test_training_the_words_resumes_as_if_never_interrupted(tmp_path, monkeypatch):
+    monkeypatch.setattr(text, "BATCH", 4)
+    weights = []
+    for name, stops in (("straight", (4,)), ("interrupted", (2, 4))):
+        monkeypatch.setattr(text, "CHECKPOINT", tmp_path / name / "text.pt")
+        monkeypatch.setattr(text, "FOLDER", tmp_path / name / "text")
+        for stop in stops:
+            trainer = text.Trainer(4)
+            trainer.steps = stop
+            trainer.run()
+        weights.append(trainer.model.state_dict())
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert (tmp_path / "straight" / "text" / "tokenizer").is_dir()
+
+
+@pytest.mark.parametrize("part", ["decoder", "encoder"])
+def test_training_half_of_the_autoencoder_changes_that_half_alone(part, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_vae, "FOLDER", tmp_path)
+    before = train_vae.load_vae().state_dict()
+    trainer = train_vae.Trainer(part, minutes=1.0, device="cpu", batch=2)
+    trainer.train_step()
+    changed = {
+        name.split(".")[0] for name, value in trainer.vae.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert changed == ({"decoder", "post_quant_conv"} if part == "decoder" else {"encoder", "quant_conv"})
+
+
+def test_training_diffusion_takes_a_step_of_every_lesson(monkeypatch):
+    monkeypatch.setattr(text, "FOLDER", MODELS / "text-to-video")
+    monkeypatch.setattr(train_diffusion, "CHECKPOINT", MODELS / "no such file")
+    trainer = train_diffusion.Trainer(minutes=1.0, device="cpu")
+    for lesson in (train_diffusion.FIRST, train_diffusion.PLAIN, train_diffusion.WHOLE):
+        monkeypatch.setattr(trainer, "lesson", lambda lesson=lesson: replace(lesson, clips=2))
+        assert np.isfinite(trainer.train_step())
 
 
 def test_any_text_becomes_tokens():
