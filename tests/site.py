@@ -19,11 +19,13 @@ class Site:
 
     Args:
         home: its AURAVIDEO_HOME.
+        queues: the workers that it has, all of them where nothing is said; "" for pages alone, which start in seconds.
         environment: variables to set beside it.
     """
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    def __init__(self, home: Path, queues: str | None = None, **environment: str) -> None:
         self.home = home
+        self.command = [sys.executable, "manage.py", "serve", *([] if queues is None else [f"--queues={queues}"])]
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         keep = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
@@ -44,9 +46,8 @@ class Site:
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve"],
-                cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
         deadline = time.monotonic() + READY_SECONDS
         while "AuraVideo is ready at" not in self.log.read_text():
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def pages_only(tmp_path_factory):
+    """A site without workers: what is queued there waits for ever. Enough for what happens before and after."""
+    started = Site(tmp_path_factory.mktemp("pages") / "home", queues="").start()
+    yield started
+    assert started.stop() == 0
+
+
+@pytest.fixture(scope="session")
 def browser():
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
@@ -34,7 +43,21 @@ def browser():
 @pytest.fixture
 def page(browser, site):
     """A page of the site; a test fails when the page logged an error."""
-    context = browser.new_context(base_url=site.url, viewport={"width": 1280, "height": 900})
+    with open_page(browser, site) as page:
+        yield page
+
+
+@pytest.fixture
+def quick_page(browser, pages_only):
+    """A page of the site without workers; a test fails when the page logged an error."""
+    with open_page(browser, pages_only) as page:
+        yield page
+
+
+@contextmanager
+def open_page(browser, site: Site, **options):
+    """A page in a browser context of its own (`options` are Playwright's for it); errors that it logged are raised."""
+    context = browser.new_context(**{"base_url": site.url, "viewport": {"width": 1280, "height": 900}, **options})
     page = context.new_page()
     page.set_default_timeout(20_000)
     problems: list[str] = []
