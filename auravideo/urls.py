@@ -1,14 +1,19 @@
 """The addresses of the site. The apps own everything below their own prefixes."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
 from auravideo import views
 
+# The admin's own sign-in would ask for a password alone, and as often as one likes.
+admin.site.login = secure_admin_login(admin.site.login)
+
 urlpatterns = [
     path("", views.home, name="home"),
     path("", include("generation.urls")),
     path("", include("gallery.urls")),
+    path("", include("accounts.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
