@@ -4,6 +4,7 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts.views import set_language
 from auravideo import views
 
 # The admin's own sign-in would ask for a password alone, and as often as one likes.
@@ -15,6 +16,7 @@ urlpatterns = [
     path("", include("gallery.urls")),
     path("", include("accounts.urls")),
     path("accounts/", include("allauth.urls")),
+    path("language/setlang/", set_language, name="set_language"),
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
 ]

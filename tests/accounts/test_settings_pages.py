@@ -56,9 +56,9 @@ def test_every_page_of_the_settings_has_the_menu_and_no_inline_code(signed_in, n
     assert "onclick" not in page
 
 
-@pytest.mark.parametrize("name", ["language", "end_sessions", "theme", "download"])
+@pytest.mark.parametrize("name", ["set_language", "accounts:end_sessions", "accounts:theme", "accounts:download"])
 def test_what_changes_something_takes_a_post(signed_in, name):
-    assert signed_in.get(reverse(f"accounts:{name}")).status_code == 405
+    assert signed_in.get(reverse(name)).status_code == 405
 
 
 # --- Profile ----------------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def test_the_browser_decides_where_nothing_was_chosen(client):
 
 
 def test_the_cookie_goes_before_the_browser(client):
-    response = client.post(reverse("accounts:language"), {"language": "pl", "next": reverse("home")})
+    response = client.post(reverse("set_language"), {"language": "pl", "next": reverse("home")})
     assert response.url == reverse("home")
     assert language_of(client.get(reverse("home"), headers={"Accept-Language": "en"})) == "pl"
 
@@ -118,9 +118,9 @@ def test_the_profile_goes_before_the_cookie(signed_in, user):
 def test_the_switch_in_the_foot_changes_the_profile_of_who_is_signed_in(signed_in, user):
     user.language = "en"
     user.save()
-    signed_in.post(reverse("accounts:language"), {"language": "pl"})
+    signed_in.post(reverse("set_language"), {"language": "pl"})
     assert language_of(signed_in.get(reverse("gallery:library"))) == "pl"
-    signed_in.post(reverse("accounts:language"), {"language": "xx"})
+    signed_in.post(reverse("set_language"), {"language": "xx"})
     user.refresh_from_db()
     assert user.language == "pl"
 
@@ -133,7 +133,7 @@ def test_the_language_stays_after_signing_out(signed_in):
 
 @pytest.mark.parametrize("next", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
 def test_the_language_switch_leads_to_no_other_site(client, next):
-    response = client.post(reverse("accounts:language"), {"language": "pl", "next": next})
+    response = client.post(reverse("set_language"), {"language": "pl", "next": next})
     assert response.url == "/"
 
 
