@@ -183,6 +183,7 @@ ACCOUNT_FORMS = {"reset_password": "accounts.forms.ForgottenPasswordForm", "add_
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 ACCOUNT_EMAIL_VERIFICATION = env.choice("EMAIL_VERIFICATION", "none", ("none", "optional", "mandatory"))
 ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "AuraVideo: "
 ACCOUNT_SESSION_REMEMBER = None  # asks 'remember me'
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # for what takes an account over: its e-mail address, its second factor
 # Counted in the cache, by address, account (key: the name that was typed) or person. allauth's own for the rest.
@@ -197,10 +198,12 @@ ACCOUNT_RATE_LIMITS = {
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXIES", 0, 0, 10)
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_FORMS = {
-    "add_webauthn": "accounts.passkey_forms.AddPasskeyForm",
-    "authenticate_webauthn": "accounts.passkey_forms.AuthenticateByPasskeyForm",
-    "login_webauthn": "accounts.passkey_forms.LoginByPasskeyForm",
-    "reauthenticate_webauthn": "accounts.passkey_forms.ReauthenticateByPasskeyForm",
+    "authenticate": "accounts.second_factor_forms.CodeForm",
+    "reauthenticate": "accounts.second_factor_forms.ReauthenticateByCodeForm",
+    "add_webauthn": "accounts.second_factor_forms.AddPasskeyForm",
+    "authenticate_webauthn": "accounts.second_factor_forms.AuthenticateByPasskeyForm",
+    "login_webauthn": "accounts.second_factor_forms.LoginByPasskeyForm",
+    "reauthenticate_webauthn": "accounts.second_factor_forms.ReauthenticateByPasskeyForm",
 }
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True

@@ -1,12 +1,13 @@
 """Two-factor sign-in end to end: codes are computed as an app computes them."""
 
-import time
+from types import SimpleNamespace
 
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from allauth.mfa.totp.internal import auth
 from django.contrib.auth import get_user
+from django.core.cache import cache
 from django.urls import reverse
 
 from accounts import services
@@ -17,9 +18,26 @@ pytestmark = pytest.mark.django_db
 MFA_PAGES = ("mfa_index", "mfa_list_webauthn", "mfa_view_recovery_codes", "mfa_generate_recovery_codes")
 
 
-def code(secret: str, periods_ago: int = 0) -> str:
+class Clock(SimpleNamespace):
+    """The time that allauth reads, which stands still until a test moves it."""
+
+    def time(self) -> float:
+        return self.now
+
+
+CLOCK = Clock(now=1_800_000_015.0)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    CLOCK.now = 1_800_000_015.0
+    monkeypatch.setattr(auth, "time", CLOCK)
+    return CLOCK
+
+
+def code(secret: str) -> str:
     """What the app shows (RFC 6238: HMAC-SHA1, 30 seconds, 6 digits)."""
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30 - periods_ago))
+    return auth.format_hotp_value(auth.hotp_value(secret, int(CLOCK.now) // 30))
 
 
 def sign_in(client, user, password=PASSWORD, **more):
@@ -32,16 +50,16 @@ def prove(client):
 
 
 @pytest.fixture
-def secret(client, user):
+def secret(client, user, clock):
     """The secret of an authenticator app that was set up through the pages; the client is signed out afterwards."""
     client.force_login(user)
     prove(client)
     page = client.get(reverse("mfa_activate_totp"))
     secret = page.context["form"].secret
-    # The code of the period before: one code works once, and the tests sign in with the present one.
-    response = client.post(reverse("mfa_activate_totp"), {"code": code(secret, periods_ago=1)})
+    response = client.post(reverse("mfa_activate_totp"), {"code": code(secret)})
     assert response.url == reverse("mfa_view_recovery_codes")
     client.post(reverse("account_logout"))
+    clock.now += 60
     return secret
 
 
@@ -104,6 +122,29 @@ def test_a_code_works_once(client, user, secret):
     sign_in(client, user)
     assert client.post(reverse("mfa_authenticate"), {"code": used}).status_code == 200
     assert not get_user(client).is_authenticated
+
+
+def test_a_code_works_once_also_where_it_is_valid_for_longer_than_its_period(client, user, secret, clock):
+    used = code(secret)
+    sign_in(client, user)
+    client.post(reverse("mfa_authenticate"), {"code": used})
+    client.post(reverse("account_logout"))
+    clock.now += 30
+    cache.delete(f"allauth.mfa.totp.used?user={user.pk}&code={used}")  # allauth has forgotten it by then
+    sign_in(client, user)
+    assert client.post(reverse("mfa_authenticate"), {"code": used}).status_code == 200
+    assert not get_user(client).is_authenticated
+    assert client.post(reverse("mfa_authenticate"), {"code": code(secret)}).status_code == 302
+
+
+@pytest.mark.parametrize(("seconds", "accepted"), [(-60, False), (-30, True), (30, True), (60, False)])
+def test_a_clock_may_be_half_a_minute_wrong(client, user, secret, clock, seconds, accepted):
+    clock.now += seconds
+    shown = code(secret)
+    clock.now -= seconds
+    sign_in(client, user)
+    client.post(reverse("mfa_authenticate"), {"code": shown})
+    assert get_user(client).is_authenticated is accepted
 
 
 def test_guessing_codes_is_limited(client, user, secret):
