@@ -1,6 +1,7 @@
 """What an operator can do with an account."""
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.urls import reverse
 
 from accounts import services
@@ -50,3 +51,17 @@ def test_an_account_that_is_being_deleted_cannot_be_opened_again(admin, user):
 def test_who_is_not_staff_does_not_get_in(client, user):
     client.force_login(user)
     assert client.get(reverse("admin:index"), follow=True).status_code == 403
+
+
+def test_an_operator_removes_a_lost_second_factor_and_sees_no_secret(admin, user):
+    data = {"secret": "TOPSECRET"}
+    factor = Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data=data)
+    page = admin.get(reverse("admin:mfa_authenticator_change", args=[factor.pk])).content.decode()
+    assert user.username in page
+    assert "TOPSECRET" not in page
+    assert admin.get(reverse("admin:mfa_authenticator_add")).status_code == 403
+    admin.post(reverse("admin:mfa_authenticator_change", args=[factor.pk]), {"data": "{}"})
+    factor.refresh_from_db()
+    assert factor.data == data
+    admin.post(reverse("admin:mfa_authenticator_delete", args=[factor.pk]), {"post": "yes"})
+    assert not Authenticator.objects.exists()
