@@ -9,7 +9,7 @@ from accounts.models import User
 from accounts.personal_data import Holder, Holding
 from auravideo.stored import delete_folder
 from auravideo.zips import Entry, json_list
-from generation import services
+from generation import events, services
 from generation.models import Batch, Job
 from generation.states import ACTIVE
 
@@ -24,7 +24,8 @@ class JobsOfPerson(Holder):
             yield Holding(ngettext("%d batch", "%d batches", batches) % batches)
 
     def stop(self, user: User) -> None:
-        """Cancel what waits or is being rendered: nobody is there to watch it."""
+        """Close the pages that are open elsewhere, and cancel what waits or is being rendered."""
+        events.hang_up(user.pk)
         for job in Job.objects.filter(user=user, status__in=ACTIVE):
             services.cancel(job)
 

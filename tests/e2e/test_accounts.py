@@ -1,13 +1,14 @@
 """Accounts in a real browser: passkeys, by Chromium's virtual authenticator, and what is chosen staying chosen."""
 
 import re
+import time
 import uuid
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import open_page
-from tests.site import PASSWORD
+from tests.site import PASSWORD, Site
 
 pytestmark = pytest.mark.e2e
 
@@ -123,3 +124,52 @@ def test_the_settings_work_without_javascript(browser, pages_only, name):
         with page.expect_download() as download:
             page.locator("form[action='/settings/data/download/'] button").click()
         assert re.fullmatch(rf"auravideo-{name}-\d{{4}}-\d\d-\d\d\.zip", download.value.suggested_filename)
+
+
+QUEUED = """
+from accounts.models import User
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from gallery.models import Video
+from generation import services
+from generation.models import Job
+from generation.params import parse
+request = parse({"prompt": "a red heart rising over the sea"}, services.catalogue(), services.limits())
+person = User.objects.get(username="ann")
+done, waiting = services.submit(person, request), services.submit(person, request)
+Job.objects.filter(pk=done.pk).update(status="done")
+name = storages["default"].save(f"videos/{done.pk}/video.mp4", ContentFile(b"x"))
+files = {"video_file": name, "poster_file": name, "preview_file": name}
+facts = {"width": 256, "height": 256, "frames": 48, "fps": 24, "size": 1}
+Video.objects.create(user=person, job=done, title="A heart", request=done.request, **facts, **files)
+"""
+LEFT = """
+from accounts.models import User
+from generation.models import Job
+print(User.objects.count(), Job.objects.count())
+"""
+
+
+def test_a_deleted_account_is_gone_soon_with_all_that_it_had(browser, tmp_path):
+    """With the worker that does it, and the broker that carries the message."""
+    site = Site(tmp_path / "home", queues="cpu").start()
+    try:
+        site.make_user("ann")
+        site.python(QUEUED)
+        with open_page(browser, site) as page:
+            sign_in(page, "ann")
+            page.goto("/settings/delete/")
+            expect(page.get_by_text("1 video")).to_be_visible()
+            page.locator("[name=password]").fill(PASSWORD)
+            page.get_by_role("button", name="Delete everything").click()
+            expect(page.get_by_role("status")).to_have_text(re.compile("everything in it is being deleted"))
+            sign_in(page, "ann")
+            expect(page.get_by_role("alert").first).to_be_visible()
+        deadline = time.monotonic() + 90
+        while (left := site.python(LEFT)) != "0 0" and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert left == "0 0"
+        stored = [path for folder in ("media", "frames") for path in (site.home / folder).rglob("*") if path.is_file()]
+        assert stored == []
+    finally:
+        assert site.stop() == 0
