@@ -6,7 +6,6 @@ app_name = "accounts"
 
 urlpatterns = [
     path("settings/", views.profile, name="profile"),
-    path("settings/saved/", views.saved, name="saved"),
     path("settings/theme/", views.set_theme, name="theme"),
     path("settings/sessions/end/", views.end_sessions, name="end_sessions"),
     path("settings/data/", views.data, name="data"),

@@ -9,7 +9,7 @@ from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import check_for_language
 from django.utils.translation import gettext as _
 from django.views import i18n
@@ -31,18 +31,12 @@ def profile(request: HttpRequest) -> HttpResponse:
     form = ProfileForm(request.POST or None, instance=person)
     if request.method == "POST" and form.is_valid():
         form.save()
-        response = redirect("accounts:saved")
+        with translation.override(person.language or translation.get_language()):  # as the next page is in
+            messages.success(request, _("Your profile is saved."))
+        response = redirect("accounts:profile")
         preferences.remember(response, person)
         return response
     return render(request, "accounts/profile.html", {"form": form})
-
-
-@login_required
-@require_GET
-def saved(request: HttpRequest) -> HttpResponse:
-    """A step of its own, so that what was saved is said in the language that was chosen."""
-    messages.success(request, _("Your profile is saved."))
-    return redirect("accounts:profile")
 
 
 @require_POST

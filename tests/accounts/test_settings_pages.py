@@ -68,7 +68,8 @@ def test_the_profile_is_saved(signed_in, user):
     response = save(signed_in, full_name=" Ada Lovelace ", language="pl", theme="dark")
     user.refresh_from_db()
     assert (user.full_name, user.language, user.theme) == ("Ada Lovelace", "pl", "dark")
-    assert signed_in.get(response.url).url == reverse("accounts:profile")
+    assert response.url == reverse("accounts:profile")
+    assert signed_in.get(response.url).context["messages"]
 
 
 @pytest.mark.parametrize(
