@@ -1,15 +1,22 @@
 """The addresses of the site. The apps own everything below their own prefixes."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts.views import set_language
 from auravideo import views
+
+# The admin's own sign-in would ask for a password alone, and as often as one likes.
+admin.site.login = secure_admin_login(admin.site.login)
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("", include("generation.urls")),
     path("", include("gallery.urls")),
+    path("", include("accounts.urls")),
     path("accounts/", include("allauth.urls")),
+    path("language/setlang/", set_language, name="set_language"),
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
 ]

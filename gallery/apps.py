@@ -7,4 +7,8 @@ class GalleryConfig(AppConfig):
     verbose_name = _("Gallery")
 
     def ready(self) -> None:
+        from accounts import personal_data
         from gallery import receivers  # noqa: F401  connects them
+        from gallery.personal_data import VideosOfPerson
+
+        personal_data.register(VideosOfPerson())

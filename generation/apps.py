@@ -5,3 +5,9 @@ from django.utils.translation import gettext_lazy as _
 class GenerationConfig(AppConfig):
     name = "generation"
     verbose_name = _("Generation")
+
+    def ready(self) -> None:
+        from accounts import personal_data
+        from generation.personal_data import JobsOfPerson
+
+        personal_data.register(JobsOfPerson())

@@ -36,6 +36,10 @@ class JobsConsumer(AsyncWebsocketConsumer):
         """Sent by events.publish."""
         await self.send(await self._fragments([event["job"]]))
 
+    async def person_left(self, _event: dict) -> None:
+        """Sent by events.hang_up: the account was closed, so that the session of this page has ended."""
+        await self.close(UNAUTHENTICATED)
+
     @database_sync_to_async
     def _present(self) -> str:
         """What moves now, and what moved last: it may have ended while the page was away."""

@@ -21,3 +21,11 @@ def publish(user_id: int, job_id: UUID) -> None:
         async_to_sync(get_channel_layer().group_send)(group_of(user_id), {"type": "job.changed", "job": str(job_id)})
     except Exception as error:
         log.warning("An event of job %s could not be delivered: %s", job_id, error)
+
+
+def hang_up(user_id: int) -> None:
+    """Close the sockets of a person who has left. Never raises."""
+    try:
+        async_to_sync(get_channel_layer().group_send)(group_of(user_id), {"type": "person.left"})
+    except Exception as error:
+        log.warning("The sockets of person %s could not be closed: %s", user_id, error)

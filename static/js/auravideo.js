@@ -185,9 +185,14 @@
   });
 
   document.addEventListener("click", (event) => {
-    if (!event.target.closest("[data-theme-switch]")) return;
+    const button = event.target.closest("[data-theme-switch]");
+    if (!button) return;
     const present = root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
     root.dataset.theme = present === "dark" ? "light" : "dark";
     document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
+    if (!button.dataset.themeSwitch) return;
+    // Who is signed in has a theme in the profile, which goes before the cookie.
+    const headers = JSON.parse(document.body.getAttribute("hx-headers"));
+    fetch(button.dataset.themeSwitch, { method: "POST", headers, body: new URLSearchParams({ theme: root.dataset.theme }) }).catch(() => {});
   });
 })();

@@ -4,6 +4,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
 
+from accounts import services as accounts
 from generation import events, services
 from generation.consumers import JobsConsumer
 from generation.states import Status
@@ -82,3 +83,16 @@ def test_an_event_that_cannot_be_delivered_harms_nobody(monkeypatch, caplog):
     monkeypatch.setattr("generation.events.get_channel_layer", refuse)
     events.publish(1, "job")
     assert "could not be delivered" in caplog.text
+
+
+async def test_the_pages_of_who_has_left_are_cut_off_and_nobody_elses():
+    leaver, other = await sync_to_async(UserFactory)(), await sync_to_async(UserFactory)()
+    sockets = [socket_of(leaver), socket_of(other)]
+    for socket in sockets:
+        await socket.connect()
+        await socket.receive_from()
+    await sync_to_async(accounts.deactivate)(leaver)
+    await sync_to_async(accounts.settle)(leaver.pk)
+    assert await sockets[0].receive_output() == {"type": "websocket.close", "code": 4401}
+    assert await sockets[1].receive_nothing()
+    await sockets[1].disconnect()
