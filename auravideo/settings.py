@@ -68,7 +68,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "generation.context_processors.active_jobs",
+                "generation.context_processors.jobs_panel",
             ],
         },
     },
