@@ -10,8 +10,8 @@ from generation.models import Job
 from generation.selectors import Progress, listed_jobs_of, progress_of
 from generation.states import ACTIVE, ENDED, NEWS, Status
 
-ACTIVE_ROWS = 6
-ENDED_ROWS = 6
+ACTIVE_ROWS = 3
+ENDED_ROWS = 4
 
 # What the list of jobs can be narrowed to, by the name in its address.
 FILTERS: Mapping[str, frozenset[Status]] = {

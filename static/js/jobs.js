@@ -157,13 +157,14 @@
 
   const offline = document.getElementById("offline");
   let offlineTimer = null;
-  document.addEventListener("htmx:wsOpen", () => {
+  // Not 'open', but the first message says that the connection stands: a server that is starting may hang up at once.
+  document.addEventListener("htmx:wsBeforeMessage", () => {
     clearTimeout(offlineTimer);
+    offlineTimer = null;
     if (offline) offline.hidden = true;
   });
   document.addEventListener("htmx:wsClose", (event) => {
-    clearTimeout(offlineTimer);
-    offlineTimer = setTimeout(() => { if (offline) offline.hidden = false; }, 3000);
+    offlineTimer ??= setTimeout(() => { if (offline) offline.hidden = false; }, 3000);
     // The extension comes back by itself after an accident, but not after a server's orderly goodbye.
     const retried = [1006, 1011, 1012, 1013];
     if (!retried.includes(event.detail.event.code)) {

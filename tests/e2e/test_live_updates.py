@@ -113,6 +113,7 @@ def test_a_lasting_interruption_is_said_and_taken_back(jobs_page):
     jobs_page.sockets[0].close(code=1012)
     expect(page.locator("#offline")).to_be_visible()
     jobs_page.wait_for_sockets(2)
+    jobs_page.send(fragment(5, 310))
     expect(page.locator("#offline")).to_be_hidden()
 
 

@@ -44,7 +44,7 @@ def test_what_the_panel_has_no_room_for_is_counted(user):
     shown = panel.panel_of(user)
     assert (len(shown.active), len(shown.ended)) == (panel.ACTIVE_ROWS, panel.ENDED_ROWS)
     assert (shown.counts.active, shown.counts.new) == (9, 8)
-    assert (shown.more_active, shown.more_new) == (3, 3)
+    assert (shown.more_active, shown.more_new) == (6, 5)
 
 
 def test_the_panel_costs_as_many_queries_for_many_jobs_as_for_few(user, django_assert_max_num_queries):
