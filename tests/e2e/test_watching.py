@@ -10,18 +10,11 @@ from tests.e2e.conftest import open_page
 
 pytestmark = pytest.mark.e2e
 
-SIGN_IN = """
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
-from tests.factories import JobFactory, UserFactory
-user = UserFactory(username={name!r})
-session = SessionStore()
-session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), settings.AUTHENTICATION_BACKENDS[0]
-session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-session.save()
-jobs = [JobFactory(user=user) for _ in range({jobs})]
-print(session.session_key, *(job.pk for job in jobs))
+QUEUE = """
+from accounts.models import User
+from tests.factories import JobFactory
+user = User.objects.get(username={name!r})
+print(*(JobFactory(user=user).pk for _ in range({jobs})))
 """
 BEGIN = """
 from generation import claims
@@ -38,10 +31,9 @@ services.fail(Job.objects.get(pk={job!r}), 1, "out-of-memory", {{}})
 
 def sign_in(page, site, jobs: int) -> list[str]:
     """A new person with so many queued jobs is signed in; returns the jobs' identifiers."""
-    name = f"watcher{uuid.uuid4().hex[:10]}"
-    key, *ids = site.python(SIGN_IN.format(name=name, jobs=jobs)).split()
-    page.context.add_cookies([{"name": "sessionid", "value": key, "url": site.url}])
-    return ids
+    name = site.make_user(f"watcher{uuid.uuid4().hex[:10]}")
+    page.context.add_cookies([{"name": "sessionid", "value": site.session_of(name), "url": site.url}])
+    return site.python(QUEUE.format(name=name, jobs=jobs)).split()
 
 
 class Line:
