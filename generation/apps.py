@@ -5,3 +5,6 @@ from django.utils.translation import gettext_lazy as _
 class GenerationConfig(AppConfig):
     name = "generation"
     verbose_name = _("Generation")
+
+    def ready(self) -> None:
+        from generation import receivers  # noqa: F401  connects them

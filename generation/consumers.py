@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 REFRESH_SECONDS = 15
 UNAUTHENTICATED = 4401
 BROKEN = 1011
+COME_BACK = 1012
 
 
 class JobsConsumer(AsyncWebsocketConsumer):
@@ -52,6 +53,10 @@ class JobsConsumer(AsyncWebsocketConsumer):
             self._push({UUID(job_id) for job_id in message["jobs"]})
         else:
             await super().dispatch(message)
+
+    async def session_ended(self, _message: dict) -> None:
+        """Sent by events.hang_up. Whoever is still signed in is let in again."""
+        await self.close(COME_BACK)
 
     def _push(self, job_ids: set[UUID]) -> None:
         self.changed |= job_ids

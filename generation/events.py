@@ -20,14 +20,22 @@ def group_of(user_id: int) -> str:
 
 def publish(user_id: int, *job_ids: UUID) -> None:
     """Announce a change of jobs to their owner's pages. Never raises: progress is not worth a job."""
-    try:
-        message = {"type": "jobs.changed", "jobs": [str(job_id) for job_id in job_ids]}
-        async_to_sync(get_channel_layer().group_send)(group_of(user_id), message)
-    except Exception as error:
-        log.warning("An event of job %s could not be delivered: %s", ", ".join(map(str, job_ids)), error)
+    _send(user_id, {"type": "jobs.changed", "jobs": [str(job_id) for job_id in job_ids]})
 
 
 def publish_all(user_id: int, job_ids: Sequence[UUID]) -> None:
     """Announce a change of however many jobs, in messages of a bounded size."""
     for start in range(0, len(job_ids), JOBS_A_MESSAGE):
         publish(user_id, *job_ids[start : start + JOBS_A_MESSAGE])
+
+
+def hang_up(user_id: int) -> None:
+    """End the connections of a person's pages; those that may still listen come back by themselves."""
+    _send(user_id, {"type": "session.ended"})
+
+
+def _send(user_id: int, message: dict[str, object]) -> None:
+    try:
+        async_to_sync(get_channel_layer().group_send)(group_of(user_id), message)
+    except Exception as error:
+        log.warning("An event for user %s could not be delivered: %s: %s", user_id, message, error)

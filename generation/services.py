@@ -77,6 +77,7 @@ def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int
         queued_at=now,
         touched_at=now,
     )
+    transaction.on_commit(partial(events.publish, user.pk, job.pk))
     _send_on_commit(job)
     return job
 

@@ -219,14 +219,16 @@
       notify(row);
       if (document.hidden) endedWhileAway += 1;
     }
-    if (panel.open) markSeen();
+    markSeen();
     showTitle();
   };
 
-  // Opening the panel is seeing what is new in it; the mark stays until it is closed, so that one sees what was new.
+  // Opening the panel is seeing what is new in it; the mark stays until it is closed, so that one sees what was new. Who
+  // has a job's own page before them when it ends has seen that, too.
   const toldSeen = new Set();
   const markSeen = () => {
-    const unseen = rows().filter((row) => isNew(row) && !toldSeen.has(endOf(row)));
+    const isBefore = (row) => panel.open || document.getElementById(row.id.replace("active", "job"))?.closest(".job-page");
+    const unseen = rows().filter((row) => isNew(row) && isBefore(row) && !toldSeen.has(endOf(row)));
     if (document.hidden || !unseen.length) return;
     unseen.forEach((row) => toldSeen.add(endOf(row)));
     const form = document.getElementById("active-seen");
@@ -261,7 +263,7 @@
   };
   document.addEventListener("visibilitychange", () => {
     endedWhileAway = 0;
-    if (panel.open) markSeen();
+    markSeen();
     showTitle();
   });
 

@@ -1,4 +1,4 @@
-"""The jobs page as the templates make it, with the server's end of its socket in the hands of a test."""
+"""The jobs page, or one job's own, as the templates make it; the server's end of its socket is in the hands of a test."""
 
 import mimetypes
 import re
@@ -68,7 +68,7 @@ def panel_fragment(*rows: Row) -> str:
 class Page:
     """The jobs page of a person with one running job, and the server's end of its socket."""
 
-    def __init__(self, context, *, panel: Panel | None = None, script: str = "") -> None:
+    def __init__(self, context, *, panel: Panel | None = None, script: str = "", alone: bool = False) -> None:
         self.sockets = []
         self.answers: dict[str, str] = {}
         self.problems: list[str] = []
@@ -80,7 +80,8 @@ class Page:
             "csrf_token": "token-of-the-page",
         }
         page |= {"show": "all", "page": keyset.Page([], "", "")}
-        self.answers["/jobs/"] = render_to_string("generation/jobs.html", page)
+        template = "generation/job.html" if alone else "generation/jobs.html"
+        self.answers["/jobs/"] = render_to_string(template, page | shown)
         self.page = context.new_page()
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", lambda line: self.problems.append(line.text) if line.type == "error" else None)

@@ -93,6 +93,23 @@ def test_opening_the_panel_is_seeing_what_is_new_and_the_mark_stays_while_it_is_
     expect(badge).to_be_hidden()
 
 
+def test_who_watches_a_job_on_its_own_page_has_seen_its_end(browser):
+    with open_jobs_page(browser, alone=True) as opened:
+        opened.hide()
+        opened.send(panel_fragment(finished()))
+        with opened.page.expect_request("**/jobs/seen/") as told:
+            opened.hide(False)
+        assert str(JOB) in told.value.post_data
+
+
+def test_an_end_on_the_list_is_new_until_it_is_looked_at(jobs_page):
+    told = []
+    jobs_page.page.on("request", lambda request: told.append(request.url))
+    jobs_page.send(panel_fragment(finished(), OLD))
+    jobs_page.page.wait_for_timeout(300)
+    assert [url for url in told if url.endswith("/seen/")] == []
+
+
 def test_an_end_is_announced_once_and_an_old_one_not_at_all(jobs_page, panel):
     heard = jobs_page.listen()
     jobs_page.send(panel_fragment(row(5, 300), OLD))

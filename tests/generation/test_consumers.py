@@ -70,8 +70,8 @@ async def test_a_job_that_came_after_the_page_was_opened_appears_in_the_panel():
     user = await new_user()
     socket = socket_of(user)
     await present(socket)
-    job = await new_job(user=user)
-    await sync_to_async(claims.claim)(job.pk, 1, Stage.PREPROCESS, 0, "worker")
+    request = (await new_job()).render_request
+    job = await sync_to_async(services.submit)(user, request)
     assert f'id="active-{job.pk}"' in await socket.receive_from()
     await socket.disconnect()
 
@@ -201,6 +201,18 @@ async def test_a_failure_of_ours_closes_the_socket_so_that_the_page_comes_back(m
     assert (await socket.receive_output())["code"] == consumers.BROKEN
     assert "could not be sent" in caplog.text
     await socket.disconnect()
+
+
+async def test_signing_out_ends_the_connections_of_every_open_page(client):
+    user, other = await new_user(), await new_user()
+    socket, stranger = socket_of(user), socket_of(other)
+    await present(socket)
+    await present(stranger)
+    await sync_to_async(client.force_login)(user)
+    await sync_to_async(client.logout)()
+    assert (await socket.receive_output())["code"] == consumers.COME_BACK
+    assert await stranger.receive_nothing(timeout=0.3)
+    await stranger.disconnect()
 
 
 async def test_the_place_in_the_queue_follows_other_peoples_jobs(monkeypatch):
