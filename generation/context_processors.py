@@ -7,8 +7,8 @@ from generation.panel import panel_of
 
 
 def jobs_panel(request: HttpRequest) -> dict[str, object]:
-    """`panel`: see generation/panel.py. Nothing is asked of the database before a template shows it."""
+    """`jobs_panel`: see generation/panel.py. Nothing is asked of the database before a template shows it."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {}
-    return {"panel": SimpleLazyObject(lambda: panel_of(user))}
+    return {"jobs_panel": SimpleLazyObject(lambda: panel_of(user))}

@@ -17,7 +17,7 @@ from generation.states import ENDED, NEWS, Status
 
 def mark_seen(user, job_ids: Collection[UUID] | None = None) -> int:
     """Note that a person has seen how these jobs of theirs ended, or all of them; returns how many that was news of."""
-    news = Job.objects.filter(user=user, status__in=NEWS, seen_at=None)
+    news = Job.objects.filter(user=user, status__in=NEWS, seen_at=None, removed_at=None)
     return _change(user, news if job_ids is None else news.filter(pk__in=job_ids), seen_at=timezone.now())
 
 

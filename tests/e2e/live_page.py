@@ -1,4 +1,4 @@
-"""The jobs page, or one job's own, as the templates make it; the server's end of its socket is in the hands of a test."""
+"""The jobs page, or one job's own, as the templates make it; the test holds the server's end of its socket."""
 
 import mimetypes
 import re
@@ -76,7 +76,7 @@ class Page:
         page = {
             "user": PERSON,
             "jobs": [shown],
-            "panel": panel or a_panel(row(5, 300)),
+            "jobs_panel": panel or a_panel(row(5, 300)),
             "csrf_token": "token-of-the-page",
         }
         page |= {"show": "all", "page": keyset.Page([], "", "")}

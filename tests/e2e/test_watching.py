@@ -108,6 +108,13 @@ def test_a_change_in_one_tab_is_seen_in_the_other(quick_page, pages_only):
     expect(quick_page.locator("#count-cancelled")).to_have_text("1")
     expect(panel.locator(".active__row")).to_have_count(1)
 
+    other.goto(f"/jobs/{first}/")
+    other.get_by_role("button", name="Remove from the list").click()
+    expect(other).to_have_url(re.compile("/jobs/$"))
+    expect(other.get_by_text("The clip was taken off the list of jobs.")).to_be_visible()
+    expect(quick_page.locator(f"#job-{first}")).to_have_count(0)
+    expect(quick_page.locator(f"#job-{second}")).to_be_visible()
+
 
 def test_everything_on_the_list_works_without_javascript(browser, pages_only):
     with open_page(browser, pages_only, java_script_enabled=False) as page:

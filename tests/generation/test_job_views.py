@@ -330,7 +330,7 @@ def test_retrying_after_a_failure_continues_with_what_is_stored_and_is_new_again
 
 
 def badge(response) -> int:
-    return response.context["panel"].counts.new
+    return response.context["jobs_panel"].counts.new
 
 
 @pytest.mark.parametrize("status", [Status.DONE, Status.FAILED])
