@@ -144,10 +144,15 @@
   // The answer to a click may be overtaken by what the socket has brought meanwhile, so it is merged like all else.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, serverResponse, xhr } = event.detail;
-    if (!target?.closest(".job, #active-jobs") || xhr.status !== 200) return;
+    if (!target?.closest(".job, #active-jobs") || xhr.status === 204) return;
     event.detail.shouldSwap = false;
-    const parts = [...parse(serverResponse).children];
-    if (!parts.some((part) => part.matches(".job, #active-jobs"))) return location.reload(); // signed out meanwhile
+    const parts = xhr.status === 200 ? [...parse(serverResponse).children] : [];
+    if (!parts.some((part) => part.matches(".job, #active-jobs"))) {
+      // The job is gone, or who is there has signed out: then the page is too old. A page that has no more than the panel
+      // stays: somebody may be writing on it.
+      if (xhr.status < 500 && target.closest(".job")) location.reload();
+      return;
+    }
     for (const part of parts) {
       const present = part.id && document.getElementById(part.id);
       if (present?.matches("[data-merge]")) apply(present, part);
@@ -163,6 +168,7 @@
     offlineTimer = null;
     if (offline) offline.hidden = true;
   });
+  document.addEventListener("htmx:sendError", () => { if (offline) offline.hidden = false; });
   document.addEventListener("htmx:wsClose", (event) => {
     offlineTimer ??= setTimeout(() => { if (offline) offline.hidden = false; }, 3000);
     // The extension comes back by itself after an accident, but not after a server's orderly goodbye.

@@ -70,7 +70,7 @@ class Page:
 
     def __init__(self, context, *, panel: Panel | None = None, script: str = "", alone: bool = False) -> None:
         self.sockets = []
-        self.answers: dict[str, str] = {}
+        self.answers: dict[str, str | int] = {}  # HTML, or a status
         self.problems: list[str] = []
         shown = {"job": a_job(5), "progress": a_progress(300), "video": None}
         page = {
@@ -98,6 +98,8 @@ class Page:
         if path.startswith("/static/"):
             file = finders.find(path.removeprefix("/static/"))
             route.fulfill(path=file, content_type=mimetypes.guess_type(file)[0])
+        elif isinstance(self.answers.get(path), int):
+            route.fulfill(status=self.answers[path])
         elif path in self.answers:
             route.fulfill(body=self.answers[path], content_type="text/html")
         else:

@@ -129,8 +129,19 @@ def test_the_socket_is_asked_for_what_the_page_shows_in_its_language(jobs_page):
     assert jobs_page.sockets[0].url.endswith(f"/ws/jobs/?jobs={JOB}&language=en")
 
 
-def test_an_answer_from_somewhere_else_loads_the_page_anew_instead_of_losing_the_job(jobs_page):
-    jobs_page.answers[f"/jobs/{JOB}/cancel/"] = "<h1>Sign in</h1>"
+@pytest.mark.parametrize("answer", ["<h1>Sign in</h1>", 403, 404])
+def test_an_answer_that_is_not_the_job_loads_the_page_anew_instead_of_losing_it(jobs_page, answer):
+    jobs_page.answers[f"/jobs/{JOB}/cancel/"] = answer
     with jobs_page.page.expect_navigation():
         jobs_page.job.get_by_role("button", name="Cancel").click()
     expect(jobs_page.job).to_be_visible()
+    jobs_page.problems.clear()  # the browser logs what was refused
+
+
+def test_a_click_that_reaches_nobody_says_so(jobs_page):
+    jobs_page.page.route("**/cancel/", lambda route: route.abort())
+    jobs_page.job.get_by_role("button", name="Cancel").click()
+    expect(jobs_page.page.locator("#offline")).to_be_visible()
+    jobs_page.send(fragment(5, 310))
+    expect(jobs_page.page.locator("#offline")).to_be_hidden()
+    jobs_page.problems.clear()  # the browser logs what could not be loaded
