@@ -112,7 +112,20 @@
     if (hadFocus) (next?.querySelector(".job__prompt a") ?? document.getElementById("main"))?.focus({ preventScroll: true });
   };
 
-  const apply = (present, incoming) => ("gone" in incoming.dataset ? removeJob(present) : update(present, incoming));
+  // The list does not push down what somebody is reading: it offers the newer ones.
+  const all = document.getElementById("count-all");
+  let fewest = Number(all?.textContent);
+  const offerNewer = () => {
+    const newer = document.querySelector("#newer-jobs a");
+    if (newer && Number(all.textContent) > fewest) newer.hidden = false;
+    fewest = Math.min(fewest, Number(all.textContent));
+  };
+
+  const apply = (present, incoming) => {
+    if ("gone" in incoming.dataset) removeJob(present);
+    else update(present, incoming);
+    if (present === all) offerNewer();
+  };
 
   /* --- The socket, and the answers to what is clicked ---------------------------------------------------------------- */
 

@@ -80,6 +80,7 @@ class Page:
             "csrf_token": "token-of-the-page",
         }
         page |= {"show": "all", "page": keyset.Page([], "", "")}
+        page |= {"counts": Counts({"running": 1}, 0), "filters": [("all", 1), ("active", 1)]}
         template = "generation/job.html" if alone else "generation/jobs.html"
         self.answers["/jobs/"] = render_to_string(template, page | shown)
         self.page = context.new_page()

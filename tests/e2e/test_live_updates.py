@@ -145,3 +145,14 @@ def test_a_click_that_reaches_nobody_says_so(jobs_page):
     jobs_page.send(fragment(5, 310))
     expect(jobs_page.page.locator("#offline")).to_be_hidden()
     jobs_page.problems.clear()  # the browser logs what could not be loaded
+
+
+def test_newer_jobs_are_counted_and_offered_without_pushing_down_the_list(jobs_page):
+    offer = jobs_page.page.get_by_role("link", name="There are newer clips.")
+    expect(offer).to_be_hidden()
+    jobs_page.send('<span id="count-all" class="count" data-merge>0</span>')
+    expect(offer).to_be_hidden()
+    jobs_page.send('<span id="count-all" class="count" data-merge>1</span>')
+    expect(jobs_page.page.locator("#count-all")).to_have_text("1")
+    expect(offer).to_be_visible()
+    assert jobs_page.page.locator(".job").count() == 1
