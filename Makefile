@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock browser evaluate clean
+.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock browser evaluate bench-events clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/python manage.py serve
@@ -30,6 +30,10 @@ test-slow: $(VENV)/installed-dev
 # Sixty held-out prompts through the whole pipeline, judged on the finished videos; the table goes into docs/models.md.
 evaluate: $(VENV)/installed-dev
 	$(PYTEST) -s -m "slow and e2e" tests/e2e/test_quality.py
+
+# From a worker's event to the changed page; on an idle machine, the table goes into docs/performance.md.
+bench-events: $(VENV)/installed-dev browser
+	$(BIN)/python -m scripts.bench_events
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -71,7 +71,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "accounts.preferences.context",
-                "generation.context_processors.active_jobs",
+                "generation.context_processors.jobs_panel",
             ],
         },
     },

@@ -4,11 +4,12 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from generation.errors import error_text, warning_text
 from generation.params import RenderRequest
-from generation.states import ACTIVE, RunStatus, Stage, Status
+from generation.states import ACTIVE, NEWS, RunStatus, Stage, Status
 
 STATUS_LABELS = {
     Status.QUEUED: _("queued"),
@@ -80,6 +81,8 @@ class Job(models.Model):
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     touched_at = models.DateTimeField(_("last sign of life"))
+    seen_at = models.DateTimeField(_("seen"), null=True, blank=True)  # when its owner saw how it ended
+    removed_at = models.DateTimeField(_("taken off the list"), null=True, blank=True)  # by its owner; the video stays
 
     class Meta:
         verbose_name = _("job")
@@ -89,6 +92,9 @@ class Job(models.Model):
             models.Index(fields=["user", "-created_at"]),
             models.Index(fields=["status", "queued_at"]),
             models.Index(fields=["status", "ended_at"]),
+            # What every page counts, and what its panel lists.
+            models.Index(fields=["user", "status", "seen_at"], condition=Q(removed_at=None), name="listed_jobs"),
+            models.Index(fields=["user", "-ended_at"], condition=Q(removed_at=None), name="listed_jobs_by_end"),
         ]
         constraints = [models.UniqueConstraint(fields=["batch", "row"], name="one_job_a_row")]
 
@@ -109,6 +115,15 @@ class Job(models.Model):
     @property
     def can_retry(self) -> bool:
         return self.status in (Status.FAILED, Status.CANCELLED)
+
+    @property
+    def can_remove(self) -> bool:
+        return not self.is_active and self.removed_at is None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it ended in a way that its owner has not seen yet; what they cancelled themselves is no news."""
+        return self.status in NEWS and self.seen_at is None
 
     @property
     def warning_texts(self) -> list[str]:

@@ -25,7 +25,7 @@ class JobsOfPerson(Holder):
 
     def stop(self, user: User) -> None:
         """Close the pages that are open elsewhere, and cancel what waits or is being rendered."""
-        events.hang_up(user.pk)
+        events.cut_off(user.pk)
         for job in Job.objects.filter(user=user, status__in=ACTIVE):
             services.cancel(job)
 
