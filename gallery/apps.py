@@ -7,4 +7,7 @@ class GalleryConfig(AppConfig):
     verbose_name = _("Gallery")
 
     def ready(self) -> None:
-        from gallery import receivers  # noqa: F401  connects them
+        from gallery import receivers, selectors  # noqa: F401  connects them
+        from generation import sources
+
+        sources.register("video", selectors.request_of)

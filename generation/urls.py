@@ -1,11 +1,24 @@
 from django.urls import path
 
-from generation import views
+from generation import batch_views, create_views, preset_views, views
 
 app_name = "generation"
 
 urlpatterns = [
-    path("create/", views.create, name="create"),
+    path("create/", create_views.create, name="create"),
+    path("create/edit/", create_views.edit, name="create-edit"),
+    path("create/summary/", create_views.summary, name="create-summary"),
+    path("create/from-file/", create_views.from_file, name="create-from-file"),
+    path("create/save-preset/", create_views.save_preset, name="create-save-preset"),
+    path("create/many/", batch_views.create_many, name="create-many"),
+    path("presets/", preset_views.presets, name="presets"),
+    path("presets/<uuid:preset_id>/rename/", preset_views.rename, name="preset-rename"),
+    path("presets/<uuid:preset_id>/delete/", preset_views.delete, name="preset-delete"),
+    path("batches/", batch_views.batches, name="batches"),
+    path("batches/<uuid:batch_id>/", batch_views.batch, name="batch"),
+    path("batches/<uuid:batch_id>/progress/", batch_views.progress, name="batch-progress"),
+    path("batches/<uuid:batch_id>/cancel/", batch_views.cancel, name="batch-cancel"),
+    path("batches/<uuid:batch_id>/download/", batch_views.download, name="batch-download"),
     path("jobs/", views.jobs, name="jobs"),
     path("jobs/<uuid:job_id>/", views.job, name="job"),
     path("jobs/<uuid:job_id>/cancel/", views.cancel, name="cancel"),

@@ -11,10 +11,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from generation import services
-from generation.forms import CreateForm
 from generation.models import Job
 from generation.params import InvalidRequest
 from generation.rendering import job_context
@@ -23,22 +22,6 @@ from generation.selectors import jobs_of
 JOBS_A_PAGE = 24
 PREVIEW_KEY = "jobs/{}/preview.webp"
 BLANK = "images/logo.svg"
-
-
-@login_required
-@require_http_methods(["GET", "POST"])
-def create(request: HttpRequest) -> HttpResponse:
-    """Ask for a clip."""
-    form = CreateForm(request.POST or None, initial=_initial(request))
-    if request.method == "POST" and form.is_valid():
-        try:
-            job = services.submit(request.user, form.render_request)
-        except InvalidRequest as error:
-            form.add_error(None, [str(text) for texts in error.errors.values() for text in texts])
-        else:
-            messages.success(request, _("Your clip is queued. You can close this page; it goes on."))
-            return redirect("generation:job", job.pk)
-    return render(request, "generation/create.html", {"form": form})
 
 
 @login_required
@@ -100,15 +83,3 @@ def _after(request: HttpRequest, job_id: UUID, act, refusal: str) -> HttpRespons
 
 def _mine(request: HttpRequest, job_id: UUID) -> Job:
     return get_object_or_404(jobs_of(request.user), pk=job_id)
-
-
-def _initial(request: HttpRequest) -> dict:
-    """The form's first values: those of the job that 'create again' names, or the defaults."""
-    try:
-        again = jobs_of(request.user).filter(pk=UUID(request.GET.get("from", ""))).first()
-    except ValueError:
-        again = None
-    if again is None:
-        return {}
-    asked = again.render_request
-    return {**again.request, "size": f"{asked.width}x{asked.height}", "seed": again.seed}

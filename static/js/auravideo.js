@@ -123,25 +123,6 @@
 
   document.querySelector("[aria-invalid='true']")?.focus();
 
-  /* --- Create: what the demo model knows ---------------------------------------------------------------------------- */
-
-  const createForm = document.querySelector("[data-create]");
-  if (createForm) {
-    const showNotesOfModel = () => {
-      const model = createForm.elements.model?.value;
-      createForm.querySelectorAll("[data-for-model]").forEach((note) => { note.hidden = note.dataset.forModel !== model; });
-    };
-    createForm.addEventListener("change", showNotesOfModel);
-    showNotesOfModel();
-    createForm.querySelectorAll("[data-open-when-wide]").forEach((more) => { more.open = matchMedia("(min-width: 56rem)").matches; });
-    createForm.addEventListener("click", (event) => {
-      const example = event.target.closest("[data-prompt]");
-      if (!example) return;
-      createForm.elements.prompt.value = example.dataset.prompt;
-      createForm.elements.prompt.focus();
-    });
-  }
-
   /* --- Library: the moving preview of the clip under the pointer, or in focus ----------------------------------------- */
 
   const startPreview = (card) => {

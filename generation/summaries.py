@@ -1,0 +1,108 @@
+"""What a request will become: its plan, as the workers will follow it, and how long that takes on this machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.db.models import Q
+
+from generation import services
+from generation.forms import SIMPLE, CreateForm
+from generation.models import Job
+from generation.params import RenderRequest
+from generation.plan import Plan, plan
+from generation.qualities import QUALITIES
+from generation.selectors import estimate
+from generation.states import ACTIVE, Status
+
+SAMPLE = 20  # jobs whose work is added up; of a longer queue, the rest is taken to be like them
+NO_PROMPT = "…"  # stands for what has not been typed yet: the plan does not depend on it
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What is done before a new clip of a person: `jobs`, and the `seconds` of work that they are."""
+
+    jobs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a quality is: its `short_side` in pixels, its `fps`, and `seconds` of work for one clip."""
+
+    short_side: int
+    fps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One request's `plan`, and `seconds` of work for each of its `clips`."""
+
+    request: RenderRequest
+    plan: Plan
+    seconds: float
+    clips: int
+    queue: Queue
+
+    @property
+    def all_seconds(self) -> float:
+        return self.seconds * self.clips
+
+    @cached_property
+    def upscaled(self) -> tuple[int, int]:
+        """(width, height) after upscaling, before it is fitted to the size asked for."""
+        return self.plan.base_width * self.plan.upscale, self.plan.base_height * self.plan.upscale
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the upscaled frames have to be resized and cropped."""
+        return self.upscaled != (self.plan.width, self.plan.height)
+
+
+def summarise(form: CreateForm, user=None) -> Summary | None:
+    """The summary of a filled form, valid or not yet; None where something in it is wrong."""
+    checked = CreateForm({**form.values(), "prompt": NO_PROMPT}, mode=form.mode)
+    if not checked.is_valid():
+        return None
+    request = checked.render_request
+    made = plan(request, services.catalogue().models[request.model])
+    queue = queue_for(user) if user is not None else Queue(0, 0.0)
+    return Summary(request, made, estimate(request), len(checked.requests), queue)
+
+
+def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:
+    """Whether a seed gives the same composition in what the form makes as in what was made before."""
+    summary = summarise(form)
+    earlier = RenderRequest.from_dict(stored)
+    model = services.catalogue().models.get(earlier.model)
+    if summary is None or model is None or model.id != summary.request.model:
+        return False
+    before = plan(earlier, model)
+    return all(
+        getattr(before, name) == getattr(summary.plan, name) for name in ("base_width", "base_height", "base_frames")
+    )
+
+
+def costs(form: CreateForm) -> dict[str, Cost]:
+    """What each quality would be, for what the form holds otherwise; empty where something in that is wrong."""
+    found = {}
+    for quality in QUALITIES:
+        checked = CreateForm({**form.values(), "prompt": NO_PROMPT, "quality": quality}, mode=SIMPLE)
+        if checked.is_valid():
+            request = checked.render_request
+            found[quality] = Cost(min(request.width, request.height), request.fps, estimate(request))
+    return found
+
+
+def queue_for(user) -> Queue:
+    """What the workers do before a clip that this person would add now."""
+    priority = min(Job.objects.filter(user=user, status=Status.QUEUED).count(), services.MAX_PRIORITY)
+    before = Job.objects.filter(Q(status=Status.RUNNING) | Q(priority__lte=priority), status__in=ACTIVE)
+    count = before.count()
+    known = services.catalogue().models
+    requests = [job.render_request for job in before.only("request")[:SAMPLE]]
+    seconds = [estimate(request) for request in requests if request.model in known]
+    return Queue(count, sum(seconds) / len(seconds) * count if seconds else 0.0)
