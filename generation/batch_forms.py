@@ -56,6 +56,8 @@ class BatchForm(forms.Form):
     def __init__(self, *args: Any, too_large: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.too_large = too_large
+        for name in ("lines", "file"):
+            self.fields[name].has_default = True  # one of the two is needed, so neither is simply optional
         self.fields["seconds"].choices = [(n, str(n)) for n in range(1, settings.MAX_SECONDS + 1)]
         self.rows: list[Row] = []
         self.entries: list[batches.Entry] = []

@@ -188,6 +188,8 @@ class CreateForm(forms.Form):
     def _show_mode(self) -> None:
         if self.mode == ADVANCED:
             del self.fields["quality"]
+            for name in ("short_side", "fps", "format", "model", "motion_adapter", "variations"):
+                self.fields[name].has_default = True  # so the page need not say that it may be left empty
             return
         self.fields["aspect"].widget = forms.RadioSelect(choices=self.fields["aspect"].choices)
         self.fields["quality"].widget = forms.RadioSelect(choices=self.fields["quality"].choices)

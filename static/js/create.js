@@ -65,6 +65,15 @@
     }
   });
 
+  /* --- The summary: what has not changed is not said again ------------------------------------------------------------- */
+
+  let lastSummary = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.target.id !== "summary-body") return;
+    if (event.detail.serverResponse === lastSummary) event.detail.shouldSwap = false;
+    lastSummary = event.detail.serverResponse;
+  });
+
   /* --- What depends on the shape and on the model --------------------------------------------------------------------- */
 
   const showWhatCounts = () => {
