@@ -64,10 +64,11 @@ def zip_blocks(entries: Iterable[Entry]) -> Iterator[bytes]:
 async def stream_zip(entries: Iterable[Entry]) -> AsyncIterator[bytes]:
     """`zip_blocks` for a StreamingHttpResponse. Asynchronous: of a plain iterator Daphne reads all before it sends."""
     blocks = zip_blocks(entries)
-    following = sync_to_async(lambda: next(blocks, None))
+    # In a thread of its own: a slow storage must not hold up the pages, which share one.
+    following = sync_to_async(lambda: next(blocks, None), thread_sensitive=False)
     try:
         while (block := await following()) is not None:
             if block:
                 yield block
     finally:
-        await sync_to_async(blocks.close)()
+        await sync_to_async(blocks.close, thread_sensitive=False)()

@@ -28,10 +28,15 @@ def loras(adapter: MotionAdapter) -> list[MotionLora]:
     return [found for found in services.catalogue().loras_for(adapter) if found.is_available(settings.HOME)]
 
 
+def default_model() -> BaseModel:
+    """The model that the form starts with: the catalogue's, or the first that is here where that one is not."""
+    usual, here = services.catalogue().default_model, models()
+    return usual if usual in here or not here else here[0]
+
+
 def chosen_model(values: Mapping[str, Any]) -> BaseModel:
     """The model that a form's values name, or the default one."""
-    catalogue = services.catalogue()
-    return catalogue.models.get(str(values.get("model") or "")) or catalogue.default_model
+    return services.catalogue().models.get(str(values.get("model") or "")) or default_model()
 
 
 def chosen_adapter(values: Mapping[str, Any]) -> MotionAdapter:

@@ -62,11 +62,11 @@ def edit(request: HttpRequest) -> HttpResponse:
         found = _from_preset(request)
         values, notes = {**_prompt_of(values), **found.values}, found.notes
     if "forget" in request.GET:
-        values = {name: value for name, value in values.items() if name in ("prompt", "seconds")}
+        values = prefill.without_kept(values)
     to = request.GET.get("to", mode)
     if to in MODES and to != mode:
         values = prefill.switched(values, to)
-        request.session[MODE_KEY] = mode = to
+        mode = _remember(request, to)
     return _page(request, _form(values, mode), notes=notes)
 
 
@@ -111,7 +111,8 @@ def save_preset(request: HttpRequest) -> HttpResponse:
     naming = PresetNameForm(request.POST)
     checked = CreateForm({**form.values(), "prompt": summaries.NO_PROMPT}, mode=mode)
     if not checked.is_valid():
-        form.is_valid()
+        form.errors.clear()
+        form.errors.update(checked.errors)  # without that of the prompt, which is not kept and may still be empty
         return _page(request, form, naming=naming)
     if naming.is_valid():
         name = naming.cleaned_data["preset_name"]
@@ -129,10 +130,13 @@ def save_preset(request: HttpRequest) -> HttpResponse:
 def _mode(request: HttpRequest) -> str:
     """The mode that the address names, or else the one that the person used last."""
     asked = request.GET.get("mode")
-    if asked in MODES:
-        request.session[MODE_KEY] = asked
-        return asked
-    return request.session.get(MODE_KEY, SIMPLE)
+    return _remember(request, asked) if asked in MODES else request.session.get(MODE_KEY, SIMPLE)
+
+
+def _remember(request: HttpRequest, mode: str) -> str:
+    if request.session.get(MODE_KEY) != mode:  # what is not changed is not written
+        request.session[MODE_KEY] = mode
+    return mode
 
 
 def _form(values: Mapping[str, Any], mode: str) -> CreateForm:

@@ -56,6 +56,7 @@ class CreateForm(forms.Form):
         label=_("Prompt"),
         help_text=_("What the clip shows, in a sentence."),
         max_length=MAX_PROMPT,
+        error_messages={"required": _("Describe what the clip should show, in a sentence.")},
         widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
     )
     negative_prompt = forms.CharField(
@@ -151,7 +152,7 @@ class CreateForm(forms.Form):
     def _set_choices(self, values: Mapping[str, Any]) -> None:
         models, model = choices.models(), self.chosen_model
         self.fields["model"].choices = [(found.id, found.label) for found in models]
-        self.fields["model"].initial = services.catalogue().default_model.id
+        self.fields["model"].initial = model.id
         self.fields["motion_adapter"].choices = [(found.id, found.label) for found in choices.adapters(model)]
         self.fields["motion_adapter"].initial = model.adapter
         self.fields["seconds"].choices = [(n, str(n)) for n in range(1, settings.MAX_SECONDS + 1)]
@@ -240,7 +241,7 @@ class CreateForm(forms.Form):
 
     def _asked(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a request."""
-        data = {**data, "preset": ""}
+        data = {**data, "model": self.chosen_model.id, "preset": ""}
         if self.mode == SIMPLE and data["quality"] != CUSTOM:
             found = choices.chosen_quality(data["quality"], data)
             data |= {"fps": found.fps, "steps": found.steps, "preset": data["quality"]}

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from generation import choices, services
+from generation import choices
 from generation.forms import FORMAT_LABELS, CreateForm
 from generation.sizes import CUSTOM
 
@@ -14,7 +14,7 @@ def kept_of(values: Mapping[str, Any], form: CreateForm) -> list[str]:
     """The settings that differ from what the simple mode stands for, in words."""
     model, adapter = form.chosen_model, form.chosen_adapter
     found = []
-    if model.id != services.catalogue().default_model.id:
+    if model.id != choices.default_model().id:
         found.append(model.label)
     if adapter.id != model.adapter:
         found.append(adapter.label)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from generation import choices
 from generation.choices import LORA_PREFIX
-from generation.forms import ADVANCED, CreateForm
+from generation.forms import ADVANCED, SIMPLE_FIELDS, CreateForm
 from generation.params import FORMATS, FPS, MAX_PROMPT
 from generation.qualities import QUALITIES, STANDARD, Quality, matching
 from generation.sizes import CUSTOM, aspect_of, scaled
@@ -89,6 +89,12 @@ def switched(values: Mapping[str, Any], to: str) -> dict[str, Any]:
         return values
     quality = values.get("quality", STANDARD)
     return with_quality(values, quality) if quality in QUALITIES else values
+
+
+def without_kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the simple mode itself shows of a form's values."""
+    names = [name for name in SIMPLE_FIELDS if name in values and values[name] != CUSTOM]
+    return {name: values[name] for name in names}
 
 
 def fitted(values: Mapping[str, Any]) -> dict[str, Any]:

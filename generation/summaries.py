@@ -12,7 +12,6 @@ from generation.forms import SIMPLE, CreateForm
 from generation.models import Job
 from generation.params import RenderRequest
 from generation.plan import Plan, plan
-from generation.qualities import QUALITIES
 from generation.selectors import estimate
 from generation.states import ACTIVE, Status
 
@@ -77,19 +76,21 @@ def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:
     """Whether a seed gives the same composition in what the form makes as in what was made before."""
     summary = summarise(form)
     earlier = RenderRequest.from_dict(stored)
-    model = services.catalogue().models.get(earlier.model)
-    if summary is None or model is None or model.id != summary.request.model:
+    if summary is None or earlier.model != summary.request.model:
         return False
-    before = plan(earlier, model)
+    try:
+        before = plan(earlier, services.catalogue().models[earlier.model])
+    except ValueError:  # the catalogue was changed since
+        return False
     return all(
         getattr(before, name) == getattr(summary.plan, name) for name in ("base_width", "base_height", "base_frames")
     )
 
 
 def costs(form: CreateForm) -> dict[str, Cost]:
-    """What each quality would be, for what the form holds otherwise; empty where something in that is wrong."""
+    """What each quality that the form offers would be; empty where something else in it is wrong."""
     found = {}
-    for quality in QUALITIES:
+    for quality, _label in form.fields["quality"].choices:
         checked = CreateForm({**form.values(), "prompt": NO_PROMPT, "quality": quality}, mode=SIMPLE)
         if checked.is_valid():
             request = checked.render_request
@@ -102,7 +103,13 @@ def queue_for(user) -> Queue:
     priority = min(Job.objects.filter(user=user, status=Status.QUEUED).count(), services.MAX_PRIORITY)
     before = Job.objects.filter(Q(status=Status.RUNNING) | Q(priority__lte=priority), status__in=ACTIVE)
     count = before.count()
-    known = services.catalogue().models
-    requests = [job.render_request for job in before.only("request")[:SAMPLE]]
-    seconds = [estimate(request) for request in requests if request.model in known]
+    seconds = [_seconds_of(job) for job in before.only("request")[:SAMPLE]]
     return Queue(count, sum(seconds) / len(seconds) * count if seconds else 0.0)
+
+
+def _seconds_of(job: Job) -> float:
+    """The work of a job; none where the catalogue was changed since, for it will fail at once."""
+    try:
+        return estimate(job.render_request)
+    except (KeyError, ValueError):
+        return 0.0

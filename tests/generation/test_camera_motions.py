@@ -137,3 +137,13 @@ def test_a_camera_motion_that_is_gone_is_said(signed_in, user):
     job = JobFactory(user=user, request={**a_request(), "motion_loras": [["away", 0.3]]})
     page = signed_in.get(reverse("generation:create"), {"from": job.pk}).content.decode()
     assert "The camera motion away is not on this machine" in page
+
+
+def test_where_the_usual_model_is_not_here_the_form_starts_with_one_that_is(signed_in, settings, tmp_path):
+    path = tmp_path / "away.toml"
+    path.write_text(CATALOGUE.replace("[models.other]", "[models.dreamshaper-8]\ndefault = true\n\n[models.other]"))
+    settings.CATALOGUE_FILE = str(path)
+    form = signed_in.get(reverse("generation:create"), {"mode": "simple"}).context["form"]
+    assert form["model"].value() == "tiny"
+    create(signed_in, "simple", {"prompt": "a red heart", "aspect": "1:1", "seconds": "2", "quality": "draft"})
+    assert Job.objects.get().request["model"] == "tiny"

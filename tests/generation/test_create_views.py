@@ -162,7 +162,8 @@ def test_it_can_be_forgotten(signed_in):
     simple = values(edit(signed_in, "mode=advanced&to=simple", ADVANCED))
     response = edit(signed_in, "mode=simple&forget", simple)
     found = values(response)
-    assert (found["prompt"], found["seconds"], found.get("seed")) == (ADVANCED["prompt"], "3", None)
+    assert (found["prompt"], found["seconds"], found["aspect"]) == (ADVANCED["prompt"], "3", "3:2")
+    assert (found.get("seed"), found["quality"]) == (None, "standard")
     assert "Kept from Advanced" not in response.content.decode()
 
 
@@ -252,6 +253,13 @@ def test_another_persons_flood_does_not_count_as_before_a_first_clip(user, other
     assert summaries.queue_for(user).jobs == 2
 
 
+def test_what_left_the_catalogue_does_not_break_the_page(signed_in, user, other_user):
+    JobFactory(user=other_user, request={**a_request(), "model": "sd-9000"})
+    JobFactory(user=other_user, request={**a_request(), "width": 4000, "height": 4000})
+    job = JobFactory(user=user, request={**a_request(), "width": 4000, "height": 4000})
+    assert signed_in.get(reverse("generation:create"), {"from": job.pk, "quality": "best"}).status_code == 200
+
+
 def test_the_summary_of_nonsense_is_no_error(signed_in):
     response = signed_in.post(f"{reverse('generation:create-summary')}?mode=advanced", {"steps": "x", "model": "y"})
     assert response.status_code == 200
@@ -264,6 +272,11 @@ def test_the_simple_mode_says_what_each_quality_costs(signed_in):
     assert costs["draft"].seconds < costs["standard"].seconds < costs["best"].seconds
     live = signed_in.post(f"{reverse('generation:create-summary')}?mode=simple", SIMPLE).content.decode()
     assert live.count("hx-swap-oob") == 3
+
+
+def test_what_was_set_under_advanced_has_its_cost_too(signed_in):
+    costs = edit(signed_in, "mode=advanced&to=simple", ADVANCED).context["costs"]
+    assert (costs["custom"].short_side, costs["custom"].fps) == (200, 16)
 
 
 def test_the_summary_takes_few_queries_however_long_the_queue(signed_in, other_user, django_assert_max_num_queries):

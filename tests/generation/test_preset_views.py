@@ -54,9 +54,13 @@ def test_a_name_that_cannot_be_is_answered_at_its_field(signed_in, name):
     assert not Preset.objects.exists()
 
 
-def test_settings_that_cannot_be_rendered_are_not_kept(signed_in):
-    response = save(signed_in, {**ADVANCED, "steps": "0"})
-    assert list(response.context["form"].errors) == ["steps"]
+@pytest.mark.parametrize("prompt", ["a red heart", ""])
+@pytest.mark.parametrize(("field", "value"), [("steps", "0"), ("short_side", "255")])
+def test_settings_that_cannot_be_rendered_are_not_kept(signed_in, prompt, field, value):
+    response = save(signed_in, {**ADVANCED, "prompt": prompt, field: value})
+    assert list(response.context["form"].errors) == [field]
+    assert "needs another look" in response.content.decode()
+    assert values(response)["prompt"] == prompt
     assert not Preset.objects.exists()
 
 
