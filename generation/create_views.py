@@ -53,17 +53,18 @@ def create(request: HttpRequest) -> HttpResponse:
 @login_required
 def edit(request: HttpRequest) -> HttpResponse:
     """The form as it was typed: in the other mode (?to=), with a preset (?preset=), without what was kept (?forget)."""
-    mode = _mode(request)
+    mode, to = _mode(request), request.GET.get("to")
     if request.method != "POST":
         return redirect("generation:create")
     values = prefill.posted(request.POST)
+    if to == "many":
+        return render(request, "generation/create_many.html", {"form": prefill.many(values), "mode": to})
     notes: list[str] = []
     if request.GET.get("preset"):
         found = _from_preset(request)
         values, notes = {**_prompt_of(values), **found.values}, found.notes
     if "forget" in request.GET:
         values = prefill.without_kept(values)
-    to = request.GET.get("to", mode)
     if to in MODES and to != mode:
         values = prefill.switched(values, to)
         mode = _remember(request, to)

@@ -12,11 +12,12 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from generation import choices
+from generation.batch_forms import BatchForm
 from generation.choices import LORA_PREFIX
 from generation.forms import ADVANCED, SIMPLE_FIELDS, CreateForm
 from generation.params import FORMATS, FPS, MAX_PROMPT
 from generation.qualities import QUALITIES, STANDARD, Quality, matching
-from generation.sizes import CUSTOM, aspect_of, scaled
+from generation.sizes import ASPECTS, CUSTOM, aspect_of, scaled
 
 FIELDS = tuple(CreateForm.base_fields)
 _TEXTS = ("prompt", "negative_prompt")
@@ -43,8 +44,9 @@ def from_request(request: Mapping[str, Any]) -> Prefill:
         if isinstance(request.get(name), str):
             found.values[name] = request[name][:MAX_PROMPT]
     _take_models(request, found)
+    usual = {"steps": choices.usual_steps(found.values), "guidance": choices.usual_guidance(found.values)}
     for name in _NUMBERS:
-        if _is_number(request.get(name)):
+        if _is_number(request.get(name)) and request[name] != usual.get(name):
             found.values[name] = request[name]
     _take_size(request, found)
     if request.get("fps") in FPS and _is_number(request["fps"]):
@@ -95,6 +97,13 @@ def without_kept(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the simple mode itself shows of a form's values."""
     names = [name for name in SIMPLE_FIELDS if name in values and values[name] != CUSTOM]
     return {name: values[name] for name in names}
+
+
+def many(values: Mapping[str, Any]) -> BatchForm:
+    """The form for several prompts, with what was typed for one."""
+    known = {"aspect": ASPECTS, "quality": QUALITIES}
+    taken = {name: values[name] for name, choices_of in known.items() if values.get(name) in choices_of}
+    return BatchForm(initial={**taken, "lines": values.get("prompt", ""), "seconds": values.get("seconds", 2)})
 
 
 def fitted(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,6 +102,19 @@
       updateJob(target, incoming);
     });
 
+    // A page that is left takes its requests with it, which is no error.
+    const underway = new Set();
+    let isLeaving = false;
+    document.addEventListener("htmx:beforeSend", (event) => underway.add(event.detail.xhr));
+    document.addEventListener("htmx:afterRequest", (event) => underway.delete(event.detail.xhr));
+    document.addEventListener("htmx:beforeRequest", (event) => { if (isLeaving) event.preventDefault(); });
+    window.addEventListener("beforeunload", () => {
+      isLeaving = true;
+      for (const xhr of underway) xhr.onerror = xhr.onabort = null;
+      setTimeout(() => { isLeaving = false; }, 2000); // it may have been a download
+    });
+    window.addEventListener("pageshow", () => { isLeaving = false; });
+
     const offline = document.getElementById("offline");
     let offlineTimer = null;
     document.addEventListener("htmx:wsOpen", () => {

@@ -37,6 +37,15 @@
     if (videoFile.files.length) form.requestSubmit(form.querySelector(videoFile.dataset.videoFile));
   });
 
+  /* --- What is no number would be sent as nothing, and what is nothing means 'as usual' ------------------------------- */
+
+  form.addEventListener("submit", (event) => {
+    const wrong = [...form.elements].find((field) => field.validity?.badInput);
+    if (!wrong) return;
+    event.preventDefault();
+    wrong.reportValidity();
+  });
+
   /* --- Enter in a field with a button of its own presses that one ----------------------------------------------------- */
 
   form.addEventListener("keydown", (event) => {
@@ -65,13 +74,21 @@
     }
   });
 
-  /* --- The summary: what has not changed is not said again ------------------------------------------------------------- */
+  /* --- Answers: what has not changed is not said again, and what was typed meanwhile is not overwritten --------------- */
+
+  const wasChanged = (fields, sent) =>
+    [...fields.querySelectorAll("[name]")].some((field) => field.value !== (sent.get(field.name) ?? ""));
 
   let lastSummary = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.target.id !== "summary-body") return;
-    if (event.detail.serverResponse === lastSummary) event.detail.shouldSwap = false;
-    lastSummary = event.detail.serverResponse;
+    const { target, serverResponse, requestConfig } = event.detail;
+    if (target.id === "summary-body") {
+      if (serverResponse === lastSummary) event.detail.shouldSwap = false;
+      lastSummary = serverResponse;
+    } else if (target.id === "model-fields" && wasChanged(target, requestConfig.formData)) {
+      event.detail.shouldSwap = false;
+      setTimeout(() => htmx.trigger(target, "stale"));
+    }
   });
 
   /* --- What depends on the shape and on the model --------------------------------------------------------------------- */

@@ -86,6 +86,16 @@ def test_the_summary_follows_what_is_chosen(signed_up):
     expect(page.locator("[name=seed]")).to_have_value(re.compile(r"\d+"))
 
 
+def test_what_is_no_number_is_not_taken_for_nothing(signed_up):
+    page = signed_up
+    page.goto("/create/?mode=advanced")
+    page.locator("[name=prompt]").fill("a red heart")
+    page.locator("[name=steps]").press_sequentially("1e")
+    page.locator("#create-form .button--lamp").click()
+    expect(page.locator("[name=steps]")).to_be_focused()
+    expect(page).to_have_url(re.compile("/create/"))
+
+
 def test_the_cost_of_each_quality_follows_the_length(signed_up):
     page = signed_up
     page.goto("/create/?mode=simple")

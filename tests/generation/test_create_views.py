@@ -164,7 +164,16 @@ def test_it_can_be_forgotten(signed_in):
     found = values(response)
     assert (found["prompt"], found["seconds"], found["aspect"]) == (ADVANCED["prompt"], "3", "3:2")
     assert (found.get("seed"), found["quality"]) == (None, "standard")
-    assert "Kept from Advanced" not in response.content.decode()
+    assert "Also set:" not in response.content.decode()
+
+
+def test_what_was_typed_for_one_is_there_for_several(signed_in):
+    form = edit(signed_in, "mode=simple&to=many", SIMPLE).context["form"]
+    assert (form["lines"].value(), form["aspect"].value(), form["quality"].value()) == (
+        SIMPLE["prompt"],
+        "16:9",
+        "draft",
+    )
 
 
 def test_the_mode_is_remembered(signed_in):
@@ -185,8 +194,11 @@ def test_an_example_fills_in_the_prompt_by_its_link_alone(signed_in):
 
 @pytest.mark.parametrize("mode", ["simple", "advanced"])
 def test_every_field_that_is_shown_is_explained(signed_in, mode):
-    form = signed_in.get(reverse("generation:create"), {"mode": mode}).context["form"]
-    assert all(field.help_text for field in form.visible_fields() if field.name != "aspect" or mode == "advanced")
+    response = signed_in.get(reverse("generation:create"), {"mode": mode})
+    fields = response.context["form"].visible_fields()
+    assert len(fields) >= 4
+    assert all(str(field.help_text) in response.content.decode() for field in fields)
+    assert all(field.help_text for field in fields)
 
 
 # --- Variations ------------------------------------------------------------------------------------------------------

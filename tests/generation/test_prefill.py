@@ -50,3 +50,10 @@ def test_a_request_comes_back_as_it_was(mode, changes):
 
 def test_a_long_text_is_cut():
     assert len(prefill.from_request({"prompt": "x" * 10_000}).values["prompt"]) == MAX_PROMPT
+
+
+def test_what_suits_the_model_anyway_is_left_open():
+    values = prefill.from_request(a_request(seed=3)).values
+    assert "steps" not in values
+    assert "guidance" not in values
+    assert prefill.from_request(a_request(steps=3)).values["steps"] == 3

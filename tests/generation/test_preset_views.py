@@ -148,6 +148,7 @@ def staff(client):
 
 
 def test_staff_write_a_preset_for_everybody(client, staff):
+    assert client.get(reverse("admin:generation_preset_add")).status_code == 200
     data = {"name": "house style", "user": "", "settings": json.dumps({"size": "384x256", "fps": 8})}
     assert client.post(reverse("admin:generation_preset_add"), data).status_code == 302
     preset = Preset.objects.get()
