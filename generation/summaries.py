@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from django.db.models import Q
@@ -50,15 +49,29 @@ class Summary:
     def all_seconds(self) -> float:
         return self.seconds * self.clips
 
-    @cached_property
-    def upscaled(self) -> tuple[int, int]:
-        """(width, height) after upscaling, before it is fitted to the size asked for."""
-        return self.plan.base_width * self.plan.upscale, self.plan.base_height * self.plan.upscale
+    @property
+    def base_size(self) -> str:
+        """The size at which frames are generated."""
+        return _in_words(self.plan.base_width, self.plan.base_height)
+
+    @property
+    def upscaled_size(self) -> str:
+        """The size after upscaling, before it is fitted to the one asked for."""
+        return _in_words(self.plan.base_width * self.plan.upscale, self.plan.base_height * self.plan.upscale)
+
+    @property
+    def size(self) -> str:
+        """The size of the clip."""
+        return _in_words(self.plan.width, self.plan.height)
 
     @property
     def is_fitted(self) -> bool:
         """Whether the upscaled frames have to be resized and cropped."""
-        return self.upscaled != (self.plan.width, self.plan.height)
+        return self.upscaled_size != self.size
+
+
+def _in_words(width: int, height: int) -> str:
+    return f"{width}\u00a0×\u00a0{height}"
 
 
 def summarise(form: CreateForm, user=None) -> Summary | None:
