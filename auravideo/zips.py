@@ -1,7 +1,7 @@
 """Zip files that are made while they are sent: nothing is kept in memory or on disk, however much goes in."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import PurePosixPath
@@ -40,7 +40,7 @@ def json_list(name: str, values: Callable[[], Iterable[object]]) -> Entry:
     return Entry(name, lambda: _list(values()))
 
 
-def stream(entries: Iterable[Entry]) -> Iterator[bytes]:
+def stream(entries: Iterable[Entry]) -> Generator[bytes]:
     """The bytes of a zip file. Names are made unique; what is missing in the storage is listed in MISSING.txt.
 
     Stored, not deflated: videos are compressed already.
@@ -70,17 +70,20 @@ def response(entries: Iterable[Entry], filename: str) -> StreamingHttpResponse:
     return answer
 
 
-async def _sent(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _sent(blocks: Generator[bytes]) -> AsyncIterator[bytes]:
     """Asynchronous: of a plain iterator Daphne would read all before it sent any."""
     held: list[bytes] = []
     size = 0
-    while (block := await sync_to_async(next)(blocks, None)) is not None:
-        held.append(block)
-        size += len(block)
-        if size >= BLOCK:
-            yield b"".join(held)
-            held, size = [], 0
-    yield b"".join(held)
+    try:
+        while (block := await sync_to_async(next)(blocks, None)) is not None:
+            held.append(block)
+            size += len(block)
+            if size >= BLOCK:
+                yield b"".join(held)
+                held, size = [], 0
+        yield b"".join(held)
+    finally:  # who leaves early leaves no open file
+        await sync_to_async(blocks.close)()
 
 
 def _blocks(storage: Storage, stored: str) -> Iterator[bytes]:

@@ -8,7 +8,9 @@ class GalleryConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import personal_data
-        from gallery import receivers  # noqa: F401  connects them
+        from gallery import receivers, selectors  # noqa: F401  connects them
         from gallery.personal_data import VideosOfPerson
+        from generation import sources
 
         personal_data.register(VideosOfPerson())
+        sources.register("video", selectors.request_of)

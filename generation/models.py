@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from generation.errors import error_text, warning_text
@@ -174,3 +175,47 @@ class StageRun(models.Model):
     def seconds(self) -> float | None:
         """How long it took, None while it runs."""
         return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None
+
+
+class Preset(models.Model):
+    """Settings to start from: everything of a request but the prompt. Without a person, it is everybody's."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="presets",
+        verbose_name=_("user"),
+        help_text=_("Empty means that everybody can use it."),
+    )
+    name = models.CharField(_("name"), max_length=60)
+    settings = models.JSONField(_("settings"), default=dict)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("preset")
+        verbose_name_plural = _("presets")
+        ordering = [Lower("name")]
+        constraints = [
+            models.UniqueConstraint(
+                "user",
+                Lower("name"),
+                name="one_preset_a_name_and_person",
+                violation_error_message=_("There is a preset of this name already."),
+            ),
+            models.UniqueConstraint(
+                Lower("name"),
+                name="one_shared_preset_a_name",
+                condition=models.Q(user=None),
+                violation_error_message=_("There is a preset of this name already."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_shared(self) -> bool:
+        return self.user_id is None

@@ -1,4 +1,4 @@
-"""What is held of a person's jobs: counted, stopped, exported and erased together with their account."""
+"""What is held of a person's jobs and presets: counted, stopped, exported and erased together with their account."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +10,7 @@ from accounts.personal_data import Holder, Holding
 from auravideo.stored import delete_folder
 from auravideo.zips import Entry, json_list
 from generation import events, services
-from generation.models import Batch, Job
+from generation.models import Batch, Job, Preset
 from generation.states import ACTIVE
 
 PAGE = 200
@@ -22,6 +22,8 @@ class JobsOfPerson(Holder):
         yield Holding(ngettext("%d job", "%d jobs", jobs) % jobs)
         if batches:
             yield Holding(ngettext("%d batch", "%d batches", batches) % batches)
+        if presets := Preset.objects.filter(user=user).count():
+            yield Holding(ngettext("%d preset", "%d presets", presets) % presets)
 
     def stop(self, user: User) -> None:
         """Close the pages that are open elsewhere, and cancel what waits or is being rendered."""
@@ -31,6 +33,7 @@ class JobsOfPerson(Holder):
 
     def export(self, user: User) -> Iterable[Entry]:
         yield json_list("jobs.json", lambda: _records(user))
+        yield json_list("presets.json", lambda: [_preset(preset) for preset in Preset.objects.filter(user=user)])
 
     def erase(self, user: User) -> Iterator[None]:
         """Row after row, its frames first: what is interrupted leaves no files that nothing points to."""
@@ -41,6 +44,7 @@ class JobsOfPerson(Holder):
             job.delete()
             yield
         Batch.objects.filter(user=user).delete()
+        Preset.objects.filter(user=user).delete()
 
 
 def _records(user: User) -> Iterator[dict]:
@@ -49,6 +53,10 @@ def _records(user: User) -> Iterator[dict]:
     for start in range(0, len(ids), PAGE):
         page = Job.objects.filter(pk__in=ids[start : start + PAGE]).select_related("batch").order_by("created_at")
         yield from map(_record, page)
+
+
+def _preset(preset: Preset) -> dict:
+    return {"name": preset.name, "settings": preset.settings, "created": preset.created_at}
 
 
 def _record(job: Job) -> dict:

@@ -10,24 +10,19 @@
 
   document.querySelector("[aria-invalid='true']")?.focus();
 
-  /* --- Create: what the demo model knows ---------------------------------------------------------------------------- */
+  /* --- Requests: a page that is left takes its own with it, which is no error ----------------------------------------- */
 
-  const createForm = document.querySelector("[data-create]");
-  if (createForm) {
-    const showNotesOfModel = () => {
-      const model = createForm.elements.model?.value;
-      createForm.querySelectorAll("[data-for-model]").forEach((note) => { note.hidden = note.dataset.forModel !== model; });
-    };
-    createForm.addEventListener("change", showNotesOfModel);
-    showNotesOfModel();
-    createForm.querySelectorAll("[data-open-when-wide]").forEach((more) => { more.open = matchMedia("(min-width: 56rem)").matches; });
-    createForm.addEventListener("click", (event) => {
-      const example = event.target.closest("[data-prompt]");
-      if (!example) return;
-      createForm.elements.prompt.value = example.dataset.prompt;
-      createForm.elements.prompt.focus();
-    });
-  }
+  const underway = new Set();
+  let isLeaving = false;
+  document.addEventListener("htmx:beforeSend", (event) => underway.add(event.detail.xhr));
+  document.addEventListener("htmx:afterRequest", (event) => underway.delete(event.detail.xhr));
+  document.addEventListener("htmx:beforeRequest", (event) => { if (isLeaving) event.preventDefault(); });
+  window.addEventListener("beforeunload", () => {
+    isLeaving = true;
+    for (const xhr of underway) xhr.onerror = xhr.onabort = null;
+    setTimeout(() => { isLeaving = false; }, 2000); // it may have been a download
+  });
+  window.addEventListener("pageshow", () => { isLeaving = false; });
 
   /* --- Library: the moving preview of the clip under the pointer, or in focus ----------------------------------------- */
 

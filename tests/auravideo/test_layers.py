@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("accounts", "generation", "gallery")
 HEAVY = ("torch", "torchvision", "tensorflow", "diffusers", "transformers", "spandrel", "peft", "accelerate")
+PURE_MODULES = ("states", "params", "plan", "errors", "catalogue", "sizes", "qualities", "embedded", "containers")
 PURE = (
-    *(ROOT / "generation" / f"{name}.py" for name in ("states", "params", "plan", "errors", "catalogue")),
+    *(ROOT / "generation" / f"{name}.py" for name in PURE_MODULES),
     *(ROOT / "workers" / "engines").rglob("*.py"),
     *(ROOT / "workers" / "media").rglob("*.py"),
 )

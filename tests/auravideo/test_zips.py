@@ -87,3 +87,19 @@ def test_the_response_is_a_download_that_is_streamed():
     assert response["Content-Type"] == "application/zip"
     assert "attachment" in response["Content-Disposition"]
     assert zipfile.ZipFile(io.BytesIO(async_to_sync(read)())).read("a.txt") == b"aaa"
+
+
+async def test_a_reader_who_leaves_early_leaves_no_open_file():
+    closed = []
+
+    def endless():
+        try:
+            while True:
+                yield bytes(zips.BLOCK)
+        finally:
+            closed.append(True)
+
+    reader = aiter(zips.response([Entry("a.bin", endless)], "a.zip").streaming_content)
+    assert await anext(reader)
+    await reader.aclose()
+    assert closed

@@ -12,7 +12,8 @@ pytestmark = pytest.mark.django_db
 GOOD = {
     "prompt": "a red heart rising over the sea",
     "negative_prompt": "",
-    "size": "256x256",
+    "aspect": "1:1",
+    "short_side": "256",
     "seconds": "2",
     "fps": "24",
     "format": "mp4",
@@ -30,7 +31,7 @@ def signed_in(client, user):
 
 
 def post(client, **changes):
-    return client.post(reverse("generation:create"), {**GOOD, **changes})
+    return client.post(reverse("generation:create") + "?mode=advanced", {**GOOD, **changes})
 
 
 def test_a_good_request_becomes_a_queued_job_and_its_page(signed_in, user):
@@ -49,9 +50,11 @@ def test_a_good_request_becomes_a_queued_job_and_its_page(signed_in, user):
         ("prompt", "a \x07 bell"),
         ("prompt", "a \u202e turn"),
         ("negative_prompt", "x" * 10_000),
-        ("size", "255x256"),
-        ("size", "99999x99999"),
-        ("size", "nonsense"),
+        ("aspect", "5:4"),
+        ("short_side", "255"),
+        ("short_side", "99999"),
+        ("short_side", "nonsense"),
+        ("short_side", "1024"),
         ("seconds", "100"),
         ("seconds", "0"),
         ("seconds", "1.5"),
