@@ -24,9 +24,10 @@ class Source:
 class Entry:
     """What every kind of model has in common.
 
-    `revision` is a full commit hash or None (the newest, which the lock file then pins). `files` are the paths that
-    have to be there, `*` allowed; `sha256` says what some of them must hash to, whoever serves them. `download_mb` and
-    `memory_gb` (graphics memory, 10^9 bytes) are for the person who chooses; nothing is computed from them.
+    `label` and `purpose` are lazy translations. `revision` is a full commit hash or None (the newest, which the lock
+    file then pins). `files` are the paths that have to be there, `*` allowed; `sha256` says what some of them must hash
+    to, whoever serves them. `download_mb` and `memory_gb` (graphics memory, 10^9 bytes) are for the person who chooses;
+    nothing is computed from them.
     """
 
     kind: ClassVar[str] = ""
