@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock browser evaluate clean
+.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock messages screenshots browser evaluate clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/python manage.py serve
@@ -43,6 +43,10 @@ format: $(VENV)/installed-dev
 lock: $(UV)
 	$(UV) pip compile --universal --no-header --python-version 3.11 requirements.in -o requirements.txt
 	$(UV) pip compile --universal --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+# Finds every text of the site and compiles its translations; fails where one is missing. Edit locale/*/django.po.
+messages: $(VENV)/installed-dev
+	$(BIN)/python -m scripts.messages
 
 browser:
 	@scripts/need_browser

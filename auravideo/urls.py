@@ -2,8 +2,12 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.utils.translation import gettext_lazy as _
 
 from auravideo import views
+
+admin.site.site_header = admin.site.site_title = _("AuraVideo administration")
+admin.site.index_title = _("What is on this site")
 
 urlpatterns = [
     path("", views.home, name="home"),
