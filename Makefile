@@ -48,6 +48,10 @@ lock: $(UV)
 messages: $(VENV)/installed-dev
 	$(BIN)/python -m scripts.messages
 
+# Every page at three widths and in both themes, into var/screenshots.
+screenshots: $(VENV)/installed-dev browser
+	$(BIN)/python -m scripts.screenshots
+
 browser:
 	@scripts/need_browser
 

@@ -182,6 +182,7 @@ def _make_person(person: Person, password: str) -> User:
     rights = {"is_staff": person.is_staff, "is_superuser": person.is_superuser, "full_name": person.full_name}
     user = User.objects.create_user(person.name, email, password, **rights)
     EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    EmailAddress.objects.create(user=user, email=f"{person.name}@example.net")
     return user
 
 

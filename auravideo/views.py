@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis import RedisError
@@ -49,6 +50,12 @@ def help_page(request: HttpRequest) -> HttpResponse:
         "max_jobs": settings.MAX_ACTIVE_JOBS,
     }
     return render(request, "help.html", context)
+
+
+@require_safe
+def favicon(_request: HttpRequest) -> HttpResponse:
+    """Where browsers look by themselves, for pages that name no icon (files, the administration)."""
+    return redirect(static("images/favicon.svg"))
 
 
 @require_safe

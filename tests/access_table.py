@@ -19,6 +19,7 @@ address                                 method  anonymous  owner  stranger  staf
 home                                    GET     200        to     to        to     to
 help                                    GET     200        200    200       200    200
 set_language                            POST    to         to     to        to     to
+favicon                                 GET     to         to     to        to     to
 healthz                                 GET     200        200    200       200    200
 ws/jobs/                                WS      shut       open   open      open   open
 
