@@ -236,6 +236,25 @@ def test_the_search_in_python_finds_what_it_looks_for():
     assert untranslated_in('f(label=_("Name")); messages.info(r, text); models.CharField(_("title"))') == []
 
 
+def sentences_in(script: str) -> list[str]:
+    """String literals of a script that read like something to be shown: two words or more, the first with a capital."""
+    code = re.sub(r"/\*.*?\*/|(?<!:)//[^\n]*", "", script, flags=re.S)
+    literals = re.findall(r"""(["'`])((?:(?!\1)[^\\\n]|\\.)*)\1""", code)
+    return [text for _quote, text in literals if re.match(r"[A-Z][a-z]+ \w+", text)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "static" / "js").rglob("*.js")), ids=lambda path: path.name)
+def test_no_script_says_anything_by_itself(path):
+    assert sentences_in(path.read_text()) == [], "put the text into a data attribute of the page, translated"
+
+
+def test_the_search_in_scripts_finds_what_it_looks_for():
+    assert sentences_in('/* "Not this" */ a(\'use strict\'); b("Well done"); c(`Your clip is ready`)') == [
+        "Well done",
+        "Your clip is ready",
+    ]
+
+
 @pytest.mark.parametrize("model", [model for app in OURS for model in apps.get_app_config(app).get_models()])
 def test_the_administration_has_a_translated_name_for_every_field(model):
     names = {"verbose_name": model._meta.verbose_name, "plural": model._meta.verbose_name_plural}

@@ -176,3 +176,38 @@ def test_the_theme_can_be_switched_and_stays(visitors):
     visitor.page.reload()
     assert visitor.page.evaluate(background) == after
     visitor.context.clear_cookies(name="theme")
+
+
+FOCUS = """() => {
+    const e = document.activeElement, box = e.getBoundingClientRect();
+    const outlined = style => style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+    return {
+        name: e.tagName + ' ' + (e.innerText || e.name || e.id).slice(0, 30),
+        marked: outlined(getComputedStyle(e)) || outlined(getComputedStyle(e, '::after')),
+        seen: box.width > 0 && box.bottom > 0,
+    };
+}"""
+MARK_THEMSELVES = ("BODY", "VIDEO")  # the end of the page, and the browser's own buttons within a player
+
+
+@pytest.mark.parametrize("path", ["/help/", "/create/", "/jobs/", "/videos/"])
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(visitors, path):
+    page = visitors["owner"].page
+    visitors["owner"].open(path)
+    page.evaluate("document.activeElement.blur()")
+    stops = []
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate(FOCUS))
+    stops = [stop for stop in stops if not stop["name"].startswith(MARK_THEMSELVES)]
+    assert [stop for stop in stops if not (stop["marked"] and stop["seen"])] == []
+    assert len({stop["name"] for stop in stops}) > 10
+
+
+def test_the_first_stop_of_the_keyboard_leads_past_the_navigation(visitors):
+    page = visitors["owner"].page
+    visitors["owner"].open("/jobs/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip-link"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
