@@ -19,17 +19,16 @@ def storage_origins(endpoint: str, bucket: str, region: str) -> list[str]:
 def content_security_policy(storage: list[str]) -> Mapping[str, object]:
     """django-csp's CONTENT_SECURITY_POLICY: everything from this site alone, nothing inline, nothing evaluated.
 
-    Videos and pictures may also come from `storage`. 'self' covers the page's WebSocket, too (CSP level 3). Pictures
-    may be `data:`, which is how allauth shows the code to scan for two-factor sign-in; and `blob:`, as videos may,
-    which is how a page shows a file that was dropped on it before anything is sent.
+    Videos and pictures may also come from `storage`. 'self' covers the page's WebSocket, too (CSP level 3). A page that
+    needs more says so for itself, with csp.decorators.csp_update.
     """
     return {
         "DIRECTIVES": {
             "default-src": [NONE],
             "script-src": [SELF],
             "style-src": [SELF],
-            "img-src": [SELF, "data:", "blob:", *storage],
-            "media-src": [SELF, "blob:", *storage],
+            "img-src": [SELF, *storage],
+            "media-src": [SELF, *storage],
             "font-src": [SELF],
             "connect-src": [SELF],
             "manifest-src": [SELF],

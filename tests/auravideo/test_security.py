@@ -90,7 +90,7 @@ def test_nothing_can_be_framed_based_or_sent_elsewhere(client, db):
     policy = directives(client.get(reverse("help")))
     for name in ("frame-ancestors", "base-uri", "object-src"):
         assert policy[name] == ["'none'"]
-    for name in ("form-action", "connect-src", "font-src"):
+    for name in ("form-action", "connect-src", "font-src", "img-src", "media-src"):
         assert policy[name] == ["'self'"]
 
 
