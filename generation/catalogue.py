@@ -13,8 +13,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from django.utils.translation import gettext_lazy
-
 from generation.catalogue_entries import BaseModel, Entry, Interpolator, MotionAdapter, MotionLora, Upscaler
 from generation.toml_table import CatalogueError, Table
 
@@ -202,9 +200,8 @@ def _common(id: str, table: Table, files: tuple[str, ...] | None = None) -> dict
             raise table.error("sha256", f"must give 64 hexadecimal digits for '{name}', not {value!r}")
     return {
         "id": id,
-        # Extracted from catalogue.toml by scripts/messages.py; an operator's own stay as they were written.
-        "label": gettext_lazy(table.text("label")),
-        "purpose": gettext_lazy(table.text("purpose")),
+        "english_label": table.text("label"),
+        "english_purpose": table.text("purpose"),
         "family": table.text("family"),
         "files": names,
         "licence": table.text("licence"),

@@ -76,7 +76,7 @@ def _calls_alone(code: str) -> str:
 
 
 def _model_texts() -> Iterator[tuple[str, str]]:
-    """Labels and purposes of the models that we know, which generation/catalogue.py translates.
+    """Labels and purposes of the models that we know, which generation/catalogue_entries.py translates.
 
     A big model's label is its name, the same in every language.
     """

@@ -4,12 +4,12 @@ from fnmatch import fnmatchcase
 
 import pytest
 from asgiref.sync import sync_to_async
+from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 from django.urls import reverse
 
 from auravideo.routing import websocket_urlpatterns
-from generation.consumers import JobsConsumer
 from tests.access_table import ACCESS
 from tests.addresses import Address, addresses
 from tests.factories import UserFactory
@@ -65,7 +65,7 @@ def test_everybody_gets_what_the_table_says(client, world, address, row, person)
 @pytest.mark.parametrize("row", SOCKETS, ids=lambda row: row[0])
 @pytest.mark.parametrize("person", PERSONS)
 async def test_a_socket_opens_for_whom_the_table_says(row, person):
-    socket = WebsocketCommunicator(JobsConsumer.as_asgi(), f"/{row[0]}")
+    socket = WebsocketCommunicator(URLRouter(websocket_urlpatterns), f"/{row[0]}")
     socket.scope["user"] = AnonymousUser() if person == "anonymous" else await sync_to_async(UserFactory)()
     opened, _code = await socket.connect()
     await socket.disconnect()

@@ -262,7 +262,7 @@ def test_no_value_of_the_wrong_kind_gets_through_or_crashes(values: dict[str, An
         assert "here: field '" in str(error)
     else:
         assert isinstance(model.steps, int)
-        assert str(model.label).strip()
+        assert isinstance(model.label, str)
 
 
 @pytest.mark.parametrize(
