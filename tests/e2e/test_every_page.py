@@ -104,6 +104,22 @@ def test_every_state_of_a_job_and_a_video_is_sound(seeded, visitors, axe):
             assert violations(axe, visitor.page) == [], page.name
 
 
+def test_the_page_for_a_form_that_is_too_old_is_sound(visitors, axe):
+    visitor = visitors["owner"]
+    visitor.open("/help/")
+    with visitor.page.expect_navigation():
+        visitor.page.evaluate(
+            """() => {
+                const form = document.querySelector('footer form');
+                form.querySelector('[name=csrfmiddlewaretoken]').value = 'too old';
+                form.querySelector('button').click();
+            }"""
+        )
+    assert visitor.page.locator(".failure__code").inner_text() == "403"
+    assert too_wide(visitor.page) == []
+    assert violations(axe, visitor.page) == []
+
+
 def elsewhere(visitor: Visitor, site: SeededSite) -> list[str]:
     """Requests to anywhere but the site."""
     home = urlsplit(site.url).netloc
