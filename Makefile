@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock browser evaluate bench-events clean
+.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock messages screenshots browser evaluate bench-events clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/python manage.py serve
@@ -47,6 +47,14 @@ format: $(VENV)/installed-dev
 lock: $(UV)
 	$(UV) pip compile --universal --no-header --python-version 3.11 requirements.in -o requirements.txt
 	$(UV) pip compile --universal --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+# Finds every text of the site and compiles its translations; fails where one is missing. Edit locale/*/django.po.
+messages: $(VENV)/installed-dev
+	$(BIN)/python -m scripts.messages
+
+# Every page at three widths and in both themes, into var/screenshots.
+screenshots: $(VENV)/installed-dev browser
+	$(BIN)/python -m scripts.screenshots
 
 browser:
 	@scripts/need_browser

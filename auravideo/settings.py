@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from auravideo import environment as env
+from auravideo import security
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOME = env.home(BASE_DIR)
@@ -32,6 +33,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels",
+    "csp",
     "django_htmx",
     "allauth",
     "allauth.account",
@@ -44,7 +46,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "auravideo.middleware.TextGZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -111,6 +116,7 @@ CHANNEL_LAYERS = {
 
 S3_ENDPOINT_URL = env.address("S3_ENDPOINT_URL", ("http", "https"))
 S3_BUCKET = env.text("S3_BUCKET")
+S3_REGION = env.text("S3_REGION", "us-east-1")
 S3_PUBLIC_ENDPOINT_URL = env.address("S3_PUBLIC_ENDPOINT_URL", ("http", "https"))
 SIGNED_ADDRESS_SECONDS = 300
 
@@ -126,7 +132,7 @@ def _s3_storage(endpoint: str) -> dict:
         "endpoint_url": endpoint or None,
         "access_key": env.text("S3_ACCESS_KEY_ID"),
         "secret_key": env.text("S3_SECRET_ACCESS_KEY"),
-        "region_name": env.text("S3_REGION", "us-east-1"),
+        "region_name": S3_REGION,
         "addressing_style": "path",
         "signature_version": "s3v4",
         "file_overwrite": True,
@@ -144,7 +150,7 @@ STORAGES = {
     "frames": _s3_storage(S3_ENDPOINT_URL) if S3_BUCKET else _local_storage("frames"),
     # Signs the addresses that browsers open, where those reach the storage under another name than the workers do.
     "public": _s3_storage(S3_PUBLIC_ENDPOINT_URL or S3_ENDPOINT_URL) if S3_BUCKET else _local_storage("media"),
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "auravideo.static_files.HashedStaticFiles"},
 }
 
 STATIC_URL = "/static/"
@@ -227,6 +233,10 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
+CONTENT_SECURITY_POLICY = security.content_security_policy(
+    security.storage_origins(S3_PUBLIC_ENDPOINT_URL or S3_ENDPOINT_URL, S3_BUCKET, S3_REGION)
+)
+PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
 
 # --- Language and time ----------------------------------------------------------------------------------------------
 
@@ -235,6 +245,8 @@ LANGUAGES = [("en", _("English")), ("pl", _("Polish"))]
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_SECURE = HTTPS
+FORMAT_MODULE_PATH = ["auravideo.formats"]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.text("TIME_ZONE", "UTC")
 USE_TZ = True
 

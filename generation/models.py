@@ -43,8 +43,8 @@ def _choices(labels: dict) -> list[tuple[str, object]]:
 class Batch(models.Model):
     """Many prompts that came in one file. The same person's same file is the same batch, so that it continues."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="batches")
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="batches", verbose_name=_("user"))
     name = models.CharField(_("name"), max_length=200)
     digest = models.CharField(_("SHA-256 of the rows"), max_length=64)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -61,22 +61,27 @@ class Batch(models.Model):
 class Job(models.Model):
     """One clip that somebody asked for. `status` is written by services.py alone."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs")
-    batch = models.ForeignKey(Batch, models.CASCADE, null=True, blank=True, related_name="jobs")
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs", verbose_name=_("user"))
+    batch = models.ForeignKey(
+        Batch, models.CASCADE, null=True, blank=True, related_name="jobs", verbose_name=_("batch")
+    )
     row = models.PositiveIntegerField(_("row in the batch"), null=True, blank=True)
     request = models.JSONField(_("request"))
     seed = models.PositiveBigIntegerField(_("seed"))
     warnings = models.JSONField(_("warnings"), default=list, blank=True)
     status = models.CharField(_("state"), max_length=10, choices=_choices(STATUS_LABELS), default=Status.QUEUED)
-    version = models.PositiveIntegerField(default=1)  # rises with every change; who holds an older one is out of date
-    run = models.PositiveIntegerField(default=1)  # the fencing number: messages of an older run are dropped
-    first_run = models.PositiveIntegerField(default=1)  # the run since the person last asked; attempts count from it
-    priority = models.PositiveSmallIntegerField(default=0)
-    preview = models.PositiveIntegerField(default=0)  # how many live previews were made; each replaces the one before
-    error_id = models.CharField(max_length=40, blank=True)
-    error_context = models.JSONField(default=dict, blank=True)
-    traceback = models.TextField(blank=True)
+    # Rises with every change; who holds an older one is out of date.
+    version = models.PositiveIntegerField(_("version"), default=1)
+    run = models.PositiveIntegerField(_("run"), default=1)  # the fencing number: messages of an older run are dropped
+    # The run since the person last asked; attempts count from it.
+    first_run = models.PositiveIntegerField(_("first run"), default=1)
+    priority = models.PositiveSmallIntegerField(_("priority"), default=0)
+    # How many live previews were made; each replaces the one before.
+    preview = models.PositiveIntegerField(_("previews"), default=0)
+    error_id = models.CharField(_("error"), max_length=40, blank=True)
+    error_context = models.JSONField(_("details of the error"), default=dict, blank=True)
+    traceback = models.TextField(_("traceback"), blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
     queued_at = models.DateTimeField(_("queued"))
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
@@ -134,23 +139,26 @@ class Job(models.Model):
     @property
     def error_text(self) -> str:
         """Why the job failed, for the person who asked for it."""
-        return error_text(self.error_id, self.error_context) if self.error_id else ""
+        context = {**self.error_context}
+        if context.get("stage") in STAGE_LABELS:
+            context["stage"] = str(STAGE_LABELS[context["stage"]])
+        return error_text(self.error_id, context) if self.error_id else ""
 
 
 class StageRun(models.Model):
     """One attempt at one stage of one chunk: who claimed it, how far it came, what it wrote, how it ended."""
 
-    job = models.ForeignKey(Job, models.CASCADE, related_name="stage_runs")
-    run = models.PositiveIntegerField()
+    job = models.ForeignKey(Job, models.CASCADE, related_name="stage_runs", verbose_name=_("job"))
+    run = models.PositiveIntegerField(_("run"))
     stage = models.CharField(_("stage"), max_length=12, choices=_choices(STAGE_LABELS))
-    chunk = models.PositiveIntegerField(default=0)
+    chunk = models.PositiveIntegerField(_("chunk"), default=0)
     status = models.CharField(_("state"), max_length=10, choices=_choices(RUN_STATUS_LABELS), default=RunStatus.RUNNING)
     worker = models.CharField(_("worker"), max_length=200)
-    done = models.PositiveIntegerField(default=0)
-    total = models.PositiveIntegerField(default=0)
-    cost = models.FloatField(default=0)  # how much work it is, see generation/estimates.py
-    output = models.JSONField(default=dict, blank=True)
-    error = models.TextField(blank=True)
+    done = models.PositiveIntegerField(_("steps done"), default=0)
+    total = models.PositiveIntegerField(_("steps in all"), default=0)
+    cost = models.FloatField(_("cost"), default=0)  # how much work it is, see generation/estimates.py
+    output = models.JSONField(_("output"), default=dict, blank=True)
+    error = models.TextField(_("error"), blank=True)
     started_at = models.DateTimeField(_("started"))
     heartbeat_at = models.DateTimeField(_("heartbeat"))
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
