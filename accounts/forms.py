@@ -12,10 +12,21 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Theme, User
 
 
+class LanguageSelect(forms.Select):
+    """Every language by its own name, and said to be in it, so that a screen reader can pronounce it."""
+
+    def create_option(self, name, value, *args, **kwargs) -> dict:
+        option = super().create_option(name, value, *args, **kwargs)
+        if value:
+            option["attrs"]["lang"] = value
+        return option
+
+
 class ProfileForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ["full_name", "language", "theme"]
+        widgets = {"language": LanguageSelect}
         help_texts = {"full_name": _("Shown where you publish something; without it, your user name is.")}
 
     def __init__(self, *args: object, **kwargs: object) -> None:

@@ -65,7 +65,7 @@ class User(AbstractUser):
     theme = models.CharField(_("theme"), max_length=5, choices=Theme, blank=True)
     deactivated_at = models.DateTimeField(_("deactivated"), null=True, blank=True)
     deletion_requested_at = models.DateTimeField(_("deletion asked for"), null=True, blank=True)
-    session_epoch = models.PositiveIntegerField(default=0)  # raised to end every session of the account
+    session_epoch = models.PositiveIntegerField(_("ended sessions"), default=0)  # raised to end all of the account
     first_name = None
     last_name = None
 

@@ -4,6 +4,7 @@ Every clip goes the way that a real one goes (submit, claim, finish, assemble); 
 generated. `manage.py seed_demo` calls this; screenshots and browser tests stand on it.
 """
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from generation import claims, estimates, services
+from generation import claims, estimates, presets, services
 from generation.errors import RenderError
-from generation.models import Job, StageRun
+from generation.models import Batch, Job, StageRun
 from generation.params import parse
 from generation.plan import Plan
 from generation.states import RunStatus, Stage
@@ -26,6 +27,7 @@ from workers import assembly, frames, media
 from workers.tiny.world import Scene, draw
 
 WORKER = "demo"
+BATCH, PRESET = "evening.txt", "Upright and calm"
 PREVIEW_SIDE, PREVIEW_FRAMES, PREVIEW_FPS = 96, 16, 8
 
 
@@ -50,6 +52,7 @@ class Clip:
     fps: int = 16
     format: str = "mp4"
     state: str = "done"
+    row: int | None = None  # in the owner's batch
     hours_ago: float = 1.0
 
 
@@ -119,6 +122,7 @@ CLIPS = (
         Scene("circle", "yellow", "small", "still", "starry night", 17),
         state="cancelled",
         hours_ago=3,
+        row=1,
     ),
     Clip(
         "ada",
@@ -130,6 +134,7 @@ CLIPS = (
         32,
         state="failed",
         hours_ago=2,
+        row=2,
     ),
     Clip(
         "ada",
@@ -137,6 +142,7 @@ CLIPS = (
         Scene("heart", "red", "large", "spinning", "sunset", 21),
         state="running",
         hours_ago=0.05,
+        row=3,
     ),
     Clip(
         "ada",
@@ -144,6 +150,7 @@ CLIPS = (
         Scene("triangle", "green", "small", "moving left", "meadow", 23),
         state="queued",
         hours_ago=0.04,
+        row=4,
     ),
     Clip(
         "ben",
@@ -175,6 +182,7 @@ def seed(password: str, report: Callable[[str], object] = lambda line: None) -> 
         with transaction.atomic():
             _make_clip(clip, people[clip.owner])
         report(f"{clip.state}: {clip.prompt}")
+    _make_preset(people["ada"])
 
 
 def _make_person(person: Person, password: str) -> User:
@@ -189,11 +197,21 @@ def _make_person(person: Person, password: str) -> User:
 def _make_clip(clip: Clip, user: User) -> None:
     asked = {name: getattr(clip, name) for name in ("prompt", "width", "height", "seconds", "fps", "format")}
     request = parse({**asked, "seed": clip.scene.seed}, services.catalogue(), services.limits())
-    job = services.submit(user, request)
+    job = services.submit(user, request, batch=_batch_of(user) if clip.row else None, row=clip.row)
     plan = services.plan_of(job)
     seconds = {unit: estimates.seconds(*unit, plan, request) for unit in plan.units}  # before this job is history, too
     _STATES[clip.state](clip, job, plan)
     _date_back(job, timedelta(hours=clip.hours_ago), seconds)
+
+
+def _batch_of(user: User) -> Batch:
+    digest = hashlib.sha256(BATCH.encode()).hexdigest()
+    return Batch.objects.get_or_create(user=user, digest=digest, defaults={"name": BATCH})[0]
+
+
+def _make_preset(user: User) -> None:
+    asked = {"prompt": "-", "width": 216, "height": 384, "seconds": 3, "fps": 16}
+    presets.save(user, PRESET, parse(asked, services.catalogue(), services.limits()))
 
 
 def _finish(clip: Clip, job: Job, plan: Plan) -> None:

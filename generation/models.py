@@ -188,7 +188,7 @@ class StageRun(models.Model):
 class Preset(models.Model):
     """Settings to start from: everything of a request but the prompt. Without a person, it is everybody's."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.CASCADE,

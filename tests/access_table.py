@@ -10,6 +10,8 @@ An address that is in the URL configuration and not here fails the test, and so 
     200, 404 … the status        in    sent to sign in        to    sent somewhere else (302)
     open, shut                   whether a WebSocket is accepted
 
+All of them have proved who they are a moment ago, so that nobody is asked for it again.
+
 A `*` in a name of the administration stands for any model of ours.
 """
 
@@ -32,6 +34,36 @@ generation:cancel                       GET     in         405    405       405 
 generation:cancel                       POST    in         to     404       404    404
 generation:retry                        GET     in         405    405       405    405
 generation:retry                        POST    in         to     404       404    404
+generation:cancel_waiting               GET     in         405    405       405    405
+generation:cancel_waiting               POST    in         to     to        to     to
+generation:remove_ended                 GET     in         405    405       405    405
+generation:remove_ended                 POST    in         400    400       400    400
+generation:seen                         GET     in         405    405       405    405
+generation:seen                         POST    in         to     to        to     to
+generation:remove                       GET     in         405    405       405    405
+generation:remove                       POST    in         to     404       404    404
+
+generation:create-edit                  GET     in         to     to        to     to
+generation:create-edit                  POST    in         200    200       200    200
+generation:create-summary               GET     in         405    405       405    405
+generation:create-summary               POST    in         200    200       200    200
+generation:create-from-file             GET     in         405    405       405    405
+generation:create-from-file             POST    in         200    200       200    200
+generation:create-save-preset           GET     in         405    405       405    405
+generation:create-save-preset           POST    in         200    200       200    200
+generation:create-many                  GET     in         200    200       200    200
+generation:create-many                  POST    in         200    200       200    200
+generation:presets                      GET     in         200    200       200    200
+generation:preset-rename                GET     in         405    405       405    405
+generation:preset-rename                POST    in         200    404       404    404
+generation:preset-delete                GET     in         405    405       405    405
+generation:preset-delete                POST    in         to     404       404    404
+generation:batches                      GET     in         200    200       200    200
+generation:batch                        GET     in         200    404       404    404
+generation:batch-progress               GET     in         200    404       404    404
+generation:batch-cancel                 GET     in         405    405       405    405
+generation:batch-cancel                 POST    in         to     404       404    404
+generation:batch-download               GET     in         200    404       404    404
 
 gallery:library                         GET     in         200    200       200    200
 gallery:video                           GET     in         200    404       404    404
@@ -41,6 +73,33 @@ gallery:poster                          GET     in         200    404       404 
 gallery:preview                         GET     in         200    404       404    404
 gallery:delete                          GET     in         405    405       405    405
 gallery:delete                          POST    in         to     404       404    404
+
+accounts:profile                        GET     in         200    200       200    200
+accounts:theme                          GET     in         405    405       405    405
+accounts:theme                          POST    in         204    204       204    204
+accounts:end_sessions                   GET     in         405    405       405    405
+accounts:end_sessions                   POST    in         to     to        to     to
+accounts:download                       GET     in         405    405       405    405
+accounts:download                       POST    in         200    200       200    200
+accounts:data                           GET     in         200    200       200    200
+accounts:deactivate                     GET     in         200    200       200    200
+accounts:delete                         GET     in         200    200       200    200
+accounts:reactivate                     GET     in         in     in        in     in
+
+mfa_index                               GET     in         200    200       200    200
+mfa_activate_totp                       GET     in         200    200       200    200
+mfa_deactivate_totp                     GET     in         404    404       404    404
+mfa_view_recovery_codes                 GET     in         404    404       404    404
+mfa_generate_recovery_codes             GET     in         200    200       200    200
+mfa_download_recovery_codes             GET     in         404    404       404    404
+mfa_list_webauthn                       GET     in         200    200       200    200
+mfa_add_webauthn                        GET     in         200    200       200    200
+mfa_remove_webauthn                     GET     in         200    404       404    404
+mfa_edit_webauthn                       GET     in         200    404       404    404
+mfa_reauthenticate                      GET     in         to     to        to     to
+mfa_reauthenticate_webauthn             GET     in         200    to        to     to
+mfa_authenticate                        GET     in         to     to        to     to
+mfa_login_webauthn                      GET     in         to     to        to     to
 
 account_login                           GET     200        to     to        to     to
 account_signup                          GET     200        to     to        to     to
@@ -60,7 +119,7 @@ account_reset_password_from_key_done    GET     200        200    200       200 
 account_confirm_login_code              GET     in         to     to        to     to
 
 admin:index                             GET     in         in     in        200    200
-admin:login                             GET     200        200    200       to     to
+admin:login                             GET     in         403    403       to     to
 admin:logout                            POST    to         to     to        200    200
 admin:password_change                   GET     in         in     in        200    200
 admin:password_change_done              GET     in         in     in        200    200
@@ -77,6 +136,7 @@ admin:*_change                          GET     in         in     in        403 
 admin:generation_job_add                GET     in         in     in        403    403
 admin:generation_batch_add              GET     in         in     in        403    403
 admin:gallery_video_add                 GET     in         in     in        403    403
+admin:mfa_authenticator_add             GET     in         in     in        403    403
 /admin/*/<path:object_id>/              GET     in         in     in        to     to
 /admin/<url>                            GET     in         in     in        404    404
 """

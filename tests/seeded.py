@@ -11,7 +11,12 @@ from tests.addresses import Address, addresses
 from tests.site import PASSWORD, Site
 
 PERSONS = {"anonymous": "", "owner": "ada", "admin": "admin"}  # of the access table, and who that is in the demo
-NO_PAGES = {"healthz", "admin:jsi18n", "gallery:file", "gallery:download", "gallery:poster", "gallery:preview"}
+NO_PAGES = {
+    *("healthz", "admin:jsi18n", "gallery:file", "gallery:download", "gallery:poster", "gallery:preview"),
+    *("generation:batch-progress", "generation:batch-download"),
+    *("mfa_edit_webauthn", "mfa_remove_webauthn", "mfa_reauthenticate_webauthn"),  # nobody in the demo has a passkey
+    *(f"admin:mfa_authenticator_{page}" for page in ("change", "delete", "history")),
+}
 
 _VALUES = """
 import json
@@ -20,7 +25,7 @@ from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from accounts.models import User
 from gallery.models import Video
-from generation.models import Job
+from generation.models import Batch, Job, Preset
 
 ada = User.objects.get(username="ada")
 jobs = {status: str(pk) for status, pk in Job.objects.filter(user=ada).values_list("status", "pk")}
@@ -28,13 +33,15 @@ videos = {video.format: str(video.pk) for video in Video.objects.filter(user=ada
 ben = User.objects.get(username="ben")  # nobody signs in as ben, which would use up the link for a new password
 address = EmailAddress.objects.get(user=ada, verified=False)
 values = {
-    "job_id": jobs["running"], "video_id": videos["mp4"], "id": ada.pk, "object_id": ada.pk,
+    "job_id": jobs["running"], "batch_id": str(Batch.objects.get(user=ada).pk), "video_id": videos["mp4"], "id": ada.pk, "object_id": ada.pk,
     "app_label": "generation", "url": "no-such-page", "content_type_id": 1,
     "uidb36": user_pk_to_url_str(ben), "key": default_token_generator.make_token(ben),
     "account_confirm_email:key": EmailConfirmationHMAC(address).key,
 }
 for page in ("change", "delete", "history"):
     values[f"admin:generation_job_{page}:object_id"] = jobs["failed"]
+    values[f"admin:generation_batch_{page}:object_id"] = str(Batch.objects.get(user=ada).pk)
+    values[f"admin:generation_preset_{page}:object_id"] = str(Preset.objects.get(user=ada).pk)
     values[f"admin:gallery_video_{page}:object_id"] = videos["mp4"]
     values[f"admin:account_emailaddress_{page}:object_id"] = address.pk
 print(json.dumps({"values": values, "jobs": jobs, "videos": videos}))
@@ -78,6 +85,10 @@ class SeededSite(Site):
         page.locator("[name=password]").fill(PASSWORD)
         page.locator("main form button").first.click()
         page.wait_for_url("**/create/")
+        page.goto("/accounts/reauthenticate/?next=/help/")  # what the pages of the second factor ask for
+        page.locator("[name=password]").fill(PASSWORD)
+        page.locator("main form button").first.click()
+        page.wait_for_url("**/help/")
         state = context.storage_state()
         context.close()
         return state

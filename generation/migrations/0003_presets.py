@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Preset',
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False, verbose_name='id')),
                 ('name', models.CharField(max_length=60, verbose_name='name')),
                 ('settings', models.JSONField(default=dict, verbose_name='settings')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from generation.states import Status
-from tests.factories import BatchFactory, JobFactory, VideoFactory
+from tests.factories import BatchFactory, JobFactory, PresetFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -194,17 +194,19 @@ def test_the_zip_holds_the_profile_the_jobs_and_the_videos(signed_in, user):
     failed = JobFactory(user=user, status=Status.FAILED, error_id="worker-lost", error_context={"attempts": "3"})
     stored = storages["default"].save("videos/1/video.mp4", ContentFile(b"moving pictures"))
     VideoFactory(user=user, job=job, title="Café / ../Żółw", video_file=stored)
+    PresetFactory(user=user, name="Small and slow")
     response = signed_in.post(reverse("accounts:download"))
     assert response["Content-Type"] == "application/zip"
     archive = unzipped(response)
     video, settings = "videos/0001-cafe-zow.mp4", "videos/0001-cafe-zow.json"
-    assert sorted(archive.namelist()) == ["jobs.json", "profile.json", settings, video]
+    assert sorted(archive.namelist()) == ["jobs.json", "presets.json", "profile.json", settings, video]
     assert archive.read(video) == b"moving pictures"
     assert json.loads(archive.read(settings))["request"]["prompt"] == "a red heart rising over the sea"
     jobs = {row["id"]: row for row in json.loads(archive.read("jobs.json"))}
     assert jobs[str(job.pk)]["request"]["seed"] == 7
     assert (jobs[str(job.pk)]["batch"], jobs[str(job.pk)]["row"]) == ("p.txt", 3)
     assert jobs[str(failed.pk)]["error"]
+    assert [preset["name"] for preset in json.loads(archive.read("presets.json"))] == ["Small and slow"]
     profile = json.loads(archive.read("profile.json"))
     assert (profile["user_name"], profile["email"]) == (user.username, user.email)
     everything = b"".join(archive.read(name) for name in archive.namelist()).decode()
@@ -216,12 +218,13 @@ def test_the_zip_holds_nothing_of_anybody_else(signed_in, user, other_user):
     stored = storages["default"].save("videos/2/video.mp4", ContentFile(b"theirs"))
     job = JobFactory(user=other_user)
     VideoFactory(user=other_user, video_file=stored, title="theirs")
+    PresetFactory(user=other_user)
     archive = unzipped(signed_in.post(reverse("accounts:download")))
-    assert sorted(archive.namelist()) == ["jobs.json", "profile.json"]
+    assert sorted(archive.namelist()) == ["jobs.json", "presets.json", "profile.json"]
     everything = b"".join(archive.read(name) for name in archive.namelist()).decode()
     assert str(job.pk) not in everything
     assert other_user.username not in everything
-    assert json.loads(archive.read("jobs.json")) == []
+    assert json.loads(archive.read("jobs.json")) == json.loads(archive.read("presets.json")) == []
 
 
 def test_many_jobs_are_read_page_by_page(user, monkeypatch):

@@ -13,6 +13,7 @@ from auravideo.routing import websocket_urlpatterns
 from tests.access_table import ACCESS
 from tests.addresses import Address, addresses
 from tests.factories import UserFactory
+from tests.persons import sign_in
 
 HEADER, *ROWS = [line.split() for line in ACCESS.strip().splitlines() if line.strip()]
 PERSONS = HEADER[2:]
@@ -56,7 +57,7 @@ def answer(response) -> str:
 @pytest.mark.parametrize("person", PERSONS)
 def test_everybody_gets_what_the_table_says(client, world, address, row, person):
     if world.persons[person] is not None:
-        client.force_login(world.persons[person])
+        sign_in(client, world.persons[person])
     response = client.generic(row[1], address.path(world.values))
     assert answer(response) == dict(zip(HEADER, row, strict=True))[person]
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from auravideo import security
 from tests.addresses import addresses
+from tests.persons import sign_in
 
 SCRIPT_TYPES = {"", "text/javascript", "module", "application/javascript"}
 
@@ -51,7 +52,7 @@ def directives(response) -> dict[str, list[str]]:
 @pytest.mark.parametrize("person", ["anonymous", "owner", "admin"])
 def test_no_page_holds_anything_inline_and_every_answer_has_the_headers(client, world, address, person):
     if world.persons[person] is not None:
-        client.force_login(world.persons[person])
+        sign_in(client, world.persons[person])
     response = client.get(address.path(world.values))
     policy = directives(response)
     assert policy["default-src"] == ["'none'"]

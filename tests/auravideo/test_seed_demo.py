@@ -9,7 +9,7 @@ from accounts.models import User
 from auravideo import demo
 from gallery.models import Video
 from generation import estimates
-from generation.models import Job
+from generation.models import Job, Preset
 from generation.states import Stage, Status
 from tests.factories import UserFactory
 from workers.media import probe
@@ -41,6 +41,8 @@ def test_there_are_jobs_in_every_state_and_videos_that_play(few):
     running = Job.objects.get(status=Status.RUNNING)
     assert running.stage_runs.filter(stage=Stage.GENERATE, status="running", done__gt=0).exists()
     assert Job.objects.get(status=Status.FAILED).error_text
+    assert Job.objects.filter(batch__user__username="ada").count() > 1
+    assert Preset.objects.get().user.username == "ada"
 
 
 def test_its_history_does_not_make_the_estimates_absurd(few):

@@ -14,6 +14,7 @@ from django.utils.functional import Promise
 
 from scripts import messages
 from tests.addresses import addresses
+from tests.persons import sign_in
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("accounts", "generation", "gallery")
@@ -79,6 +80,9 @@ def test_polish_counts_as_polish_does(count, text):
         assert translation.ngettext("%(n)s video", "%(n)s videos", count) % {"n": count} == text
 
 
+FRAGMENTS = {"generation:batch-progress"}  # parts of pages, which have no language of their own
+
+
 # --- The pages --------------------------------------------------------------------------------------------------------
 
 
@@ -128,11 +132,11 @@ def english():
 @pytest.mark.parametrize("person", ["anonymous", "owner", "admin"])
 def test_a_polish_page_has_no_english_text_of_ours(client, world, english, address, person):
     if world.persons[person] is not None:
-        client.force_login(world.persons[person])
+        sign_in(client, world.persons[person])
     response = client.get(address.path(world.values), headers={"Accept-Language": "pl"})
     if response["Content-Type"].startswith("text/html") and not response.streaming and response.content:
         html = response.content.decode()
-        assert '<html lang="pl"' in html
+        assert '<html lang="pl"' in html or address.name in FRAGMENTS
         seen = Seen(html).texts
         assert len(seen) > 3, "the page was not read"
         assert [text for text in seen if text.strip(" :") in english] == []
