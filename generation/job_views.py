@@ -24,7 +24,7 @@ from generation.models import Job
 from generation.panel import FILTERS, counts_of, panel_of
 from generation.params import InvalidRequest
 from generation.rendering import filters_of, job_context, job_fragment, panel_fragment
-from generation.selectors import jobs_of, listed_jobs_of
+from generation.selectors import has_batches, jobs_of, listed_jobs_of
 from generation.states import ENDED
 
 JOBS_A_PAGE = 24
@@ -47,6 +47,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
         "page": page,
         "jobs": [job_context(job) for job in page.rows],
         "can_remove": bool(FILTERS[show] & ENDED),
+        "has_batches": has_batches(request.user),
         "now": timezone.now(),
     }
     return render(request, "generation/jobs.html", context)

@@ -7,7 +7,7 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from generation import estimates, services
-from generation.models import STAGE_LABELS, Job, StageRun
+from generation.models import STAGE_LABELS, Batch, Job, StageRun
 from generation.params import InvalidRequest
 from generation.plan import Plan, plan
 from generation.states import ACTIVE, RunStatus, Stage, Status
@@ -56,6 +56,10 @@ def jobs_of(user) -> QuerySet[Job]:
 def listed_jobs_of(user) -> QuerySet[Job]:
     """Those of a person's jobs that they have not taken off their list."""
     return jobs_of(user).filter(removed_at=None)
+
+
+def has_batches(user) -> bool:
+    return Batch.objects.filter(user=user).exists()
 
 
 def active_jobs_of(user) -> QuerySet[Job]:

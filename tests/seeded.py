@@ -32,15 +32,16 @@ jobs = {status: str(pk) for status, pk in Job.objects.filter(user=ada).values_li
 videos = {video.format: str(video.pk) for video in Video.objects.filter(user=ada)}
 ben = User.objects.get(username="ben")  # nobody signs in as ben, which would use up the link for a new password
 address = EmailAddress.objects.get(user=ada, verified=False)
+batch = str(Batch.objects.get(user=ada).pk)
 values = {
-    "job_id": jobs["running"], "batch_id": str(Batch.objects.get(user=ada).pk), "video_id": videos["mp4"], "id": ada.pk, "object_id": ada.pk,
+    "job_id": jobs["running"], "batch_id": batch, "video_id": videos["mp4"], "id": ada.pk, "object_id": ada.pk,
     "app_label": "generation", "url": "no-such-page", "content_type_id": 1,
     "uidb36": user_pk_to_url_str(ben), "key": default_token_generator.make_token(ben),
     "account_confirm_email:key": EmailConfirmationHMAC(address).key,
 }
 for page in ("change", "delete", "history"):
     values[f"admin:generation_job_{page}:object_id"] = jobs["failed"]
-    values[f"admin:generation_batch_{page}:object_id"] = str(Batch.objects.get(user=ada).pk)
+    values[f"admin:generation_batch_{page}:object_id"] = batch
     values[f"admin:generation_preset_{page}:object_id"] = str(Preset.objects.get(user=ada).pk)
     values[f"admin:gallery_video_{page}:object_id"] = videos["mp4"]
     values[f"admin:account_emailaddress_{page}:object_id"] = address.pk

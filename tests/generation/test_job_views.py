@@ -11,7 +11,7 @@ from generation import claims, listing, services
 from generation.job_views import JOBS_A_PAGE
 from generation.models import Job
 from generation.states import ENDED, Stage, Status
-from tests.factories import JobFactory, VideoFactory
+from tests.factories import BatchFactory, JobFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -379,3 +379,11 @@ def test_seeing_it_twice_changes_nothing_more(user):
     first = Job.objects.get()
     assert listing.mark_seen(user, [job.pk]) == 0
     assert (Job.objects.get().seen_at, Job.objects.get().version) == (first.seen_at, first.version)
+
+
+def test_the_list_leads_to_the_batches_of_who_has_some(signed_in, user, other_user):
+    BatchFactory(user=other_user)
+    address = f'href="{reverse("generation:batches")}"'
+    assert address not in signed_in.get(reverse("generation:jobs")).content.decode()
+    BatchFactory(user=user)
+    assert address in signed_in.get(reverse("generation:jobs")).content.decode()
