@@ -65,7 +65,7 @@ class PresetAdmin(admin.ModelAdmin):
     list_display = ["name", "user", "created_at"]
     list_filter = [("user", admin.EmptyFieldListFilter)]
     search_fields = ["name", "user__username"]
-    autocomplete_fields = ["user"]
+    raw_id_fields = ["user"]
     actions = ["share"]
 
     @admin.action(description=_("Give everybody a copy of the chosen presets"), permissions=["add"])

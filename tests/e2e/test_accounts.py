@@ -116,7 +116,7 @@ def test_the_settings_work_without_javascript(browser, pages_only, name):
         page.locator("[name=full_name]").fill("Ada Lovelace")
         page.locator("[name=theme]").select_option("dark")
         page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("status")).to_have_text(re.compile("profile is saved"))
+        expect(page.get_by_role("main").get_by_role("status")).to_have_text(re.compile("profile is saved"))
         expect(page.locator("html")).to_have_attribute("data-theme", "dark")
         page.get_by_role("button", name="Polski").click()
         expect(page.locator("html")).to_have_attribute("lang", "pl")
@@ -162,7 +162,9 @@ def test_a_deleted_account_is_gone_soon_with_all_that_it_had(browser, tmp_path):
             expect(page.get_by_text("1 video")).to_be_visible()
             page.locator("[name=password]").fill(PASSWORD)
             page.get_by_role("button", name="Delete everything").click()
-            expect(page.get_by_role("status")).to_have_text(re.compile("everything in it is being deleted"))
+            expect(page.get_by_role("main").get_by_role("status")).to_have_text(
+                re.compile("everything in it is being deleted")
+            )
             sign_in(page, "ann")
             expect(page.get_by_role("alert").first).to_be_visible()
         deadline = time.monotonic() + 90

@@ -46,7 +46,7 @@ def test_everything_that_can_works_without_javascript(plain_page):
 
     page.get_by_role("button", name="Polski").click()
     expect(page.locator("html")).to_have_attribute("lang", "pl")
-    expect(page.locator(".job").get_by_role("status")).to_have_text("Anulowano")
+    expect(page.locator(".job__status")).to_have_text("Anulowano")
     page.locator("details.menu > summary").last.click()
     page.get_by_role("button", name="Wyloguj się").click()
     expect(page.get_by_role("link", name="Zaloguj się").first).to_be_visible()
