@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock browser evaluate clean
+.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock messages screenshots browser evaluate bench-events clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/python manage.py serve
@@ -31,6 +31,10 @@ test-slow: $(VENV)/installed-dev
 evaluate: $(VENV)/installed-dev
 	$(PYTEST) -s -m "slow and e2e" tests/e2e/test_quality.py
 
+# From a worker's event to the changed page; on an idle machine, the table goes into docs/performance.md.
+bench-events: $(VENV)/installed-dev browser
+	$(BIN)/python -m scripts.bench_events
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,6 +47,14 @@ format: $(VENV)/installed-dev
 lock: $(UV)
 	$(UV) pip compile --universal --no-header --python-version 3.11 requirements.in -o requirements.txt
 	$(UV) pip compile --universal --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+# Finds every text of the site and compiles its translations; fails where one is missing. Edit locale/*/django.po.
+messages: $(VENV)/installed-dev
+	$(BIN)/python -m scripts.messages
+
+# Every page at three widths and in both themes, into var/screenshots.
+screenshots: $(VENV)/installed-dev browser
+	$(BIN)/python -m scripts.screenshots
 
 browser:
 	@scripts/need_browser

@@ -1,21 +1,63 @@
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.utils.translation import gettext_lazy as _
 
+from accounts import services
 from accounts.models import User
+
+# allauth's own page shows the secrets, and lets them be changed.
+admin.site.unregister(Authenticator)
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(admin.ModelAdmin):
+    """Second factors, to be removed for somebody who has lost theirs."""
+
+    fields = readonly_fields = ("user", "type", "created_at", "last_used_at")
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_filter = ("type",)
+    list_select_related = ("user",)
+    search_fields = ("user__username", "user__email")
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_change_permission(self, request, obj: Authenticator | None = None) -> bool:
+        return False
 
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
     list_display = ("username", "email", "full_name", "is_active", "is_staff", "date_joined")
+    list_filter = (*DjangoUserAdmin.list_filter, "deactivated_at", "deletion_requested_at")
     search_fields = ("username", "email", "full_name")
     ordering = ("-date_joined",)
+    readonly_fields = ("last_login", "date_joined", "deactivated_at", "deletion_requested_at")
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        (_("Person"), {"fields": ("full_name", "email")}),
+        (_("Person"), {"fields": ("full_name", "email", "language", "theme")}),
         (_("Rights"), {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
-        (_("Dates"), {"fields": ("last_login", "date_joined")}),
+        (_("Dates"), {"fields": ("last_login", "date_joined", "deactivated_at", "deletion_requested_at")}),
     )
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
     )
+
+    def save_model(self, request, obj: User, form, change: bool) -> None:
+        """Switching an account on ends its owner's own deactivation, too."""
+        if obj.is_active:
+            obj.deactivated_at = None
+        super().save_model(request, obj, form, change)
+
+    def has_change_permission(self, request, obj: User | None = None) -> bool:
+        """An account that is being deleted stays closed."""
+        return not (obj is not None and obj.is_being_deleted) and super().has_change_permission(request, obj)
+
+    def delete_model(self, request, obj: User) -> None:
+        """With every file, in the background; a plain delete would leave the files behind."""
+        services.request_deletion(obj)
+
+    def delete_queryset(self, request, queryset) -> None:
+        for user in queryset:
+            services.request_deletion(user)

@@ -1,5 +1,6 @@
 """Who a person is. Everything else in the project points at `User`."""
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.core.validators import RegexValidator
@@ -17,7 +18,26 @@ validate_username = RegexValidator(
 )
 
 
-class UserManager(DjangoUserManager):
+class Theme(models.TextChoices):
+    DARK = "dark", _("Dark")
+    LIGHT = "light", _("Light")
+
+
+class UserQuerySet(models.QuerySet):
+    def present(self) -> "UserQuerySet":
+        """People whose public things may be shown: neither deactivated, nor being deleted, nor switched off."""
+        return self.filter(is_active=True)
+
+    def deactivated(self) -> "UserQuerySet":
+        """People who switched their account off and may come back."""
+        return self.filter(is_active=False, deactivated_at__isnull=False, deletion_requested_at__isnull=True)
+
+    def leaving(self) -> "UserQuerySet":
+        """People who asked for their account to be deleted, and whose things are not all gone yet."""
+        return self.filter(deletion_requested_at__isnull=False)
+
+
+class UserManager(DjangoUserManager.from_queryset(UserQuerySet)):
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
         """Lower-case the whole address: that is how allauth stores and looks up addresses."""
@@ -41,6 +61,11 @@ class User(AbstractUser):
     )
     email = models.EmailField(_("e-mail address"), blank=True)
     full_name = models.CharField(_("full name"), max_length=150, blank=True)
+    language = models.CharField(_("language"), max_length=10, choices=settings.LANGUAGES, blank=True)
+    theme = models.CharField(_("theme"), max_length=5, choices=Theme, blank=True)
+    deactivated_at = models.DateTimeField(_("deactivated"), null=True, blank=True)
+    deletion_requested_at = models.DateTimeField(_("deletion asked for"), null=True, blank=True)
+    session_epoch = models.PositiveIntegerField(_("ended sessions"), default=0)  # raised to end all of the account
     first_name = None
     last_name = None
 
@@ -62,6 +87,23 @@ class User(AbstractUser):
                 violation_error_message=_("There is an account with this e-mail address already."),
             ),
         ]
+
+    @property
+    def is_deactivated(self) -> bool:
+        """The person switched the account off and may come back; `is_active` is False meanwhile."""
+        return self.deactivated_at is not None and self.deletion_requested_at is None
+
+    @property
+    def is_being_deleted(self) -> bool:
+        return self.deletion_requested_at is not None
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session must match: Django's hash of the password, and the number that ends all sessions when raised.
+
+        Without it, the sessions of a deactivated account would come back to life together with the account.
+        """
+        digest = super()._get_session_auth_hash(secret=secret)
+        return f"{digest}{self.session_epoch}" if self.session_epoch else digest
 
     def get_full_name(self) -> str:
         """The full name, or the user name of somebody who gave none."""

@@ -16,7 +16,7 @@ VISIBILITY_TIMEOUT = 12 * 3600
 app = Celery("auravideo")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
-    imports=("workers.tasks",),
+    imports=("workers.tasks", "accounts.tasks"),
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_create_missing_queues=False,
     task_default_queue="cpu",
@@ -25,6 +25,7 @@ app.conf.update(
         "workers.tasks.interpolate": {"queue": "interpolate"},
         "workers.tasks.upscale": {"queue": "upscale"},
         "workers.tasks.*": {"queue": "cpu"},
+        "accounts.tasks.*": {"queue": "cpu"},
     },
     task_serializer="json",
     accept_content=["json"],
@@ -49,6 +50,11 @@ app.conf.update(
     task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
     beat_schedule={
         "requeue-lost": {"task": "workers.tasks.requeue_lost", "schedule": 15.0, "options": {"expires": 15}},
+        "settle-accounts": {
+            "task": "accounts.tasks.settle_left_over",
+            "schedule": 60.0,
+            "options": {"expires": 60},
+        },
         "prune": {"task": "workers.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
     },
 )

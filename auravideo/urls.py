@@ -1,15 +1,27 @@
 """The addresses of the site. The apps own everything below their own prefixes."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+from django.utils.translation import gettext_lazy as _
 
+from accounts.views import set_language
 from auravideo import views
+
+# The admin's own sign-in would ask for a password alone, and as often as one likes.
+admin.site.login = secure_admin_login(admin.site.login)
+admin.site.site_header = admin.site.site_title = _("AuraVideo administration")
+admin.site.index_title = _("What is on this site")
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("help/", views.help_page, name="help"),
     path("", include("generation.urls")),
     path("", include("gallery.urls")),
+    path("", include("accounts.urls")),
     path("accounts/", include("allauth.urls")),
+    path("language/setlang/", set_language, name="set_language"),
     path("admin/", admin.site.urls),
+    path("favicon.ico", views.favicon, name="favicon"),
     path("healthz", views.healthz, name="healthz"),
 ]

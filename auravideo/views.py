@@ -1,13 +1,30 @@
 """The pages that belong to no app."""
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis import RedisError
 
-from generation import broker
+from generation import broker, services
+
+EXAMPLES = (
+    "a lighthouse on a cliff at dusk, waves breaking below, warm light, cinematic",
+    "a red fox walking through fresh snow in a birch forest, soft morning light",
+    "a paper boat drifting down a rainy street, reflections of neon signs, night",
+    "close-up of a candle flame in a dark room, gentle draught, shallow focus",
+)
+DEMO_EXAMPLES = (
+    "a large red heart rising over the sea",
+    "a small yellow star circling in a starry night",
+    "a large blue square spinning in the desert",
+    "a small pink circle bouncing over a meadow",
+    "a large green triangle moving right at sunset",
+    "a small orange cross growing on black",
+)
 
 
 @require_safe
@@ -16,6 +33,29 @@ def home(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect("generation:create")
     return render(request, "home.html")
+
+
+@require_safe
+def help_page(request: HttpRequest) -> HttpResponse:
+    """How to write a prompt, what each parameter does, and what the models of this machine know. Open to everybody."""
+    models = [model for model in services.catalogue().models.values() if model.is_available(settings.HOME)]
+    context = {
+        "models": models,
+        "demo": next((model for model in models if model.family == "tiny"), None),
+        "full_size": any(model.family != "tiny" for model in models),
+        "examples": EXAMPLES,
+        "demo_examples": DEMO_EXAMPLES,
+        "max_side": settings.MAX_SIDE,
+        "max_seconds": settings.MAX_SECONDS,
+        "max_jobs": settings.MAX_ACTIVE_JOBS,
+    }
+    return render(request, "help.html", context)
+
+
+@require_safe
+def favicon(_request: HttpRequest) -> HttpResponse:
+    """Where browsers look by themselves, for pages that name no icon (files, the administration)."""
+    return redirect(static("images/favicon.svg"))
 
 
 @require_safe

@@ -7,4 +7,10 @@ class GalleryConfig(AppConfig):
     verbose_name = _("Gallery")
 
     def ready(self) -> None:
-        from gallery import receivers  # noqa: F401  connects them
+        from accounts import personal_data
+        from gallery import receivers, selectors  # noqa: F401  connects them
+        from gallery.personal_data import VideosOfPerson
+        from generation import sources
+
+        personal_data.register(VideosOfPerson())
+        sources.register("video", selectors.request_of)

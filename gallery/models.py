@@ -12,9 +12,9 @@ from generation.models import Job
 class Video(models.Model):
     """A finished clip. The files are names in the default storage."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="videos")
-    job = models.OneToOneField(Job, models.SET_NULL, null=True, blank=True, related_name="video")
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="videos", verbose_name=_("user"))
+    job = models.OneToOneField(Job, models.SET_NULL, null=True, blank=True, related_name="video", verbose_name=_("job"))
     title = models.CharField(_("title"), max_length=200)
     request = models.JSONField(_("request"))  # with the seed that was drawn
     width = models.PositiveIntegerField(_("width"))
@@ -22,9 +22,9 @@ class Video(models.Model):
     frames = models.PositiveIntegerField(_("frames"))
     fps = models.PositiveIntegerField(_("frames a second"))
     size = models.PositiveBigIntegerField(_("size in bytes"))
-    video_file = models.FileField(max_length=255)
-    poster_file = models.FileField(max_length=255)
-    preview_file = models.FileField(max_length=255)
+    video_file = models.FileField(_("video file"), max_length=255)
+    poster_file = models.FileField(_("poster"), max_length=255)
+    preview_file = models.FileField(_("hover preview"), max_length=255)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:

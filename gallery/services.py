@@ -5,6 +5,7 @@ from functools import partial
 from django.db import transaction
 
 from gallery.models import Video
+from generation import events
 from generation.models import Job
 
 TITLE_LENGTH = 80
@@ -35,6 +36,7 @@ def delete(video: Video) -> None:
     job = video.job
     video.delete()
     if job is not None:
+        transaction.on_commit(partial(events.publish, job.user_id, job.pk))  # before the key is gone with the row
         job.delete()
     for file in files:
         transaction.on_commit(partial(file.storage.delete, file.name), robust=True)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from gallery import services
 from gallery.models import Video
 from gallery.serving import serve
+from generation import listing
 
 VIDEOS_A_PAGE = 24
 
@@ -29,8 +30,11 @@ def library(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def video(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    """One video, with everything that made it."""
-    return render(request, "gallery/video.html", {"video": _mine(request, video_id)})
+    """One video, with everything that made it. Whoever opens it has seen that it is finished."""
+    found = _mine(request, video_id)
+    if found.job_id:
+        listing.mark_seen(request.user, [found.job_id])
+    return render(request, "gallery/video.html", {"video": found})
 
 
 @login_required

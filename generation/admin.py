@@ -3,7 +3,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from generation import services
-from generation.models import Batch, Job, StageRun
+from generation.models import Batch, Job, Preset, StageRun
+from generation.preset_forms import PresetAdminForm
 
 
 class ReadOnly:
@@ -56,3 +57,24 @@ class JobAdmin(ReadOnly, admin.ModelAdmin):
 class BatchAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["name", "user", "created_at"]
     search_fields = ["name", "user__username"]
+
+
+@admin.register(Preset)
+class PresetAdmin(admin.ModelAdmin):
+    form = PresetAdminForm
+    list_display = ["name", "user", "created_at"]
+    list_filter = [("user", admin.EmptyFieldListFilter)]
+    search_fields = ["name", "user__username"]
+    raw_id_fields = ["user"]
+    actions = ["share"]
+
+    @admin.action(description=_("Give everybody a copy of the chosen presets"), permissions=["add"])
+    def share(self, request, queryset) -> None:
+        taken = {name.lower() for name in Preset.objects.filter(user=None).values_list("name", flat=True)}
+        for preset in queryset.exclude(user=None):
+            if preset.name.lower() in taken:
+                messages.warning(request, _("Everybody has a preset named %s already.") % preset.name)
+                continue
+            taken.add(preset.name.lower())
+            Preset.objects.create(user=None, name=preset.name, settings=preset.settings)
+            messages.success(request, _("Everybody can use %s now.") % preset.name)

@@ -5,3 +5,10 @@ from django.utils.translation import gettext_lazy as _
 class GenerationConfig(AppConfig):
     name = "generation"
     verbose_name = _("Generation")
+
+    def ready(self) -> None:
+        from accounts import personal_data
+        from generation import receivers  # noqa: F401  connects them
+        from generation.personal_data import JobsOfPerson
+
+        personal_data.register(JobsOfPerson())

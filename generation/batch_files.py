@@ -36,10 +36,11 @@ _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # what 'surrogateescape' makes of
 
 
 class BatchFileError(ValueError):
-    """Why no row of a file can be used. `line` counts from 1; None where it is about the file as a whole."""
+    """Why no row of a file can be used, as `text`; `line` counts from 1, None where it is about the whole file."""
 
     def __init__(self, text: Any, line: int | None = None) -> None:
         self.line = line
+        self.text = str(text)
         super().__init__(str(text) if line is None else f"line {line}: {text}")
 
 

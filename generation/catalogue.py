@@ -200,8 +200,8 @@ def _common(id: str, table: Table, files: tuple[str, ...] | None = None) -> dict
             raise table.error("sha256", f"must give 64 hexadecimal digits for '{name}', not {value!r}")
     return {
         "id": id,
-        "label": table.text("label"),
-        "purpose": table.text("purpose"),
+        "english_label": table.text("label"),
+        "english_purpose": table.text("purpose"),
         "family": table.text("family"),
         "files": names,
         "licence": table.text("licence"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext
+
 from generation.model_lock import locked_sizes
 
 BUILTIN_MODELS = Path(__file__).resolve().parent.parent / "workers" / "tiny" / "models"
@@ -24,15 +26,17 @@ class Source:
 class Entry:
     """What every kind of model has in common.
 
-    `revision` is a full commit hash or None (the newest, which the lock file then pins). `files` are the paths that
-    have to be there, `*` allowed; `sha256` says what some of them must hash to, whoever serves them. `download_mb` and
-    `memory_gb` (graphics memory, 10^9 bytes) are for the person who chooses; nothing is computed from them.
+    `label` and `purpose` are in the active language: scripts/messages.py extracts ours from catalogue.toml, and an
+    operator's own stay as they were written. `revision` is a full commit hash or None (the newest, which the lock file
+    then pins). `files` are the paths that have to be there, `*` allowed; `sha256` says what some of them must hash to,
+    whoever serves them. `download_mb` and `memory_gb` (graphics memory, 10^9 bytes) are for the person who chooses;
+    nothing is computed from them.
     """
 
     kind: ClassVar[str] = ""
     id: str
-    label: str
-    purpose: str
+    english_label: str
+    english_purpose: str
     family: str
     files: tuple[str, ...]
     licence: str
@@ -43,6 +47,14 @@ class Entry:
     memory_gb: float = 0.0
     builtin: bool = False
     folder: str | None = None
+
+    @property
+    def label(self) -> str:
+        return gettext(self.english_label)
+
+    @property
+    def purpose(self) -> str:
+        return gettext(self.english_purpose)
 
     @property
     def needs(self) -> tuple[str, ...]:

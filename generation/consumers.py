@@ -1,54 +1,85 @@
-"""One WebSocket a page: the present state of what a person's page shows, then every change of it."""
+"""One WebSocket a page: the present state of what a person's page shows, then every change of it.
+
+The page says in the address of its socket which jobs it shows, and in which language. What is sent is HTML, made of the
+partials that the page itself was made of: the article of each job that it shows, and the panel that every page has.
+"""
+
+import asyncio
+import logging
+from uuid import UUID
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.template.loader import render_to_string
 
 from generation.events import group_of
-from generation.rendering import job_fragment
-from generation.selectors import active_jobs_of, jobs_of
+from generation.live import View
 
-MAX_SHOWN = 48
-RECENT = 24
+log = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 15
 UNAUTHENTICATED = 4401
+BROKEN = 1011
+COME_BACK = 1012
 
 
 class JobsConsumer(AsyncWebsocketConsumer):
-    """Pushes a person's own jobs, as the partial that their pages use; a page ignores those it does not show."""
+    """Pushes a person's own jobs. Changes that come faster than they can be sent are sent together."""
 
     async def connect(self) -> None:
         self.user = self.scope["user"]
+        self.tasks: dict[str, asyncio.Task] = {}
         if not self.user.is_authenticated:
             await self.close(UNAUTHENTICATED)
             return
+        self.view = View(self.user, self.scope.get("query_string", b""))
+        self.changed: set[UUID] = set()
         await self.channel_layer.group_add(group_of(self.user.pk), self.channel_name)
         await self.accept()
-        await self.send(await self._present())
+        await self.send(await database_sync_to_async(self.view.present)())
+        self.tasks["refresh"] = asyncio.create_task(self._refresh())
 
     async def disconnect(self, code: int) -> None:
+        for task in self.tasks.values():
+            task.cancel()
         if self.user.is_authenticated:
             await self.channel_layer.group_discard(group_of(self.user.pk), self.channel_name)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **_kwargs: object) -> None:
         """What the page sends is not read."""
 
-    async def job_changed(self, event: dict) -> None:
-        """Sent by events.publish."""
-        await self.send(await self._fragments([event["job"]]))
+    async def dispatch(self, message: dict) -> None:
+        """Take note of changes at once: Channels would first wait for the thread that is just reading the last ones."""
+        if message["type"] == "jobs.changed":  # sent by events.publish
+            self._push({UUID(job_id) for job_id in message["jobs"]})
+        else:
+            await super().dispatch(message)
 
-    @database_sync_to_async
-    def _present(self) -> str:
-        """What moves now, and what moved last: it may have ended while the page was away."""
-        active = active_jobs_of(self.user).values_list("pk", flat=True)[:MAX_SHOWN]
-        recent = jobs_of(self.user).order_by("-touched_at").values_list("pk", flat=True)[:RECENT]
-        return self._render({*active, *recent})
+    async def person_left(self, _message: dict) -> None:
+        """Sent by events.cut_off: the account was closed, so that the session of this page has ended."""
+        await self.close(UNAUTHENTICATED)
 
-    @database_sync_to_async
-    def _fragments(self, job_ids: list[str]) -> str:
-        return self._render(set(job_ids))
+    async def session_ended(self, _message: dict) -> None:
+        """Sent by events.hang_up. Whoever is still signed in is let in again."""
+        await self.close(COME_BACK)
 
-    def _render(self, job_ids: set) -> str:
-        found = jobs_of(self.user).filter(pk__in=job_ids)
-        count = active_jobs_of(self.user).count()
-        panel = render_to_string("generation/partials/active.html", {"active_jobs": count, "oob": True})
-        return "".join(job_fragment(job) for job in found) + panel
+    def _push(self, job_ids: set[UUID]) -> None:
+        self.changed |= job_ids
+        running = self.tasks.get("send")
+        if self.changed and (running is None or running.done()):
+            self.tasks["send"] = asyncio.create_task(self._send_changes())
+
+    async def _send_changes(self) -> None:
+        try:
+            while self.changed:
+                job_ids, self.changed = self.changed, set()
+                if html := await database_sync_to_async(self.view.changes)(job_ids):
+                    await self.send(html)
+        except Exception:  # the page comes back, and then gets the present state
+            log.exception("The changes of user %s's jobs could not be sent", self.user.pk)
+            await self.close(BROKEN)
+
+    async def _refresh(self) -> None:
+        """The places of those that wait change with other people's jobs, of which this page hears nothing."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            self._push(set(self.view.waiting))

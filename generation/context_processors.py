@@ -1,11 +1,14 @@
 """What every page shows of jobs."""
 
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
-from generation.selectors import active_jobs_of
+from generation.panel import panel_of
 
 
-def active_jobs(request: HttpRequest) -> dict[str, int]:
-    """`active_jobs`: how many of the person's jobs are waiting or rendering."""
+def jobs_panel(request: HttpRequest) -> dict[str, object]:
+    """`jobs_panel`: see generation/panel.py. Nothing is asked of the database before a template shows it."""
     user = getattr(request, "user", None)
-    return {"active_jobs": active_jobs_of(user).count() if user is not None and user.is_authenticated else 0}
+    if user is None or not user.is_authenticated:
+        return {}
+    return {"jobs_panel": SimpleLazyObject(lambda: panel_of(user))}

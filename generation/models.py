@@ -4,11 +4,13 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from generation.errors import error_text, warning_text
 from generation.params import RenderRequest
-from generation.states import ACTIVE, RunStatus, Stage, Status
+from generation.states import ACTIVE, NEWS, RunStatus, Stage, Status
 
 STATUS_LABELS = {
     Status.QUEUED: _("queued"),
@@ -41,8 +43,8 @@ def _choices(labels: dict) -> list[tuple[str, object]]:
 class Batch(models.Model):
     """Many prompts that came in one file. The same person's same file is the same batch, so that it continues."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="batches")
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="batches", verbose_name=_("user"))
     name = models.CharField(_("name"), max_length=200)
     digest = models.CharField(_("SHA-256 of the rows"), max_length=64)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -59,27 +61,34 @@ class Batch(models.Model):
 class Job(models.Model):
     """One clip that somebody asked for. `status` is written by services.py alone."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs")
-    batch = models.ForeignKey(Batch, models.CASCADE, null=True, blank=True, related_name="jobs")
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs", verbose_name=_("user"))
+    batch = models.ForeignKey(
+        Batch, models.CASCADE, null=True, blank=True, related_name="jobs", verbose_name=_("batch")
+    )
     row = models.PositiveIntegerField(_("row in the batch"), null=True, blank=True)
     request = models.JSONField(_("request"))
     seed = models.PositiveBigIntegerField(_("seed"))
     warnings = models.JSONField(_("warnings"), default=list, blank=True)
     status = models.CharField(_("state"), max_length=10, choices=_choices(STATUS_LABELS), default=Status.QUEUED)
-    version = models.PositiveIntegerField(default=1)  # rises with every change; who holds an older one is out of date
-    run = models.PositiveIntegerField(default=1)  # the fencing number: messages of an older run are dropped
-    first_run = models.PositiveIntegerField(default=1)  # the run since the person last asked; attempts count from it
-    priority = models.PositiveSmallIntegerField(default=0)
-    preview = models.PositiveIntegerField(default=0)  # how many live previews were made; each replaces the one before
-    error_id = models.CharField(max_length=40, blank=True)
-    error_context = models.JSONField(default=dict, blank=True)
-    traceback = models.TextField(blank=True)
+    # Rises with every change; who holds an older one is out of date.
+    version = models.PositiveIntegerField(_("version"), default=1)
+    run = models.PositiveIntegerField(_("run"), default=1)  # the fencing number: messages of an older run are dropped
+    # The run since the person last asked; attempts count from it.
+    first_run = models.PositiveIntegerField(_("first run"), default=1)
+    priority = models.PositiveSmallIntegerField(_("priority"), default=0)
+    # How many live previews were made; each replaces the one before.
+    preview = models.PositiveIntegerField(_("previews"), default=0)
+    error_id = models.CharField(_("error"), max_length=40, blank=True)
+    error_context = models.JSONField(_("details of the error"), default=dict, blank=True)
+    traceback = models.TextField(_("traceback"), blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
     queued_at = models.DateTimeField(_("queued"))
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     touched_at = models.DateTimeField(_("last sign of life"))
+    seen_at = models.DateTimeField(_("seen"), null=True, blank=True)  # when its owner saw how it ended
+    removed_at = models.DateTimeField(_("taken off the list"), null=True, blank=True)  # by its owner; the video stays
 
     class Meta:
         verbose_name = _("job")
@@ -89,6 +98,9 @@ class Job(models.Model):
             models.Index(fields=["user", "-created_at"]),
             models.Index(fields=["status", "queued_at"]),
             models.Index(fields=["status", "ended_at"]),
+            # What every page counts, and what its panel lists.
+            models.Index(fields=["user", "status", "seen_at"], condition=Q(removed_at=None), name="listed_jobs"),
+            models.Index(fields=["user", "-ended_at"], condition=Q(removed_at=None), name="listed_jobs_by_end"),
         ]
         constraints = [models.UniqueConstraint(fields=["batch", "row"], name="one_job_a_row")]
 
@@ -111,6 +123,15 @@ class Job(models.Model):
         return self.status in (Status.FAILED, Status.CANCELLED)
 
     @property
+    def can_remove(self) -> bool:
+        return not self.is_active and self.removed_at is None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it ended in a way that its owner has not seen yet; what they cancelled themselves is no news."""
+        return self.status in NEWS and self.seen_at is None
+
+    @property
     def warning_texts(self) -> list[str]:
         """What the person should know although the clip is rendered."""
         return [warning_text(warning) for warning in self.warnings]
@@ -118,23 +139,26 @@ class Job(models.Model):
     @property
     def error_text(self) -> str:
         """Why the job failed, for the person who asked for it."""
-        return error_text(self.error_id, self.error_context) if self.error_id else ""
+        context = {**self.error_context}
+        if context.get("stage") in STAGE_LABELS:
+            context["stage"] = str(STAGE_LABELS[context["stage"]])
+        return error_text(self.error_id, context) if self.error_id else ""
 
 
 class StageRun(models.Model):
     """One attempt at one stage of one chunk: who claimed it, how far it came, what it wrote, how it ended."""
 
-    job = models.ForeignKey(Job, models.CASCADE, related_name="stage_runs")
-    run = models.PositiveIntegerField()
+    job = models.ForeignKey(Job, models.CASCADE, related_name="stage_runs", verbose_name=_("job"))
+    run = models.PositiveIntegerField(_("run"))
     stage = models.CharField(_("stage"), max_length=12, choices=_choices(STAGE_LABELS))
-    chunk = models.PositiveIntegerField(default=0)
+    chunk = models.PositiveIntegerField(_("chunk"), default=0)
     status = models.CharField(_("state"), max_length=10, choices=_choices(RUN_STATUS_LABELS), default=RunStatus.RUNNING)
     worker = models.CharField(_("worker"), max_length=200)
-    done = models.PositiveIntegerField(default=0)
-    total = models.PositiveIntegerField(default=0)
-    cost = models.FloatField(default=0)  # how much work it is, see generation/estimates.py
-    output = models.JSONField(default=dict, blank=True)
-    error = models.TextField(blank=True)
+    done = models.PositiveIntegerField(_("steps done"), default=0)
+    total = models.PositiveIntegerField(_("steps in all"), default=0)
+    cost = models.FloatField(_("cost"), default=0)  # how much work it is, see generation/estimates.py
+    output = models.JSONField(_("output"), default=dict, blank=True)
+    error = models.TextField(_("error"), blank=True)
     started_at = models.DateTimeField(_("started"))
     heartbeat_at = models.DateTimeField(_("heartbeat"))
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
@@ -159,3 +183,47 @@ class StageRun(models.Model):
     def seconds(self) -> float | None:
         """How long it took, None while it runs."""
         return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None
+
+
+class Preset(models.Model):
+    """Settings to start from: everything of a request but the prompt. Without a person, it is everybody's."""
+
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="presets",
+        verbose_name=_("user"),
+        help_text=_("Empty means that everybody can use it."),
+    )
+    name = models.CharField(_("name"), max_length=60)
+    settings = models.JSONField(_("settings"), default=dict)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("preset")
+        verbose_name_plural = _("presets")
+        ordering = [Lower("name")]
+        constraints = [
+            models.UniqueConstraint(
+                "user",
+                Lower("name"),
+                name="one_preset_a_name_and_person",
+                violation_error_message=_("There is a preset of this name already."),
+            ),
+            models.UniqueConstraint(
+                Lower("name"),
+                name="one_shared_preset_a_name",
+                condition=models.Q(user=None),
+                violation_error_message=_("There is a preset of this name already."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_shared(self) -> bool:
+        return self.user_id is None

@@ -1,8 +1,13 @@
-"""A job as the pages and the WebSocket show it: one partial, the same context."""
+"""A job as the pages and the WebSocket show it: the same partials, the same context."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from generation.models import Job
+from generation.panel import FILTERS, Counts, Panel, active_row, ended_row
 from generation.selectors import progress_of
 
 PARTIAL = "generation/partials/job.html"
@@ -13,6 +18,31 @@ def job_context(job: Job) -> dict:
     return {"job": job, "progress": progress_of(job), "video": getattr(job, "video", None)}
 
 
-def job_fragment(job: Job) -> str:
-    """The job's partial as an out-of-band swap."""
-    return render_to_string(PARTIAL, {**job_context(job), "oob": True})
+def job_fragment(job: Job, request: HttpRequest | None = None, notes: Sequence[str] = ()) -> str:
+    """The job's partial, to be merged into the one on the page. `notes` are sentences to be read beside it."""
+    return render_to_string(PARTIAL, {**job_context(job), "notes": notes}, request)
+
+
+def row_fragment(job: Job) -> str:
+    """The job's row in the panel."""
+    row = active_row(job) if job.is_active else ended_row(job)
+    return render_to_string("generation/partials/active_row.html", {"row": row})
+
+
+def panel_fragment(panel: Panel) -> str:
+    """The whole panel, and the numbers beside the filters of the list."""
+    return render_to_string("generation/partials/active_panel.html", {"panel": panel}) + counts_fragment(panel.counts)
+
+
+def counts_fragment(counts: Counts) -> str:
+    return render_to_string("generation/partials/counts.html", {"filters": filters_of(counts)})
+
+
+def filters_of(counts: Counts) -> list[tuple[str, int]]:
+    """The names of the list's filters, with how many jobs each shows."""
+    return [(name, counts.of(name)) for name in FILTERS]
+
+
+def gone_fragment(job_id: UUID) -> str:
+    """Takes a job off the page."""
+    return f'<article id="job-{job_id}" class="job" data-gone></article>'

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Case, Count, OuterRef, Prefetch, Q, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from generation import estimates, services
-from generation.models import STAGE_LABELS, Job, StageRun
+from generation.models import STAGE_LABELS, Batch, Job, StageRun
 from generation.params import InvalidRequest
 from generation.plan import Plan, plan
 from generation.states import ACTIVE, RunStatus, Stage, Status
@@ -41,10 +42,24 @@ class Progress:
 
 
 def jobs_of(user) -> QuerySet[Job]:
-    """A person's jobs, newest first, with what their progress is computed from."""
+    """A person's jobs, newest first, with what their progress and their place in the queue are computed from."""
     runs = StageRun.objects.only("job_id", "run", "stage", "chunk", "status", "done", "total", "started_at")
+    before = _before(OuterRef("priority"), OuterRef("queued_at"))
+    ahead = Job.objects.filter(before).order_by().values("status").annotate(n=Count("*")).values("n")
     # "video" is the gallery's relation to a job; it is named, not imported.
-    return Job.objects.filter(user=user).select_related("video").prefetch_related(Prefetch("stage_runs", queryset=runs))
+    found = (
+        Job.objects.filter(user=user).select_related("video").prefetch_related(Prefetch("stage_runs", queryset=runs))
+    )
+    return found.annotate(ahead=Case(When(status=Status.QUEUED, then=Coalesce(Subquery(ahead), 0))))
+
+
+def listed_jobs_of(user) -> QuerySet[Job]:
+    """Those of a person's jobs that they have not taken off their list."""
+    return jobs_of(user).filter(removed_at=None)
+
+
+def has_batches(user) -> bool:
+    return Batch.objects.filter(user=user).exists()
 
 
 def active_jobs_of(user) -> QuerySet[Job]:
@@ -80,8 +95,14 @@ def place_of(job: Job) -> int | None:
     """The place of a queued job among all that wait, from 1; None when it does not wait."""
     if job.status != Status.QUEUED:
         return None
-    before = Q(priority__lt=job.priority) | Q(priority=job.priority, queued_at__lt=job.queued_at)
-    return Job.objects.filter(before, status=Status.QUEUED).count() + 1
+    ahead = getattr(job, "ahead", None)  # counted with the others by `jobs_of`
+    return (Job.objects.filter(_before(job.priority, job.queued_at)).count() if ahead is None else ahead) + 1
+
+
+def _before(priority, queued_at) -> Q:
+    """Which jobs the queue serves before one of this priority that was queued at this time."""
+    first = Q(priority__lt=priority) | Q(priority=priority, queued_at__lt=queued_at)
+    return Q(first, status=Status.QUEUED)
 
 
 def estimate(request) -> float:

@@ -77,6 +77,7 @@ def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int
         queued_at=now,
         touched_at=now,
     )
+    transaction.on_commit(partial(events.publish, user.pk, job.pk))
     _send_on_commit(job)
     return job
 
@@ -129,6 +130,26 @@ def cancel(job: Job) -> bool:
 
 
 @transaction.atomic
+def cancel_waiting(user) -> int:
+    """Cancel everything of a person's that waits; what is being rendered goes on. Returns how many were cancelled.
+
+    One statement for all of them, since a person may have hundreds: a job that a worker claims meanwhile is left alone.
+    """
+    now = timezone.now()
+    waiting = Job.objects.filter(user=user, status=Status.QUEUED)
+    found = list(waiting.select_for_update().values_list("pk", flat=True))
+    count = waiting.update(status=Status.CANCELLED, version=F("version") + 1, touched_at=now, ended_at=now)
+    # Most have begun with nothing; some were rendered in part before their worker was lost.
+    begun = Job.objects.filter(user=user, status=Status.CANCELLED, ended_at=now, stage_runs__isnull=False).distinct()
+    for job in begun:
+        _close_running(job, RunStatus.CANCELLED)
+        discard_outputs(job)
+        transaction.on_commit(partial(_try_to_send, "the clean-up", job, partial(pipeline.send_discard, job.pk)))
+    transaction.on_commit(partial(events.publish_all, user.pk, found))
+    return count
+
+
+@transaction.atomic
 def retry(job: Job) -> bool:
     """Queue a failed or cancelled job again, from the stage where it stopped, with a fresh count of attempts.
 
@@ -141,6 +162,7 @@ def retry(job: Job) -> bool:
         return False
     run, now = job.run + 1, timezone.now()
     fresh = {"error_id": "", "error_context": {}, "traceback": "", "ended_at": None, "started_at": None, "preview": 0}
+    fresh |= {"seen_at": None, "removed_at": None}
     fresh["priority"] = _priority(job.user)
     if not transition(job, Status.QUEUED, expected_run=job.run, run=run, first_run=run, queued_at=now, **fresh):
         return False

@@ -40,6 +40,7 @@ QUEUES: dict[Stage, str] = {
 
 ACTIVE = frozenset({Status.QUEUED, Status.RUNNING})
 ENDED = frozenset({Status.DONE, Status.FAILED, Status.CANCELLED})
+NEWS = frozenset({Status.DONE, Status.FAILED})  # ends that the person who asked has yet to see
 
 # Ended is ended, with one exception that a person asks for: retry. A running job goes back to queued when the worker
 # that held it was lost.

@@ -7,7 +7,7 @@ from factory.django import DjangoModelFactory
 from accounts.models import User
 from gallery.models import Video
 from generation import services
-from generation.models import Batch, Job
+from generation.models import Batch, Job, Preset
 from generation.params import parse
 
 PASSWORD = "correct horse battery"
@@ -47,6 +47,17 @@ class JobFactory(DjangoModelFactory):
     seed = factory.Sequence(int)
     queued_at = factory.LazyFunction(timezone.now)
     touched_at = factory.LazyFunction(timezone.now)
+
+
+class PresetFactory(DjangoModelFactory):
+    class Meta:
+        model = Preset
+
+    user = factory.SubFactory(UserFactory)
+    name = factory.Sequence(lambda n: f"preset {n}")
+    settings = factory.LazyFunction(
+        lambda: {name: value for name, value in a_request(fps=16).items() if name not in ("prompt", "preset")}
+    )
 
 
 class VideoFactory(DjangoModelFactory):

@@ -12,6 +12,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 180
 USER, PASSWORD = "operator", "a long enough passphrase"
+SIGN_IN = """
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.contrib.sessions.backends.db import SessionStore
+user = get_user_model().objects.get(username={name!r})
+session = SessionStore()
+session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), settings.AUTHENTICATION_BACKENDS[0]
+session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+session.save()
+print(session.session_key)
+"""
 
 
 class Site:
@@ -79,6 +90,10 @@ class Site:
             f"from accounts.models import User; User.objects.create_user({name!r}, '{name}@example.org', {PASSWORD!r})"
         )
         return name
+
+    def session_of(self, name: str) -> str:
+        """The session cookie of somebody who has just signed in."""
+        return self.python(SIGN_IN.format(name=name))
 
     def processes(self) -> list[int]:
         """Every living process that was started with this site's folder in its environment."""

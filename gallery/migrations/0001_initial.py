@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Video',
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False, verbose_name='id')),
                 ('title', models.CharField(max_length=200, verbose_name='title')),
                 ('request', models.JSONField(verbose_name='request')),
                 ('width', models.PositiveIntegerField(verbose_name='width')),
@@ -27,12 +27,12 @@ class Migration(migrations.Migration):
                 ('frames', models.PositiveIntegerField(verbose_name='frames')),
                 ('fps', models.PositiveIntegerField(verbose_name='frames a second')),
                 ('size', models.PositiveBigIntegerField(verbose_name='size in bytes')),
-                ('video_file', models.FileField(max_length=255, upload_to='')),
-                ('poster_file', models.FileField(max_length=255, upload_to='')),
-                ('preview_file', models.FileField(max_length=255, upload_to='')),
+                ('video_file', models.FileField(max_length=255, upload_to='', verbose_name='video file')),
+                ('poster_file', models.FileField(max_length=255, upload_to='', verbose_name='poster')),
+                ('preview_file', models.FileField(max_length=255, upload_to='', verbose_name='hover preview')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('job', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='video', to='generation.job')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='videos', to=settings.AUTH_USER_MODEL)),
+                ('job', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='video', to='generation.job', verbose_name='job')),
+                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='videos', to=settings.AUTH_USER_MODEL, verbose_name='user')),
             ],
             options={
                 'verbose_name': 'video',

@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("accounts", "generation", "gallery")
 HEAVY = ("torch", "torchvision", "tensorflow", "diffusers", "transformers", "spandrel", "peft", "accelerate")
+PURE_MODULES = ("states", "params", "plan", "errors", "catalogue", "sizes", "qualities", "embedded", "containers")
 PURE = (
-    *(ROOT / "generation" / f"{name}.py" for name in ("states", "params", "plan", "errors", "catalogue")),
+    *(ROOT / "generation" / f"{name}.py" for name in PURE_MODULES),
     *(ROOT / "workers" / "engines").rglob("*.py"),
     *(ROOT / "workers" / "media").rglob("*.py"),
 )
@@ -64,6 +65,11 @@ def test_the_gallery_does_not_know_the_workers():
     assert not offenders(sources("gallery"), "workers")
 
 
+def test_the_project_knows_the_workers_for_its_demo_alone():
+    paths = [path for path in sources("auravideo") if path.name != "demo.py"]
+    assert not offenders(paths, "workers")
+
+
 @pytest.mark.parametrize("app", APPS)
 def test_models_know_neither_services_nor_views_nor_forms(app):
     layers = [f"{other}.{name}" for other in APPS for name in ("services", "selectors", "views", "forms", "pipeline")]
@@ -99,7 +105,14 @@ def test_engines_import_heavy_libraries_lazily():
 
 @pytest.mark.parametrize(
     "module",
-    ["auravideo.asgi", "auravideo.urls", "auravideo.celery", "generation.management.commands.batch", "workers.tasks"],
+    [
+        "auravideo.asgi",
+        "auravideo.urls",
+        "auravideo.demo",
+        "auravideo.celery",
+        "generation.management.commands.batch",
+        "workers.tasks",
+    ],
 )
 def test_neither_a_web_process_nor_an_idle_worker_loads_torch_or_tensorflow(module):
     """In a process of its own: what pytest has loaded by now says nothing."""

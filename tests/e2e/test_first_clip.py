@@ -28,7 +28,7 @@ def signed_up(page):
 
 def submit(page, prompt: str, **choices: str) -> str:
     """Fill in the create form; returns the job's id."""
-    page.goto("/create/")
+    page.goto("/create/?mode=advanced")
     page.locator("[name=prompt]").fill(prompt)
     for field, value in choices.items():
         page.locator(f"select[name={field}]").select_option(value)

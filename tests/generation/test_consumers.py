@@ -1,21 +1,36 @@
 """The WebSocket: the present state on connecting, every change after it, and nobody else's."""
 
+import asyncio
+
 import pytest
 from asgiref.sync import sync_to_async
+from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
+from django.utils import timezone
 
-from generation import events, services
+from accounts import services as accounts
+from generation import claims, consumers, events, listing, services
 from generation.consumers import JobsConsumer
-from generation.states import Status
+from generation.states import Stage, Status
 from tests.factories import JobFactory, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+new_user = sync_to_async(UserFactory)
+new_job = sync_to_async(JobFactory)
 
-def socket_of(user) -> WebsocketCommunicator:
-    communicator = WebsocketCommunicator(JobsConsumer.as_asgi(), "/ws/jobs/")
+
+def socket_of(user, *shown, language: str = "en") -> WebsocketCommunicator:
+    jobs = ",".join(str(job.pk) for job in shown)
+    communicator = WebsocketCommunicator(JobsConsumer.as_asgi(), f"/ws/jobs/?jobs={jobs}&language={language}")
     communicator.scope["user"] = user
     return communicator
+
+
+async def present(socket) -> str:
+    """Connect, and return the first message."""
+    assert (await socket.connect())[0]
+    return await socket.receive_from()
 
 
 async def test_who_is_not_signed_in_is_turned_away():
@@ -26,25 +41,25 @@ async def test_who_is_not_signed_in_is_turned_away():
     assert code == 4401
 
 
-async def test_connecting_brings_the_present_state_of_active_and_recently_ended_jobs():
-    user = await sync_to_async(UserFactory)()
-    waiting = await sync_to_async(JobFactory)(user=user)
-    ended = await sync_to_async(JobFactory)(user=user, status=Status.FAILED)
-    socket = socket_of(user)
-    assert (await socket.connect())[0]
-    html = await socket.receive_from()
+async def test_connecting_brings_the_present_state_of_what_the_page_shows_and_of_the_panel():
+    user = await new_user()
+    waiting, failed, elsewhere = [await new_job(user=user) for _ in range(3)]
+    await sync_to_async(services.fail)(failed, 1, "internal", {})
+    socket = socket_of(user, waiting, failed)
+    html = await present(socket)
     assert f'id="job-{waiting.pk}"' in html
-    assert f'id="job-{ended.pk}"' in html
+    assert f'id="job-{failed.pk}"' in html
+    assert f'id="job-{elsewhere.pk}"' not in html
+    assert f'id="active-{elsewhere.pk}"' in html
     assert 'id="active-jobs"' in html
     await socket.disconnect()
 
 
 async def test_a_change_arrives_with_its_version():
-    user = await sync_to_async(UserFactory)()
-    job = await sync_to_async(JobFactory)(user=user)
-    socket = socket_of(user)
-    await socket.connect()
-    await socket.receive_from()
+    user = await new_user()
+    job = await new_job(user=user)
+    socket = socket_of(user, job)
+    await present(socket)
     await sync_to_async(services.cancel)(job)
     html = await socket.receive_from()
     assert f'id="job-{job.pk}"' in html
@@ -52,21 +67,170 @@ async def test_a_change_arrives_with_its_version():
     await socket.disconnect()
 
 
+async def test_a_job_that_came_after_the_page_was_opened_appears_in_the_panel():
+    user = await new_user()
+    socket = socket_of(user)
+    await present(socket)
+    request = (await new_job()).render_request
+    job = await sync_to_async(services.submit)(user, request)
+    assert f'id="active-{job.pk}"' in await socket.receive_from()
+    await socket.disconnect()
+
+
+async def test_closing_the_page_stops_nothing_and_opening_it_again_shows_the_present():
+    user = await new_user()
+    job = await new_job(user=user)
+    socket = socket_of(user, job)
+    assert 'data-status="queued"' in await present(socket)
+    await socket.disconnect()
+    await sync_to_async(finish_stages)(job)
+    again = socket_of(user, job)
+    html = await present(again)
+    assert 'data-status="queued"' not in html
+    assert 'data-say="Generating"' in html
+    await sync_to_async(services.transition)(job, Status.DONE, ended_at=timezone.now())
+    assert 'data-status="done"' in await again.receive_from()
+    await again.disconnect()
+
+
+def finish_stages(job) -> None:
+    claims.finish(claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker"), {})
+    claims.beat(claims.claim(job.pk, 1, Stage.GENERATE, 0, "worker"), 1, 2)
+
+
+async def test_a_removed_job_leaves_every_open_page():
+    user = await new_user()
+    job = await new_job(user=user, status=Status.DONE, ended_at=timezone.now())
+    on_list, elsewhere = socket_of(user, job), socket_of(user)
+    for socket in (on_list, elsewhere):
+        assert f'id="active-{job.pk}"' in await present(socket)
+    await sync_to_async(listing.remove)(job)
+    html = await on_list.receive_from()
+    assert f'<article id="job-{job.pk}" class="job" data-gone>' in html
+    assert f"active-{job.pk}" not in html
+    assert str(job.pk) not in await elsewhere.receive_from()
+    for socket in (on_list, elsewhere):
+        await socket.disconnect()
+    assert "data-progress" not in await present(socket_of(user, job))
+
+
+async def test_what_was_seen_on_one_page_is_seen_on_all():
+    user = await new_user()
+    job = await new_job(user=user, status=Status.FAILED, ended_at=timezone.now())
+    socket = socket_of(user)
+    assert 'data-new="1"' in await present(socket)
+    await sync_to_async(listing.mark_seen)(user, [job.pk])
+    assert 'data-new="0"' in await socket.receive_from()
+    await socket.disconnect()
+
+
 async def test_nobody_hears_of_somebody_elses_jobs():
-    alice, bob = await sync_to_async(UserFactory)(), await sync_to_async(UserFactory)()
-    job = await sync_to_async(JobFactory)(user=alice)
-    socket = socket_of(bob)
-    await socket.connect()
-    assert str(job.pk) not in await socket.receive_from()
+    alice, bob = await new_user(), await new_user()
+    job = await new_job(user=alice)
+    socket = socket_of(bob, job)  # whatever the address asks for
+    assert str(job.pk) not in await present(socket)
     await sync_to_async(services.cancel)(job)
     assert await socket.receive_nothing(timeout=0.3)
     await sync_to_async(events.publish)(bob.pk, job.pk)  # even a misdirected event shows nothing
-    assert str(job.pk) not in await socket.receive_from()
+    html = await socket.receive_from()
+    assert job.request["prompt"] not in html
+    assert "data-version" not in html
+    await socket.disconnect()
+
+
+async def test_a_page_is_told_in_its_own_language(monkeypatch):
+    languages = []
+    monkeypatch.setattr("generation.live.translation.override", note_language(languages))
+    socket = socket_of(await new_user(), language="pl")
+    await present(socket)
+    assert languages == ["pl"]
+    await socket.disconnect()
+
+
+def note_language(languages: list):
+    from django.utils import translation
+
+    original = translation.override
+
+    def override(language, *args):
+        languages.append(language)
+        return original(language, *args)
+
+    return override
+
+
+async def test_changes_that_come_faster_than_they_can_be_sent_are_sent_together(monkeypatch):
+    user = await new_user()
+    job = await new_job(user=user)
+    socket = socket_of(user, job)
+    await present(socket)
+    asked = []
+    slow = slowed(consumers.View.changes, asked)
+    monkeypatch.setattr(consumers.View, "changes", slow)
+    for _ in range(20):
+        await get_channel_layer().group_send(events.group_of(user.pk), {"type": "jobs.changed", "jobs": [str(job.pk)]})
+    messages = 0
+    while not await socket.receive_nothing(timeout=0.5):
+        await socket.receive_from()
+        messages += 1
+    assert 1 <= messages == len(asked) < 20
+    await socket.disconnect()
+
+
+def slowed(changes, asked: list):
+    import time
+
+    def slow(view, job_ids):
+        asked.append(job_ids)
+        time.sleep(0.2)
+        return changes(view, job_ids)
+
+    return slow
+
+
+async def test_a_failure_of_ours_closes_the_socket_so_that_the_page_comes_back(monkeypatch, caplog):
+    user = await new_user()
+    job = await new_job(user=user)
+    socket = socket_of(user, job)
+    await present(socket)
+
+    def fail(view, job_ids):
+        raise ConnectionError("no database")
+
+    monkeypatch.setattr(consumers.View, "changes", fail)
+    await sync_to_async(events.publish)(user.pk, job.pk)
+    assert (await socket.receive_output())["code"] == consumers.BROKEN
+    assert "could not be sent" in caplog.text
+    await socket.disconnect()
+
+
+async def test_signing_out_ends_the_connections_of_every_open_page(client):
+    user, other = await new_user(), await new_user()
+    socket, stranger = socket_of(user), socket_of(other)
+    await present(socket)
+    await present(stranger)
+    await sync_to_async(client.force_login)(user)
+    await sync_to_async(client.logout)()
+    assert (await socket.receive_output())["code"] == consumers.COME_BACK
+    assert await stranger.receive_nothing(timeout=0.3)
+    await stranger.disconnect()
+
+
+async def test_the_place_in_the_queue_follows_other_peoples_jobs(monkeypatch):
+    monkeypatch.setattr(consumers, "REFRESH_SECONDS", 0.1)
+    alice, bob = await new_user(), await new_user()
+    first, mine = await new_job(user=alice), await new_job(user=bob)
+    socket = socket_of(bob, mine)
+    assert "Place 2 in the queue" in await present(socket)
+    await sync_to_async(services.cancel)(first)
+    async with asyncio.timeout(5):
+        while "Place 1 in the queue" not in await socket.receive_from():
+            pass
     await socket.disconnect()
 
 
 async def test_what_a_page_sends_is_ignored():
-    user = await sync_to_async(UserFactory)()
+    user = await new_user()
     socket = socket_of(user)
     await socket.connect()
     await socket.receive_from()
@@ -82,3 +246,25 @@ def test_an_event_that_cannot_be_delivered_harms_nobody(monkeypatch, caplog):
     monkeypatch.setattr("generation.events.get_channel_layer", refuse)
     events.publish(1, "job")
     assert "could not be delivered" in caplog.text
+
+
+async def test_the_pages_of_who_has_left_are_cut_off_and_nobody_elses():
+    leaver, other = await sync_to_async(UserFactory)(), await sync_to_async(UserFactory)()
+    sockets = [socket_of(leaver), socket_of(other)]
+    for socket in sockets:
+        await socket.connect()
+        await socket.receive_from()
+    await sync_to_async(accounts.deactivate)(leaver)
+    await sync_to_async(accounts.settle)(leaver.pk)
+    assert await sockets[0].receive_output() == {"type": "websocket.close", "code": 4401}
+    assert await sockets[1].receive_nothing()
+    await sockets[1].disconnect()
+
+
+def test_a_change_of_very_many_jobs_is_announced_in_messages_of_a_bounded_size(monkeypatch):
+    sent = []
+    monkeypatch.setattr("generation.events.publish", lambda user_id, *job_ids: sent.append(job_ids))
+    events.publish_all(1, list(range(450)))
+    assert [len(job_ids) for job_ids in sent] == [200, 200, 50]
+    events.publish_all(1, [])
+    assert len(sent) == 3

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.catalogue import load_catalogue
-from generation.forms import sizes
 from generation.params import FPS, MIN_SIDE
 from generation.plan import CHUNK_BYTES, UPSCALE_FACTORS, TooLarge, largest_short_side, plan
+from generation.sizes import ASPECTS, size_of, suggested_short_sides
 from generation.states import Stage
 
-MAX_SECONDS = 10  # what the form offers by default
+MAX_SECONDS, MAX_SIDE = 10, 2048  # what the form offers by default
 MODELS = load_catalogue().models
 
 
@@ -100,7 +100,8 @@ def check(asked, model):
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
 def test_everything_that_the_form_offers_is_made_with_the_least_work(model):
-    offered = [tuple(map(int, value.split("x"))) for value, _label in sizes(model)]
+    sizes = [size_of(side, aspect) for side in suggested_short_sides(model, MAX_SIDE) for aspect in ASPECTS]
+    offered = [size for size in sizes if max(size) <= MAX_SIDE]
     assert len(offered) > 10
     for width, height in offered:
         for seconds in range(1, MAX_SECONDS + 1):

@@ -135,6 +135,31 @@ def test_retrying_a_failed_job_continues_from_the_stage_that_failed(user):
     assert claim(job, Stage.GENERATE, run=2) is not None
 
 
+def test_cancelling_all_that_waits_frees_what_was_stored_and_spares_what_is_rendered(user, other_user, monkeypatch):
+    discarded, announced = [], []
+    monkeypatch.setattr("generation.pipeline.send_discard", discarded.append)
+    monkeypatch.setattr("generation.events.publish", lambda user_id, *job_ids: announced.append(job_ids))
+    fresh, begun, running, theirs = (JobFactory(user=person) for person in (user, user, user, other_user))
+    claims.finish(claim(begun), {"key": "frames"})
+    services.requeue(Job.objects.get(pk=begun.pk), 1)
+    claim(running)
+    announced.clear()
+    assert services.cancel_waiting(user) == 2
+    states = dict(Job.objects.values_list("pk", "status"))
+    assert (states[fresh.pk], states[begun.pk]) == (Status.CANCELLED, Status.CANCELLED)
+    assert (states[running.pk], states[theirs.pk]) == (Status.RUNNING, Status.QUEUED)
+    assert discarded == [begun.pk]
+    assert set(begun.stage_runs.values_list("status", flat=True)) == {RunStatus.DISCARDED}
+    assert [set(job_ids) for job_ids in announced] == [{fresh.pk, begun.pk}]
+    assert services.cancel_waiting(user) == 0
+
+
+def test_a_worker_that_comes_for_a_job_of_the_cancelled_many_finds_nothing_to_do(user):
+    job = JobFactory(user=user)
+    services.cancel_waiting(user)
+    assert claim(job) is None
+
+
 def test_retrying_a_cancelled_job_starts_anew_because_its_frames_are_gone(user):
     job = services.submit(user, asked())
     claims.finish(claim(job), {})

@@ -2,18 +2,24 @@
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core.files.storage import storages
 
 from generation import services
-from generation.forms import sizes
 from generation.params import FORMATS, FPS
+from generation.sizes import ASPECTS, size_of, suggested_short_sides
 from tests.factories import JobFactory, a_request
 from workers import assembly, media
 
 pytestmark = pytest.mark.django_db
 
 SECONDS = range(1, 11)
-SIZES = [value for value, _label in sizes(services.catalogue().default_model)]
+OFFERED = [
+    size_of(side, aspect)
+    for side in suggested_short_sides(services.catalogue().default_model, settings.MAX_SIDE)
+    for aspect in ASPECTS
+]
+SIZES = [f"{width}x{height}" for width, height in OFFERED if max(width, height) <= settings.MAX_SIDE]
 
 
 def clips_of(plan):
@@ -76,8 +82,8 @@ def test_every_length_at_every_rate_in_the_other_formats_comes_out_exactly(user,
 def test_the_file_alone_can_be_made_again(user, tmp_path, format):
     job, output, _found = build(user, tmp_path, format=format, negative_prompt="ąę \U0001f600")
     with storages["default"].open(output["video"]) as stream:
-        settings = media.read_settings(stream)
-    assert settings == {"auravideo": 1, "request": {**job.request, "seed": job.seed}}
+        embedded = media.read_settings(stream)
+    assert embedded == {"auravideo": 1, "request": {**job.request, "seed": job.seed}}
 
 
 def test_poster_and_preview_are_stored_beside_the_video(user, tmp_path):

@@ -7,8 +7,8 @@ from typing import Any
 
 import av
 
-from workers.media.containers import is_faststart
-from workers.media.embedded import read_settings
+from generation.containers import is_faststart
+from generation.embedded import read_settings
 
 _FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "webm"}
 

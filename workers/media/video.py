@@ -11,8 +11,8 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
+from generation.embedded import dump_settings
 from workers.media.arrays import checked, replacing
-from workers.media.embedded import dump_settings
 from workers.media.gif import write_gif
 
 FORMATS = ("mp4", "webm", "gif")

@@ -12,7 +12,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 
-from auravideo import private_redis
+from auravideo import private_redis, static_files
 from auravideo.celery import QUEUES
 from auravideo.processes import Process, Supervisor
 from generation import broker
@@ -47,6 +47,7 @@ class Command(BaseCommand):
         try:
             redis.ensure()
             call_command("migrate", interactive=False, verbosity=0)
+            static_files.collect()
             supervisor.start()
             if self._wait_until_ready(supervisor, host, port, set(names)):
                 self.stdout.write(f"AuraVideo is ready at {_address(host, port)}")

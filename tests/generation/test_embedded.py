@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from generation.containers import READ_BUDGET
 from tests.workers.media.clips import CODECS, SETTINGS, encode
 from workers import media
-from workers.media.containers import READ_BUDGET
 
 
 @pytest.mark.parametrize("format", CODECS)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from workers.media.containers import comments
+from generation.containers import comments
 
 MAX_SETTINGS_BYTES = 64 * 1024
 

@@ -1,0 +1,36 @@
+"""How allauth behaves here, beyond its settings."""
+
+import qrcode
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from qrcode.image.svg import SvgPathImage
+
+from accounts.models import User
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    def pre_login(self, request: HttpRequest, user: User, **hooks: object) -> HttpResponse | None:
+        """Let a deactivated person through to the stage that asks whether they want to come back."""
+        if user.is_deactivated:
+            return None
+        return super().pre_login(request, user, **hooks)
+
+    def get_login_stages(self) -> list[str]:
+        """Coming back is asked for last: after the e-mail address and the second factor have been proved."""
+        return [*super().get_login_stages(), "accounts.stages.ReactivateStage"]
+
+    def is_reauthentication_required(self, *, app: str, **hooks: object) -> bool:
+        return app == "accounts" or super().is_reauthentication_required(app=app, **hooks)
+
+
+class MFAAdapter(DefaultMFAAdapter):
+    def build_totp_svg(self, url: str) -> str:
+        """Without the XML declaration: it is written into the page, which needs no data: address then."""
+        return qrcode.make(url, image_factory=SvgPathImage).to_string(encoding="unicode")
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
+        number = Authenticator.objects.filter(user_id=user.pk, type=type).count() + 1
+        return _("Passkey") if number == 1 else _("Passkey %d") % number

@@ -1,0 +1,89 @@
+"""What people type about their account."""
+
+from allauth.account.adapter import get_adapter
+from allauth.account.forms import AddEmailForm, ResetPasswordForm
+from allauth.account.models import EmailAddress
+from django import forms
+from django.conf import settings
+from django.db.models import Q
+from django.utils.translation import get_language_info
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Theme, User
+
+
+class LanguageSelect(forms.Select):
+    """Every language by its own name, and said to be in it, so that a screen reader can pronounce it."""
+
+    def create_option(self, name, value, *args, **kwargs) -> dict:
+        option = super().create_option(name, value, *args, **kwargs)
+        if value:
+            option["attrs"]["lang"] = value
+        return option
+
+
+class ProfileForm(forms.ModelForm):
+    class Meta:
+        model = User
+        fields = ["full_name", "language", "theme"]
+        widgets = {"language": LanguageSelect}
+        help_texts = {"full_name": _("Shown where you publish something; without it, your user name is.")}
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["full_name"].widget.attrs["autocomplete"] = "name"
+        languages = [(code, get_language_info(code)["name_local"].capitalize()) for code, _name in settings.LANGUAGES]
+        self.fields["language"].choices = [("", _("As the browser asks for")), *languages]
+        self.fields["theme"].choices = [("", _("As the device prefers")), *Theme.choices]
+
+
+class ThemeForm(forms.Form):
+    theme = forms.ChoiceField(choices=[("", ""), *Theme.choices], required=False)
+
+
+class DeletionForm(forms.Form):
+    """The person's password or, where the account has none, its user name, so that nothing is deleted by a slip."""
+
+    def __init__(self, user: User, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        if user.has_usable_password():
+            widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
+            self.fields["password"] = forms.CharField(label=_("Your password"), widget=widget, max_length=4096)
+        else:
+            widget = forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"})
+            self.fields["username"] = forms.CharField(label=_("Your user name"), widget=widget, max_length=150)
+
+    def clean_password(self) -> str:
+        """Counts as an attempt to sign in: allauth allows a few wrong ones a minute."""
+        password = self.cleaned_data["password"]
+        if not get_adapter().reauthenticate(self.user, password):
+            raise get_adapter().validation_error("incorrect_password")
+        return password
+
+    def clean_username(self) -> str:
+        if self.cleaned_data["username"].lower() != self.user.username.lower():
+            raise forms.ValidationError(_("This is not your user name."), code="mismatch")
+        return self.cleaned_data["username"]
+
+
+class AddressForm(AddEmailForm):
+    """allauth lets people add the address of another account, since they could never confirm it. But where nothing is
+    ever confirmed they could make it their main one, which the database refuses."""
+
+    def clean_email(self) -> str:
+        email = super().clean_email()
+        rows = EmailAddress.objects.filter(email=email).exclude(user=self.user)
+        if rows.exists() or User.objects.filter(email=email).exclude(pk=self.user.pk).exists():
+            raise get_adapter().validation_error("email_taken")
+        return email
+
+
+class ForgottenPasswordForm(ResetPasswordForm):
+    """allauth writes to active accounts alone; who deactivated theirs needs a password to come back, too."""
+
+    def clean_email(self) -> str:
+        email = super().clean_email()
+        address = Q(email=email.lower()) | Q(emailaddress__email=email.lower(), emailaddress__verified=True)
+        self.users = self.users or list(User.objects.deactivated().filter(address).distinct())
+        return email

@@ -1,0 +1,69 @@
+"""allauth's forms for the second factor, more careful in two places.
+
+What no passkey would send is an incorrect answer: allauth lets some errors of the parser and of the signature check
+through, which would be an error 500. And the code of an app works once, as RFC 6238 (section 5.2) demands: allauth
+remembers it for one period, but it is valid for longer where a clock may be wrong (MFA_TOTP_TOLERANCE).
+"""
+
+import struct
+from collections.abc import Callable
+from functools import wraps
+
+from allauth.mfa import app_settings
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn import forms
+from cryptography.exceptions import InvalidSignature
+from django.core.cache import cache
+
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, struct.error, InvalidSignature)
+
+
+def guarded(clean: Callable) -> Callable:
+    """A credential that cannot be read, or that was signed by another key, is an incorrect one."""
+
+    @wraps(clean)
+    def answer(form):
+        try:
+            return clean(form)
+        except UNREADABLE as error:
+            raise get_adapter().validation_error("incorrect_code") from error
+
+    return answer
+
+
+class OnceOnly:
+    """Refuses a code of the app that was used already, for as long as it would be valid."""
+
+    def clean_code(self) -> str:
+        code = super().clean_code()
+        seconds = app_settings.TOTP_PERIOD * (2 * app_settings.TOTP_TOLERANCE + 1)
+        key = f"accounts.totp:{self.user.pk}:{''.join(filter(str.isalnum, code))}"
+        if self.authenticator.type == Authenticator.Type.TOTP and not cache.add(key, True, timeout=seconds):
+            raise get_adapter().validation_error("incorrect_code")
+        return code
+
+
+class CodeForm(OnceOnly, AuthenticateForm):
+    pass
+
+
+class ReauthenticateByCodeForm(OnceOnly, ReauthenticateForm):
+    pass
+
+
+class AddPasskeyForm(forms.AddWebAuthnForm):
+    clean = guarded(forms.AddWebAuthnForm.clean)
+
+
+class AuthenticateByPasskeyForm(forms.AuthenticateWebAuthnForm):
+    clean_credential = guarded(forms.AuthenticateWebAuthnForm.clean_credential)
+
+
+class LoginByPasskeyForm(forms.LoginWebAuthnForm):
+    clean_credential = guarded(forms.LoginWebAuthnForm.clean_credential)
+
+
+class ReauthenticateByPasskeyForm(forms.ReauthenticateWebAuthnForm):
+    clean_credential = guarded(forms.ReauthenticateWebAuthnForm.clean_credential)

@@ -1,0 +1,17 @@
+"""What the `cpu` queue does for accounts. The web processes send these by name."""
+
+from celery import shared_task
+
+from accounts import services
+
+
+@shared_task(name=services.SETTLE_TASK, ignore_result=True)
+def settle(user_id: int) -> None:
+    """A large account is deleted in several messages, so that clips do not wait behind it."""
+    if not services.settle(user_id):
+        services.send_settle(user_id)
+
+
+@shared_task(name="accounts.tasks.settle_left_over", ignore_result=True)
+def settle_left_over() -> int:
+    return services.settle_left_over()

@@ -1,0 +1,16 @@
+from django.urls import path
+
+from accounts import views
+
+app_name = "accounts"
+
+urlpatterns = [
+    path("settings/", views.profile, name="profile"),
+    path("settings/theme/", views.set_theme, name="theme"),
+    path("settings/sessions/end/", views.end_sessions, name="end_sessions"),
+    path("settings/data/", views.data, name="data"),
+    path("settings/data/download/", views.download, name="download"),
+    path("settings/deactivate/", views.deactivate, name="deactivate"),
+    path("settings/delete/", views.delete, name="delete"),
+    path("accounts/reactivate/", views.reactivate, name="reactivate"),
+]

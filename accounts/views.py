@@ -1,0 +1,134 @@
+"""The settings of an account, and leaving it."""
+
+from allauth.account.decorators import reauthentication_required
+from allauth.account.stages import LoginStageController
+from allauth.core import ratelimit
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout, update_session_auth_hash
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone, translation
+from django.utils.translation import check_for_language
+from django.utils.translation import gettext as _
+from django.views import i18n
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts import personal_data, preferences, services
+from accounts.forms import DeletionForm, ProfileForm, ThemeForm
+from accounts.models import User
+from accounts.stages import ReactivateStage
+from auravideo import zips
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def profile(request: HttpRequest) -> HttpResponse:
+    """Name, language and theme."""
+    person = User.objects.get(pk=request.user.pk)  # a copy: what is typed wrongly must not show in the page's head
+    form = ProfileForm(request.POST or None, instance=person)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        with translation.override(person.language or translation.get_language()):  # as the next page is in
+            messages.success(request, _("Your profile is saved."))
+        response = redirect("accounts:profile")
+        preferences.remember(response, person)
+        return response
+    return render(request, "accounts/profile.html", {"form": form})
+
+
+@require_POST
+def set_language(request: HttpRequest) -> HttpResponse:
+    """The switch at the foot of every page: a cookie and, for who is signed in, the profile."""
+    language = request.POST.get("language", "")
+    known = language in dict(settings.LANGUAGES) and check_for_language(language)
+    if request.user.is_authenticated and known:
+        User.objects.filter(pk=request.user.pk).update(language=language)
+    return i18n.set_language(request)
+
+
+@login_required
+@require_POST
+def set_theme(request: HttpRequest) -> HttpResponse:
+    """Sent by the light-or-dark button, which has changed the page and the cookie already."""
+    form = ThemeForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse(status=400)
+    User.objects.filter(pk=request.user.pk).update(theme=form.cleaned_data["theme"])
+    return HttpResponse(status=204)
+
+
+@login_required
+@require_POST
+def end_sessions(request: HttpRequest) -> HttpResponse:
+    """Sign out everywhere but here."""
+    services.end_sessions(request.user)
+    update_session_auth_hash(request, request.user)
+    messages.success(request, _("You are signed out everywhere else."))
+    return redirect("account_change_password")
+
+
+@login_required
+@require_GET
+def data(request: HttpRequest) -> HttpResponse:
+    """What is held of a person, and the ways out."""
+    return render(request, "accounts/data.html", _held(request.user))
+
+
+@login_required
+@require_POST
+def download(request: HttpRequest) -> HttpResponse:
+    """All of a person's data as a zip, made while it is sent."""
+    if refused := ratelimit.consume_or_429(request, action="export", user=request.user):
+        return refused
+    name = f"auravideo-{request.user.username}-{timezone.localdate():%Y-%m-%d}.zip"
+    return zips.response(services.export(request.user), name)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def deactivate(request: HttpRequest) -> HttpResponse:
+    """Switch the account off until the person signs in again."""
+    if request.method == "GET":
+        return render(request, "accounts/deactivate.html")
+    services.deactivate(request.user)
+    logout(request)
+    messages.success(request, _("Your account is deactivated. Sign in whenever you want it back."))
+    return redirect("home")
+
+
+@login_required
+@reauthentication_required(app="accounts", enabled=lambda request: not request.user.has_usable_password())
+@require_http_methods(["GET", "POST"])
+def delete(request: HttpRequest) -> HttpResponse:
+    """Delete the account for good: says what goes, and asks for the password."""
+    form = DeletionForm(request.user, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        services.request_deletion(request.user)
+        logout(request)
+        messages.success(request, _("Your account is closed, and everything in it is being deleted."))
+        return redirect("home")
+    return render(request, "accounts/delete.html", {"form": form, **_held(request.user)})
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def reactivate(request: HttpRequest) -> HttpResponse:
+    """The last step of signing in to a deactivated account."""
+    stage = LoginStageController.enter(request, ReactivateStage.key)
+    if request.user.is_authenticated or stage is None:
+        return redirect("account_login")
+    if request.method == "GET":
+        return render(request, "accounts/reactivate.html", {"person": stage.login.user})
+    if not services.reactivate(stage.login.user):
+        return stage.abort()
+    stage.login.user.refresh_from_db()
+    messages.success(request, _("Welcome back. Everything is as you left it."))
+    return stage.exit()
+
+
+def _held(user: User) -> dict:
+    holdings = personal_data.summary(user)
+    return {"holdings": holdings, "size": sum(holding.size for holding in holdings)}

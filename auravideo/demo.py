@@ -1,0 +1,280 @@
+"""A site to look at: people, jobs in every state, videos with real files. Nothing is random, and no model is loaded.
+
+Every clip goes the way that a real one goes (submit, claim, finish, assemble); only its frames are drawn instead of
+generated. `manage.py seed_demo` calls this; screenshots and browser tests stand on it.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+from allauth.account.models import EmailAddress
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from generation import claims, estimates, presets, services
+from generation.errors import RenderError
+from generation.models import Batch, Job, StageRun
+from generation.params import parse
+from generation.plan import Plan
+from generation.states import RunStatus, Stage
+from workers import assembly, frames, media
+from workers.tiny.world import Scene, draw
+
+WORKER = "demo"
+BATCH, PRESET = "evening.txt", "Upright and calm"
+PREVIEW_SIDE, PREVIEW_FRAMES, PREVIEW_FPS = 96, 16, 8
+
+
+@dataclass(frozen=True)
+class Person:
+    name: str
+    full_name: str
+    is_staff: bool = False
+    is_superuser: bool = False
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What somebody asked for, the scene that their video shows, and how far it has come."""
+
+    owner: str
+    prompt: str
+    scene: Scene
+    width: int = 384
+    height: int = 216
+    seconds: int = 2
+    fps: int = 16
+    format: str = "mp4"
+    state: str = "done"
+    row: int | None = None  # in the owner's batch
+    hours_ago: float = 1.0
+
+
+PEOPLE = (
+    Person("ada", "Ada Kowalska"),
+    Person("ben", "Ben Okafor"),
+    Person("staff", "Sam Rivera", is_staff=True),
+    Person("admin", "Robin Nowak", is_staff=True, is_superuser=True),
+)
+CLIPS = (
+    Clip(
+        "ada", "a large red heart rising over the sea", Scene("heart", "red", "large", "rising", "sea", 3), hours_ago=70
+    ),
+    Clip(
+        "ada",
+        "a small yellow star circling in a starry night",
+        Scene("star", "yellow", "small", "circling", "starry night", 5),
+        256,
+        256,
+        3,
+        format="webm",
+        hours_ago=50,
+    ),
+    Clip(
+        "ada",
+        "a large blue square spinning in the desert",
+        Scene("square", "blue", "large", "spinning", "desert", 7),
+        320,
+        216,
+        hours_ago=49,
+    ),
+    Clip(
+        "ada",
+        "a pink circle bouncing over a meadow, seen from far away, on a bright and quiet morning in early summer",
+        Scene("circle", "pink", "small", "bouncing", "meadow", 9),
+        216,
+        384,
+        hours_ago=30,
+    ),
+    Clip(
+        "ada",
+        "a large purple triangle falling at sunset",
+        Scene("triangle", "purple", "large", "falling", "sunset", 11),
+        seconds=1,
+        hours_ago=26,
+    ),
+    Clip(
+        "ada",
+        "a small cyan cross moving right on black",
+        Scene("cross", "cyan", "small", "moving right", "black", 13),
+        192,
+        192,
+        1,
+        8,
+        "gif",
+        hours_ago=9,
+    ),
+    Clip(
+        "ada",
+        "a large orange circle falling over the sea",
+        Scene("circle", "orange", "large", "falling", "sea", 15),
+        hours_ago=5,
+    ),
+    Clip(
+        "ada",
+        "a small white moon over a city, rain on the windows",
+        Scene("circle", "yellow", "small", "still", "starry night", 17),
+        state="cancelled",
+        hours_ago=3,
+        row=1,
+    ),
+    Clip(
+        "ada",
+        "a large green star growing in a starry night",
+        Scene("star", "green", "large", "growing", "starry night", 19),
+        512,
+        288,
+        10,
+        32,
+        state="failed",
+        hours_ago=2,
+        row=2,
+    ),
+    Clip(
+        "ada",
+        "a large red heart spinning at sunset",
+        Scene("heart", "red", "large", "spinning", "sunset", 21),
+        state="running",
+        hours_ago=0.05,
+        row=3,
+    ),
+    Clip(
+        "ada",
+        "a small green triangle moving left over a meadow",
+        Scene("triangle", "green", "small", "moving left", "meadow", 23),
+        state="queued",
+        hours_ago=0.04,
+        row=4,
+    ),
+    Clip(
+        "ben",
+        "a large yellow star falling into the sea",
+        Scene("star", "yellow", "large", "falling", "sea", 25),
+        hours_ago=20,
+    ),
+    Clip(
+        "ben",
+        "a small blue heart bouncing in the desert",
+        Scene("heart", "blue", "small", "bouncing", "desert", 27),
+        state="queued",
+        hours_ago=0.03,
+    ),
+)
+
+
+def names_taken() -> list[str]:
+    """The names of the demo's people that somebody on this site has already."""
+    return sorted(
+        User.objects.filter(username__in=[person.name for person in PEOPLE]).values_list("username", flat=True)
+    )
+
+
+def seed(password: str, report: Callable[[str], object] = lambda line: None) -> None:
+    """Make the people, their jobs and their videos. `report` hears a line a clip."""
+    people = {person.name: _make_person(person, password) for person in PEOPLE}
+    for clip in CLIPS:
+        with transaction.atomic():
+            _make_clip(clip, people[clip.owner])
+        report(f"{clip.state}: {clip.prompt}")
+    _make_preset(people["ada"])
+
+
+def _make_person(person: Person, password: str) -> User:
+    email = f"{person.name}@example.org"
+    rights = {"is_staff": person.is_staff, "is_superuser": person.is_superuser, "full_name": person.full_name}
+    user = User.objects.create_user(person.name, email, password, **rights)
+    EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    EmailAddress.objects.create(user=user, email=f"{person.name}@example.net")
+    return user
+
+
+def _make_clip(clip: Clip, user: User) -> None:
+    asked = {name: getattr(clip, name) for name in ("prompt", "width", "height", "seconds", "fps", "format")}
+    request = parse({**asked, "seed": clip.scene.seed}, services.catalogue(), services.limits())
+    job = services.submit(user, request, batch=_batch_of(user) if clip.row else None, row=clip.row)
+    plan = services.plan_of(job)
+    seconds = {unit: estimates.seconds(*unit, plan, request) for unit in plan.units}  # before this job is history, too
+    _STATES[clip.state](clip, job, plan)
+    _date_back(job, timedelta(hours=clip.hours_ago), seconds)
+
+
+def _batch_of(user: User) -> Batch:
+    digest = hashlib.sha256(BATCH.encode()).hexdigest()
+    return Batch.objects.get_or_create(user=user, digest=digest, defaults={"name": BATCH})[0]
+
+
+def _make_preset(user: User) -> None:
+    asked = {"prompt": "-", "width": 216, "height": 384, "seconds": 3, "fps": 16}
+    presets.save(user, PRESET, parse(asked, services.catalogue(), services.limits()))
+
+
+def _finish(clip: Clip, job: Job, plan: Plan) -> None:
+    *units, _assemble = plan.units
+    for stage, chunk in units:
+        claims.finish(_claim(job, stage, chunk), {})
+    last = _claim(job, Stage.ASSEMBLE)
+    with tempfile.TemporaryDirectory() as folder:
+        output = assembly.build(job, plan, lambda: _drawn(clip.scene, plan), Path(folder), lambda *_progress: None)
+    claims.finish(last, output)
+
+
+def _run(clip: Clip, job: Job, _plan: Plan) -> None:
+    """Prepared, and painted for the larger part, with a preview that is still noisy."""
+    claims.finish(_claim(job, Stage.PREPROCESS), {})
+    claims.beat(_claim(job, Stage.GENERATE), 10, 16)
+    clean = draw(clip.scene, np.arange(PREVIEW_FRAMES) / PREVIEW_FPS, PREVIEW_SIDE * 9 // 16, PREVIEW_SIDE)
+    noise = np.random.default_rng(clip.scene.seed).normal(0, 45, clean.shape)
+    noisy = np.clip(clean + noise, 0, 255).astype(np.uint8)
+    frames.write_blob(job.pk, "preview.webp", media.animated_preview(noisy))
+    Job.objects.filter(pk=job.pk).update(preview=1)
+
+
+def _fail(_clip: Clip, job: Job, _plan: Plan) -> None:
+    claims.finish(_claim(job, Stage.PREPROCESS), {})
+    error = RenderError("out-of-memory")
+    claims.fail(_claim(job, Stage.GENERATE), error.id, error.context)
+
+
+_STATES: dict[str, Callable[[Clip, Job, Plan], object]] = {
+    "done": _finish,
+    "running": _run,
+    "failed": _fail,
+    "cancelled": lambda _clip, job, _plan: services.cancel(job),
+    "queued": lambda _clip, _job, _plan: None,
+}
+
+
+def _claim(job: Job, stage: Stage, chunk: int = 0) -> StageRun:
+    held = claims.claim(job.pk, job.run, stage, chunk, WORKER)
+    if held is None:
+        raise RuntimeError(f"{stage} of {job.pk} cannot be claimed")
+    return held
+
+
+def _drawn(scene: Scene, plan: Plan) -> Iterator[np.ndarray]:
+    """The finished frames, a chunk at a time: uint8 [F, H, W, 3]."""
+    done = 0
+    for chunk in plan.chunks:
+        yield draw(scene, np.arange(done, done + chunk.frames) / plan.fps, plan.height, plan.width)
+        done += chunk.frames
+
+
+def _date_back(job: Job, age: timedelta, seconds: Mapping[tuple[Stage, int], float]) -> None:
+    """Let a job, and its video, be of `age`, and its stages take the `seconds` that they would take here."""
+    begun = moment = timezone.now() - age
+    for run in job.stage_runs.order_by("pk"):
+        ended = moment + timedelta(seconds=seconds[Stage(run.stage), run.chunk])
+        is_running = run.status == RunStatus.RUNNING
+        job.stage_runs.filter(pk=run.pk).update(started_at=moment, ended_at=None if is_running else ended)
+        moment = ended
+    present = Job.objects.get(pk=job.pk)
+    changes = {"created_at": begun, "queued_at": begun, "started_at": present.started_at and begun}
+    Job.objects.filter(pk=job.pk).update(**changes, ended_at=present.ended_at and moment)
+    if hasattr(present, "video"):
+        type(present.video).objects.filter(pk=present.video.pk).update(created_at=moment)

@@ -1,0 +1,125 @@
+"""Zip files that are made while they are sent: nothing is kept in memory or on disk, however much goes in."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import PurePosixPath
+
+from asgiref.sync import sync_to_async
+from django.core.files.storage import Storage, storages
+from django.core.serializers.json import DjangoJSONEncoder
+from django.http import StreamingHttpResponse
+from django.utils.http import content_disposition_header
+from zipstream import ZipStream
+
+BLOCK = 256 * 1024
+MISSING = "MISSING.txt"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of the zip. `read` is called when its turn comes; FileNotFoundError leaves it out and notes it."""
+
+    name: str
+    read: Callable[[], Iterable[bytes]]
+
+
+def stored_file(name: str, stored: str, storage: Storage | None = None) -> Entry:
+    """The file `stored` of a storage (the default one where none is given)."""
+    return Entry(name, lambda: _blocks(storage or storages["default"], stored))
+
+
+def json_file(name: str, value: Callable[[], object]) -> Entry:
+    """`value()` as JSON."""
+    return Entry(name, lambda: [_json(value()).encode()])
+
+
+def json_list(name: str, values: Callable[[], Iterable[object]]) -> Entry:
+    """A JSON list that is written item by item."""
+    return Entry(name, lambda: _list(values()))
+
+
+def stream(entries: Iterable[Entry]) -> Generator[bytes]:
+    """The bytes of a zip file. Names are made unique; what is missing in the storage is listed in MISSING.txt.
+
+    Stored, not deflated: videos are compressed already.
+    """
+    zipped, taken, missing = ZipStream(), set(), []
+    for entry in entries:
+        name = _free(_safe(entry.name), taken)
+        content = iter(entry.read())
+        try:
+            first = next(content, b"")
+        except FileNotFoundError:
+            missing.append(name)
+            continue
+        zipped.add(_chained(first, content), name)
+        yield from zipped.all_files()
+    if missing:
+        zipped.add("\n".join([*missing, ""]), _free(MISSING, taken))
+    yield from zipped.finalize()
+
+
+def response(entries: Iterable[Entry], filename: str) -> StreamingHttpResponse:
+    """Send a zip file for saving under `filename`."""
+    answer = StreamingHttpResponse(_sent(stream(entries)), content_type="application/zip")
+    answer["Content-Disposition"] = content_disposition_header(True, filename)
+    answer["Cache-Control"] = "private, no-store"
+    answer["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+async def _sent(blocks: Generator[bytes]) -> AsyncIterator[bytes]:
+    """Asynchronous: of a plain iterator Daphne would read all before it sent any."""
+    held: list[bytes] = []
+    size = 0
+    try:
+        while (block := await sync_to_async(next)(blocks, None)) is not None:
+            held.append(block)
+            size += len(block)
+            if size >= BLOCK:
+                yield b"".join(held)
+                held, size = [], 0
+        yield b"".join(held)
+    finally:  # who leaves early leaves no open file
+        await sync_to_async(blocks.close)()
+
+
+def _blocks(storage: Storage, stored: str) -> Iterator[bytes]:
+    with storage.open(stored, "rb") as file:
+        while block := file.read(BLOCK):
+            yield block
+
+
+def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _list(values: Iterable[object]) -> Iterator[bytes]:
+    yield b"["
+    for number, value in enumerate(values):
+        yield (b",\n" if number else b"\n") + _json(value).encode()
+    yield b"\n]\n"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, indent=2)
+
+
+def _safe(name: str) -> str:
+    """A name that stays within the folder that the zip is unpacked to."""
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name:
+        raise ValueError(f"{name!r} cannot be a name in a zip file.")
+    return str(path)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """`name`, numbered where another entry has it already, whatever its case."""
+    path = PurePosixPath(name)
+    numbered = (str(path.with_name(f"{path.stem}-{number}{path.suffix}")) for number in count(2))
+    free = name if name.lower() not in taken else next(other for other in numbered if other.lower() not in taken)
+    taken.add(free.lower())
+    return free

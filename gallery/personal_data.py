@@ -1,0 +1,53 @@
+"""What is held of a person's videos: counted, exported and erased together with their account."""
+
+from collections.abc import Iterable, Iterator
+
+from django.db.models import FileField, Sum
+from django.utils.text import slugify
+from django.utils.translation import ngettext
+
+from accounts.models import User
+from accounts.personal_data import Holder, Holding
+from auravideo.zips import Entry, json_file, stored_file
+from gallery import services
+from gallery.models import Video
+
+
+class VideosOfPerson(Holder):
+    def summary(self, user: User) -> Iterable[Holding]:
+        videos = Video.objects.filter(user=user)
+        size = videos.aggregate(total=Sum("size"))["total"] or 0
+        count = videos.count()
+        yield Holding(ngettext("%d video", "%d videos", count) % count, size)
+
+    def export(self, user: User) -> Iterator[Entry]:
+        """Each video as its file and its settings. One query a video: the download may take long."""
+        ids = list(Video.objects.filter(user=user).order_by("created_at").values_list("pk", flat=True))
+        for number, video_id in enumerate(ids, start=1):
+            if video := Video.objects.filter(pk=video_id, user=user).first():
+                name = f"videos/{number:04d}-{slugify(video.title)[:60] or 'video'}"
+                yield stored_file(f"{name}.{video.format}", video.video_file.name, video.video_file.storage)
+                yield json_file(f"{name}.json", lambda video=video: _record(video))
+
+    def erase(self, user: User) -> Iterator[None]:
+        """The files before the row: what is interrupted leaves no files that nothing points to."""
+        while video := Video.objects.filter(user=user).first():
+            for field in video._meta.get_fields():
+                if isinstance(field, FileField) and (file := getattr(video, field.name)):
+                    file.storage.delete(file.name)
+            services.delete(video)
+            yield
+
+
+def _record(video: Video) -> dict:
+    return {
+        "id": video.pk,
+        "title": video.title,
+        "request": video.request,
+        "width": video.width,
+        "height": video.height,
+        "frames": video.frames,
+        "fps": video.fps,
+        "size": video.size,
+        "created": video.created_at,
+    }

@@ -1,0 +1,137 @@
+"""Many prompts at once, by the same rules as the batch command: generation/batch_files.py reads, batches.py checks."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from generation import batch_files, batches
+from generation.batch_defaults import Defaults
+from generation.batch_files import Row
+from generation.forms import ASPECT_LABELS, QUALITY_LABELS
+from generation.qualities import QUALITIES, STANDARD
+from generation.sizes import ASPECTS
+
+MAX_SHOWN = 100  # lines of what is wrong
+MAX_TEXT = 200_000  # characters of a file that are shown to be corrected on the page
+
+
+class BatchForm(forms.Form):
+    """A valid form has `rows` and their `entries`, of which those that are right can be queued."""
+
+    lines = forms.CharField(
+        label=_("Prompts"),
+        help_text=_("One a line. CSV with a header and JSON Lines work, too."),
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"}),
+    )
+    file = forms.FileField(
+        label=_("Or a file"),
+        help_text=_("Text, CSV or JSON Lines, as the batch command takes it."),
+        required=False,
+        allow_empty_file=True,
+        widget=forms.FileInput(attrs={"accept": ".txt,.text,.csv,.tsv,.jsonl,.ndjson,.json,text/plain,text/csv"}),
+    )
+    aspect = forms.ChoiceField(
+        label=_("Shape"),
+        help_text=_("For rows that name no size."),
+        choices=[(id, ASPECT_LABELS[id]) for id in ASPECTS],
+        initial="1:1",
+    )
+    seconds = forms.TypedChoiceField(
+        label=_("Length"), help_text=_("In seconds, for rows that do not say."), coerce=int, initial=2
+    )
+    quality = forms.ChoiceField(
+        label=_("Quality"),
+        help_text=_("Size, frame rate and steps, for rows that do not say."),
+        choices=[(id, QUALITY_LABELS[id]) for id in QUALITIES],
+        initial=STANDARD,
+    )
+    # The name of the file whose text was put into `lines`; its ending still says how to read them.
+    from_file = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
+    skip_invalid = forms.BooleanField(label=_("Skip the lines that are wrong"), required=False)
+
+    def __init__(self, *args: Any, too_large: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.too_large = too_large
+        for name in ("lines", "file"):
+            self.fields[name].has_default = True  # one of the two is needed, so neither is simply optional
+        self.fields["seconds"].choices = [(n, str(n)) for n in range(1, settings.MAX_SECONDS + 1)]
+        self.rows: list[Row] = []
+        self.entries: list[batches.Entry] = []
+        self.name = ""
+
+    @property
+    def wrong(self) -> list[batches.Entry]:
+        """The rows that cannot be rendered."""
+        return [entry for entry in self.entries if entry.request is None]
+
+    @property
+    def problems(self) -> list[dict[str, Any]]:
+        """What is wrong with which line, as many as one can read."""
+        found = [
+            {"line": entry.row.line, "field": name, "text": batch_files.printable(text)}
+            for entry in self.wrong
+            for name, texts in entry.errors.items()
+            for text in texts
+        ]
+        return found[:MAX_SHOWN]
+
+    def clean(self) -> dict:
+        data = super().clean()
+        if self.too_large:
+            self.add_error("file", _("A file may have %s MiB at most. Split it into several.") % self._most())
+        elif not data.get("file") and not (data.get("lines") or "").strip():
+            self.add_error("lines", _("Paste some prompts or choose a file."))
+        elif data.get("file") and (data.get("lines") or "").strip() and not data.get("from_file"):
+            self.add_error("lines", _("Paste some prompts or choose a file, one of the two."))
+        if self.errors:
+            return data
+        self._read(data)
+        if self.wrong and not self.errors:
+            self._judge(skip=data["skip_invalid"])
+        return data
+
+    def _read(self, data: dict) -> None:
+        file = data.get("file")
+        content = file.read() if file else data["lines"].encode("utf-8", "replace")
+        place = "file" if file else "lines"
+        name = file.name if file else data.get("from_file", "")
+        try:
+            rows = batch_files.read_rows(content, name=name)
+        except batch_files.BatchFileError as error:
+            self.add_error(place, _at_line(error))
+            return
+        finally:
+            self._show(content)
+        self.rows = Defaults(data["aspect"], data["seconds"], data["quality"]).of(rows)
+        self.entries = batches.check(self.rows)
+        self.name = name or str(rows[0].values.get("prompt", ""))[:60]
+
+    def _judge(self, *, skip: bool) -> None:
+        place = "file" if self.cleaned_data.get("file") else "lines"
+        if len(self.wrong) == len(self.entries):
+            self.add_error(place, _("None of the lines can be rendered, so nothing was queued."))
+        elif not skip:
+            message = _(
+                "%(wrong)s of %(all)s lines cannot be rendered, so nothing was queued. Correct them, or skip them."
+            )
+            self.add_error(place, message % {"wrong": len(self.wrong), "all": len(self.entries)})
+
+    def _show(self, content: bytes) -> None:
+        """A browser forgets a chosen file when the page comes back, so its text is put where it can be corrected."""
+        if self.cleaned_data.get("file") and len(content) <= MAX_TEXT:
+            self.data = self.data.copy()
+            self.data["lines"] = content.decode("utf-8-sig", "replace")
+            self.data["from_file"] = self.cleaned_data["file"].name[:200]
+
+    def _most(self) -> int:
+        return batch_files.MAX_BYTES // 2**20
+
+
+def _at_line(error: batch_files.BatchFileError) -> Any:
+    if error.line is None:
+        return error.text
+    return _("Line %(line)s: %(text)s") % {"line": error.line, "text": error.text}

@@ -1,0 +1,95 @@
+"""What the pages do with a batch: queue a checked form, say how far it is, list its finished files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db.models import Count, Q, QuerySet
+from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
+
+from auravideo.zips import Entry, stored_file
+from generation import batches
+from generation.batch_forms import BatchForm
+from generation.models import Batch, Job
+from generation.selectors import jobs_of, progress_of
+from generation.states import ACTIVE, ENDED, Status
+
+MAX_MEASURED = 20  # running jobs whose progress is computed
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """How far a batch is: `counts` of its jobs by state, `permille` 0 to 1000 over all of them."""
+
+    counts: Mapping[str, int]
+    permille: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def ended(self) -> int:
+        return sum(self.counts.get(status, 0) for status in ENDED)
+
+    @property
+    def is_active(self) -> bool:
+        return self.ended < self.total
+
+    @property
+    def percent(self) -> int:
+        return self.permille // 10
+
+
+def batches_of(user) -> QuerySet[Batch]:
+    """A person's batches, newest first, each with the numbers of its jobs: `total`, `finished`, `active`."""
+    return (
+        Batch.objects.filter(user=user)
+        .annotate(
+            total=Count("jobs"),
+            finished=Count("jobs", filter=Q(jobs__status=Status.DONE)),
+            active=Count("jobs", filter=Q(jobs__status__in=ACTIVE)),
+        )
+        .order_by("-created_at")
+    )
+
+
+def queue(user, form: BatchForm) -> Batch | None:
+    """Queue the rows of a valid form that are right; None, with the reason in the form, where they are too many."""
+    batch, is_new = batches.open_batch(user, form.name, form.rows)
+    feed = batches.Feed(batch, form.entries)
+    waiting = batch.jobs.filter(status__in=ACTIVE).count()
+    room = settings.MAX_ACTIVE_JOBS - Job.objects.filter(user=user, status__in=ACTIVE).count()
+    if len(feed) - waiting > room:
+        if is_new:
+            batch.delete()
+        message = _("These are %(rows)s clips, and you may have %(room)s more waiting. Wait for some of yours, or take "
+                    "fewer lines.")  # fmt: skip
+        form.add_error(None, message % {"rows": len(feed) - waiting, "room": max(0, room)})
+        return None
+    for _entry in feed.advance():
+        pass
+    return batch
+
+
+def progress_of_batch(batch: Batch) -> BatchProgress:
+    """Ended jobs count in full, running ones by how far they are."""
+    rows = batch.jobs.order_by().values_list("status").annotate(Count("pk"))
+    counts = dict(rows)
+    total = sum(counts.values())
+    running = jobs_of(batch.user).filter(batch=batch, status=Status.RUNNING)[:MAX_MEASURED]
+    share = 1000 * sum(counts.get(status, 0) for status in ENDED) + sum(progress_of(job).permille for job in running)
+    return BatchProgress(counts, share // total if total else 0)
+
+
+def finished_files(batch: Batch) -> list[Entry]:
+    """The videos of a batch, named by their rows as the batch command names them."""
+    found = batch.jobs.filter(status=Status.DONE, video__isnull=False).order_by("row")
+    names = found.values_list("row", "request__prompt", "video__video_file")
+    return [stored_file(f"{_stem(row, prompt)}.{key.rsplit('.', 1)[-1]}", key) for row, prompt, key in names]
+
+
+def _stem(row: int | None, prompt: str) -> str:
+    slug = slugify(prompt[:200], allow_unicode=True)[:50].strip("-_")
+    return f"{row or 0:04}-{slug}" if slug else f"{row or 0:04}"

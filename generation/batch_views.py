@@ -1,0 +1,97 @@
+"""Many prompts at once, and the pages of what became of them. A person sees their own batches only."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from auravideo import zips
+from generation import batch_files, services
+from generation.batch_forms import BatchForm
+from generation.batch_pages import batches_of, finished_files, progress_of_batch, queue
+from generation.models import Batch
+from generation.rendering import job_context
+from generation.selectors import jobs_of
+from generation.states import ACTIVE
+from generation.uploads import bounded_upload
+
+BATCHES_A_PAGE = 24
+JOBS_A_PAGE = 24
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+@bounded_upload(batch_files.MAX_BYTES)
+def create_many(request: HttpRequest) -> HttpResponse:
+    """Queue many prompts as one batch: all of them, or none where one is wrong."""
+    if request.method == "GET":
+        return render(request, "generation/create_many.html", {"form": BatchForm(), "mode": "many"})
+    form = BatchForm(request.POST, request.FILES, too_large=bool(request.files_too_large))
+    if form.is_valid() and (batch := queue(request.user, form)):
+        return redirect("generation:batch", batch.pk)
+    return render(request, "generation/create_many.html", {"form": form, "mode": "many"})
+
+
+@login_required
+@require_GET
+def batches(request: HttpRequest) -> HttpResponse:
+    """A person's batches, newest first."""
+    page = Paginator(batches_of(request.user), BATCHES_A_PAGE).get_page(request.GET.get("page"))
+    return render(request, "generation/batches.html", {"page": page})
+
+
+@login_required
+@require_GET
+def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+    """One batch: how far all of it is, and its jobs in the order of its lines."""
+    found = _mine(request, batch_id)
+    rows = jobs_of(request.user).filter(batch=found).order_by("row")
+    page = Paginator(rows, JOBS_A_PAGE).get_page(request.GET.get("page"))
+    cards = [job_context(job) for job in page.object_list]
+    context = {"batch": found, "progress": progress_of_batch(found), "page": page, "jobs": cards}
+    return render(request, "generation/batch.html", context)
+
+
+@login_required
+@require_GET
+def progress(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+    """How far a batch is: a fragment, which asks for itself again until all have ended."""
+    found = _mine(request, batch_id)
+    context = {"batch": found, "progress": progress_of_batch(found)}
+    return render(request, "generation/partials/batch_progress.html", context)
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+    """Cancel everything in a batch that has not ended."""
+    found = _mine(request, batch_id)
+    count = sum(services.cancel(job) for job in found.jobs.filter(status__in=ACTIVE))
+    if count:
+        messages.success(request, ngettext("%s clip was cancelled.", "%s clips were cancelled.", count) % count)
+    else:
+        messages.info(request, _("All of them have ended already, so there is nothing to cancel."))
+    return redirect("generation:batch", batch_id)
+
+
+@login_required
+@require_GET
+def download(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+    """All finished videos of a batch, as a zip that is made while it is sent."""
+    found = _mine(request, batch_id)
+    files = finished_files(found)
+    if not files:
+        messages.info(request, _("None of these clips is finished yet, so there is nothing to download."))
+        return redirect("generation:batch", batch_id)
+    return zips.response(files, f"{slugify(found.name)[:60] or 'batch'}.zip")
+
+
+def _mine(request: HttpRequest, batch_id: UUID) -> Batch:
+    return get_object_or_404(Batch, pk=batch_id, user=request.user)

@@ -1,0 +1,65 @@
+"""What can be chosen on this machine: the models that are here, and what of the catalogue fits them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from generation import services
+from generation.catalogue import BaseModel, MotionAdapter, MotionLora
+from generation.qualities import Quality, quality_of
+from generation.sizes import ASPECTS
+
+LORA_PREFIX = "lora-"  # of the form's fields: lora-zoom-in holds the strength of zoom-in
+
+
+def models() -> list[BaseModel]:
+    """The base models that can be used now."""
+    return [model for model in services.catalogue().models.values() if model.is_available(settings.HOME)]
+
+
+def adapters(model: BaseModel) -> list[MotionAdapter]:
+    """The motion adapters that fit `model` and can be used now."""
+    return [found for found in services.catalogue().adapters_for(model) if found.is_available(settings.HOME)]
+
+
+def loras(adapter: MotionAdapter) -> list[MotionLora]:
+    """The camera motions that fit `adapter` and can be used now."""
+    return [found for found in services.catalogue().loras_for(adapter) if found.is_available(settings.HOME)]
+
+
+def default_model() -> BaseModel:
+    """The model that the form starts with: the catalogue's, or the first that is here where that one is not."""
+    usual, here = services.catalogue().default_model, models()
+    return usual if usual in here or not here else here[0]
+
+
+def chosen_model(values: Mapping[str, Any]) -> BaseModel:
+    """The model that a form's values name, or the default one."""
+    return services.catalogue().models.get(str(values.get("model") or "")) or default_model()
+
+
+def chosen_adapter(values: Mapping[str, Any]) -> MotionAdapter:
+    """The motion adapter that a form's values name, or the model's own where that one does not fit."""
+    catalogue, model = services.catalogue(), chosen_model(values)
+    adapter = catalogue.adapters.get(str(values.get("motion_adapter") or ""))
+    return adapter if adapter is not None and model.compatible(adapter) else catalogue.adapters[model.adapter]
+
+
+def chosen_quality(id: str, values: Mapping[str, Any]) -> Quality:
+    """What quality `id` means for the model, the adapter and the aspect ratio of a form's values."""
+    aspect = str(values.get("aspect") or "")
+    aspect = aspect if aspect in ASPECTS else "1:1"
+    model, adapter = chosen_model(values), chosen_adapter(values)
+    return quality_of(id, model, adapter, aspect=aspect, max_side=settings.MAX_SIDE)
+
+
+def usual_steps(values: Mapping[str, Any]) -> int:
+    """The denoising steps that suit the chosen model, or its adapter where that was distilled for a number."""
+    return chosen_adapter(values).steps or chosen_model(values).steps
+
+
+def usual_guidance(values: Mapping[str, Any]) -> float:
+    """The guidance scale that suits the chosen model; a distilled adapter brings its own."""
+    adapter = chosen_adapter(values)
+    return adapter.guidance if adapter.steps and adapter.guidance else chosen_model(values).guidance

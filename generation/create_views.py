@@ -1,0 +1,226 @@
+"""The create page: two modes of one form, and what fills it. Only `create` itself queues anything.
+
+Whatever else is pressed (the other mode, a preset, a dropped file) posts the whole form and gets it back changed, so
+that nothing typed is lost, with or without JavaScript.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST
+
+from generation import prefill, presets, services, sources, summaries
+from generation.embedded import read_settings
+from generation.forms import ADVANCED, MODES, SIMPLE, CreateForm
+from generation.kept import kept_of
+from generation.models import Job
+from generation.params import MAX_PROMPT, InvalidRequest
+from generation.prefill import Prefill
+from generation.preset_forms import PresetNameForm
+from generation.qualities import QUALITIES
+from generation.uploads import bounded_upload
+
+MAX_FILE_BYTES = 64 * 2**20
+MODE_KEY = "create-mode"  # in the session: the mode that a person used last
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def create(request: HttpRequest) -> HttpResponse:
+    """Ask for a clip, or for several variations of it."""
+    mode = _mode(request)
+    if request.method == "GET":
+        return _page(request, *_start(request, mode))
+    form = CreateForm(request.POST, mode=mode)
+    if form.is_valid():
+        try:
+            jobs = _submit(request.user, form)
+        except InvalidRequest as error:
+            form.add_error(None, [str(text) for texts in error.errors.values() for text in texts])
+        else:
+            return _queued(request, jobs)
+    return _page(request, form)
+
+
+@login_required
+def edit(request: HttpRequest) -> HttpResponse:
+    """The form as it was typed: in the other mode (?to=), with a preset (?preset=), without what was kept (?forget)."""
+    mode, to = _mode(request), request.GET.get("to")
+    if request.method != "POST":
+        return redirect("generation:create")
+    values = prefill.posted(request.POST)
+    if to == "many":
+        return render(request, "generation/create_many.html", {"form": prefill.many(values), "mode": to})
+    notes: list[str] = []
+    if request.GET.get("preset"):
+        found = _from_preset(request)
+        values, notes = {**_prompt_of(values), **found.values}, found.notes
+    if "forget" in request.GET:
+        values = prefill.without_kept(values)
+    if to in MODES and to != mode:
+        values = prefill.switched(values, to)
+        mode = _remember(request, to)
+    return _page(request, _form(values, mode), notes=notes)
+
+
+@login_required
+@require_POST
+@bounded_upload(MAX_FILE_BYTES)
+def from_file(request: HttpRequest) -> HttpResponse:
+    """The form with the settings of a video file that AuraVideo made; as it was typed, if it is another file."""
+    mode, typed = _mode(request), prefill.posted(request.POST)
+    problem, found = "", Prefill()
+    file = request.FILES.get("video_file")
+    if request.files_too_large:
+        problem = _("This file is larger than %s MB, which no clip of this site is.") % (MAX_FILE_BYTES // 2**20)
+    elif file is None:
+        problem = _("Choose a video file first.")
+    else:
+        stored = _request_in(file)
+        if stored is None:
+            problem = _("There are no settings in this file: AuraVideo did not make it, or another program changed it.")
+        else:
+            found = prefill.from_request(stored)
+    if problem:
+        return _page(request, _form(typed, mode), file_problem=problem)
+    messages.success(request, _("These are the settings of the file."))
+    return _page(request, _form(found.values, mode), notes=found.notes)
+
+
+@login_required
+@require_POST
+def summary(request: HttpRequest) -> HttpResponse:
+    """What the form as it is now would make, and how long that takes: a fragment, asked for as one types."""
+    form = CreateForm(request.POST, mode=_mode(request))
+    return render(request, "generation/partials/summary.html", {**_summary(form, request), "is_live": True})
+
+
+@login_required
+@require_POST
+def save_preset(request: HttpRequest) -> HttpResponse:
+    """Keep the form's settings under a name, and show the form again."""
+    mode = _mode(request)
+    form = CreateForm(request.POST, mode=mode)
+    naming = PresetNameForm(request.POST)
+    checked = CreateForm({**form.values(), "prompt": summaries.NO_PROMPT}, mode=mode)
+    if not checked.is_valid():
+        form.errors.clear()
+        form.errors.update(checked.errors)  # without that of the prompt, which is not kept and may still be empty
+        return _page(request, form, naming=naming)
+    if naming.is_valid():
+        name = naming.cleaned_data["preset_name"]
+        try:
+            _preset, is_new = presets.save(request.user, name, checked.render_request)
+        except presets.TooManyPresets as error:
+            naming.add_error("preset_name", str(error))
+        else:
+            text = _("The preset %s was saved.") if is_new else _("The preset %s has these settings now.")
+            messages.success(request, text % name)
+            naming = None
+    return _page(request, _form(prefill.posted(request.POST), mode), naming=naming)
+
+
+def _mode(request: HttpRequest) -> str:
+    """The mode that the address names, or else the one that the person used last."""
+    asked = request.GET.get("mode")
+    return _remember(request, asked) if asked in MODES else request.session.get(MODE_KEY, SIMPLE)
+
+
+def _remember(request: HttpRequest, mode: str) -> str:
+    if request.session.get(MODE_KEY) != mode:  # what is not changed is not written
+        request.session[MODE_KEY] = mode
+    return mode
+
+
+def _form(values: Mapping[str, Any], mode: str) -> CreateForm:
+    return CreateForm(mode=mode, initial=prefill.fitted(values) if values else {})
+
+
+def _submit(user, form: CreateForm) -> list[Job]:
+    """All variations are queued or none."""
+    with transaction.atomic():
+        return [services.submit(user, request) for request in form.requests]
+
+
+def _queued(request: HttpRequest, jobs: list[Job]) -> HttpResponse:
+    if len(jobs) == 1:
+        messages.success(request, _("Your clip is queued. You can close this page; it goes on."))
+        return redirect("generation:job", jobs[0].pk)
+    text = ngettext("%s clip is queued.", "%s clips are queued. You can close this page; they go on.", len(jobs))
+    messages.success(request, text % len(jobs))
+    return redirect("generation:jobs")
+
+
+def _start(request: HttpRequest, mode: str) -> tuple[CreateForm, list[str]]:
+    """The form to begin with, and notes, by the address: ?from=, ?video= or ?preset=, then ?prompt= and ?quality=."""
+    stored = sources.find(request.user, request.GET)
+    found = prefill.from_request(stored) if stored is not None else Prefill()
+    if request.GET.get("preset"):
+        found = _from_preset(request)
+    if request.GET.get("prompt"):
+        found.values["prompt"] = request.GET["prompt"][:MAX_PROMPT]
+    if (quality := request.GET.get("quality")) in QUALITIES:
+        found.values = prefill.with_quality(found.values, quality)
+    form = _form(found.values, mode)
+    if stored is not None and quality and not summaries.draws_same_noise(stored, form):
+        found.notes.append(_("In this quality the same seed gives another composition than it did before."))
+    return form, found.notes
+
+
+def _from_preset(request: HttpRequest) -> Prefill:
+    try:
+        id = UUID(request.GET["preset"])
+    except ValueError:
+        raise Http404 from None
+    found = get_object_or_404(presets.visible_presets(request.user), pk=id)
+    return prefill.from_request(found.settings)
+
+
+def _prompt_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"prompt": values["prompt"]} if "prompt" in values else {}
+
+
+def _request_in(file) -> Mapping[str, Any] | None:
+    """The request in the metadata of a video file, None where there is none of ours."""
+    found = read_settings(file.file) or {}
+    stored = found.get("request")
+    return stored if "auravideo" in found and isinstance(stored, Mapping) else None
+
+
+def _page(request: HttpRequest, form: CreateForm, notes: list[str] | None = None, **context: Any) -> HttpResponse:
+    values = form.values()
+    return render(
+        request,
+        "generation/create.html",
+        {
+            "form": form,
+            "mode": form.mode,
+            "is_advanced": form.mode == ADVANCED,
+            "presets": presets.visible_presets(request.user),
+            "naming": PresetNameForm(),
+            "kept": kept_of(values, form) if form.mode == SIMPLE else [],
+            "has_errors": form.is_bound and bool(form.errors),
+            "notes": notes or [],
+            **_summary(form, request),
+            **{name: value for name, value in context.items() if value is not None},
+        },
+    )
+
+
+def _summary(form: CreateForm, request: HttpRequest) -> dict[str, Any]:
+    """What the summary's template needs."""
+    is_simple = form.mode == SIMPLE
+    return {
+        "mode": form.mode,
+        "summary": summaries.summarise(form, request.user),
+        "costs": summaries.costs(form) if is_simple else {},
+        "form": form,
+    }

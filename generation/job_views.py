@@ -1,0 +1,171 @@
+"""The pages of what was asked for. Every one of them asks who is there, and shows a person their own jobs only."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.files.storage import storages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import HttpResponseClientRedirect
+
+from generation import listing, services
+from generation.job_forms import RemoveEndedForm, SeenForm
+from generation.keyset import page_of
+from generation.models import Job
+from generation.panel import FILTERS, counts_of, panel_of
+from generation.params import InvalidRequest
+from generation.rendering import filters_of, job_context, job_fragment, panel_fragment
+from generation.selectors import has_batches, jobs_of, listed_jobs_of
+from generation.states import ENDED
+
+JOBS_A_PAGE = 24
+PREVIEW_KEY = "jobs/{}/preview.webp"
+BLANK = "images/logo.svg"
+
+
+@login_required
+@require_GET
+def jobs(request: HttpRequest) -> HttpResponse:
+    """A person's jobs, newest first, all of them or those in one state."""
+    show = request.GET.get("show", "all")
+    show = show if show in FILTERS else "all"
+    counts = counts_of(request.user)
+    page = page_of(listed_jobs_of(request.user).filter(status__in=FILTERS[show]), request.GET, JOBS_A_PAGE)
+    context = {
+        "show": show,
+        "counts": counts,
+        "filters": filters_of(counts),
+        "page": page,
+        "jobs": [job_context(job) for job in page.rows],
+        "can_remove": bool(FILTERS[show] & ENDED),
+        "has_batches": has_batches(request.user),
+        "now": timezone.now(),
+    }
+    return render(request, "generation/jobs.html", context)
+
+
+@login_required
+@require_GET
+def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """One job. Whoever opens it has seen how it ended."""
+    found = _mine(request, job_id)
+    if found.is_new and listing.mark_seen(request.user, [found.pk]):
+        found = _mine(request, job_id)
+    return render(request, "generation/job.html", job_context(found))
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    return _after(request, job_id, services.cancel, _("This clip has ended already, so there is nothing to cancel."))
+
+
+@login_required
+@require_POST
+def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    return _after(request, job_id, services.retry, _("Only a failed or cancelled clip can be rendered again."))
+
+
+@login_required
+@require_POST
+def remove(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Take a job that has ended off the list; a page that shows nothing else goes back to the list."""
+    found = _mine(request, job_id)
+    if not listing.remove(found):
+        messages.info(request, _("A clip that is waiting or rendering stays on the list. Cancel it first."))
+        return _back_to_list(request)
+    if request.htmx and request.htmx.current_url_abs_path != reverse("generation:job", args=[job_id]):
+        return HttpResponse(panel_fragment(panel_of(request.user)))
+    messages.success(request, _("The clip was taken off the list of jobs."))
+    return _back_to_list(request)
+
+
+@login_required
+@require_POST
+def cancel_waiting(request: HttpRequest) -> HttpResponse:
+    """Cancel everything that waits; what is being rendered goes on."""
+    count = services.cancel_waiting(request.user)
+    text = ngettext("%d waiting clip was cancelled.", "%d waiting clips were cancelled.", count) % count
+    messages.info(request, text if count else _("Nothing was waiting any more."))
+    return redirect("generation:jobs")
+
+
+@login_required
+@require_POST
+def remove_ended(request: HttpRequest) -> HttpResponse:
+    """Take what had ended when the page was made off the list, of one filter or all."""
+    form = RemoveEndedForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse(status=400)
+    show = form.cleaned_data["show"]
+    count = listing.remove_ended(request.user, FILTERS[show], form.cleaned_data["until"])
+    text = ngettext("%d clip was taken off the list.", "%d clips were taken off the list.", count) % count
+    messages.info(request, text if count else _("There was nothing to take off the list."))
+    return redirect(_list_address(show))
+
+
+@login_required
+@require_POST
+def seen(request: HttpRequest) -> HttpResponse:
+    """Note that the person has seen how jobs ended: those that the panel names, or all of them."""
+    form = SeenForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse(status=400)
+    listing.mark_seen(request.user, form.cleaned_data["jobs"])
+    return HttpResponse(status=204) if request.htmx else redirect("generation:jobs")
+
+
+@login_required
+@require_GET
+@cache_control(private=True, max_age=3600)
+def preview(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """The newest live preview of a job, a small animated picture.
+
+    It is deleted when the job ends, which a page may not have heard of yet: that page gets the blank picture.
+    """
+    key = PREVIEW_KEY.format(_mine(request, job_id).pk)
+    try:
+        with storages["frames"].open(key) as stream:
+            return HttpResponse(stream.read(), content_type="image/webp")
+    except FileNotFoundError:
+        return redirect(static(BLANK))
+
+
+def _after(request: HttpRequest, job_id: UUID, act: Callable[[Job], bool], refusal: str) -> HttpResponse:
+    """Do it; then the job as it is now, or, for a page that shows only its row in the panel, the panel."""
+    found = _mine(request, job_id)
+    try:
+        refusals = [] if act(found) else [refusal]
+    except InvalidRequest as error:
+        refusals = [text for texts in error.errors.values() for text in texts]
+    if request.htmx:
+        article = job_fragment(_mine(request, job_id), request, refusals) if request.htmx.target else ""
+        return HttpResponse(article + panel_fragment(panel_of(request.user)))
+    for text in refusals:
+        messages.info(request, text)
+    return redirect("generation:job", job_id)
+
+
+def _mine(request: HttpRequest, job_id: UUID) -> Job:
+    return get_object_or_404(jobs_of(request.user), pk=job_id)
+
+
+def _back_to_list(request: HttpRequest) -> HttpResponse:
+    address = reverse("generation:jobs")
+    return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
+
+
+def _list_address(show: str) -> str:
+    query = QueryDict(mutable=True)
+    if show != "all":
+        query["show"] = show
+    return reverse("generation:jobs") + (f"?{query.urlencode()}" if query else "")

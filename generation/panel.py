@@ -1,0 +1,112 @@
+"""What every page shows of a person's jobs: how many there are, the first that render or wait, the last that ended."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db.models import BooleanField, Count, ExpressionWrapper, Q
+
+from generation.models import Job
+from generation.selectors import Progress, listed_jobs_of, progress_of
+from generation.states import ACTIVE, ENDED, NEWS, Status
+
+ACTIVE_ROWS = 3
+ENDED_ROWS = 4
+
+# What the list of jobs can be narrowed to, by the name in its address.
+FILTERS: Mapping[str, frozenset[Status]] = {
+    "all": ACTIVE | ENDED,
+    "active": ACTIVE,
+    "finished": frozenset({Status.DONE}),
+    "failed": frozenset({Status.FAILED}),
+    "cancelled": frozenset({Status.CANCELLED}),
+}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many of a person's listed jobs there are by state, and how many ended in a way that they have not seen."""
+
+    by_status: Mapping[Status, int]
+    new: int
+
+    @property
+    def active(self) -> int:
+        return self.of("active")
+
+    def of(self, name: str) -> int:
+        """The number of jobs that one of `FILTERS` shows."""
+        return sum(self.by_status.get(status, 0) for status in FILTERS[name])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job of the panel. `progress` is None when it has ended."""
+
+    job: Job
+    progress: Progress | None
+    video: object | None
+
+
+@dataclass(frozen=True)
+class Panel:
+    counts: Counts
+    active: tuple[Row, ...]
+    ended: tuple[Row, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return self.active + self.ended
+
+    @property
+    def more_active(self) -> int:
+        """How many are waiting beside those that the panel lists."""
+        return max(0, self.counts.active - len(self.active))
+
+    @property
+    def more_new(self) -> int:
+        """How many are new beside those that the panel lists."""
+        return max(0, self.counts.new - sum(row.job.is_new for row in self.ended))
+
+
+def counts_of(user) -> Counts:
+    """One query, answered by an index alone."""
+    unseen = ExpressionWrapper(Q(seen_at=None), BooleanField())
+    jobs = Job.objects.filter(user=user, removed_at=None).order_by()
+    rows = list(jobs.annotate(unseen=unseen).values_list("status", "unseen").annotate(n=Count("*")))
+    by_status: Counter[Status] = Counter()
+    for status, _unseen, n in rows:
+        by_status[Status(status)] += n
+    return Counts(by_status, sum(n for status, is_unseen, n in rows if is_unseen and status in NEWS))
+
+
+def panel_of(user, counts: Counts | None = None) -> Panel:
+    """The panel of a person. What renders comes first, then what waits, in the order of the queue."""
+    counts = counts or counts_of(user)
+    active = _first_active(user) if counts.active else []
+    ended = listed_jobs_of(user).filter(status__in=NEWS, ended_at__isnull=False).order_by("-ended_at")
+    return Panel(
+        counts,
+        tuple(active_row(job) for job in active),
+        tuple(ended_row(job) for job in ended.prefetch_related(None)[:ENDED_ROWS]) if _any_news(counts) else (),
+    )
+
+
+def _first_active(user) -> list[Job]:
+    """Found first and read after, since the place in the queue would be counted for each of hundreds that wait."""
+    order = ("-status", "priority", "queued_at")  # 'running' before 'queued'
+    jobs = Job.objects.filter(user=user, removed_at=None, status__in=ACTIVE).order_by(*order)
+    first = list(jobs.values_list("pk", flat=True)[:ACTIVE_ROWS])
+    return list(listed_jobs_of(user).filter(pk__in=first).order_by(*order))
+
+
+def active_row(job: Job) -> Row:
+    return Row(job, progress_of(job), None)
+
+
+def ended_row(job: Job) -> Row:
+    return Row(job, None, getattr(job, "video", None))
+
+
+def _any_news(counts: Counts) -> bool:
+    return any(counts.by_status.get(status) for status in NEWS)

@@ -1,0 +1,74 @@
+"""What is held of a person's jobs and presets: counted, stopped, exported and erased together with their account."""
+
+from collections.abc import Iterable, Iterator
+
+from django.core.files.storage import storages
+from django.utils.translation import ngettext
+
+from accounts.models import User
+from accounts.personal_data import Holder, Holding
+from auravideo.stored import delete_folder
+from auravideo.zips import Entry, json_list
+from generation import events, services
+from generation.models import Batch, Job, Preset
+from generation.states import ACTIVE
+
+PAGE = 200
+
+
+class JobsOfPerson(Holder):
+    def summary(self, user: User) -> Iterable[Holding]:
+        jobs, batches = Job.objects.filter(user=user).count(), Batch.objects.filter(user=user).count()
+        yield Holding(ngettext("%d job", "%d jobs", jobs) % jobs)
+        if batches:
+            yield Holding(ngettext("%d batch", "%d batches", batches) % batches)
+        if presets := Preset.objects.filter(user=user).count():
+            yield Holding(ngettext("%d preset", "%d presets", presets) % presets)
+
+    def stop(self, user: User) -> None:
+        """Close the pages that are open elsewhere, and cancel what waits or is being rendered."""
+        events.cut_off(user.pk)
+        for job in Job.objects.filter(user=user, status__in=ACTIVE):
+            services.cancel(job)
+
+    def export(self, user: User) -> Iterable[Entry]:
+        yield json_list("jobs.json", lambda: _records(user))
+        yield json_list("presets.json", lambda: [_preset(preset) for preset in Preset.objects.filter(user=user)])
+
+    def erase(self, user: User) -> Iterator[None]:
+        """Row after row, its frames first: what is interrupted leaves no files that nothing points to."""
+        while job := Job.objects.filter(user=user).first():
+            services.cancel(job)
+            for alias, folder in (("frames", f"jobs/{job.pk}"), ("default", f"videos/{job.pk}")):
+                delete_folder(storages[alias], folder)
+            job.delete()
+            yield
+        Batch.objects.filter(user=user).delete()
+        Preset.objects.filter(user=user).delete()
+
+
+def _records(user: User) -> Iterator[dict]:
+    """Page by page: a download may take long, and a query that stays open would hold up whoever writes."""
+    ids = list(Job.objects.filter(user=user).order_by("created_at").values_list("pk", flat=True))
+    for start in range(0, len(ids), PAGE):
+        page = Job.objects.filter(pk__in=ids[start : start + PAGE]).select_related("batch").order_by("created_at")
+        yield from map(_record, page)
+
+
+def _preset(preset: Preset) -> dict:
+    return {"name": preset.name, "settings": preset.settings, "created": preset.created_at}
+
+
+def _record(job: Job) -> dict:
+    return {
+        "id": job.pk,
+        "state": job.status,
+        "request": {**job.request, "seed": job.seed},
+        "batch": job.batch.name if job.batch else None,
+        "row": job.row,
+        "warnings": [str(text) for text in job.warning_texts],
+        "error": str(job.error_text),
+        "created": job.created_at,
+        "started": job.started_at,
+        "ended": job.ended_at,
+    }

@@ -1,0 +1,65 @@
+"""Settings to start from: a person's own, and those that staff made for everybody."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from generation import services
+from generation.models import Preset
+from generation.params import InvalidRequest, RenderRequest, parse
+
+MAX_PRESETS = 100  # of one person
+_ANY_PROMPT = "…"
+
+
+class TooManyPresets(ValueError):
+    """The person has as many presets as one person may have."""
+
+    def __str__(self) -> str:
+        return str(_("You have %s presets already. Delete one that you no longer need.") % MAX_PRESETS)
+
+
+def visible_presets(user) -> QuerySet[Preset]:
+    """A person's own presets and everybody's."""
+    return Preset.objects.filter(Q(user=user) | Q(user=None))
+
+
+def own_presets(user) -> QuerySet[Preset]:
+    return Preset.objects.filter(user=user)
+
+
+@transaction.atomic
+def save(user, name: str, request: RenderRequest) -> tuple[Preset, bool]:
+    """Keep the settings of a request under a name, in place of those that had it; says whether the name is new.
+
+    Raises:
+        TooManyPresets: there is no room for another one.
+    """
+    found = own_presets(user).filter(name__iexact=name).first()
+    if found is not None:
+        found.name, found.settings = name, settings_of(request)
+        found.save()
+        return found, False
+    if own_presets(user).count() >= MAX_PRESETS:
+        raise TooManyPresets
+    return Preset.objects.create(user=user, name=name, settings=settings_of(request)), True
+
+
+def settings_of(request: RenderRequest) -> dict[str, Any]:
+    """What a preset keeps of a request: everything but the prompt."""
+    kept = request.to_dict()
+    return {name: value for name, value in kept.items() if name not in ("prompt", "preset")}
+
+
+def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a preset that were written by hand, with the defaults for what is left out.
+
+    Raises:
+        InvalidRequest: with a message at every field that is wrong.
+    """
+    if not isinstance(settings, Mapping):
+        raise InvalidRequest({"settings": [_("This must be a JSON object with the fields of a request.")]})
+    return settings_of(parse({**settings, "prompt": _ANY_PROMPT}, services.catalogue(), services.limits()))

@@ -1,0 +1,66 @@
+"""What draft, standard and best mean on a model: its size, its rate and its steps. Pure arithmetic."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from generation.catalogue import BaseModel, MotionAdapter
+from generation.params import FPS, MAX_STEPS, MIN_SIDE
+from generation.plan import SIDE_MULTIPLE, largest_short_side
+from generation.sizes import ASPECTS, CUSTOM, largest_short_side_of
+
+DRAFT, STANDARD, BEST = QUALITIES = ("draft", "standard", "best")
+STANDARD_SIDE = 256  # pixels, at least
+DRAFT_STEPS, BEST_STEPS = 0.4, 1.5  # times what suits the model
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """`short_side` in pixels, `fps` in frames a second, `steps` denoising steps."""
+
+    short_side: int
+    fps: int
+    steps: int
+
+
+def quality_of(
+    id: str, model: BaseModel, adapter: MotionAdapter | None = None, *, aspect: str = "1:1", max_side: int = 4096
+) -> Quality:
+    """What quality `id` means on a model, as far as its reach and the operator's longest side allow.
+
+    A draft has twice the model's own rate: from there on every rate starts from the same number of base frames, so
+    that a seed draws the same noise. Where it also has the same base size, the full clip is the draft's, only finer.
+    """
+    reach = largest_short_side_of(aspect if aspect in ASPECTS else "1:1", model, max_side)
+    rates = [fps for fps in FPS if fps % model.native_fps == 0] or [model.native_fps]
+    few = adapter is not None and adapter.steps is not None  # was distilled for exactly so many
+    steps = adapter.steps if few else model.steps
+    standard = max(STANDARD_SIDE, model.native_size)
+    if id == DRAFT:
+        fps = next((fps for fps in rates if fps > model.native_fps), rates[0])
+        return Quality(min(_draft_side(model), reach), fps, steps if few else max(1, round(steps * DRAFT_STEPS)))
+    if id == STANDARD:
+        return Quality(min(standard, reach), max(fps for fps in rates if fps <= 24 or fps == rates[0]), steps)
+    if id == BEST:
+        finer = steps if few else min(MAX_STEPS, round(steps * BEST_STEPS))
+        return Quality(min(2 * standard, reach), rates[-1], finer)
+    raise KeyError(id)
+
+
+def _draft_side(model: BaseModel) -> int:
+    """Half of what the model was trained at, as long as it still works there; never below what may be asked for."""
+    half = model.native_size // 2 // SIDE_MULTIPLE * SIDE_MULTIPLE
+    return min(max(MIN_SIDE, model.min_size, half), largest_short_side(model))
+
+
+def matching(values: Quality, model: BaseModel, adapter: MotionAdapter | None, *, aspect: str, max_side: int) -> str:
+    """The quality that gives exactly these values, or `CUSTOM`."""
+    if aspect == CUSTOM:
+        return CUSTOM
+    found = (id for id in QUALITIES if quality_of(id, model, adapter, aspect=aspect, max_side=max_side) == values)
+    return next(found, CUSTOM)
+
+
+def is_draft(request: Mapping[str, Any]) -> bool:
+    """Whether a stored request was made as a draft."""
+    return request.get("preset") == DRAFT

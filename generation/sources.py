@@ -1,0 +1,37 @@
+"""Where 'create from this' may look: what a person may see, found by the kind of thing and its id.
+
+The gallery adds its videos here when it starts (`register`), since generation does not know the gallery.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from generation.selectors import jobs_of
+
+Lookup = Callable[[Any, UUID], Mapping[str, Any] | None]
+_LOOKUPS: dict[str, Lookup] = {}
+
+
+def register(name: str, lookup: Lookup) -> None:
+    """`lookup(user, id)` gives the stored request behind ?`name`=`id`, or None where this person may not see it."""
+    _LOOKUPS[name] = lookup
+
+
+def find(user, parameters: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """The stored request that the parameters of an address name, with its seed; None where there is none to be seen."""
+    for name, lookup in _LOOKUPS.items():
+        try:
+            id = UUID(parameters.get(name, ""))
+        except ValueError:
+            continue
+        return lookup(user, id)
+    return None
+
+
+def _job(user, id: UUID) -> Mapping[str, Any] | None:
+    job = jobs_of(user).filter(pk=id).first()
+    return {**job.request, "seed": job.seed} if job else None
+
+
+register("from", _job)

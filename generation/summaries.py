@@ -1,0 +1,128 @@
+"""What a request will become: its plan, as the workers will follow it, and how long that takes on this machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+
+from generation import services
+from generation.forms import SIMPLE, CreateForm
+from generation.models import Job
+from generation.params import RenderRequest
+from generation.plan import Plan, plan
+from generation.selectors import estimate
+from generation.states import ACTIVE, Status
+
+SAMPLE = 20  # jobs whose work is added up; of a longer queue, the rest is taken to be like them
+NO_PROMPT = "…"  # stands for what has not been typed yet: the plan does not depend on it
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What is done before a new clip of a person: `jobs`, and the `seconds` of work that they are."""
+
+    jobs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a quality is: its `short_side` in pixels, its `fps`, and `seconds` of work for one clip."""
+
+    short_side: int
+    fps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One request's `plan`, and `seconds` of work for each of its `clips`."""
+
+    request: RenderRequest
+    plan: Plan
+    seconds: float
+    clips: int
+    queue: Queue
+
+    @property
+    def all_seconds(self) -> float:
+        return self.seconds * self.clips
+
+    @property
+    def base_size(self) -> str:
+        """The size at which frames are generated."""
+        return _in_words(self.plan.base_width, self.plan.base_height)
+
+    @property
+    def upscaled_size(self) -> str:
+        """The size after upscaling, before it is fitted to the one asked for."""
+        return _in_words(self.plan.base_width * self.plan.upscale, self.plan.base_height * self.plan.upscale)
+
+    @property
+    def size(self) -> str:
+        """The size of the clip."""
+        return _in_words(self.plan.width, self.plan.height)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the upscaled frames have to be resized and cropped."""
+        return self.upscaled_size != self.size
+
+
+def _in_words(width: int, height: int) -> str:
+    return f"{width}\u00a0×\u00a0{height}"
+
+
+def summarise(form: CreateForm, user=None) -> Summary | None:
+    """The summary of a filled form, valid or not yet; None where something in it is wrong."""
+    checked = CreateForm({**form.values(), "prompt": NO_PROMPT}, mode=form.mode)
+    if not checked.is_valid():
+        return None
+    request = checked.render_request
+    made = plan(request, services.catalogue().models[request.model])
+    queue = queue_for(user) if user is not None else Queue(0, 0.0)
+    return Summary(request, made, estimate(request), len(checked.requests), queue)
+
+
+def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:
+    """Whether a seed gives the same composition in what the form makes as in what was made before."""
+    summary = summarise(form)
+    earlier = RenderRequest.from_dict(stored)
+    if summary is None or earlier.model != summary.request.model:
+        return False
+    try:
+        before = plan(earlier, services.catalogue().models[earlier.model])
+    except ValueError:  # the catalogue was changed since
+        return False
+    return all(
+        getattr(before, name) == getattr(summary.plan, name) for name in ("base_width", "base_height", "base_frames")
+    )
+
+
+def costs(form: CreateForm) -> dict[str, Cost]:
+    """What each quality that the form offers would be; empty where something else in it is wrong."""
+    found = {}
+    for quality, _label in form.fields["quality"].choices:
+        checked = CreateForm({**form.values(), "prompt": NO_PROMPT, "quality": quality}, mode=SIMPLE)
+        if checked.is_valid():
+            request = checked.render_request
+            found[quality] = Cost(min(request.width, request.height), request.fps, estimate(request))
+    return found
+
+
+def queue_for(user) -> Queue:
+    """What the workers do before a clip that this person would add now."""
+    priority = min(Job.objects.filter(user=user, status=Status.QUEUED).count(), services.MAX_PRIORITY)
+    before = Job.objects.filter(Q(status=Status.RUNNING) | Q(priority__lte=priority), status__in=ACTIVE)
+    count = before.count()
+    seconds = [_seconds_of(job) for job in before.only("request")[:SAMPLE]]
+    return Queue(count, sum(seconds) / len(seconds) * count if seconds else 0.0)
+
+
+def _seconds_of(job: Job) -> float:
+    """The work of a job; none where the catalogue was changed since, for it will fail at once."""
+    try:
+        return estimate(job.render_request)
+    except (KeyError, ValueError):
+        return 0.0

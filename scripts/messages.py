@@ -1,0 +1,150 @@
+"""The texts of the site and their translations: `make messages` finds every text, and compiles what is translated.
+
+Babel does the work, with Django's own reader of templates, so that nobody needs GNU gettext: the compiled catalogues
+are in the repository, and tests/auravideo/test_translations.py checks that they are up to date and complete.
+"""
+
+import io
+import os
+import sys
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import DEFAULT_KEYWORDS, extract
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("accounts", "auravideo", "gallery", "generation", "workers")
+LANGUAGES = ("pl",)
+KEYWORDS = {
+    **DEFAULT_KEYWORDS,
+    "gettext_lazy": None,
+    "gettext_noop": None,
+    "ngettext_lazy": (1, 2),
+    "pgettext_lazy": ((1, "c"), 2),
+    "npgettext_lazy": ((1, "c"), 2, 3),
+}
+# Dates and names in the header would change the files without a change of any text.
+DATE = datetime(2026, 1, 1, tzinfo=UTC)
+NOISE = tuple(b'"' + name for name in (b"POT-Cr", b"PO-Rev", b"Last-Trans", b"Language-Team", b"Report-", b"Project-"))
+# Django's own rule for Polish: one, a few, many, and what fractions take.
+PLURAL_FORMS = {
+    "pl": "nplurals=4; plural=(n==1 ? 0 : (n%10>=2 && n%10<=4) && (n%100<12 || n%100>14) ? 1 : "
+    "n!=1 && (n%10>=0 && n%10<=1) || (n%10>=5 && n%10<=9) || (n%100>=12 && n%100<=14) ? 2 : 3);"
+}
+
+
+def po_path(language: str) -> Path:
+    return ROOT / "locale" / language / "LC_MESSAGES" / "django.po"
+
+
+def texts() -> Catalog:
+    """Every text that the site's code, templates and model catalogue mark for translation."""
+    catalog = Catalog(project="AuraVideo", charset="utf-8")
+    for path, source in (*_python(), *_templates()):
+        for _line, text, comments, context in extract("python", io.BytesIO(source), KEYWORDS, ("Translators:",)):
+            catalog.add(text, locations=[(path, 0)], auto_comments=comments, context=context)
+    for path, text in _model_texts():
+        catalog.add(text, locations=[(path, 0)])
+    return catalog
+
+
+def _python() -> Iterator[tuple[str, bytes]]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if "migrations" not in path.parts:
+                yield str(path.relative_to(ROOT)), path.read_bytes()
+
+
+def _templates() -> Iterator[tuple[str, bytes]]:
+    """Every template as Django's makemessages reads it: as Python calls of gettext, everything else made of X."""
+    from django.utils.translation.template import templatize
+
+    for path in sorted((ROOT / "templates").rglob("*")):
+        if path.suffix in (".html", ".txt"):
+            code = templatize(path.read_text(), origin=str(path))
+            yield str(path.relative_to(ROOT)), _calls_alone(code).encode()
+
+
+def _calls_alone(code: str) -> str:
+    """What `templatize` made, without what only looks like code: Babel reads Python, where indentation matters."""
+    return "\n".join(line.strip() for line in code.splitlines() if "gettext(" in line or "_(" in line)
+
+
+def _model_texts() -> Iterator[tuple[str, str]]:
+    """Labels and purposes of the models that we know, which generation/catalogue_entries.py translates.
+
+    A big model's label is its name, the same in every language.
+    """
+    path = ROOT / "generation" / "catalogue.toml"
+    for kind, entries in tomllib.loads(path.read_text()).items():
+        for entry in entries.values():
+            has_words = kind == "loras" or entry.get("builtin")
+            for field in ("label", "purpose") if has_words else ("purpose",):
+                yield str(path.relative_to(ROOT)), entry[field]
+
+
+def read(language: str) -> Catalog:
+    """A language's catalogue as it stands in the repository; an empty one where there is none yet."""
+    path = po_path(language)
+    if not path.exists():
+        header = f'msgid ""\nmsgstr ""\n"Plural-Forms: {PLURAL_FORMS[language]}\\n"\n'
+        return read_po(io.BytesIO(header.encode()), locale=language, charset="utf-8")
+    with path.open("rb") as stream:
+        return read_po(stream, locale=language, charset="utf-8")
+
+
+def update(language: str, found: Catalog) -> Catalog:
+    """A language's catalogue with exactly the texts that were found; what is new has no translation yet."""
+    catalog = read(language)
+    catalog.update(found, no_fuzzy_matching=True)
+    catalog.obsolete.clear()
+    return catalog
+
+
+def compiled(catalog: Catalog) -> bytes:
+    """The catalogue as a .mo file."""
+    catalog.creation_date = catalog.revision_date = DATE
+    stream = io.BytesIO()
+    write_mo(stream, catalog)
+    return stream.getvalue()
+
+
+def written(catalog: Catalog) -> bytes:
+    """The catalogue as a .po file; without line numbers, which would change with every edit."""
+    stream = io.BytesIO()
+    write_po(stream, catalog, width=120, include_lineno=False, sort_by_file=True)
+    return b"".join(line for line in stream.getvalue().splitlines(keepends=True) if not line.startswith(NOISE)).lstrip()
+
+
+def is_translated(message: Message) -> bool:
+    """Whether every form of a message has a translation that nobody has to look at again."""
+    forms = message.string if isinstance(message.string, (tuple, list)) else (message.string,)
+    return not message.fuzzy and all(forms)
+
+
+def main() -> int:
+    """Update and compile every language; says what is not translated yet."""
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
+    django.setup()
+    found, missing = texts(), 0
+    for language in LANGUAGES:
+        catalog = update(language, found)
+        path = po_path(language)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(written(catalog))
+        path.with_suffix(".mo").write_bytes(compiled(read(language)))
+        untranslated = [message for message in catalog if message.id and not is_translated(message)]
+        missing += len(untranslated)
+        print(f"{path.relative_to(ROOT)}: {len(catalog)} texts, {len(untranslated)} without a translation")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

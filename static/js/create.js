@@ -1,0 +1,108 @@
+/* What the create pages do beyond HTML. Without it every button posts the form and gets it back changed. */
+
+(() => {
+  "use strict";
+
+  /* --- Dropping files: on the whole page, for there is one place they can mean -------------------------------------- */
+
+  const chooseDropped = (input) => {
+    const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+    document.addEventListener("dragover", (event) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      document.documentElement.classList.add("is-dropping");
+    });
+    document.addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) document.documentElement.classList.remove("is-dropping");
+    });
+    document.addEventListener("drop", (event) => {
+      document.documentElement.classList.remove("is-dropping");
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      input.files = event.dataTransfer.files;
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+  };
+
+  const many = document.querySelector("[data-drop]");
+  if (many) chooseDropped(many.querySelector(many.dataset.drop));
+
+  const form = document.querySelector("[data-create]");
+  if (!form) return;
+
+  const videoFile = form.querySelector("[data-video-file]");
+  chooseDropped(videoFile);
+  videoFile.addEventListener("change", (event) => {
+    event.stopPropagation(); // it says nothing of the clip yet, so the summary stays
+    if (videoFile.files.length) form.requestSubmit(form.querySelector(videoFile.dataset.videoFile));
+  });
+
+  /* --- What is no number would be sent as nothing, and what is nothing means 'as usual' ------------------------------- */
+
+  form.addEventListener("submit", (event) => {
+    const wrong = [...form.elements].find((field) => field.validity?.badInput);
+    if (!wrong) return;
+    event.preventDefault();
+    wrong.reportValidity();
+  });
+
+  /* --- Enter in a field with a button of its own presses that one ----------------------------------------------------- */
+
+  form.addEventListener("keydown", (event) => {
+    const button = event.key === "Enter" && event.target.dataset.enter;
+    if (!button) return;
+    event.preventDefault();
+    form.querySelector(button).click();
+  });
+
+  /* --- Examples and dice ---------------------------------------------------------------------------------------------- */
+
+  const changed = (field) => field.dispatchEvent(new Event("input", { bubbles: true }));
+
+  form.addEventListener("click", (event) => {
+    const example = event.target.closest("[data-prompt]");
+    if (example) {
+      event.preventDefault();
+      form.elements.prompt.value = example.dataset.prompt;
+      form.elements.prompt.focus();
+      changed(form.elements.prompt);
+    }
+    const dice = event.target.closest("[data-dice]");
+    if (dice) {
+      form.elements.seed.value = crypto.getRandomValues(new Uint32Array(1))[0];
+      changed(form.elements.seed);
+    }
+  });
+
+  /* --- Answers: what has not changed is not said again, and what was typed meanwhile is not overwritten --------------- */
+
+  const wasChanged = (fields, sent) =>
+    [...fields.querySelectorAll("[name]")].some((field) => field.value !== (sent.get(field.name) ?? ""));
+
+  let lastSummary = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target, serverResponse, requestConfig } = event.detail;
+    if (target.id === "summary-body") {
+      if (serverResponse === lastSummary) event.detail.shouldSwap = false;
+      lastSummary = serverResponse;
+    } else if (target.id === "model-fields" && wasChanged(target, requestConfig.formData)) {
+      event.detail.shouldSwap = false;
+      setTimeout(() => htmx.trigger(target, "stale"));
+    }
+  });
+
+  /* --- What depends on the shape and on the model --------------------------------------------------------------------- */
+
+  const showWhatCounts = () => {
+    const isCustom = form.elements.aspect?.value === "custom";
+    form.querySelectorAll(".field--custom").forEach((field) => { field.hidden = !isCustom; });
+    const resolution = form.querySelector(".field:has([type=number][name=short_side])");
+    if (resolution) resolution.hidden = isCustom;
+    const model = form.elements.model?.value;
+    form.querySelectorAll("[data-for-model]").forEach((note) => { note.hidden = note.dataset.forModel !== model; });
+  };
+  form.addEventListener("change", showWhatCounts);
+  document.addEventListener("htmx:afterSettle", showWhatCounts);
+  showWhatCounts();
+  form.querySelectorAll("[data-open-when-wide]").forEach((more) => { more.open = matchMedia("(min-width: 56rem)").matches; });
+})();

@@ -1,0 +1,320 @@
+/* Live progress. The socket sends the same HTML that the page was made of: the article of each job that it shows, the
+   panel, a row of it, a number. It is merged into what is on the page instead of replacing it, so that focus, scrolling, a
+   click in progress, an open panel, a playing video and a running preview all survive five updates a second. */
+
+(() => {
+  "use strict";
+
+  if (!window.htmx) return;
+  const root = document.documentElement;
+  const parse = (html) => new DOMParser().parseFromString(html, "text/html").body;
+
+  /* --- Merging ------------------------------------------------------------------------------------------------------ */
+
+  const isOlder = (incoming, present) => {
+    const [newVersion, oldVersion] = [incoming, present].map((job) => Number(job.dataset.version));
+    const [newProgress, oldProgress] = [incoming, present].map((job) => Number(job.dataset.progress));
+    return newVersion < oldVersion || (newVersion === oldVersion && newProgress < oldProgress);
+  };
+
+  const isSameKind = (one, other) =>
+    one.nodeType === other.nodeType &&
+    one.nodeName === other.nodeName &&
+    (one.nodeType !== Node.ELEMENT_NODE ||
+      ((one.id || "") === (other.id || "") && one.getAttribute("action") === other.getAttribute("action")));
+
+  const mergeAttributes = (present, incoming) => {
+    const isOurs = (name) => name === "open" && present.nodeName === "DETAILS"; // the person opened it, not the server
+    for (const { name } of [...present.attributes]) {
+      if (!incoming.hasAttribute(name) && !isOurs(name)) present.removeAttribute(name);
+    }
+    for (const { name, value } of incoming.attributes) {
+      if (present.getAttribute(name) !== value) present.setAttribute(name, value);
+    }
+  };
+
+  const merge = (present, incoming) => {
+    if (present.nodeType !== Node.ELEMENT_NODE) {
+      if (present.nodeValue !== incoming.nodeValue) present.nodeValue = incoming.nodeValue;
+      return;
+    }
+    if ("keep" in present.dataset) return;
+    if (present.dataset.version && isOlder(incoming, present)) return;
+    mergeAttributes(present, incoming);
+    mergeChildren(present, incoming);
+  };
+
+  // Children with an id are matched by it, so that a new row above does not make every row below another one.
+  const mergeChildren = (present, incoming) => {
+    const wanted = new Set([...incoming.children].map((child) => child.id).filter(Boolean));
+    const twins = new Map([...present.children].filter((child) => wanted.has(child.id)).map((child) => [child.id, child]));
+    let old = present.firstChild;
+    const dropUnwanted = () => {
+      while (old && !twins.has(old.id)) {
+        const next = old.nextSibling;
+        old.remove();
+        old = next;
+      }
+    };
+    for (const child of [...incoming.childNodes]) {
+      const twin = child.id && twins.get(child.id);
+      if (twin && isSameKind(twin, child)) {
+        dropUnwanted();
+        if (twin === old) old = old.nextSibling;
+        else present.insertBefore(twin, old);
+        merge(twin, child);
+      } else if (old && !twins.has(old.id)) {
+        const next = old.nextSibling;
+        if (isSameKind(old, child)) merge(old, child);
+        else old.replaceWith(child);
+        old = next;
+      } else {
+        present.insertBefore(child, old);
+      }
+    }
+    while (old) {
+      const next = old.nextSibling;
+      old.remove();
+      old = next;
+    }
+  };
+
+  // What the socket sends was made for no particular page, so its forms lack the token that those of the page have.
+  const keepTokens = (present, incoming) => {
+    for (const form of incoming.querySelectorAll("form")) {
+      const twin = present.querySelector(`form[action="${CSS.escape(form.getAttribute("action"))}"]`);
+      const token = twin?.querySelector("[name=csrfmiddlewaretoken]");
+      if (token && !form.querySelector("[name=csrfmiddlewaretoken]")) form.prepend(token.cloneNode());
+    }
+  };
+
+  const update = (present, incoming) => {
+    if (present.dataset.version && isOlder(incoming, present)) return;
+    const focused = present.contains(document.activeElement) ? document.activeElement : null;
+    const nearby = focused?.closest(".job, .active__row");
+    keepTokens(present, incoming);
+    if (present.matches(".job")) announceStage(present, incoming);
+    if (present.matches("#active-jobs, .active__row")) keepNewWhileOpen(present, incoming);
+    merge(present, incoming);
+    htmx.process(present);
+    if (present.matches("#active-jobs, .active__row")) panelChanged();
+    if (!focused || present.contains(document.activeElement)) return;
+    const next = focused.isConnected ? focused : nearby?.isConnected ? nearby : present;
+    const target = next === focused ? focused : next.querySelector(".buttons :is(a, button), a, summary");
+    target?.focus({ preventScroll: true });
+  };
+
+  const removeJob = (job) => {
+    if (!job.closest(".jobs")) return; // a page that shows nothing else keeps it until it is left
+    const hadFocus = job.contains(document.activeElement);
+    const next = job.nextElementSibling ?? job.previousElementSibling;
+    job.remove();
+    if (hadFocus) (next?.querySelector(".job__prompt a") ?? document.getElementById("main"))?.focus({ preventScroll: true });
+  };
+
+  // The list does not push down what somebody is reading: it offers the newer ones.
+  const all = document.getElementById("count-all");
+  let fewest = Number(all?.textContent);
+  const offerNewer = () => {
+    const newer = document.querySelector("#newer-jobs a");
+    if (newer && Number(all.textContent) > fewest) newer.hidden = false;
+    fewest = Math.min(fewest, Number(all.textContent));
+  };
+
+  const apply = (present, incoming) => {
+    if ("gone" in incoming.dataset) removeJob(present);
+    else update(present, incoming);
+    if (present === all) offerNewer();
+  };
+
+  /* --- The socket, and the answers to what is clicked ---------------------------------------------------------------- */
+
+  // The server renders what this page shows, in the language of this page.
+  htmx.createWebSocket = (address) => {
+    const jobs = [...document.querySelectorAll(".job[data-version]")].map((job) => job.id.replace("job-", ""));
+    return new WebSocket(`${address}?${new URLSearchParams({ jobs: jobs.join(","), language: root.lang })}`);
+  };
+
+  htmx.defineExtension("jobs", {
+    // What this page does not show is left out before htmx misses it.
+    transformResponse: (text, xhr) => {
+      if (xhr) return text;
+      const body = parse(text);
+      for (const child of [...body.children]) {
+        if (!document.getElementById(child.id)) child.remove();
+      }
+      return body.innerHTML;
+    },
+  });
+
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const { target, fragment } = event.detail;
+    if (!target.matches("[data-merge]")) return;
+    event.detail.shouldSwap = false;
+    apply(target, fragment.firstElementChild);
+  });
+
+  // The answer to a click may be overtaken by what the socket has brought meanwhile, so it is merged like all else.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target, serverResponse, xhr } = event.detail;
+    if (!target?.closest(".job, #active-jobs") || xhr.status === 204) return;
+    event.detail.shouldSwap = false;
+    const parts = xhr.status === 200 ? [...parse(serverResponse).children] : [];
+    if (!parts.some((part) => part.matches(".job, #active-jobs"))) {
+      // The job is gone, or who is there has signed out: then the page is too old. A page that has no more than the panel
+      // stays: somebody may be writing on it.
+      if (xhr.status < 500 && target.closest(".job")) location.reload();
+      return;
+    }
+    for (const part of parts) {
+      const present = part.id && document.getElementById(part.id);
+      if (present?.matches("[data-merge]")) apply(present, part);
+    }
+    if (target.matches(".job") && !parts.some((part) => part.id === target.id)) removeJob(target);
+  });
+
+  const offline = document.getElementById("offline");
+  let offlineTimer = null;
+  // Not 'open', but the first message says that the connection stands: a server that is starting may hang up at once.
+  document.addEventListener("htmx:wsBeforeMessage", () => {
+    clearTimeout(offlineTimer);
+    offlineTimer = null;
+    if (offline) offline.hidden = true;
+  });
+  document.addEventListener("htmx:sendError", () => { if (offline) offline.hidden = false; });
+  document.addEventListener("htmx:wsClose", (event) => {
+    offlineTimer ??= setTimeout(() => { if (offline) offline.hidden = false; }, 3000);
+    // The extension comes back by itself after an accident, but not after a server's orderly goodbye.
+    const retried = [1006, 1011, 1012, 1013];
+    if (!retried.includes(event.detail.event.code)) {
+      setTimeout(() => event.detail.socketWrapper.reconnect(), 1000 + 4000 * Math.random());
+    }
+  });
+
+  /* --- For who listens instead of looking ---------------------------------------------------------------------------- */
+
+  const announcer = document.getElementById("announcer");
+  const toSay = new Set();
+  let sayTimer = null;
+  const say = (text) => {
+    toSay.add(text);
+    if (announcer) announcer.textContent = "";
+    sayTimer ??= setTimeout(() => {
+      if (announcer) announcer.textContent = [...toSay].join(". ");
+      toSay.clear();
+      sayTimer = null;
+    }, 400);
+  };
+
+  // The start, each stage and a cancelling, of the jobs on this page; every page hears of an end, from its panel.
+  const announceStage = (present, incoming) => {
+    const { say: state, status } = incoming.dataset;
+    if (state === present.dataset.say || status === "done" || status === "failed") return;
+    say(`${state}: ${incoming.querySelector(".job__prompt a")?.textContent.trim()}`);
+  };
+
+  /* --- The panel ------------------------------------------------------------------------------------------------------ */
+
+  const panel = document.getElementById("active-jobs");
+  if (!panel) return;
+
+  const rows = () => [...panel.querySelectorAll(".active__row")];
+  const isNew = (row) => !row.querySelector(".badge--new").hidden;
+  const promptOf = (row) => row.querySelector("a").textContent.trim();
+  const endOf = (row) => `${row.id} ${row.dataset.ended}`;
+  const known = new Set(rows().filter((row) => row.dataset.ended).map(endOf));
+  let newest = Math.max(0, ...rows().map((row) => Number(row.dataset.ended ?? 0)));
+  let endedWhileAway = 0;
+
+  const panelChanged = () => {
+    const ended = rows().filter((row) => row.dataset.ended);
+    const fresh = ended.filter((row) => !known.has(endOf(row)) && Number(row.dataset.ended) >= newest);
+    for (const row of ended) {
+      known.add(endOf(row));
+      newest = Math.max(newest, Number(row.dataset.ended));
+    }
+    for (const row of fresh) {
+      say(`${row.dataset.title}: ${promptOf(row)}`);
+      notify(row);
+      if (document.hidden) endedWhileAway += 1;
+    }
+    markSeen();
+    showTitle();
+  };
+
+  // Opening the panel is seeing what is new in it; the mark stays until it is closed, so that one sees what was new. Who
+  // has a job's own page before them when it ends has seen that, too.
+  const toldSeen = new Set();
+  const markSeen = () => {
+    const isBefore = (row) => panel.open || document.getElementById(row.id.replace("active", "job"))?.closest(".job-page");
+    const unseen = rows().filter((row) => isNew(row) && isBefore(row) && !toldSeen.has(endOf(row)));
+    if (document.hidden || !unseen.length) return;
+    unseen.forEach((row) => toldSeen.add(endOf(row)));
+    const form = document.getElementById("active-seen");
+    form.elements.jobs.value = unseen.map((row) => row.id.replace("active-", "")).join(",");
+    htmx.trigger(form, "seen");
+  };
+
+  const keepNewWhileOpen = (present, incoming) => {
+    if (!panel.open) return;
+    const incomingRows = incoming.matches(".active__row") ? [incoming] : incoming.querySelectorAll(".active__row");
+    for (const row of incomingRows) {
+      const before = document.getElementById(row.id);
+      if (before && isNew(before) && endOf(before) === endOf(row)) row.querySelector(".badge--new").hidden = false;
+    }
+  };
+
+  document.addEventListener("toggle", (event) => {
+    if (event.target !== panel) return;
+    if (panel.open) markSeen();
+    else rows().forEach((row) => { row.querySelector(".badge--new").hidden ||= toldSeen.has(endOf(row)); });
+  }, true);
+
+  /* --- While nobody looks: the title, and a notification on request ---------------------------------------------------- */
+
+  const ownTitle = document.title;
+  const showTitle = () => {
+    const running = rows().filter((row) => row.dataset.status === "running").map((row) => Number(row.dataset.progress));
+    const share = running.reduce((sum, permille) => sum + permille, 0) / running.length;
+    const percent = running.length ? `${Math.floor(share / 10)} %` : "";
+    const mark = endedWhileAway ? `✓${endedWhileAway > 1 ? ` ${endedWhileAway}` : ""}` : "";
+    document.title = document.hidden ? [mark, percent, ownTitle].filter(Boolean).join(" · ") : ownTitle;
+  };
+  document.addEventListener("visibilitychange", () => {
+    endedWhileAway = 0;
+    markSeen();
+    showTitle();
+  });
+
+  const memory = {
+    get wanted() {
+      try { return localStorage.getItem("notify") === "yes"; } catch { return false; }
+    },
+    set wanted(value) {
+      try { localStorage.setItem("notify", value ? "yes" : "no"); } catch { /* no storage, no memory of it */ }
+    },
+  };
+  const mayNotify = () => "Notification" in window && Notification.permission === "granted" && memory.wanted;
+
+  const notify = (row) => {
+    if (!document.hidden || !mayNotify()) return;
+    try {
+      const icon = document.querySelector("link[rel=icon]")?.href;
+      const address = row.querySelector("a").href;
+      const note = new Notification(row.dataset.title, { body: promptOf(row), tag: row.id, icon });
+      note.addEventListener("click", () => { window.focus(); location.assign(address); note.close(); });
+    } catch { /* a browser that lets only service workers notify */ }
+  };
+
+  const choice = panel.querySelector("[data-notify]");
+  const refused = document.getElementById("active-notify-refused");
+  if ("Notification" in window) {
+    document.getElementById("active-notify").hidden = false;
+    choice.setAttribute("aria-checked", String(mayNotify()));
+    choice.addEventListener("click", async () => {
+      memory.wanted = !mayNotify() && (await Notification.requestPermission()) === "granted";
+      choice.setAttribute("aria-checked", String(mayNotify()));
+      refused.hidden = Notification.permission !== "denied";
+    });
+  }
+})();

@@ -1,0 +1,142 @@
+"""Who may do what: every address of the site, and what it answers to whom. tests/auravideo/test_access.py reads this.
+
+An address that is in the URL configuration and not here fails the test, and so does one that is here and nowhere else.
+
+    owner      whose job, video and so on the address names
+    stranger   somebody else who is signed in
+    staff      may open the administration, but has been given no right there
+    admin      a superuser
+
+    200, 404 … the status        in    sent to sign in        to    sent somewhere else (302)
+    open, shut                   whether a WebSocket is accepted
+
+All of them have proved who they are a moment ago, so that nobody is asked for it again.
+
+A `*` in a name of the administration stands for any model of ours.
+"""
+
+ACCESS = """
+address                                 method  anonymous  owner  stranger  staff  admin
+
+home                                    GET     200        to     to        to     to
+help                                    GET     200        200    200       200    200
+set_language                            POST    to         to     to        to     to
+favicon                                 GET     to         to     to        to     to
+healthz                                 GET     200        200    200       200    200
+ws/jobs/                                WS      shut       open   open      open   open
+
+generation:create                       GET     in         200    200       200    200
+generation:create                       POST    in         200    200       200    200
+generation:jobs                         GET     in         200    200       200    200
+generation:job                          GET     in         200    404       404    404
+generation:preview                      GET     in         to     404       404    404
+generation:cancel                       GET     in         405    405       405    405
+generation:cancel                       POST    in         to     404       404    404
+generation:retry                        GET     in         405    405       405    405
+generation:retry                        POST    in         to     404       404    404
+generation:cancel_waiting               GET     in         405    405       405    405
+generation:cancel_waiting               POST    in         to     to        to     to
+generation:remove_ended                 GET     in         405    405       405    405
+generation:remove_ended                 POST    in         400    400       400    400
+generation:seen                         GET     in         405    405       405    405
+generation:seen                         POST    in         to     to        to     to
+generation:remove                       GET     in         405    405       405    405
+generation:remove                       POST    in         to     404       404    404
+
+generation:create-edit                  GET     in         to     to        to     to
+generation:create-edit                  POST    in         200    200       200    200
+generation:create-summary               GET     in         405    405       405    405
+generation:create-summary               POST    in         200    200       200    200
+generation:create-from-file             GET     in         405    405       405    405
+generation:create-from-file             POST    in         200    200       200    200
+generation:create-save-preset           GET     in         405    405       405    405
+generation:create-save-preset           POST    in         200    200       200    200
+generation:create-many                  GET     in         200    200       200    200
+generation:create-many                  POST    in         200    200       200    200
+generation:presets                      GET     in         200    200       200    200
+generation:preset-rename                GET     in         405    405       405    405
+generation:preset-rename                POST    in         200    404       404    404
+generation:preset-delete                GET     in         405    405       405    405
+generation:preset-delete                POST    in         to     404       404    404
+generation:batches                      GET     in         200    200       200    200
+generation:batch                        GET     in         200    404       404    404
+generation:batch-progress               GET     in         200    404       404    404
+generation:batch-cancel                 GET     in         405    405       405    405
+generation:batch-cancel                 POST    in         to     404       404    404
+generation:batch-download               GET     in         200    404       404    404
+
+gallery:library                         GET     in         200    200       200    200
+gallery:video                           GET     in         200    404       404    404
+gallery:file                            GET     in         200    404       404    404
+gallery:download                        GET     in         200    404       404    404
+gallery:poster                          GET     in         200    404       404    404
+gallery:preview                         GET     in         200    404       404    404
+gallery:delete                          GET     in         405    405       405    405
+gallery:delete                          POST    in         to     404       404    404
+
+accounts:profile                        GET     in         200    200       200    200
+accounts:theme                          GET     in         405    405       405    405
+accounts:theme                          POST    in         204    204       204    204
+accounts:end_sessions                   GET     in         405    405       405    405
+accounts:end_sessions                   POST    in         to     to        to     to
+accounts:download                       GET     in         405    405       405    405
+accounts:download                       POST    in         200    200       200    200
+accounts:data                           GET     in         200    200       200    200
+accounts:deactivate                     GET     in         200    200       200    200
+accounts:delete                         GET     in         200    200       200    200
+accounts:reactivate                     GET     in         in     in        in     in
+
+mfa_index                               GET     in         200    200       200    200
+mfa_activate_totp                       GET     in         200    200       200    200
+mfa_deactivate_totp                     GET     in         404    404       404    404
+mfa_view_recovery_codes                 GET     in         404    404       404    404
+mfa_generate_recovery_codes             GET     in         200    200       200    200
+mfa_download_recovery_codes             GET     in         404    404       404    404
+mfa_list_webauthn                       GET     in         200    200       200    200
+mfa_add_webauthn                        GET     in         200    200       200    200
+mfa_remove_webauthn                     GET     in         200    404       404    404
+mfa_edit_webauthn                       GET     in         200    404       404    404
+mfa_reauthenticate                      GET     in         to     to        to     to
+mfa_reauthenticate_webauthn             GET     in         200    to        to     to
+mfa_authenticate                        GET     in         to     to        to     to
+mfa_login_webauthn                      GET     in         to     to        to     to
+
+account_login                           GET     200        to     to        to     to
+account_signup                          GET     200        to     to        to     to
+account_logout                          GET     to         200    200       200    200
+account_logout                          POST    to         to     to        to     to
+account_inactive                        GET     200        200    200       200    200
+account_reauthenticate                  GET     in         200    200       200    200
+account_email                           GET     in         200    200       200    200
+account_email_verification_sent         GET     200        200    200       200    200
+account_confirm_email                   GET     200        200    200       200    200
+account_change_password                 GET     in         200    200       200    200
+account_set_password                    GET     in         to     to        to     to
+account_reset_password                  GET     200        200    200       200    200
+account_reset_password_done             GET     200        200    200       200    200
+account_reset_password_from_key         GET     200        200    200       200    200
+account_reset_password_from_key_done    GET     200        200    200       200    200
+account_confirm_login_code              GET     in         to     to        to     to
+
+admin:index                             GET     in         in     in        200    200
+admin:login                             GET     in         403    403       to     to
+admin:logout                            POST    to         to     to        200    200
+admin:password_change                   GET     in         in     in        200    200
+admin:password_change_done              GET     in         in     in        200    200
+admin:autocomplete                      GET     in         in     in        403    403
+admin:jsi18n                            GET     in         in     in        200    200
+admin:view_on_site                      GET     in         in     in        404    404
+admin:app_list                          GET     in         in     in        404    200
+admin:auth_user_password_change         GET     in         in     in        403    200
+admin:*_changelist                      GET     in         in     in        403    200
+admin:*_add                             GET     in         in     in        403    200
+admin:*_history                         GET     in         in     in        403    200
+admin:*_delete                          GET     in         in     in        403    200
+admin:*_change                          GET     in         in     in        403    200
+admin:generation_job_add                GET     in         in     in        403    403
+admin:generation_batch_add              GET     in         in     in        403    403
+admin:gallery_video_add                 GET     in         in     in        403    403
+admin:mfa_authenticator_add             GET     in         in     in        403    403
+/admin/*/<path:object_id>/              GET     in         in     in        to     to
+/admin/<url>                            GET     in         in     in        404    404
+"""

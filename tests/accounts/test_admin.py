@@ -1,0 +1,67 @@
+"""What an operator can do with an account."""
+
+import pytest
+from allauth.mfa.models import Authenticator
+from django.urls import reverse
+
+from accounts import services
+from accounts.models import User
+from tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def admin(client):
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    return client
+
+
+def test_deleting_in_the_admin_takes_the_files_too_in_the_background(admin, user):
+    admin.post(reverse("admin:accounts_user_delete", args=[user.pk]), {"post": "yes"})
+    user.refresh_from_db()
+    assert user.is_being_deleted
+    assert not user.is_active
+
+
+def test_deleting_many_does_the_same(admin, user, other_user):
+    chosen = {"action": "delete_selected", "_selected_action": [user.pk, other_user.pk], "post": "yes"}
+    admin.post(reverse("admin:accounts_user_changelist"), chosen)
+    assert User.objects.leaving().count() == 2
+
+
+def test_switching_an_account_on_ends_its_deactivation(admin, user):
+    services.deactivate(user)
+    address = reverse("admin:accounts_user_change", args=[user.pk])
+    form = admin.get(address).context["adminform"].form
+    data = {name: value for name, value in form.initial.items() if value and name not in ("groups", "user_permissions")}
+    assert admin.post(address, {**data, "is_active": "on"}).status_code == 302
+    user.refresh_from_db()
+    assert (user.is_active, user.is_deactivated) == (True, False)
+
+
+def test_an_account_that_is_being_deleted_cannot_be_opened_again(admin, user):
+    services.request_deletion(user)
+    address = reverse("admin:accounts_user_change", args=[user.pk])
+    assert admin.post(address, {"username": "back", "is_active": "on"}).status_code == 403
+    user.refresh_from_db()
+    assert not user.is_active
+
+
+def test_who_is_not_staff_does_not_get_in(client, user):
+    client.force_login(user)
+    assert client.get(reverse("admin:index"), follow=True).status_code == 403
+
+
+def test_an_operator_removes_a_lost_second_factor_and_sees_no_secret(admin, user):
+    data = {"secret": "TOPSECRET"}
+    factor = Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data=data)
+    page = admin.get(reverse("admin:mfa_authenticator_change", args=[factor.pk])).content.decode()
+    assert user.username in page
+    assert "TOPSECRET" not in page
+    assert admin.get(reverse("admin:mfa_authenticator_add")).status_code == 403
+    admin.post(reverse("admin:mfa_authenticator_change", args=[factor.pk]), {"data": "{}"})
+    factor.refresh_from_db()
+    assert factor.data == data
+    admin.post(reverse("admin:mfa_authenticator_delete", args=[factor.pk]), {"post": "yes"})
+    assert not Authenticator.objects.exists()

@@ -1,0 +1,162 @@
+"""The journeys that go through the mailbox: the links that were sent are opened."""
+
+import re
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.contrib.auth import get_user
+from django.core import mail
+from django.urls import reverse
+
+from accounts.models import User
+from tests.factories import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+FORM = {
+    "username": "ada",
+    "email": "ada@example.com",
+    "password1": "a lamp in the fog",
+    "password2": "a lamp in the fog",
+}
+
+
+def link_in(letter) -> str:
+    return re.search(r"http://testserver(/\S+)", letter.body)[1]
+
+
+def confirm(client, letter):
+    link = link_in(letter)
+    page = client.get(link).content.decode()
+    assert "css/auravideo.css" in page
+    return client.post(link)
+
+
+@pytest.fixture
+def must_confirm(settings):
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+
+
+def test_where_it_is_required_the_link_comes_before_the_first_sign_in(client, must_confirm):
+    assert client.post(reverse("account_signup"), FORM).url == reverse("account_email_verification_sent")
+    assert "Look into your mailbox" in client.get(reverse("account_email_verification_sent")).content.decode()
+    assert not get_user(client).is_authenticated
+    login = {"login": "ada", "password": FORM["password1"]}
+    assert client.post(reverse("account_login"), login).url == reverse("account_email_verification_sent")
+    (letter,) = mail.outbox
+    assert letter.to == ["ada@example.com"]
+    confirm(client, letter)
+    assert EmailAddress.objects.get().verified
+    client.post(reverse("account_login"), login)
+    assert get_user(client).username == "ada"
+
+
+def test_where_it_is_optional_the_link_is_sent_and_nobody_waits_for_it(client, settings):
+    settings.ACCOUNT_EMAIL_VERIFICATION = "optional"
+    client.post(reverse("account_signup"), FORM)
+    assert get_user(client).username == "ada"
+    confirm(client, mail.outbox[0])
+    assert EmailAddress.objects.get().verified
+
+
+def test_where_it_is_off_no_mail_is_sent(client):
+    client.post(reverse("account_signup"), FORM)
+    assert get_user(client).username == "ada"
+    assert mail.outbox == []
+
+
+def test_a_link_that_was_tampered_with_confirms_nothing(client, must_confirm):
+    client.post(reverse("account_signup"), FORM)
+    page = client.get(link_in(mail.outbox[0])[:-4] + "abc/").content.decode()
+    assert "This link works no more" in page
+    assert not EmailAddress.objects.get().verified
+
+
+def test_the_address_is_changed_through_the_link_that_goes_to_the_new_one(client, user):
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    client.force_login(user)
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    client.post(reverse("account_email"), {"email": "new@example.org", "action_add": ""})
+    (letter,) = mail.outbox
+    assert letter.to == ["new@example.org"]
+    client.post(reverse("account_email"), {"email": "new@example.org", "action_primary": ""})
+    user.refresh_from_db()
+    assert user.email != "new@example.org", "an address that is not confirmed became the main one"
+    confirm(client, letter)
+    client.post(reverse("account_email"), {"email": "new@example.org", "action_primary": ""})
+    user.refresh_from_db()
+    assert user.email == "new@example.org"
+    client.post(reverse("account_email"), {"email": f"{user.username}@example.org", "action_remove": ""})
+    assert [row.email for row in EmailAddress.objects.all()] == ["new@example.org"]
+    client.post(reverse("account_logout"))
+    client.post(reverse("account_login"), {"login": "new@example.org", "password": PASSWORD})
+    assert get_user(client) == user
+
+
+def test_changing_the_address_asks_for_the_password(client, user):
+    client.force_login(user)
+    response = client.post(reverse("account_email"), {"email": "new@example.org", "action_add": ""})
+    assert response.url.startswith(reverse("account_reauthenticate"))
+    assert not EmailAddress.objects.filter(email="new@example.org").exists()
+    answer = client.post(response.url, {"password": PASSWORD, "next": reverse("account_email")}, follow=True)
+    assert answer.status_code == 200
+    assert EmailAddress.objects.filter(user=user, email="new@example.org").exists(), "what was typed got lost"
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_an_address_of_somebody_else_cannot_be_added(client, user, other_user, verified):
+    EmailAddress.objects.create(user=other_user, email=other_user.email, verified=verified, primary=True)
+    client.force_login(user)
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    response = client.post(reverse("account_email"), {"email": other_user.email.upper(), "action_add": ""})
+    assert response.context["form"].errors["email"]
+    client.post(reverse("account_email"), {"email": other_user.email, "action_primary": ""})
+    assert not EmailAddress.objects.filter(user=user, email=other_user.email).exists()
+    user.refresh_from_db()
+    assert user.email != other_user.email
+
+
+def test_a_new_password_signs_out_everywhere_else(client, user):
+    from django.test import Client
+
+    elsewhere = Client()
+    client.force_login(user)
+    elsewhere.force_login(user)
+    new = "a lamp in the rain"
+    data = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    assert client.post(reverse("account_change_password"), data).status_code == 302
+    assert get_user(client) == user
+    assert not get_user(elsewhere).is_authenticated
+    assert User.objects.get(pk=user.pk).check_password(new)
+
+
+def test_the_present_password_is_needed_to_change_it(client, user):
+    client.force_login(user)
+    data = {"oldpassword": "wrong", "password1": "a lamp in the rain", "password2": "a lamp in the rain"}
+    response = client.post(reverse("account_change_password"), data)
+    assert response.context["form"].errors["oldpassword"]
+    assert User.objects.get(pk=user.pk).check_password(PASSWORD)
+
+
+def test_a_reset_link_works_once_and_for_its_account_alone(client, user, other_user):
+    client.post(reverse("account_reset_password"), {"email": user.email})
+    link = link_in(mail.outbox[0])
+    form = client.get(link, follow=True)
+    new = {"password1": "a lamp in the rain", "password2": "a lamp in the rain"}
+    client.post(form.request["PATH_INFO"], new)
+    assert User.objects.get(pk=user.pk).check_password(new["password1"])
+    assert User.objects.get(pk=other_user.pk).check_password(PASSWORD)
+    assert "works no more" in client.get(link, follow=True).content.decode()
+
+
+@pytest.mark.parametrize(
+    "next", ["https://evil.example/", "//evil.example/x", "javascript:alert(1)", "http:///evil.example"]
+)
+@pytest.mark.parametrize("page", ["account_login", "account_signup", "account_logout"])
+def test_no_page_leads_to_another_site(client, user, page, next):
+    data = {"login": user.username, "password": PASSWORD, **FORM, "next": next}
+    if page == "account_logout":
+        client.force_login(user)
+    response = client.post(reverse(page), data)
+    assert response.status_code == 302
+    assert response.url in (reverse("generation:create"), reverse("home"))

@@ -1,0 +1,82 @@
+"""Guessing and flooding are answered with a page that says so, counted in the cache."""
+
+import pytest
+from django.contrib.auth import get_user
+from django.core import mail
+from django.urls import reverse
+
+from tests.factories import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def login(client, user, password, **more):
+    return client.post(reverse("account_login"), {"login": user.username, "password": password}, **more)
+
+
+def assert_is_our_429(response):
+    page = response.content.decode()
+    assert response.status_code == 429
+    assert "Too many attempts" in page
+    assert "css/auravideo.css" in page
+
+
+def test_signing_in_is_limited_by_address(client, user, settings):
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"login": "3/m/ip"}
+    for _ in range(3):
+        assert login(client, user, "wrong").status_code == 200
+    assert_is_our_429(login(client, user, PASSWORD))
+    assert not get_user(client).is_authenticated
+    assert client.get(reverse("account_login")).status_code == 200
+    assert login(client, user, PASSWORD, REMOTE_ADDR="192.0.2.7").status_code == 302
+
+
+def test_guessing_one_accounts_password_is_limited_from_wherever_it_comes(client, user):
+    for number in range(5):
+        login(client, user, "wrong", REMOTE_ADDR=f"192.0.2.{number}")
+    response = login(client, user, PASSWORD, REMOTE_ADDR="192.0.2.99")
+    assert "Too many failed login attempts" in response.content.decode()
+    assert not get_user(client).is_authenticated
+    other = UserFactory()
+    login(client, other, PASSWORD, REMOTE_ADDR="192.0.2.99")
+    assert get_user(client) == other
+
+
+def test_signing_up_is_limited_by_address(client, settings):
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"signup": "2/m/ip"}
+    for _ in range(2):
+        assert client.post(reverse("account_signup"), {}).status_code == 200
+    assert_is_our_429(client.post(reverse("account_signup"), {}))
+
+
+def test_mails_to_one_address_are_limited(client, user):
+    for number in range(5):
+        data = {"email": user.email}
+        assert client.post(reverse("account_reset_password"), data, REMOTE_ADDR=f"192.0.2.{number}").status_code == 302
+    assert_is_our_429(client.post(reverse("account_reset_password"), {"email": user.email}, REMOTE_ADDR="192.0.2.9"))
+    assert len(mail.outbox) == 5
+
+
+def test_asking_for_new_passwords_is_limited_by_address(client):
+    for number in range(20):
+        client.post(reverse("account_reset_password"), {"email": f"person{number}@example.org"})
+    assert_is_our_429(client.post(reverse("account_reset_password"), {"email": "one.more@example.org"}))
+
+
+@pytest.mark.parametrize("name", ["login", "login_failed", "signup", "reset_password"])
+def test_what_can_be_guessed_or_flooded_has_a_limit(settings, name):
+    assert settings.ACCOUNT_RATE_LIMITS[name]
+
+
+def test_behind_a_proxy_the_visitors_own_address_counts(client, user, settings):
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"login": "1/m/ip"}
+    login(client, user, "wrong", headers={"X-Forwarded-For": "192.0.2.1"})
+    assert_is_our_429(login(client, user, PASSWORD, headers={"X-Forwarded-For": "192.0.2.1"}))
+    assert login(client, user, PASSWORD, headers={"X-Forwarded-For": "192.0.2.2"}).status_code == 302
+
+
+def test_without_a_proxy_nobody_chooses_their_own_address(client, user, settings):
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"login": "1/m/ip"}
+    login(client, user, "wrong", headers={"X-Forwarded-For": "192.0.2.1"})
+    assert_is_our_429(login(client, user, PASSWORD, headers={"X-Forwarded-For": "192.0.2.2"}))

@@ -1,0 +1,135 @@
+"""What every page of the site promises the browser: nothing inline, nothing from elsewhere, and headers that say so."""
+
+from html.parser import HTMLParser
+
+import pytest
+from django.conf import settings
+from django.test import override_settings
+from django.urls import reverse
+
+from auravideo import security
+from tests.addresses import addresses
+from tests.persons import sign_in
+
+SCRIPT_TYPES = {"", "text/javascript", "module", "application/javascript"}
+
+
+class Inline(HTMLParser):
+    """Collects what a strict Content-Security-Policy would refuse, and every address of another site."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.tags = 0
+        self._open_script = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tags += 1
+        given = {name: value or "" for name, value in attrs}
+        self.found += [f"<{tag} {name}>" for name in given if name == "style" or name.startswith("on")]
+        self.found += [f"{value}" for value in given.values() if value.strip().lower().startswith("javascript:")]
+        if tag == "style":
+            self.found.append("<style>")
+        self._open_script = tag == "script" and "src" not in given and given.get("type", "") in SCRIPT_TYPES
+        loads = {"script": "src", "img": "src", "link": "href", "video": "src", "source": "src", "iframe": "src"}
+        address = given.get(loads.get(tag, ""), "")
+        if address.startswith(("http:", "https:", "//")):
+            self.found.append(address)
+
+    def handle_data(self, data: str) -> None:
+        if self._open_script and data.strip():
+            self.found.append(f"<script> {data.strip()[:60]}")
+        self._open_script = False
+
+
+def directives(response) -> dict[str, list[str]]:
+    parts = [part.split() for part in response["Content-Security-Policy"].split(";") if part.strip()]
+    return {name: values for name, *values in parts}
+
+
+@pytest.mark.parametrize("address", addresses(), ids=lambda address: address.name)
+@pytest.mark.parametrize("person", ["anonymous", "owner", "admin"])
+def test_no_page_holds_anything_inline_and_every_answer_has_the_headers(client, world, address, person):
+    if world.persons[person] is not None:
+        sign_in(client, world.persons[person])
+    response = client.get(address.path(world.values))
+    policy = directives(response)
+    assert policy["default-src"] == ["'none'"]
+    assert policy["script-src"] == policy["style-src"] == ["'self'"]
+    assert "unsafe" not in response["Content-Security-Policy"]
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Referrer-Policy"] == "same-origin"
+    assert "camera=()" in response["Permissions-Policy"]
+    assert response["X-Frame-Options"] == "DENY"
+    if response["Content-Type"].startswith("text/html") and not response.streaming and response.content:
+        page = Inline(response.content.decode())
+        assert page.tags > 10, "the page was not read"
+        assert page.found == []
+
+
+@pytest.mark.parametrize(
+    ("html", "problem"),
+    [
+        ("<p style='color: red'>", "<p style>"),
+        ("<a onclick='go()'>", "<a onclick>"),
+        ("<style>p {}</style>", "<style>"),
+        ("<script>go()</script>", "<script> go()"),
+        ("<a href='javascript:go()'>", "javascript:go()"),
+        ("<img src='https://example.org/x.png'>", "https://example.org/x.png"),
+    ],
+)
+def test_the_search_finds_what_it_looks_for(html, problem):
+    assert Inline(html).found == [problem]
+
+
+def test_data_in_a_script_element_is_no_script():
+    assert Inline('<script type="application/json">{"a": 1}</script>').found == []
+
+
+def test_nothing_can_be_framed_based_or_sent_elsewhere(client, db):
+    policy = directives(client.get(reverse("help")))
+    for name in ("frame-ancestors", "base-uri", "object-src"):
+        assert policy[name] == ["'none'"]
+    for name in ("form-action", "connect-src", "font-src", "img-src", "media-src"):
+        assert policy[name] == ["'self'"]
+
+
+@override_settings(DEBUG=False)
+def test_error_pages_have_the_headers_too(client, db, monkeypatch):
+    client.raise_request_exception = False
+    assert directives(client.get("/no-such-page/"))["script-src"] == ["'self'"]
+    monkeypatch.setattr("auravideo.views.services.catalogue", lambda: 1 / 0)
+    response = client.get(reverse("help"))
+    assert response.status_code == 500
+    assert directives(response)["script-src"] == ["'self'"]
+    assert Inline(response.content.decode()).found == []
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "bucket", "origins"),
+    [
+        ("", "", []),
+        ("http://minio:9000", "", []),
+        ("https://files.example.org:9000/path?x", "videos", ["https://files.example.org:9000"]),
+        ("", "videos", ["https://s3.amazonaws.com", "https://s3.eu-central-1.amazonaws.com"]),
+    ],
+)
+def test_videos_may_come_from_the_storage_that_signed_addresses_point_at(endpoint, bucket, origins):
+    assert security.storage_origins(endpoint, bucket, "eu-central-1") == origins
+    policy = security.content_security_policy(origins)["DIRECTIVES"]
+    for name in ("img-src", "media-src"):
+        assert set(origins) <= set(policy[name])
+    assert not set(origins) & set(policy["script-src"])
+
+
+def test_the_scripts_need_neither_eval_nor_inline_styles(client, db):
+    page = client.get(reverse("help")).content.decode()
+    assert '"includeIndicatorStyles": false' in page
+    assert '"allowEval": false' in page
+
+
+def test_cookies_are_out_of_reach_of_other_sites():
+    for name in ("SESSION_COOKIE_SAMESITE", "CSRF_COOKIE_SAMESITE", "LANGUAGE_COOKIE_SAMESITE"):
+        assert getattr(settings, name) == "Lax"
+    assert settings.SESSION_COOKIE_HTTPONLY

@@ -1,0 +1,229 @@
+"""What holds for every page, whoever wrote it: each is opened once in a real browser and looked at from all sides.
+
+The demo's site serves them all (tests/seeded.py); its list of pages comes from the URL configuration and the access
+table, so that a new page is tested as soon as it has an address.
+"""
+
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.seeded import PERSONS, SeededSite, every_page
+
+pytestmark = pytest.mark.e2e
+
+WIDTHS = (360, 768, 1280)
+MAX_BYTES = 150_000
+LOCALES = {"anonymous": "en", "owner": "pl", "admin": "pl"}  # so that both languages are looked at
+OF_VIDEOS = ("/file/", "/poster/", "/preview/")
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory):
+    started = SeededSite(tmp_path_factory.mktemp("seeded") / "home").start()
+    yield started
+    assert started.stop() == 0
+
+
+class Visitor:
+    """One person's browser, which notes what each page loads and complains of."""
+
+    def __init__(self, browser, site: SeededSite, person: str) -> None:
+        self.context = browser.new_context(
+            base_url=site.url,
+            storage_state=site.sign_in(browser, person),
+            locale=LOCALES[person],
+            viewport={"width": WIDTHS[-1], "height": 900},
+            reduced_motion="reduce",  # colours are compared when they have arrived
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.problems: list[str] = []
+        self.requests: list[str] = []
+        self.bytes: dict[str, int] = {}
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", lambda line: self.problems.append(line.text) if line.type == "error" else None)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """Let Chromium say how many bytes came over the wire for each address, always without its cache."""
+        network, addresses = self.context.new_cdp_session(self.page), {}
+        network.send("Network.enable")
+        network.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        network.on(
+            "Network.requestWillBeSent", lambda sent: addresses.update({sent["requestId"]: sent["request"]["url"]})
+        )
+        network.on(
+            "Network.loadingFinished",
+            lambda done: self.bytes.update({addresses.get(done["requestId"], "?"): int(done["encodedDataLength"])}),
+        )
+
+    def open(self, path: str):
+        for noted in (self.problems, self.requests, self.bytes):
+            noted.clear()
+        self.page.set_viewport_size({"width": WIDTHS[-1], "height": 900})
+        self.page.emulate_media(color_scheme="light")
+        return self.page.goto(path)
+
+
+@pytest.fixture(scope="session")
+def visitors(browser, seeded):
+    made = {person: Visitor(browser, seeded, person) for person in PERSONS}
+    yield made
+    for visitor in made.values():
+        visitor.context.close()
+
+
+@pytest.fixture(scope="session")
+def axe():
+    return Axe()
+
+
+@pytest.mark.parametrize(("address", "person"), every_page(), ids=lambda value: getattr(value, "name", value))
+def test_a_page_is_sound(seeded, visitors, axe, address, person):
+    visitor = visitors[person]
+    response = visitor.open(address.path(seeded.values))
+    assert response.status == 200
+    assert visitor.problems == []
+    assert elsewhere(visitor, seeded) == []
+    assert 2_000 < weight(visitor) <= MAX_BYTES, visitor.bytes
+    assert too_wide(visitor.page) == []
+    if not address.name.startswith("admin:"):  # those pages are Django's own
+        assert violations(axe, visitor.page) == []
+
+
+def test_every_state_of_a_job_and_a_video_is_sound(seeded, visitors, axe):
+    visitor = visitors["owner"]
+    for page in seeded.pages():
+        if page.name.startswith(("generation-job-", "gallery-video-", "404-")):
+            visitor.open(page.path)
+            assert [text for text in visitor.problems if "404" not in text] == [], page.name
+            assert too_wide(visitor.page) == [], page.name
+            assert violations(axe, visitor.page) == [], page.name
+
+
+def test_the_page_for_a_form_that_is_too_old_is_sound(visitors, axe):
+    visitor = visitors["owner"]
+    visitor.open("/help/")
+    with visitor.page.expect_navigation():
+        visitor.page.evaluate(
+            """() => {
+                const form = document.querySelector('footer form');
+                form.querySelector('[name=csrfmiddlewaretoken]').value = 'too old';
+                form.querySelector('button').click();
+            }"""
+        )
+    assert visitor.page.locator(".failure__code").inner_text() == "403"
+    assert too_wide(visitor.page) == []
+    assert violations(axe, visitor.page) == []
+
+
+def elsewhere(visitor: Visitor, site: SeededSite) -> list[str]:
+    """Requests to anywhere but the site."""
+    home = urlsplit(site.url).netloc
+    hosts = [(urlsplit(url), url) for url in visitor.requests]
+    return [url for parts, url in hosts if parts.scheme not in ("data", "blob") and parts.netloc != home]
+
+
+def weight(visitor: Visitor) -> int:
+    """Bytes over the wire, without the videos and the pictures that are made of them."""
+    return sum(size for url, size in visitor.bytes.items() if not urlsplit(url).path.endswith(OF_VIDEOS))
+
+
+def too_wide(page) -> list[str]:
+    """The widths at which the page has to be scrolled sideways."""
+    found = []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        if wide > width:
+            found.append(f"{wide} at {width}: {page.evaluate(WIDEST)}")
+    return found
+
+
+WIDEST = """[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+    .slice(0, 3).map(e => e.tagName + '.' + e.className).join(' ')"""
+
+
+def violations(axe: Axe, page) -> list[str]:
+    """What axe finds in either theme on a wide screen, and on a phone."""
+    found = []
+    for width, theme in ((1280, "light"), (1280, "dark"), (360, "dark")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=theme)
+        for rule in axe.run(page).response["violations"]:
+            nodes = [f"{node['target']} {node['failureSummary']}" for node in rule["nodes"][:3]]
+            found.append(f"{theme}, {width}: {rule['id']}: {nodes}")
+    return found
+
+
+def test_axe_finds_what_it_looks_for(visitors, axe):
+    page = visitors["anonymous"].page
+    page.goto("/help/")
+    page.evaluate(
+        "document.querySelector('h1').insertAdjacentHTML('afterend', '<img src=\"/static/images/logo.svg\">')"
+    )
+    assert any("image-alt" in line for line in violations(axe, page))
+
+
+def test_static_files_are_kept_for_ever_and_come_compressed(seeded, visitors):
+    visitor = visitors["anonymous"]
+    responses = []
+    visitor.page.on("response", lambda response: responses.append(response))
+    visitor.open("/help/")
+    static = [response for response in responses if "/static/" in response.url]
+    assert len(static) >= 3
+    for response in static:
+        assert "immutable" in response.headers["cache-control"], response.url
+        if response.url.endswith((".css", ".js")):
+            assert response.headers["content-encoding"] == "gzip", response.url
+
+
+def test_the_theme_can_be_switched_and_stays(visitors):
+    visitor = visitors["anonymous"]
+    visitor.open("/help/")
+    background = "getComputedStyle(document.body).backgroundColor"
+    before = visitor.page.evaluate(background)
+    visitor.page.locator("[data-theme-switch]").click()
+    after = visitor.page.evaluate(background)
+    assert after != before
+    visitor.page.reload()
+    assert visitor.page.evaluate(background) == after
+    visitor.context.clear_cookies(name="theme")
+
+
+FOCUS = """() => {
+    const e = document.activeElement, box = e.getBoundingClientRect();
+    const outlined = style => style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+    return {
+        name: e.tagName + ' ' + (e.innerText || e.name || e.id).slice(0, 30),
+        marked: outlined(getComputedStyle(e)) || outlined(getComputedStyle(e, '::after')),
+        seen: box.width > 0 && box.bottom > 0,
+    };
+}"""
+MARK_THEMSELVES = ("BODY", "VIDEO")  # the end of the page, and the browser's own buttons within a player
+
+
+@pytest.mark.parametrize("path", ["/help/", "/create/", "/jobs/", "/videos/"])
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(visitors, path):
+    page = visitors["owner"].page
+    visitors["owner"].open(path)
+    page.evaluate("document.activeElement.blur()")
+    stops = []
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate(FOCUS))
+    stops = [stop for stop in stops if not stop["name"].startswith(MARK_THEMSELVES)]
+    assert [stop for stop in stops if not (stop["marked"] and stop["seen"])] == []
+    assert len({stop["name"] for stop in stops}) > 10
+
+
+def test_the_first_stop_of_the_keyboard_leads_past_the_navigation(visitors):
+    page = visitors["owner"].page
+    visitors["owner"].open("/jobs/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip-link"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"

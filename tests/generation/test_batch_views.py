@@ -1,0 +1,251 @@
+"""Many prompts at once: all right or nothing queued, one page for all of them, and nobody else's."""
+
+import asyncio
+import io
+import zipfile
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+
+from generation import batch_files, services
+from generation.models import Batch, Job
+from generation.states import ACTIVE, Status
+from tests.factories import BatchFactory, JobFactory, VideoFactory, a_request
+
+pytestmark = pytest.mark.django_db
+
+SETTINGS = {"aspect": "1:1", "seconds": "2", "quality": "draft"}
+GOOD = "a red heart\n# a comment\n\na blue star\na green cross\n"
+BAD = 'prompt,fps\na red heart,24\na blue star,7\n"a green cross",8\n,8\n'
+ADDRESSES = ("batch", "batch-progress", "batch-cancel", "batch-download")
+
+
+@pytest.fixture
+def signed_in(client, user):
+    client.force_login(user)
+    return client
+
+
+def post(client, lines="", file=None, **changes):
+    data = {"lines": lines, **SETTINGS, **changes}
+    if file is not None:
+        data["file"] = SimpleUploadedFile(*file)
+    return client.post(reverse("generation:create-many"), data)
+
+
+# --- Giving them -----------------------------------------------------------------------------------------------------
+
+
+def test_each_line_becomes_a_clip_of_one_batch(signed_in, user):
+    response = post(signed_in, GOOD)
+    batch = Batch.objects.get(user=user)
+    assert response.url == reverse("generation:batch", args=[batch.pk])
+    assert batch.name == "a red heart"
+    found = {job.row: job.render_request for job in batch.jobs.all()}
+    assert [found[row].prompt for row in (1, 2, 3)] == ["a red heart", "a blue star", "a green cross"]
+    assert {(request.width, request.preset) for request in found.values()} == {(128, "draft")}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p.txt", b"a red heart\n"),
+        ("p.csv", b"prompt;seed\na red heart;7\n"),
+        ("p.jsonl", b'{"prompt": "a red heart"}\n'),
+        ("p", b"\xef\xbb\xbfa red heart\n"),
+    ],
+)
+def test_a_file_is_read_as_the_batch_command_reads_it(signed_in, name, content):
+    post(signed_in, file=(name, content))
+    assert Job.objects.get().request["prompt"] == "a red heart"
+    assert Batch.objects.get().name == name
+
+
+def test_what_a_row_says_counts_before_what_the_page_says(signed_in):
+    post(signed_in, "prompt,size,fps,steps,seconds,preset\na red heart,300x200,32,9,4,mine\na blue star,,,,,\n")
+    own, by_page = (job.render_request for job in Job.objects.order_by("row"))
+    assert (own.width, own.height, own.fps, own.steps, own.seconds, own.preset) == (300, 200, 32, 9, 4, "mine")
+    assert (by_page.width, by_page.fps, by_page.seconds, by_page.preset) == (128, 16, 2, "draft")
+
+
+def test_a_wrong_line_is_named_and_nothing_is_queued(signed_in):
+    response = post(signed_in, BAD)
+    assert [(problem["line"], problem["field"]) for problem in response.context["form"].problems] == [
+        (3, "fps"),
+        (5, "prompt"),
+    ]
+    assert "Line 3, fps:" in response.content.decode()
+    assert "a green cross" in response.content.decode()
+    assert not Job.objects.exists()
+    assert not Batch.objects.exists()
+
+
+def test_wrong_lines_are_skipped_where_that_is_wanted(signed_in):
+    post(signed_in, BAD, skip_invalid="on")
+    assert sorted(Job.objects.values_list("row", flat=True)) == [1, 3]
+
+
+def test_where_every_line_is_wrong_there_is_nothing_to_skip_to(signed_in):
+    response = post(signed_in, "prompt,fps\na,7\n", skip_invalid="on")
+    assert response.context["form"].errors["lines"]
+    assert not Batch.objects.exists()
+
+
+def test_the_text_of_a_wrong_file_comes_back_to_be_corrected_and_is_read_by_the_same_rules(signed_in):
+    wrong = b'{"prompt": "a red heart", "fps": 7}\n'
+    form = post(signed_in, file=("p.jsonl", wrong)).context["form"]
+    assert (form["lines"].value(), form["from_file"].value()) == (wrong.decode(), "p.jsonl")
+    post(signed_in, wrong.decode().replace("7", "8"), from_file="p.jsonl")
+    assert Batch.objects.get().name == "p.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("lines", "file", "field"),
+    [
+        ("", None, "lines"),
+        (" \n ", None, "lines"),
+        ("a red heart", ("p.txt", b"a blue star"), "lines"),
+        ("", ("p.csv", b"colour,size\nred,1\n"), "file"),
+        ("", ("p.csv", b'prompt\n"a red heart\n'), "file"),
+        ("", ("p.txt", "a red heart".encode("utf-16")), "file"),
+        ("", ("p.txt", b""), "file"),
+        ("# only a comment", None, "lines"),
+    ],
+)
+def test_what_cannot_be_read_at_all_is_answered_at_its_field(signed_in, lines, file, field):
+    response = post(signed_in, lines, file)
+    assert list(response.context["form"].errors) == [field]
+    assert not Batch.objects.exists()
+
+
+def test_a_file_that_is_too_large_is_refused(signed_in):
+    response = post(signed_in, file=("p.txt", b"x" * (batch_files.MAX_BYTES + 1)))
+    assert "10 MiB at most" in str(response.context["form"].errors["file"])
+
+
+def test_more_lines_than_may_wait_are_refused_as_a_whole(signed_in, settings):
+    settings.MAX_ACTIVE_JOBS = 2
+    response = post(signed_in, GOOD)
+    assert "you may have 2 more waiting" in response.content.decode()
+    assert not Job.objects.exists()
+    assert not Batch.objects.exists()
+
+
+def test_the_same_lines_again_are_the_same_batch_and_go_on(signed_in, settings):
+    settings.MAX_ACTIVE_JOBS = 3
+    post(signed_in, GOOD)
+    services.fail(Job.objects.get(row=2), 1, "out-of-memory", {})
+    post(signed_in, GOOD)
+    assert Batch.objects.count() == 1
+    assert Job.objects.filter(status__in=ACTIVE).count() == 3
+
+
+def test_the_page_explains_itself(signed_in):
+    page = signed_in.get(reverse("generation:create-many")).content.decode()
+    assert "prompt,size,seconds,seed" in page
+
+
+# --- What became of them ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def batch(user):
+    batch = BatchFactory(user=user, name="hearts & stars.txt")
+    prompts = {"a red heart": Status.DONE, "../ein süßer Stern": Status.DONE, "a cross": Status.FAILED}
+    prompts["a star"] = Status.QUEUED
+    for row, (prompt, status) in enumerate(prompts.items(), start=1):
+        job = JobFactory(user=user, batch=batch, row=row, request=a_request(prompt=prompt), status=status)
+        if status == Status.DONE:
+            name = storages["default"].save(f"videos/{job.pk}/video.mp4", ContentFile(f"video {row}".encode()))
+            VideoFactory(user=user, job=job, video_file=name)
+    return batch
+
+
+def test_a_batch_says_how_far_all_of_it_is(signed_in, batch):
+    response = signed_in.get(reverse("generation:batch", args=[batch.pk]))
+    progress = response.context["progress"]
+    assert (progress.total, progress.ended, progress.permille) == (4, 3, 750)
+    assert progress.is_active
+    assert "3 of 4 clips have ended" in response.content.decode()
+    assert [row["job"].row for row in response.context["jobs"]] == [1, 2, 3, 4]
+
+
+def test_progress_asks_for_itself_until_all_have_ended(signed_in, batch):
+    address = reverse("generation:batch-progress", args=[batch.pk])
+    assert f'hx-get="{address}"' in signed_in.get(address).content.decode()
+    for job in batch.jobs.all():
+        services.cancel(job)
+    assert "hx-get" not in signed_in.get(address).content.decode()
+
+
+def test_everything_that_has_not_ended_is_cancelled_at_once(signed_in, batch):
+    signed_in.post(reverse("generation:batch-cancel", args=[batch.pk]))
+    assert sorted(batch.jobs.values_list("status", flat=True)) == ["cancelled", "done", "done", "failed"]
+    response = signed_in.post(reverse("generation:batch-cancel", args=[batch.pk]), follow=True)
+    assert "nothing to cancel" in response.content.decode()
+
+
+async def _content(response) -> bytes:
+    return b"".join([block async for block in response.streaming_content])
+
+
+def test_all_finished_clips_come_in_one_zip(signed_in, batch):
+    response = signed_in.get(reverse("generation:batch-download", args=[batch.pk]))
+    assert response["Content-Type"] == "application/zip"
+    assert 'filename="hearts-starstxt.zip"' in response["Content-Disposition"]
+    archive = zipfile.ZipFile(io.BytesIO(asyncio.run(_content(response))))
+    assert {name: archive.read(name) for name in archive.namelist()} == {
+        "0001-a-red-heart.mp4": b"video 1",
+        "0002-ein-süßer-stern.mp4": b"video 2",
+    }
+
+
+def test_there_is_no_zip_of_nothing(signed_in, user):
+    batch = BatchFactory(user=user)
+    response = signed_in.get(reverse("generation:batch-download", args=[batch.pk]))
+    assert response.url == reverse("generation:batch", args=[batch.pk])
+
+
+def test_a_batch_whose_clips_were_deleted_still_has_a_page(signed_in, user):
+    response = signed_in.get(reverse("generation:batch", args=[BatchFactory(user=user).pk]))
+    assert "were deleted" in response.content.decode()
+
+
+def test_the_list_shows_a_persons_own_batches_with_their_numbers(signed_in, batch, other_user):
+    BatchFactory(user=other_user, name="somebody else's")
+    page = signed_in.get(reverse("generation:batches")).content.decode()
+    assert "2 of 4 clips finished" in page
+    assert "somebody else" not in page
+
+
+def test_an_empty_list_says_what_to_do(signed_in):
+    assert reverse("generation:create-many") in signed_in.get(reverse("generation:batches")).content.decode()
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_somebody_elses_batch_does_not_exist(client, batch, other_user, name):
+    client.force_login(other_user)
+    method = client.post if name == "batch-cancel" else client.get
+    assert method(reverse(f"generation:{name}", args=[batch.pk])).status_code == 404
+    assert batch.jobs.filter(status=Status.QUEUED).exists()
+
+
+@pytest.mark.parametrize("name", [*ADDRESSES, "batches", "create-many"])
+def test_who_is_not_signed_in_is_asked_to(client, batch, name):
+    arguments = [batch.pk] if name in ADDRESSES else []
+    assert client.get(reverse(f"generation:{name}", args=arguments)).url.startswith(reverse("account_login"))
+
+
+def test_a_batch_is_not_cancelled_by_a_link(signed_in, batch):
+    assert signed_in.get(reverse("generation:batch-cancel", args=[batch.pk])).status_code == 405
+
+
+def test_a_batch_takes_as_many_queries_for_many_clips_as_for_few(signed_in, user, django_assert_max_num_queries):
+    batch = BatchFactory(user=user)
+    for row in range(24):
+        JobFactory(user=user, batch=batch, row=row, status=Status.FAILED)
+    with django_assert_max_num_queries(20):
+        signed_in.get(reverse("generation:batch", args=[batch.pk]))

@@ -1,0 +1,15 @@
+from django.utils.translation import override
+
+from generation import services
+from generation.templatetags.labels import model_label
+
+
+def test_a_model_has_its_label_in_the_language_of_the_page():
+    entry = services.catalogue().models["tiny"]
+    with override("pl"):
+        assert model_label("tiny") == entry.label != entry.english_label
+    assert model_label("tiny") == entry.english_label
+
+
+def test_what_is_no_longer_in_the_catalogue_keeps_its_id():
+    assert model_label("gone-since") == "gone-since"

@@ -1,0 +1,73 @@
+"""What a person has seen and keeps on the list: each change happens once, and no page goes back behind it."""
+
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.utils import timezone
+
+from generation import listing, services
+from generation import migrations as migrations_package
+from generation.models import Job
+from generation.states import ENDED, Status
+from tests.factories import JobFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def announced(monkeypatch):
+    """The jobs that were announced, in order."""
+    found: list = []
+    monkeypatch.setattr("generation.events.publish", lambda user_id, *job_ids: found.extend(job_ids))
+    return found
+
+
+def ended(user, status=Status.DONE, **changes) -> Job:
+    return JobFactory(user=user, status=status, ended_at=timezone.now(), **changes)
+
+
+def test_every_change_raises_the_version_and_is_announced_once(user, announced):
+    job = ended(user)
+    assert listing.mark_seen(user) == 1
+    assert listing.remove(job)
+    assert announced == [job.pk, job.pk]
+    assert Job.objects.get().version == 3
+    assert listing.mark_seen(user) == 0
+    assert not listing.remove(job)
+    assert announced == [job.pk, job.pk]
+
+
+def test_what_is_removed_is_no_news_any_more(user):
+    listing.remove(ended(user))
+    assert not Job.objects.get().is_new
+
+
+def test_when_it_was_first_seen_is_not_forgotten_by_removing_it(user):
+    seen = timezone.now() - timedelta(hours=1)
+    listing.remove(ended(user, seen_at=seen))
+    assert Job.objects.get().seen_at == seen
+
+
+def test_a_job_that_was_retried_meanwhile_stays_on_the_list(user):
+    job = ended(user, Status.FAILED)
+    services.retry(Job.objects.get())
+    assert not listing.remove(job)
+    assert listing.remove_ended(user, ENDED, timezone.now()) == 0
+
+
+def test_removing_by_state_never_takes_what_has_not_ended(user):
+    JobFactory(user=user, ended_at=timezone.now())
+    assert listing.remove_ended(user, set(Status), timezone.now()) == 0
+
+
+def test_clips_that_ended_before_there_was_a_mark_are_not_news(user):
+    """What the migration does to the jobs that it finds."""
+    job, active = ended(user, Status.FAILED), JobFactory(user=user)
+    (name,) = (path.stem for path in Path(migrations_package.__path__[0]).glob("*_watching.py"))
+    import_module(f"generation.migrations.{name}").mark_the_past_as_seen(apps, None)
+    job.refresh_from_db()
+    active.refresh_from_db()
+    assert (job.seen_at, active.seen_at) == (job.ended_at, None)

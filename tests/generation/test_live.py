@@ -1,0 +1,137 @@
+"""What one open page is told: no more than it shows, at a cost that does not grow with what a person has."""
+
+import re
+
+import pytest
+from django.utils import timezone
+
+from generation import claims, estimates, listing, services
+from generation.live import MAX_SHOWN, View
+from generation.states import Stage, Status
+from tests.factories import JobFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def view_of(user, *shown) -> View:
+    return View(user, f"jobs={','.join(str(job.pk) for job in shown)}&language=en".encode())
+
+
+def running(user):
+    job = JobFactory(user=user)
+    held = claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker")
+    claims.beat(held, 1, 4)
+    return job, held
+
+
+def articles(html: str) -> list[str]:
+    return re.findall(r'<article id="job-([0-9a-f-]+)"', html)
+
+
+def rows(html: str) -> list[str]:
+    return re.findall(r'<li id="active-([0-9a-f-]+)"', html)
+
+
+def test_progress_sends_the_article_and_the_row_alone_by_two_queries(user, django_assert_num_queries):
+    job, held = running(user)
+    view = view_of(user, job)
+    view.present()
+    claims.beat(held, 2, 4)
+    view.changes({job.pk})  # the rates of this machine are remembered from here on
+    with django_assert_num_queries(2):
+        html = view.changes({job.pk})
+    assert (articles(html), rows(html)) == ([str(job.pk)], [str(job.pk)])
+    assert 'id="active-jobs"' not in html
+
+
+def test_progress_of_a_job_that_the_page_does_not_show_sends_its_row_alone(user):
+    job, _ = running(user)
+    view = view_of(user)
+    view.present()
+    html = view.changes({job.pk})
+    assert (articles(html), rows(html)) == ([], [str(job.pk)])
+
+
+def test_progress_that_nothing_on_the_page_shows_sends_nothing(user):
+    for _ in range(6):
+        running(user)
+    seventh, _ = running(user)
+    view = view_of(user)
+    view.present()
+    view.changes({seventh.pk})
+    assert view.changes({seventh.pk}) == ""
+
+
+def test_a_job_that_is_not_on_the_page_moves_the_panel_when_its_state_changes(user):
+    job, _ = running(user)
+    view = view_of(user)
+    view.present()
+    services.cancel(job)
+    html = view.changes({job.pk})
+    assert 'id="active-jobs"' in html
+    assert rows(html) == []
+    assert '<span id="count-cancelled" class="count" data-merge>1</span>' in html
+
+
+@pytest.mark.parametrize("count", [1, 24])
+def test_a_change_costs_as_many_queries_for_many_jobs_as_for_one(user, count, django_assert_max_num_queries):
+    jobs = [JobFactory(user=user) for _ in range(count)]
+    for _ in range(count):
+        JobFactory(user=user, status=Status.DONE, ended_at=timezone.now())
+    view = view_of(user, *jobs)
+    estimates._rate.cache_clear()
+    view.present()
+    services.cancel(jobs[0])
+    with django_assert_max_num_queries(9):
+        view.changes({jobs[0].pk})
+
+
+def test_those_who_wait_move_up_when_one_before_them_goes(user):
+    first, second = JobFactory(user=user), JobFactory(user=user)
+    view = view_of(user, first, second)
+    assert "Place 2 in the queue" in view.present()
+    services.cancel(first)
+    html = view.changes({first.pk})
+    assert sorted(articles(html)) == sorted([str(first.pk), str(second.pk)])
+    assert "Place 2 in the queue" not in html
+
+
+def test_a_job_that_is_no_more_is_taken_off_the_page(user):
+    job = JobFactory(user=user, status=Status.DONE, ended_at=timezone.now())
+    view = view_of(user, job)
+    view.present()
+    pk = job.pk
+    job.delete()
+    html = view.changes({pk})
+    assert f'<article id="job-{pk}" class="job" data-gone>' in html
+    assert rows(html) == []
+
+
+def test_a_flood_of_changes_renders_what_the_page_shows_and_no_more(user):
+    shown = JobFactory(user=user, status=Status.DONE, ended_at=timezone.now())
+    others = [JobFactory(user=user, status=Status.DONE, ended_at=timezone.now()) for _ in range(MAX_SHOWN + 5)]
+    view = view_of(user, shown)
+    view.present()
+    listing.mark_seen(user)
+    html = view.changes({job.pk for job in [shown, *others]})
+    assert articles(html) == [str(shown.pk)]
+    assert 'data-new="0"' in html
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"",
+        b"\xff\xfe",
+        b"jobs=nonsense,,&language=klingon",
+        b"jobs=" + b"0" * 100_000,
+        b"&".join(b"a=1" for _ in range(1000)),
+        b"language=" + b"x" * 10_000,
+        b"jobs=" + b",".join(b"%032d" % n for n in range(10_000)),
+    ],
+)
+def test_whatever_the_address_says_the_page_gets_its_panel(user, query):
+    JobFactory(user=user)
+    view = View(user, query)
+    assert len(view.shown) <= MAX_SHOWN
+    assert 'id="active-jobs"' in view.present()

@@ -1,0 +1,128 @@
+"""The demo's site as browser tests and screenshots see it: every page that can be opened, with what stands in it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from tests.access_table import ACCESS
+from tests.addresses import Address, addresses
+from tests.site import PASSWORD, Site
+
+PERSONS = {"anonymous": "", "owner": "ada", "admin": "admin"}  # of the access table, and who that is in the demo
+NO_PAGES = {
+    *("healthz", "admin:jsi18n", "gallery:file", "gallery:download", "gallery:poster", "gallery:preview"),
+    *("generation:batch-progress", "generation:batch-download"),
+    *("mfa_edit_webauthn", "mfa_remove_webauthn", "mfa_reauthenticate_webauthn"),  # nobody in the demo has a passkey
+    *(f"admin:mfa_authenticator_{page}" for page in ("change", "delete", "history")),
+}
+
+_VALUES = """
+import json
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
+from accounts.models import User
+from gallery.models import Video
+from generation.models import Batch, Job, Preset
+
+ada = User.objects.get(username="ada")
+jobs = {status: str(pk) for status, pk in Job.objects.filter(user=ada).values_list("status", "pk")}
+videos = {video.format: str(video.pk) for video in Video.objects.filter(user=ada)}
+ben = User.objects.get(username="ben")  # nobody signs in as ben, which would use up the link for a new password
+address = EmailAddress.objects.get(user=ada, verified=False)
+batch = str(Batch.objects.get(user=ada).pk)
+values = {
+    "job_id": jobs["running"], "batch_id": batch, "video_id": videos["mp4"], "id": ada.pk, "object_id": ada.pk,
+    "app_label": "generation", "url": "no-such-page", "content_type_id": 1,
+    "uidb36": user_pk_to_url_str(ben), "key": default_token_generator.make_token(ben),
+    "account_confirm_email:key": EmailConfirmationHMAC(address).key,
+}
+for page in ("change", "delete", "history"):
+    values[f"admin:generation_job_{page}:object_id"] = jobs["failed"]
+    values[f"admin:generation_batch_{page}:object_id"] = batch
+    values[f"admin:generation_preset_{page}:object_id"] = str(Preset.objects.get(user=ada).pk)
+    values[f"admin:gallery_video_{page}:object_id"] = videos["mp4"]
+    values[f"admin:account_emailaddress_{page}:object_id"] = address.pk
+print(json.dumps({"values": values, "jobs": jobs, "videos": videos}))
+"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page to open: a name for it, who opens it, and its path."""
+
+    name: str
+    person: str
+    path: str
+
+
+class SeededSite(Site):
+    """The demo, without workers, so that what is queued or running in it stays as it is."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        super().__init__(home, queues="", **environment)
+        self.values: dict[str, object] = {}
+        self.jobs: dict[str, str] = {}
+        self.videos: dict[str, str] = {}
+
+    def start(self) -> "SeededSite":
+        super().start()
+        done = self.manage("seed_demo", "--password", PASSWORD)
+        assert done.returncode == 0, done.stderr
+        for name, found in json.loads(self.python(_VALUES)).items():
+            setattr(self, name, found)
+        return self
+
+    def sign_in(self, browser, person: str) -> dict | None:
+        """The browser's cookies of a person of the demo; None for nobody."""
+        if not PERSONS[person]:
+            return None
+        context = browser.new_context(base_url=self.url)
+        page = context.new_page()
+        page.goto("/accounts/login/")
+        page.locator("[name=login]").fill(PERSONS[person])
+        page.locator("[name=password]").fill(PASSWORD)
+        page.locator("main form button").first.click()
+        page.wait_for_url("**/create/")
+        page.goto("/accounts/reauthenticate/?next=/help/")  # what the pages of the second factor ask for
+        page.locator("[name=password]").fill(PASSWORD)
+        page.locator("main form button").first.click()
+        page.wait_for_url("**/help/")
+        state = context.storage_state()
+        context.close()
+        return state
+
+    def pages(self) -> Iterator[Page]:
+        """What `every_page` names, with its paths on this site; and the states of a page that look unlike."""
+        for address, person in every_page():
+            name = address.name if person == "anonymous" else f"{address.name}-{person}"
+            yield Page(name.replace(":", "-"), person, address.path(self.values))
+        for status, job in self.jobs.items():
+            yield Page(f"generation-job-{status}", "owner", f"/jobs/{job}/")
+        for format, video in self.videos.items():
+            yield Page(f"gallery-video-{format}", "owner", f"/videos/{video}/")
+        yield Page("404", "anonymous", "/no-such-page/")
+        yield Page("404-signed-in", "owner", "/no-such-page/")
+
+
+def every_page() -> list[tuple[Address, str]]:
+    """Every address that shows a page, with a person of the access table who may see it.
+
+    A page that is open to everybody comes twice: signed in, it looks different.
+    """
+    header, *rows = [line.split() for line in ACCESS.strip().splitlines() if line.strip()]
+    exact = {row[0] for row in rows}
+    found = []
+    for address in addresses():
+        fits = [row for row in rows if address.name == row[0]] if address.name in exact else []
+        fits = fits or [row for row in rows if fnmatchcase(address.name, row[0])]
+        gets = [row for row in fits if row[1] == "GET"]
+        answers = {person: row[header.index(person)] for row in gets for person in PERSONS}
+        seen_by = [person for person in ("anonymous", "owner") if answers.get(person) == "200"]
+        if not seen_by and answers.get("admin") == "200":
+            seen_by = ["admin"]
+        found += [(address, person) for person in seen_by if address.name not in NO_PAGES]
+    assert len(found) > 20, "no pages were found"
+    return found
