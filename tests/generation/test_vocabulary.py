@@ -76,7 +76,7 @@ def test_a_model_without_a_vocabulary_is_taken_to_know_every_word():
 def test_a_broken_vocabulary_is_refused(tmp_path, content):
     path = tmp_path / "vocabulary.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match="vocabulary|Expecting"):
+    with pytest.raises(ValueError, match=r"vocabulary|Expecting"):
         load_vocabulary(path)
 
 
