@@ -120,7 +120,7 @@ def test_the_average_follows_the_weights():
 def test_the_folders_that_ship_are_small():
     parts = [path for name in ("text-to-video", "motion-adapter") for path in (MODELS / name).rglob("*")]
     sizes = [path.stat().st_size for path in parts if path.is_file()]
-    assert sum(sizes) <= 18e6
+    assert sum(sizes) <= 20e6  # of the 30 MB that all models may have together
     assert not [path for path in parts if path.suffix in {".bin", ".pt", ".ckpt"}]
 
 
