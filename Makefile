@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock messages screenshots browser evaluate bench-events clean
+.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/python manage.py serve
@@ -27,9 +27,31 @@ test-slow: $(VENV)/installed-dev
 	$(PYTEST) -m "slow and not tensorflow and not e2e" tests
 	$(PYTEST) -m "slow and tensorflow" tests
 
-# Sixty held-out prompts through the whole pipeline, judged on the finished videos; the table goes into docs/models.md.
+# Two hundred held-out prompts through the whole pipeline, judged on the finished videos; the table goes into docs/models.md.
 evaluate: $(VENV)/installed-dev
 	$(PYTEST) -s -m "slow and e2e" tests/e2e/test_quality.py
+
+# The models that ship, each from nothing, into workers/tiny/models. About four hours on two cores; interrupted, call it
+# again. DEVICE=cuda trains on a card, THREADS says how many processor threads.
+DEVICE ?= cpu
+THREADS ?= 2
+TRAIN := $(BIN)/python -m workers.tiny
+
+train: train-text-to-video train-film train-real-esrgan
+
+train-text-to-video: $(VENV)/installed-dev
+	$(TRAIN).text --threads $(THREADS)
+	$(TRAIN).train_vae decoder --device $(DEVICE) --threads $(THREADS)
+	$(TRAIN).train_vae encoder --device $(DEVICE) --threads $(THREADS)
+	$(TRAIN).train_diffusion --device $(DEVICE) --threads $(THREADS)
+	$(TRAIN).export
+
+train-film: $(VENV)/installed-dev
+	$(TRAIN).train_film --threads $(THREADS)
+
+train-real-esrgan: $(VENV)/installed-dev
+	$(TRAIN).train_esrgan --scale 4 --device $(DEVICE) --threads $(THREADS)
+	$(TRAIN).train_esrgan --scale 2 --device $(DEVICE) --threads $(THREADS)
 
 # From a worker's event to the changed page; on an idle machine, the table goes into docs/performance.md.
 bench-events: $(VENV)/installed-dev browser

@@ -1,7 +1,7 @@
 """Train the tiny world's AutoencoderKL: latents of 18 channels for each 8x8 pixels to frames, and frames to latents.
 
-    python -m workers.tiny.train_vae decoder --minutes 30 [--device cuda]
-    python -m workers.tiny.train_vae encoder --minutes 10
+    python -m workers.tiny.train_vae decoder --minutes 50 [--device cuda]
+    python -m workers.tiny.train_vae encoder --minutes 25
 
 What the latents mean is laid down in `workers.tiny.latents`, so the two halves are trained one after the other, and
 diffusion, which needs neither, may be trained beside them. Resumes from var/train/decoder.pt and encoder.pt. The
@@ -26,6 +26,7 @@ OBJECT_WEIGHT = 4.0
 FINE_WEIGHT, FINE = 3.0, 0.25  # how much more a pixel counts that differs by FINE from those around it: stars, outlines
 SPINNING = 0.25  # share of frames, beside the usual tenth, of objects at any angle, which are the hardest to draw
 PEAK_RATE = {"decoder": 2e-3, "encoder": 2e-3}
+MINUTES = {"decoder": 50.0, "encoder": 25.0}
 MOST_NOISE = 0.3  # what the decoder learns to look past, because diffusion's latents are never exact
 LOG_VARIANCE = -6.0  # of the posterior that the encoder gives: it knows where things are to a twentieth
 # Which way round an object is turned cannot be told from its pixels alone: a square looks alike in four ways. The
@@ -235,10 +236,11 @@ class Trainer:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=sorted(LOSSES))
-    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--minutes", type=float, help="training time in all (50 for the decoder, 25 for the encoder)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    Trainer(options.part, options.minutes, options.device, options.batch).run()
+    minutes = options.minutes or MINUTES[options.part]
+    Trainer(options.part, minutes, options.device, options.batch).run()
