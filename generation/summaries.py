@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q
 
-from generation import services
+from generation import services, vocabulary
+from generation.errors import warning_text
 from generation.forms import SIMPLE, CreateForm
 from generation.models import Job
-from generation.params import RenderRequest
+from generation.params import MAX_PROMPT, RenderRequest
 from generation.plan import Plan, plan
 from generation.selectors import estimate
 from generation.states import ACTIVE, Status
@@ -37,13 +39,14 @@ class Cost:
 
 @dataclass(frozen=True)
 class Summary:
-    """One request's `plan`, and `seconds` of work for each of its `clips`."""
+    """One request's `plan`, `seconds` of work for each of its `clips`, and `notes` on words that will not show."""
 
     request: RenderRequest
     plan: Plan
     seconds: float
     clips: int
     queue: Queue
+    notes: tuple[str, ...] = ()
 
     @property
     def all_seconds(self) -> float:
@@ -80,9 +83,11 @@ def summarise(form: CreateForm, user=None) -> Summary | None:
     if not checked.is_valid():
         return None
     request = checked.render_request
-    made = plan(request, services.catalogue().models[request.model])
+    model = services.catalogue().models[request.model]
     queue = queue_for(user) if user is not None else Queue(0, 0.0)
-    return Summary(request, made, estimate(request), len(checked.requests), queue)
+    typed = str(form.values().get("prompt") or "")[:MAX_PROMPT]
+    notes = [warning_text(note) for note in vocabulary.warnings(typed, model, settings.HOME)] if typed.strip() else []
+    return Summary(request, plan(request, model), estimate(request), len(checked.requests), queue, tuple(notes))
 
 
 def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:

@@ -273,6 +273,18 @@ def test_what_left_the_catalogue_does_not_break_the_page(signed_in, user, other_
     assert signed_in.get(reverse("generation:create"), {"from": job.pk, "quality": "best"}).status_code == 200
 
 
+def test_the_summary_names_the_words_that_the_model_does_not_know(signed_in):
+    def summary_of(prompt):
+        address = f"{reverse('generation:create-summary')}?mode=simple"
+        return signed_in.post(address, {**SIMPLE, "prompt": prompt}).content.decode()
+
+    told = summary_of("a corgi on the street")
+    assert "corgi, street" in told
+    assert "It knows: circle" in told
+    assert "notice--warning" not in summary_of("a red heart rising")
+    assert "notice--warning" not in summary_of(" ")
+
+
 def test_the_summary_of_nonsense_is_no_error(signed_in):
     response = signed_in.post(f"{reverse('generation:create-summary')}?mode=advanced", {"steps": "x", "model": "y"})
     assert response.status_code == 200
