@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events clean
+.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/python manage.py serve
@@ -14,8 +14,9 @@ run: $(VENV)/installed
 test: lint test-torch test-tensorflow test-e2e
 
 # TensorFlow and torch never share a process, so their tests do not either.
+# One process a core, each with a Redis, a folder and a database of its own, and one thread for torch.
 test-torch: $(VENV)/installed-dev
-	$(PYTEST) -m "not tensorflow and not e2e and not slow and not gpu" tests
+	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not slow and not gpu" tests
 
 test-tensorflow: $(VENV)/installed-dev
 	$(PYTEST) -m "tensorflow and not slow and not gpu" tests
@@ -56,6 +57,10 @@ train-real-esrgan: $(VENV)/installed-dev
 # From a worker's event to the changed page; on an idle machine, the table goes into docs/performance.md.
 bench-events: $(VENV)/installed-dev browser
 	$(BIN)/python -m scripts.bench_events
+
+# How near the estimate shown before submitting is to what the clip takes; on an idle machine.
+bench-estimates: $(VENV)/installed-dev
+	$(BIN)/python -m scripts.bench_estimates
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

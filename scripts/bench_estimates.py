@@ -1,0 +1,73 @@
+"""How near the estimate that is shown before submitting is to what the clip then takes: `make bench-estimates`.
+
+A whole site with the models that ship renders a first ten clips, whose stages are the history that estimates come from.
+Then clips of other lengths, sizes and rates are estimated, rendered one at a time, and compared.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.site import USER, Site
+
+PROMPT = "a large red heart rising over the sea"
+HISTORY = [
+    {"prompt": PROMPT, "seconds": seconds, "width": side, "height": side, "fps": fps, "seed": 1}
+    for seconds, side, fps in [(2, 256, 24)] * 4 + [(1, 256, 16), (3, 256, 24), (2, 128, 8), (2, 512, 24), (4, 256, 32), (2, 384, 16)]
+]  # fmt: skip
+MEASURED = [
+    {"prompt": PROMPT, "seconds": seconds, "width": width, "height": height, "fps": fps, "seed": 2}
+    for seconds, width, height, fps in (
+        *((2, 256, 256, 24), (1, 256, 256, 24), (4, 256, 256, 24), (2, 512, 512, 24), (2, 456, 256, 16)),
+        *((3, 128, 128, 8), (6, 256, 256, 32), (2, 256, 384, 24)),
+    )
+]
+ESTIMATE = """
+import json
+from generation import selectors, services
+from generation.params import parse
+print(selectors.estimate(parse(json.loads({row!r}), services.catalogue(), services.limits())))
+"""
+TOOK = """
+from generation.models import Job
+job = Job.objects.order_by("-created_at").first()
+assert job.status == "done", (job.status, job.error_id)
+print((job.ended_at - job.started_at).total_seconds())
+"""
+
+
+def render(site: Site, rows: list[dict]) -> None:
+    """Render rows through the batch command; a failure ends the measurement."""
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    done = site.manage("batch", "-", "--format", "jsonl", "--user", USER, "--wait", stdin=lines, timeout=1800)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+
+
+def main() -> int:
+    home = Path(tempfile.mkdtemp(prefix="auravideo-bench-"))
+    site = Site(home / "site").start()
+    worst = 0.0
+    try:
+        site.make_user()
+        render(site, HISTORY)
+        print(f"{'clip':<28} estimated    took  difference")
+        for row in MEASURED:
+            estimated = float(site.python(ESTIMATE.format(row=json.dumps(row))))
+            render(site, [row])
+            took = float(site.python(TOOK))
+            off = estimated / took - 1
+            worst = max(worst, abs(off))
+            name = f"{row['seconds']} s, {row['width']}x{row['height']}, {row['fps']} fps"
+            print(f"{name:<28} {estimated:7.1f} s {took:6.1f} s {off:+9.0%}", flush=True)
+    finally:
+        site.stop()
+        shutil.rmtree(home, ignore_errors=True)
+    print(f"furthest off: {worst:.0%} (30 % at most is asked)")
+    return int(worst > 0.30)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
