@@ -15,8 +15,11 @@ from tests.site import USER, Site
 PROMPT = "a large red heart rising over the sea"
 HISTORY = [
     {"prompt": PROMPT, "seconds": seconds, "width": side, "height": side, "fps": fps, "seed": 1}
-    for seconds, side, fps in [(2, 256, 24)] * 4 + [(1, 256, 16), (3, 256, 24), (2, 128, 8), (2, 512, 24), (4, 256, 32), (2, 384, 16)]
-]  # fmt: skip
+    for seconds, side, fps in (
+        *[(2, 256, 24)] * 4,
+        *((1, 256, 16), (3, 256, 24), (2, 128, 8), (2, 512, 24), (4, 256, 32), (2, 384, 16)),
+    )
+]
 MEASURED = [
     {"prompt": PROMPT, "seconds": seconds, "width": width, "height": height, "fps": fps, "seed": 2}
     for seconds, width, height, fps in (
