@@ -90,7 +90,7 @@ def test_the_address_is_changed_through_the_link_that_goes_to_the_new_one(client
     client.post(reverse("account_email"), {"email": "new@example.org", "action_primary": ""})
     user.refresh_from_db()
     assert user.email != "new@example.org", "an address that is not confirmed became the main one"
-    confirm(client, letter)
+    assert confirm(client, letter).url == reverse("account_email"), "where it can be made the main one"
     client.post(reverse("account_email"), {"email": "new@example.org", "action_primary": ""})
     user.refresh_from_db()
     assert user.email == "new@example.org"
