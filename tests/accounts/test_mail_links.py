@@ -87,6 +87,7 @@ def test_the_address_is_changed_through_the_link_that_goes_to_the_new_one(client
     client.post(reverse("account_email"), {"email": "new@example.org", "action_add": ""})
     (letter,) = mail.outbox
     assert letter.to == ["new@example.org"]
+    assert f"was given for the account {user.username}" in letter.body, "the account was not made with this address"
     client.post(reverse("account_email"), {"email": "new@example.org", "action_primary": ""})
     user.refresh_from_db()
     assert user.email != "new@example.org", "an address that is not confirmed became the main one"

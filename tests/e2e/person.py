@@ -94,6 +94,7 @@ POLISH = {
     "not confirmed": "niepotwierdzony",
     "somebody asked for a new password for your account": "ktoś poprosił o nowe hasło do Twojego konta",
     "theme": "motyw",
+    "this e-mail address was given for the account": "ten adres e-mail podano dla konta",
 }
 
 

@@ -49,6 +49,7 @@ for name in {names!r}:
 """
 CONFIRMATION = (
     "Confirm your e-mail address",
+    "this e-mail address was given for the account",
     "To confirm that it is yours, open this link:",
     "If this was not you, do nothing.",
 )
