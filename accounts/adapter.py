@@ -2,9 +2,11 @@
 
 import qrcode
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from qrcode.image.svg import SvgPathImage
 
@@ -21,6 +23,12 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_login_stages(self) -> list[str]:
         """Coming back is asked for last: after the e-mail address and the second factor have been proved."""
         return [*super().get_login_stages(), "accounts.stages.ReactivateStage"]
+
+    def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
+        """To the addresses, where one that was added can now be made the main one."""
+        if self.request.user == email_address.user and not email_address.primary:
+            return reverse("account_email")
+        return super().get_email_verification_redirect_url(email_address)
 
     def is_reauthentication_required(self, *, app: str, **hooks: object) -> bool:
         return app == "accounts" or super().is_reauthentication_required(app=app, **hooks)

@@ -6,6 +6,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user
 from django.core import mail
+from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
@@ -45,10 +46,17 @@ def test_where_it_is_required_the_link_comes_before_the_first_sign_in(client, mu
     assert client.post(reverse("account_login"), login).url == reverse("account_email_verification_sent")
     (letter,) = mail.outbox
     assert letter.to == ["ada@example.com"]
-    confirm(client, letter)
+    assert confirm(client, letter).url == reverse("generation:create")
     assert EmailAddress.objects.get().verified
-    client.post(reverse("account_login"), login)
     assert get_user(client).username == "ada"
+
+
+def test_the_link_signs_nobody_in_to_a_browser_that_did_not_sign_up(client, must_confirm):
+    client.post(reverse("account_signup"), FORM)
+    elsewhere = Client()
+    assert confirm(elsewhere, mail.outbox[0]).url == reverse("account_login")
+    assert EmailAddress.objects.get().verified
+    assert not get_user(elsewhere).is_authenticated
 
 
 def test_where_it_is_optional_the_link_is_sent_and_nobody_waits_for_it(client, settings):
@@ -79,10 +87,11 @@ def test_the_address_is_changed_through_the_link_that_goes_to_the_new_one(client
     client.post(reverse("account_email"), {"email": "new@example.org", "action_add": ""})
     (letter,) = mail.outbox
     assert letter.to == ["new@example.org"]
+    assert f"was given for the account {user.username}" in letter.body, "the account was not made with this address"
     client.post(reverse("account_email"), {"email": "new@example.org", "action_primary": ""})
     user.refresh_from_db()
     assert user.email != "new@example.org", "an address that is not confirmed became the main one"
-    confirm(client, letter)
+    assert confirm(client, letter).url == reverse("account_email"), "where it can be made the main one"
     client.post(reverse("account_email"), {"email": "new@example.org", "action_primary": ""})
     user.refresh_from_db()
     assert user.email == "new@example.org"
@@ -117,8 +126,6 @@ def test_an_address_of_somebody_else_cannot_be_added(client, user, other_user, v
 
 
 def test_a_new_password_signs_out_everywhere_else(client, user):
-    from django.test import Client
-
     elsewhere = Client()
     client.force_login(user)
     elsewhere.force_login(user)

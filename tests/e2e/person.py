@@ -1,0 +1,191 @@
+"""Somebody at a browser who has an account: in one language, with a mailbox."""
+
+import email
+import re
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.site import PASSWORD
+
+# What the pages and letters say, apart from the catalogue of translations, which could be lost or empty.
+POLISH = {
+    "1 job": "1 zadanie",
+    "1 video": "1 film",
+    "A link that confirms the address is on its way to": "Odnośnik potwierdzający adres jest w drodze na",
+    "Add": "Dodaj",
+    "Back to sign-in": "Wróć do logowania",
+    "Change the password": "Zmień hasło",
+    "Change your password": "Zmień hasło",
+    "Choose a new password": "Wybierz nowe hasło",
+    "Code from the app": "Kod z aplikacji",
+    "Code from your app, or a recovery code": "Kod z aplikacji lub kod odzyskiwania",
+    "Come back?": "Wracasz?",
+    "Confirm": "Potwierdź",
+    "Confirm your e-mail address": "Potwierdź swój adres e-mail",
+    "Deactivate the account": "Dezaktywuj konto",
+    "Deactivate your account": "Dezaktywacja konta",
+    "Delete everything": "Usuń wszystko",
+    "Delete the account": "Usuń konto",
+    "Delete your account": "Usunięcie konta",
+    "Download your data": "Pobierz swoje dane",
+    "E-mail address": "Adres e-mail",
+    "Forgotten?": "Nie pamiętasz?",
+    "Forgotten your password?": "Nie pamiętasz hasła?",
+    "Hello,": "Dzień dobry,",
+    "If it was not you, do nothing": "Jeśli to nie Ty, nie rób nic",
+    "If this was not you, do nothing.": "Jeśli to nie Ty, nie rób nic.",
+    "Incorrect code.": "Błędny kod.",
+    "Incorrect password.": "Niewłaściwe hasło.",
+    "Is it you?": "Czy to Ty?",
+    "Look into your mailbox": "Zajrzyj do skrzynki",
+    "Make an account": "Załóż konto",
+    "Make it the main one": "Ustaw jako główny",
+    "New address": "Nowy adres",
+    "New password": "Nowe hasło",
+    "Password": "Hasło",
+    "Please type your current password.": "Proszę wpisz swoje obecne hasło.",
+    "Present password": "Obecne hasło",
+    "Profile": "Profil",
+    "Recovery codes": "Kody odzyskiwania",
+    "Remove": "Usuń",
+    "Save": "Zapisz",
+    "Send the link": "Wyślij odnośnik",
+    "Set the password": "Ustaw hasło",
+    "Set up": "Skonfiguruj",
+    "Set up an authenticator app": "Skonfiguruj aplikację uwierzytelniającą",
+    "Settings": "Ustawienia",
+    "Sign in": "Zaloguj się",
+    "Sign out": "Wyloguj się",
+    "Sign up": "Załóż konto",
+    "Stay signed in": "Nie wylogowuj mnie",
+    "Switch on": "Włącz",
+    "The account is closed at once": "Konto zostanie zamknięte od razu",
+    "The same again": "To samo jeszcze raz",
+    "The second factor": "Drugi składnik",
+    "The username and/or password you specified are not correct.": (
+        "Podana nazwa użytkownika i/lub hasło są niepoprawne."
+    ),
+    "This cannot be undone.": "Tego nie da się cofnąć.",
+    "This is your main address now.": "To jest teraz Twój adres główny.",
+    "This link works no more": "Ten odnośnik już nie działa",
+    "To confirm that it is yours, open this link:": "Aby potwierdzić, że to Twój adres, otwórz ten odnośnik:",
+    "Two-factor sign-in": "Logowanie dwuskładnikowe",
+    "User name": "Nazwa użytkownika",
+    "User name or e-mail address": "Nazwa użytkownika lub adres e-mail",
+    "Welcome back. Everything is as you left it.": "Witaj ponownie. Wszystko jest tak, jak było.",
+    "What should be seen?": "Co ma być widać?",
+    "Yes, activate it again": "Tak, aktywuj je ponownie",
+    "Yes, confirm": "Tak, potwierdzam",
+    "Your account is closed": "Twoje konto jest zamknięte",
+    "Your account is deactivated.": "Twoje konto jest dezaktywowane.",
+    "Your data, and leaving": "Twoje dane i odejście",
+    "Your e-mail addresses": "Twoje adresy e-mail",
+    "Your new password is set": "Nowe hasło zostało ustawione",
+    "Your new password is set.": "Nowe hasło zostało ustawione.",
+    "Your password": "Twoje hasło",
+    "Your profile": "Twój profil",
+    "Your profile is saved.": "Profil został zapisany.",
+    "full name": "imię i nazwisko",
+    "is confirmed": "jest potwierdzony",
+    "language": "język",
+    "not confirmed": "niepotwierdzony",
+    "somebody asked for a new password for your account": "ktoś poprosił o nowe hasło do Twojego konta",
+    "theme": "motyw",
+    "this e-mail address was given for the account": "ten adres e-mail podano dla konta",
+}
+
+
+class Person:
+    """Somebody at a browser in one language, who reads what it says and the letters that come."""
+
+    def __init__(self, page: Page, letters: Path, language: str, name: str) -> None:
+        self.page, self.main, self.letters = page, page.get_by_role("main"), letters
+        self.language, self.name, self.email = language, name, f"{name}@example.org"
+        self.banner = page.get_by_role("banner")
+        self.account_menu = self.banner.locator("summary").filter(has_text=name)
+
+    def say(self, words: str) -> str:
+        return words if self.language == "en" else POLISH[words]
+
+    def reads(self, heading: str, *words: str) -> None:
+        """The page has this heading, and these words, in the person's language."""
+        expect(self.main.get_by_role("heading", level=1)).to_have_text(self.say(heading))
+        expect(self.page.locator("html")).to_have_attribute("lang", self.language)
+        for text in words:
+            expect(self.main).to_contain_text(self.say(text))
+
+    def type(self, fields: dict[str, str]) -> None:
+        for label, text in fields.items():
+            self.field(label).fill(text)
+
+    def field(self, label: str) -> Locator:
+        return self.main.get_by_label(re.compile(rf"^{re.escape(self.say(label))}( \(.*\))?$", re.IGNORECASE))
+
+    def press(self, name: str) -> None:
+        self.main.get_by_role("button", name=self.say(name), exact=True).click()
+
+    def follow(self, name: str) -> None:
+        self.main.get_by_role("link", name=self.say(name), exact=True).click()
+
+    def open_settings(self, name: str) -> None:
+        self.account_menu.click()
+        self.banner.get_by_role("link", name=self.say("Settings")).click()
+        self.reads("Your profile")
+        if name != "Profile":
+            self.page.get_by_role("navigation", name=self.say("Settings")).get_by_role(
+                "link", name=self.say(name), exact=True
+            ).click()
+
+    def sign_in(self, name: str = "", password: str = PASSWORD, *, remember: bool = False) -> None:
+        self.page.goto("/accounts/login/")
+        self.reads("Sign in")
+        self.type({"User name or e-mail address": name or self.name, "Password": password})
+        if remember:
+            self.field("Stay signed in").check()
+        self.press("Sign in")
+
+    def proves_again(self, password: str) -> None:
+        """Asked before what takes an account over, however short ago they signed in."""
+        self.reads("Is it you?")
+        self.type({"Password": password})
+        self.press("Confirm")
+
+    def is_signed_in(self) -> None:
+        expect(self.page).to_have_url(re.compile("/create/$"))
+        expect(self.banner).to_contain_text(self.name)
+        self.reads("What should be seen?")
+
+    def sign_out(self) -> None:
+        self.account_menu.click()
+        self.banner.get_by_role("button", name=self.say("Sign out")).click()
+        self.is_signed_out()
+
+    def is_signed_out(self) -> None:
+        expect(self.banner.get_by_role("link", name=self.say("Sign up"))).to_be_visible()
+        expect(self.page.locator("html")).to_have_attribute("lang", self.language)
+
+    def is_shut_out(self) -> None:
+        self.is_signed_out()
+        self.page.goto("/create/")
+        self.reads("Sign in")
+
+    def link_in_letter(self, subject: str, *words: str, to: str = "") -> str:
+        """The address in the newest letter with this subject, which has these words."""
+        found = [letter for letter in _letters(self.letters) if letter["to"] == (to or self.email)]
+        letter = next(letter for letter in found if letter["subject"] == f"AuraVideo: {self.say(subject)}")
+        text = letter.get_content()
+        for expected in ("Hello,", *words):
+            assert self.say(expected) in text
+        assert self.name in text
+        (link,) = re.findall(r"https?://\S+", text)
+        return link
+
+
+def _letters(folder: Path) -> list[EmailMessage]:
+    """Newest first. Django writes a file for each sending, each letter followed by a line of dashes."""
+    files = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    parts = [part for path in files for part in path.read_bytes().split(b"-" * 79) if part.strip()]
+    return [email.message_from_bytes(part.lstrip(), policy=default) for part in parts]

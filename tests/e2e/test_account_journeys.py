@@ -1,0 +1,307 @@
+"""Every journey of an account as a person walks it, in both languages, through the links in the letters themselves.
+
+Passkeys are in test_accounts.py.
+"""
+
+import base64
+import hmac
+import itertools
+import json
+import re
+import struct
+import time
+import zipfile
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import open_page
+from tests.e2e.person import Person
+from tests.site import PASSWORD, Site
+
+pytestmark = pytest.mark.e2e
+
+NEW_PASSWORD = "a lamp in the rain"
+JOURNEYS = ("signs", "forgets", "changes", "doubles", "shows", "leaves")
+MAKE_PEOPLE = """
+from allauth.account.models import EmailAddress
+from django.contrib.auth.hashers import make_password
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from accounts.models import User
+from gallery.models import Video
+from generation import services
+from generation.models import Job
+from generation.params import parse
+password = make_password({password!r})
+for name in {names!r}:
+    person = User.objects.create(username=name, email=name + "@example.org", password=password)
+    EmailAddress.objects.create(user=person, email=person.email, verified=True, primary=True)
+    request = parse({{"prompt": "a red heart rising over the sea"}}, services.catalogue(), services.limits())
+    job = services.submit(person, request)
+    Job.objects.filter(pk=job.pk).update(status="done")
+    file = storages["default"].save(f"videos/{{job.pk}}/video.mp4", ContentFile(b"x"))
+    files = {{"video_file": file, "poster_file": file, "preview_file": file}}
+    facts = {{"width": 256, "height": 256, "frames": 48, "fps": 24, "size": 1}}
+    Video.objects.create(user=person, job=job, title="A heart", request=job.request, **facts, **files)
+"""
+CONFIRMATION = (
+    "Confirm your e-mail address",
+    "this e-mail address was given for the account",
+    "To confirm that it is yours, open this link:",
+    "If this was not you, do nothing.",
+)
+addresses = (f"192.0.2.{number}" for number in itertools.count(1))  # everybody from their own: nobody is rate-limited
+
+
+def totp(secret: str, moment: float) -> str:
+    """What an authenticator app shows: RFC 6238 with SHA-1, six digits, 30 seconds."""
+    digest = hmac.digest(base64.b32decode(secret), struct.pack(">Q", int(moment) // 30), "sha1")
+    offset = digest[-1] & 0x0F
+    return f"{(struct.unpack('>I', digest[offset : offset + 4])[0] & 0x7FFFFFFF) % 10**6:06}"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Without workers; letters go to files, and an address must be confirmed."""
+    folder = tmp_path_factory.mktemp("accounts")
+    environment = {"EMAIL_URL": f"filemail:///{folder}/letters", "EMAIL_VERIFICATION": "mandatory"}
+    started = Site(folder / "home", queues="", TRUSTED_PROXIES="1", **environment).start()
+    names = [f"{journey}-{language}" for journey in JOURNEYS for language in ("en", "pl")]
+    started.python(MAKE_PEOPLE.format(names=names, password=PASSWORD))
+    yield started
+    assert started.stop() == 0
+
+
+@pytest.fixture(params=["en", "pl"])
+def language(request):
+    return request.param
+
+
+@pytest.fixture
+def meet(browser, site, language):
+    """`with meet("forgets") as person:` the one of that name and the test's language, in a browser of their own."""
+
+    @contextmanager
+    def somebody(journey: str):
+        options = {
+            "locale": {"en": "en-GB", "pl": "pl-PL"}[language],
+            "reduced_motion": "reduce",  # the first page moves otherwise, which costs time
+            "extra_http_headers": {"X-Forwarded-For": next(addresses)},
+        }
+        with open_page(browser, site, **options) as page:
+            yield Person(page, site.home.parent / "letters", language, f"{journey}-{language}")
+
+    return somebody
+
+
+def test_signing_up_ends_with_the_link_in_the_letter(meet):
+    with meet("joins") as person:
+        person.page.goto("/accounts/signup/")
+        person.reads("Make an account")
+        person.type({"User name": person.name, "E-mail address": person.email})
+        person.type({"Password": PASSWORD, "The same again": PASSWORD})
+        person.press("Sign up")
+        person.reads("Look into your mailbox")
+        person.is_shut_out()
+        link = person.link_in_letter(*CONFIRMATION)
+        person.page.goto(link)
+        person.reads("Confirm your e-mail address")
+        person.press("Yes, confirm")
+        person.is_signed_in()
+        person.page.goto(link)
+        person.reads("This link works no more")
+
+
+def test_either_name_signs_in_and_the_browser_remembers_if_asked(meet):
+    with meet("signs") as person:
+        person.sign_in(password="not the password")
+        person.reads("Sign in", "The username and/or password you specified are not correct.")
+        person.sign_in()
+        person.is_signed_in()
+        assert _session_expires(person) == -1, "the session outlives the browser"
+        person.sign_out()
+        person.sign_in(person.email, remember=True)
+        person.is_signed_in()
+        assert timedelta(days=13).total_seconds() < _session_expires(person) - time.time()
+        person.sign_out()
+
+
+def _session_expires(person: Person) -> float:
+    (cookie,) = [cookie for cookie in person.page.context.cookies() if cookie["name"] == "sessionid"]
+    assert cookie["httpOnly"]
+    return cookie["expires"]
+
+
+def test_a_forgotten_password_is_replaced_through_the_letter(meet):
+    with meet("forgets") as person:
+        person.page.goto("/accounts/login/")
+        person.follow("Forgotten?")
+        person.reads("Forgotten your password?")
+        person.type({"E-mail address": person.email})
+        person.press("Send the link")
+        person.reads("Look into your mailbox")
+        link = person.link_in_letter(
+            "Choose a new password",
+            "somebody asked for a new password for your account",
+            "If it was not you, do nothing",
+        )
+        person.page.goto(_tampered(link))
+        person.reads("This link works no more")
+        person.page.goto(link)
+        person.reads("Choose a new password")
+        person.type({"New password": NEW_PASSWORD, "The same again": NEW_PASSWORD})
+        person.press("Set the password")
+        person.reads("Your new password is set")
+        person.page.goto(link)
+        person.reads("This link works no more")
+        person.sign_in()
+        person.reads("Sign in", "The username and/or password you specified are not correct.")
+        person.sign_in(password=NEW_PASSWORD)
+        person.is_signed_in()
+
+
+def _tampered(link: str) -> str:
+    """With another last sign of the secret part."""
+    secret = link.rstrip("/")
+    return f"{secret[:-1]}{'0' if secret[-1] != '0' else '1'}/"
+
+
+def test_password_and_address_are_changed(meet):
+    with meet("changes") as person:
+        person.sign_in()
+        person.is_signed_in()
+        person.open_settings("Password")
+        person.reads("Change your password")
+        person.type({"Present password": "not the password", "New password": NEW_PASSWORD})
+        person.type({"The same again": NEW_PASSWORD})
+        person.press("Change the password")
+        person.reads("Change your password", "Please type your current password.")
+        person.type({"Present password": PASSWORD, "New password": NEW_PASSWORD, "The same again": NEW_PASSWORD})
+        person.press("Change the password")
+        person.reads("Change your password", "Your new password is set.")
+
+        person.open_settings("E-mail address")
+        person.reads("Your e-mail addresses")
+        old, new = person.email, f"new-{person.email}"
+        person.type({"New address": new})
+        person.press("Add")
+        person.proves_again(NEW_PASSWORD)
+        person.reads("Your e-mail addresses", "A link that confirms the address is on its way to", "not confirmed")
+        person.page.goto(person.link_in_letter(*CONFIRMATION, to=new))
+        person.reads("Confirm your e-mail address")
+        person.press("Yes, confirm")
+        person.reads("Your e-mail addresses", "is confirmed")
+        person.main.get_by_label(re.compile(f"^{re.escape(new)}")).check()
+        person.press("Make it the main one")
+        person.reads("Your e-mail addresses", "This is your main address now.")
+        person.main.get_by_label(re.compile(f"^{re.escape(old)}")).check()
+        person.press("Remove")
+        expect(person.main.get_by_role("radio")).to_have_count(1)
+        person.sign_out()
+        person.sign_in(old, NEW_PASSWORD)
+        person.reads("Sign in")
+        person.sign_in(new, NEW_PASSWORD)
+        person.is_signed_in()
+
+
+def test_a_second_factor_is_asked_for_and_a_recovery_code_replaces_it_once(meet):
+    with meet("doubles") as person:
+        person.sign_in()
+        person.is_signed_in()
+        person.open_settings("Two-factor sign-in")
+        person.reads("Two-factor sign-in")
+        person.follow("Set up")
+        person.proves_again(PASSWORD)
+        person.reads("Set up an authenticator app")
+        secret = person.page.locator("#authenticator_secret").inner_text()
+        person.type({"Code from the app": totp(secret, time.time())})
+        person.press("Switch on")
+        person.reads("Recovery codes")
+        recovery = person.page.locator("#recovery_codes li").first.inner_text()
+        person.sign_out()
+
+        person.sign_in()
+        _gives(person, "000000")
+        person.reads("The second factor", "Incorrect code.")
+        person.page.goto("/settings/")
+        _gives(person, totp(secret, time.time() + 30))  # each code works once; a clock may be half a minute fast
+        person.is_signed_in()
+        person.sign_out()
+
+        person.sign_in()
+        _gives(person, recovery)
+        person.is_signed_in()
+        person.sign_out()
+        person.sign_in()
+        _gives(person, recovery)
+        person.reads("The second factor", "Incorrect code.")
+
+
+def _gives(person: Person, code: str) -> None:
+    person.reads("The second factor")
+    person.type({"Code from your app, or a recovery code": code})
+    person.press("Sign in")
+
+
+def test_the_profile_takes_effect_on_the_next_page(meet):
+    with meet("shows") as person:
+        person.sign_in()
+        person.is_signed_in()
+        person.open_settings("Profile")
+        person.type({"full name": "Ada Lovelace"})
+        person.field("theme").select_option("light")
+        person.field("language").select_option(other := {"en": "pl", "pl": "en"}[person.language])
+        person.press("Save")
+        person.language = other
+        person.reads("Your profile", "Your profile is saved.")
+        expect(person.page.locator("html")).to_have_attribute("data-theme", "light")
+        expect(person.field("full name")).to_have_value("Ada Lovelace")
+        person.field("theme").select_option("dark")
+        person.press("Save")
+        expect(person.page.locator("html")).to_have_attribute("data-theme", "dark")
+        person.sign_out()
+        expect(person.page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_leaving_for_a_while_and_for_good(meet):
+    with meet("leaves") as person:
+        person.sign_in()
+        person.is_signed_in()
+        person.open_settings("Your data, and leaving")
+        person.reads("Your data, and leaving", "1 video", "1 job")
+        with person.page.expect_download() as download:
+            person.press("Download your data")
+        with zipfile.ZipFile(download.value.path()) as archive:
+            assert archive.testzip() is None
+            profile = json.loads(archive.read("profile.json"))
+            assert any(name.startswith("videos/") and name.endswith(".mp4") for name in archive.namelist())
+        assert (profile["user_name"], profile["email"]) == (person.name, person.email)
+
+        person.follow("Deactivate the account")
+        person.reads("Deactivate your account")
+        person.press("Deactivate the account")
+        expect(person.main.get_by_role("status")).to_contain_text(person.say("Your account is deactivated."))
+        person.is_shut_out()
+        person.sign_in()
+        person.reads("Come back?")
+        person.page.goto("/jobs/")
+        person.reads("Come back?")
+        person.press("Yes, activate it again")
+        person.is_signed_in()
+        person.reads("What should be seen?", "Welcome back. Everything is as you left it.")
+
+        person.open_settings("Your data, and leaving")
+        person.follow("Delete the account")
+        person.reads("Delete your account", "This cannot be undone.", "1 video", "The account is closed at once")
+        person.type({"Your password": "not the password"})
+        person.press("Delete everything")
+        person.reads("Delete your account", "Incorrect password.")
+        person.type({"Your password": PASSWORD})
+        person.press("Delete everything")
+        expect(person.main.get_by_role("status")).to_contain_text(person.say("Your account is closed"))
+        person.is_shut_out()
+        person.sign_in()
+        person.reads("Sign in", "The username and/or password you specified are not correct.")
