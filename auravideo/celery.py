@@ -6,8 +6,8 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
-# Read by OpenMP when an engine loads torch. Threads that wait by spinning take the processor from those they wait for as
-# soon as anything else runs on the machine: four clips took 34 s instead of more than 280 beside one busy process.
+# Read by OpenMP when an engine loads torch. Threads that wait by spinning take the processor from those they wait for
+# as soon as anything else runs on the machine: four clips took 34 s instead of more than 280 beside one busy process.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 QUEUES = ("cpu", "generate", "interpolate", "upscale")
