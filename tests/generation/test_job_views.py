@@ -192,7 +192,7 @@ def test_the_list_of_jobs_takes_as_many_queries_for_twenty_as_for_one(signed_in,
 # --- Removing -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", ENDED)
+@pytest.mark.parametrize("status", sorted(ENDED))
 def test_removing_takes_an_ended_job_off_the_list_and_keeps_everything_else(signed_in, user, status):
     job = ended(user, status, error_id="out-of-memory", traceback="for the operator")
     video = VideoFactory(user=user, job=job)
