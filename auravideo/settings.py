@@ -261,6 +261,11 @@ LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)
 HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)
 FAILED_FRAMES_KEPT_HOURS = 24
 
+# --- Gallery --------------------------------------------------------------------------------------------------------
+
+UNDO_MINUTES = env.integer("AURAVIDEO_UNDO_MINUTES", 10, 0, 30 * 24 * 60)  # how long a deleted video can be had back
+SAFETY_CHECK = env.text("AURAVIDEO_SAFETY_CHECK")  # what looks at a video before others may see it; "" is nothing
+
 # --- Logging --------------------------------------------------------------------------------------------------------
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))

@@ -4,14 +4,27 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from gallery.models import Video
+from gallery.models import Video, Visibility
+
+
+def library_of(user) -> QuerySet[Video]:
+    """A person's own videos, without those in the trash."""
+    return Video.objects.kept().filter(user_id=user.pk)
 
 
 def visible_videos(user) -> QuerySet[Video]:
-    """The videos that a person may watch, and so may create from. Sharing adds other people's here."""
-    return Video.objects.filter(user=user)
+    """The videos that a person may watch, and so may create from: their own, and what everybody may find.
+
+    Unlisted ones are not among them: who has the link sees them at its address, see `shared_videos`.
+    """
+    return Video.objects.kept().filter(Q(user_id=user.pk) | Q(pk__in=Video.objects.listed().values("pk")))
+
+
+def shared_videos(token: str) -> QuerySet[Video]:
+    """The video behind an unlisted link, as long as the link is not revoked and the video may be shown."""
+    return Video.objects.shown().filter(share_token=token, visibility__in=(Visibility.UNLISTED, Visibility.PUBLIC))
 
 
 def request_of(user, video_id: UUID) -> Mapping[str, Any] | None:

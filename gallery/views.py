@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from gallery import services
 from gallery.models import Video
+from gallery.selectors import library_of
 from gallery.serving import serve
 from generation import listing
 
@@ -23,7 +24,7 @@ VIDEOS_A_PAGE = 24
 @require_safe
 def library(request: HttpRequest) -> HttpResponse:
     """A person's videos, newest first."""
-    page = Paginator(Video.objects.filter(user=request.user), VIDEOS_A_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(library_of(request.user), VIDEOS_A_PAGE).get_page(request.GET.get("page"))
     return render(request, "gallery/library.html", {"page": page, "videos": page.object_list})
 
 
@@ -72,4 +73,4 @@ def delete(request: HttpRequest, video_id: UUID) -> HttpResponse:
 
 
 def _mine(request: HttpRequest, video_id: UUID) -> Video:
-    return get_object_or_404(Video, pk=video_id, user=request.user)
+    return get_object_or_404(library_of(request.user), pk=video_id)

@@ -59,3 +59,19 @@ def test_a_page_that_was_emptied_meanwhile_is_the_first_one(user):
 def test_a_mark_that_cannot_be_read_means_the_first_page(user, name, mark):
     JobFactory(user=user)
     assert len(page(f"{name}={mark}").rows) == 1
+
+
+@pytest.mark.parametrize("order", ["-priority", "priority", "created_at"])
+def test_any_order_by_numbers_or_times_is_paged_both_ways_without_repeating_a_row(user, order):
+    made = [JobFactory(user=user, priority=n % 3) for n in range(9)]
+    seen, query = [], {}
+    while True:
+        found = page_of(Job.objects.all(), query, 2, order)
+        seen += [job.pk for job in found.rows]
+        if not found.older:
+            break
+        query = dict([found.older.split("=")])
+    assert seen == list(Job.objects.order_by(order, f"{'-' * order.startswith('-')}pk").values_list("pk", flat=True))
+    assert len(seen) == len(made)
+    back = page_of(Job.objects.all(), dict([found.newer.split("=")]), 2, order)
+    assert [job.pk for job in back.rows] == seen[6:8]

@@ -1,0 +1,142 @@
+"""What came out: videos, kept until somebody deletes them."""
+
+import hashlib
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from generation.models import Job
+
+
+class Visibility(models.TextChoices):
+    """Who may watch a video: its owner; whoever has its link; everybody."""
+
+    PRIVATE = "private", _("Private")
+    UNLISTED = "unlisted", _("With the link")
+    PUBLIC = "public", _("Public")
+
+
+class Safety(models.TextChoices):
+    """What the safety check of the site said, where one is configured."""
+
+    UNCHECKED = "unchecked", _("Not checked")
+    PASSED = "passed", _("Passed")
+    REFUSED = "refused", _("Refused")
+
+
+LISTED = Q(visibility=Visibility.PUBLIC, deleted_at=None, hidden_at=None)  # the condition of indexes; see `listed()`
+
+
+def prompt_key(prompt: str) -> str:
+    """Equal for prompts that differ in case and white space only; short enough for an index."""
+    return hashlib.sha256(" ".join(prompt.casefold().split()).encode()).hexdigest()[:32]
+
+
+class VideoQuerySet(models.QuerySet):
+    def kept(self) -> "VideoQuerySet":
+        """Videos that are not in the trash."""
+        return self.filter(deleted_at=None)
+
+    def shown(self) -> "VideoQuerySet":
+        """Videos that others than their owner may be shown at all, if their visibility lets them.
+
+        Neither deleted, nor hidden by moderation, nor refused by the safety check (nor waiting for it, where one is
+        configured), nor of somebody who is suspended, deactivated or leaving.
+        """
+        videos = self.kept().filter(hidden_at=None, user__is_active=True)
+        if settings.SAFETY_CHECK:
+            return videos.filter(safety=Safety.PASSED)
+        return videos.exclude(safety=Safety.REFUSED)
+
+    def listed(self) -> "VideoQuerySet":
+        """Videos that everybody may find: the only ones that explore, profiles, searches and oEmbed may name."""
+        return self.shown().filter(visibility=Visibility.PUBLIC)
+
+
+class Video(models.Model):
+    """A finished clip. The files are names in the default storage."""
+
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="videos", verbose_name=_("user"))
+    job = models.OneToOneField(Job, models.SET_NULL, null=True, blank=True, related_name="video", verbose_name=_("job"))
+    title = models.CharField(_("title"), max_length=200)
+    request = models.JSONField(_("request"))  # with the seed that was drawn
+    width = models.PositiveIntegerField(_("width"))
+    height = models.PositiveIntegerField(_("height"))
+    frames = models.PositiveIntegerField(_("frames"))
+    fps = models.PositiveIntegerField(_("frames a second"))
+    size = models.PositiveBigIntegerField(_("size in bytes"))
+    video_file = models.FileField(_("video file"), max_length=255)
+    poster_file = models.FileField(_("poster"), max_length=255)
+    preview_file = models.FileField(_("hover preview"), max_length=255)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    # What lists filter and sort by, taken from the request when the row is made; a request never changes.
+    prompt = models.TextField(_("prompt"), editable=False)
+    prompt_key = models.CharField(_("key of the prompt"), max_length=32, editable=False)
+    seed = models.PositiveBigIntegerField(_("seed"), null=True, editable=False)
+    model = models.CharField(_("model"), max_length=80, editable=False)
+    format = models.CharField(_("format"), max_length=8, editable=False)
+    # What its owner made of it.
+    favourite = models.BooleanField(_("favourite"), default=False)
+    visibility = models.CharField(_("visibility"), max_length=8, choices=Visibility, default=Visibility.PRIVATE)
+    # The unlisted link is /s/<token>/; it goes on while the video is public, and ends when it is revoked.
+    share_token = models.CharField(_("token of the link"), max_length=43, null=True, blank=True, unique=True)
+    published_at = models.DateTimeField(_("made public"), null=True, blank=True)
+    deleted_at = models.DateTimeField(_("put into the trash"), null=True, blank=True)
+    # What others make of it.
+    likes = models.PositiveIntegerField(_("likes"), default=0)
+    picked_at = models.DateTimeField(_("picked by the staff"), null=True, blank=True)
+    hidden_at = models.DateTimeField(_("hidden by moderation"), null=True, blank=True)
+    safety = models.CharField(_("safety check"), max_length=9, choices=Safety, default=Safety.UNCHECKED)
+
+    objects = VideoQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("video")
+        verbose_name_plural = _("videos")
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["user", "-created_at", "-id"], condition=Q(deleted_at=None), name="library"),
+            models.Index(fields=["user", "prompt_key"], name="same_prompt"),
+            models.Index(fields=["user", "seed"], name="same_seed"),
+            models.Index(fields=["-published_at", "-id"], condition=LISTED, name="explore_newest"),
+            models.Index(fields=["-likes", "-id"], condition=LISTED, name="explore_liked"),
+            models.Index(fields=["-picked_at", "-id"], condition=LISTED & Q(picked_at__isnull=False), name="picks"),
+            models.Index(fields=["user", "-published_at", "-id"], condition=LISTED, name="profile"),
+            models.Index(fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="trash"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(share_token__isnull=False) | ~Q(visibility=Visibility.UNLISTED), name="unlisted_has_a_token"
+            ),
+            models.CheckConstraint(
+                condition=Q(published_at__isnull=False) | ~Q(visibility=Visibility.PUBLIC), name="public_has_a_date"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        if self._state.adding:
+            self.take_from_request()
+        super().save(*args, **kwargs)
+
+    def take_from_request(self) -> None:
+        """Fill the columns that repeat the request. Whoever makes rows in bulk calls it."""
+        self.prompt = self.request["prompt"]
+        self.prompt_key = prompt_key(self.prompt)
+        self.seed = self.request.get("seed")
+        self.model = self.request["model"]
+        self.format = self.request["format"]
+
+    @property
+    def is_gif(self) -> bool:
+        return self.format == "gif"
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.fps
