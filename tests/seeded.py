@@ -14,7 +14,11 @@ PERSONS = {"anonymous": "", "owner": "ada", "admin": "admin"}  # of the access t
 NO_PAGES = {
     *("healthz", "admin:jsi18n", "gallery:file", "gallery:download", "gallery:poster", "gallery:preview"),
     *("generation:batch-progress", "generation:batch-download"),
-    *("mfa_edit_webauthn", "mfa_remove_webauthn", "mfa_reauthenticate_webauthn"),  # nobody in the demo has a passkey
+    *(
+        "mfa_edit_webauthn",
+        "mfa_remove_webauthn",
+        "mfa_reauthenticate_webauthn",
+    ),  # nobody in the demo has a passkey: tests/e2e/test_accounts.py
     *(f"admin:mfa_authenticator_{page}" for page in ("change", "delete", "history")),
 }
 

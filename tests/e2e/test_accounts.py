@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import open_page
+from tests.e2e.soundness import too_wide, violations
 from tests.site import PASSWORD, Site
 
 pytestmark = pytest.mark.e2e
@@ -71,11 +72,22 @@ def test_a_passkey_alone_signs_in(page, name, authenticator):
     add_passkey(page, alone=True)
     page.goto("/accounts/2fa/webauthn/")
     expect(page.get_by_text("signs you in alone")).to_be_visible()
+    for address in (*_addresses_of_passkey(page), "/accounts/2fa/webauthn/reauthenticate/"):
+        page.goto(address)
+        expect(page).to_have_url(re.compile(f"{re.escape(address)}$"))
+        assert (too_wide(page), violations(page)) == ([], []), address
     sign_out(page)
     page.goto("/accounts/login/?next=/videos/")
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page).to_have_url(re.compile("/videos/$"))
     expect(page.get_by_role("banner").get_by_text(name)).to_be_visible()
+
+
+def _addresses_of_passkey(page) -> list[str]:
+    """Where the passkey that the list shows is renamed and removed."""
+    links = page.locator("main a[href*='/webauthn/keys/']")
+    expect(links).to_have_count(2)
+    return [link.get_attribute("href") for link in links.all()]
 
 
 def test_a_passkey_is_a_second_factor_and_a_lost_one_says_what_to_do(page, name, authenticator):

@@ -7,13 +7,12 @@ table, so that a new page is tested as soon as it has an address.
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
+from tests.e2e.soundness import WIDTHS, too_wide, violations
 from tests.seeded import PERSONS, SeededSite, every_page
 
 pytestmark = pytest.mark.e2e
 
-WIDTHS = (360, 768, 1280)
 MAX_BYTES = 150_000
 LOCALES = {"anonymous": "en", "owner": "pl", "admin": "pl"}  # so that both languages are looked at
 OF_VIDEOS = ("/file/", "/poster/", "/preview/")
@@ -76,13 +75,8 @@ def visitors(browser, seeded):
         visitor.context.close()
 
 
-@pytest.fixture(scope="session")
-def axe():
-    return Axe()
-
-
 @pytest.mark.parametrize(("address", "person"), every_page(), ids=lambda value: getattr(value, "name", value))
-def test_a_page_is_sound(seeded, visitors, axe, address, person):
+def test_a_page_is_sound(seeded, visitors, address, person):
     visitor = visitors[person]
     response = visitor.open(address.path(seeded.values))
     assert response.status == 200
@@ -91,20 +85,20 @@ def test_a_page_is_sound(seeded, visitors, axe, address, person):
     assert 2_000 < weight(visitor) <= MAX_BYTES, visitor.bytes
     assert too_wide(visitor.page) == []
     if not address.name.startswith("admin:"):  # those pages are Django's own
-        assert violations(axe, visitor.page) == []
+        assert violations(visitor.page) == []
 
 
-def test_every_state_of_a_job_and_a_video_is_sound(seeded, visitors, axe):
+def test_every_state_of_a_job_and_a_video_is_sound(seeded, visitors):
     visitor = visitors["owner"]
     for page in seeded.pages():
         if page.name.startswith(("generation-job-", "gallery-video-", "404-")):
             visitor.open(page.path)
             assert [text for text in visitor.problems if "404" not in text] == [], page.name
             assert too_wide(visitor.page) == [], page.name
-            assert violations(axe, visitor.page) == [], page.name
+            assert violations(visitor.page) == [], page.name
 
 
-def test_the_page_for_a_form_that_is_too_old_is_sound(visitors, axe):
+def test_the_page_for_a_form_that_is_too_old_is_sound(visitors):
     visitor = visitors["owner"]
     visitor.open("/help/")
     with visitor.page.expect_navigation():
@@ -117,7 +111,7 @@ def test_the_page_for_a_form_that_is_too_old_is_sound(visitors, axe):
         )
     assert visitor.page.locator(".failure__code").inner_text() == "403"
     assert too_wide(visitor.page) == []
-    assert violations(axe, visitor.page) == []
+    assert violations(visitor.page) == []
 
 
 def elsewhere(visitor: Visitor, site: SeededSite) -> list[str]:
@@ -132,40 +126,13 @@ def weight(visitor: Visitor) -> int:
     return sum(size for url, size in visitor.bytes.items() if not urlsplit(url).path.endswith(OF_VIDEOS))
 
 
-def too_wide(page) -> list[str]:
-    """The widths at which the page has to be scrolled sideways."""
-    found = []
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 800})
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        if wide > width:
-            found.append(f"{wide} at {width}: {page.evaluate(WIDEST)}")
-    return found
-
-
-WIDEST = """[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
-    .slice(0, 3).map(e => e.tagName + '.' + e.className).join(' ')"""
-
-
-def violations(axe: Axe, page) -> list[str]:
-    """What axe finds in either theme on a wide screen, and on a phone."""
-    found = []
-    for width, theme in ((1280, "light"), (1280, "dark"), (360, "dark")):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=theme)
-        for rule in axe.run(page).response["violations"]:
-            nodes = [f"{node['target']} {node['failureSummary']}" for node in rule["nodes"][:3]]
-            found.append(f"{theme}, {width}: {rule['id']}: {nodes}")
-    return found
-
-
-def test_axe_finds_what_it_looks_for(visitors, axe):
+def test_axe_finds_what_it_looks_for(visitors):
     page = visitors["anonymous"].page
     page.goto("/help/")
     page.evaluate(
         "document.querySelector('h1').insertAdjacentHTML('afterend', '<img src=\"/static/images/logo.svg\">')"
     )
-    assert any("image-alt" in line for line in violations(axe, page))
+    assert any("image-alt" in line for line in violations(page))
 
 
 def test_static_files_are_kept_for_ever_and_come_compressed(seeded, visitors):
