@@ -21,8 +21,10 @@ test-torch: $(VENV)/installed-dev
 test-tensorflow: $(VENV)/installed-dev
 	$(PYTEST) -m "tensorflow and not slow and not gpu" tests
 
+# Pages alone are cheap, so two browsers look at them side by side; rendering takes the cores by itself.
 test-e2e: $(VENV)/installed-dev browser
-	$(PYTEST) -m "e2e and not slow" tests/e2e
+	$(PYTEST) -n 2 --dist loadfile -m "e2e and not renders and not slow" tests/e2e
+	$(PYTEST) -m "e2e and renders and not slow" tests/e2e
 
 test-slow: $(VENV)/installed-dev
 	$(PYTEST) -m "slow and not tensorflow and not e2e" tests

@@ -4,9 +4,11 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,6 +86,11 @@ class Site:
         done = self.manage("shell", "-v", "0", "-c", code)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def rows(self, query: str, *values: object) -> list[tuple]:
+        """What the site's database says at this moment."""
+        with closing(sqlite3.connect(self.home / "db.sqlite3", timeout=20)) as database:
+            return database.execute(query, values).fetchall()
 
     def make_user(self, name: str = USER) -> str:
         self.python(

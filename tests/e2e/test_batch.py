@@ -7,7 +7,7 @@ import pytest
 
 from workers import media
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.renders]
 
 ROWS = """prompt,size,seconds,fps,format,seed
 a red circle on white,128x128,1,8,mp4,1

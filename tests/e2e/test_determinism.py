@@ -7,7 +7,7 @@ import pytest
 
 from tests.site import Site
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.renders]
 
 
 def frames_of(path) -> str:

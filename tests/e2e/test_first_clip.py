@@ -6,7 +6,7 @@ import uuid
 import pytest
 from playwright.sync_api import expect
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.renders]
 
 PASSWORD = "a long enough passphrase"
 RENDERED = 120_000  # milliseconds; the figures are in docs/performance.md, this only bounds a hanging test

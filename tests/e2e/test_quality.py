@@ -57,6 +57,7 @@ def assert_at_least(shares: dict[str, float], **least: float) -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.renders
 def test_a_few_clips_show_what_was_asked_for(site, tmp_path):
     """The short form: so far below the long form's figures (docs/models.md) that only a defect makes it fail."""
     shares = report(render(site, 12, "judge12", tmp_path / "out"), "short")

@@ -13,7 +13,7 @@ from tests.e2e.held_stages import HeldFrames, chunk, held_queue, job_folder, wai
 from tests.e2e.test_create import drop
 from tests.e2e.test_first_clip import plays
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.renders]
 
 PASSWORD = "a long enough passphrase"
 RENDERED = 240_000  # milliseconds; it only bounds a hanging test
