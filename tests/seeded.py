@@ -21,6 +21,7 @@ NO_PAGES = {
     ),  # nobody in the demo has a passkey: tests/e2e/test_accounts.py
     *(f"admin:mfa_authenticator_{page}" for page in ("change", "delete", "history")),
 }
+SIGNS_OUT = {"account_reset_password_from_key"}  # signs out whoever opens it, so it is looked at by nobody alone
 
 _VALUES = """
 import json
@@ -127,6 +128,10 @@ def every_page() -> list[tuple[Address, str]]:
         seen_by = [person for person in ("anonymous", "owner") if answers.get(person) == "200"]
         if not seen_by and answers.get("admin") == "200":
             seen_by = ["admin"]
-        found += [(address, person) for person in seen_by if address.name not in NO_PAGES]
+        found += [
+            (address, person)
+            for person in seen_by
+            if address.name not in NO_PAGES and (person == "anonymous" or address.name not in SIGNS_OUT)
+        ]
     assert len(found) > 20, "no pages were found"
     return found

@@ -66,6 +66,10 @@ class Visitor:
         self.page.emulate_media(color_scheme="light")
         return self.page.goto(path)
 
+    def is_signed_in(self) -> bool:
+        """What the page itself says: the menu of the site, or the administration's head."""
+        return self.page.locator("header .menu__name, #user-tools").count() > 0
+
 
 @pytest.fixture(scope="session")
 def visitors(browser, seeded):
@@ -80,6 +84,7 @@ def test_a_page_is_sound(seeded, visitors, address, person):
     visitor = visitors[person]
     response = visitor.open(address.path(seeded.values))
     assert response.status == 200
+    assert visitor.is_signed_in() == (person != "anonymous")
     assert visitor.problems == []
     assert elsewhere(visitor, seeded) == []
     assert 2_000 < weight(visitor) <= MAX_BYTES, visitor.bytes
@@ -93,6 +98,7 @@ def test_every_state_of_a_job_and_a_video_is_sound(seeded, visitors):
     for page in seeded.pages():
         if page.name.startswith(("generation-job-", "gallery-video-", "404-")):
             visitor.open(page.path)
+            assert visitor.is_signed_in(), page.name
             assert [text for text in visitor.problems if "404" not in text] == [], page.name
             assert too_wide(visitor.page) == [], page.name
             assert violations(visitor.page) == [], page.name
