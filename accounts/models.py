@@ -65,6 +65,11 @@ class User(AbstractUser):
     theme = models.CharField(_("theme"), max_length=5, choices=Theme, blank=True)
     deactivated_at = models.DateTimeField(_("deactivated"), null=True, blank=True)
     deletion_requested_at = models.DateTimeField(_("deletion asked for"), null=True, blank=True)
+    # Suspended by moderation, `is_active` being False meanwhile; without an end where `suspended_until` is empty.
+    suspended_at = models.DateTimeField(_("suspended"), null=True, blank=True)
+    suspended_until = models.DateTimeField(_("suspended until"), null=True, blank=True)
+    suspension_reason = models.TextField(_("reason of the suspension"), max_length=1000, blank=True)
+    unread_notices = models.PositiveIntegerField(_("unread notices"), default=0, editable=False)
     session_epoch = models.PositiveIntegerField(_("ended sessions"), default=0)  # raised to end all of the account
     first_name = None
     last_name = None
@@ -92,6 +97,11 @@ class User(AbstractUser):
     def is_deactivated(self) -> bool:
         """The person switched the account off and may come back; `is_active` is False meanwhile."""
         return self.deactivated_at is not None and self.deletion_requested_at is None
+
+    @property
+    def is_suspended(self) -> bool:
+        """Moderation has switched the account off."""
+        return self.suspended_at is not None and self.deletion_requested_at is None
 
     @property
     def is_being_deleted(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from django.db.models import FileField, Sum
+from django.db.models import Sum
 from django.utils.text import slugify
 from django.utils.translation import ngettext
 
@@ -32,9 +32,8 @@ class VideosOfPerson(Holder):
     def erase(self, user: User) -> Iterator[None]:
         """The files before the row: what is interrupted leaves no files that nothing points to."""
         while video := Video.objects.filter(user=user).first():
-            for field in video._meta.get_fields():
-                if isinstance(field, FileField) and (file := getattr(video, field.name)):
-                    file.storage.delete(file.name)
+            for file in video.files:
+                file.storage.delete(file.name)
             services.delete(video)
             yield
 

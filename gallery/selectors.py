@@ -8,6 +8,8 @@ from django.db.models import Q, QuerySet
 
 from gallery.models import Video, Visibility
 
+MODERATE = "gallery.moderate"  # the permission of who handles reports, hidden videos and people
+
 
 def library_of(user) -> QuerySet[Video]:
     """A person's own videos, without those in the trash."""
@@ -20,6 +22,11 @@ def visible_videos(user) -> QuerySet[Video]:
     Unlisted ones are not among them: who has the link sees them at its address, see `shared_videos`.
     """
     return Video.objects.kept().filter(Q(user_id=user.pk) | Q(pk__in=Video.objects.listed().values("pk")))
+
+
+def playable_videos(user) -> QuerySet[Video]:
+    """The videos whose files this person is sent: those they may watch; a moderator's are all, in the trash or not."""
+    return Video.objects.all() if user.has_perm(MODERATE) else visible_videos(user)
 
 
 def shared_videos(token: str) -> QuerySet[Video]:

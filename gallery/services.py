@@ -26,13 +26,14 @@ def create(job: Job, output: dict) -> Video:
         video_file=output["video"],
         poster_file=output["poster"],
         preview_file=output["preview"],
+        thumbnail_file=output.get("thumbnail", ""),  # a stage that ended before an update knew of none
     )
 
 
 @transaction.atomic
 def delete(video: Video) -> None:
     """Delete a video, its files and the record of its job; the files go when the transaction commits."""
-    files = [video.video_file, video.poster_file, video.preview_file]
+    files = video.files
     job = video.job
     video.delete()
     if job is not None:

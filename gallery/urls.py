@@ -1,15 +1,20 @@
+"""The addresses of the gallery. Each part names its own; files come at one address to everybody who may have them."""
+
 from django.urls import path
 
-from gallery import views
+from gallery import file_views
+from gallery.library.urls import urlpatterns as library
+from gallery.moderation.urls import urlpatterns as moderation
+from gallery.sharing.urls import urlpatterns as sharing
 
 app_name = "gallery"
 
-urlpatterns = [
-    path("videos/", views.library, name="library"),
-    path("videos/<uuid:video_id>/", views.video, name="video"),
-    path("videos/<uuid:video_id>/file/", views.file, name="file"),
-    path("videos/<uuid:video_id>/download/", views.download, name="download"),
-    path("videos/<uuid:video_id>/poster/", views.poster, name="poster"),
-    path("videos/<uuid:video_id>/preview/", views.preview, name="preview"),
-    path("videos/<uuid:video_id>/delete/", views.delete, name="delete"),
+files = [
+    path("videos/<uuid:video_id>/file/", file_views.file, name="file"),
+    path("videos/<uuid:video_id>/download/", file_views.download, name="download"),
+    path("videos/<uuid:video_id>/poster/", file_views.poster, name="poster"),
+    path("videos/<uuid:video_id>/preview/", file_views.preview, name="preview"),
+    path("videos/<uuid:video_id>/thumbnail/", file_views.thumbnail, name="thumbnail"),
 ]
+
+urlpatterns = [*library, *files, *sharing, *moderation]

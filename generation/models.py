@@ -227,3 +227,25 @@ class Preset(models.Model):
     @property
     def is_shared(self) -> bool:
         return self.user_id is None
+
+
+class BlockedTerm(models.Model):
+    """A word or phrase that no prompt may hold, whatever its case; whole words only."""
+
+    term = models.CharField(_("term"), max_length=100, unique=True, help_text=_("A word or a phrase."))
+    message = models.CharField(
+        _("message"),
+        max_length=300,
+        blank=True,
+        help_text=_("What the person reads who used it; empty means the site's own sentence."),
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("blocked term")
+        verbose_name_plural = _("blocked terms")
+        ordering = ["term"]
+
+    def __str__(self) -> str:
+        return self.term

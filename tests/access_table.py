@@ -67,10 +67,11 @@ generation:batch-download               GET     in         200    404       404 
 
 gallery:library                         GET     in         200    200       200    200
 gallery:video                           GET     in         200    404       404    404
-gallery:file                            GET     in         200    404       404    404
-gallery:download                        GET     in         200    404       404    404
-gallery:poster                          GET     in         200    404       404    404
-gallery:preview                         GET     in         200    404       404    404
+gallery:file                            GET     404        200    404       404    200
+gallery:download                        GET     404        200    404       404    200
+gallery:poster                          GET     404        200    404       404    200
+gallery:preview                         GET     404        200    404       404    200
+gallery:thumbnail                       GET     404        200    404       404    200
 gallery:delete                          GET     in         405    405       405    405
 gallery:delete                          POST    in         to     404       404    404
 

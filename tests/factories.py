@@ -75,3 +75,4 @@ class VideoFactory(DjangoModelFactory):
     video_file = "videos/1/video.mp4"
     poster_file = "videos/1/poster.webp"
     preview_file = "videos/1/preview.webp"
+    thumbnail_file = "videos/1/thumbnail.webp"

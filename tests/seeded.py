@@ -12,7 +12,15 @@ from tests.site import PASSWORD, Site
 
 PERSONS = {"anonymous": "", "owner": "ada", "admin": "admin"}  # of the access table, and who that is in the demo
 NO_PAGES = {
-    *("healthz", "admin:jsi18n", "gallery:file", "gallery:download", "gallery:poster", "gallery:preview"),
+    *(
+        "healthz",
+        "admin:jsi18n",
+        "gallery:file",
+        "gallery:download",
+        "gallery:poster",
+        "gallery:preview",
+        "gallery:thumbnail",
+    ),
     *("generation:batch-progress", "generation:batch-download"),
     *(
         "mfa_edit_webauthn",

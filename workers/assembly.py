@@ -24,14 +24,15 @@ def build(job: Job, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], folde
         clips: gives the finished frames anew at each call, as chunks uint8 [F, H, W, 3].
         folder: where the files are made before they are stored.
     Returns:
-        names in the default storage (`video`, `poster`, `preview`), `size` in bytes, and what the file really holds
-        (`width`, `height`, `frames`, `fps`), probed.
+        names in the default storage (`video`, `poster`, `preview`, `thumbnail`), `size` in bytes, and what the file
+        really holds (`width`, `height`, `frames`, `fps`), probed.
     """
     request = job.render_request
     video = folder / f"video.{request.format}"
     reel = _Reel(plan, clips, on_step)
     media.encode(reel.play(), video, fps=plan.fps, format=request.format, metadata=settings_of(job))
     media.poster(reel.middle, folder / "poster.webp")
+    media.thumbnail(reel.middle, folder / "thumbnail.webp")
     media.hover_preview(reel.small, folder / "preview.webp", reel.small_fps)
     found = media.probe(video)
     if (found.width, found.height, found.frames) != (plan.width, plan.height, plan.frames):
@@ -86,12 +87,12 @@ def settings_of(job: Job) -> dict:
 
 def discard(job: Job) -> None:
     """Delete what `build` stored for a job that was cancelled meanwhile."""
-    for name in (f"video.{job.request['format']}", "poster.webp", "preview.webp"):
+    for name in (f"video.{job.request['format']}", "poster.webp", "preview.webp", "thumbnail.webp"):
         storages["default"].delete(f"videos/{job.pk}/{name}")
 
 
 def _files(folder: Path, video: Path) -> dict[str, Path]:
-    return {"video": video, "poster": folder / "poster.webp", "preview": folder / "preview.webp"}
+    return {"video": video, **{kind: folder / f"{kind}.webp" for kind in ("poster", "preview", "thumbnail")}}
 
 
 def _store(job: Job, path: Path) -> str:

@@ -1,5 +1,26 @@
 """What came out, and what people make of it."""
 
-from gallery.models.video import LISTED, Safety, Video, VideoQuerySet, Visibility, prompt_key
+from gallery.models.collection import Collection, CollectionItem
+from gallery.models.moderation import Act, ModerationAction, Reason, Report, ReportState
+from gallery.models.sharing import Like, Tag, VideoTag
+from gallery.models.video import LISTED, Safety, SizeClass, Video, VideoQuerySet, Visibility, prompt_key
 
-__all__ = ["LISTED", "Safety", "Video", "VideoQuerySet", "Visibility", "prompt_key"]
+__all__ = [
+    "LISTED",
+    "Act",
+    "Collection",
+    "CollectionItem",
+    "Like",
+    "ModerationAction",
+    "Reason",
+    "Report",
+    "ReportState",
+    "Safety",
+    "SizeClass",
+    "Tag",
+    "Video",
+    "VideoQuerySet",
+    "VideoTag",
+    "Visibility",
+    "prompt_key",
+]

@@ -6,6 +6,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.files import FieldFile
 from django.utils.translation import gettext_lazy as _
 
 from generation.models import Job
@@ -17,6 +18,19 @@ class Visibility(models.TextChoices):
     PRIVATE = "private", _("Private")
     UNLISTED = "unlisted", _("With the link")
     PUBLIC = "public", _("Public")
+
+
+class SizeClass(models.TextChoices):
+    """What lists filter by: the shorter side, in pixels."""
+
+    SMALL = "small", _("Small, below 512")
+    MEDIUM = "medium", _("Medium, 512 to 1023")
+    LARGE = "large", _("Large, 1024 and more")
+
+    @classmethod
+    def of(cls, width: int, height: int) -> "SizeClass":
+        side = min(width, height)
+        return cls.SMALL if side < 512 else cls.MEDIUM if side < 1024 else cls.LARGE
 
 
 class Safety(models.TextChoices):
@@ -72,6 +86,8 @@ class Video(models.Model):
     video_file = models.FileField(_("video file"), max_length=255)
     poster_file = models.FileField(_("poster"), max_length=255)
     preview_file = models.FileField(_("hover preview"), max_length=255)
+    # What grids show, small whatever the size of the clip; "" where it was made before there were any.
+    thumbnail_file = models.FileField(_("thumbnail"), max_length=255, blank=True, default="")
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     # What lists filter and sort by, taken from the request when the row is made; a request never changes.
     prompt = models.TextField(_("prompt"), editable=False)
@@ -79,6 +95,7 @@ class Video(models.Model):
     seed = models.PositiveBigIntegerField(_("seed"), null=True, editable=False)
     model = models.CharField(_("model"), max_length=80, editable=False)
     format = models.CharField(_("format"), max_length=8, editable=False)
+    size_class = models.CharField(_("size"), max_length=6, choices=SizeClass, default=SizeClass.SMALL, editable=False)
     # What its owner made of it.
     favourite = models.BooleanField(_("favourite"), default=False)
     visibility = models.CharField(_("visibility"), max_length=8, choices=Visibility, default=Visibility.PRIVATE)
@@ -100,6 +117,18 @@ class Video(models.Model):
         ordering = ["-created_at"]
         indexes = [
             models.Index(fields=["user", "-created_at", "-id"], condition=Q(deleted_at=None), name="library"),
+            models.Index(fields=["user", "-size", "-id"], condition=Q(deleted_at=None), name="library_largest"),
+            *(
+                models.Index(
+                    fields=["user", field, "-created_at", "-id"], condition=Q(deleted_at=None), name=f"library_{field}"
+                )
+                for field in ("model", "format", "size_class", "visibility")
+            ),
+            models.Index(
+                fields=["user", "-created_at", "-id"],
+                condition=Q(deleted_at=None, favourite=True),
+                name="library_favourite",
+            ),
             models.Index(fields=["user", "prompt_key"], name="same_prompt"),
             models.Index(fields=["user", "seed"], name="same_seed"),
             models.Index(fields=["-published_at", "-id"], condition=LISTED, name="explore_newest"),
@@ -132,6 +161,13 @@ class Video(models.Model):
         self.seed = self.request.get("seed")
         self.model = self.request["model"]
         self.format = self.request["format"]
+        self.size_class = SizeClass.of(self.width, self.height)
+
+    @property
+    def files(self) -> list[FieldFile]:
+        """Every file that is stored for it."""
+        found = (self.video_file, self.poster_file, self.preview_file, self.thumbnail_file)
+        return [file for file in found if file]
 
     @property
     def is_gif(self) -> bool:

@@ -47,8 +47,8 @@ def world(db):
     passkey = Authenticator.objects.create(
         user=owner, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": _credential()}
     )
-    for name in (video.video_file.name, video.poster_file.name, video.preview_file.name):
-        storages["default"].save(name, ContentFile(b"bytes"))
+    for file in video.files:
+        storages["default"].save(file.name, ContentFile(b"bytes"))
     group = Group.objects.create(name="group")
     values = {
         "job_id": active.pk,

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 MAX_BYTES = 150_000
 LOCALES = {"anonymous": "en", "owner": "pl", "admin": "pl"}  # so that both languages are looked at
-OF_VIDEOS = ("/file/", "/poster/", "/preview/")
+OF_VIDEOS = ("/file/", "/poster/", "/preview/", "/thumbnail/")
 
 
 @pytest.fixture(scope="session")

@@ -87,17 +87,23 @@ def test_a_download_is_named_after_its_title(client, video):
     assert response["Content-Disposition"] == 'attachment; filename="a-red-heart-rising.mp4"'
 
 
-@pytest.mark.parametrize("name", ["file", "download", "poster", "preview", "video"])
+@pytest.mark.parametrize("name", ["file", "download", "poster", "preview", "thumbnail", "video"])
 def test_somebody_elses_video_does_not_exist(client, video, other_user, name):
     client.force_login(other_user)
     assert fetch(client, video, name=f"gallery:{name}").status_code == 404
 
 
-@pytest.mark.parametrize("name", ["file", "download", "poster", "preview", "video"])
-def test_who_is_not_signed_in_is_asked_to(client, video, name):
-    response = fetch(client, video, name=f"gallery:{name}")
-    assert response.status_code == 302
-    assert response.url.startswith(reverse("account_login"))
+@pytest.mark.parametrize("name", ["file", "download", "poster", "preview", "thumbnail"])
+def test_who_is_not_signed_in_finds_no_file_of_a_private_video(client, video, name):
+    assert fetch(client, video, name=f"gallery:{name}").status_code == 404
+
+
+def test_a_card_of_an_old_video_shows_the_poster(client, video):
+    video.poster_file = storages["default"].save("videos/1/poster.webp", ContentFile(b"poster"))
+    video.thumbnail_file = ""
+    video.save()
+    client.force_login(video.user)
+    assert body(fetch(client, video, name="gallery:thumbnail")) == b"poster"
 
 
 def test_a_file_that_is_gone_answers_404(client, video):

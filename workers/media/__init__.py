@@ -6,7 +6,15 @@ Frames are uint8 `[H, W, 3]` (one) or `[F, H, W, 3]` (a clip), RGB, sRGB, 0..255
 from generation.embedded import MAX_SETTINGS_BYTES, read_settings
 from workers.media.probing import Probe, probe
 from workers.media.resizing import resize_and_crop
-from workers.media.stills import HOVER_BYTES, LIVE_BYTES, animated_preview, hover_preview, poster
+from workers.media.stills import (
+    HOVER_BYTES,
+    LIVE_BYTES,
+    THUMBNAIL_BYTES,
+    animated_preview,
+    hover_preview,
+    poster,
+    thumbnail,
+)
 from workers.media.video import FORMATS, encode
 
 __all__ = [
@@ -14,6 +22,7 @@ __all__ = [
     "HOVER_BYTES",
     "LIVE_BYTES",
     "MAX_SETTINGS_BYTES",
+    "THUMBNAIL_BYTES",
     "Probe",
     "animated_preview",
     "encode",
@@ -22,4 +31,5 @@ __all__ = [
     "probe",
     "read_settings",
     "resize_and_crop",
+    "thumbnail",
 ]

@@ -95,3 +95,11 @@ def test_live_preview_of_a_long_clip_shows_sixteen_frames_at_its_pace():
 
 def test_live_preview_of_one_frame():
     assert animation(media.animated_preview(draw_clip(16, 16, 1)))[0].size == (192, 192)
+
+
+def test_a_thumbnail_is_small_even_of_noise(tmp_path):
+    noise = np.random.default_rng(1).integers(0, 256, (1080, 1920, 3), np.uint8)
+    media.thumbnail(noise, tmp_path / "thumbnail.webp")
+    assert (tmp_path / "thumbnail.webp").stat().st_size <= media.THUMBNAIL_BYTES
+    with Image.open(tmp_path / "thumbnail.webp") as picture:
+        assert picture.size in ((320, 180), (160, 90))

@@ -4,17 +4,15 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from gallery import services
 from gallery.models import Video
+from gallery.search import find
 from gallery.selectors import library_of
-from gallery.serving import serve
 from generation import listing
 
 VIDEOS_A_PAGE = 24
@@ -24,8 +22,8 @@ VIDEOS_A_PAGE = 24
 @require_safe
 def library(request: HttpRequest) -> HttpResponse:
     """A person's videos, newest first."""
-    page = Paginator(library_of(request.user), VIDEOS_A_PAGE).get_page(request.GET.get("page"))
-    return render(request, "gallery/library.html", {"page": page, "videos": page.object_list})
+    page = find(library_of(request.user), request.GET.get("q", ""), request.GET, VIDEOS_A_PAGE)
+    return render(request, "gallery/library.html", {"page": page, "videos": page.rows})
 
 
 @login_required
@@ -36,32 +34,6 @@ def video(request: HttpRequest, video_id: UUID) -> HttpResponse:
     if found.job_id:
         listing.mark_seen(request.user, [found.job_id])
     return render(request, "gallery/video.html", {"video": found})
-
-
-@login_required
-@require_safe
-def file(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    return serve(request, _mine(request, video_id).video_file.name)
-
-
-@login_required
-@require_safe
-def download(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    found = _mine(request, video_id)
-    name = f"{slugify(found.title)[:60] or 'video'}.{found.format}"
-    return serve(request, found.video_file.name, download_as=name)
-
-
-@login_required
-@require_safe
-def poster(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    return serve(request, _mine(request, video_id).poster_file.name)
-
-
-@login_required
-@require_safe
-def preview(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    return serve(request, _mine(request, video_id).preview_file.name)
 
 
 @login_required

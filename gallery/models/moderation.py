@@ -1,0 +1,122 @@
+"""Reports of videos, and what was done about videos and people."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from gallery.models.video import Video
+
+
+class Reason(models.TextChoices):
+    """Why somebody reports a video."""
+
+    SEXUAL = "sexual", _("Sexual content")
+    VIOLENCE = "violence", _("Violence or cruelty")
+    HATE = "hate", _("Hatred or harassment")
+    PERSON = "person", _("Shows a real person without consent")
+    COPYRIGHT = "copyright", _("Somebody else's work")
+    SPAM = "spam", _("Advertising or spam")
+    OTHER = "other", _("Something else")
+
+
+class ReportState(models.TextChoices):
+    OPEN = "open", _("Open")
+    UPHELD = "upheld", _("Acted on")
+    DISMISSED = "dismissed", _("Dismissed")
+
+
+class Report(models.Model):
+    """Somebody finds that a video should not be shown. `reporter` is empty where nobody was signed in."""
+
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    video = models.ForeignKey(Video, models.CASCADE, related_name="reports", verbose_name=_("video"))
+    reporter = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="reports",
+        verbose_name=_("reported by"),
+    )
+    # A keyed hash of the visitor's address: enough to count one visitor once, not enough to find them.
+    visitor_key = models.CharField(_("key of the visitor"), max_length=32, blank=True, editable=False)
+    reason = models.CharField(_("reason"), max_length=10, choices=Reason)
+    note = models.TextField(_("note"), max_length=1000, blank=True)
+    created_at = models.DateTimeField(_("reported"), auto_now_add=True)
+    state = models.CharField(_("state"), max_length=9, choices=ReportState, default=ReportState.OPEN)
+    handled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("handled by")
+    )
+    handled_at = models.DateTimeField(_("handled"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("report")
+        verbose_name_plural = _("reports")
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["state", "-created_at"], name="report_queue")]
+        permissions = [("moderate", _("Can moderate: handle reports, videos and people"))]
+
+    def __str__(self) -> str:
+        return f"{self.get_reason_display()}: {self.video_id}"
+
+
+class Act(models.TextChoices):
+    """What moderation did."""
+
+    DISMISS = "dismiss", _("Reports dismissed")
+    HIDE = "hide", _("Video hidden")
+    AUTO_HIDE = "auto-hide", _("Video hidden until somebody has looked at it")
+    RESTORE = "restore", _("Video shown again")
+    DELETE = "delete", _("Video deleted")
+    WARN = "warn", _("Warning")
+    SUSPEND = "suspend", _("Account suspended")
+    UNSUSPEND = "unsuspend", _("Suspension ended")
+    PICK = "pick", _("Picked by the staff")
+    UNPICK = "unpick", _("No longer picked by the staff")
+
+
+class ModerationAction(models.Model):
+    """One line of the history: who did what to which video or person, when and why. Never changed, never deleted.
+
+    `actor` is empty where the site acted by itself; `person` is whom it concerns, and sees it as a notice.
+    """
+
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    act = models.CharField(_("what"), max_length=10, choices=Act)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("who")
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="moderation_actions",
+        verbose_name=_("person concerned"),
+    )
+    video = models.ForeignKey(
+        Video,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="moderation_actions",
+        verbose_name=_("video"),
+    )
+    video_title = models.CharField(_("title of the video"), max_length=200, blank=True)  # outlives the video
+    reason = models.TextField(_("why"), max_length=1000, blank=True)  # the person concerned reads it
+    created_at = models.DateTimeField(_("when"), auto_now_add=True)
+    seen_at = models.DateTimeField(_("seen by the person"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("moderation action")
+        verbose_name_plural = _("history of moderation")
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["person", "-created_at"], name="notices_of_person"),
+            models.Index(fields=["video", "-created_at"], name="history_of_video"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_act_display()} {self.video_title}".strip()

@@ -1,0 +1,1 @@
+"""Videos that others may see: links, explore, likes, tags, profiles."""
