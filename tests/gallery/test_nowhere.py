@@ -1,0 +1,225 @@
+"""A video that may not be shown is nowhere: every state that hides one, at every place that could show it.
+
+The same walk is made first with the video public (and unlisted, at its link), so that a place which shows nothing at all
+would be noticed.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import services as accounts
+from gallery import services
+from gallery.models import Safety, SearchDoc, Video, Visibility
+from gallery.moderation import services as moderation
+from gallery.sharing import services as sharing
+from tests.factories import UserFactory, VideoFactory, a_request
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WORD = "zeppelin"  # in the prompt of this one video alone
+FILES = ("file", "download", "poster", "preview", "thumbnail")
+NO_PREVIEW_OF = "The clip"
+
+
+@pytest.fixture
+def video(user, django_capture_on_commit_callbacks):
+    names = {
+        kind: storages["default"].save(f"videos/x/{kind}", ContentFile(bytes(1000)))
+        for kind in ("video_file", "poster_file", "preview_file", "thumbnail_file")
+    }
+    made = VideoFactory(
+        user=user, title=f"A {WORD}", request=a_request(prompt=f"a {WORD} at dawn", seed=1), likes=5, **names
+    )
+    sharing.set_tags(made, [WORD])
+    sharing.set_visibility(made, Visibility.UNLISTED)
+    sharing.set_visibility(made, Visibility.PUBLIC)
+    Video.objects.filter(pk=made.pk).update(picked_at=timezone.now())
+    made.refresh_from_db()
+    return made
+
+
+@pytest.fixture
+def moderator(db):
+    return UserFactory(is_superuser=True, is_staff=True)
+
+
+# --- Where a video can be ------------------------------------------------------------------------------------------
+
+
+def own_addresses(video: Video) -> dict[str, str]:
+    """The addresses that name the video itself, by name; each answers 404 where it may not be seen."""
+    found = {name: reverse(f"gallery:{name}", args=[video.pk]) for name in ("video", *FILES, "embed", "report")}
+    return {**found, "oembed": oembed(reverse("gallery:video", args=[video.pk]))}
+
+
+def link_addresses(token: str) -> dict[str, str]:
+    """The addresses behind its link."""
+    names = ("shared", *(f"shared-{file}" for file in FILES), "shared-embed", "report_shared")
+    found = {name: reverse(f"gallery:{name}", args=[token]) for name in names}
+    return {**found, "shared oembed": oembed(reverse("gallery:shared", args=[token]))}
+
+
+def oembed(path: str) -> str:
+    return f"{reverse('gallery:oembed')}?url=http://testserver{path}"
+
+
+def lists(video: Video) -> dict[str, str]:
+    """The pages that list public videos, each in a way that would list this one."""
+    explore = reverse("gallery:explore")
+    queries = {"newest": "", "liked": "sort=liked", "picks": "sort=picks", "tag": f"tag={WORD}", "search": f"q={WORD}"}
+    more = {"tag and search": f"tag={WORD}&q={WORD}", "liked and search": f"sort=liked&q={WORD}"}
+    return {f"explore {name}": f"{explore}?{query}" for name, query in {**queries, **more}.items()}
+
+
+def shown_at(client, video: Video, token: str, owner: str) -> set[str]:
+    """The places that show the video to whoever `client` is."""
+    found = set()
+    for name, address in {**own_addresses(video), **link_addresses(token)}.items():
+        status = client.get(address).status_code
+        assert status in (200, 404), (name, status)
+        found |= {name} if status == 200 else set()
+        if name.endswith("file") and client.get(address, headers={"Range": "bytes=0-9"}).status_code == 206:
+            found.add(f"{name}, range")
+    for name, address in lists(video).items():
+        page = client.get(address)
+        assert page.status_code == 200, name
+        found |= {name} if str(video.pk) in page.content.decode() else set()
+    profile = client.get(reverse("gallery:profile", args=[owner]))
+    assert profile.status_code in (200, 404)
+    found |= {"profile"} if str(video.pk) in profile.content.decode() else set()
+    return found
+
+
+def given_to(client, video: Video, token: str) -> set[str]:
+    """What somebody who is signed in gets of the video by asking for it: its prompt, a zip, a like, a place of theirs."""
+    found = set()
+    create = reverse("generation:create")
+    for name, query in {"create": f"video={video.pk}", "create, link": f"share={token}"}.items():
+        found |= {name} if WORD in client.get(f"{create}?{query}").content.decode() else set()
+    likes = Video.objects.filter(pk=video.pk).values_list("likes", flat=True)
+    before = list(likes)
+    client.post(reverse("gallery:like", args=[video.pk]))
+    client.post(reverse("gallery:shared-like", args=[token]))
+    found |= {"like"} if list(likes) != before else set()
+    return found
+
+
+# --- What hides one ------------------------------------------------------------------------------------------------
+
+
+def _private(video, _moderator):
+    sharing.set_visibility(video, Visibility.PRIVATE)
+
+
+def _hidden(video, moderator):
+    moderation.hide(moderator, video, "why")
+
+
+def _suspended(video, moderator):
+    moderation.suspend(moderator, video.user, timezone.now() + timedelta(days=1), "why")
+
+
+def _deactivated(video, _moderator):
+    accounts.deactivate(video.user)
+
+
+def _account_deleted(video, _moderator):
+    accounts.request_deletion(video.user)
+
+
+def _in_the_trash(video, _moderator):
+    services.trash(Video.objects.filter(pk=video.pk))
+
+
+def _deleted(video, _moderator):
+    services.delete(video)
+
+
+def _deleted_by_moderation(video, moderator):
+    moderation.delete(moderator, video, "why")
+
+
+def _refused(video, _moderator):
+    Video.objects.filter(pk=video.pk).update(safety=Safety.REFUSED)
+
+
+HIDING: dict[str, Callable] = {
+    name.strip("_").replace("_", " "): act
+    for name, act in list(globals().items())
+    if name.startswith("_") and callable(act) and name[1:2].islower() and act.__module__ == __name__
+}
+EVERYWHERE_FOR_ALL = {*FILES, "video", "embed", "oembed", "report", "file, range", "profile"}
+LISTS = {
+    f"explore {name}" for name in ("newest", "liked", "picks", "tag", "search", "tag and search", "liked and search")
+}
+BEHIND_THE_LINK = {
+    *("shared", *(f"shared-{file}" for file in FILES), "shared-embed", "report_shared"),
+    *("shared oembed", "shared-file, range"),
+}
+
+
+def test_all_that_hides_a_video_is_tried():
+    assert len(HIDING) == 9
+
+
+@pytest.mark.parametrize("person", ["anonymous", "stranger"])
+def test_a_public_video_is_everywhere(client, video, other_user, person):
+    if person == "stranger":
+        client.force_login(other_user)
+    found = shown_at(client, video, video.share_token, video.user.username)
+    assert found == EVERYWHERE_FOR_ALL | LISTS | BEHIND_THE_LINK
+    if person == "stranger":
+        assert given_to(client, video, video.share_token) == {"create", "create, link", "like"}
+
+
+@pytest.mark.parametrize("person", ["anonymous", "stranger"])
+def test_an_unlisted_video_is_behind_its_link_alone(client, video, other_user, person):
+    sharing.set_visibility(video, Visibility.UNLISTED)
+    if person == "stranger":
+        client.force_login(other_user)
+    assert shown_at(client, video, video.share_token, video.user.username) == BEHIND_THE_LINK
+
+
+@pytest.mark.parametrize("state", HIDING)
+@pytest.mark.parametrize("person", ["anonymous", "stranger"])
+def test_a_video_that_may_not_be_shown_is_nowhere(client, video, moderator, other_user, state, person):
+    token, name = video.share_token, video.user.username
+    HIDING[state](video, moderator)
+    if person == "stranger":
+        client.force_login(other_user)
+        assert given_to(client, video, token) == set()
+    assert shown_at(client, video, token, name) == set()
+
+
+@pytest.mark.parametrize("person", ["anonymous", "stranger"])
+def test_a_video_that_waits_for_the_safety_check_is_nowhere(client, video, other_user, settings, person):
+    settings.SAFETY_CHECK = "tests.gallery.test_nowhere.HIDING"
+    if person == "stranger":
+        client.force_login(other_user)
+    assert shown_at(client, video, video.share_token, video.user.username) == set()
+
+
+def test_a_link_that_was_revoked_leads_nowhere(client, video):
+    sharing.set_visibility(video, Visibility.UNLISTED)
+    token = video.share_token
+    sharing.revoke_link(video)
+    assert shown_at(client, video, token, video.user.username) == set()
+
+
+def test_nobody_gets_a_video_of_somebody_else_by_choosing_it(client, video, other_user):
+    """Neither a public one: it can be watched and downloaded, but not filed or deleted."""
+    client.force_login(other_user)
+    for action in ("zip", "delete", "favourite", "collect"):
+        client.post(reverse("gallery:selected"), {"action": action, "videos": [str(video.pk)]})
+    kept = Video.objects.get(pk=video.pk)
+    assert (kept.deleted_at, kept.favourite, kept.items.count()) == (None, False, 0)
+
+
+def test_what_is_found_is_what_is_there(video):
+    assert SearchDoc.objects.filter(video=video).count() == 2
