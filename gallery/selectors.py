@@ -34,6 +34,18 @@ def shared_videos(token: str) -> QuerySet[Video]:
     return Video.objects.shown().filter(share_token=token, visibility__in=(Visibility.UNLISTED, Visibility.PUBLIC))
 
 
+def token_in(text: str) -> str:
+    """The token of a link, out of an address. Raises ValueError where there is none."""
+    if not (0 < len(text) <= Video._meta.get_field("share_token").max_length and text.isascii() and text.isprintable()):
+        raise ValueError("no token")
+    return text
+
+
+def shared_request_of(_user, token: str) -> Mapping[str, Any] | None:
+    """The request that made the video behind a link, with its seed; None where the link shows nothing."""
+    return shared_videos(token).values_list("request", flat=True).first()
+
+
 def request_of(user, video_id: UUID) -> Mapping[str, Any] | None:
     """The request that made a video, with its seed; None where this person may not see it."""
     return visible_videos(user).filter(pk=video_id).values_list("request", flat=True).first()

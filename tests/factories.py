@@ -1,11 +1,13 @@
 """The objects that tests need, with sensible values for everything that a test does not care about."""
 
+import secrets
+
 import factory
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from accounts.models import User
-from gallery.models import Video
+from gallery.models import Video, Visibility
 from generation import services
 from generation.models import Batch, Job, Preset
 from generation.params import parse
@@ -76,3 +78,9 @@ class VideoFactory(DjangoModelFactory):
     poster_file = "videos/1/poster.webp"
     preview_file = "videos/1/preview.webp"
     thumbnail_file = "videos/1/thumbnail.webp"
+
+    class Params:
+        shared = factory.Trait(
+            visibility=Visibility.UNLISTED, share_token=factory.LazyFunction(lambda: secrets.token_urlsafe(32))
+        )
+        public = factory.Trait(visibility=Visibility.PUBLIC, published_at=factory.LazyFunction(timezone.now))

@@ -21,6 +21,8 @@ NO_PAGES = {
         "gallery:preview",
         "gallery:thumbnail",
     ),
+    *(f"gallery:shared-{name}" for name in ("file", "download", "poster", "preview", "thumbnail")),
+    *("gallery:embed", "gallery:shared-embed"),  # for frames on other sites: tests/e2e/test_sharing.py
     *("generation:batch-progress", "generation:batch-download"),
     *(
         "mfa_edit_webauthn",
