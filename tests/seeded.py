@@ -51,6 +51,8 @@ batch = str(Batch.objects.get(user=ada).pk)
 values = {
     "job_id": jobs["running"], "batch_id": batch, "video_id": videos["mp4"], "id": ada.pk, "object_id": ada.pk,
     "app_label": "generation", "url": "no-such-page", "content_type_id": 1,
+    "token": Video.objects.get(user=ada, visibility="unlisted").share_token, "username": "ada",
+    "of-ben": str(Video.objects.filter(user=ben, visibility="public").first().pk),
     "uidb36": user_pk_to_url_str(ben), "key": default_token_generator.make_token(ben),
     "account_confirm_email:key": EmailConfirmationHMAC(address).key,
 }
@@ -118,6 +120,15 @@ class SeededSite(Site):
             yield Page(f"generation-job-{status}", "owner", f"/jobs/{job}/")
         for format, video in self.videos.items():
             yield Page(f"gallery-video-{format}", "owner", f"/videos/{video}/")
+        for person in ("anonymous", "owner"):
+            yield Page(f"gallery-video-of-ben-{person}", person, f"/videos/{self.values['of-ben']}/")
+            for name, query in {
+                "liked": "sort=liked",
+                "picks": "sort=picks",
+                "tag": "tag=sea",
+                "none": "q=dragon",
+            }.items():
+                yield Page(f"gallery-explore-{name}-{person}", person, f"/explore/?{query}")
         yield Page("404", "anonymous", "/no-such-page/")
         yield Page("404-signed-in", "owner", "/no-such-page/")
 

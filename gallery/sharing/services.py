@@ -31,7 +31,7 @@ def set_visibility(video: Video, to: Visibility) -> bool:
     if not unchanged.update(**changes):
         return False
     _keep_tags_in_step(video)
-    video.refresh_from_db(fields=["visibility", "published_at", "share_token"])
+    video.refresh_from_db(fields=["visibility", "published_at", "share_token", "safety"])
     if to != Visibility.PRIVATE:
         safety.ask_on_commit(video)
     return True

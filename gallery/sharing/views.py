@@ -38,14 +38,14 @@ def profile(request: HttpRequest, username: str) -> HttpResponse:
 @require_safe
 def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
     """A public video, for everybody but its owner."""
-    video = watching.with_owner(Video.objects.listed(), pk=video_id)
+    video = watching.as_seen_by(request.user, Video.objects.listed(), pk=video_id)
     return watching.page(request, video, Place.of(video))
 
 
 @require_safe
 def shared(request: HttpRequest, token: str) -> HttpResponse:
     """The video behind a link, for whoever has it; its owner sees what they see."""
-    video = watching.with_owner(shared_videos(token))
+    video = watching.as_seen_by(request.user, shared_videos(token))
     return watching.unlisted(watching.page(request, video, Place.behind(token)))
 
 
