@@ -17,6 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
+from auravideo import demo_moderation
 from generation import claims, estimates, presets, services
 from generation.errors import RenderError
 from generation.models import Batch, Job, StageRun
@@ -183,6 +184,7 @@ def seed(password: str, report: Callable[[str], object] = lambda line: None) -> 
             _make_clip(clip, people[clip.owner])
         report(f"{clip.state}: {clip.prompt}")
     _make_preset(people["ada"])
+    demo_moderation.seed(people)
 
 
 def _make_person(person: Person, password: str) -> User:

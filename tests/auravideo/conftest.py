@@ -8,10 +8,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.contrib.auth.models import Group
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.utils import timezone
 from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 
+from gallery.models import Visibility
 from generation.states import Status
 from tests.factories import BatchFactory, JobFactory, PresetFactory, UserFactory, VideoFactory
 
@@ -43,6 +45,8 @@ def world(db):
     batch = BatchFactory(user=owner)
     active, failed = JobFactory(user=owner, batch=batch, row=1), JobFactory(user=owner, status=Status.FAILED)
     video = VideoFactory(user=owner, job=JobFactory(user=owner, status=Status.DONE, batch=batch, row=2))
+    unlisted = VideoFactory(user=owner, visibility=Visibility.UNLISTED, share_token="world-" * 7)
+    public = VideoFactory(user=owner, visibility=Visibility.PUBLIC, published_at=timezone.now())
     preset = PresetFactory(user=owner)
     passkey = Authenticator.objects.create(
         user=owner, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": _credential()}
@@ -58,6 +62,8 @@ def world(db):
         "preset_id": preset.pk,
         "pk": passkey.pk,
         "video_id": video.pk,
+        "gallery:report:video_id": public.pk,
+        "gallery:report_shared:token": unlisted.share_token,
         "key": "no-such-key",
         "uidb36": "1",
         "id": owner.pk,
