@@ -64,6 +64,11 @@ app.conf.update(
             "schedule": 300.0,
             "options": {"expires": 300},
         },
+        "end-suspensions": {
+            "task": "accounts.tasks.end_suspensions",
+            "schedule": 60.0,
+            "options": {"expires": 60},
+        },
         "prune": {"task": "workers.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
     },
 )

@@ -17,7 +17,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
+from auravideo import demo_moderation
 from gallery.models import Video, VideoTag, Visibility
+from gallery.moderation import services as moderation
 from gallery.sharing import services as sharing
 from generation import claims, estimates, presets, services
 from generation.errors import RenderError
@@ -226,6 +228,7 @@ def seed(password: str, report: Callable[[str], object] = lambda line: None) -> 
             _share(clip, job, people)
         report(f"{clip.state}: {clip.prompt}")
     _make_preset(people["ada"])
+    demo_moderation.seed(people)
 
 
 def _make_person(person: Person, password: str) -> User:
@@ -258,7 +261,7 @@ def _share(clip: Clip, job: Job, people: Mapping[str, User]) -> None:
     for name in clip.liked_by:
         sharing.like(people[name], video)
     if clip.is_picked:
-        sharing.pick(video)
+        moderation.pick(people["staff"], video)
     if video.published_at:
         then = video.created_at + timedelta(hours=1)
         Video.objects.filter(pk=video.pk).update(published_at=then)

@@ -31,12 +31,19 @@ def playable_videos(user) -> QuerySet[Video]:
 
 def shared_videos(token: str) -> QuerySet[Video]:
     """The video behind an unlisted link, as long as the link is not revoked and the video may be shown."""
+    if not is_token(token):
+        return Video.objects.none()
     return Video.objects.shown().filter(share_token=token, visibility__in=(Visibility.UNLISTED, Visibility.PUBLIC))
+
+
+def is_token(text: str) -> bool:
+    """Whether the database need be asked."""
+    return 0 < len(text) <= Video._meta.get_field("share_token").max_length and text.isascii() and text.isprintable()
 
 
 def token_in(text: str) -> str:
     """The token of a link, out of an address. Raises ValueError where there is none."""
-    if not (0 < len(text) <= Video._meta.get_field("share_token").max_length and text.isascii() and text.isprintable()):
+    if not is_token(text):
         raise ValueError("no token")
     return text
 

@@ -47,13 +47,15 @@ jobs = {status: str(pk) for status, pk in Job.objects.filter(user=ada).values_li
 videos = {video.format: str(video.pk) for video in Video.objects.filter(user=ada)}
 ben = User.objects.get(username="ben")  # nobody signs in as ben, which would use up the link for a new password
 address = EmailAddress.objects.get(user=ada, verified=False)
+public = Video.objects.listed().exclude(user=ada).first()
 batch = str(Batch.objects.get(user=ada).pk)
 values = {
     "job_id": jobs["running"], "batch_id": batch, "video_id": videos["mp4"], "id": ada.pk, "object_id": ada.pk,
     "app_label": "generation", "url": "no-such-page", "content_type_id": 1,
     "token": Video.objects.get(user=ada, visibility="unlisted").share_token, "username": "ada",
-    "of-ben": str(Video.objects.filter(user=ben, visibility="public").first().pk),
+    "of-ben": str(public.pk),
     "uidb36": user_pk_to_url_str(ben), "key": default_token_generator.make_token(ben),
+    "gallery:report:video_id": str(public.pk),
     "account_confirm_email:key": EmailConfirmationHMAC(address).key,
 }
 for page in ("change", "delete", "history"):

@@ -23,7 +23,7 @@ VIDEOS_A_PAGE = 24
 @require_safe
 def library(request: HttpRequest) -> HttpResponse:
     """A person's videos, newest first."""
-    page = find(library_of(request.user), request.GET.get("q", ""), request.GET, VIDEOS_A_PAGE)
+    page = find(library_of(request.user), request.GET.get("q", ""), request.GET, VIDEOS_A_PAGE, owner=request.user)
     return render(request, "gallery/library.html", {"page": page, "videos": page.rows})
 
 

@@ -9,6 +9,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from gallery.models import Like, Tag, Video, VideoTag, Visibility
+from gallery.models.search import SearchDoc
 from gallery.sharing import safety
 
 
@@ -32,6 +33,7 @@ def set_visibility(video: Video, to: Visibility) -> bool:
         return False
     _keep_tags_in_step(video)
     video.refresh_from_db(fields=["visibility", "published_at", "share_token", "safety"])
+    SearchDoc.objects.index([video])
     if to != Visibility.PRIVATE:
         safety.ask_on_commit(video)
     return True
@@ -83,19 +85,3 @@ def unlike(user, video: Video) -> bool:
     """Take a like back; says whether there was one."""
     gone, _by_model = Like.objects.filter(user=user, video=video).delete()
     return gone == 1 and bool(Video.objects.filter(pk=video.pk, likes__gt=0).update(likes=F("likes") - 1))
-
-
-def pick(video: Video) -> bool:
-    """Put a video that everybody may find among the picks of the staff, first; says whether it was not there."""
-    picked = Video.objects.listed().filter(pk=video.pk, picked_at=None)
-    return _pick_at(picked, timezone.now())
-
-
-def unpick(video: Video) -> bool:
-    """Take a video off the picks of the staff; says whether it was there."""
-    return _pick_at(Video.objects.filter(pk=video.pk, picked_at__isnull=False), None)
-
-
-def _pick_at(videos, moment) -> bool:
-    # By key: what joins the owner cannot be updated directly on every database.
-    return Video.objects.filter(pk__in=videos.values("pk")).update(picked_at=moment) == 1

@@ -23,6 +23,7 @@ def page(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
         "properties": previews.tags_for(request, video, place),
         "discovery": previews.discovery(request, place),
         "here": place.page,
+        "token": place.key if place.source == "share" else "",
     }
     response = render(request, "gallery/watch.html", context)
     patch_cache_control(response, private=True, no_cache=True)

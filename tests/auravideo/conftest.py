@@ -63,6 +63,7 @@ def world(db):
         "gallery:embed:video_id": public.pk,
         "token": unlisted.share_token,
         "username": owner.username,
+        "gallery:report:video_id": public.pk,
         "key": "no-such-key",
         "uidb36": "1",
         "id": owner.pk,

@@ -151,7 +151,7 @@ def test_what_is_in_the_trash_gets_no_tags(video):
     assert names(video) == set()
 
 
-# --- Likes and picks --------------------------------------------------------------------------------------------------
+# --- Likes --------------------------------------------------------------------------------------------------
 
 
 def test_liking_counts_once_and_can_be_taken_back(video, other_user):
@@ -179,20 +179,3 @@ def test_a_person_is_told_of_their_likes_and_gets_them_with_their_data(video, ot
     assert "1 like" in [holding.label for holding in personal_data.summary(other_user)]
     entry = next(entry for entry in personal_data.export(other_user) if entry.name == "likes.json")
     assert str(video.pk) in b"".join(entry.read()).decode()
-
-
-def test_the_staff_picks_only_what_everybody_may_find(video):
-    assert not services.pick(video)
-    services.set_visibility(video, Visibility.PUBLIC)
-    assert services.pick(video)
-    first = fresh(video).picked_at
-    assert first is not None
-    assert not services.pick(video)
-    assert fresh(video).picked_at == first
-    assert services.unpick(video)
-    assert not services.unpick(video)
-    assert fresh(video).picked_at is None
-
-
-def test_what_is_hidden_is_not_picked(user):
-    assert not services.pick(VideoFactory(user=user, public=True, hidden_at=timezone.now()))
