@@ -19,7 +19,7 @@ VISIBILITY_TIMEOUT = 12 * 3600
 app = Celery("auravideo")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
-    imports=("workers.tasks", "accounts.tasks"),
+    imports=("workers.tasks", "accounts.tasks", "gallery.sharing.tasks"),
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_create_missing_queues=False,
     task_default_queue="cpu",
@@ -29,6 +29,7 @@ app.conf.update(
         "workers.tasks.upscale": {"queue": "upscale"},
         "workers.tasks.*": {"queue": "cpu"},
         "accounts.tasks.*": {"queue": "cpu"},
+        "gallery.tasks.*": {"queue": "cpu"},
     },
     task_serializer="json",
     accept_content=["json"],
@@ -55,6 +56,16 @@ app.conf.update(
         "requeue-lost": {"task": "workers.tasks.requeue_lost", "schedule": 15.0, "options": {"expires": 15}},
         "settle-accounts": {
             "task": "accounts.tasks.settle_left_over",
+            "schedule": 60.0,
+            "options": {"expires": 60},
+        },
+        "check-safety": {
+            "task": "gallery.tasks.check_safety_left_over",
+            "schedule": 300.0,
+            "options": {"expires": 300},
+        },
+        "end-suspensions": {
+            "task": "accounts.tasks.end_suspensions",
             "schedule": 60.0,
             "options": {"expires": 60},
         },

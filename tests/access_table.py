@@ -66,14 +66,42 @@ generation:batch-cancel                 POST    in         to     404       404 
 generation:batch-download               GET     in         200    404       404    404
 
 gallery:library                         GET     in         200    200       200    200
-gallery:video                           GET     in         200    404       404    404
+gallery:video                           GET     404        200    404       404    404
 gallery:file                            GET     404        200    404       404    200
 gallery:download                        GET     404        200    404       404    200
 gallery:poster                          GET     404        200    404       404    200
 gallery:preview                         GET     404        200    404       404    200
 gallery:thumbnail                       GET     404        200    404       404    200
+gallery:explore                         GET     200        200    200       200    200
+gallery:profile                         GET     200        200    200       200    200
+gallery:visibility                      GET     in         405    405       405    405
+gallery:visibility                      POST    in         400    404       404    404
+gallery:revoke                          GET     in         405    405       405    405
+gallery:revoke                          POST    in         to     404       404    404
+gallery:tags                            GET     in         405    405       405    405
+gallery:tags                            POST    in         to     404       404    404
+gallery:like                            GET     405        405    405       405    405
+gallery:like                            POST    404        404    404       404    404
+gallery:shared                          GET     200        200    200       200    200
+gallery:shared-file                     GET     200        200    200       200    200
+gallery:shared-download                 GET     200        200    200       200    200
+gallery:shared-poster                   GET     200        200    200       200    200
+gallery:shared-preview                  GET     200        200    200       200    200
+gallery:shared-thumbnail                GET     200        200    200       200    200
+gallery:shared-like                     GET     405        405    405       405    405
+gallery:shared-like                     POST    in         400    400       400    400
+gallery:shared-embed                    GET     200        200    200       200    200
+gallery:embed                           GET     200        200    200       200    200
+gallery:oembed                          GET     404        404    404       404    404
 gallery:delete                          GET     in         405    405       405    405
 gallery:delete                          POST    in         to     404       404    404
+
+gallery:report                          GET     200        404    200       200    200
+gallery:report                          POST    200        404    200       200    200
+gallery:report_shared                   GET     200        404    200       200    200
+gallery:report_shared                   POST    200        404    200       200    200
+gallery:report_sent                     GET     200        200    200       200    200
+gallery:notices                         GET     in         200    200       200    200
 
 accounts:profile                        GET     in         200    200       200    200
 accounts:theme                          GET     in         405    405       405    405
@@ -86,6 +114,7 @@ accounts:data                           GET     in         200    200       200 
 accounts:deactivate                     GET     in         200    200       200    200
 accounts:delete                         GET     in         200    200       200    200
 accounts:reactivate                     GET     in         in     in        in     in
+accounts:suspended                      GET     in         in     in        in     in
 
 mfa_index                               GET     in         200    200       200    200
 mfa_activate_totp                       GET     in         200    200       200    200

@@ -1,11 +1,14 @@
 """The objects that tests need, with sensible values for everything that a test does not care about."""
 
+import secrets
+
 import factory
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from accounts.models import User
-from gallery.models import Video
+from gallery.models import Reason, Report, Video, Visibility
 from generation import services
 from generation.models import Batch, Job, Preset
 from generation.params import parse
@@ -76,3 +79,25 @@ class VideoFactory(DjangoModelFactory):
     poster_file = "videos/1/poster.webp"
     preview_file = "videos/1/preview.webp"
     thumbnail_file = "videos/1/thumbnail.webp"
+
+    class Params:
+        shared = factory.Trait(
+            visibility=Visibility.UNLISTED, share_token=factory.LazyFunction(lambda: secrets.token_urlsafe(32))
+        )
+        public = factory.Trait(visibility=Visibility.PUBLIC, published_at=factory.LazyFunction(timezone.now))
+
+
+class ReportFactory(DjangoModelFactory):
+    class Meta:
+        model = Report
+
+    video = factory.SubFactory(VideoFactory)
+    visitor_key = factory.Sequence(lambda n: f"{n:032x}")
+    reason = Reason.SPAM
+
+
+def a_moderator(**fields) -> User:
+    """Somebody of the staff who may moderate, and nothing else."""
+    person = UserFactory(is_staff=True, **fields)
+    person.user_permissions.add(Permission.objects.get(codename="moderate", content_type__app_label="gallery"))
+    return User.objects.get(pk=person.pk)

@@ -21,6 +21,8 @@ NO_PAGES = {
         "gallery:preview",
         "gallery:thumbnail",
     ),
+    *(f"gallery:shared-{name}" for name in ("file", "download", "poster", "preview", "thumbnail")),
+    *("gallery:embed", "gallery:shared-embed"),  # for frames on other sites: tests/e2e/test_sharing.py
     *("generation:batch-progress", "generation:batch-download"),
     *(
         "mfa_edit_webauthn",
@@ -45,11 +47,15 @@ jobs = {status: str(pk) for status, pk in Job.objects.filter(user=ada).values_li
 videos = {video.format: str(video.pk) for video in Video.objects.filter(user=ada)}
 ben = User.objects.get(username="ben")  # nobody signs in as ben, which would use up the link for a new password
 address = EmailAddress.objects.get(user=ada, verified=False)
+public = Video.objects.listed().exclude(user=ada).first()
 batch = str(Batch.objects.get(user=ada).pk)
 values = {
     "job_id": jobs["running"], "batch_id": batch, "video_id": videos["mp4"], "id": ada.pk, "object_id": ada.pk,
     "app_label": "generation", "url": "no-such-page", "content_type_id": 1,
+    "token": Video.objects.get(user=ada, visibility="unlisted").share_token, "username": "ada",
+    "of-ben": str(public.pk),
     "uidb36": user_pk_to_url_str(ben), "key": default_token_generator.make_token(ben),
+    "gallery:report:video_id": str(public.pk),
     "account_confirm_email:key": EmailConfirmationHMAC(address).key,
 }
 for page in ("change", "delete", "history"):
@@ -116,6 +122,15 @@ class SeededSite(Site):
             yield Page(f"generation-job-{status}", "owner", f"/jobs/{job}/")
         for format, video in self.videos.items():
             yield Page(f"gallery-video-{format}", "owner", f"/videos/{video}/")
+        for person in ("anonymous", "owner"):
+            yield Page(f"gallery-video-of-ben-{person}", person, f"/videos/{self.values['of-ben']}/")
+            for name, query in {
+                "liked": "sort=liked",
+                "picks": "sort=picks",
+                "tag": "tag=sea",
+                "none": "q=dragon",
+            }.items():
+                yield Page(f"gallery-explore-{name}-{person}", person, f"/explore/?{query}")
         yield Page("404", "anonymous", "/no-such-page/")
         yield Page("404-signed-in", "owner", "/no-such-page/")
 

@@ -13,6 +13,7 @@ from gallery import services
 from gallery.models import Video
 from gallery.search import find
 from gallery.selectors import library_of
+from gallery.sharing.views import watch
 from generation import listing
 
 VIDEOS_A_PAGE = 24
@@ -26,11 +27,15 @@ def library(request: HttpRequest) -> HttpResponse:
     return render(request, "gallery/library.html", {"page": page, "videos": page.rows})
 
 
-@login_required
 @require_safe
 def video(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    """One video, with everything that made it. Whoever opens it has seen that it is finished."""
-    found = _mine(request, video_id)
+    """One video, with everything that made it. Whoever opens it has seen that it is finished.
+
+    Who is not its owner sees what everybody sees of it.
+    """
+    found = library_of(request.user).filter(pk=video_id).first()
+    if found is None:
+        return watch(request, video_id)
     if found.job_id:
         listing.mark_seen(request.user, [found.job_id])
     return render(request, "gallery/video.html", {"video": found})

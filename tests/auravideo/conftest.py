@@ -43,11 +43,13 @@ def world(db):
     batch = BatchFactory(user=owner)
     active, failed = JobFactory(user=owner, batch=batch, row=1), JobFactory(user=owner, status=Status.FAILED)
     video = VideoFactory(user=owner, job=JobFactory(user=owner, status=Status.DONE, batch=batch, row=2))
+    unlisted = VideoFactory(user=owner, shared=True)
+    public = VideoFactory(user=owner, public=True)
     preset = PresetFactory(user=owner)
     passkey = Authenticator.objects.create(
         user=owner, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": _credential()}
     )
-    for file in video.files:
+    for file in [*video.files, *unlisted.files, *public.files]:
         storages["default"].save(file.name, ContentFile(b"bytes"))
     group = Group.objects.create(name="group")
     values = {
@@ -58,6 +60,10 @@ def world(db):
         "preset_id": preset.pk,
         "pk": passkey.pk,
         "video_id": video.pk,
+        "gallery:embed:video_id": public.pk,
+        "token": unlisted.share_token,
+        "username": owner.username,
+        "gallery:report:video_id": public.pk,
         "key": "no-such-key",
         "uidb36": "1",
         "id": owner.pk,
