@@ -1,11 +1,13 @@
 """A video that may not be shown is nowhere: every state that hides one, at every place that could show it.
 
-The same walk is made first with the video public (and unlisted, at its link), so that a place which shows nothing at all
-would be noticed.
+The same walk is made first with the video public (and unlisted, at its link), so that a place which shows nothing at
+all would be noticed.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.core.files.base import ContentFile
@@ -24,11 +26,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 WORD = "zeppelin"  # in the prompt of this one video alone
 FILES = ("file", "download", "poster", "preview", "thumbnail")
-NO_PREVIEW_OF = "The clip"
 
 
 @pytest.fixture
-def video(user, django_capture_on_commit_callbacks):
+def video(user):
     names = {
         kind: storages["default"].save(f"videos/x/{kind}", ContentFile(bytes(1000)))
         for kind in ("video_file", "poster_file", "preview_file", "thumbnail_file")
@@ -52,7 +53,20 @@ def moderator(db):
 # --- Where a video can be ------------------------------------------------------------------------------------------
 
 
-def own_addresses(video: Video) -> dict[str, str]:
+@dataclass(frozen=True)
+class Known:
+    """What the rest of the world remembers of a video, whatever became of it."""
+
+    pk: UUID
+    token: str
+    owner: str
+
+    @classmethod
+    def of(cls, video: Video) -> "Known":
+        return cls(video.pk, video.share_token, video.user.username)
+
+
+def own_addresses(video: Known) -> dict[str, str]:
     """The addresses that name the video itself, by name; each answers 404 where it may not be seen."""
     found = {name: reverse(f"gallery:{name}", args=[video.pk]) for name in ("video", *FILES, "embed", "report")}
     return {**found, "oembed": oembed(reverse("gallery:video", args=[video.pk]))}
@@ -69,7 +83,7 @@ def oembed(path: str) -> str:
     return f"{reverse('gallery:oembed')}?url=http://testserver{path}"
 
 
-def lists(video: Video) -> dict[str, str]:
+def lists() -> dict[str, str]:
     """The pages that list public videos, each in a way that would list this one."""
     explore = reverse("gallery:explore")
     queries = {"newest": "", "liked": "sort=liked", "picks": "sort=picks", "tag": f"tag={WORD}", "search": f"q={WORD}"}
@@ -77,36 +91,36 @@ def lists(video: Video) -> dict[str, str]:
     return {f"explore {name}": f"{explore}?{query}" for name, query in {**queries, **more}.items()}
 
 
-def shown_at(client, video: Video, token: str, owner: str) -> set[str]:
+def shown_at(client, video: Known) -> set[str]:
     """The places that show the video to whoever `client` is."""
     found = set()
-    for name, address in {**own_addresses(video), **link_addresses(token)}.items():
+    for name, address in {**own_addresses(video), **link_addresses(video.token)}.items():
         status = client.get(address).status_code
         assert status in (200, 404), (name, status)
         found |= {name} if status == 200 else set()
         if name.endswith("file") and client.get(address, headers={"Range": "bytes=0-9"}).status_code == 206:
             found.add(f"{name}, range")
-    for name, address in lists(video).items():
+    for name, address in lists().items():
         page = client.get(address)
         assert page.status_code == 200, name
         found |= {name} if str(video.pk) in page.content.decode() else set()
-    profile = client.get(reverse("gallery:profile", args=[owner]))
+    profile = client.get(reverse("gallery:profile", args=[video.owner]))
     assert profile.status_code in (200, 404)
     found |= {"profile"} if str(video.pk) in profile.content.decode() else set()
     return found
 
 
-def given_to(client, video: Video, token: str) -> set[str]:
-    """What somebody who is signed in gets of the video by asking for it: its prompt, a zip, a like, a place of theirs."""
+def given_to(client, video: Known) -> set[str]:
+    """What somebody who is signed in gets of the video by asking for it: its prompt, a like."""
     found = set()
     create = reverse("generation:create")
-    for name, query in {"create": f"video={video.pk}", "create, link": f"share={token}"}.items():
+    for name, query in {"create": f"video={video.pk}", "create, link": f"share={video.token}"}.items():
         found |= {name} if WORD in client.get(f"{create}?{query}").content.decode() else set()
     likes = Video.objects.filter(pk=video.pk).values_list("likes", flat=True)
-    before = list(likes)
-    client.post(reverse("gallery:like", args=[video.pk]))
-    client.post(reverse("gallery:shared-like", args=[token]))
-    found |= {"like"} if list(likes) != before else set()
+    for name, address in {"like": ("like", video.pk), "like, link": ("shared-like", video.token)}.items():
+        before = list(likes.all())
+        client.post(reverse(f"gallery:{address[0]}", args=[address[1]]), {"liked": "yes" if name == "like" else "no"})
+        found |= {name} if list(likes.all()) != before else set()
     return found
 
 
@@ -155,9 +169,8 @@ HIDING: dict[str, Callable] = {
     if name.startswith("_") and callable(act) and name[1:2].islower() and act.__module__ == __name__
 }
 EVERYWHERE_FOR_ALL = {*FILES, "video", "embed", "oembed", "report", "file, range", "profile"}
-LISTS = {
-    f"explore {name}" for name in ("newest", "liked", "picks", "tag", "search", "tag and search", "liked and search")
-}
+SORTS = ("newest", "liked", "picks", "tag", "search", "tag and search", "liked and search")
+LISTS = {f"explore {sort}" for sort in SORTS}
 BEHIND_THE_LINK = {
     *("shared", *(f"shared-{file}" for file in FILES), "shared-embed", "report_shared"),
     *("shared oembed", "shared-file, range"),
@@ -172,10 +185,10 @@ def test_all_that_hides_a_video_is_tried():
 def test_a_public_video_is_everywhere(client, video, other_user, person):
     if person == "stranger":
         client.force_login(other_user)
-    found = shown_at(client, video, video.share_token, video.user.username)
+    found = shown_at(client, Known.of(video))
     assert found == EVERYWHERE_FOR_ALL | LISTS | BEHIND_THE_LINK
     if person == "stranger":
-        assert given_to(client, video, video.share_token) == {"create", "create, link", "like"}
+        assert given_to(client, Known.of(video)) == {"create", "create, link", "like", "like, link"}
 
 
 @pytest.mark.parametrize("person", ["anonymous", "stranger"])
@@ -183,18 +196,18 @@ def test_an_unlisted_video_is_behind_its_link_alone(client, video, other_user, p
     sharing.set_visibility(video, Visibility.UNLISTED)
     if person == "stranger":
         client.force_login(other_user)
-    assert shown_at(client, video, video.share_token, video.user.username) == BEHIND_THE_LINK
+    assert shown_at(client, Known.of(video)) == BEHIND_THE_LINK
 
 
 @pytest.mark.parametrize("state", HIDING)
 @pytest.mark.parametrize("person", ["anonymous", "stranger"])
 def test_a_video_that_may_not_be_shown_is_nowhere(client, video, moderator, other_user, state, person):
-    token, name = video.share_token, video.user.username
+    known = Known.of(video)
     HIDING[state](video, moderator)
     if person == "stranger":
         client.force_login(other_user)
-        assert given_to(client, video, token) == set()
-    assert shown_at(client, video, token, name) == set()
+        assert given_to(client, known) == set()
+    assert shown_at(client, known) == set()
 
 
 @pytest.mark.parametrize("person", ["anonymous", "stranger"])
@@ -202,14 +215,14 @@ def test_a_video_that_waits_for_the_safety_check_is_nowhere(client, video, other
     settings.SAFETY_CHECK = "tests.gallery.test_nowhere.HIDING"
     if person == "stranger":
         client.force_login(other_user)
-    assert shown_at(client, video, video.share_token, video.user.username) == set()
+    assert shown_at(client, Known.of(video)) == set()
 
 
 def test_a_link_that_was_revoked_leads_nowhere(client, video):
     sharing.set_visibility(video, Visibility.UNLISTED)
-    token = video.share_token
+    known = Known.of(video)
     sharing.revoke_link(video)
-    assert shown_at(client, video, token, video.user.username) == set()
+    assert shown_at(client, known) == set()
 
 
 def test_nobody_gets_a_video_of_somebody_else_by_choosing_it(client, video, other_user):
