@@ -19,7 +19,7 @@ VISIBILITY_TIMEOUT = 12 * 3600
 app = Celery("auravideo")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
-    imports=("workers.tasks", "accounts.tasks"),
+    imports=("workers.tasks", "accounts.tasks", "gallery.tasks"),
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_create_missing_queues=False,
     task_default_queue="cpu",
@@ -29,6 +29,7 @@ app.conf.update(
         "workers.tasks.upscale": {"queue": "upscale"},
         "workers.tasks.*": {"queue": "cpu"},
         "accounts.tasks.*": {"queue": "cpu"},
+        "gallery.tasks.*": {"queue": "cpu"},
     },
     task_serializer="json",
     accept_content=["json"],
@@ -58,6 +59,7 @@ app.conf.update(
             "schedule": 60.0,
             "options": {"expires": 60},
         },
+        "purge-trash": {"task": "gallery.tasks.purge_trash", "schedule": 60.0, "options": {"expires": 60}},
         "prune": {"task": "workers.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
     },
 )
