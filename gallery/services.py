@@ -20,7 +20,7 @@ from redis import RedisError
 
 from auravideo.celery import app
 from auravideo.stored import delete_file
-from gallery.models import GIVEN_UP, Video, undo_limit
+from gallery.models import GIVEN_UP, Video
 from generation import events
 from generation.models import Job
 

@@ -55,7 +55,7 @@ def jobs_of(user) -> QuerySet[Job]:
 
 
 def video_of(job: Job) -> Any | None:
-    """The video that a job made; None where there is none, or none any more: the gallery keeps deleted ones for a while."""
+    """The video that a job made; None where there is none, or where it was deleted a short while ago."""
     video = getattr(job, "video", None)
     return None if video is None or video.deleted_at else video
 

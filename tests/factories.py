@@ -5,7 +5,7 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from accounts.models import User
-from gallery.models import Video
+from gallery.models import Collection, Video
 from generation import services
 from generation.models import Batch, Job, Preset
 from generation.params import parse
@@ -76,3 +76,11 @@ class VideoFactory(DjangoModelFactory):
     poster_file = "videos/1/poster.webp"
     preview_file = "videos/1/preview.webp"
     thumbnail_file = "videos/1/thumbnail.webp"
+
+
+class CollectionFactory(DjangoModelFactory):
+    class Meta:
+        model = Collection
+
+    user = factory.SubFactory(UserFactory)
+    name = factory.Sequence(lambda n: f"collection {n}")

@@ -41,7 +41,8 @@ class LibraryForm(forms.Form):
         super().__init__(*args, **kwargs)
         models = services.catalogue().models.values()
         self.fields["model"].choices = [("", _("Any")), *((model.id, model.label) for model in models)]
-        self.fields["q"].widget = forms.TextInput(attrs={"type": "search", "maxlength": 200, "autocomplete": "off"})
+        for field in self.fields.values():
+            field.has_default = True
         self.full_clean()
 
     @property
@@ -149,6 +150,7 @@ class CollectForm(forms.Form):
     def __init__(self, user, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["collection"].queryset = collections_of(user).order_by("name")
+        self.fields["collection"].has_default = True
 
     def clean(self) -> dict[str, Any]:
         found = super().clean()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import IntegerField, OuterRef, Q, QuerySet, Subquery, UUIDField
 from django.db.models.functions import Lower
 
 from gallery.models import Collection, CollectionItem, Video
@@ -31,7 +31,11 @@ def shown_collections_of(user) -> QuerySet[Collection]:
     items = CollectionItem.objects.filter(collection=OuterRef("pk"), video__deleted_at=None)
     cover = items.order_by("-added_at", "-id").values("video_id")[:1]
     counted = items.order_by().values("pk")[: COUNT_UP_TO + 1]
-    return collections_of(user).annotate(videos_up_to=_Count(counted), cover_id=Subquery(cover)).order_by(Lower("name"))
+    return (
+        collections_of(user)
+        .annotate(videos_up_to=_Count(counted), cover_id=Subquery(cover, output_field=UUIDField()))
+        .order_by(Lower("name"))
+    )
 
 
 def items_of(collection: Collection) -> QuerySet[CollectionItem]:
