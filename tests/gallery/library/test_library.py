@@ -118,7 +118,7 @@ def test_older_leads_through_everything_once_with_the_same_filters(client, user,
     count = 2 * VIDEOS_A_PAGE + 5
     for n in range(count):
         a_video(user, f"sea {n}", n, size=n // 2)
-    VideoFactory(user=user, title="another")
+    VideoFactory(user=user, title="another", request=a_request(prompt="a moon"))
     seen, address = [], f"{URL}?q=sea&sort={sort}"
     for _ in range(3):
         html = client.get(address).content.decode()
