@@ -6,17 +6,22 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: run test test-torch test-tensorflow test-e2e test-slow lint format lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates clean
+.PHONY: run test test-torch test-postgresql test-tensorflow test-e2e test-slow lint format lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/python manage.py serve
 
-test: lint test-torch test-tensorflow test-e2e
+test: lint test-torch test-postgresql test-tensorflow test-e2e
 
 # TensorFlow and torch never share a process, so their tests do not either.
 # One process a core, each with a Redis, a folder and a database of its own, and one thread for torch.
 test-torch: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not slow and not gpu" tests
+
+# What speaks to the database in a way of its own, on the other database as well.
+test-postgresql: $(VENV)/installed-dev
+	@scripts/need_postgres
+	$(BIN)/python -m tests.postgres $(PYTEST) -n auto --dist loadfile -m "not e2e and not slow" tests/gallery tests/generation/test_keyset.py
 
 test-tensorflow: $(VENV)/installed-dev
 	$(PYTEST) -m "tensorflow and not slow and not gpu" tests
@@ -63,6 +68,11 @@ bench-events: $(VENV)/installed-dev browser
 # How near the estimate shown before submitting is to what the clip takes; on an idle machine.
 bench-estimates: $(VENV)/installed-dev
 	$(BIN)/python -m scripts.bench_estimates
+
+# What a page of the gallery costs with 100 videos and with a million, on both databases; about 15 minutes.
+bench-gallery: $(VENV)/installed-dev
+	@scripts/need_postgres
+	$(BIN)/python -m scripts.bench_gallery
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

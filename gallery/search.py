@@ -1,21 +1,119 @@
-"""Find videos by the words of their prompt and title, page by page."""
+"""Find videos by the words of their prompt and title, page by page.
+
+The last word may be the beginning of one, since it may still be being typed. Both databases read the newest rows that
+hold the words, and only as many as a page needs; how they do it is in gallery/models/search.py.
+"""
 
 from collections.abc import Mapping
 
-from django.db.models import Q, QuerySet
+from django.db import connection
+from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models.expressions import RawSQL
 
 from gallery.models import Video
+from gallery.models.search import PUBLIC, SearchDoc, library_scope, scope_word, words_of
 from generation.keyset import Page, page_of
 
 MAX_WORDS = 8
+MAX_TEXT = 200
+MIN_PREFIX = 3  # a shorter beginning of a word is looked for as a whole word
+_MAX_DIGITS = 18
+_NEWEST = {"-created_at": True, "created_at": False, "-published_at": True}  # orders that the rows' numbers follow
+
+_SQLITE = """
+    SELECT doc.video_id FROM gallery_searchdoc_fts AS fts CROSS JOIN gallery_searchdoc AS doc ON doc.number = fts.rowid
+    WHERE fts.gallery_searchdoc_fts MATCH %s AND {bound}
+    AND EXISTS (SELECT 1 FROM ({videos}) AS found WHERE found.id = doc.video_id)
+    ORDER BY fts.rowid {direction} LIMIT %s
+"""
+_POSTGRESQL = """
+    SELECT doc.video_id FROM gallery_searchdoc AS doc
+    WHERE array_to_tsvector(string_to_array(doc.text, ' ')) @@ %s::tsquery AND doc.scope = %s AND {bound}
+    AND EXISTS (SELECT 1 FROM ({videos}) AS found WHERE found.id = doc.video_id)
+    ORDER BY doc.number {direction} LIMIT %s
+"""
 
 
-def find(videos: QuerySet[Video], text: str, query: Mapping[str, str], size: int, order: str = "-created_at") -> Page:
-    """The page that `query` asks for (generation/keyset.py) of those `videos` that hold every word of `text`."""
-    return page_of(_holding(videos, text), query, size, order)
+def find(
+    videos: QuerySet[Video],
+    text: str,
+    query: Mapping[str, str],
+    size: int,
+    order: str = "-created_at",
+    *,
+    owner=None,
+) -> Page:
+    """The page that `query` asks for (generation/keyset.py) of those `videos` that hold every word of `text`.
+
+    Args:
+        owner: whose library the videos are of; without one, they are public ones.
+        order: a field of the video, as in `order_by`. The newest or the oldest first is quick however many hold the
+            words; by anything else all of them have to be found and sorted.
+    """
+    words = words_of(text[:MAX_TEXT])[:MAX_WORDS]
+    if not words:
+        return page_of(videos, query, size, order)
+    matches = _Matches(videos, words, PUBLIC if owner is None else library_scope(owner.pk))
+    if order in _NEWEST:
+        return matches.page(query, size, descending=_NEWEST[order])
+    return page_of(videos.filter(pk__in=matches.of(None, descending=True)), query, size, order)
 
 
-def _holding(videos: QuerySet[Video], text: str) -> QuerySet[Video]:
-    for word in text.split()[:MAX_WORDS]:
-        videos = videos.filter(Q(prompt__icontains=word) | Q(title__icontains=word))
-    return videos
+class _Matches:
+    """Those of `videos` that hold the words, in the order of their rows' numbers."""
+
+    def __init__(self, videos: QuerySet[Video], words: list[str], scope: str) -> None:
+        self.videos, self.words, self.scope = videos, words, scope
+
+    def page(self, query: Mapping[str, str], size: int, *, descending: bool) -> Page:
+        if mark := _read(query.get("before", "")):
+            if found := self._rows(size + 1, mark, descending=descending):
+                return _page(found[:size], newer=True, older=len(found) > size)
+        elif mark := _read(query.get("after", "")):
+            found = self._rows(size + 1, mark, descending=not descending)
+            if len(found) > size:
+                return _page(found[:size][::-1], newer=True, older=True)
+        found = self._rows(size + 1, None, descending=descending)
+        return _page(found[:size], newer=False, older=len(found) > size)
+
+    def _rows(self, limit: int, mark: int | None, *, descending: bool) -> list[Video]:
+        """In one query. `number` is the place of each."""
+        number = SearchDoc.objects.filter(video=OuterRef("pk"), scope=self.scope).values("number")[:1]
+        rows = self.videos.filter(pk__in=self.of(limit, mark, descending=descending)).annotate(number=Subquery(number))
+        return list(rows.order_by(F("number").desc() if descending else F("number")))
+
+    def of(self, limit: int | None, mark: int | None = None, *, descending: bool) -> RawSQL:
+        """The keys of the first `limit` behind a mark, all of them where it is None."""
+        videos, parameters = self.videos.order_by().values("id").query.sql_with_params()
+        is_sqlite = connection.vendor == "sqlite"
+        place = "fts.rowid" if is_sqlite else "doc.number"
+        sql = (_SQLITE if is_sqlite else _POSTGRESQL).format(
+            bound="TRUE" if mark is None else f"{place} {'<' if descending else '>'} %s",
+            videos=videos,
+            direction="DESC" if descending else "ASC",
+        )
+        wanted = [self._fts5()] if is_sqlite else [self._tsquery(), self.scope]
+        marks = [] if mark is None else [mark]
+        return RawSQL(sql, [*wanted, *marks, *parameters, 2**31 if limit is None else limit])  # noqa: S611
+
+    def _fts5(self) -> str:
+        """Words are letters and digits alone, so that nothing has to be escaped."""
+        *first, last = self.words
+        terms = [f'"{word}"' for word in (scope_word(self.scope), *first)]
+        return " AND ".join([*terms, f'"{last}"*' if len(last) >= MIN_PREFIX else f'"{last}"'])
+
+    def _tsquery(self) -> str:
+        *first, last = self.words
+        return " & ".join([*(f"'{word}'" for word in first), f"'{last}':*" if len(last) >= MIN_PREFIX else f"'{last}'"])
+
+
+def _read(mark: str) -> int | None:
+    return int(mark) if mark.isascii() and mark.isdigit() and len(mark) <= _MAX_DIGITS else None
+
+
+def _page(rows: list[Video], *, newer: bool, older: bool) -> Page:
+    return Page(
+        rows,
+        newer=f"after={rows[0].number}" if newer and rows else "",
+        older=f"before={rows[-1].number}" if older and rows else "",
+    )

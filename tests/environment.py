@@ -13,6 +13,8 @@ _OURS = ("AURAVIDEO_", "S3_", "REDIS_", "DATABASE_", "EMAIL_", "SECRET_KEY", "AL
 for _name in [name for name in os.environ if name.startswith(_OURS) and name != "HOSTNAME"]:
     del os.environ[_name]
 os.environ["AURAVIDEO_HOME"] = HOME
+if "TEST_DATABASE_URL" in os.environ:  # a server of the tests' own: tests/postgres.py
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -27,7 +27,7 @@ SORTS = {
 class LibraryForm(forms.Form):
     """What of the library is shown, and in which order. A value that is none narrows nothing and says so."""
 
-    q = forms.CharField(label=_("Search"), required=False, max_length=200)
+    q = forms.CharField(label=_("Words"), required=False, max_length=200)
     model = forms.ChoiceField(label=_("Model"), required=False)
     format = forms.ChoiceField(label=_("Format"), required=False, choices=[("", _("Any")), *FORMAT_LABELS.items()])
     size = forms.ChoiceField(label=_("Size"), required=False, choices=[("", _("Any")), *SizeClass.choices])

@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from gallery.models import Collection, CollectionItem, Video
+from gallery.models import Collection, CollectionItem, SearchDoc, Video
 from gallery.selectors import collections_of
 
 MAX_COLLECTIONS = 200  # of one person
@@ -27,10 +27,12 @@ class TooManyCollections(Refused):
         return str(_("You have %s collections already. Delete one that you no longer need.") % MAX_COLLECTIONS)
 
 
+@transaction.atomic
 def rename(video: Video, title: str) -> None:
-    """Give a video a title, which is checked already."""
+    """Give a video a title, which is checked already; it is found by it from then on."""
     Video.objects.filter(pk=video.pk).update(title=title)
     video.title = title
+    SearchDoc.objects.index([video])
 
 
 def set_favourite(videos: QuerySet[Video], favourite: bool) -> int:

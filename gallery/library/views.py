@@ -21,7 +21,7 @@ def library(request: HttpRequest) -> HttpResponse:
     """The whole page; for htmx, what a filter finds (`found`) or the cards of one more page (`cards`)."""
     form = LibraryForm(request.GET)
     videos = for_cards(library_of(request.user).filter(**form.filters))
-    page = find(videos, form.text, request.GET, VIDEOS_A_PAGE, form.order)
+    page = find(videos, form.text, request.GET, VIDEOS_A_PAGE, form.order, owner=request.user)
     context = {"form": form, "page": page, "videos": page.rows, "kept": form.kept, "narrowed": form.narrowed_by}
     if request.htmx.target == "cards":
         return render(request, "gallery/partials/more_cards.html", context)

@@ -77,7 +77,7 @@ def test_a_translation_has_the_values_and_tags_of_its_text(language):
 )
 def test_polish_counts_as_polish_does(count, text):
     with translation.override("pl"):
-        assert translation.ngettext("%(n)s video", "%(n)s videos", count) % {"n": count} == text
+        assert translation.ngettext("%d video", "%d videos", count) % count == text
 
 
 FRAGMENTS = {"generation:batch-progress"}  # parts of pages, which have no language of their own

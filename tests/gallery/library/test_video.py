@@ -41,6 +41,13 @@ def test_a_title_is_saved_stripped(client, video):
     assert video.title == "The heart"
 
 
+def test_a_video_is_found_by_its_new_title_and_no_longer_by_the_old_one(client, video):
+    client.post(address(video, "rename"), {"title": "Lighthouse"})
+    assert "Lighthouse" in client.get("/videos/?q=lighthouse").content.decode()
+    client.post(address(video, "rename"), {"title": "Beacon"})
+    assert "No video matches" in client.get("/videos/?q=lighthouse").content.decode()
+
+
 @pytest.mark.parametrize(("title", "says"), [("   ", "Give the video a title."), ("x" * 201, "at most 200")])
 def test_a_title_that_will_not_do_says_so_at_the_field(client, video, title, says):
     for headers in ({}, HTMX):

@@ -1,0 +1,96 @@
+import django.db.models.deletion
+from django.db import migrations, models
+
+BATCH = 500
+
+# The words live in gallery_searchdoc; the full-text table keeps its index alone and refers to them (external content).
+FTS5 = (
+    """CREATE VIRTUAL TABLE gallery_searchdoc_fts USING fts5(
+        text, content='gallery_searchdoc', content_rowid='number', detail='none', columnsize=0,
+        tokenize="unicode61 remove_diacritics 0", prefix='3 4'
+    )""",
+    """CREATE TRIGGER gallery_searchdoc_added AFTER INSERT ON gallery_searchdoc BEGIN
+        INSERT INTO gallery_searchdoc_fts(rowid, text) VALUES (new.number, new.text);
+    END""",
+    """CREATE TRIGGER gallery_searchdoc_gone AFTER DELETE ON gallery_searchdoc BEGIN
+        INSERT INTO gallery_searchdoc_fts(gallery_searchdoc_fts, rowid, text) VALUES ('delete', old.number, old.text);
+    END""",
+    """CREATE TRIGGER gallery_searchdoc_changed AFTER UPDATE OF number, text ON gallery_searchdoc BEGIN
+        INSERT INTO gallery_searchdoc_fts(gallery_searchdoc_fts, rowid, text) VALUES ('delete', old.number, old.text);
+        INSERT INTO gallery_searchdoc_fts(rowid, text) VALUES (new.number, new.text);
+    END""",
+)
+GIN = (
+    """CREATE INDEX gallery_searchdoc_words ON gallery_searchdoc
+    USING gin (array_to_tsvector(string_to_array(text, ' ')))""",
+    # How frequent a word is decides which way PostgreSQL takes, so it had better know of many words.
+    "ALTER INDEX gallery_searchdoc_words ALTER COLUMN 1 SET STATISTICS 1000",
+)
+NO_FTS5 = ("DROP TABLE gallery_searchdoc_fts",)  # its triggers go with the table that they are on
+NO_GIN = ("DROP INDEX gallery_searchdoc_words",)
+
+
+def make_index(_apps, schema_editor):
+    _execute(schema_editor, FTS5, GIN)
+
+
+def drop_index(_apps, schema_editor):
+    _execute(schema_editor, NO_FTS5, NO_GIN)
+
+
+def _execute(schema_editor, sqlite, postgresql):
+    for statement in sqlite if schema_editor.connection.vendor == "sqlite" else postgresql:
+        schema_editor.execute(statement, params=None)
+
+
+def index_all(apps, _schema_editor):
+    """The words of the videos that are there already, oldest first."""
+    from gallery.models.search import PUBLIC, library_scope, scope_word, words_of
+
+    docs = apps.get_model("gallery", "SearchDoc").objects
+    videos = apps.get_model("gallery", "Video").objects.only("id", "title", "prompt", "user_id", "published_at")
+    batch = []
+    for published in (False, True):
+        found = videos.exclude(published_at=None).order_by("published_at") if published else videos.order_by("created_at")
+        for video in found.iterator(BATCH):
+            scope = PUBLIC if published else library_scope(video.user_id)
+            text = " ".join([scope_word(scope), *words_of(f"{video.title} {video.prompt}")])
+            batch.append(docs.model(video=video, scope=scope, text=text))
+            if len(batch) == BATCH:
+                docs.bulk_create(batch)
+                batch.clear()
+    docs.bulk_create(batch)
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("gallery", "0003_collections_likes_tags_reports"),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="SearchDoc",
+            fields=[
+                ("number", models.BigAutoField(primary_key=True, serialize=False, verbose_name="number")),
+                ("scope", models.CharField(max_length=24, verbose_name="scope")),
+                ("text", models.TextField(verbose_name="words")),
+                (
+                    "video",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="docs",
+                        to="gallery.video",
+                        verbose_name="video",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "entry of the search",
+                "verbose_name_plural": "entries of the search",
+                "indexes": [models.Index(fields=["scope", "-number"], name="search_newest")],
+                "constraints": [models.UniqueConstraint(fields=("video", "scope"), name="searched_once")],
+            },
+        ),
+        migrations.RunPython(make_index, drop_index),
+        migrations.RunPython(index_all, migrations.RunPython.noop, elidable=True),
+    ]

@@ -1,0 +1,312 @@
+"""What a page of the gallery costs with 100 videos and with very many: `make bench-gallery`, by hand; about 15 minutes.
+
+On SQLite and on PostgreSQL (a server of its own, tests/postgres.py), a site with 100 videos of one person and 200 in
+all, and one with 100,000 and 1,000,000. Every page is asked for through all of Django, the two sites by turns, and the
+medians are compared; the table goes into docs/performance.md.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests import postgres
+
+SIZES = {"small": (100, 100), "large": (100_000, 900_000)}  # of one person, of all others
+OTHERS = 2_000
+PAGE = 1_000
+ROUNDS, REPEATS = 4, 8
+BATCH = 5_000
+PUBLIC_SHARE = 0.9
+TAGS = 20
+START = datetime(2020, 1, 1, tzinfo=UTC)
+FORMATS = ("mp4", "mp4", "webm", "gif")
+SHAPES = ("circle", "square", "triangle", "star", "heart", "cross")
+COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
+MOTIONS = ("rising", "falling", "bouncing", "growing", "shrinking", "spinning", "circling")
+SCENES = ("over the sea", "over a meadow", "at sunset", "in the desert", "in a starry night", "on black")
+RARE, OLD = "zeppelin", "autumn"  # in a few videos; in every second one of the older half, and in no newer one
+
+
+# --- The site ---------------------------------------------------------------------------------------------------------
+
+
+def build(name: str) -> None:
+    """Fill the database of this process."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    from accounts.models import User
+    from gallery.models import Tag
+
+    call_command("migrate", verbosity=0)
+    mine, others = SIZES[name]
+    people = [User(username="ada"), *(User(username=f"person{n}") for n in range(min(OTHERS, others)))]
+    people = User.objects.bulk_create(people)
+    tags = Tag.objects.bulk_create([Tag(name=f"tag{n}") for n in range(TAGS)])
+    rows = list(_rows(people, mine, others))
+    for begin in range(0, len(rows), BATCH):
+        _write(rows[begin : begin + BATCH], tags)
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO gallery_searchdoc_fts(gallery_searchdoc_fts) VALUES ('optimize')")
+            cursor.execute("ANALYZE")
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE")
+
+
+def _rows(people: list, mine: int, others: int) -> Iterator[tuple]:
+    """(owner, number): one person's videos lie evenly among all the others'."""
+    chance = random.Random(1)
+    total = mine + others
+    owners = [people[0]] * mine + [people[1 + n % (len(people) - 1)] for n in range(others)]
+    chance.shuffle(owners)
+    return ((owner, number, number < total // 2) for number, owner in enumerate(owners))
+
+
+def _write(rows: list[tuple], tags: list) -> None:
+    from gallery.models import SearchDoc, Video, VideoTag
+
+    videos = [_video(*row) for row in rows]
+    Video.objects.bulk_create(videos)
+    SearchDoc.objects.index(videos)
+    public = [video for video in videos if video.published_at]
+    chosen = random.Random(str(rows[0][1]))
+    VideoTag.objects.bulk_create(
+        [VideoTag(video=video, tag=chosen.choice(tags), published_at=video.published_at) for video in public]
+    )
+
+
+def _video(owner, number: int, is_old: bool):
+    from gallery.models import Video, Visibility
+
+    chance = random.Random(number)
+    words = [chance.choice(part) for part in (COLOURS, SHAPES, MOTIONS, SCENES)]
+    extra = [OLD] * (is_old and number % 2) + [RARE] * (number % 20_011 == 7)
+    prompt = " ".join(["a", *words, *extra])
+    made = START + timedelta(seconds=60 * number)
+    is_public = chance.random() < PUBLIC_SHARE
+    video = Video(
+        user=owner,
+        title=prompt[:80],
+        request={
+            **_request(),
+            "prompt": prompt,
+            "seed": number,
+            "format": chance.choice(("mp4", "mp4", "webm", "gif")),
+        },
+        width=256,
+        height=256,
+        frames=48,
+        fps=24,
+        size=chance.randrange(50_000, 5_000_000),
+        video_file=f"videos/{number}/video.mp4",
+        poster_file=f"videos/{number}/poster.webp",
+        preview_file=f"videos/{number}/preview.webp",
+        thumbnail_file=f"videos/{number}/thumbnail.webp",
+        favourite=number % 100 == 3,
+        visibility=Visibility.PUBLIC if is_public else Visibility.PRIVATE,
+        published_at=made + timedelta(minutes=5) if is_public else None,
+        likes=int(chance.paretovariate(1.2)) if is_public else 0,
+        picked_at=made if is_public and number % 1000 == 11 else None,
+    )
+    video.take_from_request()
+    video.created_at = made
+    return video
+
+
+def _request(_known: list = []) -> dict:  # noqa: B006  made once a process
+    from generation import services
+    from generation.params import parse
+
+    if not _known:
+        _known.append(parse({"prompt": "x"}, services.catalogue(), services.limits()).to_dict())
+    return _known[0]
+
+
+# --- The pages --------------------------------------------------------------------------------------------------------
+
+
+def pages() -> dict[str, str]:
+    """The pages that are measured, by their names."""
+    from accounts.models import User
+    from gallery.models import SearchDoc, Video, VideoTag
+    from gallery.models.search import PUBLIC, library_scope
+
+    ada = User.objects.get(username="ada")
+    mine, listed = Video.objects.filter(user=ada), Video.objects.listed()
+    tagged = VideoTag.objects.filter(tag__name="tag3", published_at__isnull=False)
+    library, explore = "/videos/?", "/explore/?"
+    found = {
+        "library": library,
+        "library, page 1000": library + _behind(mine, "-created_at"),
+        "library, oldest, page 1000": f"{library}sort=oldest&{_behind(mine, 'created_at')}",
+        "library, largest, page 1000": f"{library}sort=largest&{_behind(mine, '-size')}",
+        "library, favourites": f"{library}favourites=on",
+        "library, gif, page 1000": f"{library}format=gif&{_behind(mine.filter(format='gif'), '-created_at')}",
+        "explore": explore,
+        "explore, page 1000": explore + _behind(listed, "-published_at"),
+        "explore, most liked, page 1000": f"{explore}sort=liked&{_behind(listed, '-likes')}",
+        "explore, picks": f"{explore}sort=picks",
+        "explore, tag, page 1000": f"{explore}tag=tag3&{_behind(tagged, '-published_at')}",
+        "a profile": "/u/person1/",
+        "a video of one's own": f"/videos/{mine.order_by('-created_at').first().pk}/",
+        "a public video": f"/videos/{listed.exclude(user=ada).order_by('-created_at').first().pk}/",
+    }
+    searches = {
+        "a common word": "heart",
+        "two common words": "red heart",
+        "four common words": "pink cross circling desert",
+        "a rare word": RARE,
+        "a beginning": "circ",
+        "common, in no newer one": OLD,
+        "common and rare": f"heart {RARE}",
+        "no such word": "nothingofthekind",
+    }
+    for what, words in searches.items():
+        found[f"library, search: {what}"] = f"{library}q={words.replace(' ', '+')}"
+        found[f"explore, search: {what}"] = f"{explore}q={words.replace(' ', '+')}"
+    for where, scope in ((library, library_scope(ada.pk)), (explore, PUBLIC)):
+        docs = SearchDoc.objects.filter(scope=scope, text__contains=" heart ").order_by("-number")
+        number = docs[min(PAGE * 24, docs.count() - 1)].number
+        name = {library: "library", explore: "explore"}[where]
+        found[f"{name}, search: a common word, page 1000"] = f"{where}q=heart&before={number}"
+    return found
+
+
+def _behind(rows, order: str) -> str:
+    """The query of the thousandth page, or of the last one."""
+    from generation.keyset import Order
+
+    by = Order.of(rows.model, order)
+    ordered = rows.order_by(*by.names())
+    place = min((PAGE - 1) * 24, max(0, ordered.count() - 25))
+    return f"before={by.mark(ordered[place])}"
+
+
+def measure() -> None:
+    """Answer each line of standard input with the times of all pages, in milliseconds, as JSON."""
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+
+    from accounts.models import User
+
+    client = Client(headers={"host": "localhost"})
+    client.force_login(User.objects.get(username="ada"), backend="django.contrib.auth.backends.ModelBackend")
+    asked = pages()
+    queries = {}
+    for name, path in asked.items():
+        client.get(path)
+        with CaptureQueriesContext(connection) as caught:
+            if (status := client.get(path).status_code) != 200:
+                raise RuntimeError(f"{path} answered {status}")
+        queries[name] = len(caught)
+    for _line in sys.stdin:
+        times = {name: [_took(client, path) for _ in range(REPEATS)] for name, path in asked.items()}
+        print(json.dumps({"times": times, "queries": queries}), flush=True)
+
+
+def _took(client, path: str) -> float:
+    begun = time.perf_counter()
+    client.get(path)
+    return (time.perf_counter() - begun) * 1000
+
+
+# --- The comparison ---------------------------------------------------------------------------------------------------
+
+
+def compare(vendor: str, urls: dict[str, str], home: Path) -> float:
+    """Build and measure both sites of one database; prints the table, returns the worst ratio."""
+    sites = {}
+    for name, url in urls.items():
+        environment = {**os.environ, "DATABASE_URL": url, "AURAVIDEO_HOME": str(home / name)}
+        (home / name).mkdir(parents=True, exist_ok=True)
+        begun = time.monotonic()
+        subprocess.run([sys.executable, "-m", "scripts.bench_gallery", "build", name], env=environment, check=True)
+        print(f"{vendor}, {name}: built in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+        sites[name] = subprocess.Popen(
+            [sys.executable, "-m", "scripts.bench_gallery", "measure", name],
+            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    times = {name: {} for name in sites}
+    for _ in range(ROUNDS):
+        for name, site in sites.items():
+            print("", file=site.stdin, flush=True)
+            answer = json.loads(site.stdout.readline())
+            for page, took in answer["times"].items():
+                times[name].setdefault(page, []).extend(took)
+    for site in sites.values():
+        site.stdin.close()
+        site.wait()
+    return _table(vendor, times, answer["queries"])
+
+
+def _table(vendor: str, times: dict, queries: dict[str, int]) -> float:
+    print(f"\n{vendor:<52} {'few':>8} {'many':>8}  ratio  queries")
+    worst = 0.0
+    for page, few in times["small"].items():
+        small, large = statistics.median(few), statistics.median(times["large"][page])
+        worst = max(worst, large / small)
+        print(f"{page:<52} {small:5.1f} ms {large:5.1f} ms  {large / small:5.2f}  {queries[page]:>7}", flush=True)
+    return worst
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Compare pages of a small and a large gallery.")
+    parser.add_argument("what", nargs="?", choices=("build", "measure"), help=argparse.SUPPRESS)
+    parser.add_argument("site", nargs="?", choices=SIZES, help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=("sqlite", "postgresql"))
+    options = parser.parse_args()
+    if options.what:
+        return _work(options.what, options.site)
+    with tempfile.TemporaryDirectory(prefix="auravideo-bench-") as folder:
+        home = Path(folder)
+        if options.only != "postgresql":
+            compare("SQLite", {name: f"sqlite:///{home}/{name}.sqlite3" for name in SIZES}, home / "sqlite")
+        if options.only != "sqlite":
+            with postgres.running("-c", "shared_buffers=1GB", "-c", "autovacuum=off") as url:
+                compare("PostgreSQL", _databases(url), home / "postgresql")
+    return 0
+
+
+def _work(what: str, site: str) -> int:
+    import django
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "auravideo.settings"
+    django.setup()
+    from django.conf import settings
+
+    from auravideo import private_redis
+
+    redis = private_redis.start(settings.REDIS_SOCKET)
+    try:
+        build(site) if what == "build" else measure()
+    finally:
+        if redis is not None:
+            redis.terminate()
+            redis.wait()
+    return 0
+
+
+def _databases(url: str) -> dict[str, str]:
+    """A database a site on one server."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as server:
+        for name in SIZES:
+            server.execute(f"CREATE DATABASE {name}")
+    return {name: url.replace("/postgres?", f"/{name}?") for name in SIZES}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
