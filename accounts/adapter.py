@@ -10,19 +10,26 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from qrcode.image.svg import SvgPathImage
 
+from accounts import services
 from accounts.models import User
 
 
 class AccountAdapter(DefaultAccountAdapter):
     def pre_login(self, request: HttpRequest, user: User, **hooks: object) -> HttpResponse | None:
-        """Let a deactivated person through to the stage that asks whether they want to come back."""
-        if user.is_deactivated:
+        """Let who is deactivated or suspended through to the stage that says so.
+
+        A suspension whose time has come ends here, at the latest.
+        """
+        if user.is_suspended and services.end_suspension_if_over(user):
+            user.refresh_from_db()
+        if user.is_deactivated or user.is_suspended:
             return None
         return super().pre_login(request, user, **hooks)
 
     def get_login_stages(self) -> list[str]:
-        """Coming back is asked for last: after the e-mail address and the second factor have been proved."""
-        return [*super().get_login_stages(), "accounts.stages.ReactivateStage"]
+        """Ours come last: after the e-mail address and the second factor have been proved."""
+        ours = ["accounts.stages.SuspendedStage", "accounts.stages.ReactivateStage"]
+        return [*super().get_login_stages(), *ours]
 
     def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
         """To the addresses, where one that was added can now be made the main one."""

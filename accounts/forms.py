@@ -80,10 +80,12 @@ class AddressForm(AddEmailForm):
 
 
 class ForgottenPasswordForm(ResetPasswordForm):
-    """allauth writes to active accounts alone; who deactivated theirs needs a password to come back, too."""
+    """allauth writes to active accounts alone; who deactivated theirs needs a password to come back, too, and who is
+    suspended to read why."""
 
     def clean_email(self) -> str:
         email = super().clean_email()
         address = Q(email=email.lower()) | Q(emailaddress__email=email.lower(), emailaddress__verified=True)
-        self.users = self.users or list(User.objects.deactivated().filter(address).distinct())
+        shut = User.objects.deactivated() | User.objects.suspended()
+        self.users = self.users or list(shut.filter(address).distinct())
         return email

@@ -29,8 +29,16 @@ class UserQuerySet(models.QuerySet):
         return self.filter(is_active=True)
 
     def deactivated(self) -> "UserQuerySet":
-        """People who switched their account off and may come back."""
-        return self.filter(is_active=False, deactivated_at__isnull=False, deletion_requested_at__isnull=True)
+        """People who switched their account off and may come back; not while they are suspended as well."""
+        return self.switched_off().filter(deactivated_at__isnull=False, suspended_at=None)
+
+    def suspended(self) -> "UserQuerySet":
+        """People whose account moderation has switched off."""
+        return self.switched_off().filter(suspended_at__isnull=False)
+
+    def switched_off(self) -> "UserQuerySet":
+        """People whose account is shut, and may be open again one day."""
+        return self.filter(is_active=False, deletion_requested_at__isnull=True)
 
     def leaving(self) -> "UserQuerySet":
         """People who asked for their account to be deleted, and whose things are not all gone yet."""
@@ -95,8 +103,11 @@ class User(AbstractUser):
 
     @property
     def is_deactivated(self) -> bool:
-        """The person switched the account off and may come back; `is_active` is False meanwhile."""
-        return self.deactivated_at is not None and self.deletion_requested_at is None
+        """The person switched the account off and may come back; `is_active` is False meanwhile.
+
+        Not while moderation has switched it off, too: a suspension comes first.
+        """
+        return self.deactivated_at is not None and self.suspended_at is None and self.deletion_requested_at is None
 
     @property
     def is_suspended(self) -> bool:

@@ -1,21 +1,21 @@
-"""Everything that may happen to an account as a whole: leave, come back, be deleted, be handed out as a zip file."""
+"""Everything that may happen to an account as a whole: leave, come back, be suspended, be deleted, be handed out."""
 
 import logging
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.db import transaction
-from django.db.models import F
+from django.db.models import BooleanField, Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from accounts import personal_data
+from accounts import personal_data, signals
 from accounts.models import User
 from auravideo.celery import app
 from auravideo.zips import Entry, json_file
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 SETTLE_TASK = "accounts.tasks.settle"
 SETTLE_SECONDS = 20.0  # a task deletes for so long, then makes room for the clips that wait in the same queue
-SETTLE_ANEW = timedelta(days=1)  # how long the sweeper looks again at a deactivated account
+SETTLE_ANEW = timedelta(days=1)  # how long the sweeper looks again at an account that was switched off
 
 
 @transaction.atomic
@@ -45,6 +45,52 @@ def reactivate(user: User) -> bool:
         return False
     log.info("Account %s is active again", user.pk)
     return True
+
+
+@transaction.atomic
+def suspend(user: User, until: datetime | None, reason: str) -> bool:
+    """Switch an account off for moderation: as when its owner does, except that they cannot switch it on again.
+
+    `until` None means until somebody ends it. A second suspension takes the place of the first. Says whether it stands
+    now; not where the account is being deleted, or was switched off by the operator, which ends by hand alone.
+    """
+    changes = {"suspended_until": until, "suspension_reason": reason, "is_active": False}
+    changes |= {"suspended_at": timezone.now(), "session_epoch": F("session_epoch") + 1}
+    ours = Q(is_active=True) | Q(deactivated_at__isnull=False) | Q(suspended_at__isnull=False)
+    if not User.objects.filter(ours, pk=user.pk, deletion_requested_at__isnull=True).update(**changes):
+        return False
+    transaction.on_commit(partial(send_settle, user.pk))
+    log.info("Account %s is suspended until %s", user.pk, until or "somebody ends it")
+    return True
+
+
+def unsuspend(user: User) -> bool:
+    """End a suspension before its time. Says whether this call did."""
+    return _end_suspension(User.objects.suspended().filter(pk=user.pk))
+
+
+@transaction.atomic
+def end_suspension_if_over(user: User) -> bool:
+    """End a suspension whose time has come, and tell whoever keeps the history. Says whether this call did."""
+    over = User.objects.suspended().filter(pk=user.pk, suspended_until__lte=timezone.now())
+    if not _end_suspension(over):
+        return False
+    signals.suspension_over.send(sender=User, user=user)
+    log.info("The suspension of account %s is over", user.pk)
+    return True
+
+
+def end_suspensions() -> int:
+    """End every suspension whose time has come; the scheduler asks for it. Returns how many."""
+    over = User.objects.suspended().filter(suspended_until__lte=timezone.now())
+    return sum(end_suspension_if_over(user) for user in over)
+
+
+def _end_suspension(users: QuerySet[User]) -> bool:
+    """Who had switched the account off themselves meanwhile finds it so."""
+    is_active = Case(When(deactivated_at=None, then=Value(True)), default=Value(False), output_field=BooleanField())
+    fresh = {"suspended_at": None, "suspended_until": None, "suspension_reason": ""}
+    return users.update(is_active=is_active, **fresh) == 1
 
 
 @transaction.atomic
@@ -96,7 +142,7 @@ def settle(user_id: int, seconds: float = SETTLE_SECONDS) -> bool:
     """
     deadline = time.monotonic() + seconds
     user = User.objects.filter(pk=user_id, is_active=False).first()
-    if user is None or not (user.is_deactivated or user.is_being_deleted):
+    if user is None or not (user.is_deactivated or user.is_suspended or user.is_being_deleted):
         return True
     personal_data.stop(user)
     if not user.is_being_deleted:
@@ -112,7 +158,8 @@ def settle(user_id: int, seconds: float = SETTLE_SECONDS) -> bool:
 def settle_left_over(seconds: float = SETTLE_SECONDS) -> int:
     """See to what was interrupted, or whose message was lost, for so long. Returns how many accounts were seen to."""
     deadline = time.monotonic() + seconds
-    recent = User.objects.deactivated().filter(deactivated_at__gt=timezone.now() - SETTLE_ANEW)
+    since = timezone.now() - SETTLE_ANEW
+    recent = User.objects.switched_off().filter(Q(deactivated_at__gt=since) | Q(suspended_at__gt=since))
     done = 0
     for user_id in [*recent.values_list("pk", flat=True), *User.objects.leaving().values_list("pk", flat=True)]:
         if time.monotonic() > deadline:

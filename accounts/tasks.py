@@ -15,3 +15,8 @@ def settle(user_id: int) -> None:
 @shared_task(name="accounts.tasks.settle_left_over", ignore_result=True)
 def settle_left_over() -> int:
     return services.settle_left_over()
+
+
+@shared_task(name="accounts.tasks.end_suspensions", ignore_result=True)
+def end_suspensions() -> int:
+    return services.end_suspensions()

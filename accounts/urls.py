@@ -13,4 +13,5 @@ urlpatterns = [
     path("settings/deactivate/", views.deactivate, name="deactivate"),
     path("settings/delete/", views.delete, name="delete"),
     path("accounts/reactivate/", views.reactivate, name="reactivate"),
+    path("accounts/suspended/", views.suspended, name="suspended"),
 ]

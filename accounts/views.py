@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts import personal_data, preferences, services
 from accounts.forms import DeletionForm, ProfileForm, ThemeForm
 from accounts.models import User
-from accounts.stages import ReactivateStage
+from accounts.stages import ReactivateStage, SuspendedStage
 from auravideo import zips
 
 
@@ -127,6 +127,18 @@ def reactivate(request: HttpRequest) -> HttpResponse:
     stage.login.user.refresh_from_db()
     messages.success(request, _("Welcome back. Everything is as you left it."))
     return stage.exit()
+
+
+@never_cache
+@require_GET
+def suspended(request: HttpRequest) -> HttpResponse:
+    """Why nobody gets further with this account, and until when: for who has just proved that it is theirs."""
+    stage = LoginStageController.enter(request, SuspendedStage.key)
+    if request.user.is_authenticated or stage is None or not stage.login.user.is_suspended:
+        return redirect("account_login")
+    person = stage.login.user
+    with translation.override(person.language or translation.get_language()):
+        return render(request, "accounts/suspended.html", {"person": person})
 
 
 def _held(user: User) -> dict:

@@ -60,6 +60,11 @@ app.conf.update(
             "options": {"expires": 60},
         },
         "purge-trash": {"task": "gallery.tasks.purge_trash", "schedule": 60.0, "options": {"expires": 60}},
+        "end-suspensions": {
+            "task": "accounts.tasks.end_suspensions",
+            "schedule": 60.0,
+            "options": {"expires": 60},
+        },
         "prune": {"task": "workers.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
     },
 )

@@ -17,9 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from gallery import services as gallery
-from gallery.library import services as library
-from gallery.selectors import library_of
+from auravideo import demo_library, demo_moderation
 from generation import claims, estimates, presets, services
 from generation.errors import RenderError
 from generation.models import Batch, Job, StageRun
@@ -30,7 +28,7 @@ from workers import assembly, frames, media
 from workers.tiny.world import Scene, draw
 
 WORKER = "demo"
-BATCH, PRESET, COLLECTION = "evening.txt", "Upright and calm", "By the sea"
+BATCH, PRESET = "evening.txt", "Upright and calm"
 PREVIEW_SIDE, PREVIEW_FRAMES, PREVIEW_FPS = 96, 16, 8
 
 
@@ -186,7 +184,8 @@ def seed(password: str, report: Callable[[str], object] = lambda line: None) -> 
             _make_clip(clip, people[clip.owner])
         report(f"{clip.state}: {clip.prompt}")
     _make_preset(people["ada"])
-    _arrange_library(people["ada"])
+    demo_library.seed(people)
+    demo_moderation.seed(people)
 
 
 def _make_person(person: Person, password: str) -> User:
@@ -216,18 +215,6 @@ def _batch_of(user: User) -> Batch:
 def _make_preset(user: User) -> None:
     asked = {"prompt": "-", "width": 216, "height": 384, "seconds": 3, "fps": 16}
     presets.save(user, PRESET, parse(asked, services.catalogue(), services.limits()))
-
-
-def _arrange_library(user: User) -> None:
-    """Favourites, a title, a collection, and something that was deleted just now."""
-    videos = library_of(user)
-    library.set_favourite(videos.filter(prompt__contains="star"), True)
-    library.set_favourite(videos.filter(prompt__contains="heart"), True)
-    for video in videos.filter(prompt__contains="bouncing"):
-        library.rename(video, "Early summer, upright")
-    sea = library.create_collection(user, COLLECTION)
-    library.add_to_collection(sea, videos.filter(prompt__contains="sea"))
-    gallery.trash(videos.filter(prompt__contains="triangle"))
 
 
 def _finish(clip: Clip, job: Job, plan: Plan) -> None:

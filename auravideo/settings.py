@@ -200,6 +200,8 @@ ACCOUNT_RATE_LIMITS = {
     "signup": "20/m/ip",
     "reset_password": "20/m/ip,5/m/key",
     "export": "6/h/user",
+    "report": "20/h/ip",
+    "report_signed_in": "20/h/user",
 }
 # How many proxies stand before the site: without it, all visitors behind one would share its address.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXIES", 0, 0, 10)
@@ -221,6 +223,7 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "generation:create"
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 
+EMAIL_TIMEOUT = 10  # seconds; a mail server that hangs must not hold up the page that writes a letter
 vars().update(env.email())
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "AuraVideo <auravideo@localhost>")
 
@@ -265,6 +268,7 @@ FAILED_FRAMES_KEPT_HOURS = 24
 
 UNDO_MINUTES = env.integer("AURAVIDEO_UNDO_MINUTES", 10, 0, 30 * 24 * 60)  # how long a deleted video can be had back
 SAFETY_CHECK = env.text("AURAVIDEO_SAFETY_CHECK")  # what looks at a video before others may see it; "" is nothing
+AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # of different people; 0 is never
 
 # --- Logging --------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""A finished job announces itself; the gallery makes its video, within the transaction that ends the job.
+"""What the gallery does when something else happens, within the same transaction.
 
 What is saved is found by its words from then on; who updates titles or publishes by a query tells the search itself.
 """
@@ -6,15 +6,24 @@ What is saved is found by its words from then on; who updates titles or publishe
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
+from accounts.models import User
+from accounts.signals import suspension_over
 from gallery import services
 from gallery.models import SearchDoc, Video
+from gallery.moderation.services import note_end_of_suspension
 from generation.models import Job
 from generation.signals import job_done
 
 
 @receiver(job_done)
 def make_video(job: Job, output: dict, **_kwargs: object) -> None:
+    """A finished job announces itself, and has its video as soon as it is done."""
     services.create(job, output)
+
+
+@receiver(suspension_over)
+def keep_history(user: User, **_kwargs: object) -> None:
+    note_end_of_suspension(user)
 
 
 @receiver(post_save, sender=Video)

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError
 from kombu.exceptions import OperationalError
 
-from generation import broker, services
+from generation import blocked_terms, broker, services
 from generation.batch_files import Row, digest, printable
 from generation.catalogue import Entry as CatalogueEntry
 from generation.errors import error_text
@@ -49,14 +49,16 @@ def check(rows: list[Row]) -> list[Entry]:
     """What each row asks for, or what is wrong with it."""
     # Ten thousand rows look at the folder of a model once.
     is_here = cache(lambda id: _is_here(services.catalogue()[id]))
-    return [_check(row, is_here) for row in rows]
+    blocked = blocked_terms.load()
+    return [_check(row, is_here, blocked) for row in rows]
 
 
-def _check(row: Row, is_here: Callable[[str], bool]) -> Entry:
+def _check(row: Row, is_here: Callable[[str], bool], blocked: blocked_terms.BlockedTerms) -> Entry:
     if row.problem:
         return Entry(row, errors={"": [row.problem]})
     try:
         request = parse(row.values, services.catalogue(), services.limits())
+        blocked.check(request.prompt)
     except InvalidRequest as error:
         return Entry(row, errors=error.errors)
     errors: dict[str, list[Any]] = {}
@@ -98,7 +100,7 @@ class Feed:
 
     def __init__(self, batch: Batch, entries: Collection[Entry]) -> None:
         self.batch = batch
-        self.queued = self.retried = self.known = 0
+        self.queued = self.retried = self.known = self.refused = 0
         done = set(batch.jobs.filter(status=Status.DONE).values_list("row", flat=True))
         wanted = [entry for entry in entries if entry.request is not None]
         self._left = deque(entry for entry in wanted if entry.row.number not in done)
@@ -126,6 +128,8 @@ class Feed:
                 self._queue(entry)
             except services.TooManyJobs:
                 return
+            except blocked_terms.BlockedPrompt:  # the term was listed after the rows were checked
+                self.refused += 1
             self._left.popleft()
             self._numbers.discard(entry.row.number)
             yield entry

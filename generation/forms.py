@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from generation import choices, services
+from generation import blocked_terms, choices, services
 from generation.choices import LORA_PREFIX
 from generation.params import (
     FORMATS,
@@ -226,6 +226,7 @@ class CreateForm(forms.Form):
             return data
         try:
             request = parse(asked, services.catalogue(), services.limits())
+            blocked_terms.load().check(request.prompt)
         except InvalidRequest as error:
             for name, texts in error.errors.items():
                 for text in texts:

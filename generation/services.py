@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from generation import events, pipeline
+from generation import blocked_terms, events, pipeline
 from generation.catalogue import load_catalogue
 from generation.models import Batch, Job, StageRun
 from generation.params import MAX_SEED, InvalidRequest, Limits, RenderRequest
@@ -65,7 +65,10 @@ def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int
 
     Raises:
         TooManyJobs: the person has `settings.MAX_ACTIVE_JOBS` jobs waiting already.
+        BlockedPrompt: the prompt holds a term that this site does not render. Forms say so before; this is so that
+            nothing gets around them.
     """
+    blocked_terms.load().check(request.prompt)
     priority, now = _priority(user), timezone.now()
     job = Job.objects.create(
         user=user,
@@ -155,11 +158,13 @@ def retry(job: Job) -> bool:
 
     Raises:
         TooManyJobs: as `submit` does; it takes its place behind the person's other jobs, too.
+        BlockedPrompt: as `submit` does; the term may have been listed since.
     """
     lock(job)
     job.refresh_from_db()
     if not job.can_retry:
         return False
+    blocked_terms.load().check(job.request["prompt"])
     run, now = job.run + 1, timezone.now()
     fresh = {"error_id": "", "error_context": {}, "traceback": "", "ended_at": None, "started_at": None, "preview": 0}
     fresh |= {"seen_at": None, "removed_at": None}

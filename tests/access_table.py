@@ -100,6 +100,13 @@ gallery:thumbnail                       GET     404        200    404       404 
 gallery:delete                          GET     in         405    405       405    405
 gallery:delete                          POST    in         to     404       404    404
 
+gallery:report                          GET     200        404    200       200    200
+gallery:report                          POST    200        404    200       200    200
+gallery:report_shared                   GET     200        404    200       200    200
+gallery:report_shared                   POST    200        404    200       200    200
+gallery:report_sent                     GET     200        200    200       200    200
+gallery:notices                         GET     in         200    200       200    200
+
 accounts:profile                        GET     in         200    200       200    200
 accounts:theme                          GET     in         405    405       405    405
 accounts:theme                          POST    in         204    204       204    204
@@ -111,6 +118,7 @@ accounts:data                           GET     in         200    200       200 
 accounts:deactivate                     GET     in         200    200       200    200
 accounts:delete                         GET     in         200    200       200    200
 accounts:reactivate                     GET     in         in     in        in     in
+accounts:suspended                      GET     in         in     in        in     in
 
 mfa_index                               GET     in         200    200       200    200
 mfa_activate_totp                       GET     in         200    200       200    200

@@ -1,6 +1,7 @@
 """What the tests need, started by them: a Redis server of their own, a folder of their own for everything else."""
 
 import pytest
+from django.utils import translation
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,6 +35,13 @@ def _local_folders(settings, tmp_path):
         settings.STORAGES[alias]["OPTIONS"]["location"] = str(tmp_path / "storage" / folder)
     settings.STORAGES = dict(settings.STORAGES)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _language():
+    """The language of a page stays with the thread that made it; the next test begins without one."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

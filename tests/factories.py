@@ -1,11 +1,12 @@
 """The objects that tests need, with sensible values for everything that a test does not care about."""
 
 import factory
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from accounts.models import User
-from gallery.models import Collection, Video
+from gallery.models import Collection, Reason, Report, Video
 from generation import services
 from generation.models import Batch, Job, Preset
 from generation.params import parse
@@ -84,3 +85,19 @@ class CollectionFactory(DjangoModelFactory):
 
     user = factory.SubFactory(UserFactory)
     name = factory.Sequence(lambda n: f"collection {n}")
+
+
+class ReportFactory(DjangoModelFactory):
+    class Meta:
+        model = Report
+
+    video = factory.SubFactory(VideoFactory)
+    visitor_key = factory.Sequence(lambda n: f"{n:032x}")
+    reason = Reason.SPAM
+
+
+def a_moderator(**fields) -> User:
+    """Somebody of the staff who may moderate, and nothing else."""
+    person = UserFactory(is_staff=True, **fields)
+    person.user_permissions.add(Permission.objects.get(codename="moderate", content_type__app_label="gallery"))
+    return User.objects.get(pk=person.pk)

@@ -46,12 +46,15 @@ jobs = {status: str(pk) for status, pk in Job.objects.filter(user=ada).values_li
 videos = {video.format: str(video.pk) for video in Video.objects.kept().filter(user=ada)}
 ben = User.objects.get(username="ben")  # nobody signs in as ben, which would use up the link for a new password
 address = EmailAddress.objects.get(user=ada, verified=False)
+public = Video.objects.listed().exclude(user=ada).first()
+shared = Video.objects.filter(user=ben, share_token__isnull=False).first()
 batch = str(Batch.objects.get(user=ada).pk)
 values = {
     "job_id": jobs["running"], "batch_id": batch, "video_id": videos["mp4"],
     "collection_id": str(Collection.objects.get(user=ada).pk), "id": ada.pk, "object_id": ada.pk,
     "app_label": "generation", "url": "no-such-page", "content_type_id": 1,
     "uidb36": user_pk_to_url_str(ben), "key": default_token_generator.make_token(ben),
+    "gallery:report:video_id": str(public.pk), "gallery:report_shared:token": shared.share_token,
     "account_confirm_email:key": EmailConfirmationHMAC(address).key,
 }
 for page in ("change", "delete", "history"):

@@ -120,3 +120,17 @@ class ModerationAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_act_display()} {self.video_title}".strip()
+
+    @property
+    def is_bad(self) -> bool:
+        """Something was taken from the person concerned."""
+        return self.act in (Act.HIDE, Act.AUTO_HIDE, Act.DELETE, Act.WARN, Act.SUSPEND)
+
+    @property
+    def is_good(self) -> bool:
+        return self.act in (Act.RESTORE, Act.UNSUSPEND, Act.PICK)
+
+    @property
+    def links_to_video(self) -> bool:
+        """Whether the person concerned can still open the video."""
+        return self.video is not None and self.video.user_id == self.person_id and self.video.deleted_at is None

@@ -13,6 +13,7 @@ from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 
+from gallery.models import Visibility
 from generation.states import Status
 from tests.factories import BatchFactory, CollectionFactory, JobFactory, PresetFactory, UserFactory, VideoFactory
 
@@ -47,6 +48,8 @@ def world(db):
     deleted = VideoFactory(user=owner, deleted_at=timezone.now())
     collection = CollectionFactory(user=owner)
     collection.items.create(video=video)
+    unlisted = VideoFactory(user=owner, visibility=Visibility.UNLISTED, share_token="world-" * 7)
+    public = VideoFactory(user=owner, visibility=Visibility.PUBLIC, published_at=timezone.now())
     preset = PresetFactory(user=owner)
     passkey = Authenticator.objects.create(
         user=owner, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": _credential()}
@@ -65,6 +68,8 @@ def world(db):
         "gallery:restore:video_id": deleted.pk,
         "gallery:purge:video_id": deleted.pk,
         "collection_id": collection.pk,
+        "gallery:report:video_id": public.pk,
+        "gallery:report_shared:token": unlisted.share_token,
         "key": "no-such-key",
         "uidb36": "1",
         "id": owner.pk,

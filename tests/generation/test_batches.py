@@ -12,6 +12,8 @@ from generation.models import Batch, Job
 from generation.states import Stage, Status
 from tests.factories import BatchFactory, JobFactory
 
+pytestmark = pytest.mark.django_db
+
 
 def entries_of(text: str, format: str = "text"):
     return batches.check(read_rows(text.encode(), format=format))

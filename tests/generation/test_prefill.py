@@ -28,6 +28,7 @@ def test_whatever_a_file_says_the_form_can_be_shown_and_switched(request, mode):
         assert str(CreateForm(mode=to, initial=prefill.fitted(prefill.switched(form.values(), to))))
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     "changes",

@@ -115,7 +115,7 @@ class Command(BaseCommand):
                 bar.update()
 
     def _say_what_was_queued(self, feed: Feed, entries: list[Entry], *, is_new: bool) -> None:
-        wrong = sum(entry.request is None for entry in entries)
+        wrong = sum(entry.request is None for entry in entries) + feed.refused
         counts = {"queued": feed.queued, "tried again": feed.retried, "there already": feed.known, "left out": wrong}
         parts = [f"{count} {what}" for what, count in counts.items() if count]
         start = "" if is_new else "Going on with the batch that you gave before. "

@@ -1,0 +1,78 @@
+"""Reporting a video, and what moderation has to tell a person. Handling reports is the administration's."""
+
+from uuid import UUID
+
+from allauth.core import ratelimit
+from allauth.core.internal.ratelimit import get_ip
+from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.crypto import salted_hmac
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from gallery.models import Video
+from gallery.moderation import services
+from gallery.moderation.forms import ReportForm
+from gallery.moderation.selectors import notices_of
+from gallery.selectors import shared_videos
+from generation.keyset import page_of
+
+NOTICES_A_PAGE = 20
+
+
+@require_http_methods(["GET", "POST"])
+def report(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    """Report a video that everybody may watch; whoever asks need not be signed in."""
+    return _report(request, Video.objects.listed().filter(pk=video_id))
+
+
+@require_http_methods(["GET", "POST"])
+def report_shared(request: HttpRequest, token: str) -> HttpResponse:
+    """Report a video that one may watch because one has its link."""
+    return _report(request, shared_videos(token))
+
+
+def _report(request: HttpRequest, videos: QuerySet[Video]) -> HttpResponse:
+    """One's own video is not to be reported: who does not want it shown makes it private."""
+    video = get_object_or_404(videos.exclude(user_id=request.user.pk))
+    form = ReportForm(request.POST or None)
+    if request.method == "POST":
+        if refused := _too_many(request):
+            return refused
+        if form.is_valid():
+            reporter = request.user if request.user.is_authenticated else None
+            is_new = services.report(video, reporter, _visitor_key(request), **form.cleaned_data)
+            return redirect(reverse("gallery:report_sent") + ("" if is_new else "?known=1"))
+    return render(request, "gallery/report.html", {"form": form, "video": video})
+
+
+def _too_many(request: HttpRequest) -> HttpResponse | None:
+    """By address for everybody, and by account, so that no account is a way around it."""
+    refused = ratelimit.consume_or_429(request, action="report")
+    if refused or not request.user.is_authenticated:
+        return refused
+    return ratelimit.consume_or_429(request, action="report_signed_in", user=request.user)
+
+
+def _visitor_key(request: HttpRequest) -> str:
+    """Tells visitors apart without keeping their address."""
+    return salted_hmac("gallery.report", get_ip(request)).hexdigest()[:32]
+
+
+@require_GET
+def report_sent(request: HttpRequest) -> HttpResponse:
+    """Thanks. A page of its own: the video may be hidden by now."""
+    return render(request, "gallery/report_sent.html", {"is_known": "known" in request.GET})
+
+
+@login_required
+@never_cache
+@require_GET
+def notices(request: HttpRequest) -> HttpResponse:
+    """What moderation did about a person and their videos, and why. Whoever opens it has read it."""
+    page = page_of(notices_of(request.user), request.GET, NOTICES_A_PAGE)
+    services.mark_seen(request.user, page.rows)
+    return render(request, "gallery/notices.html", {"page": page, "notices": page.rows})

@@ -1,0 +1,282 @@
+"""Each act is done once, leaves a line of the history, and is told to the person whom it concerns, to nobody else."""
+
+import smtplib
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
+from django.utils import timezone
+
+from accounts import services as accounts
+from accounts.models import User
+from auravideo.celery import app
+from gallery.models import Act, ModerationAction, Reason, Report, ReportState, Video, Visibility
+from gallery.moderation import selectors, services
+from tests.factories import ReportFactory, UserFactory, VideoFactory, a_moderator
+
+pytestmark = pytest.mark.django_db
+
+WHY = "It shows somebody who did not agree"
+
+
+@pytest.fixture(autouse=True)
+def _sent(monkeypatch):
+    monkeypatch.setattr(app, "send_task", lambda *_args, **_options: None)
+
+
+@pytest.fixture
+def moderator():
+    return a_moderator()
+
+
+@pytest.fixture
+def video():
+    return VideoFactory(visibility=Visibility.PUBLIC, published_at=timezone.now())
+
+
+@pytest.fixture
+def committed(django_capture_on_commit_callbacks):
+    """What happens on commit happens at the end of the block."""
+    return lambda: django_capture_on_commit_callbacks(execute=True)
+
+
+def line() -> ModerationAction:
+    return ModerationAction.objects.get()
+
+
+def states(video) -> list[str]:
+    return sorted(video.reports.values_list("state", flat=True))
+
+
+# --- Reports ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_report_of_the_same_person_is_known_already(video, user):
+    assert services.report(video, user, "k", Reason.SPAM, "again and again")
+    assert not services.report(video, user, "other", Reason.HATE)
+    assert services.report(video, None, "v", Reason.HATE)
+    assert not services.report(video, None, "v", Reason.OTHER)
+    assert Report.objects.count() == 2
+
+
+def test_when_a_report_was_answered_the_same_person_can_report_again(video, user, moderator):
+    services.report(video, user, "k", Reason.SPAM)
+    services.dismiss(moderator, video, "")
+    assert services.report(video, user, "k", Reason.SPAM)
+
+
+def test_enough_different_people_hide_a_video_until_somebody_has_looked(video, settings, committed):
+    settings.AUTO_HIDE_REPORTS = 3
+    for key in ("a", "b"):
+        services.report(video, None, key, Reason.SPAM)
+    assert Video.objects.listed().exists()
+    with committed():
+        services.report(video, UserFactory(), "c", Reason.SPAM)
+    assert not Video.objects.listed().exists()
+    assert (line().act, line().actor, line().person) == (Act.AUTO_HIDE, None, video.user)
+    assert mail.outbox[0].to == [video.user.email]
+    assert states(video) == ["open"] * 3
+
+
+def test_one_person_who_signs_out_and_reports_again_counts_once(video, user, settings):
+    settings.AUTO_HIDE_REPORTS = 2
+    services.report(video, user, "home", Reason.SPAM)
+    services.report(video, None, "home", Reason.SPAM)
+    assert selectors.reporters_of(video) == 1
+    assert Video.objects.listed().exists()
+
+
+def test_with_nought_nothing_is_hidden_by_itself(video, settings):
+    settings.AUTO_HIDE_REPORTS = 0
+    for key in "abcdefgh":
+        services.report(video, None, key, Reason.SPAM)
+    assert Video.objects.listed().exists()
+
+
+@pytest.mark.parametrize("answer", [services.dismiss, services.restore])
+def test_what_somebody_found_to_be_in_order_is_not_hidden_by_reports_again(video, settings, moderator, answer):
+    settings.AUTO_HIDE_REPORTS = 1
+    services.report(video, None, "a", Reason.SPAM)
+    assert not Video.objects.listed().exists()
+    answer(moderator, video, "")
+    assert Video.objects.listed().exists()
+    services.report(video, None, "b", Reason.SPAM)
+    assert Video.objects.listed().exists()
+    assert selectors.open_reports(video).count() == 1
+
+
+def test_dismissing_answers_every_open_report_and_tells_the_owner_nothing(video, moderator, committed):
+    ReportFactory.create_batch(2, video=video)
+    with committed():
+        assert services.dismiss(moderator, video, "fine") == 2
+        assert services.dismiss(moderator, video, "fine") == 0
+    assert states(video) == ["dismissed"] * 2
+    assert Report.objects.first().handled_by == moderator
+    assert (line().act, line().person, line().reason) == (Act.DISMISS, None, "fine")
+    assert mail.outbox == []
+
+
+def test_dismissing_does_not_show_what_somebody_has_hidden(video, moderator):
+    services.hide(moderator, video, WHY)
+    ReportFactory(video=video)
+    services.dismiss(moderator, video, "")
+    assert not Video.objects.listed().exists()
+
+
+# --- Hide, restore, delete --------------------------------------------------------------------------------------------
+
+
+def test_a_hidden_video_is_shown_to_nobody_and_its_owner_reads_why(video, moderator, committed):
+    report = ReportFactory(video=video)
+    with committed():
+        assert services.hide(moderator, video, WHY)
+        assert not services.hide(UserFactory(), video, "later")
+    video.refresh_from_db()
+    report.refresh_from_db()
+    assert video.hidden_at is not None
+    assert not Video.objects.listed().exists()
+    assert (report.state, report.handled_by) == (ReportState.UPHELD, moderator)
+    assert (line().act, line().actor, line().person, line().reason) == (Act.HIDE, moderator, video.user, WHY)
+    assert selectors.hiding_of(video) == line()
+    (letter,) = mail.outbox
+    assert letter.subject == "AuraVideo: Your video is hidden"
+    assert WHY in letter.body
+    assert video.title in letter.body
+    assert video.user.username in letter.body
+    assert User.objects.get(pk=video.user_id).unread_notices == 1
+
+
+def test_restored_it_is_shown_again(video, moderator):
+    services.hide(moderator, video, WHY)
+    assert services.restore(moderator, video, "a mistake")
+    assert not services.restore(moderator, video, "twice")
+    assert Video.objects.listed().get() == video
+    assert list(ModerationAction.objects.values_list("act", flat=True)) == [Act.RESTORE, Act.HIDE]
+
+
+def test_hiding_what_its_reporters_had_hidden_answers_them_and_dismissing_later_ones_leaves_it_hidden(
+    video, moderator, settings
+):
+    settings.AUTO_HIDE_REPORTS = 1
+    services.report(video, None, "a", Reason.SPAM)
+    assert services.hide(moderator, video, WHY)
+    assert states(video) == ["upheld"]
+    assert selectors.hiding_of(Video.objects.get()).reason == WHY
+    ReportFactory(video=video)
+    services.dismiss(moderator, video, "")
+    assert not Video.objects.listed().exists()
+
+
+def test_deleting_leaves_the_history(video, moderator, committed):
+    title, owner = video.title, video.user
+    with committed():
+        assert services.delete(moderator, video, WHY)
+    assert not Video.objects.kept().exists()
+    action = line()
+    assert (action.act, action.video_title, action.person, action.reason) == (Act.DELETE, title, owner, WHY)
+    assert mail.outbox[0].subject == "AuraVideo: Your video was deleted"
+    with committed():
+        assert not services.delete(moderator, video, WHY)
+    assert ModerationAction.objects.count() == 1
+
+
+# --- People -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_warning_is_a_notice_and_a_letter_and_answers_the_reports(video, moderator, committed):
+    ReportFactory(video=video)
+    with committed():
+        assert services.warn(moderator, video.user, WHY, video)
+    assert states(video) == ["upheld"]
+    assert (line().act, line().video, line().person) == (Act.WARN, video, video.user)
+    assert WHY in mail.outbox[0].body
+    assert Video.objects.listed().exists()
+
+
+def test_suspending_and_its_end_are_told(video, moderator, committed):
+    until = timezone.now() + timedelta(days=3)
+    with committed():
+        assert services.suspend(moderator, video.user, until, WHY, video)
+    person = User.objects.get(pk=video.user_id)
+    assert (person.is_suspended, person.suspension_reason) == (True, WHY)
+    assert f"{until:%Y}" in mail.outbox[0].body
+    assert WHY in mail.outbox[0].body
+    with committed():
+        assert services.unsuspend(moderator, person, "enough")
+        assert not services.unsuspend(moderator, person, "enough")
+    assert [letter.subject for letter in mail.outbox][1:] == ["AuraVideo: Your account is open again"]
+    assert list(ModerationAction.objects.values_list("act", flat=True)) == [Act.UNSUSPEND, Act.SUSPEND]
+
+
+def test_a_suspension_that_runs_out_has_its_line_without_an_actor(user, moderator):
+    services.suspend(moderator, user, timezone.now() - timedelta(seconds=1), WHY)
+    assert accounts.end_suspensions() == 1
+    newest = ModerationAction.objects.first()
+    assert (newest.act, newest.actor, newest.person) == (Act.UNSUSPEND, None, user)
+
+
+def test_nobody_suspends_themselves_and_a_moderator_no_other_staff(moderator):
+    admin, another = UserFactory(is_staff=True, is_superuser=True), a_moderator()
+    for actor, person in ((moderator, moderator), (moderator, admin), (moderator, another), (admin, admin)):
+        assert not services.suspend(actor, person, None, WHY)
+    assert not ModerationAction.objects.exists()
+    assert services.suspend(admin, another, None, WHY)
+
+
+# --- Picks ------------------------------------------------------------------------------------------------------------
+
+
+def test_only_what_everybody_may_find_is_picked(video, moderator):
+    assert services.pick(moderator, video)
+    assert not services.pick(moderator, video)
+    assert not services.pick(moderator, VideoFactory())
+    assert services.unpick(moderator, video)
+    assert not services.unpick(moderator, video)
+    assert list(ModerationAction.objects.values_list("act", "person")) == [
+        (Act.UNPICK, None),
+        (Act.PICK, video.user_id),
+    ]
+
+
+# --- Letters and notices ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("language", "subject"), [("pl", "Twój film jest ukryty"), ("", "Your video is hidden")])
+def test_a_letter_is_in_the_language_of_whom_it_is_for(video, moderator, committed, language, subject):
+    User.objects.filter(pk=video.user_id).update(language=language)
+    with committed():
+        services.hide(moderator, Video.objects.get(), WHY)
+    assert mail.outbox[0].subject == f"AuraVideo: {subject}"
+
+
+def test_who_has_no_address_gets_no_letter_and_a_notice(moderator, committed):
+    video = VideoFactory(user=UserFactory(email=""))
+    with committed():
+        services.hide(moderator, video, WHY)
+    assert mail.outbox == []
+    assert User.objects.get(pk=video.user_id).unread_notices == 1
+
+
+@pytest.mark.parametrize("error", [smtplib.SMTPServerDisconnected("gone"), ConnectionRefusedError("no")])
+def test_a_mail_server_that_fails_is_logged_and_holds_up_nothing(
+    video, moderator, committed, monkeypatch, caplog, error
+):
+    def fails(*_args):
+        raise error
+
+    monkeypatch.setattr(EmailBackend, "send_messages", fails)
+    with committed():
+        assert services.hide(moderator, video, WHY)
+    assert "could not be sent" in caplog.text
+    assert Video.objects.get().hidden_at
+
+
+def test_reading_notices_counts_what_is_left(user, moderator):
+    for _ in range(3):
+        services.warn(moderator, user, WHY)
+    first, *_others = selectors.notices_of(user)
+    services.mark_seen(user, [first])
+    assert User.objects.get(pk=user.pk).unread_notices == user.unread_notices == 2
+    services.mark_seen(user, selectors.notices_of(user))
+    assert User.objects.get(pk=user.pk).unread_notices == 0
