@@ -1,6 +1,7 @@
 """Start-up checks that say how to mend what is wrong."""
 
 import os
+from importlib.util import find_spec
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
@@ -39,3 +40,19 @@ def check_hosts(**_kwargs: object) -> list[CheckMessage]:
         return []
     hint = "Name the hosts: ALLOWED_HOSTS=video.example.org"
     return [Error("ALLOWED_HOSTS=* would let every website in.", hint=hint, id="auravideo.E003")]
+
+
+@register
+def check_safety(**_kwargs: object) -> list[CheckMessage]:
+    """The module of the safety check can be found. It is not loaded: it may be large, and only workers need it."""
+    if not settings.SAFETY_CHECK or _can_be_found(settings.SAFETY_CHECK.rpartition(".")[0]):
+        return []
+    hint = "AURAVIDEO_SAFETY_CHECK is a dotted path, such as mymodule.check, of something on the path of Python."
+    return [Error(f"There is no {settings.SAFETY_CHECK}.", hint=hint, id="auravideo.E004")]
+
+
+def _can_be_found(module: str) -> bool:
+    try:
+        return bool(module) and find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False

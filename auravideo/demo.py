@@ -18,6 +18,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from auravideo import demo_library, demo_moderation
+from gallery.models import Video, VideoTag, Visibility
+from gallery.moderation import services as moderation
+from gallery.sharing import services as sharing
 from generation import claims, estimates, presets, services
 from generation.errors import RenderError
 from generation.models import Batch, Job, StageRun
@@ -55,6 +58,10 @@ class Clip:
     state: str = "done"
     row: int | None = None  # in the owner's batch
     hours_ago: float = 1.0
+    visibility: Visibility = Visibility.PRIVATE
+    tags: tuple[str, ...] = ()
+    liked_by: tuple[str, ...] = ()
+    is_picked: bool = False
 
 
 PEOPLE = (
@@ -65,7 +72,14 @@ PEOPLE = (
 )
 CLIPS = (
     Clip(
-        "ada", "a large red heart rising over the sea", Scene("heart", "red", "large", "rising", "sea", 3), hours_ago=70
+        "ada",
+        "a large red heart rising over the sea",
+        Scene("heart", "red", "large", "rising", "sea", 3),
+        hours_ago=70,
+        visibility=Visibility.PUBLIC,
+        tags=("heart", "sea", "morning"),
+        liked_by=("ben", "staff", "admin"),
+        is_picked=True,
     ),
     Clip(
         "ada",
@@ -76,6 +90,9 @@ CLIPS = (
         3,
         format="webm",
         hours_ago=50,
+        visibility=Visibility.PUBLIC,
+        tags=("star", "night"),
+        liked_by=("ben",),
     ),
     Clip(
         "ada",
@@ -84,6 +101,8 @@ CLIPS = (
         320,
         216,
         hours_ago=49,
+        visibility=Visibility.UNLISTED,
+        tags=("desert",),
     ),
     Clip(
         "ada",
@@ -158,6 +177,30 @@ CLIPS = (
         "a large yellow star falling into the sea",
         Scene("star", "yellow", "large", "falling", "sea", 25),
         hours_ago=20,
+        visibility=Visibility.PUBLIC,
+        tags=("star", "sea"),
+        liked_by=("ada", "staff"),
+    ),
+    Clip(
+        "ben",
+        "a large purple heart circling at sunset",
+        Scene("heart", "purple", "large", "circling", "sunset", 29),
+        216,
+        384,
+        hours_ago=44,
+        visibility=Visibility.PUBLIC,
+        tags=("heart", "evening", "slow-motion"),
+        is_picked=True,
+    ),
+    Clip(
+        "ben",
+        "a small green star bouncing over a meadow",
+        Scene("star", "green", "small", "bouncing", "meadow", 31),
+        256,
+        256,
+        hours_ago=12,
+        visibility=Visibility.PUBLIC,
+        liked_by=("ada",),
     ),
     Clip(
         "ben",
@@ -181,7 +224,8 @@ def seed(password: str, report: Callable[[str], object] = lambda line: None) -> 
     people = {person.name: _make_person(person, password) for person in PEOPLE}
     for clip in CLIPS:
         with transaction.atomic():
-            _make_clip(clip, people[clip.owner])
+            job = _make_clip(clip, people[clip.owner])
+            _share(clip, job, people)
         report(f"{clip.state}: {clip.prompt}")
     _make_preset(people["ada"])
     demo_library.seed(people)
@@ -197,7 +241,7 @@ def _make_person(person: Person, password: str) -> User:
     return user
 
 
-def _make_clip(clip: Clip, user: User) -> None:
+def _make_clip(clip: Clip, user: User) -> Job:
     asked = {name: getattr(clip, name) for name in ("prompt", "width", "height", "seconds", "fps", "format")}
     request = parse({**asked, "seed": clip.scene.seed}, services.catalogue(), services.limits())
     job = services.submit(user, request, batch=_batch_of(user) if clip.row else None, row=clip.row)
@@ -205,6 +249,24 @@ def _make_clip(clip: Clip, user: User) -> None:
     seconds = {unit: estimates.seconds(*unit, plan, request) for unit in plan.units}  # before this job is history, too
     _STATES[clip.state](clip, job, plan)
     _date_back(job, timedelta(hours=clip.hours_ago), seconds)
+    return job
+
+
+def _share(clip: Clip, job: Job, people: Mapping[str, User]) -> None:
+    """Let the video be shared an hour after it was made, and be liked."""
+    video = Video.objects.filter(job=job).first()
+    if video is None or clip.visibility == Visibility.PRIVATE:
+        return
+    sharing.set_visibility(video, clip.visibility)
+    sharing.set_tags(video, clip.tags)
+    for name in clip.liked_by:
+        sharing.like(people[name], video)
+    if clip.is_picked:
+        moderation.pick(people["staff"], video)
+    if video.published_at:
+        then = video.created_at + timedelta(hours=1)
+        Video.objects.filter(pk=video.pk).update(published_at=then)
+        VideoTag.objects.filter(video=video).update(published_at=then)
 
 
 def _batch_of(user: User) -> Batch:

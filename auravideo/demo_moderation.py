@@ -1,12 +1,9 @@
 """What moderation has to do on the demo's site: reports that wait, and what was done about others."""
 
 from collections.abc import Mapping
-from secrets import token_urlsafe
-
-from django.utils import timezone
 
 from accounts.models import User
-from gallery.models import Reason, Video, Visibility
+from gallery.models import Reason, Video
 from gallery.moderation import services
 from generation.models import BlockedTerm
 
@@ -19,14 +16,8 @@ TERM, ANSWER = "toy gun", "Nothing with weapons is rendered here."
 
 def seed(people: Mapping[str, User]) -> None:
     """Reports of what others published, a pick and a warning for ada, a blocked term."""
-    for video in Video.objects.filter(user=people["ben"]).order_by("created_at")[:1]:
-        _publish(video)
+    for video in Video.objects.listed().filter(user=people["ben"]).order_by("created_at")[:1]:
         for number, (reason, note) in enumerate(REPORTS):
             services.report(video, people["ada"] if number == 0 else None, f"visitor {number}", reason, note)
     services.warn(people["admin"], people["ada"], "Please do not publish the same clip over and over.")
     BlockedTerm.objects.create(term=TERM, message=ANSWER)
-
-
-def _publish(video: Video) -> None:
-    changes = {"visibility": Visibility.PUBLIC, "published_at": timezone.now(), "share_token": token_urlsafe(32)}
-    Video.objects.filter(pk=video.pk).update(**changes)

@@ -10,7 +10,10 @@ class GalleryConfig(AppConfig):
         from accounts import personal_data
         from gallery import receivers, selectors  # noqa: F401  connects them
         from gallery.personal_data import VideosOfPerson
+        from gallery.sharing.personal_data import LikesOfPerson
         from generation import sources
 
         personal_data.register(VideosOfPerson())
+        personal_data.register(LikesOfPerson())
         sources.register("video", selectors.request_of)
+        sources.register("share", selectors.shared_request_of, key=selectors.token_in)

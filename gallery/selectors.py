@@ -40,7 +40,26 @@ def playable_videos(user) -> QuerySet[Video]:
 
 def shared_videos(token: str) -> QuerySet[Video]:
     """The video behind an unlisted link, as long as the link is not revoked and the video may be shown."""
+    if not is_token(token):
+        return Video.objects.none()
     return Video.objects.shown().filter(share_token=token, visibility__in=(Visibility.UNLISTED, Visibility.PUBLIC))
+
+
+def is_token(text: str) -> bool:
+    """Whether the database need be asked."""
+    return 0 < len(text) <= Video._meta.get_field("share_token").max_length and text.isascii() and text.isprintable()
+
+
+def token_in(text: str) -> str:
+    """The token of a link, out of an address. Raises ValueError where there is none."""
+    if not is_token(text):
+        raise ValueError("no token")
+    return text
+
+
+def shared_request_of(_user, token: str) -> Mapping[str, Any] | None:
+    """The request that made the video behind a link, with its seed; None where the link shows nothing."""
+    return shared_videos(token).values_list("request", flat=True).first()
 
 
 def request_of(user, video_id: UUID) -> Mapping[str, Any] | None:

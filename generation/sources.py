@@ -9,20 +9,23 @@ from uuid import UUID
 
 from generation.selectors import jobs_of
 
-Lookup = Callable[[Any, UUID], Mapping[str, Any] | None]
-_LOOKUPS: dict[str, Lookup] = {}
+Lookup = Callable[[Any, Any], Mapping[str, Any] | None]
+_LOOKUPS: dict[str, tuple[Lookup, Callable[[str], Any]]] = {}
 
 
-def register(name: str, lookup: Lookup) -> None:
-    """`lookup(user, id)` gives the stored request behind ?`name`=`id`, or None where this person may not see it."""
-    _LOOKUPS[name] = lookup
+def register(name: str, lookup: Lookup, key: Callable[[str], Any] = UUID) -> None:
+    """`lookup(user, id)` gives the stored request behind ?`name`=`id`, or None where this person may not see it.
+
+    `key` reads the id from the address, and raises ValueError where there is none.
+    """
+    _LOOKUPS[name] = (lookup, key)
 
 
 def find(user, parameters: Mapping[str, str]) -> Mapping[str, Any] | None:
     """The stored request that the parameters of an address name, with its seed; None where there is none to be seen."""
-    for name, lookup in _LOOKUPS.items():
+    for name, (lookup, key) in _LOOKUPS.items():
         try:
-            id = UUID(parameters.get(name, ""))
+            id = key(parameters.get(name, ""))
         except ValueError:
             continue
         return lookup(user, id)

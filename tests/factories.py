@@ -1,12 +1,14 @@
 """The objects that tests need, with sensible values for everything that a test does not care about."""
 
+import secrets
+
 import factory
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from accounts.models import User
-from gallery.models import Collection, Reason, Report, Video
+from gallery.models import Collection, Reason, Report, Video, Visibility
 from generation import services
 from generation.models import Batch, Job, Preset
 from generation.params import parse
@@ -77,6 +79,12 @@ class VideoFactory(DjangoModelFactory):
     poster_file = "videos/1/poster.webp"
     preview_file = "videos/1/preview.webp"
     thumbnail_file = "videos/1/thumbnail.webp"
+
+    class Params:
+        shared = factory.Trait(
+            visibility=Visibility.UNLISTED, share_token=factory.LazyFunction(lambda: secrets.token_urlsafe(32))
+        )
+        public = factory.Trait(visibility=Visibility.PUBLIC, published_at=factory.LazyFunction(timezone.now))
 
 
 class CollectionFactory(DjangoModelFactory):

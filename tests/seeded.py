@@ -22,6 +22,8 @@ NO_PAGES = {
         "gallery:thumbnail",
         "gallery:settings",
     ),
+    *(f"gallery:shared-{name}" for name in ("file", "download", "poster", "preview", "thumbnail")),
+    *("gallery:embed", "gallery:shared-embed"),  # for frames on other sites: tests/e2e/test_sharing.py
     *("generation:batch-progress", "generation:batch-download"),
     *(
         "mfa_edit_webauthn",
@@ -47,14 +49,15 @@ videos = {video.format: str(video.pk) for video in Video.objects.kept().filter(u
 ben = User.objects.get(username="ben")  # nobody signs in as ben, which would use up the link for a new password
 address = EmailAddress.objects.get(user=ada, verified=False)
 public = Video.objects.listed().exclude(user=ada).first()
-shared = Video.objects.filter(user=ben, share_token__isnull=False).first()
 batch = str(Batch.objects.get(user=ada).pk)
 values = {
     "job_id": jobs["running"], "batch_id": batch, "video_id": videos["mp4"],
     "collection_id": str(Collection.objects.get(user=ada).pk), "id": ada.pk, "object_id": ada.pk,
     "app_label": "generation", "url": "no-such-page", "content_type_id": 1,
+    "token": Video.objects.get(user=ada, visibility="unlisted").share_token, "username": "ada",
+    "of-ben": str(public.pk),
     "uidb36": user_pk_to_url_str(ben), "key": default_token_generator.make_token(ben),
-    "gallery:report:video_id": str(public.pk), "gallery:report_shared:token": shared.share_token,
+    "gallery:report:video_id": str(public.pk),
     "account_confirm_email:key": EmailConfirmationHMAC(address).key,
 }
 for page in ("change", "delete", "history"):
@@ -121,6 +124,15 @@ class SeededSite(Site):
             yield Page(f"generation-job-{status}", "owner", f"/jobs/{job}/")
         for format, video in self.videos.items():
             yield Page(f"gallery-video-{format}", "owner", f"/videos/{video}/")
+        for person in ("anonymous", "owner"):
+            yield Page(f"gallery-video-of-ben-{person}", person, f"/videos/{self.values['of-ben']}/")
+            for name, query in {
+                "liked": "sort=liked",
+                "picks": "sort=picks",
+                "tag": "tag=sea",
+                "none": "q=dragon",
+            }.items():
+                yield Page(f"gallery-explore-{name}-{person}", person, f"/explore/?{query}")
         yield Page("404", "anonymous", "/no-such-page/")
         yield Page("404-signed-in", "owner", "/no-such-page/")
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
@@ -19,6 +19,7 @@ from gallery.library.pages import back, own_video, tell_deleted
 from gallery.library.selectors import settings_of, similar_to
 from gallery.models import Video
 from gallery.selectors import library_of
+from gallery.sharing.views import watch
 from generation import listing
 
 
@@ -27,7 +28,7 @@ def video(request: HttpRequest, video_id: UUID) -> HttpResponse:
     """The owner's page, or the one that everybody gets of a public video."""
     found = library_of(request.user).select_related("user", "job").filter(pk=video_id).first()
     if found is None:
-        raise Http404
+        return watch(request, video_id)
     if request.htmx.target == "video-title":
         return render(request, "gallery/partials/video_title.html", {"video": found, "focus": True})
     return _page(request, found)

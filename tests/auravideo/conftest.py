@@ -13,7 +13,6 @@ from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 
-from gallery.models import Visibility
 from generation.states import Status
 from tests.factories import BatchFactory, CollectionFactory, JobFactory, PresetFactory, UserFactory, VideoFactory
 
@@ -48,13 +47,13 @@ def world(db):
     deleted = VideoFactory(user=owner, deleted_at=timezone.now())
     collection = CollectionFactory(user=owner)
     collection.items.create(video=video)
-    unlisted = VideoFactory(user=owner, visibility=Visibility.UNLISTED, share_token="world-" * 7)
-    public = VideoFactory(user=owner, visibility=Visibility.PUBLIC, published_at=timezone.now())
+    unlisted = VideoFactory(user=owner, shared=True)
+    public = VideoFactory(user=owner, public=True)
     preset = PresetFactory(user=owner)
     passkey = Authenticator.objects.create(
         user=owner, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": _credential()}
     )
-    for file in video.files:
+    for file in [*video.files, *unlisted.files, *public.files]:
         storages["default"].save(file.name, ContentFile(b"bytes"))
     group = Group.objects.create(name="group")
     values = {
@@ -68,8 +67,10 @@ def world(db):
         "gallery:restore:video_id": deleted.pk,
         "gallery:purge:video_id": deleted.pk,
         "collection_id": collection.pk,
+        "gallery:embed:video_id": public.pk,
+        "token": unlisted.share_token,
+        "username": owner.username,
         "gallery:report:video_id": public.pk,
-        "gallery:report_shared:token": unlisted.share_token,
         "key": "no-such-key",
         "uidb36": "1",
         "id": owner.pk,

@@ -94,11 +94,11 @@ def test_a_page_is_sound(seeded, visitors, address, person):
 
 
 def test_every_state_of_a_job_and_a_video_is_sound(seeded, visitors):
-    visitor = visitors["owner"]
     for page in seeded.pages():
-        if page.name.startswith(("generation-job-", "gallery-video-", "404-")):
+        if page.name.startswith(("generation-job-", "gallery-video-", "gallery-explore-", "404-")):
+            visitor = visitors[page.person]
             visitor.open(page.path)
-            assert visitor.is_signed_in(), page.name
+            assert visitor.is_signed_in() == (page.person != "anonymous"), page.name
             assert [text for text in visitor.problems if "404" not in text] == [], page.name
             assert too_wide(visitor.page) == [], page.name
             assert violations(visitor.page) == [], page.name
@@ -179,7 +179,7 @@ FOCUS = """() => {
 MARK_THEMSELVES = ("BODY", "VIDEO")  # the end of the page, and the browser's own buttons within a player
 
 
-@pytest.mark.parametrize("path", ["/help/", "/create/", "/jobs/", "/videos/"])
+@pytest.mark.parametrize("path", ["/help/", "/create/", "/jobs/", "/videos/", "/explore/"])
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(visitors, path):
     page = visitors["owner"].page
     visitors["owner"].open(path)

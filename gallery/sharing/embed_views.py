@@ -1,0 +1,77 @@
+"""The player that other sites put into a frame, and the oEmbed answer that tells them how.
+
+Both know no viewer: they show what everybody, or whoever has the link, may see.
+"""
+
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from csp.decorators import csp_replace
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import Resolver404, resolve
+from django.views.decorators.clickjacking import xframe_options_exempt
+from django.views.decorators.http import require_safe
+
+from gallery.models import Video
+from gallery.selectors import shared_videos
+from gallery.sharing import previews
+from gallery.sharing.places import Place
+from gallery.sharing.watching import unlisted
+
+MAX_ADDRESS = 2000
+NO_LIMIT = 10_000  # pixels
+
+
+@require_safe
+@xframe_options_exempt
+@csp_replace({"frame-ancestors": ["*"]})
+def embed(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    video = get_object_or_404(Video.objects.listed(), pk=video_id)
+    response = render(request, "gallery/embed.html", {"video": video, "place": Place.of(video)})
+    response["X-Robots-Tag"] = "noindex"  # the video's own page is to be found
+    return response
+
+
+@require_safe
+@xframe_options_exempt
+@csp_replace({"frame-ancestors": ["*"]})
+def shared_embed(request: HttpRequest, token: str) -> HttpResponse:
+    video = get_object_or_404(shared_videos(token))
+    return unlisted(render(request, "gallery/embed.html", {"video": video, "place": Place.behind(token)}))
+
+
+@require_safe
+def oembed(request: HttpRequest) -> HttpResponse:
+    """404 for an address of nothing that may be seen, 501 for a format other than JSON, as the specification says."""
+    if request.GET.get("format", "json") != "json":
+        return HttpResponse(status=501)
+    video, place = _named(request, request.GET.get("url", ""))
+    limits = (_pixels(request, "maxwidth"), _pixels(request, "maxheight"))
+    response = JsonResponse(previews.oembed(request, video, place, *limits))
+    response["Access-Control-Allow-Origin"] = "*"  # nothing in it depends on who asks
+    return response
+
+
+def _named(request: HttpRequest, url: str) -> tuple[Video, Place]:
+    """The video at an address of this site, and that address."""
+    try:
+        parts = urlsplit(url[:MAX_ADDRESS])
+        match = resolve(parts.path)
+    except (ValueError, Resolver404):
+        raise Http404 from None
+    if parts.scheme not in ("http", "https") or parts.netloc != request.get_host():
+        raise Http404
+    if match.view_name == "gallery:shared":
+        token = match.kwargs["token"]
+        return get_object_or_404(shared_videos(token).select_related("user")), Place.behind(token)
+    if match.view_name != "gallery:video":
+        raise Http404
+    video = get_object_or_404(Video.objects.listed().select_related("user"), pk=match.kwargs["video_id"])
+    return video, Place.of(video)
+
+
+def _pixels(request: HttpRequest, name: str) -> int:
+    """A limit in pixels; what is no number of them is no limit."""
+    text = request.GET.get(name, "")
+    return int(text) or NO_LIMIT if text.isascii() and text.isdigit() and len(text) < 6 else NO_LIMIT

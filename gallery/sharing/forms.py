@@ -1,0 +1,54 @@
+"""What people type and press to share."""
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from gallery.models import Visibility
+from gallery.sharing import tags
+
+
+class VisibilityForm(forms.Form):
+    visibility = forms.ChoiceField(choices=Visibility)
+
+
+class LikeForm(forms.Form):
+    """What it should be like afterwards, so that pressing twice by mistake changes nothing."""
+
+    liked = forms.ChoiceField(choices=[("yes", ""), ("no", "")])
+
+
+class TagsForm(forms.Form):
+    """Tags as one line, with commas or spaces between them. Cleaned, it is a tuple of names."""
+
+    tags = forms.CharField(
+        label=gettext_lazy("Tags"),
+        max_length=400,
+        required=False,
+        help_text=gettext_lazy("Up to 10, with commas or spaces between them, such as: sea, night, loop"),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
+    )
+
+    def clean_tags(self) -> tuple[str, ...]:
+        typed = tags.read(self.cleaned_data["tags"])
+        errors = [
+            *(
+                _("“%s” cannot be a tag: letters, digits and hyphens between them only.") % word[:40]
+                for word in typed.malformed
+            ),
+            *(_("“%s” is longer than 30 characters.") % word[:40] for word in typed.too_long),
+        ]
+        if typed.is_too_many:
+            count = len(typed.tags)
+            errors.append(
+                ngettext(
+                    "That is %(n)d tag; at most %(most)d are possible.",
+                    "These are %(n)d tags; at most %(most)d are possible.",
+                    count,
+                )
+                % {"n": count, "most": tags.MAX_TAGS}
+            )
+        if errors:
+            raise ValidationError(errors[:5])
+        return typed.tags

@@ -1,0 +1,65 @@
+"""What the owner does to share a video. Each answers with the panel, or, without JavaScript, with the video's page."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from gallery.models import Video, Visibility
+from gallery.selectors import library_of
+from gallery.sharing import services
+from gallery.sharing.forms import TagsForm, VisibilityForm
+from gallery.sharing.panel import panel_of
+
+
+@login_required
+@require_POST
+def visibility(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    video = _mine(request, video_id)
+    form = VisibilityForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse(status=400)
+    services.set_visibility(video, Visibility(form.cleaned_data["visibility"]))
+    present = _mine(request, video_id)  # as it is, whoever else changed it meanwhile
+    said = {
+        Visibility.PRIVATE: _("Nobody but you can watch it now."),
+        Visibility.UNLISTED: _("Whoever has the link can watch it now."),
+        Visibility.PUBLIC: _("Everybody can watch and find it now."),
+    }
+    return _panel(request, present, said[present.visibility])
+
+
+@login_required
+@require_POST
+def revoke(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    """End the unlisted link; where there is none any more, nothing is left to do."""
+    services.revoke_link(_mine(request, video_id))
+    return _panel(request, _mine(request, video_id), _("The link works no more."))
+
+
+@login_required
+@require_POST
+def tags(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    video = _mine(request, video_id)
+    form = TagsForm(request.POST)
+    if form.is_valid():
+        services.set_tags(video, form.cleaned_data["tags"])
+        return _panel(request, video, _("The tags are saved."))
+    context = {"video": video, "share": panel_of(request, video, form)}
+    return render(request, "gallery/partials/share_panel.html" if request.htmx else "gallery/share.html", context)
+
+
+def _panel(request: HttpRequest, video: Video, said: str) -> HttpResponse:
+    if request.htmx:
+        context = {"video": video, "share": panel_of(request, video), "said": said}
+        return render(request, "gallery/partials/share_panel.html", context)
+    messages.success(request, said)
+    return redirect("gallery:video", video.pk)
+
+
+def _mine(request: HttpRequest, video_id: UUID) -> Video:
+    return get_object_or_404(library_of(request.user), pk=video_id)

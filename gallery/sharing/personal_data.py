@@ -1,0 +1,29 @@
+"""What is held of what a person likes: counted, exported, and taken back together with their account."""
+
+from collections.abc import Iterable, Iterator
+
+from django.utils.translation import ngettext
+
+from accounts.models import User
+from accounts.personal_data import Holder, Holding
+from auravideo.zips import Entry, json_list
+from gallery.models import Like
+from gallery.sharing import services
+
+
+class LikesOfPerson(Holder):
+    def summary(self, user: User) -> Iterable[Holding]:
+        if count := Like.objects.filter(user=user).count():
+            yield Holding(ngettext("%d like", "%d likes", count) % count)
+
+    def export(self, user: User) -> Iterator[Entry]:
+        likes = Like.objects.filter(user=user).order_by("pk")
+        if likes.exists():
+            rows = likes.values("video_id", "created_at")
+            yield json_list("likes.json", lambda: ({"video": r["video_id"], "since": r["created_at"]} for r in rows))
+
+    def erase(self, user: User) -> Iterator[None]:
+        """One by one, so that the videos count them no more."""
+        while like := Like.objects.filter(user=user).select_related("video").first():
+            services.unlike(user, like.video)
+            yield

@@ -1,0 +1,84 @@
+"""What other sites show of a link to a video: Open Graph and Twitter properties, and oEmbed (https://oembed.com)."""
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+
+from gallery.models import Video
+from gallery.serving import CONTENT_TYPES
+from gallery.sharing.places import Place
+
+SITE = "AuraVideo"
+THUMBNAIL_BOX = (320, 480)  # workers/media/stills.py fits the thumbnail into it
+DESCRIPTION_LENGTH = 300
+
+
+def tags_for(request: HttpRequest, video: Video, place: Place) -> list[tuple[str, str, str]]:
+    """(attribute, name, content) of every `<meta>` of a page on which others watch a video."""
+    absolute = request.build_absolute_uri
+    size = {"width": video.width, "height": video.height}
+    file = {"og:video": absolute(place.file), "og:video:type": CONTENT_TYPES[video.format]}
+    found = {
+        "og:site_name": SITE,
+        "og:type": "website" if video.is_gif else "video.other",
+        "og:title": video.title or video.prompt,
+        "og:description": video.prompt[:DESCRIPTION_LENGTH],
+        "og:url": absolute(place.page),
+        "og:image": absolute(place.file if video.is_gif else place.poster),
+        "og:image:type": CONTENT_TYPES["gif" if video.is_gif else "webp"],
+        "og:image:alt": video.prompt[:DESCRIPTION_LENGTH],
+        **{f"og:image:{name}": str(value) for name, value in size.items()},
+    }
+    if not video.is_gif:
+        found |= {**file, **{f"og:video:{name}": str(value) for name, value in size.items()}}
+    card = {
+        "twitter:card": "player",
+        "twitter:title": found["og:title"],
+        "twitter:description": found["og:description"],
+        "twitter:image": absolute(place.poster),
+        "twitter:player": absolute(place.embed),
+        **{f"twitter:player:{name}": str(value) for name, value in size.items()},
+    }
+    return [*(("property", *pair) for pair in found.items()), *(("name", *pair) for pair in card.items())]
+
+
+def discovery(request: HttpRequest, place: Place) -> str:
+    """The address that tells a consumer how to embed the page at `place`."""
+    query = urlencode({"url": request.build_absolute_uri(place.page), "format": "json"})
+    return request.build_absolute_uri(f"{reverse('gallery:oembed')}?{query}")
+
+
+def oembed(request: HttpRequest, video: Video, place: Place, max_width: int, max_height: int) -> dict[str, object]:
+    """An oEmbed 1.0 answer of type 'video': the player in a frame, fitted into `max_width` x `max_height` pixels."""
+    width, height = fitted(video.width, video.height, max_width, max_height)
+    title = video.title or video.prompt
+    html = format_html(
+        '<iframe src="{}" width="{}" height="{}" title="{}" loading="lazy" allow="fullscreen"></iframe>',
+        request.build_absolute_uri(place.embed), width, height, title,
+    )  # fmt: skip
+    thumbnail = fitted(video.width, video.height, *THUMBNAIL_BOX)
+    found: dict[str, object] = {
+        "version": "1.0",
+        "type": "video",
+        "title": title,
+        "author_name": video.user.get_full_name(),
+        "provider_name": SITE,
+        "provider_url": request.build_absolute_uri("/"),
+        "cache_age": 3600,
+        "html": str(html),
+        "width": width,
+        "height": height,
+    }
+    if place.source == "video":
+        found["author_url"] = request.build_absolute_uri(reverse("gallery:profile", args=[video.user.username]))
+    if thumbnail[0] <= max_width and thumbnail[1] <= max_height:
+        names = ("thumbnail_url", "thumbnail_width", "thumbnail_height")
+        found |= dict(zip(names, (request.build_absolute_uri(place.thumbnail), *thumbnail), strict=True))
+    return found
+
+
+def fitted(width: int, height: int, max_width: int, max_height: int) -> tuple[int, int]:
+    """The size of the largest picture of the same shape within a box; never larger than it is."""
+    scale = min(1.0, max_width / width, max_height / height)
+    return max(1, int(width * scale)), max(1, int(height * scale))

@@ -1,0 +1,87 @@
+"""Everything that changes who may watch a video, and what others make of it."""
+
+import secrets
+from collections.abc import Collection
+
+from django.db import transaction
+from django.db.models import Case, F, OuterRef, Subquery, Value, When
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from gallery.models import Like, Tag, Video, VideoTag, Visibility
+from gallery.models.search import SearchDoc
+from gallery.sharing import safety
+
+
+@transaction.atomic
+def set_visibility(video: Video, to: Visibility) -> bool:
+    """Let a video be watched by its owner, by whoever has its link, or by everybody. Says whether this call did.
+
+    A compare-and-set: where somebody was faster, or the video is in the trash, nothing changes. The first time that it
+    becomes public is its date for ever, so that nobody moves a video to the top by hiding it for a moment. What is made
+    private loses its link: made unlisted again, it has another one.
+    """
+    changes: dict[str, object] = {"visibility": to}
+    if to == Visibility.PUBLIC:
+        changes["published_at"] = Coalesce("published_at", timezone.now())
+    if to == Visibility.UNLISTED:
+        changes["share_token"] = Coalesce("share_token", Value(new_token()))
+    if to == Visibility.PRIVATE:
+        changes["share_token"] = None
+    unchanged = Video.objects.kept().filter(pk=video.pk, visibility=video.visibility).exclude(visibility=to)
+    if not unchanged.update(**changes):
+        return False
+    _keep_tags_in_step(video)
+    video.refresh_from_db(fields=["visibility", "published_at", "share_token", "safety"])
+    SearchDoc.objects.index([video])
+    if to != Visibility.PRIVATE:
+        safety.ask_on_commit(video)
+    return True
+
+
+@transaction.atomic
+def revoke_link(video: Video) -> bool:
+    """End the link for good; says whether there was one. What nothing but the link let be watched is private then."""
+    linked = Video.objects.kept().filter(pk=video.pk, share_token=video.share_token, share_token__isnull=False)
+    private = When(visibility=Visibility.UNLISTED, then=Value(Visibility.PRIVATE))
+    revoked = linked.update(share_token=None, visibility=Case(private, default=F("visibility")))
+    video.refresh_from_db(fields=["visibility", "share_token"])
+    return revoked == 1
+
+
+def new_token() -> str:
+    """256 bits: nobody finds a link by trying."""
+    return secrets.token_urlsafe(32)
+
+
+@transaction.atomic
+def set_tags(video: Video, names: Collection[str]) -> None:
+    """File a video under these tags (as gallery/sharing/tags.py reads them) and no others."""
+    # Claims the row, so that a change of the visibility comes before or after all of this.
+    if not Video.objects.kept().filter(pk=video.pk).update(visibility=F("visibility")):
+        return
+    Tag.objects.bulk_create([Tag(name=name) for name in names], ignore_conflicts=True)
+    tags = Tag.objects.filter(name__in=names)
+    video.video_tags.exclude(tag__in=tags).delete()
+    VideoTag.objects.bulk_create([VideoTag(video=video, tag=tag) for tag in tags], ignore_conflicts=True)
+    _keep_tags_in_step(video)
+
+
+def _keep_tags_in_step(video: Video) -> None:
+    """The tags repeat the date of a public video, and have none while it is not public."""
+    dates = Video.objects.filter(pk=OuterRef("video_id"), visibility=Visibility.PUBLIC).values("published_at")
+    VideoTag.objects.filter(video_id=video.pk).update(published_at=Subquery(dates))
+
+
+@transaction.atomic
+def like(user, video: Video) -> bool:
+    """Note that a person likes a video. Says whether they did not before; liking twice counts once."""
+    _like, is_new = Like.objects.get_or_create(user=user, video=video)
+    return is_new and bool(Video.objects.filter(pk=video.pk).update(likes=F("likes") + 1))
+
+
+@transaction.atomic
+def unlike(user, video: Video) -> bool:
+    """Take a like back; says whether there was one."""
+    gone, _by_model = Like.objects.filter(user=user, video=video).delete()
+    return gone == 1 and bool(Video.objects.filter(pk=video.pk, likes__gt=0).update(likes=F("likes") - 1))

@@ -1,0 +1,47 @@
+"""The files of a video behind its link, for whoever has the link, signed in or not."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+
+from gallery.file_views import file_stem
+from gallery.models import Video
+from gallery.selectors import shared_videos
+from gallery.serving import serve
+
+
+@require_safe
+def file(request: HttpRequest, token: str) -> HttpResponse:
+    return _served(request, _found(token).video_file.name)
+
+
+@require_safe
+def download(request: HttpRequest, token: str) -> HttpResponse:
+    found = _found(token)
+    return _served(request, found.video_file.name, download_as=f"{file_stem(found)}.{found.format}")
+
+
+@require_safe
+def poster(request: HttpRequest, token: str) -> HttpResponse:
+    return _served(request, _found(token).poster_file.name)
+
+
+@require_safe
+def preview(request: HttpRequest, token: str) -> HttpResponse:
+    return _served(request, _found(token).preview_file.name)
+
+
+@require_safe
+def thumbnail(request: HttpRequest, token: str) -> HttpResponse:
+    found = _found(token)
+    return _served(request, (found.thumbnail_file or found.poster_file).name)
+
+
+def _found(token: str) -> Video:
+    return get_object_or_404(shared_videos(token))
+
+
+def _served(request: HttpRequest, name: str, *, download_as: str = "") -> HttpResponse:
+    response = serve(request, name, download_as=download_as)
+    response["X-Robots-Tag"] = "noindex"
+    return response

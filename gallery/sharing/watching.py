@@ -1,0 +1,44 @@
+"""What the pages on which others watch a video have in common."""
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.cache import patch_cache_control
+
+from gallery.models import Like, Video
+from gallery.sharing import previews
+from gallery.sharing.places import Place
+from gallery.sharing.selectors import tags_of
+
+
+def page(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
+    """The page of a video (see `as_seen_by`) at one of its two places; one query."""
+    context: dict[str, Any] = {
+        "video": video,
+        "place": place,
+        "tags": tags_of(video),
+        "is_liked": video.is_liked,
+        "properties": previews.tags_for(request, video, place),
+        "discovery": previews.discovery(request, place),
+        "here": place.page,
+        "token": place.key if place.source == "share" else "",
+    }
+    response = render(request, "gallery/watch.html", context)
+    patch_cache_control(response, private=True, no_cache=True)
+    return response
+
+
+def unlisted(response: HttpResponse) -> HttpResponse:
+    """Behind a link: in no search engine, in no shared cache, and no other site is told the token."""
+    patch_cache_control(response, private=True, no_cache=True)
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    response["Referrer-Policy"] = "same-origin"
+    return response
+
+
+def as_seen_by(user, videos: QuerySet[Video], **found_by: object) -> Video:
+    """The video with whose it is, and whether this person likes it, in one query; or 404."""
+    likes = Like.objects.filter(user_id=user.pk, video=OuterRef("pk"))
+    return get_object_or_404(videos.select_related("user").annotate(is_liked=Exists(likes)), **found_by)

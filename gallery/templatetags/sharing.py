@@ -1,0 +1,13 @@
+"""The share panel for any page of its owner, which need know nothing but the video."""
+
+from django import template
+
+from gallery.models import Video
+from gallery.sharing.panel import SharePanel, panel_of
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def share_panel(context: template.Context, video: Video) -> SharePanel:
+    return panel_of(context["request"], video)
