@@ -119,7 +119,8 @@ def given_to(client, video: Known) -> set[str]:
     likes = Video.objects.filter(pk=video.pk).values_list("likes", flat=True)
     for name, address in {"like": ("like", video.pk), "like, link": ("shared-like", video.token)}.items():
         before = list(likes.all())
-        client.post(reverse(f"gallery:{address[0]}", args=[address[1]]), {"liked": "yes" if name == "like" else "no"})
+        to = {"liked": "yes" if name == "like" else "no"}
+        client.post(reverse(f"gallery:{address[0]}", args=[address[1]]), to)
         found |= {name} if list(likes.all()) != before else set()
     return found
 
@@ -225,13 +226,24 @@ def test_a_link_that_was_revoked_leads_nowhere(client, video):
     assert shown_at(client, known) == set()
 
 
-def test_nobody_gets_a_video_of_somebody_else_by_choosing_it(client, video, other_user):
-    """Neither a public one: it can be watched and downloaded, but not filed or deleted."""
-    client.force_login(other_user)
-    for action in ("zip", "delete", "favourite", "collect"):
-        client.post(reverse("gallery:selected"), {"action": action, "videos": [str(video.pk)]})
+def chosen(client, video: Video) -> tuple:
+    """What comes of choosing a video in the library, for each thing that can be done with several."""
+    answers = {}
+    for act in ("favourite", "download", "collect", "delete"):
+        answers[act] = client.post(
+            reverse("gallery:selected"), {"act": act, "video": [str(video.pk)], "next": "/videos/"}
+        )
     kept = Video.objects.get(pk=video.pk)
-    assert (kept.deleted_at, kept.favourite, kept.items.count()) == (None, False, 0)
+    is_zip = answers["download"].get("Content-Type") == "application/zip"
+    return kept.favourite, is_zip, answers["collect"].status_code == 200, kept.deleted_at is not None
+
+
+def test_nobody_gets_a_video_of_somebody_else_by_choosing_it(client, video, other_user):
+    """Not even a public one: it can be watched and downloaded, but not filed or deleted."""
+    client.force_login(other_user)
+    assert chosen(client, video) == (False, False, False, False)
+    client.force_login(video.user)
+    assert chosen(client, video) == (True, True, True, True)
 
 
 def test_what_is_found_is_what_is_there(video):
