@@ -19,7 +19,7 @@ VISIBILITY_TIMEOUT = 12 * 3600
 app = Celery("auravideo")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
-    imports=("workers.tasks", "accounts.tasks", "gallery.sharing.tasks"),
+    imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks"),
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_create_missing_queues=False,
     task_default_queue="cpu",
@@ -59,6 +59,7 @@ app.conf.update(
             "schedule": 60.0,
             "options": {"expires": 60},
         },
+        "purge-trash": {"task": "gallery.tasks.purge_trash", "schedule": 60.0, "options": {"expires": 60}},
         "check-safety": {
             "task": "gallery.tasks.check_safety_left_over",
             "schedule": 300.0,

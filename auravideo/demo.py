@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from auravideo import demo_moderation
+from auravideo import demo_library, demo_moderation
 from gallery.models import Video, VideoTag, Visibility
 from gallery.moderation import services as moderation
 from gallery.sharing import services as sharing
@@ -228,6 +228,7 @@ def seed(password: str, report: Callable[[str], object] = lambda line: None) -> 
             _share(clip, job, people)
         report(f"{clip.state}: {clip.prompt}")
     _make_preset(people["ada"])
+    demo_library.seed(people)
     demo_moderation.seed(people)
 
 

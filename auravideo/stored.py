@@ -19,3 +19,11 @@ def delete_folder(storage: Storage, folder: str) -> None:
         delete_folder(storage, posixpath.join(folder, name))
     with suppress(OSError, NotImplementedError):  # an object store has none; a worker may have written meanwhile
         os.rmdir(storage.path(folder))
+
+
+def delete_file(storage: Storage, name: str) -> None:
+    """Delete a file, and the folder that it leaves empty; a file that is gone already is fine."""
+    storage.delete(name)
+    if folder := posixpath.dirname(name):
+        with suppress(OSError, NotImplementedError):  # it is not empty, or an object store, which has none
+            os.rmdir(storage.path(folder))

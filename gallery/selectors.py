@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from gallery.models import Video, Visibility
+from gallery.models import Collection, Video, Visibility
 
 MODERATE = "gallery.moderate"  # the permission of who handles reports, hidden videos and people
 
@@ -14,6 +14,15 @@ MODERATE = "gallery.moderate"  # the permission of who handles reports, hidden v
 def library_of(user) -> QuerySet[Video]:
     """A person's own videos, without those in the trash."""
     return Video.objects.kept().filter(user_id=user.pk)
+
+
+def trash_of(user) -> QuerySet[Video]:
+    """A person's videos that they can still have back from the trash."""
+    return Video.objects.in_trash().filter(user_id=user.pk)
+
+
+def collections_of(user) -> QuerySet[Collection]:
+    return Collection.objects.filter(user_id=user.pk)
 
 
 def visible_videos(user) -> QuerySet[Video]:

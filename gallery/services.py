@@ -1,14 +1,34 @@
-"""Everything that may happen to a video."""
+"""Everything that may happen to a video as a whole: made by a job, put into the trash, had back, gone for good.
 
+A video goes in two steps. First it is in the trash, where nobody sees it any more, its owner included; after
+UNDO_MINUTES a task of the `cpu` queue purges it. What a crash leaves of a purge is a video in the trash whose time is
+over, which the next one finds.
+"""
+
+import logging
+import time
+from datetime import datetime
 from functools import partial
+from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+from redis import RedisError
 
-from gallery.models import Video
+from auravideo.celery import app
+from auravideo.stored import delete_file
+from gallery.models import GIVEN_UP, Video
 from generation import events
 from generation.models import Job
 
+log = logging.getLogger(__name__)
+
 TITLE_LENGTH = 80
+PURGE_TASK = "gallery.tasks.purge_trash"
+PURGE_SECONDS = 20.0  # a task deletes for so long, then makes room for the clips that wait in the same queue
 
 
 def create(job: Job, output: dict) -> Video:
@@ -30,20 +50,95 @@ def create(job: Job, output: dict) -> Video:
     )
 
 
-@transaction.atomic
-def delete(video: Video) -> None:
-    """Delete a video, its files and the record of its job; the files go when the transaction commits."""
-    files = video.files
-    job = video.job
-    video.delete()
-    if job is not None:
-        transaction.on_commit(partial(events.publish, job.user_id, job.pk))  # before the key is gone with the row
-        job.delete()
-    for file in files:
-        transaction.on_commit(partial(file.storage.delete, file.name), robust=True)
-
-
 def _title(prompt: str) -> str:
     """The prompt's beginning, cut at a word."""
     line = " ".join(prompt.split())
     return line if len(line) <= TITLE_LENGTH else line[:TITLE_LENGTH].rsplit(" ", 1)[0] + "…"
+
+
+# --- The trash --------------------------------------------------------------------------------------------------------
+
+
+def trash(videos: QuerySet[Video]) -> tuple[int, datetime]:
+    """Put videos into the trash. Returns how many, and the moment, by which `restore` finds the very same ones."""
+    now = timezone.now()
+    count = _move(videos.kept(), now)
+    if count and not settings.UNDO_MINUTES:
+        transaction.on_commit(send_purge)
+    return count, now
+
+
+def restore(videos: QuerySet[Video]) -> int:
+    """Take videos out of the trash as long as they can be had back; returns how many."""
+    return _move(videos.in_trash(), None)
+
+
+def give_up(videos: QuerySet[Video]) -> int:
+    """Delete videos for good, whether they are in the trash or not: gone at once, their files soon after."""
+    count = _move(videos.exclude(deleted_at=GIVEN_UP), GIVEN_UP)
+    if count:
+        transaction.on_commit(send_purge)
+    return count
+
+
+def delete(video: Video) -> bool:
+    """Delete one video for good, see `give_up`."""
+    return bool(give_up(Video.objects.filter(pk=video.pk)))
+
+
+@transaction.atomic
+def _move(videos: QuerySet[Video], moment: datetime | None) -> int:
+    """Pages that show the jobs of these videos are told, since they show the videos, too."""
+    jobs: dict[int, list[UUID]] = {}
+    for user_id, job_id in videos.order_by().values_list("user_id", "job_id"):
+        jobs.setdefault(user_id, []).extend([job_id] if job_id else [])
+    count = videos.order_by().update(deleted_at=moment)
+    for user_id, job_ids in jobs.items():
+        transaction.on_commit(partial(events.publish_all, user_id, job_ids))
+    return count
+
+
+# --- Gone for good ----------------------------------------------------------------------------------------------------
+
+
+def send_purge() -> None:
+    """A broker that does not answer loses nothing: the trash stands in the database, the scheduler sees to it."""
+    try:
+        app.send_task(PURGE_TASK, queue="cpu", ignore_result=True)
+    except (OperationalError, RedisError, OSError) as error:
+        log.warning("The broker did not take the message to purge the trash, which is seen to later: %s", error)
+
+
+def purge_trash(seconds: float = PURGE_SECONDS) -> bool:
+    """Purge the videos whose time in the trash is over, for so long. Returns False when `seconds` were not enough.
+
+    May be interrupted anywhere and run any number of times, also beside itself. A video whose files cannot be deleted
+    holds up no other one; it is tried again the next time.
+    """
+    deadline, stuck = time.monotonic() + seconds, set()
+    while video := Video.objects.expired().exclude(pk__in=stuck).order_by("deleted_at").first():
+        # From now on nobody can have it back, whatever the clocks of other machines say.
+        if not Video.objects.expired().filter(pk=video.pk).update(deleted_at=GIVEN_UP):
+            continue
+        try:
+            purge(video)
+        except Exception:
+            log.exception("Video %s could not be deleted", video.pk)
+            stuck.add(video.pk)
+        if time.monotonic() > deadline:
+            return False
+    return True
+
+
+def purge(video: Video) -> None:
+    """Delete the files of a video, then its rows and the record of its job: no file is left that no row points to.
+
+    For videos that nobody can be shown any more: those of `Video.objects.expired()`, and of people who have left.
+    """
+    for file in video.files:
+        delete_file(file.storage, file.name)
+    with transaction.atomic():
+        Video.objects.filter(pk=video.pk).delete()
+        if video.job_id:
+            Job.objects.filter(pk=video.job_id).delete()
+            transaction.on_commit(partial(events.publish, video.user_id, video.job_id))

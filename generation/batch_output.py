@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from generation.batches import Entry
 from generation.models import Job
+from generation.selectors import video_of
 from generation.states import Status
 
 MANIFEST = "manifest.jsonl"
@@ -60,7 +61,7 @@ class Output:
         record = self.record(entry, job)
         if job.status != Status.DONE:
             return record
-        video = getattr(job, "video", None)  # the gallery's, which this package does not know
+        video = video_of(job)
         gone = {**record, "status": DELETED, "error": str(_("The video was deleted."))}
         if video is None:
             return gone

@@ -85,7 +85,7 @@ def progress_of_batch(batch: Batch) -> BatchProgress:
 
 def finished_files(batch: Batch) -> list[Entry]:
     """The videos of a batch, named by their rows as the batch command names them."""
-    found = batch.jobs.filter(status=Status.DONE, video__isnull=False).order_by("row")
+    found = batch.jobs.filter(status=Status.DONE, video__isnull=False, video__deleted_at=None).order_by("row")
     names = found.values_list("row", "request__prompt", "video__video_file")
     return [stored_file(f"{_stem(row, prompt)}.{key.rsplit('.', 1)[-1]}", key) for row, prompt, key in names]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db.models import BooleanField, Count, ExpressionWrapper, Q
 
 from generation.models import Job
-from generation.selectors import Progress, listed_jobs_of, progress_of
+from generation.selectors import Progress, listed_jobs_of, progress_of, video_of
 from generation.states import ACTIVE, ENDED, NEWS, Status
 
 ACTIVE_ROWS = 3
@@ -105,7 +105,7 @@ def active_row(job: Job) -> Row:
 
 
 def ended_row(job: Job) -> Row:
-    return Row(job, None, getattr(job, "video", None))
+    return Row(job, None, video_of(job))
 
 
 def _any_news(counts: Counts) -> bool:

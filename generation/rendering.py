@@ -8,14 +8,14 @@ from django.template.loader import render_to_string
 
 from generation.models import Job
 from generation.panel import FILTERS, Counts, Panel, active_row, ended_row
-from generation.selectors import progress_of
+from generation.selectors import progress_of, video_of
 
 PARTIAL = "generation/partials/job.html"
 
 
 def job_context(job: Job) -> dict:
     """What the job's partial needs."""
-    return {"job": job, "progress": progress_of(job), "video": getattr(job, "video", None)}
+    return {"job": job, "progress": progress_of(job), "video": video_of(job)}
 
 
 def job_fragment(job: Job, request: HttpRequest | None = None, notes: Sequence[str] = ()) -> str:

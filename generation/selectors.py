@@ -1,6 +1,7 @@
 """What the pages show of jobs: read only."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Case, Count, OuterRef, Prefetch, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
@@ -51,6 +52,12 @@ def jobs_of(user) -> QuerySet[Job]:
         Job.objects.filter(user=user).select_related("video").prefetch_related(Prefetch("stage_runs", queryset=runs))
     )
     return found.annotate(ahead=Case(When(status=Status.QUEUED, then=Coalesce(Subquery(ahead), 0))))
+
+
+def video_of(job: Job) -> Any | None:
+    """The video that a job made; None where there is none, or where it was deleted a short while ago."""
+    video = getattr(job, "video", None)
+    return None if video is None or video.deleted_at else video
 
 
 def listed_jobs_of(user) -> QuerySet[Job]:

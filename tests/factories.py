@@ -8,7 +8,7 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from accounts.models import User
-from gallery.models import Reason, Report, Video, Visibility
+from gallery.models import Collection, Reason, Report, Video, Visibility
 from generation import services
 from generation.models import Batch, Job, Preset
 from generation.params import parse
@@ -85,6 +85,14 @@ class VideoFactory(DjangoModelFactory):
             visibility=Visibility.UNLISTED, share_token=factory.LazyFunction(lambda: secrets.token_urlsafe(32))
         )
         public = factory.Trait(visibility=Visibility.PUBLIC, published_at=factory.LazyFunction(timezone.now))
+
+
+class CollectionFactory(DjangoModelFactory):
+    class Meta:
+        model = Collection
+
+    user = factory.SubFactory(UserFactory)
+    name = factory.Sequence(lambda n: f"collection {n}")
 
 
 class ReportFactory(DjangoModelFactory):

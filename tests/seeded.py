@@ -20,6 +20,7 @@ NO_PAGES = {
         "gallery:poster",
         "gallery:preview",
         "gallery:thumbnail",
+        "gallery:settings",
     ),
     *(f"gallery:shared-{name}" for name in ("file", "download", "poster", "preview", "thumbnail")),
     *("gallery:embed", "gallery:shared-embed"),  # for frames on other sites: tests/e2e/test_sharing.py
@@ -39,18 +40,19 @@ from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from accounts.models import User
-from gallery.models import Video
+from gallery.models import Collection, Video
 from generation.models import Batch, Job, Preset
 
 ada = User.objects.get(username="ada")
 jobs = {status: str(pk) for status, pk in Job.objects.filter(user=ada).values_list("status", "pk")}
-videos = {video.format: str(video.pk) for video in Video.objects.filter(user=ada)}
+videos = {video.format: str(video.pk) for video in Video.objects.kept().filter(user=ada)}
 ben = User.objects.get(username="ben")  # nobody signs in as ben, which would use up the link for a new password
 address = EmailAddress.objects.get(user=ada, verified=False)
 public = Video.objects.listed().exclude(user=ada).first()
 batch = str(Batch.objects.get(user=ada).pk)
 values = {
-    "job_id": jobs["running"], "batch_id": batch, "video_id": videos["mp4"], "id": ada.pk, "object_id": ada.pk,
+    "job_id": jobs["running"], "batch_id": batch, "video_id": videos["mp4"],
+    "collection_id": str(Collection.objects.get(user=ada).pk), "id": ada.pk, "object_id": ada.pk,
     "app_label": "generation", "url": "no-such-page", "content_type_id": 1,
     "token": Video.objects.get(user=ada, visibility="unlisted").share_token, "username": "ada",
     "of-ben": str(public.pk),
@@ -81,7 +83,7 @@ class SeededSite(Site):
     """The demo, without workers, so that what is queued or running in it stays as it is."""
 
     def __init__(self, home: Path, **environment: str) -> None:
-        super().__init__(home, queues="", **environment)
+        super().__init__(home, queues="", **{"AURAVIDEO_UNDO_MINUTES": "120", **environment})
         self.values: dict[str, object] = {}
         self.jobs: dict[str, str] = {}
         self.videos: dict[str, str] = {}

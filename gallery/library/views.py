@@ -1,53 +1,31 @@
-"""The pages of what came out."""
+"""The library: a person's own videos, as a grid that goes on as it is scrolled."""
 
-from uuid import UUID
-
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+from django_htmx.http import push_url
 
-from gallery import services
-from gallery.models import Video
+from gallery.library.forms import LibraryForm
+from gallery.library.pages import VIDEOS_A_PAGE
+from gallery.library.selectors import for_cards
 from gallery.search import find
 from gallery.selectors import library_of
-from gallery.sharing.views import watch
-from generation import listing
-
-VIDEOS_A_PAGE = 24
 
 
 @login_required
 @require_safe
+@vary_on_headers("HX-Request", "HX-Target")  # a page that is gone back to must not be the fragment of its address
 def library(request: HttpRequest) -> HttpResponse:
-    """A person's videos, newest first."""
-    page = find(library_of(request.user), request.GET.get("q", ""), request.GET, VIDEOS_A_PAGE, owner=request.user)
-    return render(request, "gallery/library.html", {"page": page, "videos": page.rows})
-
-
-@require_safe
-def video(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    """One video, with everything that made it. Whoever opens it has seen that it is finished.
-
-    Who is not its owner sees what everybody sees of it.
-    """
-    found = library_of(request.user).filter(pk=video_id).first()
-    if found is None:
-        return watch(request, video_id)
-    if found.job_id:
-        listing.mark_seen(request.user, [found.job_id])
-    return render(request, "gallery/video.html", {"video": found})
-
-
-@login_required
-@require_POST
-def delete(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    services.delete(_mine(request, video_id))
-    messages.success(request, _("The video was deleted."))
-    return redirect("gallery:library")
-
-
-def _mine(request: HttpRequest, video_id: UUID) -> Video:
-    return get_object_or_404(library_of(request.user), pk=video_id)
+    """The whole page; for htmx, what a filter finds (`found`) or the cards of one more page (`cards`)."""
+    form = LibraryForm(request.GET)
+    videos = for_cards(library_of(request.user).filter(**form.filters))
+    page = find(videos, form.text, request.GET, VIDEOS_A_PAGE, form.order, owner=request.user)
+    context = {"form": form, "page": page, "videos": page.rows, "kept": form.kept, "narrowed": form.narrowed_by}
+    if request.htmx.target == "cards":
+        return render(request, "gallery/partials/more_cards.html", context)
+    if request.htmx.target == "found":
+        found = render(request, "gallery/partials/found.html", context)
+        return push_url(found, f"{request.path}?{form.kept.removesuffix('&')}".removesuffix("?"))
+    return render(request, "gallery/library.html", context)

@@ -4,9 +4,20 @@ from gallery.models.collection import Collection, CollectionItem
 from gallery.models.moderation import Act, ModerationAction, Reason, Report, ReportState
 from gallery.models.search import SearchDoc
 from gallery.models.sharing import Like, Tag, VideoTag
-from gallery.models.video import LISTED, Safety, SizeClass, Video, VideoQuerySet, Visibility, prompt_key
+from gallery.models.video import (
+    GIVEN_UP,
+    LISTED,
+    Safety,
+    SizeClass,
+    Video,
+    VideoQuerySet,
+    Visibility,
+    prompt_key,
+    undo_limit,
+)
 
 __all__ = [
+    "GIVEN_UP",
     "LISTED",
     "Act",
     "Collection",
@@ -25,4 +36,5 @@ __all__ = [
     "VideoTag",
     "Visibility",
     "prompt_key",
+    "undo_limit",
 ]

@@ -2,14 +2,18 @@
 
 import hashlib
 import uuid
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.fields.files import FieldFile
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from generation.models import Job
+
+GIVEN_UP = datetime(1970, 1, 1, tzinfo=UTC)  # `deleted_at` of what nobody can have back, however long the undo window
 
 
 class Visibility(models.TextChoices):
@@ -49,10 +53,23 @@ def prompt_key(prompt: str) -> str:
     return hashlib.sha256(" ".join(prompt.casefold().split()).encode()).hexdigest()[:32]
 
 
+def undo_limit() -> datetime:
+    """What was put into the trash before this moment, or at it, cannot be had back any more."""
+    return timezone.now() - timedelta(minutes=settings.UNDO_MINUTES)
+
+
 class VideoQuerySet(models.QuerySet):
     def kept(self) -> "VideoQuerySet":
         """Videos that are not in the trash."""
         return self.filter(deleted_at=None)
+
+    def in_trash(self) -> "VideoQuerySet":
+        """Videos in the trash that can still be had back."""
+        return self.filter(deleted_at__gt=undo_limit())
+
+    def expired(self) -> "VideoQuerySet":
+        """Videos in the trash that cannot be had back any more, and are about to be purged."""
+        return self.filter(deleted_at__lte=undo_limit())
 
     def shown(self) -> "VideoQuerySet":
         """Videos that others than their owner may be shown at all, if their visibility lets them.
@@ -168,6 +185,11 @@ class Video(models.Model):
         """Every file that is stored for it."""
         found = (self.video_file, self.poster_file, self.preview_file, self.thumbnail_file)
         return [file for file in found if file]
+
+    @property
+    def gone_at(self) -> datetime | None:
+        """Until when it can be had back from the trash."""
+        return self.deleted_at and self.deleted_at + timedelta(minutes=settings.UNDO_MINUTES)
 
     @property
     def is_gif(self) -> bool:

@@ -112,11 +112,10 @@ def _restore(actor: User, video: Video, why: str) -> bool:
 @transaction.atomic
 def delete(actor: User, video: Video, why: str) -> bool:
     """Delete a video for good, without the time in which its owner could have it back."""
-    if not _lock(video):
+    if not _lock(video) or not gallery.delete(video):
         return False
     _close(actor, video, ReportState.UPHELD)
     _record(Act.DELETE, actor, video=video, why=why)
-    gallery.delete(video)
     return True
 
 

@@ -1,8 +1,9 @@
-"""Models by the names that people know them by."""
+"""Models and qualities by the names that people know them by."""
 
 from django import template
 
 from generation import services
+from generation.forms import QUALITY_LABELS
 
 register = template.Library()
 
@@ -14,3 +15,9 @@ def model_label(id: str) -> str:
         return services.catalogue()[id].label
     except KeyError:
         return id
+
+
+@register.filter
+def quality_label(name: str) -> str:
+    """What a request says under `preset`: the label of a quality, or the name of a person's own preset."""
+    return str(QUALITY_LABELS.get(name, name))

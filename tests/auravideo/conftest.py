@@ -8,12 +8,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.contrib.auth.models import Group
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.utils import timezone
 from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 
 from generation.states import Status
-from tests.factories import BatchFactory, JobFactory, PresetFactory, UserFactory, VideoFactory
+from tests.factories import BatchFactory, CollectionFactory, JobFactory, PresetFactory, UserFactory, VideoFactory
 
 
 def _credential() -> dict:
@@ -43,6 +44,9 @@ def world(db):
     batch = BatchFactory(user=owner)
     active, failed = JobFactory(user=owner, batch=batch, row=1), JobFactory(user=owner, status=Status.FAILED)
     video = VideoFactory(user=owner, job=JobFactory(user=owner, status=Status.DONE, batch=batch, row=2))
+    deleted = VideoFactory(user=owner, deleted_at=timezone.now())
+    collection = CollectionFactory(user=owner)
+    collection.items.create(video=video)
     unlisted = VideoFactory(user=owner, shared=True)
     public = VideoFactory(user=owner, public=True)
     preset = PresetFactory(user=owner)
@@ -60,6 +64,9 @@ def world(db):
         "preset_id": preset.pk,
         "pk": passkey.pk,
         "video_id": video.pk,
+        "gallery:restore:video_id": deleted.pk,
+        "gallery:purge:video_id": deleted.pk,
+        "collection_id": collection.pk,
         "gallery:embed:video_id": public.pk,
         "token": unlisted.share_token,
         "username": owner.username,

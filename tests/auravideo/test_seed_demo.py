@@ -45,6 +45,16 @@ def test_there_are_jobs_in_every_state_and_videos_that_play(few):
     assert Preset.objects.get().user.username == "ada"
 
 
+def test_the_library_has_favourites_a_collection_and_a_trash(monkeypatch):
+    monkeypatch.setattr(demo, "CLIPS", tuple(clip for clip in DONE if clip.owner == "ada"))
+    seed("--password", "a long enough passphrase")
+    ada = User.objects.get(username="ada")
+    videos = Video.objects.filter(user=ada)
+    assert 0 < videos.filter(favourite=True).count() < videos.count()
+    assert ada.collections.get().videos.count() >= 2
+    assert videos.in_trash().count() == 1
+
+
 def test_its_history_does_not_make_the_estimates_absurd(few):
     seed("--password", "a long enough passphrase")
     estimates._rate.cache_clear()

@@ -112,12 +112,11 @@ def test_a_file_that_is_gone_answers_404(client, video):
     assert fetch(client, video).status_code == 404
 
 
-@pytest.mark.django_db(transaction=True)
-def test_deleting_a_video_deletes_its_file(client, video):
+@pytest.mark.parametrize("name", ["file", "download", "poster", "preview", "thumbnail", "video", "settings"])
+def test_what_is_in_the_trash_is_nowhere_not_even_for_its_owner(client, video, name):
     client.force_login(video.user)
     client.post(reverse("gallery:delete", args=[video.pk]))
-    assert not storages["default"].exists(video.video_file.name)
-    assert fetch(client, video).status_code == 404
+    assert fetch(client, video, name=f"gallery:{name}").status_code == 404
 
 
 def test_somebody_else_cannot_delete_it(client, video, other_user):

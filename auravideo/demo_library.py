@@ -1,0 +1,22 @@
+"""The demo's library: favourites, a title, a collection, and something that was deleted just now."""
+
+from collections.abc import Mapping
+
+from accounts.models import User
+from gallery import services as gallery
+from gallery.library import services as library
+from gallery.selectors import library_of
+
+COLLECTION = "By the sea"
+
+
+def seed(people: Mapping[str, User]) -> None:
+    user = people["ada"]
+    videos = library_of(user)
+    for word in ("star", "heart"):
+        library.set_favourite(videos.filter(prompt__contains=word), True)
+    for video in videos.filter(prompt__contains="bouncing"):
+        library.rename(video, "Early summer, upright")
+    sea = library.create_collection(user, COLLECTION)
+    library.add_to_collection(sea, videos.filter(prompt__contains="sea"))
+    gallery.trash(videos.filter(prompt__contains="triangle"))

@@ -1,0 +1,80 @@
+"""Collections: a person's own sets of videos."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from gallery.library import services
+from gallery.library.forms import CollectionForm
+from gallery.library.pages import VIDEOS_A_PAGE
+from gallery.library.selectors import COUNT_UP_TO, items_of, shown_collections_of
+from gallery.models import Collection
+from gallery.selectors import collections_of
+from generation.keyset import page_of
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def collections(request: HttpRequest) -> HttpResponse:
+    """All of them, and a form for a new one."""
+    form = CollectionForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = services.create_collection(request.user, form.cleaned_data["name"])
+            return redirect("gallery:collection", made.pk)
+        except services.Refused as error:
+            form.add_error("name", str(error))
+    context = {"form": form, "collections": shown_collections_of(request.user), "most": COUNT_UP_TO}
+    return render(request, "gallery/collections.html", context)
+
+
+@login_required
+@require_safe
+@vary_on_headers("HX-Request", "HX-Target")
+def collection(request: HttpRequest, collection_id: UUID) -> HttpResponse:
+    return _page(request, _mine(request, collection_id))
+
+
+@login_required
+@require_POST
+def rename(request: HttpRequest, collection_id: UUID) -> HttpResponse:
+    found = _mine(request, collection_id)
+    form = CollectionForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, form)
+    try:
+        services.rename_collection(found, form.cleaned_data["name"])
+    except services.Refused as error:
+        form.add_error("name", str(error))
+        return _page(request, found, form)
+    messages.success(request, _("The collection is named “%s” now.") % found.name)
+    return redirect("gallery:collection", collection_id)
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, collection_id: UUID) -> HttpResponse:
+    found = _mine(request, collection_id)
+    services.delete_collection(found)
+    messages.success(request, _("The collection “%s” was deleted. Its videos are in your library.") % found.name)
+    return redirect("gallery:collections")
+
+
+def _page(request: HttpRequest, found: Collection, form: CollectionForm | None = None) -> HttpResponse:
+    """What was added last comes first; for htmx, the cards of one more page."""
+    page = page_of(items_of(found), request.GET, VIDEOS_A_PAGE, "-added_at")
+    context = {"collection": found, "page": page, "videos": [item.video for item in page.rows]}
+    if request.htmx.target == "cards":
+        return render(request, "gallery/partials/more_cards.html", context)
+    form = form or CollectionForm(initial={"name": found.name})
+    return render(request, "gallery/collection.html", context | {"form": form})
+
+
+def _mine(request: HttpRequest, collection_id: UUID) -> Collection:
+    return get_object_or_404(collections_of(request.user), pk=collection_id)

@@ -1,0 +1,168 @@
+"""What the pages of the library are asked and told. Everything is bounded; what is wrong is left out or says so."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from gallery.models import Collection, SizeClass, Video, Visibility
+from gallery.selectors import collections_of
+from generation import services
+from generation.forms import FORMAT_LABELS
+
+MAX_SELECTED = 500
+MAX_ZIPPED = 200
+ACTS = ("delete", "favourite", "unfavourite", "collect", "remove", "download")
+SORTS = {
+    "newest": ("-created_at", _("Newest first")),
+    "oldest": ("created_at", _("Oldest first")),
+    "largest": ("-size", _("Largest file first")),
+}
+
+
+class LibraryForm(forms.Form):
+    """What of the library is shown, and in which order. A value that is none narrows nothing and says so."""
+
+    q = forms.CharField(label=_("Words"), required=False, max_length=200)
+    model = forms.ChoiceField(label=_("Model"), required=False)
+    format = forms.ChoiceField(label=_("Format"), required=False, choices=[("", _("Any")), *FORMAT_LABELS.items()])
+    size = forms.ChoiceField(label=_("Size"), required=False, choices=[("", _("Any")), *SizeClass.choices])
+    visibility = forms.ChoiceField(label=_("Visible to"), required=False, choices=[("", _("Any")), *Visibility.choices])
+    favourites = forms.BooleanField(label=_("Favourites only"), required=False)
+    sort = forms.ChoiceField(
+        label=_("Order"), required=False, choices=[(name, label) for name, (_order, label) in SORTS.items()]
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        models = services.catalogue().models.values()
+        self.fields["model"].choices = [("", _("Any")), *((model.id, model.label) for model in models)]
+        for field in self.fields.values():
+            field.has_default = True
+        self.full_clean()
+
+    @property
+    def text(self) -> str:
+        return self.cleaned_data.get("q", "")
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The lookups that narrow a query of videos."""
+        asked = {"size_class": "size", "model": "model", "format": "format", "visibility": "visibility"}
+        found = {column: self.cleaned_data.get(name) for column, name in asked.items()}
+        found["favourite"] = self.cleaned_data.get("favourites")
+        return {column: value for column, value in found.items() if value}
+
+    @property
+    def order(self) -> str:
+        return SORTS.get(self.cleaned_data.get("sort") or "newest", SORTS["newest"])[0]
+
+    @property
+    def kept(self) -> str:
+        """The query of the same list, for the address of another page of it: '' or 'a=b&'."""
+        query = self._query()
+        return f"{query}&" if query else ""
+
+    @property
+    def narrowed_by(self) -> list[dict[str, Any]]:
+        """Each thing that narrows the list: what it is, and the query without it."""
+        found = []
+        for name in ("q", "model", "format", "size", "visibility", "favourites"):
+            if value := self.cleaned_data.get(name):
+                choices = dict(getattr(self.fields[name], "choices", ()))
+                shown = "" if value is True else choices.get(value, value)
+                found.append({"label": self.fields[name].label, "value": shown, "without": self._query(without=name)})
+        return found
+
+    def _query(self, without: str = "") -> str:
+        """Only what says something, in the order of the form."""
+        said = {name: value for name, value in self.cleaned_data.items() if value and name != without}
+        if said.get("sort") == "newest":
+            del said["sort"]
+        return urlencode({name: "on" if value is True else value for name, value in said.items()})
+
+
+class IdsField(forms.Field):
+    """Identifiers of videos, each under the same name."""
+
+    widget = forms.MultipleHiddenInput
+    default_error_messages = {"required": _("Choose at least one video first.")}
+
+    def clean(self, value: list[str] | None) -> list[UUID]:
+        words = value or []
+        if not words:
+            raise ValidationError(self.error_messages["required"], "required")
+        if len(words) > MAX_SELECTED:
+            raise ValidationError(_("At most %s videos can be chosen at once.") % MAX_SELECTED, "too-many")
+        try:
+            return [UUID(word) for word in words]
+        except ValueError:
+            raise ValidationError(_("These are no identifiers of videos."), "invalid") from None
+
+
+class SelectionForm(forms.Form):
+    """Several videos at once, and what is to be done with them."""
+
+    video = IdsField()
+    act = forms.ChoiceField(choices=[(name, name) for name in ACTS])
+    collection = forms.UUIDField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean()
+        if found.get("act") == "download" and len(found.get("video", ())) > MAX_ZIPPED:
+            raise ValidationError(_("At most %s videos can be downloaded at once. Choose fewer.") % MAX_ZIPPED)
+        return found
+
+
+class TitleForm(forms.ModelForm):
+    class Meta:
+        model = Video
+        fields = ["title"]
+        labels = {"title": _("Title")}
+        error_messages = {"title": {"required": _("Give the video a title.")}}
+
+
+class CollectionForm(forms.ModelForm):
+    """The name of a collection. Whether it is free is the service's to say."""
+
+    class Meta:
+        model = Collection
+        fields = ["name"]
+        labels = {"name": _("Name")}
+        error_messages = {"name": {"required": _("Give the collection a name.")}}
+
+
+class CollectForm(forms.Form):
+    """Which collection some videos are added to: one that is there, or a new one."""
+
+    video = IdsField()
+    collection = forms.ModelChoiceField(
+        label=_("Collection"), required=False, queryset=Collection.objects.none(), empty_label=_("A new one")
+    )
+    name = forms.CharField(
+        label=_("Name of the new collection"), required=False, max_length=Collection._meta.get_field("name").max_length
+    )
+
+    def __init__(self, user, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["collection"].queryset = collections_of(user).order_by("name")
+        self.fields["collection"].has_default = True
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean()
+        if not self.errors and not (found.get("collection") or found.get("name")):
+            self.add_error("name", _("Choose a collection, or name a new one."))
+        return found
+
+
+class UndoForm(forms.Form):
+    """When videos were put into the trash, in microseconds since 1970."""
+
+    at = forms.IntegerField(min_value=0, max_value=2**53)
+
+    def clean_at(self) -> datetime:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.cleaned_data["at"])

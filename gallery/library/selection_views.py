@@ -1,0 +1,113 @@
+"""Several videos at once. What is not the person's own, or is there no more, is left out."""
+
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+
+from auravideo import zips
+from auravideo.zips import Entry, json_file, stored_file
+from gallery import services
+from gallery.file_views import file_stem
+from gallery.library import services as library
+from gallery.library.forms import CollectForm, SelectionForm
+from gallery.library.pages import back, tell_deleted
+from gallery.library.selectors import settings_of
+from gallery.models import Video, VideoQuerySet
+from gallery.selectors import collections_of, library_of
+
+
+@login_required
+@require_POST
+def selected(request: HttpRequest) -> HttpResponse:
+    """Do what the form says with the videos that were chosen."""
+    form = SelectionForm(request.POST)
+    if not form.is_valid():
+        for texts in form.errors.values():
+            messages.error(request, texts[0])
+        return back(request)
+    videos = library_of(request.user).filter(pk__in=form.cleaned_data["video"])
+    if not videos.exists():
+        messages.info(request, _("None of these videos is in your library any more."))
+        return back(request)
+    return _ACTS[form.cleaned_data["act"]](request, videos, form.cleaned_data["collection"]) or back(request)
+
+
+@login_required
+@require_POST
+def collect(request: HttpRequest) -> HttpResponse:
+    """Add videos to the collection that was chosen, or to a new one."""
+    form = CollectForm(request.user, request.POST)
+    if not form.is_valid():
+        return _collect_page(request, form)
+    try:
+        collection = form.cleaned_data["collection"] or library.create_collection(
+            request.user, form.cleaned_data["name"]
+        )
+    except library.Refused as error:
+        form.add_error("name", str(error))
+        return _collect_page(request, form)
+    videos = library_of(request.user).filter(pk__in=form.cleaned_data["video"]).order_by("created_at")
+    count = library.add_to_collection(collection, videos)
+    text = ngettext("%(n)d video was added to “%(name)s”.", "%(n)d videos were added to “%(name)s”.", count)
+    messages.success(request, text % {"n": count, "name": collection.name})
+    return back(request)
+
+
+def _collect_page(request: HttpRequest, form: CollectForm) -> HttpResponse:
+    ids = form["video"].value() or []
+    return render(request, "gallery/collect.html", {"form": form, "count": len(ids), "next": request.POST.get("next")})
+
+
+def _delete(request: HttpRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:
+    tell_deleted(request, *services.trash(videos))
+
+
+def _favourite(request: HttpRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:
+    library.set_favourite(videos, True)
+    messages.success(request, _("They are among your favourites now."))
+
+
+def _unfavourite(request: HttpRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:
+    library.set_favourite(videos, False)
+    messages.success(request, _("They are no longer among your favourites."))
+
+
+def _collect(request: HttpRequest, videos: VideoQuerySet, _collection: UUID | None) -> HttpResponse:
+    ids = [str(pk) for pk in videos.values_list("pk", flat=True)]
+    return _collect_page(request, CollectForm(request.user, initial={"video": ids}))
+
+
+def _remove(request: HttpRequest, videos: VideoQuerySet, collection_id: UUID | None) -> None:
+    collection = get_object_or_404(collections_of(request.user), pk=collection_id)
+    count = library.remove_from_collection(collection, videos.values_list("pk", flat=True))
+    text = ngettext("%(n)d video was taken out of “%(name)s”.", "%(n)d videos were taken out of “%(name)s”.", count)
+    messages.success(request, text % {"n": count, "name": collection.name})
+
+
+def _download(_request: HttpRequest, videos: VideoQuerySet, _collection: UUID | None) -> HttpResponse:
+    return zips.response(_files(list(videos.order_by("created_at"))), "auravideo.zip")
+
+
+def _files(videos: list[Video]) -> Iterator[Entry]:
+    """Each video and its settings, under the same name."""
+    for number, video in enumerate(videos, start=1):
+        name = f"{number:03d}-{file_stem(video)}"
+        yield stored_file(f"{name}.{video.format}", video.video_file.name, video.video_file.storage)
+        yield json_file(f"{name}.json", lambda video=video: settings_of(video))
+
+
+_ACTS: dict[str, Callable[[HttpRequest, VideoQuerySet, UUID | None], HttpResponse | None]] = {
+    "delete": _delete,
+    "favourite": _favourite,
+    "unfavourite": _unfavourite,
+    "collect": _collect,
+    "remove": _remove,
+    "download": _download,
+}

@@ -1,0 +1,58 @@
+"""What the pages of the library show: read only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import IntegerField, OuterRef, Q, QuerySet, Subquery, UUIDField
+from django.db.models.functions import Lower
+
+from gallery.models import Collection, CollectionItem, Video
+from gallery.selectors import collections_of, library_of
+
+COUNT_UP_TO = 100
+SIMILAR = 6
+SETTINGS_VERSION = 1  # of the format that the video files carry, too (generation/embedded.py)
+
+
+class _Count(Subquery):
+    """How many rows a query that has a limit finds, so that a large collection costs no more than a small one."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = IntegerField()
+
+
+def for_cards(videos: QuerySet[Video]) -> QuerySet[Video]:
+    """Without what no card shows, and what may be long."""
+    return videos.defer("request", "prompt")
+
+
+def shown_collections_of(user) -> QuerySet[Collection]:
+    """By name; with `videos_up_to`, counted as far as `COUNT_UP_TO`, and `cover_id`, the video added last."""
+    items = CollectionItem.objects.filter(collection=OuterRef("pk"), video__deleted_at=None)
+    cover = items.order_by("-added_at", "-id").values("video_id")[:1]
+    counted = items.order_by().values("pk")[: COUNT_UP_TO + 1]
+    return (
+        collections_of(user)
+        .annotate(videos_up_to=_Count(counted), cover_id=Subquery(cover, output_field=UUIDField()))
+        .order_by(Lower("name"))
+    )
+
+
+def items_of(collection: Collection) -> QuerySet[CollectionItem]:
+    """The videos of a collection that are not in the trash."""
+    items = collection.items.filter(video__deleted_at=None).select_related("video")
+    return items.defer("video__request", "video__prompt")
+
+
+def similar_to(video: Video) -> list[Video]:
+    """The newest other videos of the same person with the same prompt, or the same seed."""
+    same = Q(prompt_key=video.prompt_key)
+    if video.seed is not None:
+        same |= Q(seed=video.seed)
+    others = library_of(video.user).filter(same).exclude(pk=video.pk)
+    return list(for_cards(others).order_by("-created_at", "-pk")[:SIMILAR])
+
+
+def settings_of(video: Video) -> Mapping[str, Any]:
+    """What made a video, as its file carries it: enough to make it again."""
+    return {"auravideo": SETTINGS_VERSION, "request": video.request}

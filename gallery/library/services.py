@@ -1,0 +1,93 @@
+"""What a person makes of their own videos: names, favourites, collections."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from gallery.models import Collection, CollectionItem, SearchDoc, Video
+from gallery.selectors import collections_of
+
+MAX_COLLECTIONS = 200  # of one person
+
+
+class Refused(ValueError):
+    """Why a collection cannot be made or renamed; the text is the person's."""
+
+
+class NameTaken(Refused):
+    def __str__(self) -> str:
+        return str(_("You have a collection with this name already."))
+
+
+class TooManyCollections(Refused):
+    def __str__(self) -> str:
+        return str(_("You have %s collections already. Delete one that you no longer need.") % MAX_COLLECTIONS)
+
+
+@transaction.atomic
+def rename(video: Video, title: str) -> None:
+    """Give a video a title, which is checked already; it is found by it from then on."""
+    Video.objects.filter(pk=video.pk).update(title=title)
+    video.title = title
+    SearchDoc.objects.index([video])
+
+
+def set_favourite(videos: QuerySet[Video], favourite: bool) -> int:
+    """Returns how many of these videos were not what they are now."""
+    return videos.filter(favourite=not favourite).update(favourite=favourite)
+
+
+def create_collection(user, name: str) -> Collection:
+    """
+    Raises:
+        NameTaken: whatever the case of the letters.
+        TooManyCollections: there is no room for another one.
+    """
+    if collections_of(user).filter(name__iexact=name).exists():
+        raise NameTaken
+    if collections_of(user).count() >= MAX_COLLECTIONS:
+        raise TooManyCollections
+    try:
+        with transaction.atomic():
+            return Collection.objects.create(user=user, name=name)
+    except IntegrityError:  # somebody was faster
+        raise NameTaken from None
+
+
+def rename_collection(collection: Collection, name: str) -> None:
+    """
+    Raises:
+        NameTaken: by another collection of the person.
+    """
+    others = Collection.objects.filter(user_id=collection.user_id).exclude(pk=collection.pk)
+    if others.filter(name__iexact=name).exists():
+        raise NameTaken
+    try:
+        with transaction.atomic():
+            Collection.objects.filter(pk=collection.pk).update(name=name)
+    except IntegrityError:
+        raise NameTaken from None
+    collection.name = name
+
+
+def delete_collection(collection: Collection) -> None:
+    """The videos stay in the library."""
+    Collection.objects.filter(pk=collection.pk).delete()
+
+
+@transaction.atomic
+def add_to_collection(collection: Collection, videos: Iterable[Video]) -> int:
+    """Add videos of the same person; returns how many of them were not in it before."""
+    chosen = [video for video in videos if video.user_id == collection.user_id]
+    there = set(collection.items.filter(video__in=chosen).values_list("video_id", flat=True))
+    new = [CollectionItem(collection=collection, video=video) for video in chosen if video.pk not in there]
+    CollectionItem.objects.bulk_create(new, ignore_conflicts=True)
+    return len(new)
+
+
+def remove_from_collection(collection: Collection, video_ids: Iterable[UUID]) -> int:
+    """Returns how many were in it; the videos stay in the library."""
+    return collection.items.filter(video_id__in=list(video_ids)).delete()[0]

@@ -1,0 +1,80 @@
+"""The trash: what was deleted a short while ago, until it is gone for good."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from gallery import services
+from gallery.library.forms import UndoForm
+from gallery.library.pages import VIDEOS_A_PAGE, back
+from gallery.library.selectors import for_cards
+from gallery.models import Video
+from gallery.selectors import trash_of
+from generation.keyset import page_of
+
+
+@login_required
+@require_safe
+def trash(request: HttpRequest) -> HttpResponse:
+    """What was deleted last comes first. No pictures: nobody is sent the files of what is deleted."""
+    page = page_of(for_cards(trash_of(request.user)), request.GET, VIDEOS_A_PAGE, "-deleted_at")
+    context = {"page": page, "videos": page.rows, "minutes": settings.UNDO_MINUTES}
+    return render(request, "gallery/trash.html", context)
+
+
+@login_required
+@require_POST
+def undo(request: HttpRequest) -> HttpResponse:
+    """Take back one deletion, however many videos it was of."""
+    form = UndoForm(request.POST)
+    count = (
+        services.restore(trash_of(request.user).filter(deleted_at=form.cleaned_data["at"])) if form.is_valid() else 0
+    )
+    _tell_restored(request, count)
+    return back(request)
+
+
+@login_required
+@require_POST
+def restore(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    found = _deleted(request, video_id)
+    _tell_restored(request, services.restore(trash_of(request.user).filter(pk=found.pk)))
+    return redirect("gallery:trash")
+
+
+@login_required
+@require_POST
+def purge(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    """Delete one video for good, before its time is over."""
+    services.delete(_deleted(request, video_id))
+    messages.success(request, _("The video is gone for good."))
+    return redirect("gallery:trash")
+
+
+@login_required
+@require_POST
+def empty(request: HttpRequest) -> HttpResponse:
+    """Delete for good all that is in the trash."""
+    count = services.give_up(trash_of(request.user))
+    text = ngettext("%d video is gone for good.", "%d videos are gone for good.", count) % count
+    messages.success(request, text if count else _("The trash was empty already."))
+    return redirect("gallery:trash")
+
+
+def _tell_restored(request: HttpRequest, count: int) -> None:
+    if count:
+        text = ngettext("%d video is back in your library.", "%d videos are back in your library.", count) % count
+        messages.success(request, text)
+    else:
+        messages.error(request, _("It is too late: nothing of it is in the trash any more."))
+
+
+def _deleted(request: HttpRequest, video_id: UUID) -> Video:
+    return get_object_or_404(trash_of(request.user), pk=video_id)

@@ -1,0 +1,95 @@
+"""One's own video: its page, its title, its settings, its way into the trash."""
+
+import json
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from gallery import services
+from gallery.file_views import file_stem
+from gallery.library import services as library
+from gallery.library.forms import TitleForm
+from gallery.library.pages import back, own_video, tell_deleted
+from gallery.library.selectors import settings_of, similar_to
+from gallery.models import Video
+from gallery.selectors import library_of
+from gallery.sharing.views import watch
+from generation import listing
+
+
+@require_safe
+def video(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    """The owner's page, or the one that everybody gets of a public video."""
+    found = library_of(request.user).select_related("user", "job").filter(pk=video_id).first()
+    if found is None:
+        return watch(request, video_id)
+    if request.htmx.target == "video-title":
+        return render(request, "gallery/partials/video_title.html", {"video": found, "focus": True})
+    return _page(request, found)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def rename(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    """The title as a field in its own place: alone for htmx, within the page otherwise."""
+    found = own_video(request, video_id)
+    if request.method == "GET":
+        return _title(request, found, TitleForm(initial={"title": found.title}))
+    form = TitleForm(request.POST)
+    if not form.is_valid():
+        return _title(request, found, form)
+    library.rename(found, form.cleaned_data["title"])
+    if request.htmx:
+        return render(request, "gallery/partials/video_title.html", {"video": found, "focus": True})
+    messages.success(request, _("The title is saved."))
+    return redirect("gallery:video", video_id)
+
+
+@login_required
+@require_POST
+def favourite(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    """`favourite` says what it shall be, so that pressing twice does no harm."""
+    found = own_video(request, video_id)
+    found.favourite = request.POST.get("favourite") == "1"
+    library.set_favourite(Video.objects.filter(pk=found.pk), found.favourite)
+    if request.htmx:
+        return render(request, "gallery/partials/favourite.html", {"video": found})
+    return back(request)
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    found = own_video(request, video_id)
+    tell_deleted(request, *services.trash(library_of(request.user).filter(pk=found.pk)))
+    return back(request)
+
+
+@login_required
+@require_safe
+def settings_file(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    """What made the video, as a file to keep or to create from."""
+    found = own_video(request, video_id)
+    text = json.dumps(settings_of(found), ensure_ascii=False, indent=2, sort_keys=True)
+    disposition = content_disposition_header(True, f"{file_stem(found)}.json")
+    return HttpResponse(f"{text}\n", content_type="application/json", headers={"Content-Disposition": disposition})
+
+
+def _title(request: HttpRequest, found: Video, form: TitleForm) -> HttpResponse:
+    if request.htmx:
+        return render(request, "gallery/partials/video_title.html", {"video": found, "title_form": form})
+    return _page(request, found, title_form=form)
+
+
+def _page(request: HttpRequest, found: Video, **extra: object) -> HttpResponse:
+    """Whoever opens it has seen that it is finished."""
+    if found.job is not None and found.job.is_new:
+        listing.mark_seen(request.user, [found.job_id])
+    context = {"video": found, "similar": similar_to(found), "collections": found.collections.order_by("name")}
+    return render(request, "gallery/video.html", context | extra)

@@ -1,0 +1,82 @@
+/* The library, where scripts run: choosing several videos, coming back to where one was, leaving a title as it is. */
+
+(() => {
+  "use strict";
+
+  /* --- Choosing -------------------------------------------------------------------------------------------------------- */
+
+  const boxes = () => [...document.querySelectorAll('input[name="video"][form="selection"]')];
+
+  const count = () => {
+    const bar = document.getElementById("selection");
+    const all = document.querySelector("[data-select-all]");
+    if (!bar) return;
+    const chosen = boxes().filter((box) => box.checked).length;
+    const tooMany = chosen > Number(bar.dataset.most);
+    bar.querySelector("output").textContent = chosen;
+    bar.querySelectorAll("[name=act]").forEach((button) => { button.disabled = tooMany; });
+    bar.querySelector("[data-too-many]").hidden = !tooMany;
+    if (!all) return;
+    all.checked = chosen > 0 && chosen === boxes().length;
+    all.indeterminate = chosen > 0 && !all.checked;
+  };
+
+  const choose = (checked) => {
+    boxes().forEach((box) => { box.checked = checked; });
+    count();
+  };
+
+  // With the shift key, everything between the last box that was pressed and this one.
+  let last = null;
+  const extend = (box) => {
+    const all = boxes();
+    const [from, to] = [all.indexOf(last), all.indexOf(box)].sort((one, other) => one - other);
+    if (from >= 0) all.slice(from, to + 1).forEach((between) => { between.checked = box.checked; });
+  };
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-select-all]")) choose(event.target.checked);
+    else if (event.target.name === "video") count();
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-select-none]")) {
+      choose(false);
+      document.querySelector("[data-select-all]")?.focus();
+    }
+    if (!event.target.matches('input[name="video"]')) return;
+    if (event.shiftKey) extend(event.target);
+    last = event.target;
+    count();
+  });
+  document.addEventListener("htmx:afterSettle", count);
+  window.addEventListener("pageshow", count); // a page that is gone back to keeps what was chosen
+
+  /* --- Coming back ----------------------------------------------------------------------------------------------------- */
+
+  // The grid goes on as it is scrolled; its address says where it began. Who opens a video comes back to its own page.
+  document.addEventListener("click", (event) => {
+    const item = event.target.closest(".cards a") && event.target.closest("#cards > li");
+    if (!item) return;
+    const firsts = [...document.querySelectorAll("#cards > li[data-page]")];
+    const first = firsts.filter((one) => !(one.compareDocumentPosition(item) & Node.DOCUMENT_POSITION_PRECEDING)).pop();
+    const query = first?.dataset.page.replace(/&$/, "");
+    history.replaceState(history.state, "", `${location.pathname}${query ? `?${query}` : ""}#${item.id}`);
+  });
+
+  /* --- Requests -------------------------------------------------------------------------------------------------------- */
+
+  // Who was signed out meanwhile gets the page that asks them in, not a part of it within this one.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr } = event.detail;
+    if (xhr?.responseURL && new URL(xhr.responseURL).pathname.startsWith("/accounts/")) {
+      event.detail.shouldSwap = false;
+      location.reload();
+    }
+  });
+
+  /* --- The title ------------------------------------------------------------------------------------------------------- */
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") event.target.closest?.(".title__form")?.querySelector("[data-cancel]").click();
+  });
+})();
