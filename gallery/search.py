@@ -29,7 +29,7 @@ _SQLITE = """
 """
 _POSTGRESQL = """
     SELECT doc.video_id FROM gallery_searchdoc AS doc
-    WHERE array_to_tsvector(string_to_array(doc.text, ' ')) @@ %s::tsquery AND doc.scope = %s AND {bound}
+    WHERE doc.words @@ %s::tsquery AND doc.scope = %s AND {bound}
     AND EXISTS (SELECT 1 FROM ({videos}) AS found WHERE found.id = doc.video_id)
     ORDER BY doc.number {direction} LIMIT %s
 """
