@@ -56,5 +56,5 @@ def _list(request: HttpRequest, template: str, page: Page, kept: str, context: d
     is_part = request.htmx and request.htmx.target == "cards"
     response = render(request, "gallery/partials/public_cards.html" if is_part else template, context)
     patch_cache_control(response, private=True)
-    patch_vary_headers(response, ["HX-Request"])
+    patch_vary_headers(response, ["HX-Request", "HX-Target"])  # what is gone back to must not be a part
     return response
