@@ -18,6 +18,7 @@ from generation.keyset import Page, page_of
 PAGE_SIZE = 24
 MAX_TEXT = 200
 NEWEST, LIKED, PICKS = "newest", "liked", "picks"
+OF_TAG = 2_000  # so many of a tag, the newest, are searched and sorted by anything but their date
 ORDERS = {NEWEST: "-published_at", LIKED: "-likes", PICKS: "-picked_at"}
 
 
@@ -59,16 +60,20 @@ def explore(wanted: Wanted, query: Mapping[str, str]) -> Page:
     if wanted.sort == PICKS:
         videos = videos.filter(picked_at__isnull=False)
     if wanted.tag:
-        videos = videos.filter(Exists(VideoTag.objects.filter(video=OuterRef("pk"), tag__name=wanted.tag)))
+        videos = videos.filter(pk__in=_of_tag(wanted.tag).order_by("-published_at", "-pk").values("video")[:OF_TAG])
     return find(videos, wanted.text, query, PAGE_SIZE, ORDERS[wanted.sort])
 
 
 def _tagged(tag: str, query: Mapping[str, str]) -> Page:
     """The newest of a tag, read off the tag's own index, however few they are among how many."""
-    of_tag = VideoTag.objects.filter(tag=Subquery(Tag.objects.filter(name=tag).values("pk")))
-    shown = of_tag.filter(Exists(Video.objects.listed().filter(pk=OuterRef("video_id"))), published_at__isnull=False)
+    shown = _of_tag(tag).filter(Exists(Video.objects.listed().filter(pk=OuterRef("video_id"))))
     page = page_of(shown.select_related("video__user"), query, PAGE_SIZE, "-published_at")
     return Page([row.video for row in page.rows], page.newer, page.older)
+
+
+def _of_tag(tag: str) -> QuerySet[VideoTag]:
+    found = Subquery(Tag.objects.filter(name=tag).values("pk"))
+    return VideoTag.objects.filter(tag=found, published_at__isnull=False)
 
 
 def public_videos_of(username: str, query: Mapping[str, str]) -> Page:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.e2e
 POLISH = {
     "Share with a link": "Udostępnij linkiem",
     "Make it public": "Upublicznij",
-    "Make it private": "Zrób prywatnym",
+    "Make it private": "Ustaw jako prywatny",
     "Revoke the link": "Unieważnij link",
     "Link to give to others": "Link dla innych",
     "Only you.": "Tylko Ty.",
