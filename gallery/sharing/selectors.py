@@ -18,13 +18,13 @@ from generation.keyset import Page, page_of
 PAGE_SIZE = 24
 MAX_TEXT = 200
 NEWEST, LIKED, PICKS = "newest", "liked", "picks"
-OF_TAG = 2_000  # so many of a tag, the newest, are searched and sorted by anything but their date
+SORTED_MOST = 2_000  # of a tag, or of what a search finds, so many of the newest are sorted by anything but their date
 ORDERS = {NEWEST: "-published_at", LIKED: "-likes", PICKS: "-picked_at"}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What somebody wants to see of the public videos."""
+    """What somebody wants to see of the public videos: of a tag, or with some words, or all of them, in an order."""
 
     sort: str = NEWEST
     tag: str = ""
@@ -35,7 +35,14 @@ class Wanted:
         """From the parameters of an address; what makes no sense there counts as not said."""
         sort = query.get("sort", "")
         text = " ".join(query.get("q", "").replace("\0", "")[:MAX_TEXT].split())
-        return cls(sort if sort in ORDERS else NEWEST, tags.one(query.get("tag", "")), text)
+        if sort not in ORDERS or (text and sort == PICKS):  # a search is of everything
+            sort = NEWEST
+        return cls(sort, "" if text else tags.one(query.get("tag", "")), text)
+
+    @property
+    def sorts(self) -> list[tuple[str, str]]:
+        """The orders, each with the parameters of its address."""
+        return [(NEWEST, self.kept(sort="")), (LIKED, self.kept(sort=LIKED)), (PICKS, self.kept(sort=PICKS, q=""))]
 
     def kept(self, **changes: str) -> str:
         """The parameters of an address that wants the same but for `changes`."""
@@ -54,14 +61,16 @@ class Card:
 
 def explore(wanted: Wanted, query: Mapping[str, str]) -> Page:
     """One page of the public videos, in one query."""
-    if wanted.tag and not wanted.text and wanted.sort == NEWEST:
+    if wanted.tag and wanted.sort == NEWEST:
         return _tagged(wanted.tag, query)
     videos = Video.objects.listed().select_related("user")
     if wanted.sort == PICKS:
         videos = videos.filter(picked_at__isnull=False)
     if wanted.tag:
-        videos = videos.filter(pk__in=_of_tag(wanted.tag).order_by("-published_at", "-pk").values("video")[:OF_TAG])
-    return find(videos, wanted.text, query, PAGE_SIZE, ORDERS[wanted.sort])
+        videos = videos.filter(
+            pk__in=_of_tag(wanted.tag).order_by("-published_at", "-pk").values("video")[:SORTED_MOST]
+        )
+    return find(videos, wanted.text, query, PAGE_SIZE, ORDERS[wanted.sort], sorted_most=SORTED_MOST)
 
 
 def _tagged(tag: str, query: Mapping[str, str]) -> Page:
