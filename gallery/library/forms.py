@@ -123,6 +123,7 @@ class TitleForm(forms.ModelForm):
         model = Video
         fields = ["title"]
         labels = {"title": _("Title")}
+        widgets = {"title": forms.TextInput(attrs={"autofocus": True, "autocomplete": "off"})}
         error_messages = {"title": {"required": _("Give the video a title.")}}
 
 
