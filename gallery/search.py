@@ -42,6 +42,7 @@ def find(
     order: str = "-created_at",
     *,
     owner=None,
+    sorted_most: int | None = None,
 ) -> Page:
     """The page that `query` asks for (generation/keyset.py) of those `videos` that hold every word of `text`.
 
@@ -49,6 +50,7 @@ def find(
         owner: whose library the videos are of; without one, they are public ones.
         order: a field of the video, as in `order_by`. The newest or the oldest first is quick however many hold the
             words; by anything else all of them have to be found and sorted.
+        sorted_most: how many that hold the words, the newest, are sorted by anything else; all, where it is None.
     """
     words = words_of(text[:MAX_TEXT])[:MAX_WORDS]
     if not words:
@@ -56,7 +58,7 @@ def find(
     matches = _Matches(videos, words, PUBLIC if owner is None else library_scope(owner.pk))
     if order in _NEWEST:
         return matches.page(query, size, descending=_NEWEST[order])
-    return page_of(videos.filter(pk__in=matches.of(None, descending=True)), query, size, order)
+    return page_of(videos.filter(pk__in=matches.of(sorted_most, descending=True)), query, size, order)
 
 
 class _Matches:

@@ -81,12 +81,12 @@ class JobAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
     def where(self, job: Job) -> SafeString | str:
         return _traceback(job.traceback)
 
-    @admin.action(description=_("Cancel the chosen jobs"), permissions=["delete"])
+    @admin.action(description=_("Cancel"), permissions=["delete"])
     def cancel_jobs(self, request, queryset) -> None:
         done = sum(services.cancel(job) for job in queryset)
         messages.info(request, ngettext("%d job was cancelled.", "%d jobs were cancelled.", done) % done)
 
-    @admin.action(description=_("Render the chosen jobs again"), permissions=["delete"])
+    @admin.action(description=_("Render again"), permissions=["delete"])
     def retry_jobs(self, request, queryset) -> None:
         done = 0
         for job in queryset:

@@ -8,6 +8,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from auravideo.object_actions import ObjectActions
@@ -19,6 +20,7 @@ class ForModerators(ObjectActions):
     """A ModelAdmin whose rows moderators read, and services alone write. Other staff does not see that it is there."""
 
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would count all rows once more
     list_per_page = 25
 
     class Media:
@@ -43,6 +45,14 @@ class ForModerators(ObjectActions):
         return False
 
 
+class WhetherSet(admin.EmptyFieldListFilter):
+    """Whether something has happened, by a field that says when."""
+
+    def choices(self, changelist) -> Iterable[dict]:
+        for choice, title in zip(super().choices(changelist), (_("All"), _("No"), _("Yes")), strict=True):
+            yield {**choice, "display": title}
+
+
 class Choice(admin.SimpleListFilter):
     """A filter that is set from the start; "all" lifts it."""
 
@@ -60,6 +70,11 @@ class Choice(admin.SimpleListFilter):
 def clip_of(video: Video) -> SafeString:
     """The clip, to be played where it stands; nothing of it is loaded before, but the small still picture."""
     return render_to_string("admin/clip.html", {"video": video})
+
+
+def about(video: Video) -> SafeString:
+    """What it is called and shows, whose it is, and who sees it."""
+    return render_to_string("admin/about_video.html", {"video": video})
 
 
 def thumbnail_of(video: Video) -> SafeString:

@@ -5,13 +5,13 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from gallery.models import Report, ReportState
 from gallery.moderation import decisions
-from gallery.moderation.admin_parts import Choice, ForModerators, clip_of, history_table, link_to
+from gallery.moderation.admin_parts import Choice, ForModerators, about, clip_of, history_table
 from gallery.moderation.selectors import history_of_video
 
 
@@ -30,7 +30,7 @@ class StateFilter(Choice):
 @admin.register(Report)
 class ReportAdmin(ForModerators, admin.ModelAdmin):
     everything = "state=all"
-    list_display = ["clip", "about", "owner", "complaint", "open_on_video", "reported_by", "created_at"]
+    list_display = ["clip", "about", "complaint", "open_on_video", "created_at"]
     list_display_links = ["created_at"]
     list_filter = [StateFilter, "reason", ("created_at", admin.DateFieldListFilter)]
     list_select_related = ["video", "video__user", "reporter"]
@@ -44,8 +44,8 @@ class ReportAdmin(ForModerators, admin.ModelAdmin):
         decisions.WARN,
         decisions.SUSPEND,
     )
-    fields = ["clip", "about", "owner", "complaint", "reported_by", "created_at", "state", "handled_by", "handled_at"]
-    fields += ["open_on_video", "history"]
+    fields = ["clip", "about", "complaint", "created_at", "open_on_video", "state", "handled_by", "handled_at"]
+    fields += ["history"]
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -58,25 +58,17 @@ class ReportAdmin(ForModerators, admin.ModelAdmin):
     def clip(self, report: Report) -> SafeString:
         return clip_of(report.video)
 
-    @admin.display(description=_("video"))
+    @admin.display(description=_("video"), ordering="video__user__username")
     def about(self, report: Report) -> SafeString:
-        return render_to_string("admin/about_video.html", {"video": report.video})
-
-    @admin.display(description=_("made by"), ordering="video__user__username")
-    def owner(self, report: Report) -> SafeString:
-        return link_to(report.video.user)
+        return about(report.video)
 
     @admin.display(description=_("reason"), ordering="reason")
     def complaint(self, report: Report) -> SafeString:
-        return format_html("<strong>{}</strong><br>{}", report.get_reason_display(), report.note)
+        return render_to_string("admin/complaint.html", {"report": report})
 
-    @admin.display(description=_("open reports"), ordering="open_reports")
-    def open_on_video(self, report: Report) -> int:
-        return report.open_reports
-
-    @admin.display(description=_("reported by"), ordering="reporter__username")
-    def reported_by(self, report: Report) -> SafeString | str:
-        return link_to(report.reporter) if report.reporter else _("a visitor")
+    @admin.display(description=_("in all"), ordering="open_reports")
+    def open_on_video(self, report: Report) -> str:
+        return ngettext("%d open report", "%d open reports", report.open_reports) % report.open_reports
 
     @admin.display(description=_("history of moderation"))
     def history(self, report: Report) -> SafeString:

@@ -6,20 +6,28 @@ from django.utils.translation import gettext_lazy as _
 
 from gallery.models import Video
 from gallery.moderation import decisions
-from gallery.moderation.admin_parts import ForModerators, clip_of, history_table, link_to, thumbnail_of
+from gallery.moderation.admin_parts import (
+    ForModerators,
+    WhetherSet,
+    about,
+    clip_of,
+    history_table,
+    link_to,
+    thumbnail_of,
+)
 from gallery.moderation.selectors import history_of_video, open_reports
 
 
 @admin.register(Video)
 class VideoAdmin(ForModerators, admin.ModelAdmin):
-    list_display = ["thumb", "title", "owner", "visibility", "is_hidden", "is_picked", "safety", "created_at"]
-    list_display_links = ["title"]
+    list_display = ["thumb", "about", "safety", "created_at"]
+    list_display_links = ["created_at"]
     list_filter = [
         "visibility",
-        ("hidden_at", admin.EmptyFieldListFilter),
+        ("hidden_at", WhetherSet),
         "safety",
-        ("picked_at", admin.EmptyFieldListFilter),
-        ("deleted_at", admin.EmptyFieldListFilter),
+        ("picked_at", WhetherSet),
+        ("deleted_at", WhetherSet),
         ("created_at", admin.DateFieldListFilter),
     ]
     list_select_related = ["user"]
@@ -54,13 +62,9 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
     def owner(self, video: Video) -> SafeString:
         return link_to(video.user)
 
-    @admin.display(description=_("hidden"), boolean=True, ordering="hidden_at")
-    def is_hidden(self, video: Video) -> bool:
-        return video.hidden_at is not None
-
-    @admin.display(description=_("picked"), boolean=True, ordering="picked_at")
-    def is_picked(self, video: Video) -> bool:
-        return video.picked_at is not None
+    @admin.display(description=_("video"), ordering="title")
+    def about(self, video: Video) -> SafeString:
+        return about(video)
 
     @admin.display(description=_("negative prompt"))
     def negative_prompt(self, video: Video) -> str:

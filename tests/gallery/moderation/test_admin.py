@@ -72,7 +72,13 @@ def test_the_clip_plays_in_the_list_and_nothing_of_it_is_loaded_before(signed_in
     assert f'src="{reverse("gallery:file", args=[report.video.pk])}"' in player
     for wish in ("controls", "muted", "loop", 'preload="none"', "poster="):
         assert wish in player
-    for text in (report.video.title, report.video.user.username, "It is mine.", "Advertising or spam", "a visitor"):
+    for text in (
+        report.video.title,
+        report.video.user.username,
+        "It is mine.",
+        "Advertising or spam",
+        "reported by a visitor",
+    ):
         assert text in page
 
 
