@@ -30,10 +30,16 @@ class AuthenticatorAdmin(admin.ModelAdmin):
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
     list_display = ("username", "email", "full_name", "is_active", "is_staff", "date_joined")
-    list_filter = (*DjangoUserAdmin.list_filter, "deactivated_at", "deletion_requested_at")
+    list_filter = (
+        *DjangoUserAdmin.list_filter,
+        ("suspended_at", admin.EmptyFieldListFilter),
+        "deactivated_at",
+        "deletion_requested_at",
+    )
     search_fields = ("username", "email", "full_name")
     ordering = ("-date_joined",)
     readonly_fields = ("last_login", "date_joined", "deactivated_at", "deletion_requested_at")
+    readonly_fields += ("suspended_at", "suspended_until", "suspension_reason")
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         (_("Person"), {"fields": ("full_name", "email", "language", "theme")}),
@@ -43,6 +49,11 @@ class UserAdmin(DjangoUserAdmin):
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
     )
+
+    def get_readonly_fields(self, request, obj: User | None = None) -> tuple:
+        """A suspension is ended as one, which is noted and told; not by a tick."""
+        is_suspended = obj is not None and obj.is_suspended
+        return (*super().get_readonly_fields(request, obj), *(["is_active"] if is_suspended else []))
 
     def save_model(self, request, obj: User, form, change: bool) -> None:
         """Switching an account on ends its owner's own deactivation, too."""

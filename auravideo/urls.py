@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.views import set_language
 from auravideo import views
+from gallery.moderation.overview import overview
 
 # The admin's own sign-in would ask for a password alone, and as often as one likes.
 admin.site.login = secure_admin_login(admin.site.login)
@@ -21,6 +22,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("accounts/", include("allauth.urls")),
     path("language/setlang/", set_language, name="set_language"),
+    path("admin/overview/", admin.site.admin_view(overview), name="admin_overview"),
     path("admin/", admin.site.urls),
     path("favicon.ico", views.favicon, name="favicon"),
     path("healthz", views.healthz, name="healthz"),

@@ -9,11 +9,13 @@ class GalleryConfig(AppConfig):
     def ready(self) -> None:
         from accounts import personal_data
         from gallery import receivers, selectors  # noqa: F401  connects them
+        from gallery.moderation.personal_data import ModerationOfPerson
         from gallery.personal_data import VideosOfPerson
         from gallery.sharing.personal_data import LikesOfPerson
         from generation import sources
 
         personal_data.register(VideosOfPerson())
         personal_data.register(LikesOfPerson())
+        personal_data.register(ModerationOfPerson())
         sources.register("video", selectors.request_of)
         sources.register("share", selectors.shared_request_of, key=selectors.token_in)

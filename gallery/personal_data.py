@@ -8,9 +8,9 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from accounts.personal_data import Holder, Holding
-from auravideo.zips import Entry, json_file, stored_file
+from auravideo.zips import Entry, json_file, json_list, stored_file
 from gallery import services
-from gallery.models import Video
+from gallery.models import Collection, Video
 
 
 class VideosOfPerson(Holder):
@@ -19,15 +19,22 @@ class VideosOfPerson(Holder):
         size = videos.aggregate(total=Sum("size"))["total"] or 0
         count = videos.count()
         yield Holding(ngettext("%d video", "%d videos", count) % count, size)
+        if collections := Collection.objects.filter(user=user).count():
+            yield Holding(ngettext("%d collection", "%d collections", collections) % collections)
 
     def export(self, user: User) -> Iterator[Entry]:
-        """Each video as its file and its settings. One query a video: the download may take long."""
-        ids = list(Video.objects.filter(user=user).order_by("created_at").values_list("pk", flat=True))
+        """Each video as its file and its settings. One query a video: the download may take long.
+
+        What is in the trash is deleted: who wants it puts it back first.
+        """
+        ids = list(Video.objects.kept().filter(user=user).order_by("created_at").values_list("pk", flat=True))
         for number, video_id in enumerate(ids, start=1):
-            if video := Video.objects.filter(pk=video_id, user=user).first():
+            if video := Video.objects.kept().filter(pk=video_id, user=user).first():
                 name = f"videos/{number:04d}-{slugify(video.title)[:60] or 'video'}"
                 yield stored_file(f"{name}.{video.format}", video.video_file.name, video.video_file.storage)
                 yield json_file(f"{name}.json", lambda video=video: _record(video))
+        if collections := list(Collection.objects.filter(user=user).order_by("created_at")):
+            yield json_list("collections.json", lambda: map(_collection, collections))
 
     def erase(self, user: User) -> Iterator[None]:
         """The trash is no exception. Collections, likes and tags go with the rows that they belong to."""
@@ -47,4 +54,12 @@ def _record(video: Video) -> dict:
         "fps": video.fps,
         "size": video.size,
         "created": video.created_at,
+        "favourite": video.favourite,
+        "visibility": video.visibility,
+        "made_public": video.published_at,
     }
+
+
+def _collection(collection: Collection) -> dict:
+    videos = collection.items.order_by("added_at").values_list("video_id", flat=True)
+    return {"name": collection.name, "created": collection.created_at, "videos": list(videos)}

@@ -1,9 +1,16 @@
+import json
+
 from django.contrib import admin, messages
+from django.utils import formats
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from auravideo.object_actions import ObjectActions
 from generation import services
 from generation.models import Batch, Job, Preset, StageRun
+from generation.params import InvalidRequest
 from generation.preset_forms import PresetAdminForm
 
 
@@ -18,39 +25,86 @@ class ReadOnly:
 
 
 class StageRunInline(ReadOnly, admin.TabularInline):
+    """Every attempt at every stage, in the order of their beginnings."""
+
     model = StageRun
-    fields = ["run", "stage", "chunk", "status", "worker", "done", "total", "started_at", "ended_at", "error"]
+    fields = ["run", "stage", "chunk", "status", "worker", "steps", "started_at", "took", "what_went_wrong"]
+    readonly_fields = ["steps", "took", "what_went_wrong"]
     extra = 0
     can_delete = False
 
+    @admin.display(description=_("steps"))
+    def steps(self, run: StageRun) -> str:
+        return f"{run.done} / {run.total}" if run.total else "–"
+
+    @admin.display(description=_("seconds"))
+    def took(self, run: StageRun) -> str:
+        return "–" if run.seconds is None else formats.number_format(run.seconds, 1)
+
+    @admin.display(description=_("error"))
+    def what_went_wrong(self, run: StageRun) -> SafeString | str:
+        return _traceback(run.error, folded=True)
+
 
 @admin.register(Job)
-class JobAdmin(ReadOnly, admin.ModelAdmin):
+class JobAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
     list_display = ["id", "user", "prompt", "status", "run", "created_at", "ended_at"]
-    list_filter = ["status", "created_at"]
+    list_filter = ["status", ("error_id", admin.AllValuesFieldListFilter), "created_at"]
     search_fields = ["id", "user__username", "request__prompt"]
     list_select_related = ["user"]
     inlines = [StageRunInline]
     actions = ["cancel_jobs", "retry_jobs"]
+    fieldsets = [
+        (None, {"fields": ["user", "prompt", "asked_for", "batch", "row"]}),
+        (_("State"), {"fields": ["status", "run", "priority", "created_at", "started_at", "ended_at"]}),
+        (_("Error"), {"fields": ["error_id", "what_they_read", "where"]}),
+    ]
+    readonly_fields = ["prompt", "asked_for", "what_they_read", "where"]
+
+    class Media:
+        css = {"all": ["css/administration.css"]}
 
     @admin.display(description=_("prompt"))
     def prompt(self, job: Job) -> str:
         return job.request.get("prompt", "")[:80]
 
-    @admin.action(description=_("Cancel the chosen jobs"), permissions=["delete"])
+    @admin.display(description=_("request"))
+    def asked_for(self, job: Job) -> SafeString:
+        text = json.dumps({**job.request, "seed": job.seed}, indent=2, ensure_ascii=False)
+        return format_html('<pre class="traceback">{}</pre>', text)
+
+    @admin.display(description=_("what the person reads"))
+    def what_they_read(self, job: Job) -> str:
+        return str(job.error_text) or "–"
+
+    @admin.display(description=_("traceback"))
+    def where(self, job: Job) -> SafeString | str:
+        return _traceback(job.traceback)
+
+    @admin.action(description=_("Cancel"), permissions=["delete"])
     def cancel_jobs(self, request, queryset) -> None:
         done = sum(services.cancel(job) for job in queryset)
         messages.info(request, ngettext("%d job was cancelled.", "%d jobs were cancelled.", done) % done)
 
-    @admin.action(description=_("Render the chosen jobs again"), permissions=["delete"])
+    @admin.action(description=_("Render again"), permissions=["delete"])
     def retry_jobs(self, request, queryset) -> None:
         done = 0
         for job in queryset:
             try:
                 done += services.retry(job)
-            except services.TooManyJobs as error:
+            except InvalidRequest as error:
                 messages.warning(request, f"{job.user}: {error}")
         messages.info(request, ngettext("%d job was queued.", "%d jobs were queued.", done) % done)
+
+
+def _traceback(text: str, *, folded: bool = False) -> SafeString | str:
+    """A traceback as it was written; folded, its last line shows, which says what it was."""
+    if not text:
+        return "–"
+    if not folded:
+        return format_html('<pre class="traceback">{}</pre>', text)
+    last = text.strip().splitlines()[-1]
+    return format_html('<details><summary>{}</summary><pre class="traceback">{}</pre></details>', last[:120], text)
 
 
 @admin.register(Batch)

@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -31,18 +32,37 @@ def standing_messages() -> set[tuple[str, int]]:
 
 def live_queues(timeout: float = 1.0) -> set[str]:
     """The names of the queues that a living worker reads; none when the broker does not answer."""
+    return set(live_workers(timeout))
+
+
+def live_workers(timeout: float = 1.0) -> Counter[str]:
+    """How many living workers read each queue; none when the broker does not answer. Waits for `timeout` seconds."""
     try:
         connection().ping()
     except redis.RedisError:
-        return set()
+        return Counter()
     answers = app.control.inspect(timeout=timeout).active_queues() or {}
-    return {queue["name"] for queues in answers.values() for queue in queues}
+    return Counter(queue["name"] for queues in answers.values() for queue in queues)
+
+
+def depths() -> dict[str, int]:
+    """How many messages wait in each queue. Raises redis.RedisError when the broker does not answer."""
+    pipe = connection().pipeline(transaction=False)
+    for queue in QUEUES:
+        for key in _keys(queue):
+            pipe.llen(key)
+    lengths = iter(pipe.execute())
+    return {queue: sum(next(lengths) for _key in _keys(queue)) for queue in QUEUES}
+
+
+def _keys(queue: str) -> list[str]:
+    """The lists in which a queue's messages wait, by priority."""
+    return [f"{queue}:{priority}" if priority else queue for priority in range(PRIORITIES)]
 
 
 def _waiting() -> Iterator[tuple[str, int]]:
     for queue in QUEUES:
-        for priority in range(PRIORITIES):
-            key = f"{queue}:{priority}" if priority else queue
+        for key in _keys(queue):
             for raw in connection().lrange(key, 0, -1):
                 yield from _job_of(json.loads(raw))
 

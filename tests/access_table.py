@@ -191,6 +191,12 @@ admin:*_change                          GET     in         in     in        403 
 admin:generation_job_add                GET     in         in     in        403    403
 admin:generation_batch_add              GET     in         in     in        403    403
 admin:gallery_video_add                 GET     in         in     in        403    403
+admin:gallery_video_delete              GET     in         in     in        403    403
+admin:gallery_report_add                GET     in         in     in        403    403
+admin:gallery_report_delete             GET     in         in     in        403    403
+admin:gallery_moderationaction_add      GET     in         in     in        403    403
+admin:gallery_moderationaction_delete   GET     in         in     in        403    403
+admin_overview                          GET     in         in     in        403    200
 admin:mfa_authenticator_add             GET     in         in     in        403    403
 /admin/*/<path:object_id>/              GET     in         in     in        to     to
 /admin/<url>                            GET     in         in     in        404    404

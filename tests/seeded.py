@@ -40,8 +40,8 @@ from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from accounts.models import User
-from gallery.models import Collection, Video
-from generation.models import Batch, Job, Preset
+from gallery.models import Collection, ModerationAction, Report, Video
+from generation.models import Batch, BlockedTerm, Job, Preset
 
 ada = User.objects.get(username="ada")
 jobs = {status: str(pk) for status, pk in Job.objects.filter(user=ada).values_list("status", "pk")}
@@ -65,6 +65,9 @@ for page in ("change", "delete", "history"):
     values[f"admin:generation_batch_{page}:object_id"] = batch
     values[f"admin:generation_preset_{page}:object_id"] = str(Preset.objects.get(user=ada).pk)
     values[f"admin:gallery_video_{page}:object_id"] = videos["mp4"]
+    values[f"admin:gallery_report_{page}:object_id"] = str(Report.objects.latest("created_at").pk)
+    values[f"admin:gallery_moderationaction_{page}:object_id"] = str(ModerationAction.objects.latest("created_at").pk)
+    values[f"admin:generation_blockedterm_{page}:object_id"] = BlockedTerm.objects.get().pk
     values[f"admin:account_emailaddress_{page}:object_id"] = address.pk
 print(json.dumps({"values": values, "jobs": jobs, "videos": videos}))
 """

@@ -58,6 +58,11 @@ class LibraryForm(forms.Form):
         return {column: value for column, value in found.items() if value}
 
     @property
+    def is_sorted(self) -> bool:
+        """Whether another order than the usual one was asked for."""
+        return self.order != SORTS["newest"][0]
+
+    @property
     def order(self) -> str:
         return SORTS.get(self.cleaned_data.get("sort") or "newest", SORTS["newest"])[0]
 
@@ -123,6 +128,7 @@ class TitleForm(forms.ModelForm):
         model = Video
         fields = ["title"]
         labels = {"title": _("Title")}
+        widgets = {"title": forms.TextInput(attrs={"autofocus": True, "autocomplete": "off"})}
         error_messages = {"title": {"required": _("Give the video a title.")}}
 
 

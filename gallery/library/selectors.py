@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import IntegerField, OuterRef, Q, QuerySet, Subquery, UUIDField
+from django.db.models import IntegerField, OuterRef, QuerySet, Subquery, UUIDField
 from django.db.models.functions import Lower
 
 from gallery.models import Collection, CollectionItem, Video
@@ -11,6 +11,7 @@ from gallery.selectors import collections_of, library_of
 
 COUNT_UP_TO = 100
 SIMILAR = 6
+AMONG = 60
 SETTINGS_VERSION = 1  # of the format that the video files carry, too (generation/embedded.py)
 
 
@@ -45,12 +46,15 @@ def items_of(collection: Collection) -> QuerySet[CollectionItem]:
 
 
 def similar_to(video: Video) -> list[Video]:
-    """The newest other videos of the same person with the same prompt, or the same seed."""
-    same = Q(prompt_key=video.prompt_key)
+    """The newest other videos of the same person with the same prompt, or the same seed.
+
+    Looked for among `AMONG` of each: nobody who made a prompt ten thousand times waits until all of them are sorted.
+    """
+    others = for_cards(library_of(video.user).exclude(pk=video.pk)).order_by()
+    found = list(others.filter(prompt_key=video.prompt_key)[:AMONG])
     if video.seed is not None:
-        same |= Q(seed=video.seed)
-    others = library_of(video.user).filter(same).exclude(pk=video.pk)
-    return list(for_cards(others).order_by("-created_at", "-pk")[:SIMILAR])
+        found += others.filter(seed=video.seed).exclude(prompt_key=video.prompt_key)[:AMONG]
+    return sorted(found, key=lambda other: other.created_at, reverse=True)[:SIMILAR]
 
 
 def settings_of(video: Video) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from gallery.moderation import services
 from gallery.moderation.forms import ReportForm
 from gallery.moderation.selectors import notices_of
 from gallery.selectors import shared_videos
+from gallery.sharing.watching import unlisted
 from generation.keyset import page_of
 
 NOTICES_A_PAGE = 20
@@ -32,7 +33,7 @@ def report(request: HttpRequest, video_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def report_shared(request: HttpRequest, token: str) -> HttpResponse:
     """Report a video that one may watch because one has its link."""
-    return _report(request, shared_videos(token))
+    return unlisted(_report(request, shared_videos(token)))
 
 
 def _report(request: HttpRequest, videos: QuerySet[Video]) -> HttpResponse:

@@ -18,12 +18,13 @@ from generation.keyset import Page, page_of
 PAGE_SIZE = 24
 MAX_TEXT = 200
 NEWEST, LIKED, PICKS = "newest", "liked", "picks"
+SORTED_MOST = 2_000  # of a tag, or of what a search finds, so many of the newest are sorted by anything but their date
 ORDERS = {NEWEST: "-published_at", LIKED: "-likes", PICKS: "-picked_at"}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What somebody wants to see of the public videos."""
+    """What somebody wants to see of the public videos: of a tag, or with some words, or all of them, in an order."""
 
     sort: str = NEWEST
     tag: str = ""
@@ -34,7 +35,14 @@ class Wanted:
         """From the parameters of an address; what makes no sense there counts as not said."""
         sort = query.get("sort", "")
         text = " ".join(query.get("q", "").replace("\0", "")[:MAX_TEXT].split())
-        return cls(sort if sort in ORDERS else NEWEST, tags.one(query.get("tag", "")), text)
+        if sort not in ORDERS or (text and sort == PICKS):  # a search is of everything
+            sort = NEWEST
+        return cls(sort, "" if text else tags.one(query.get("tag", "")), text)
+
+    @property
+    def sorts(self) -> list[tuple[str, str]]:
+        """The orders, each with the parameters of its address."""
+        return [(NEWEST, self.kept(sort="")), (LIKED, self.kept(sort=LIKED)), (PICKS, self.kept(sort=PICKS, q=""))]
 
     def kept(self, **changes: str) -> str:
         """The parameters of an address that wants the same but for `changes`."""
@@ -53,22 +61,28 @@ class Card:
 
 def explore(wanted: Wanted, query: Mapping[str, str]) -> Page:
     """One page of the public videos, in one query."""
-    if wanted.tag and not wanted.text and wanted.sort == NEWEST:
+    if wanted.tag and wanted.sort == NEWEST:
         return _tagged(wanted.tag, query)
     videos = Video.objects.listed().select_related("user")
     if wanted.sort == PICKS:
         videos = videos.filter(picked_at__isnull=False)
     if wanted.tag:
-        videos = videos.filter(Exists(VideoTag.objects.filter(video=OuterRef("pk"), tag__name=wanted.tag)))
-    return find(videos, wanted.text, query, PAGE_SIZE, ORDERS[wanted.sort])
+        videos = videos.filter(
+            pk__in=_of_tag(wanted.tag).order_by("-published_at", "-pk").values("video")[:SORTED_MOST]
+        )
+    return find(videos, wanted.text, query, PAGE_SIZE, ORDERS[wanted.sort], sorted_most=SORTED_MOST)
 
 
 def _tagged(tag: str, query: Mapping[str, str]) -> Page:
     """The newest of a tag, read off the tag's own index, however few they are among how many."""
-    of_tag = VideoTag.objects.filter(tag=Subquery(Tag.objects.filter(name=tag).values("pk")))
-    shown = of_tag.filter(Exists(Video.objects.listed().filter(pk=OuterRef("video_id"))), published_at__isnull=False)
+    shown = _of_tag(tag).filter(Exists(Video.objects.listed().filter(pk=OuterRef("video_id"))))
     page = page_of(shown.select_related("video__user"), query, PAGE_SIZE, "-published_at")
     return Page([row.video for row in page.rows], page.newer, page.older)
+
+
+def _of_tag(tag: str) -> QuerySet[VideoTag]:
+    found = Subquery(Tag.objects.filter(name=tag).values("pk"))
+    return VideoTag.objects.filter(tag=found, published_at__isnull=False)
 
 
 def public_videos_of(username: str, query: Mapping[str, str]) -> Page:

@@ -20,8 +20,7 @@ def explore(request: HttpRequest) -> HttpResponse:
     """The public videos: newest, most liked or picked; of a tag; with words in their prompt or title."""
     wanted = Wanted.of(request.GET)
     page = selectors.explore(wanted, request.GET)
-    sorts = [(name, wanted.kept(sort="" if name == selectors.NEWEST else name)) for name in selectors.ORDERS]
-    context = {"wanted": wanted, "sorts": sorts, "without_tag": wanted.kept(tag=""), "without_text": wanted.kept(q="")}
+    context = {"wanted": wanted, "without_tag": wanted.kept(tag=""), "without_text": wanted.kept(q="")}
     return _list(request, "gallery/explore.html", page, wanted.kept(), context)
 
 
@@ -56,5 +55,5 @@ def _list(request: HttpRequest, template: str, page: Page, kept: str, context: d
     is_part = request.htmx and request.htmx.target == "cards"
     response = render(request, "gallery/partials/public_cards.html" if is_part else template, context)
     patch_cache_control(response, private=True)
-    patch_vary_headers(response, ["HX-Request"])
+    patch_vary_headers(response, ["HX-Request", "HX-Target"])  # what is gone back to must not be a part
     return response

@@ -13,8 +13,18 @@ from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 
+from gallery.models import Act, ModerationAction
+from generation.models import BlockedTerm
 from generation.states import Status
-from tests.factories import BatchFactory, CollectionFactory, JobFactory, PresetFactory, UserFactory, VideoFactory
+from tests.factories import (
+    BatchFactory,
+    CollectionFactory,
+    JobFactory,
+    PresetFactory,
+    ReportFactory,
+    UserFactory,
+    VideoFactory,
+)
 
 
 def _credential() -> dict:
@@ -55,6 +65,8 @@ def world(db):
     )
     for file in [*video.files, *unlisted.files, *public.files]:
         storages["default"].save(file.name, ContentFile(b"bytes"))
+    report, term = ReportFactory(video=public), BlockedTerm.objects.create(term="toy gun")
+    action = ModerationAction.objects.create(act=Act.WARN, person=owner)
     group = Group.objects.create(name="group")
     values = {
         "job_id": active.pk,
@@ -81,6 +93,9 @@ def world(db):
         **{f"admin:generation_job_{page}:object_id": active.pk for page in ("change", "delete", "history")},
         **{f"admin:generation_batch_{page}:object_id": batch.pk for page in ("change", "delete", "history")},
         **{f"admin:gallery_video_{page}:object_id": video.pk for page in ("change", "delete", "history")},
+        **{f"admin:gallery_report_{page}:object_id": report.pk for page in ("change", "delete", "history")},
+        **{f"admin:gallery_moderationaction_{page}:object_id": action.pk for page in ("change", "delete", "history")},
+        **{f"admin:generation_blockedterm_{page}:object_id": term.pk for page in ("change", "delete", "history")},
         **{f"admin:account_emailaddress_{page}:object_id": email.pk for page in ("change", "delete", "history")},
         **{f"admin:generation_preset_{page}:object_id": preset.pk for page in ("change", "delete", "history")},
         **{f"admin:mfa_authenticator_{page}:object_id": passkey.pk for page in ("change", "delete", "history")},

@@ -3,7 +3,7 @@
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage, storages
 
-from auravideo.stored import delete_folder
+from auravideo.stored import delete_file, delete_folder
 
 
 def fill(storage) -> None:
@@ -29,3 +29,21 @@ def test_a_storage_without_folders_on_disk_is_emptied_too():
 
 def test_a_folder_that_is_not_there_is_no_error():
     delete_folder(storages["frames"], "jobs/3")
+
+
+def test_a_file_goes_with_the_folder_that_it_leaves_empty():
+    storage = storages["frames"]
+    fill(storage)
+    delete_file(storage, "jobs/1/generate/0.bin")
+    assert storage.listdir("jobs/1")[0] == ["upscale"]
+    delete_file(storage, "jobs/1/preview.webp")
+    assert storage.exists("jobs/1/upscale/0.bin")
+    delete_file(storage, "jobs/1/preview.webp")  # once more: no error
+    delete_file(InMemoryStorage(), "jobs/1/preview.webp")
+
+
+def test_a_file_at_the_top_leaves_the_storage_itself():
+    storage = storages["frames"]
+    storage.save("alone.bin", ContentFile(b"x"))
+    delete_file(storage, "alone.bin")
+    assert storage.listdir("") == ([], [])

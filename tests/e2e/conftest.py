@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.site import Site
 
+expect.set_options(timeout=15_000)  # a machine that has other work beside is slow, not wrong
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", "var/screenshots"))
 
 

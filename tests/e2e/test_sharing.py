@@ -22,7 +22,7 @@ pytestmark = pytest.mark.e2e
 POLISH = {
     "Share with a link": "Udostępnij linkiem",
     "Make it public": "Upublicznij",
-    "Make it private": "Zrób prywatnym",
+    "Make it private": "Ustaw jako prywatny",
     "Revoke the link": "Unieważnij link",
     "Link to give to others": "Link dla innych",
     "Only you.": "Tylko Ty.",
@@ -171,7 +171,7 @@ def test_the_link_is_copied_with_one_click(browser, shared, language):
         page.goto(f"/videos/{video}/")
         press(page, say(language, "Share with a link"))
         page.get_by_role("button", name=say(language, "Copy link")).click()
-        expect(page.get_by_role("button", name=say(language, "Copied"))).to_be_visible()
+        expect(page.get_by_role("button", name=say(language, "Copied"), exact=True)).to_be_visible()
         expect(page.locator("#sharing [role=status]")).to_have_text(say(language, "Copied"))
         link = page.get_by_label(say(language, "Link to give to others")).input_value()
         assert page.evaluate("navigator.clipboard.readText()") == link
@@ -184,7 +184,7 @@ def test_without_a_clipboard_that_a_page_may_use_it_is_copied_all_the_same(brows
         page.goto(f"/videos/{a_private_video(shared, 'copied in the old way')}/")
         press(page, "Share with a link")
         page.get_by_role("button", name="Copy link").click()
-        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        expect(page.get_by_role("button", name="Copied", exact=True)).to_be_visible()
         assert page.evaluate("navigator.clipboard.readText()").startswith(f"{shared.url}/s/")
 
 

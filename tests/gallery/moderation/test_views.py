@@ -53,7 +53,9 @@ def test_a_person_who_is_signed_in_reports_under_their_name(client, user, video)
 
 def test_by_its_link_an_unlisted_video_can_be_reported(client):
     video = VideoFactory(visibility=Visibility.UNLISTED, share_token=TOKEN)
-    client.post(reverse("gallery:report_shared", args=[TOKEN]), DATA)
+    address = reverse("gallery:report_shared", args=[TOKEN])
+    assert "noindex" in client.get(address)["X-Robots-Tag"]
+    client.post(address, DATA)
     assert Report.objects.get().video == video
 
 

@@ -1,0 +1,24 @@
+"""The actions of an administration list, on the page of one object as well: a button each, sent to the list."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+
+class ObjectActions:
+    """For a ModelAdmin. `everything` is the query by which its list shows every row, where it usually filters."""
+
+    change_form_template = "admin/object_actions.html"
+    everything = ""
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict, *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        if obj is not None:
+            found = self.get_actions(request)
+            found.pop("delete_selected", None)  # the page has a button of its own for it
+            context |= {
+                "object_actions": [(name, text) for name, (_function, _name, text) in found.items()],
+                "everything": self.everything,
+            }
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)

@@ -1,0 +1,95 @@
+"""What the pages of moderation have in common: who may open them, the clip itself, the history."""
+
+from collections.abc import Iterable
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from auravideo.object_actions import ObjectActions
+from gallery.models import ModerationAction, Video
+from gallery.selectors import MODERATE
+
+
+class ForModerators(ObjectActions):
+    """A ModelAdmin whose rows moderators read, and services alone write. Other staff does not see that it is there."""
+
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would count all rows once more
+    list_per_page = 25
+
+    class Media:
+        css = {"all": ["css/administration.css"]}
+
+    def has_moderate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(MODERATE)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(MODERATE)
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return request.user.has_perm(MODERATE)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+class WhetherSet(admin.EmptyFieldListFilter):
+    """Whether something has happened, by a field that says when."""
+
+    def choices(self, changelist) -> Iterable[dict]:
+        for choice, title in zip(super().choices(changelist), (_("All"), _("No"), _("Yes")), strict=True):
+            yield {**choice, "display": title}
+
+
+class Choice(admin.SimpleListFilter):
+    """A filter that is set from the start; "all" lifts it."""
+
+    default = ""
+
+    def value(self) -> str:
+        return super().value() or self.default
+
+    def choices(self, changelist) -> Iterable[dict]:
+        for value, title in self.lookup_choices:
+            query = changelist.get_query_string({self.parameter_name: value})
+            yield {"selected": self.value() == value, "query_string": query, "display": title}
+
+
+def clip_of(video: Video) -> SafeString:
+    """The clip, to be played where it stands; nothing of it is loaded before, but the small still picture."""
+    return render_to_string("admin/clip.html", {"video": video})
+
+
+def about(video: Video) -> SafeString:
+    """What it is called and shows, whose it is, and who sees it."""
+    return render_to_string("admin/about_video.html", {"video": video})
+
+
+def thumbnail_of(video: Video) -> SafeString:
+    address = reverse("gallery:thumbnail", args=[video.pk])
+    return format_html('<img class="moderation-thumb" src="{}" alt="" loading="lazy">', address)
+
+
+def link_to(thing: Video | User | None, text: str = "") -> SafeString | str:
+    """A link to the page of a video or a person here."""
+    if thing is None:
+        return "–"
+    name = "admin:gallery_video_change" if isinstance(thing, Video) else "admin:accounts_user_change"
+    return format_html('<a href="{}">{}</a>', reverse(name, args=[thing.pk]), text or str(thing))
+
+
+def history_table(actions: Iterable[ModerationAction], *, names_video: bool = False) -> SafeString:
+    values = {"actions": list(actions[:100]), "names_video": names_video}
+    return render_to_string("admin/moderation_history.html", values)

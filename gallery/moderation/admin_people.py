@@ -1,0 +1,79 @@
+"""People, as the administration of accounts shows them, and what moderation did about them.
+
+Who may moderate and has no rights over accounts sees what moderating takes: no address, no rights, nothing to change.
+"""
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from accounts.admin import UserAdmin
+from accounts.models import User
+from auravideo.object_actions import ObjectActions
+from gallery.models import ReportState
+from gallery.moderation import decisions
+from gallery.moderation.admin_parts import history_table
+from gallery.moderation.selectors import history_of_person
+from gallery.selectors import MODERATE
+
+SUSPENSION = ("suspended_at", "suspended_until", "suspension_reason")
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class ModeratedUserAdmin(ObjectActions, UserAdmin):
+    actions = decisions.actions_for(decisions.WARN, decisions.SUSPEND, decisions.UNSUSPEND)
+    readonly_fields = (*UserAdmin.readonly_fields, "videos_of_person", "moderation")
+    moderation_fieldset = (_("Moderation"), {"fields": (*SUSPENSION, "videos_of_person", "moderation")})
+
+    class Media:
+        css = {"all": ["css/administration.css"]}
+
+    def has_moderate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(MODERATE)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return super().has_module_permission(request) or self.has_moderate_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_view_permission(request, obj) or self.has_moderate_permission(request)
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> tuple:
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        own = super().get_fieldsets(request, obj) if self._sees_accounts(request) else self._few()
+        return (*own, self.moderation_fieldset) if self.has_moderate_permission(request) else own
+
+    def get_list_display(self, request: HttpRequest) -> tuple:
+        few = ("username", "full_name", "is_active", "suspended_until", "date_joined")
+        return super().get_list_display(request) if self._sees_accounts(request) else few
+
+    def get_list_filter(self, request: HttpRequest) -> tuple:
+        few = ("is_active", ("suspended_at", admin.EmptyFieldListFilter))
+        return super().get_list_filter(request) if self._sees_accounts(request) else few
+
+    def get_search_fields(self, request: HttpRequest) -> tuple:
+        return super().get_search_fields(request) if self._sees_accounts(request) else ("username", "full_name")
+
+    def _sees_accounts(self, request: HttpRequest) -> bool:
+        return super().has_view_permission(request)
+
+    @staticmethod
+    def _few() -> tuple:
+        return ((None, {"fields": ("username", "full_name", "is_active", "date_joined")}),)
+
+    @admin.display(description=_("videos"))
+    def videos_of_person(self, user: User) -> SafeString:
+        """Their number, the reports that are open of them, and the way to them."""
+        reports = user.videos.filter(reports__state=ReportState.OPEN).values("reports").count()
+        address = f"{reverse('admin:gallery_video_changelist')}?user__id__exact={user.pk}"
+        text = _("%(videos)s, with open reports: %(reports)s") % {"videos": user.videos.count(), "reports": reports}
+        return format_html('<a href="{}">{}</a>', address, text)
+
+    @admin.display(description=_("history of moderation"))
+    def moderation(self, user: User) -> SafeString:
+        return history_table(history_of_person(user), names_video=True)

@@ -1,0 +1,75 @@
+"""The queue of reports: each with its clip, which plays in the list, and what can be done about it."""
+
+from django.contrib import admin
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from gallery.models import Report, ReportState
+from gallery.moderation import decisions
+from gallery.moderation.admin_parts import Choice, ForModerators, about, clip_of, history_table
+from gallery.moderation.selectors import history_of_video
+
+
+class StateFilter(Choice):
+    title = _("state")
+    parameter_name = "state"
+    default = ReportState.OPEN
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple]:
+        return [*ReportState.choices, ("all", _("All"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset if self.value() == "all" else queryset.filter(state=self.value())
+
+
+@admin.register(Report)
+class ReportAdmin(ForModerators, admin.ModelAdmin):
+    everything = "state=all"
+    list_display = ["clip", "about", "complaint", "open_on_video", "created_at"]
+    list_display_links = ["created_at"]
+    list_filter = [StateFilter, "reason", ("created_at", admin.DateFieldListFilter)]
+    list_select_related = ["video", "video__user", "reporter"]
+    search_fields = ["note", "video__title", "video__prompt", "video__user__username"]
+    search_help_text = _("Words of the note, of the title or the prompt of the video, or its owner’s user name.")
+    actions = decisions.actions_for(
+        decisions.DISMISS,
+        decisions.HIDE,
+        decisions.RESTORE,
+        decisions.DELETE,
+        decisions.WARN,
+        decisions.SUSPEND,
+    )
+    fields = ["clip", "about", "complaint", "created_at", "open_on_video", "state", "handled_by", "handled_at"]
+    fields += ["history"]
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """With the number of open reports of the same video."""
+        same = Report.objects.filter(video=OuterRef("video"), state=ReportState.OPEN).order_by().values("video")
+        count = Subquery(same.annotate(n=Count("pk")).values("n"))
+        return super().get_queryset(request).annotate(open_reports=Coalesce(count, Value(0)))
+
+    @admin.display(description=_("clip"))
+    def clip(self, report: Report) -> SafeString:
+        return clip_of(report.video)
+
+    @admin.display(description=_("video"), ordering="video__user__username")
+    def about(self, report: Report) -> SafeString:
+        return about(report.video)
+
+    @admin.display(description=_("reason"), ordering="reason")
+    def complaint(self, report: Report) -> SafeString:
+        return render_to_string("admin/complaint.html", {"report": report})
+
+    @admin.display(description=_("in all"), ordering="open_reports")
+    def open_on_video(self, report: Report) -> str:
+        return ngettext("%d open report", "%d open reports", report.open_reports) % report.open_reports
+
+    @admin.display(description=_("history of moderation"))
+    def history(self, report: Report) -> SafeString:
+        return history_table(history_of_video(report.video))

@@ -1,0 +1,32 @@
+"""The words that no prompt may hold. They are the one thing that moderators write here by hand."""
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from gallery.selectors import MODERATE
+from generation.models import BlockedTerm
+
+
+@admin.register(BlockedTerm)
+class BlockedTermAdmin(admin.ModelAdmin):
+    list_display = ["term", "message", "is_active", "created_at"]
+    list_filter = ["is_active"]
+    search_fields = ["term", "message"]
+    search_help_text = _("Words of the term or of its message.")
+    fields = ["term", "message", "is_active"]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(MODERATE)
+
+    def has_view_permission(self, request: HttpRequest, obj: BlockedTerm | None = None) -> bool:
+        return request.user.has_perm(MODERATE)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(MODERATE)
+
+    def has_change_permission(self, request: HttpRequest, obj: BlockedTerm | None = None) -> bool:
+        return request.user.has_perm(MODERATE)
+
+    def has_delete_permission(self, request: HttpRequest, obj: BlockedTerm | None = None) -> bool:
+        return request.user.has_perm(MODERATE)

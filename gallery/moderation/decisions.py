@@ -1,0 +1,245 @@
+"""What moderators decide about many at once: each decision asks for its reason first, then says what it did."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+
+from accounts.models import User
+from gallery.models import Report, Video
+from gallery.moderation import services
+
+MAX_AT_ONCE = 100
+REASON_LENGTH = 1000
+
+
+LEFT = ngettext_lazy(
+    "%d was left as it is: it was so already, or it is gone.",
+    "%d were left as they are: they were so already, or they are gone.",
+)
+
+
+class ReasonForm(forms.Form):
+    why = forms.CharField(
+        label=gettext_lazy("Why"),
+        help_text=gettext_lazy("The person concerned reads this, in your words."),
+        max_length=REASON_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 4, "cols": 60}),
+    )
+
+
+class NoteForm(forms.Form):
+    why = forms.CharField(
+        label=gettext_lazy("Why"),
+        help_text=gettext_lazy("For the history; nobody else reads it."),
+        max_length=REASON_LENGTH,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "cols": 60}),
+    )
+
+
+class SuspensionForm(ReasonForm):
+    days = forms.TypedChoiceField(
+        label=gettext_lazy("For how long"),
+        choices=[
+            (1, gettext_lazy("1 day")),
+            (3, gettext_lazy("3 days")),
+            (7, gettext_lazy("7 days")),
+            (30, gettext_lazy("30 days")),
+            (90, gettext_lazy("90 days")),
+            ("", gettext_lazy("Until somebody ends it")),
+        ],
+        coerce=int,
+        empty_value=None,
+        required=False,
+        initial=7,
+    )
+    field_order = ("days", "why")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a decision is about, and because of which video, where it is because of one."""
+
+    person: User
+    video: Video | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One action of the lists. `act` says whether it changed anything; `done` counts what was changed."""
+
+    name: str
+    title: Any
+    meaning: Any
+    done: Any
+    act: Callable[[User, Subject, Mapping[str, Any]], object]
+    form: type[forms.Form] = ReasonForm
+    once_a_person: bool = False
+    left: Any = LEFT
+
+
+def _until(days: int | None) -> datetime | None:
+    return timezone.now() + timedelta(days=days) if days else None
+
+
+DISMISS = Decision(
+    "dismiss",
+    gettext_lazy("Dismiss the reports"),
+    gettext_lazy(
+        "What is listed here may stay. Its open reports are answered, and what only reports had hidden is shown again."
+    ),
+    ngettext_lazy("The reports of %d video are dismissed.", "The reports of %d videos are dismissed."),
+    lambda actor, subject, data: services.dismiss(actor, subject.video, data["why"]),
+    NoteForm,
+)
+HIDE = Decision(
+    "hide",
+    gettext_lazy("Hide from others"),
+    gettext_lazy("Nobody but its owner and moderators sees what is listed here any more. The owner is told why."),
+    ngettext_lazy("%d video is hidden.", "%d videos are hidden."),
+    lambda actor, subject, data: services.hide(actor, subject.video, data["why"]),
+)
+RESTORE = Decision(
+    "restore",
+    gettext_lazy("Show to others again"),
+    gettext_lazy(
+        "What is listed here is seen again by whom its owner lets see it. Every open report of it is answered."
+    ),
+    ngettext_lazy("%d video is shown again.", "%d videos are shown again."),
+    lambda actor, subject, data: services.restore(actor, subject.video, data["why"]),
+)
+DELETE = Decision(
+    "remove",
+    gettext_lazy("Delete for good"),
+    gettext_lazy(
+        "What is listed here is deleted for good, with its files. This cannot be undone. The owner is told why."
+    ),
+    ngettext_lazy("%d video is deleted.", "%d videos are deleted."),
+    lambda actor, subject, data: services.delete(actor, subject.video, data["why"]),
+)
+WARN = Decision(
+    "warn",
+    gettext_lazy("Send a warning"),
+    gettext_lazy(
+        "Who is listed here gets a warning, as a notice and as a letter. Open reports of the video are answered."
+    ),
+    ngettext_lazy("%d warning was sent.", "%d warnings were sent."),
+    lambda actor, subject, data: services.warn(actor, subject.person, data["why"], subject.video),
+)
+SUSPEND = Decision(
+    "suspend",
+    gettext_lazy("Suspend"),
+    gettext_lazy(
+        "Who is listed here is signed out and cannot sign in; their clips that wait are cancelled, and what they "
+        "published is not shown. Nothing is deleted. They are told why and until when."
+    ),
+    ngettext_lazy("%d person is suspended.", "%d people are suspended."),
+    lambda actor, subject, data: services.suspend(
+        actor, subject.person, _until(data["days"]), data["why"], subject.video
+    ),
+    SuspensionForm,
+    once_a_person=True,
+    left=ngettext_lazy(
+        "%d was not suspended: nobody suspends themselves, other staff is a superuser’s business, and accounts that "
+        "are being deleted or were switched off are closed already.",
+        "%d were not suspended: nobody suspends themselves, other staff is a superuser’s business, and accounts that "
+        "are being deleted or were switched off are closed already.",
+    ),
+)
+UNSUSPEND = Decision(
+    "unsuspend",
+    gettext_lazy("End the suspension"),
+    gettext_lazy("Who is listed here can sign in again, and what they published is shown again. They are told."),
+    ngettext_lazy("%d suspension is ended.", "%d suspensions are ended."),
+    lambda actor, subject, data: services.unsuspend(actor, subject.person, data["why"]),
+    once_a_person=True,
+)
+PICK = Decision(
+    "pick",
+    gettext_lazy("Add to the picks"),
+    gettext_lazy(
+        "What is listed here is shown among the picks of the staff, if everybody may find it. The owner is told."
+    ),
+    ngettext_lazy("%d video is picked.", "%d videos are picked."),
+    lambda actor, subject, data: services.pick(actor, subject.video, data["why"]),
+    NoteForm,
+    left=ngettext_lazy(
+        "%d was not picked: it is among the picks already, or not everybody may find it.",
+        "%d were not picked: they are among the picks already, or not everybody may find them.",
+    ),
+)
+UNPICK = Decision(
+    "unpick",
+    gettext_lazy("Take off the picks"),
+    gettext_lazy("What is listed here is no longer among the picks of the staff. The owner is not told."),
+    ngettext_lazy("%d video is no longer picked.", "%d videos are no longer picked."),
+    lambda actor, subject, data: services.unpick(actor, subject.video, data["why"]),
+    NoteForm,
+)
+
+
+def actions_for(*decisions: Decision) -> list[Callable]:
+    """The decisions as actions of a ModelAdmin, which has `has_moderate_permission`."""
+    return [_action(decision) for decision in decisions]
+
+
+def _action(decision: Decision) -> Callable:
+    @admin.action(description=decision.title, permissions=["moderate"])
+    def ask_and_do(modeladmin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        return _decide(modeladmin, request, queryset, decision)
+
+    ask_and_do.__name__ = decision.name
+    return ask_and_do
+
+
+def _decide(
+    modeladmin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet, decision: Decision
+) -> HttpResponse | None:
+    """The page that asks for the reason; with the reason, the deed and, as `None`, back to the list."""
+    if queryset.count() > MAX_AT_ONCE:
+        messages.error(request, _("Choose at most %d at once.") % MAX_AT_ONCE)
+        return None
+    subjects = _subjects(queryset, once_a_person=decision.once_a_person)
+    form = decision.form(request.POST if "decided" in request.POST else None)
+    if form.is_bound and form.is_valid():
+        _do(request, subjects, decision, form.cleaned_data)
+        return None
+    context = {
+        **modeladmin.admin_site.each_context(request),
+        "opts": modeladmin.opts,
+        "title": decision.title,
+        "decision": decision,
+        "form": form,
+        "subjects": subjects,
+        "chosen": [row.pk for row in queryset],
+    }
+    return TemplateResponse(request, "admin/decide.html", context)
+
+
+def _subjects(queryset: QuerySet, *, once_a_person: bool) -> list[Subject]:
+    """Whom and what the chosen rows are about: reports, videos or people. Two reports of a video are one subject."""
+    if queryset.model is User:
+        return [Subject(person) for person in queryset]
+    keys = queryset.order_by().values("video") if queryset.model is Report else queryset.order_by().values("pk")
+    videos: Iterable[Video] = Video.objects.filter(pk__in=keys).select_related("user").order_by("-created_at")
+    if once_a_person:
+        videos = {video.user_id: video for video in videos}.values()
+    return [Subject(video.user, video) for video in videos]
+
+
+def _do(request: HttpRequest, subjects: list[Subject], decision: Decision, data: Mapping[str, Any]) -> None:
+    done = sum(bool(decision.act(request.user, subject, data)) for subject in subjects)
+    if done:
+        messages.success(request, decision.done % done)
+    if left := len(subjects) - done:
+        messages.warning(request, decision.left % left)

@@ -1,0 +1,88 @@
+"""The overview of the administration: how the work goes, what is stored, what waits to be looked at."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.core.files.storage import FileSystemStorage, storages
+from django.db.models import Count, Q, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from gallery.models import Report, ReportState, Video
+from gallery.selectors import MODERATE
+from generation import health
+
+NEWEST = 5
+PLOT_HEIGHT = 60  # of the columns, in the units of the drawing
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the videos take, in bytes; `free` and `all` of the disk, None where the storage is elsewhere."""
+
+    videos: int
+    bytes: int
+    in_trash: int
+    free: int | None
+    all: int | None
+
+    @property
+    def used_percent(self) -> int:
+        return round(100 * (1 - self.free / self.all)) if self.all else 0
+
+
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """For moderators and superusers; the administration itself has let in staff alone."""
+    if not request.user.has_perm(MODERATE):
+        raise PermissionDenied
+    open_reports = Report.objects.filter(state=ReportState.OPEN)
+    context = {
+        **admin.site.each_context(request),
+        "title": _("Overview"),
+        "states": bars(health.jobs_by_state()),
+        "queues": health.queues(),
+        "stages": health.stages(),
+        "days": columns(health.days()),
+        "stored": stored(),
+        "open_reports": open_reports.count(),
+        "reports": open_reports.select_related("video", "reporter").order_by("-created_at")[:NEWEST],
+    }
+    return render(request, "admin/overview.html", context)
+
+
+def stored() -> Stored:
+    """The videos by what they take, and the disk that holds them."""
+    trash = Q(deleted_at__isnull=False)
+    found = Video.objects.order_by().aggregate(
+        videos=Count("pk"), bytes=Sum("size", default=0), in_trash=Sum("size", filter=trash, default=0)
+    )
+    storage, free, whole = storages["default"], None, None
+    if isinstance(storage, FileSystemStorage):
+        folder = next(path for path in (Path(storage.location), *Path(storage.location).parents) if path.exists())
+        usage = shutil.disk_usage(folder)
+        free, whole = usage.free, usage.total
+    return Stored(**found, free=free, all=whole)
+
+
+def bars(counts: list[tuple[Any, int]]) -> list[dict]:
+    """Counts with the lengths of their bars, 0 to 100, the longest one 100."""
+    most = max((count for _label, count in counts), default=0) or 1
+    return [{"label": label, "count": count, "length": -(-100 * count // most)} for label, count in counts]
+
+
+def columns(days: list[health.Day]) -> list[dict]:
+    """Days with the places of their columns in a drawing of `PLOT_HEIGHT`, finished clips below failed ones."""
+    most = max((day.done + day.failed for day in days), default=0) or 1
+    found = []
+    for number, day in enumerate(days):
+        done, failed = (-(-PLOT_HEIGHT * count // most) for count in (day.done, day.failed))
+        top = max(0, PLOT_HEIGHT - done - failed)
+        found.append({"day": day, "x": 10 * number, "done": done, "failed": failed, "top": top})
+    return found

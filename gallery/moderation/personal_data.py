@@ -1,0 +1,23 @@
+"""What is held of what a person reported and of what moderation did about them: handed out with their data.
+
+Nothing is erased here: what is left when the account is gone names nobody.
+"""
+
+from collections.abc import Iterator
+
+from accounts.models import User
+from accounts.personal_data import Holder
+from auravideo.zips import Entry, json_list
+from gallery.models import Report
+from gallery.moderation.selectors import notices_of
+
+
+class ModerationOfPerson(Holder):
+    def export(self, user: User) -> Iterator[Entry]:
+        reports, notices = Report.objects.filter(reporter=user).order_by("created_at"), notices_of(user)
+        if reports.exists():
+            rows = reports.values("video_id", "reason", "note", "created_at", "state")
+            yield json_list("reports.json", lambda: rows)
+        if notices.exists():
+            told = notices.values("act", "video_title", "reason", "created_at")
+            yield json_list("notices.json", lambda: told)

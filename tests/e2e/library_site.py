@@ -1,0 +1,65 @@
+"""People with libraries, made within the site's own Django: `site.python` calls `fill` and reads what it prints.
+
+The files are drawn and encoded as a worker does it, with grain upon them, so that a preview weighs what it may weigh.
+A few clips serve many videos: whoever looks at a page loads each by an address of its own.
+"""
+
+import json
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+from django.core.files import File
+from django.core.files.storage import storages
+from django.utils import timezone
+
+from accounts.models import User
+from gallery.models import Video
+from tests.factories import VideoFactory, a_request
+from workers import media
+from workers.tiny.world import Scene, draw
+
+SIDE, FPS, SECONDS, GRAIN = 320, 16, 4, 12
+SCENES = (
+    Scene("heart", "red", "large", "rising", "sea", 3),
+    Scene("star", "yellow", "small", "circling", "starry night", 5),
+    Scene("square", "blue", "large", "spinning", "desert", 7),
+)
+
+
+def fill(people: dict[str, int]) -> None:
+    """Make each person with so many videos, 'Clip 1' the newest."""
+    clips = [_clip(number, scene) for number, scene in enumerate(SCENES)]
+    for name, count in people.items():
+        user = User.objects.create_user(name, f"{name}@example.org", None)
+        for number in range(count, 0, -1):
+            scene = SCENES[number % len(SCENES)]
+            request = a_request(prompt=f"a {scene.colour} {scene.shape}", seed=number, width=SIDE, height=SIDE)
+            files = clips[number % len(clips)]
+            video = VideoFactory(user=user, title=f"Clip {number}", request=request, width=SIDE, height=SIDE, **files)
+            made = timezone.now() - timedelta(minutes=number)
+            Video.objects.filter(pk=video.pk).update(created_at=made, size=number * 1000)
+    print(json.dumps("done"))
+
+
+def _clip(number: int, scene: Scene) -> dict[str, str]:
+    """The names of a clip's files in the storage."""
+    clean = draw(scene, np.arange(FPS * SECONDS) / FPS, SIDE, SIDE)
+    grain = np.random.default_rng(number).normal(0, GRAIN, clean.shape)
+    frames = np.clip(clean + grain, 0, 255).astype(np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: Path(folder) / f"{name}.{'mp4' if name == 'video' else 'webp'}" for name in _KINDS}
+        media.encode(iter(frames), paths["video"], fps=FPS, format="mp4", metadata={})
+        media.poster(frames[FPS], paths["poster"])
+        media.thumbnail(frames[FPS], paths["thumbnail"])
+        media.hover_preview(frames, paths["preview"], FPS)
+        return {f"{name}_file": _store(f"clips/{number}/{path.name}", path) for name, path in paths.items()}
+
+
+_KINDS = ("video", "poster", "thumbnail", "preview")
+
+
+def _store(name: str, path: Path) -> str:
+    with path.open("rb") as stream:
+        return storages["default"].save(name, File(stream))

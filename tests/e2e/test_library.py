@@ -1,0 +1,445 @@
+"""The library as people use it: look, find, choose, keep together, throw away and have back; without scripts, too."""
+
+import io
+import json
+import re
+import zipfile
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import open_page
+from tests.e2e.soundness import too_wide, violations
+from tests.site import Site
+
+pytestmark = pytest.mark.e2e
+
+A_PAGE = 24
+MAX_BYTES = 3_000_000
+A_PAGE_EACH = ("looker", "weigher", "finder", "keeper", "deleter-en", "deleter-pl", "zipper", "renamer", "plain")
+PEOPLE = {**dict.fromkeys(A_PAGE_EACH, A_PAGE), "scroller": 60, "empty": 0, "collector": 3, "leaver": 3}
+
+
+@pytest.fixture(scope="module")
+def library_site(tmp_path_factory):
+    site = Site(tmp_path_factory.mktemp("library") / "home", queues="").start()
+    site.python(f"from tests.e2e.library_site import fill; fill({PEOPLE!r})")
+    yield site
+    assert site.stop() == 0
+
+
+@pytest.fixture
+def visit(browser, library_site):
+    """`with visit("name") as page`: somebody's library is open."""
+
+    class Visit:
+        def __init__(self, name: str, path: str = "/videos/", **options: object) -> None:
+            cookie = {"name": "sessionid", "value": library_site.session_of(name), **_COOKIE}
+            state = {"cookies": [cookie], "origins": []}
+            self.path, self.opened = path, open_page(browser, library_site, storage_state=state, **options)
+
+        def __enter__(self):
+            page = self.opened.__enter__()
+            page.goto(self.path)
+            return page
+
+        def __exit__(self, *problem: object):
+            return self.opened.__exit__(*problem)
+
+    return Visit
+
+
+_COOKIE = {"domain": "127.0.0.1", "path": "/", "expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}
+
+
+def cards(page):
+    return page.locator("#cards .card")
+
+
+def titles(page) -> list[str]:
+    return page.locator("#cards .card__title").all_inner_texts()
+
+
+def card(page, title: str):
+    return page.locator("#cards .card", has=page.get_by_role("link", name=title, exact=True))
+
+
+def choose(page, *names: str) -> None:
+    for name in names:
+        card(page, name).get_by_role("checkbox").check()
+
+
+def bar(page):
+    return page.locator("#selection")
+
+
+# --- Looking ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_card_moves_under_the_pointer_and_in_focus_by_its_small_preview(visit):
+    with visit("looker") as page:
+        asked = []
+        page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+        first, second = card(page, "Clip 1"), card(page, "Clip 2")
+        first.hover()
+        expect(first.locator(".card__preview")).to_be_visible()
+        assert first.locator(".card__preview").evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+        second.get_by_role("link").focus()
+        expect(second.locator(".card__preview")).to_be_visible()
+        page.get_by_role("heading", level=1).hover()
+        expect(first.locator(".card__preview")).to_have_count(0)
+        expect(second.locator(".card__preview")).to_have_count(1)
+        page.get_by_role("searchbox").focus()
+        expect(page.locator(".card__preview")).to_have_count(0)
+        previews = [path for path in asked if path.endswith("/preview/")]
+        assert len(previews) == 2
+        assert not [path for path in asked if path.endswith(("/file/", "/download/"))]
+
+
+def test_who_wants_less_motion_gets_none(visit):
+    with visit("looker", reduced_motion="reduce") as page:
+        card(page, "Clip 1").hover()
+        card(page, "Clip 2").get_by_role("link").focus()
+        page.wait_for_timeout(200)
+        expect(page.locator(".card__preview")).to_have_count(0)
+
+
+def test_a_page_on_which_every_card_was_hovered_weighs_less_than_three_megabytes(visit):
+    with visit("weigher", path="about:blank") as page:
+        network, weight, addresses = page.context.new_cdp_session(page), {}, {}
+        network.send("Network.enable")
+        network.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        network.on(
+            "Network.requestWillBeSent", lambda sent: addresses.update({sent["requestId"]: sent["request"]["url"]})
+        )
+        network.on(
+            "Network.loadingFinished",
+            lambda done: weight.update({addresses.get(done["requestId"], "?"): int(done["encodedDataLength"])}),
+        )
+        page.goto("/videos/")
+        expect(cards(page)).to_have_count(A_PAGE)
+        for one in cards(page).all():
+            one.scroll_into_view_if_needed()
+            one.hover()
+            one.locator(".card__preview").evaluate("image => image.decode()")
+        page.wait_for_load_state("networkidle")
+        kinds = [urlsplit(url).path.rstrip("/").rsplit("/", 1)[-1] for url in weight]
+        assert kinds.count("preview") == kinds.count("thumbnail") == A_PAGE
+        assert "file" not in kinds
+        assert 1_000_000 < sum(weight.values()) < MAX_BYTES, sum(weight.values())
+
+
+# --- Finding ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_typed_and_chosen_narrows_the_grid_and_the_address(visit):
+    with visit("finder") as page:
+        page.evaluate("window.sameDocument = true")
+        page.get_by_role("searchbox").press_sequentially("heart", delay=10)
+        expect(cards(page)).to_have_count(8)
+        expect(page).to_have_url(re.compile(r"/videos/\?q=heart$"))
+        page.get_by_label("Order").select_option(label="Largest file first")
+        expect(page).to_have_url(re.compile(r"/videos/\?q=heart&sort=largest$"))
+        assert titles(page)[0] == "Clip 24"
+        page.get_by_label("Format").select_option("gif")
+        expect(page.get_by_role("heading", name="No video matches")).to_be_visible()
+        expect(page.locator("#library-says")).to_have_text("No video matches.")
+        assert page.evaluate("window.sameDocument") is True
+        page.get_by_role("link", name="Without: Format: GIF").click()
+        expect(cards(page)).to_have_count(8)
+        expect(page.get_by_role("searchbox")).to_have_value("heart")
+
+
+def test_on_a_phone_the_filters_are_folded_away_until_they_are_used(visit):
+    with visit("finder", viewport={"width": 360, "height": 700}) as page:
+        expect(page.get_by_label("Format")).to_be_hidden()
+        page.get_by_text("Filters and order").click()
+        page.get_by_label("Order").select_option("oldest")
+        expect(page).to_have_url(re.compile("sort=oldest"))
+        page.reload()
+        expect(page.get_by_label("Order")).to_have_value("oldest")
+        expect(page.get_by_label("Order")).to_be_visible()
+        assert too_wide(page) == []
+
+
+def test_going_back_leads_to_what_was_found_before(visit):
+    with visit("finder") as page:
+        page.get_by_role("searchbox").press_sequentially("star", delay=10)
+        expect(cards(page)).to_have_count(8)
+        page.get_by_label("Order").select_option("oldest")
+        expect(page).to_have_url(re.compile("sort=oldest"))
+        page.go_back()
+        expect(page).to_have_url(re.compile(r"\?q=star$"))
+        expect(page.get_by_label("Order")).to_have_value("newest")
+        assert titles(page)[0] == "Clip 1"
+        page.go_back()
+        expect(cards(page)).to_have_count(A_PAGE)
+        expect(page.get_by_role("searchbox")).to_have_value("")
+
+
+def test_favourites_are_marked_in_place_and_found(visit):
+    with visit("finder") as page:
+        page.evaluate("window.sameDocument = true")
+        star = card(page, "Clip 5").get_by_role("button", name="Favourite: Clip 5")
+        expect(star).to_have_attribute("aria-pressed", "false")
+        star.press("Enter")
+        expect(star).to_have_attribute("aria-pressed", "true")
+        expect(star).to_be_focused()
+        page.get_by_label("Favourites only").check()
+        expect(cards(page)).to_have_count(1)
+        assert titles(page) == ["Clip 5"]
+        assert page.evaluate("window.sameDocument") is True
+        page.reload()
+        star = card(page, "Clip 5").get_by_role("button", name="Favourite: Clip 5")
+        star.click()
+        expect(star).to_have_attribute("aria-pressed", "false")
+
+
+def test_an_empty_library_says_what_to_do(visit):
+    with visit("empty") as page:
+        page.get_by_role("link", name="Create your first video").click()
+        expect(page).to_have_url(re.compile("/create/$"))
+
+
+def test_the_grid_goes_on_as_it_is_scrolled_and_says_so(visit):
+    with visit("scroller") as page:
+        assert titles(page) == [f"Clip {n}" for n in range(1, A_PAGE + 1)]
+        for shown in (48, 60):
+            page.locator("#older").scroll_into_view_if_needed()
+            expect(cards(page)).to_have_count(shown)
+        assert titles(page) == [f"Clip {n}" for n in range(1, 61)]
+        expect(page.locator("#older")).to_have_count(0)
+        expect(page.locator("#library-says")).to_have_text(re.compile(r"12 more videos\.\s+That is all\."))
+
+
+def test_who_opens_a_video_comes_back_to_where_they_were(visit):
+    with visit("scroller") as page:
+        page.locator("#older").scroll_into_view_if_needed()
+        expect(cards(page)).to_have_count(48)
+        page.get_by_role("link", name="Clip 40", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Clip 40")
+        page.go_back()
+        expect(card(page, "Clip 40")).to_be_in_viewport()
+
+
+def test_a_filter_goes_on_being_one_while_scrolling(visit):
+    with visit("scroller", path="/videos/?q=clip&sort=oldest") as page:
+        page.locator("#older").scroll_into_view_if_needed()
+        expect(cards(page)).to_have_count(48)
+        assert titles(page) == [f"Clip {n}" for n in range(60, 12, -1)]
+
+
+# --- Choosing several -------------------------------------------------------------------------------------------------
+
+
+WORDS = {
+    "en": {"Delete": "Delete", "Undo": "Undo", "gone": "3 videos are in the trash now.", "back": "3 videos are back"},
+    "pl": {"Delete": "Usuń", "Undo": "Cofnij", "gone": "3 filmy są teraz w koszu.", "back": "3 filmy są z powrotem"},
+}
+
+
+@pytest.mark.parametrize("language", ["en", "pl"])
+def test_several_are_deleted_and_had_back(visit, language):
+    say = WORDS[language]
+    with visit(f"deleter-{language}", path="/videos/?q=clip", locale=language) as page:
+        page.wait_for_load_state("networkidle")  # a picture that is asked for after its video was deleted is not there
+        expect(bar(page)).to_be_hidden()
+        choose(page, "Clip 2", "Clip 3", "Clip 5")
+        expect(bar(page).locator("output")).to_have_text("3")
+        bar(page).get_by_role("button", name=say["Delete"], exact=True).click()
+        notice = page.locator(".messages")
+        expect(notice).to_contain_text(say["gone"])
+        assert not {"Clip 2", "Clip 3", "Clip 5"} & set(titles(page))
+        expect(page).to_have_url(re.compile(r"\?q=clip$"))
+        notice.get_by_role("button", name=say["Undo"]).click()
+        expect(notice).to_contain_text(say["back"])
+        assert {"Clip 2", "Clip 3", "Clip 5"} < set(titles(page))
+
+
+def test_all_are_chosen_or_none_or_a_row_of_them(visit):
+    with visit("keeper") as page:
+        count = bar(page).locator("output")
+        page.get_by_label("Select all that are shown").check()
+        expect(count).to_have_text(str(A_PAGE))
+        bar(page).get_by_role("button", name="Choose none").click()
+        expect(bar(page)).to_be_hidden()
+        expect(page.get_by_label("Select all that are shown")).to_be_focused()
+        choose(page, "Clip 2")
+        card(page, "Clip 7").get_by_role("checkbox").click(modifiers=["Shift"])
+        expect(count).to_have_text("6")
+        assert page.get_by_label("Select all that are shown").evaluate("box => box.indeterminate")
+        assert violations(page) == []
+        assert too_wide(page) == []
+
+
+def test_several_come_as_a_zip_with_what_made_them(visit):
+    with visit("zipper") as page:
+        choose(page, "Clip 1", "Clip 3")
+        with page.expect_download() as loading:
+            bar(page).get_by_role("button", name="Download").click()
+        assert loading.value.suggested_filename == "auravideo.zip"
+        with open(loading.value.path(), "rb") as file, zipfile.ZipFile(io.BytesIO(file.read())) as zipped:
+            assert zipped.namelist() == ["001-clip-3.mp4", "001-clip-3.json", "002-clip-1.mp4", "002-clip-1.json"]
+            assert zipped.testzip() is None
+            assert zipped.read("001-clip-3.mp4")[4:8] == b"ftyp"
+            assert json.loads(zipped.read("002-clip-1.json"))["request"]["seed"] == 1
+        expect(page).to_have_url(re.compile("/videos/$"))
+
+
+def test_several_become_favourites(visit):
+    with visit("zipper") as page:
+        choose(page, "Clip 4", "Clip 6")
+        bar(page).get_by_role("button", name="Favourite").click()
+        expect(page.locator('.favourite[aria-pressed="true"]')).to_have_count(2)
+
+
+def test_a_collection_is_made_filled_named_emptied_and_deleted(visit):
+    with visit("collector") as page:
+        choose(page, "Clip 1", "Clip 2")
+        bar(page).get_by_role("button", name="Add to a collection").click()
+        page.get_by_label("Name of the new collection").fill("Evening")
+        page.get_by_role("button", name="Add", exact=True).click()
+        expect(page.locator(".messages")).to_contain_text("2 videos were added to “Evening”.")
+
+        page.get_by_role("link", name="Collections").click()
+        page.get_by_label("Name of the new collection").fill("evening")
+        page.get_by_role("button", name="Create", exact=True).click()
+        expect(page.get_by_text("You have a collection with this name already.")).to_be_visible()
+        page.get_by_role("link", name="Evening").click()
+        assert sorted(titles(page)) == ["Clip 1", "Clip 2"]
+
+        choose(page, "Clip 1")
+        bar(page).get_by_role("button", name="Take out of this collection").click()
+        assert titles(page) == ["Clip 2"]
+        page.locator("summary").filter(has_text="Rename").click()
+        page.get_by_label("Name", exact=True).fill("Night")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Night")
+
+        page.get_by_role("link", name="Clip 2", exact=True).click()
+        page.get_by_role("button", name="Take out of “Night”").click()
+        expect(page.get_by_text("It is in none yet.")).to_be_visible()
+        page.get_by_role("button", name="Add to a collection").click()
+        page.get_by_label("Collection", exact=True).select_option(label="Night")
+        page.get_by_role("button", name="Add", exact=True).click()
+        page.get_by_role("link", name="Night").click()
+
+        page.locator("summary").filter(has_text="Delete").click()
+        page.get_by_role("button", name="Delete this collection").click()
+        expect(page.get_by_role("heading", name="No collections yet")).to_be_visible()
+        page.goto("/videos/")
+        assert titles(page) == ["Clip 1", "Clip 2", "Clip 3"]
+
+
+# --- One video --------------------------------------------------------------------------------------------------------
+
+
+def test_a_title_is_edited_in_its_place(visit):
+    with visit("renamer") as page:
+        page.get_by_role("link", name="Clip 1", exact=True).click()
+        page.evaluate("window.sameDocument = true")
+        rename, heading = page.get_by_role("link", name="Rename"), page.get_by_role("heading", level=1)
+        rename.click()
+        field = page.get_by_label("Title")
+        expect(field).to_be_focused()
+        field.fill("Something else")
+        field.press("Escape")
+        expect(heading).to_have_text("Clip 1")
+        expect(rename).to_be_focused()
+        rename.press("Enter")
+        field.fill("   ")
+        field.press("Enter")
+        expect(page.get_by_text("Give the video a title.")).to_be_visible()
+        field.fill("Morning by the sea")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(heading).to_have_text("Morning by the sea")
+        expect(page).to_have_title(re.compile("^Morning by the sea"))
+        assert page.evaluate("window.sameDocument") is True
+        page.mouse.move(0, 0)
+        assert violations(page) == []
+        page.goto("/videos/?q=morning")
+        assert titles(page) == ["Morning by the sea"]
+
+
+def test_a_video_is_deleted_from_its_page_and_put_back_from_the_trash(visit):
+    with visit("renamer") as page:
+        page.get_by_role("link", name="Clip 9", exact=True).click()
+        address = page.url
+        page.get_by_role("main").get_by_role("button", name="Delete", exact=True).click()
+        expect(page.locator(".messages")).to_contain_text("1 video is in the trash now.")
+        assert page.request.get(address).status == 404
+        assert page.request.get(f"{address}file/").status == 404
+        page.get_by_role("link", name="Trash").click()
+        page.get_by_role("button", name="Put back: Clip 9").click()
+        expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
+        assert page.request.get(address).status == 200
+
+
+def test_the_files_of_a_video_come_by_their_names(visit):
+    with visit("renamer") as page:
+        page.get_by_role("link", name="Clip 12", exact=True).click()
+        names = {"Video": "clip-12.mp4", "Settings": "clip-12.json"}
+        for link, name in names.items():
+            with page.expect_download() as loading:
+                page.locator(".files").get_by_role("link", name=link).click()
+            assert loading.value.suggested_filename == name
+        similar = page.get_by_role("region", name="The same prompt, or the same seed")
+        expect(similar.locator(".card")).to_have_count(6)
+        page.get_by_role("link", name="Create from this").click()
+        expect(page.locator("[name=prompt]")).to_have_value("a red heart")
+
+
+def test_who_was_signed_out_meanwhile_is_asked_to_sign_in(visit, library_site):
+    with visit("leaver") as page:
+        page.context.clear_cookies(name="sessionid")
+        page.get_by_label("Format").select_option("gif")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+        expect(page).to_have_url(re.compile("/accounts/login/"))
+
+
+# --- Without scripts --------------------------------------------------------------------------------------------------
+
+
+def test_everything_works_without_javascript(visit):
+    with visit("plain", java_script_enabled=False) as page:
+        page.get_by_role("searchbox").fill("heart")
+        page.get_by_label("Order").select_option("oldest")
+        page.get_by_role("button", name="Find").click()
+        assert titles(page)[0] == "Clip 24"
+        card(page, "Clip 24").get_by_role("button", name="Favourite: Clip 24").click()
+        expect(page).to_have_url(re.compile("q=heart.*sort=oldest"))
+        expect(card(page, "Clip 24").locator(".favourite")).to_have_attribute("aria-pressed", "true")
+
+        choose(page, "Clip 24", "Clip 21")
+        bar(page).get_by_role("button", name="Delete", exact=True).click()
+        expect(cards(page)).to_have_count(6)
+        page.get_by_role("button", name="Undo").click()
+        expect(cards(page)).to_have_count(8)
+
+        choose(page, "Clip 24")
+        bar(page).get_by_role("button", name="Add to a collection").click()
+        page.get_by_label("Name of the new collection").fill("Plain")
+        page.get_by_role("button", name="Add", exact=True).click()
+        expect(page.locator(".messages")).to_contain_text("1 video was added to “Plain”.")
+
+        page.get_by_role("link", name="Clip 24", exact=True).click()
+        page.get_by_role("link", name="Rename").click()
+        page.get_by_label("Title").fill("Without scripts")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Without scripts")
+
+        page.goto("/videos/")
+        bar(page).get_by_role("button", name="Delete", exact=True).click()
+        expect(page.locator(".messages")).to_contain_text("Choose at least one video first.")
+
+
+def test_older_and_newer_are_links_without_javascript(visit):
+    with visit("scroller", java_script_enabled=False) as page:
+        seen = titles(page)
+        for _ in range(2):
+            page.get_by_role("link", name="Older").click()
+            seen += titles(page)
+        assert seen == [f"Clip {n}" for n in range(1, 61)]
+        page.get_by_role("link", name="Newer").click()
+        assert titles(page)[-1] == "Clip 48"

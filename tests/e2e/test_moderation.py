@@ -1,0 +1,259 @@
+"""The moderator's morning, and what it is for everybody else: who reported, and whom it concerns."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import open_page
+from tests.e2e.person import Person
+from tests.e2e.soundness import too_wide, violations
+from tests.seeded import SeededSite
+from tests.site import PASSWORD
+
+pytestmark = pytest.mark.e2e
+
+WHY = {
+    "hide": "It shows my neighbour’s cat.",
+    "warn": "Please ask your neighbours first.",
+    "suspend": "It was the third time.",
+}
+POLISH = {
+    "1 person is suspended.": "Zawieszono 1 osobę.",
+    "1 suspension is ended.": "Zakończono 1 zawieszenie.",
+    "1 video is hidden.": "1 film został ukryty.",
+    "1 video is shown again.": "1 film jest znów widoczny.",
+    "1 warning was sent.": "Wysłano 1 ostrzeżenie.",
+    "A warning": "Ostrzeżenie",
+    "Account suspended": "Konto zawieszone",
+    "Advertising or spam": "Reklama lub spam",
+    "Back to sign-in": "Wróć do logowania",
+    "End the suspension": "Zakończ zawieszenie",
+    "History of moderation": "Historia moderacji",
+    "Jobs by state": "Zadania według stanu",
+    "Notices": "Powiadomienia",
+    "Overview: work, storage, reports": "Przegląd: praca, miejsce, zgłoszenia",
+    "Read what happened": "Przeczytaj, co się stało",
+    "Report a video": "Zgłoś film",
+    "Report this video": "Zgłoś ten film",
+    "Send the report": "Wyślij zgłoszenie",
+    "Show to others again": "Pokaż znów innym",
+    "Suspension ended": "Zawieszenie zakończone",
+    "Thank you": "Dziękujemy",
+    "This video is hidden": "Ten film jest ukryty",
+    "Video hidden": "Film ukryty",
+    "Video shown again": "Film znów widoczny",
+    "Warning": "Ostrzeżenie",
+    "We know already": "Już o tym wiemy",
+    "What should we know?": "Co powinniśmy wiedzieć?",
+    "Your account is suspended": "Twoje konto jest zawieszone",
+    "Your video is hidden": "Twój film jest ukryty",
+}
+# Whether a player comes past its beginning. Waited for in the page: polling from outside is not let in by its policy.
+PLAYED = """async player => {
+    for (let n = 0; n < 200 && !(player.currentTime > 0.2); n++) await new Promise(done => setTimeout(done, 50));
+    return player.currentTime > 0.2 && !player.paused;
+}"""
+A_MODERATOR = """
+from django.contrib.auth.models import Permission
+from accounts.models import User
+User.objects.get(username="staff").user_permissions.add(Permission.objects.get(codename="moderate"))
+"""
+SOMEBODY_WITH_A_PUBLIC_VIDEO = """
+from django.utils import timezone
+from accounts.models import User
+from gallery.models import Video, Visibility
+user = User.objects.create_user({name!r}, "{name}@example.org", {password!r}, language={language!r})
+old = Video.objects.filter(user__username="ada", format="mp4").first()
+made = Video(user=user, title={title!r}, request={{**old.request, "prompt": {title!r}}})
+for name in ("width", "height", "frames", "fps", "size", "video_file", "poster_file", "preview_file", "thumbnail_file"):
+    setattr(made, name, getattr(old, name))
+made.visibility, made.published_at = Visibility.PUBLIC, timezone.now()
+made.save()
+print(made.pk)
+"""
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("letters")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, letters):
+    home = tmp_path_factory.mktemp("moderated") / "home"
+    started = SeededSite(home, EMAIL_URL=f"filemail:///{letters}").start()
+    started.python(A_MODERATOR)
+    yield started
+    assert started.stop() == 0
+
+
+def say(language: str, words: str) -> str:
+    return words if language == "en" else POLISH[words]
+
+
+def signed_in(browser, site, name: str, **options):
+    host = urlsplit(site.url).hostname
+    cookie = {"name": "sessionid", "value": site.session_of(name), "domain": host, "path": "/", "expires": -1}
+    cookie |= {"httpOnly": True, "secure": False, "sameSite": "Lax"}
+    return open_page(browser, site, storage_state={"cookies": [cookie], "origins": []}, **options)
+
+
+def somebody(site, name: str, language: str) -> str:
+    """A person with one public video of the title '<name>'s cat'; the video's key."""
+    values = {"name": name, "password": PASSWORD, "language": language, "title": f"{name}’s cat"}
+    return site.python(SOMEBODY_WITH_A_PUBLIC_VIDEO.format(**values))
+
+
+def reports(page: Page, video: str, language: str, note: str) -> None:
+    """From the page on which the video is watched, to the thanks."""
+    page.goto(f"/videos/{video}/")
+    page.get_by_role("link", name=say(language, "Report this video")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(say(language, "Report a video"))
+    page.get_by_label(say(language, "Advertising or spam")).check()
+    page.get_by_label(say(language, "What should we know?")).fill(note)
+    page.get_by_role("button", name=say(language, "Send the report")).click()
+
+
+def decides(page: Page, action: str, button: str = "") -> None:
+    """The action for the first row, by the list's menu; or by its button on the page of one; then the reason."""
+    if button:
+        page.get_by_role("button", name=button, exact=True).click()
+    else:
+        page.locator("#result_list tbody .action-select").first.check()
+        page.locator("select[name=action]").select_option(action)
+        page.locator("#changelist-form .actions button[type=submit]").click()
+    expect(page.locator(".decide")).to_be_visible()
+    page.locator("[name=why]").fill(WHY.get(action, "Enough."))
+    if action == "suspend":
+        page.locator("[name=days]").select_option("3")
+    page.locator(".submit-row input[type=submit]").click()
+
+
+def says(page: Page, language: str, words: str) -> None:
+    expect(page.locator(".messagelist")).to_contain_text(say(language, words))
+
+
+def status(browser, site, path: str) -> int:
+    context = browser.new_context(base_url=site.url)
+    try:
+        return context.request.get(path, max_redirects=0).status
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize("language", ["en", "pl"])
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_visitor_reports_what_they_watch_and_is_told_when_it_is_known(browser, site, language, javascript):
+    video = somebody(site, f"dora-{language}-{javascript}".lower(), language)
+    with open_page(browser, site, locale=language, java_script_enabled=javascript) as page:
+        for expected in ("Thank you", "We know already"):
+            reports(page, video, language, "It sells tulips.")
+            expect(page.get_by_role("heading", level=1)).to_have_text(say(language, expected))
+    assert site.rows("SELECT note FROM gallery_report WHERE video_id = ?", video.replace("-", "")) == [
+        ("It sells tulips.",)
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "pl"])
+def test_the_moderators_morning(browser, site, letters, language):
+    name = f"carl-{language}"
+    video = somebody(site, name, language)
+    queue = f"/admin/gallery/report/?q={name}"
+    with (
+        signed_in(browser, site, "ben", locale=language) as ben,
+        signed_in(browser, site, "staff", locale=language) as moderator,
+        open_page(browser, site, locale=language) as carls,
+    ):
+        carl = Person(carls, letters, language, name)
+        carl.sign_in()
+        expect(carl.account_menu).to_be_visible()
+        reports(ben, video, language, "I know this cat.")
+        sees_the_queue(moderator, queue, language)
+        plays_in_the_list(moderator)
+        decides(moderator, "hide")
+        says(moderator, language, "1 video is hidden.")
+        assert status(browser, site, f"/videos/{video}/") == 404
+        reads_why_it_is_hidden(carl, video, letters)
+        moderator.goto(f"{queue}&state=all")
+        decides(moderator, "warn")
+        says(moderator, language, "1 warning was sent.")
+        reads_the_newest_notice(carl, "Warning", WHY["warn"])
+        moderator.goto(f"{queue}&state=all")
+        decides(moderator, "suspend")
+        says(moderator, language, "1 person is suspended.")
+        is_shut_out_and_reads_why(carl)
+        moderator.goto(f"/admin/accounts/user/?q={name}")
+        moderator.locator("#result_list tbody th a").first.click()
+        decides(moderator, "unsuspend", say(language, "End the suspension"))
+        says(moderator, language, "1 suspension is ended.")
+        moderator.goto(f"/admin/gallery/video/{video}/change/")
+        decides(moderator, "restore", say(language, "Show to others again"))
+        says(moderator, language, "1 video is shown again.")
+        assert status(browser, site, f"/videos/{video}/") == 200
+        has_the_whole_history(moderator, name, language)
+        carl.sign_in()
+        reads_the_newest_notice(carl, "Video shown again", "Enough.")
+
+
+def sees_the_queue(page: Page, queue: str, language: str) -> None:
+    page.goto("/admin/")
+    page.get_by_role("link", name=say(language, "Overview: work, storage, reports")).click()
+    expect(page.get_by_role("heading", name=say(language, "Jobs by state"))).to_be_visible()
+    page.locator(".overview__number a").click()
+    page.goto(queue)
+    expect(page.locator("#result_list")).to_contain_text("I know this cat.")
+    expect(page.locator("#result_list")).to_contain_text(say(language, "Advertising or spam"))
+
+
+def plays_in_the_list(page: Page) -> None:
+    player = page.locator("#result_list video.moderation-clip").first
+    assert player.evaluate("v => v.networkState") != 2, "it loads before anybody asked"
+    player.focus()
+    page.keyboard.press("Space")
+    assert player.evaluate(PLAYED), "it does not play"
+
+
+def reads_why_it_is_hidden(carl: Person, video: str, letters: Path) -> None:
+    page = carl.page
+    page.goto("/help/")
+    page.get_by_role("link", name=say(carl.language, "Read what happened")).click()
+    reads_the_newest_notice(carl, "Video hidden", WHY["hide"])
+    page.goto(f"/videos/{video}/")
+    expect(page.get_by_role("main")).to_contain_text(say(carl.language, "This video is hidden"))
+    expect(page.get_by_role("main")).to_contain_text(WHY["hide"])
+    assert too_wide(page) == []
+    assert violations(page) == []
+    texts = "".join(path.read_text() for path in letters.glob("*.log"))
+    assert f"To: {carl.email}" in texts
+
+
+def reads_the_newest_notice(carl: Person, what: str, why: str) -> None:
+    carl.page.goto("/notices/")
+    expect(carl.main.get_by_role("heading", level=1)).to_have_text(say(carl.language, "Notices"))
+    newest = carl.main.get_by_role("article").first
+    expect(newest).to_contain_text(say(carl.language, what))
+    expect(newest).to_contain_text(why)
+    expect(carl.page.locator(".unread")).to_have_count(0)
+
+
+def is_shut_out_and_reads_why(carl: Person) -> None:
+    carl.page.goto("/create/")
+    carl.is_signed_out()
+    carl.sign_in()
+    expect(carl.main.get_by_role("heading", level=1)).to_have_text(say(carl.language, "Your account is suspended"))
+    expect(carl.main).to_contain_text(WHY["suspend"])
+    assert violations(carl.page) == []
+    carl.page.get_by_role("button", name=say(carl.language, "Back to sign-in")).click()
+
+
+def has_the_whole_history(page: Page, name: str, language: str) -> None:
+    page.goto(f"/admin/gallery/moderationaction/?q={name}")
+    rows = page.locator("#result_list tbody tr")
+    acts = ["Video shown again", "Suspension ended", "Account suspended", "Warning", "Video hidden"]
+    expect(rows).to_have_count(len(acts))
+    for row, act in zip(rows.all(), acts, strict=True):
+        expect(row).to_contain_text(say(language, act))
+        expect(row).to_contain_text("staff")
+    assert [why in page.locator("#result_list").inner_text() for why in WHY.values()] == [True] * 3

@@ -1,0 +1,345 @@
+"""The administration of moderation: the queue, what is done about many at once, and who sees none of it."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.files.base import ContentFile
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import services as accounts
+from accounts.models import User
+from auravideo.celery import app
+from gallery.models import Act, ModerationAction, Report, Video, Visibility
+from gallery.moderation import decisions, services
+from generation.models import BlockedTerm
+from tests.factories import ReportFactory, UserFactory, VideoFactory, a_moderator
+
+pytestmark = pytest.mark.django_db
+
+QUEUE = reverse("admin:gallery_report_changelist")
+VIDEOS = reverse("admin:gallery_video_changelist")
+PEOPLE = reverse("admin:accounts_user_changelist")
+TERMS = reverse("admin:generation_blockedterm_changelist")
+HISTORY = reverse("admin:gallery_moderationaction_changelist")
+OVERVIEW = reverse("admin_overview")
+WHY = "Not here"
+
+
+@pytest.fixture(autouse=True)
+def _sent(monkeypatch):
+    monkeypatch.setattr(app, "send_task", lambda *_args, **_options: None)
+
+
+@pytest.fixture
+def moderator():
+    return a_moderator()
+
+
+@pytest.fixture
+def signed_in(client, moderator):
+    client.force_login(moderator)
+    return client
+
+
+@pytest.fixture
+def report():
+    return ReportFactory(video=a_public_video(), note="It is mine.")
+
+
+def a_public_video(**fields) -> Video:
+    return VideoFactory(visibility=Visibility.PUBLIC, published_at=timezone.now(), **fields)
+
+
+def act(client, address, decision, *rows, **data):
+    """The action with its reason, as the page that asks for it sends it."""
+    values = {"why": WHY, "decided": "yes", **data}
+    chosen = {"action": decision.name, "_selected_action": [row.pk for row in rows]}
+    return client.post(address, {**chosen, **values}, follow=True)
+
+
+def texts(response) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
+
+
+# --- The queue --------------------------------------------------------------------------------------------------------
+
+
+def test_the_clip_plays_in_the_list_and_nothing_of_it_is_loaded_before(signed_in, report):
+    page = signed_in.get(QUEUE).content.decode()
+    player = re.search(r"<video[^>]*>", page)[0]
+    assert f'src="{reverse("gallery:file", args=[report.video.pk])}"' in player
+    for wish in ("controls", "muted", "loop", 'preload="none"', "poster="):
+        assert wish in player
+    for text in (
+        report.video.title,
+        report.video.user.username,
+        "It is mine.",
+        "Advertising or spam",
+        "reported by a visitor",
+    ):
+        assert text in page
+
+
+def test_the_queue_begins_with_what_is_open_and_counts_the_reports_of_a_video(signed_in, moderator, report):
+    ReportFactory(video=report.video)
+    answered = ReportFactory(video=a_public_video())
+    services.dismiss(moderator, answered.video, "")
+    rows = signed_in.get(QUEUE).context["cl"].result_list
+    assert [row.video for row in rows] == [report.video] * 2
+    assert {row.open_reports for row in rows} == {2}
+    assert signed_in.get(QUEUE, {"state": "dismissed"}).context["cl"].result_list.get() == answered
+    assert len(signed_in.get(QUEUE, {"state": "all"}).context["cl"].result_list) == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "finds"),
+    [({"q": "mine"}, True), ({"q": "theirs"}, False), ({"reason": "spam"}, True), ({"reason": "hate"}, False)],
+)
+def test_the_queue_is_searched_and_filtered(signed_in, report, query, finds):
+    assert len(signed_in.get(QUEUE, query).context["cl"].result_list) == int(finds)
+
+
+def test_the_queue_costs_no_query_a_row(signed_in, report, django_assert_max_num_queries):
+    with django_assert_max_num_queries(20) as few:
+        signed_in.get(QUEUE)
+    ReportFactory.create_batch(8, reporter=UserFactory())
+    with django_assert_max_num_queries(len(few)):
+        assert len(signed_in.get(QUEUE).context["cl"].result_list) == 9
+
+
+def test_moderators_are_sent_the_file_of_a_video_that_is_hidden_or_private(signed_in, moderator, report):
+    services.hide(moderator, report.video, WHY)
+    path = reverse("gallery:poster", args=[report.video.pk])
+    report.video.poster_file.storage.save(report.video.poster_file.name, ContentFile(b"picture"))
+    assert signed_in.get(path).status_code == 200
+
+
+# --- Decisions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        decisions.DISMISS,
+        decisions.HIDE,
+        decisions.RESTORE,
+        decisions.DELETE,
+        decisions.WARN,
+        decisions.SUSPEND,
+    ],
+    ids=lambda decision: decision.name,
+)
+def test_a_reason_is_asked_for_before_anything_happens(signed_in, report, decision):
+    response = signed_in.post(QUEUE, {"action": decision.name, "_selected_action": [report.pk]})
+    page = response.content.decode()
+    assert response.status_code == 200
+    assert str(decision.meaning) in page
+    assert report.video.user.username in page
+    assert not ModerationAction.objects.exists()
+    assert Report.objects.get().state == "open"
+
+
+@pytest.mark.parametrize("decision", [decisions.HIDE, decisions.DELETE, decisions.WARN, decisions.SUSPEND])
+def test_without_a_reason_nothing_happens_to_anybody(signed_in, report, decision):
+    for why in ("", "x" * 1001):
+        response = act(signed_in, QUEUE, decision, report, why=why)
+        assert response.context["form"].errors["why"]
+    assert not ModerationAction.objects.exists()
+
+
+def test_many_are_hidden_at_once_and_the_list_says_how_many(signed_in, moderator, report):
+    second, other = ReportFactory(video=report.video), ReportFactory(video=a_public_video())
+    response = act(signed_in, QUEUE, decisions.HIDE, report, second, other)
+    assert texts(response) == ["2 videos are hidden."]
+    assert Video.objects.filter(hidden_at__isnull=False).count() == 2
+    assert set(Report.objects.values_list("state", "handled_by")) == {("upheld", moderator.pk)}
+    assert set(ModerationAction.objects.values_list("act", "actor", "reason")) == {(Act.HIDE, moderator.pk, WHY)}
+
+
+def test_what_was_so_already_is_said_too(signed_in, moderator, report):
+    services.hide(moderator, report.video, WHY)
+    response = act(signed_in, f"{QUEUE}?state=all", decisions.HIDE, report)
+    assert texts(response) == ["1 was left as it is: it was so already, or it is gone."]
+    assert texts(act(signed_in, f"{QUEUE}?state=all", decisions.RESTORE, report)) == ["1 video is shown again."]
+
+
+def test_dismissing_needs_no_reason(signed_in, report):
+    assert texts(act(signed_in, QUEUE, decisions.DISMISS, report, why="")) == ["The reports of 1 video are dismissed."]
+
+
+def test_deleting_from_the_queue(signed_in, report):
+    assert texts(act(signed_in, QUEUE, decisions.DELETE, report)) == ["1 video is deleted."]
+    assert not Video.objects.kept().exists()
+
+
+def test_a_warning_is_about_each_video_a_suspension_about_each_person(signed_in, report):
+    other = ReportFactory(video=a_public_video(user=report.video.user))
+    assert texts(act(signed_in, QUEUE, decisions.WARN, report, other)) == ["2 warnings were sent."]
+    third, fourth = ReportFactory(video=report.video), ReportFactory(video=other.video)
+    response = act(signed_in, QUEUE, decisions.SUSPEND, third, fourth, days="7")
+    assert texts(response) == ["1 person is suspended."]
+    assert ModerationAction.objects.filter(act=Act.SUSPEND).count() == 1
+
+
+@pytest.mark.parametrize(("days", "seconds"), [("1", 86400), ("90", 90 * 86400), ("", None)])
+def test_a_suspension_is_as_long_as_was_chosen(signed_in, report, days, seconds):
+    act(signed_in, QUEUE, decisions.SUSPEND, report, days=days)
+    person = User.objects.get(pk=report.video.user_id)
+    assert person.is_suspended
+    if seconds is None:
+        assert person.suspended_until is None
+    else:
+        assert abs((person.suspended_until - timezone.now()).total_seconds() - seconds) < 60
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "5", "forever"])
+def test_a_length_that_was_not_offered_suspends_nobody(signed_in, report, days):
+    assert act(signed_in, QUEUE, decisions.SUSPEND, report, days=days).context["form"].errors["days"]
+    assert User.objects.get(pk=report.video.user_id).is_active
+
+
+def test_a_moderator_cannot_suspend_other_staff_and_is_told(signed_in, moderator):
+    reports = [ReportFactory(video=a_public_video(user=user)) for user in (moderator, a_moderator())]
+    (text,) = texts(act(signed_in, QUEUE, decisions.SUSPEND, *reports, days="7"))
+    assert text.startswith("2 were not suspended")
+    assert not User.objects.filter(is_active=False).exists()
+
+
+def test_too_many_at_once_are_refused(signed_in, monkeypatch, report):
+    monkeypatch.setattr(decisions, "MAX_AT_ONCE", 1)
+    other = ReportFactory(video=a_public_video())
+    assert texts(act(signed_in, QUEUE, decisions.HIDE, report, other)) == ["Choose at most 1 at once."]
+    assert not Video.objects.filter(hidden_at__isnull=False).exists()
+
+
+def test_videos_are_picked_from_their_list(signed_in):
+    public, private = a_public_video(), VideoFactory()
+    response = act(signed_in, VIDEOS, decisions.PICK, public, private, why="")
+    assert texts(response)[0] == "1 video is picked."
+    assert "1 was not picked" in texts(response)[1]
+    assert texts(act(signed_in, VIDEOS, decisions.UNPICK, public, why="")) == ["1 video is no longer picked."]
+
+
+def test_a_suspension_is_ended_from_the_list_of_people(signed_in, moderator, user):
+    services.suspend(moderator, user, None, WHY)
+    assert texts(act(signed_in, PEOPLE, decisions.UNSUSPEND, user)) == ["1 suspension is ended."]
+    assert User.objects.get(pk=user.pk).is_active
+
+
+def test_what_can_be_done_in_the_list_can_be_done_on_the_page_of_one(signed_in, moderator, report):
+    services.dismiss(moderator, report.video, "")
+    page = signed_in.get(reverse("admin:gallery_report_change", args=[report.pk])).content.decode()
+    assert f'action="{QUEUE}?state=all"' in page
+    assert 'value="suspend"' in page
+    person = signed_in.get(reverse("admin:accounts_user_change", args=[report.video.user_id])).content.decode()
+    assert f'action="{PEOPLE}"' in person
+    assert 'value="unsuspend"' in person
+
+
+# --- History ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_history_is_on_the_pages_of_the_video_and_the_person_and_in_a_list(signed_in, moderator, report):
+    services.hide(moderator, report.video, "The very reason")
+    pages = (
+        reverse("admin:gallery_video_change", args=[report.video.pk]),
+        reverse("admin:accounts_user_change", args=[report.video.user_id]),
+        reverse("admin:gallery_report_change", args=[report.pk]),
+        HISTORY,
+    )
+    for address in pages:
+        page = signed_in.get(address).content.decode()
+        for text in ("The very reason", "Video hidden", moderator.username):
+            assert text in page, (address, text)
+    assert len(signed_in.get(HISTORY, {"act": Act.RESTORE}).context["cl"].result_list) == 0
+
+
+def test_nobody_changes_what_is_history_not_even_a_superuser(client, moderator, report):
+    services.hide(moderator, report.video, WHY)
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    for model, row in (("report", report), ("moderationaction", ModerationAction.objects.get())):
+        assert client.get(reverse(f"admin:gallery_{model}_add")).status_code == 403
+        assert client.post(reverse(f"admin:gallery_{model}_change", args=[row.pk]), {"reason": "x"}).status_code == 403
+        address = reverse(f"admin:gallery_{model}_delete", args=[row.pk])
+        assert client.post(address, {"post": "yes"}).status_code == 403
+        chosen = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+        client.post(reverse(f"admin:gallery_{model}_changelist"), chosen)
+    assert Report.objects.get().reason == "spam"
+    assert ModerationAction.objects.get().reason == WHY
+
+
+# --- Who may ----------------------------------------------------------------------------------------------------------
+
+
+def staff_with(*codenames: str) -> User:
+    person = UserFactory(is_staff=True)
+    person.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    return User.objects.get(pk=person.pk)
+
+
+@pytest.mark.parametrize("codenames", [(), ("view_report", "change_report", "view_video", "view_blockedterm")])
+def test_staff_without_the_permission_sees_none_of_it(client, report, codenames):
+    client.force_login(staff_with(*codenames))
+    index = client.get(reverse("admin:index")).content.decode()
+    for address in (QUEUE, VIDEOS, HISTORY, TERMS, OVERVIEW):
+        assert address not in index
+        assert client.get(address).status_code == 403
+    for name in ("gallery_report", "gallery_video"):
+        row = report if name == "gallery_report" else report.video
+        assert client.get(reverse(f"admin:{name}_change", args=[row.pk])).status_code == 403
+    assert act(client, QUEUE, decisions.HIDE, report).status_code == 403
+    assert not Video.objects.filter(hidden_at__isnull=False).exists()
+
+
+def test_the_permission_gives_all_of_it_and_no_rights_over_accounts(signed_in, user):
+    user.email = "somebody@secret.example"
+    user.save()
+    index = signed_in.get(reverse("admin:index")).content.decode()
+    for address in (QUEUE, VIDEOS, HISTORY, TERMS, OVERVIEW, PEOPLE):
+        assert address in index
+        assert signed_in.get(address).status_code == 200
+    address = reverse("admin:accounts_user_change", args=[user.pk])
+    for page in (signed_in.get(PEOPLE), signed_in.get(address)):
+        assert user.username in page.content.decode()
+        assert "somebody@secret.example" not in page.content.decode()
+    assert not signed_in.get(PEOPLE, {"q": "secret.example"}).context["cl"].result_list
+    assert signed_in.post(address, {"username": "taken", "is_superuser": "on"}).status_code == 403
+    assert signed_in.get(reverse("admin:accounts_user_add")).status_code == 403
+    assert signed_in.get(reverse("admin:auth_user_password_change", args=[user.pk])).status_code == 403
+    assert signed_in.get(reverse("admin:accounts_user_delete", args=[user.pk])).status_code == 403
+
+
+def test_who_looks_after_accounts_and_may_not_moderate_sees_no_moderation_there(client, moderator, user):
+    services.suspend(moderator, user, None, "a secret reason")
+    client.force_login(staff_with("view_user", "change_user"))
+    response = client.get(reverse("admin:accounts_user_change", args=[user.pk]))
+    assert response.status_code == 200
+    assert "a secret reason" not in response.content.decode()
+    assert 'value="suspend"' not in response.content.decode()
+
+
+def test_a_suspension_is_not_ended_by_a_tick(client, moderator, user):
+    services.suspend(moderator, user, None, WHY)
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    address = reverse("admin:accounts_user_change", args=[user.pk])
+    assert client.post(address, {"username": user.username, "is_active": "on"}).status_code == 302
+    assert User.objects.get(pk=user.pk).is_suspended
+    assert not User.objects.get(pk=user.pk).is_active
+
+
+def test_moderators_list_the_terms_that_prompts_may_not_hold(signed_in):
+    address = reverse("admin:generation_blockedterm_add")
+    assert signed_in.post(address, {"term": "toy gun", "message": "No.", "is_active": "on"}).status_code == 302
+    term = BlockedTerm.objects.get()
+    change = reverse("admin:generation_blockedterm_change", args=[term.pk])
+    assert signed_in.post(change, {"term": "toy gun", "message": ""}).status_code == 302
+    assert not BlockedTerm.objects.get().is_active
+
+
+def test_an_account_that_is_being_deleted_is_not_warned_or_suspended(signed_in, user):
+    accounts.request_deletion(user)
+    for decision in (decisions.WARN, decisions.SUSPEND):
+        assert len(texts(act(signed_in, PEOPLE, decision, user, days="1"))) == 1
+    assert not ModerationAction.objects.exists()

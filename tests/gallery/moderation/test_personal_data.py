@@ -1,0 +1,44 @@
+"""What a person reported and was told is among what they can have, and names nobody when they are gone."""
+
+import json
+
+import pytest
+
+from accounts import services as accounts
+from auravideo.celery import app
+from gallery.models import ModerationAction, Reason, Report
+from gallery.moderation import services
+from tests.factories import VideoFactory, a_moderator
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _sent(monkeypatch):
+    monkeypatch.setattr(app, "send_task", lambda *_args, **_options: None)
+
+
+def handed_out(user) -> dict:
+    """Every JSON file of the person's zip, by its name."""
+    entries = [entry for entry in accounts.export(user) if entry.name.endswith(".json")]
+    return {entry.name: json.loads(b"".join(entry.read())) for entry in entries}
+
+
+def test_reports_and_notices_are_handed_out(user, other_user):
+    moderator, theirs = a_moderator(username="grzegorz"), VideoFactory(user=other_user)
+    services.report(theirs, user, "key", Reason.SPAM, "tulips")
+    services.warn(moderator, user, "no more tulips")
+    services.warn(moderator, other_user, "somebody else’s")
+    found = handed_out(user)
+    assert [(row["video_id"], row["note"]) for row in found["reports.json"]] == [(str(theirs.pk), "tulips")]
+    assert [row["reason"] for row in found["notices.json"]] == ["no more tulips"]
+    assert "grzegorz" not in json.dumps(found)
+
+
+def test_when_the_account_is_gone_the_history_stays_and_names_nobody(user, other_user):
+    services.report(VideoFactory(user=other_user), user, "key", Reason.SPAM)
+    services.warn(a_moderator(), user, "a warning")
+    accounts.request_deletion(user)
+    assert accounts.settle(user.pk)
+    assert Report.objects.get().reporter is None
+    assert ModerationAction.objects.get().person is None
