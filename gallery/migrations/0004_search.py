@@ -7,7 +7,7 @@ BATCH = 500
 FTS5 = (
     """CREATE VIRTUAL TABLE gallery_searchdoc_fts USING fts5(
         text, content='gallery_searchdoc', content_rowid='number', detail='none', columnsize=0,
-        tokenize="unicode61 remove_diacritics 0", prefix='3 4'
+        tokenize="unicode61 remove_diacritics 0", prefix='3 4 5 6 7 8'
     )""",
     """CREATE TRIGGER gallery_searchdoc_added AFTER INSERT ON gallery_searchdoc BEGIN
         INSERT INTO gallery_searchdoc_fts(rowid, text) VALUES (new.number, new.text);
