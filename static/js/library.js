@@ -56,7 +56,7 @@
   // The grid goes on as it is scrolled; its address says where it began. Who opens a video comes back to its own page.
   document.addEventListener("click", (event) => {
     const item = event.target.closest(".cards a") && event.target.closest("#cards > li");
-    if (!item) return;
+    if (!item || event.ctrlKey || event.metaKey || event.shiftKey) return; // it opens elsewhere, this page stays
     const firsts = [...document.querySelectorAll("#cards > li[data-page]")];
     const first = firsts.filter((one) => !(one.compareDocumentPosition(item) & Node.DOCUMENT_POSITION_PRECEDING)).pop();
     const query = first?.dataset.page.replace(/&$/, "");

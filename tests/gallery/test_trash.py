@@ -277,5 +277,6 @@ def test_a_job_whose_video_is_in_the_trash_shows_none(client, user):
     assert f"/videos/{video.pk}/" in page()
     services.trash(mine(user))
     assert f"/videos/{video.pk}/" not in page()
+    assert "Its video was deleted." in page()
     services.restore(mine(user))
     assert f"/videos/{video.pk}/" in page()
