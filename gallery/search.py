@@ -16,7 +16,8 @@ from generation.keyset import Page, page_of
 
 MAX_WORDS = 8
 MAX_TEXT = 200
-MIN_PREFIX = 3  # a shorter beginning of a word is looked for as a whole word
+MIN_PREFIX, MAX_PREFIX = 3, 8  # what is shorter or longer is looked for as a whole word; the index knows these
+SORTED_MOST = 2_000  # of what a search finds, so many of the newest are sorted by anything but their date
 _MAX_DIGITS = 18
 _NEWEST = {"-created_at": True, "created_at": False, "-published_at": True}  # orders that the rows' numbers follow
 
@@ -28,7 +29,7 @@ _SQLITE = """
 """
 _POSTGRESQL = """
     SELECT doc.video_id FROM gallery_searchdoc AS doc
-    WHERE array_to_tsvector(string_to_array(doc.text, ' ')) @@ %s::tsquery AND doc.scope = %s AND {bound}
+    WHERE doc.words @@ %s::tsquery AND doc.scope = %s AND {bound}
     AND EXISTS (SELECT 1 FROM ({videos}) AS found WHERE found.id = doc.video_id)
     ORDER BY doc.number {direction} LIMIT %s
 """
@@ -42,15 +43,13 @@ def find(
     order: str = "-created_at",
     *,
     owner=None,
-    sorted_most: int | None = None,
 ) -> Page:
     """The page that `query` asks for (generation/keyset.py) of those `videos` that hold every word of `text`.
 
     Args:
         owner: whose library the videos are of; without one, they are public ones.
         order: a field of the video, as in `order_by`. The newest or the oldest first is quick however many hold the
-            words; by anything else all of them have to be found and sorted.
-        sorted_most: how many that hold the words, the newest, are sorted by anything else; all, where it is None.
+            words; by anything else the newest `SORTED_MOST` that hold them are sorted.
     """
     words = words_of(text[:MAX_TEXT])[:MAX_WORDS]
     if not words:
@@ -58,7 +57,7 @@ def find(
     matches = _Matches(videos, words, PUBLIC if owner is None else library_scope(owner.pk))
     if order in _NEWEST:
         return matches.page(query, size, descending=_NEWEST[order])
-    return page_of(videos.filter(pk__in=matches.of(sorted_most, descending=True)), query, size, order)
+    return page_of(videos.filter(pk__in=matches.of(SORTED_MOST, descending=True)), query, size, order)
 
 
 class _Matches:
@@ -84,8 +83,8 @@ class _Matches:
         rows = self.videos.filter(pk__in=self.of(limit, mark, descending=descending)).annotate(number=Subquery(number))
         return list(rows.order_by(F("number").desc() if descending else F("number")))
 
-    def of(self, limit: int | None, mark: int | None = None, *, descending: bool) -> RawSQL:
-        """The keys of the first `limit` behind a mark, all of them where it is None."""
+    def of(self, limit: int, mark: int | None = None, *, descending: bool) -> RawSQL:
+        """The keys of the first `limit` behind a mark."""
         videos, parameters = self.videos.order_by().values("id").query.sql_with_params()
         is_sqlite = connection.vendor == "sqlite"
         place = "fts.rowid" if is_sqlite else "doc.number"
@@ -96,17 +95,18 @@ class _Matches:
         )
         wanted = [self._fts5()] if is_sqlite else [self._tsquery(), self.scope]
         marks = [] if mark is None else [mark]
-        return RawSQL(sql, [*wanted, *marks, *parameters, 2**31 if limit is None else limit])  # noqa: S611
+        return RawSQL(sql, [*wanted, *marks, *parameters, limit])  # noqa: S611
 
     def _fts5(self) -> str:
         """Words are letters and digits alone, so that nothing has to be escaped."""
-        *first, last = self.words
-        terms = [f'"{word}"' for word in (scope_word(self.scope), *first)]
-        return " AND ".join([*terms, f'"{last}"*' if len(last) >= MIN_PREFIX else f'"{last}"'])
+        terms = [f'"{word}"' for word in (scope_word(self.scope), *self.words)]
+        return " AND ".join(terms) + "*" * self._is_beginning()
 
     def _tsquery(self) -> str:
-        *first, last = self.words
-        return " & ".join([*(f"'{word}'" for word in first), f"'{last}':*" if len(last) >= MIN_PREFIX else f"'{last}'"])
+        return " & ".join(f"'{word}'" for word in self.words) + ":*" * self._is_beginning()
+
+    def _is_beginning(self) -> bool:
+        return MIN_PREFIX <= len(self.words[-1]) <= MAX_PREFIX
 
 
 def _read(mark: str) -> int | None:

@@ -47,8 +47,12 @@ class Order:
 
     def behind(self, rows: QuerySet, mark: tuple, *, reverse: bool = False) -> QuerySet:
         """The rows behind a mark, in order; those before it, from the mark backwards, when `reverse`."""
-        compare = TupleLessThan if self.descending != reverse else TupleGreaterThan
-        return rows.filter(compare(Tuple(F(self.field.name), F("pk")), mark)).order_by(*self.names(reverse=reverse))
+        forwards = self.descending != reverse
+        compare = TupleLessThan if forwards else TupleGreaterThan
+        # SQLite is asked for pairs in other words, from which it does not see where in the index to begin.
+        begin = {f"{self.field.name}__{'lte' if forwards else 'gte'}": mark[0]}
+        found = rows.filter(compare(Tuple(F(self.field.name), F("pk")), mark), **begin)
+        return found.order_by(*self.names(reverse=reverse))
 
     def mark(self, row: Model) -> str:
         """What the rows are ordered by, times as microseconds since 1970, and the key."""

@@ -81,23 +81,24 @@ def counts_of(user) -> Counts:
 
 
 def panel_of(user, counts: Counts | None = None) -> Panel:
-    """The panel of a person. What renders comes first, then what waits, in the order of the queue."""
+    """The panel of a person: three queries. What renders comes first, then what waits, in the order of the queue."""
     counts = counts or counts_of(user)
-    active = _first_active(user) if counts.active else []
-    ended = listed_jobs_of(user).filter(status__in=NEWS, ended_at__isnull=False).order_by("-ended_at")
-    return Panel(
-        counts,
-        tuple(active_row(job) for job in active),
-        tuple(ended_row(job) for job in ended.prefetch_related(None)[:ENDED_ROWS]) if _any_news(counts) else (),
+    shown = _shown(user) if counts.active or _any_news(counts) else []
+    active = sorted(
+        (job for job in shown if job.is_active),
+        key=lambda job: (job.status != Status.RUNNING, job.priority, job.queued_at),
     )
+    ended = sorted((job for job in shown if not job.is_active), key=lambda job: job.ended_at, reverse=True)
+    return Panel(counts, tuple(active_row(job) for job in active), tuple(ended_row(job) for job in ended))
 
 
-def _first_active(user) -> list[Job]:
+def _shown(user) -> list[Job]:
     """Found first and read after, since the place in the queue would be counted for each of hundreds that wait."""
-    order = ("-status", "priority", "queued_at")  # 'running' before 'queued'
-    jobs = Job.objects.filter(user=user, removed_at=None, status__in=ACTIVE).order_by(*order)
-    first = list(jobs.values_list("pk", flat=True)[:ACTIVE_ROWS])
-    return list(listed_jobs_of(user).filter(pk__in=first).order_by(*order))
+    jobs = Job.objects.filter(user=user, removed_at=None)
+    active = jobs.filter(status__in=ACTIVE).order_by("-status", "priority", "queued_at")  # 'running' before 'queued'
+    ended = jobs.filter(status__in=NEWS, ended_at__isnull=False).order_by("-ended_at")
+    first = Q(pk__in=active.values("pk")[:ACTIVE_ROWS]) | Q(pk__in=ended.values("pk")[:ENDED_ROWS])
+    return list(listed_jobs_of(user).filter(first))
 
 
 def active_row(job: Job) -> Row:

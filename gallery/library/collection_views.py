@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django.views.decorators.vary import vary_on_headers
 
 from gallery.library import services
-from gallery.library.forms import CollectionForm
+from gallery.library.forms import MAX_SELECTED, CollectionForm
 from gallery.library.pages import VIDEOS_A_PAGE
 from gallery.library.selectors import COUNT_UP_TO, items_of, shown_collections_of
 from gallery.models import Collection
@@ -69,7 +69,7 @@ def delete(request: HttpRequest, collection_id: UUID) -> HttpResponse:
 def _page(request: HttpRequest, found: Collection, form: CollectionForm | None = None) -> HttpResponse:
     """What was added last comes first; for htmx, the cards of one more page."""
     page = page_of(items_of(found), request.GET, VIDEOS_A_PAGE, "-added_at")
-    context = {"collection": found, "page": page, "videos": [item.video for item in page.rows]}
+    context = {"collection": found, "page": page, "videos": [item.video for item in page.rows], "most": MAX_SELECTED}
     if request.htmx.target == "cards":
         return render(request, "gallery/partials/more_cards.html", context)
     form = form or CollectionForm(initial={"name": found.name})

@@ -58,6 +58,11 @@ class LibraryForm(forms.Form):
         return {column: value for column, value in found.items() if value}
 
     @property
+    def is_sorted(self) -> bool:
+        """Whether another order than the usual one was asked for."""
+        return self.order != SORTS["newest"][0]
+
+    @property
     def order(self) -> str:
         return SORTS.get(self.cleaned_data.get("sort") or "newest", SORTS["newest"])[0]
 

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 
-from gallery.library.forms import LibraryForm
+from gallery.library.forms import MAX_SELECTED, LibraryForm
 from gallery.library.pages import VIDEOS_A_PAGE
 from gallery.library.selectors import for_cards
 from gallery.search import find
@@ -23,6 +23,7 @@ def library(request: HttpRequest) -> HttpResponse:
     videos = for_cards(library_of(request.user).filter(**form.filters))
     page = find(videos, form.text, request.GET, VIDEOS_A_PAGE, form.order, owner=request.user)
     context = {"form": form, "page": page, "videos": page.rows, "kept": form.kept, "narrowed": form.narrowed_by}
+    context["most"] = MAX_SELECTED
     if request.htmx.target == "cards":
         return render(request, "gallery/partials/more_cards.html", context)
     if request.htmx.target == "found":

@@ -10,7 +10,7 @@ from django.utils.http import urlencode
 
 from accounts.models import User
 from gallery.models import Like, Tag, Video, VideoTag
-from gallery.search import find
+from gallery.search import SORTED_MOST, find
 from gallery.sharing import tags
 from gallery.sharing.places import Place
 from generation.keyset import Page, page_of
@@ -18,7 +18,6 @@ from generation.keyset import Page, page_of
 PAGE_SIZE = 24
 MAX_TEXT = 200
 NEWEST, LIKED, PICKS = "newest", "liked", "picks"
-SORTED_MOST = 2_000  # of a tag, or of what a search finds, so many of the newest are sorted by anything but their date
 ORDERS = {NEWEST: "-published_at", LIKED: "-likes", PICKS: "-picked_at"}
 
 
@@ -70,7 +69,7 @@ def explore(wanted: Wanted, query: Mapping[str, str]) -> Page:
         videos = videos.filter(
             pk__in=_of_tag(wanted.tag).order_by("-published_at", "-pk").values("video")[:SORTED_MOST]
         )
-    return find(videos, wanted.text, query, PAGE_SIZE, ORDERS[wanted.sort], sorted_most=SORTED_MOST)
+    return find(videos, wanted.text, query, PAGE_SIZE, ORDERS[wanted.sort])
 
 
 def _tagged(tag: str, query: Mapping[str, str]) -> Page:

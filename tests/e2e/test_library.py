@@ -151,6 +151,18 @@ def test_what_is_typed_and_chosen_narrows_the_grid_and_the_address(visit):
         expect(page.get_by_role("searchbox")).to_have_value("heart")
 
 
+def test_on_a_phone_the_filters_are_folded_away_until_they_are_used(visit):
+    with visit("finder", viewport={"width": 360, "height": 700}) as page:
+        expect(page.get_by_label("Format")).to_be_hidden()
+        page.get_by_text("Filters and order").click()
+        page.get_by_label("Order").select_option("oldest")
+        expect(page).to_have_url(re.compile("sort=oldest"))
+        page.reload()
+        expect(page.get_by_label("Order")).to_have_value("oldest")
+        expect(page.get_by_label("Order")).to_be_visible()
+        assert too_wide(page) == []
+
+
 def test_going_back_leads_to_what_was_found_before(visit):
     with visit("finder") as page:
         page.get_by_role("searchbox").press_sequentially("star", delay=10)

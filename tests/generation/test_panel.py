@@ -52,7 +52,7 @@ def test_the_panel_costs_as_many_queries_for_many_jobs_as_for_few(user, django_a
         JobFactory(user=user)
         VideoFactory(user=user, job=ended(user, n))
     panel.panel_of(user)
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(3):
         panel.panel_of(user)
 
 
@@ -65,7 +65,7 @@ def test_every_page_of_a_person_has_the_panel_with_the_way_to_the_job_or_its_vid
         assert 'data-active="1" data-new="1"' in html
         assert f'href="{reverse("generation:job", args=[job.pk])}"' in html
         assert f'href="{reverse("gallery:video", args=[video.pk])}"' in html
-        assert f'src="{reverse("gallery:poster", args=[video.pk])}"' in html
+        assert f'src="{reverse("gallery:thumbnail", args=[video.pk])}"' in html
         assert f'action="{reverse("generation:cancel", args=[job.pk])}"' in html
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from gallery import search
 from gallery.models import Safety, Video
 from gallery.models.search import SearchDoc
 from gallery.moderation import services as moderation
@@ -84,7 +85,8 @@ def test_each_order_goes_with_a_tag_or_a_search_which_goes_before_a_tag(client, 
 
 @pytest.mark.parametrize("query", [{"tag": "sea"}, {"q": "boat"}])
 def test_of_very_many_the_newest_are_sorted(client, monkeypatch, query):
-    monkeypatch.setattr(selectors, "SORTED_MOST", 2)
+    for module in (selectors, search):
+        monkeypatch.setattr(module, "SORTED_MOST", 2)
     for n, title in enumerate(["boat new", "boat newer", "boat newest"]):
         publish(title, minutes=-n, tags=["sea"], likes=9 - n)
     assert titles(client.get(EXPLORE, {"sort": "liked", **query})) == ["boat newer", "boat newest"]
