@@ -153,6 +153,9 @@ class Video(models.Model):
             models.Index(fields=["-picked_at", "-id"], condition=LISTED & Q(picked_at__isnull=False), name="picks"),
             models.Index(fields=["user", "-published_at", "-id"], condition=LISTED, name="profile"),
             models.Index(fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="trash"),
+            models.Index(
+                fields=["user", "-deleted_at", "-id"], condition=Q(deleted_at__isnull=False), name="trash_of_person"
+            ),
         ]
         constraints = [
             models.CheckConstraint(

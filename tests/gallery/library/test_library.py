@@ -2,13 +2,19 @@
 
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
+from gallery.library.forms import LibraryForm
 from gallery.library.views import VIDEOS_A_PAGE
 from gallery.models import Video
+from gallery.selectors import library_of, trash_of
+from generation.keyset import Order
 from generation.states import Status
 from tests.factories import JobFactory, VideoFactory, a_request
 
@@ -177,3 +183,36 @@ def test_the_weight_of_a_page_does_not_grow_with_the_titles(client, user):
     for n in range(VIDEOS_A_PAGE):
         a_video(user, "ż" * 200, n)
     assert len(client.get(URL).content) < 120_000
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL's plans follow what it has counted")
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("", "library"),
+        ("sort=oldest", "library"),
+        ("sort=largest", "library_largest"),
+        ("model=tiny", "library_model"),
+        ("format=mp4", "library_format"),
+        ("size=small", "library_size_class"),
+        ("visibility=private&sort=oldest", "library_visibility"),
+        ("favourites=on", "library_favourite"),
+    ],
+)
+def test_a_page_is_read_off_an_index_from_where_it_begins(user, query, index):
+    """So that the thousandth page of a hundred thousand videos costs what the first one does."""
+    form = LibraryForm(QueryDict(query))
+    videos, order = library_of(user).filter(**form.filters), Order.of(Video, form.order)
+    mark = order.read(f"5-{uuid4().hex}")
+    for rows in (videos.order_by(*order.names()), order.behind(videos, mark)):
+        plan = rows[:25].explain()
+        assert f"USING INDEX {index} (" in plan
+        assert "TEMP B-TREE" not in plan
+    assert re.search(r"(created_at|size)[<>]\?", order.behind(videos, mark)[:25].explain())
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL's plans follow what it has counted")
+def test_the_trash_is_read_off_its_own_index(user):
+    plan = trash_of(user).order_by("-deleted_at", "-pk")[:25].explain()
+    assert "USING INDEX trash_of_person (user_id=? AND deleted_at>?)" in plan
+    assert "TEMP B-TREE" not in plan
