@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from django.contrib.auth.models import Permission
+
 from accounts.models import User
 from gallery.models import Reason, Video
 from gallery.moderation import services
@@ -15,7 +17,9 @@ TERM, ANSWER = "toy gun", "Nothing with weapons is rendered here."
 
 
 def seed(people: Mapping[str, User]) -> None:
-    """Reports of what others published, a pick and a warning for ada, a blocked term."""
+    """A moderator, reports of what others published, a warning for ada, a blocked term."""
+    may = Permission.objects.get(codename="moderate", content_type__app_label="gallery")
+    people["staff"].user_permissions.add(may)
     for video in Video.objects.listed().filter(user=people["ben"]).order_by("created_at")[:1]:
         for number, (reason, note) in enumerate(REPORTS):
             services.report(video, people["ada"] if number == 0 else None, f"visitor {number}", reason, note)

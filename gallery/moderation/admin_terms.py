@@ -1,15 +1,27 @@
 """The words that no prompt may hold. They are the one thing that moderators write here by hand."""
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from gallery.selectors import MODERATE
+from generation.blocked_terms import words_of
 from generation.models import BlockedTerm
+
+
+class BlockedTermForm(forms.ModelForm):
+    def clean_term(self) -> str:
+        """Signs alone would never be found, since words are compared."""
+        term = self.cleaned_data["term"]
+        if not words_of(term):
+            raise forms.ValidationError(_("There is no word in it."), code="wordless")
+        return term
 
 
 @admin.register(BlockedTerm)
 class BlockedTermAdmin(admin.ModelAdmin):
+    form = BlockedTermForm
     list_display = ["term", "message", "is_active", "created_at"]
     list_filter = ["is_active"]
     search_fields = ["term", "message"]

@@ -306,6 +306,7 @@ def test_scrolling_goes_on_until_the_end_and_shows_nothing_twice(browser, shared
             expect(page.locator(".card")).to_have_count(count)
         assert page.locator(".card__title").all_inner_texts() == expected
         expect(page.get_by_role("link", name="More", exact=True)).to_have_count(0)
+        expect(page.get_by_role("status").filter(has_text="12 more videos")).to_contain_text("That is all.")
     with open_page(browser, shared, java_script_enabled=False) as page:
         page.goto("/explore/?q=lantern")
         seen = page.locator(".card__title").all_inner_texts()

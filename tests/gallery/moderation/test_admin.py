@@ -338,6 +338,13 @@ def test_moderators_list_the_terms_that_prompts_may_not_hold(signed_in):
     assert not BlockedTerm.objects.get().is_active
 
 
+@pytest.mark.parametrize("term", ["---", "!?", "\u200b"])
+def test_a_term_without_a_word_would_block_nothing_and_is_refused(signed_in, term):
+    response = signed_in.post(reverse("admin:generation_blockedterm_add"), {"term": term, "is_active": "on"})
+    assert response.context["adminform"].errors
+    assert not BlockedTerm.objects.exists()
+
+
 def test_an_account_that_is_being_deleted_is_not_warned_or_suspended(signed_in, user):
     accounts.request_deletion(user)
     for decision in (decisions.WARN, decisions.SUSPEND):

@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.core.files.base import ContentFile
 from django.core.mail.backends.locmem import EmailBackend
 from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import User
 from auravideo.celery import app
+from gallery import services as gallery
 from gallery.models import Act, ModerationAction, Reason, Report, ReportState, Video, Visibility
 from gallery.moderation import selectors, services
 from tests.factories import ReportFactory, UserFactory, VideoFactory, a_moderator
@@ -179,6 +181,18 @@ def test_deleting_leaves_the_history(video, moderator, committed):
     with committed():
         assert not services.delete(moderator, video, WHY)
     assert ModerationAction.objects.count() == 1
+
+
+def test_what_is_deleted_is_gone_for_good_with_its_files_and_its_owner_cannot_have_it_back(video, moderator):
+    for file in video.files:
+        file.storage.save(file.name, ContentFile(b"bytes"))
+    services.delete(moderator, video, WHY)
+    assert gallery.restore(Video.objects.filter(pk=video.pk)) == 0
+    assert not Video.objects.kept().exists()
+    assert gallery.purge_trash()
+    assert not Video.objects.exists()
+    assert [file.name for file in video.files if file.storage.exists(file.name)] == []
+    assert (line().video, line().video_title) == (None, video.title)
 
 
 # --- People -----------------------------------------------------------------------------------------------------------
