@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Lower
 from django.utils.http import urlencode
 
@@ -58,11 +57,11 @@ class Card:
     is_liked: bool
 
 
-def explore(wanted: Wanted, query: Mapping[str, str]) -> Page:
-    """One page of the public videos, in one query."""
+def explore(viewer, wanted: Wanted, query: Mapping[str, str]) -> Page:
+    """One page of the public videos as `viewer` sees them, in one query."""
     if wanted.tag and wanted.sort == NEWEST:
-        return _tagged(wanted.tag, query)
-    videos = Video.objects.listed().select_related("user")
+        return _tagged(viewer, wanted.tag, query)
+    videos = _with_likes_of(viewer, Video.objects.listed().select_related("user"))
     if wanted.sort == PICKS:
         videos = videos.filter(picked_at__isnull=False)
     if wanted.tag:
@@ -72,10 +71,13 @@ def explore(wanted: Wanted, query: Mapping[str, str]) -> Page:
     return find(videos, wanted.text, query, PAGE_SIZE, ORDERS[wanted.sort])
 
 
-def _tagged(tag: str, query: Mapping[str, str]) -> Page:
+def _tagged(viewer, tag: str, query: Mapping[str, str]) -> Page:
     """The newest of a tag, read off the tag's own index, however few they are among how many."""
     shown = _of_tag(tag).filter(Exists(Video.objects.listed().filter(pk=OuterRef("video_id"))))
-    page = page_of(shown.select_related("video__user"), query, PAGE_SIZE, "-published_at")
+    rows = _with_likes_of(viewer, shown.select_related("video__user"), video="video_id")
+    page = page_of(rows, query, PAGE_SIZE, "-published_at")
+    for row in page.rows:
+        row.video.is_liked = row.is_liked
     return Page([row.video for row in page.rows], page.newer, page.older)
 
 
@@ -84,34 +86,27 @@ def _of_tag(tag: str) -> QuerySet[VideoTag]:
     return VideoTag.objects.filter(tag=found, published_at__isnull=False)
 
 
-def public_videos_of(username: str, query: Mapping[str, str]) -> Page:
-    """One page of what a person has made public, newest first, in one query."""
+def public_videos_of(viewer, username: str, query: Mapping[str, str]) -> Page:
+    """One page of what a person has made public, newest first, as `viewer` sees it, in one query."""
     person = Subquery(_people(username).values("pk"))
     videos = Video.objects.listed().filter(user=person).select_related("user")
-    return page_of(videos, query, PAGE_SIZE, "-published_at")
-
-
-def person_of(username: str) -> User | None:
-    """Who has this name and may be shown, whatever its case."""
-    return _people(username).filter(is_active=True).first()
+    return page_of(_with_likes_of(viewer, videos), query, PAGE_SIZE, "-published_at")
 
 
 def _people(username: str) -> QuerySet[User]:
     return User.objects.annotate(name_lower=Lower("username")).filter(name_lower=username.lower())
 
 
-def cards(user, videos: Collection[Video]) -> list[Card]:
-    """Public videos as this viewer sees them; one query, none for who is not signed in."""
-    liked = liked_among(user, videos)
-    return [Card(video, Place.of(video), video.pk in liked) for video in videos]
+def _with_likes_of(viewer, rows: QuerySet, video: str = "pk") -> QuerySet:
+    """`rows` with `is_liked`: whether the viewer likes the video that their field `video` names."""
+    if not viewer.is_authenticated:
+        return rows.annotate(is_liked=Value(False))
+    return rows.annotate(is_liked=Exists(Like.objects.filter(user_id=viewer.pk, video=OuterRef(video))))
 
 
-def liked_among(user, videos: Collection[Video]) -> set[UUID]:
-    """The keys of those among these videos that a person likes."""
-    if not (user.is_authenticated and videos):
-        return set()
-    likes = Like.objects.filter(user_id=user.pk, video__in=[video.pk for video in videos])
-    return set(likes.values_list("video_id", flat=True))
+def cards(videos: Collection[Video]) -> list[Card]:
+    """The videos of a page of the above."""
+    return [Card(video, Place.of(video), video.is_liked) for video in videos]
 
 
 def tags_of(video: Video) -> list[str]:

@@ -19,7 +19,7 @@ from generation.keyset import Page
 def explore(request: HttpRequest) -> HttpResponse:
     """The public videos: newest, most liked or picked; of a tag; with words in their prompt or title."""
     wanted = Wanted.of(request.GET)
-    page = selectors.explore(wanted, request.GET)
+    page = selectors.explore(request.user, wanted, request.GET)
     context = {"wanted": wanted, "without_tag": wanted.kept(tag=""), "without_text": wanted.kept(q="")}
     return _list(request, "gallery/explore.html", page, wanted.kept(), context)
 
@@ -27,10 +27,11 @@ def explore(request: HttpRequest) -> HttpResponse:
 @require_safe
 def profile(request: HttpRequest, username: str) -> HttpResponse:
     """What a person has made public. Without any there is no profile, except for the person."""
-    page = selectors.public_videos_of(username, request.GET)
-    person = page.rows[0].user if page.rows else selectors.person_of(username)
-    if person is None or not (page.rows or person.pk == request.user.pk):
+    page = selectors.public_videos_of(request.user, username, request.GET)
+    is_own = username.lower() == request.user.get_username().lower()
+    if not (page.rows or is_own):
         raise Http404
+    person = page.rows[0].user if page.rows else request.user
     return _list(request, "gallery/profile.html", page, "", {"person": person})
 
 
@@ -50,7 +51,7 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
 
 def _list(request: HttpRequest, template: str, page: Page, kept: str, context: dict) -> HttpResponse:
     """A page of cards; for the scrolling of a page that is open, only the cards and where to go on."""
-    context |= {"page": page, "cards": selectors.cards(request.user, page.rows), "kept": f"{kept}&" if kept else ""}
+    context |= {"page": page, "cards": selectors.cards(page.rows), "kept": f"{kept}&" if kept else ""}
     context["here"] = request.get_full_path()
     is_part = request.htmx and request.htmx.target == "cards"
     response = render(request, "gallery/partials/public_cards.html" if is_part else template, context)

@@ -216,7 +216,7 @@ def test_who_likes_what_is_marked(client, user):
 @pytest.mark.parametrize(
     "query", ["", "?sort=liked", "?sort=picks", "?tag=sea", "?q=wave", "?tag=sea&sort=liked", "?q=wave&sort=liked"]
 )
-def test_a_page_takes_six_queries_at_most(client, user, django_assert_max_num_queries, query):
+def test_a_page_takes_six_queries_at_most(client, user, busy, django_assert_max_num_queries, query):
     for n in range(selectors.PAGE_SIZE + 3):
         services.like(user, publish(f"wave {n}", minutes=n, tags=["sea"], picked_at=NOW))
     client.force_login(user)
@@ -261,7 +261,7 @@ def test_a_name_that_nobody_has_is_no_page(client, db, name):
     assert client.get(f"/u/{name}/").status_code == 404
 
 
-def test_a_profile_takes_six_queries_at_most(client, user, other_user, django_assert_max_num_queries):
+def test_a_profile_takes_six_queries_at_most(client, user, busy, other_user, django_assert_max_num_queries):
     for n in range(selectors.PAGE_SIZE + 3):
         services.like(user, publish(f"wave {n}", minutes=n, user=other_user))
     client.force_login(user)

@@ -1,0 +1,26 @@
+"""What the tests of the gallery share."""
+
+import pytest
+from django.utils import timezone
+
+from generation import estimates
+from generation.panel import panel_of
+from generation.states import Status
+from tests.factories import JobFactory
+
+
+@pytest.fixture
+def busy(user, monkeypatch):
+    """The person's clips wait, are rendered, and have ended: the panel of every page costs what it can.
+
+    How long stages take is known; a process reads that anew every ten seconds, whatever page comes then.
+    """
+    monkeypatch.setattr(estimates, "_FRESH_SECONDS", 3600)
+    now = timezone.now()
+    for _ in range(5):
+        job = JobFactory(user=user, status=Status.RUNNING)
+        job.stage_runs.create(run=1, stage="generate", worker="w", started_at=now, heartbeat_at=now, output={})
+        JobFactory(user=user)
+        JobFactory(user=user, status=Status.DONE, ended_at=now)
+    panel_of(user)
+    return user
