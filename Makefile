@@ -28,7 +28,7 @@ test-tensorflow: $(VENV)/installed-dev
 
 # Pages alone are cheap, so two browsers look at them side by side; rendering takes the cores by itself.
 test-e2e: $(VENV)/installed-dev browser
-	$(PYTEST) -n 2 --dist loadfile -m "e2e and not renders and not slow" tests/e2e
+	$(PYTEST) -n 2 --dist worksteal -m "e2e and not renders and not slow" tests/e2e
 	$(PYTEST) -m "e2e and renders and not slow" tests/e2e
 
 test-slow: $(VENV)/installed-dev
