@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: run test test-torch test-postgresql test-tensorflow test-e2e test-slow lint format lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery clean
+.PHONY: run test test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults lint format lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/python manage.py serve
@@ -28,12 +28,16 @@ test-tensorflow: $(VENV)/installed-dev
 
 # Pages alone are cheap, so two browsers look at them side by side; rendering takes the cores by itself.
 test-e2e: $(VENV)/installed-dev browser
-	$(PYTEST) -n 2 --dist worksteal -m "e2e and not renders and not slow" tests/e2e
+	$(PYTEST) -n 2 --dist loadfile -m "e2e and not renders and not slow" tests/e2e
 	$(PYTEST) -m "e2e and renders and not slow" tests/e2e
 
 test-slow: $(VENV)/installed-dev
 	$(PYTEST) -m "slow and not tensorflow and not e2e" tests
 	$(PYTEST) -m "slow and tensorflow" tests
+
+# Everything that can break while clips are rendered, broken: `make test` does the two most likely of these.
+test-faults: $(VENV)/installed-dev browser
+	$(PYTEST) -m "e2e" tests/e2e/test_faults.py
 
 # Two hundred held-out prompts through the whole pipeline, judged on the finished videos; the table goes into docs/models.md.
 evaluate: $(VENV)/installed-dev

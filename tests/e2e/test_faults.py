@@ -74,6 +74,7 @@ def test_a_worker_process_that_is_killed_costs_one_attempt_and_no_clip(own_site)
     assert assert_ends_with_one_video(own_site, job) == 2
 
 
+@pytest.mark.slow
 def test_a_whole_worker_that_is_killed_costs_one_attempt_and_no_clip(own_site):
     job = submit(own_site)
     child = wait_for_stage(own_site, job, "generate")
@@ -91,6 +92,7 @@ def test_a_redis_that_is_wiped_costs_no_clip(own_site):
         assert_ends_with_one_video(own_site, job)
 
 
+@pytest.mark.slow
 def test_a_redis_that_is_killed_comes_back_and_costs_no_clip(own_site):
     job = submit(own_site)
     wait_for_stage(own_site, job, "generate")
@@ -100,6 +102,7 @@ def test_a_redis_that_is_killed_comes_back_and_costs_no_clip(own_site):
     assert_ends_with_one_video(own_site, job)
 
 
+@pytest.mark.slow
 def test_a_site_that_is_stopped_goes_on_where_it_was(own_site):
     job = submit(own_site)
     wait_for_stage(own_site, job, "generate")
