@@ -34,8 +34,12 @@ def visible_videos(user) -> QuerySet[Video]:
 
 
 def playable_videos(user) -> QuerySet[Video]:
-    """The videos whose files this person is sent: those they may watch; a moderator's are all, in the trash or not."""
-    return Video.objects.all() if user.has_perm(MODERATE) else visible_videos(user)
+    """The videos whose files this person is sent: those they may watch, and those that a moderator has to look at."""
+    mine = visible_videos(user)
+    if not user.has_perm(MODERATE):
+        return mine
+    theirs = Video.objects.open_to_moderation()
+    return Video.objects.filter(Q(pk__in=mine.values("pk")) | Q(pk__in=theirs.values("pk")))
 
 
 def shared_videos(token: str) -> QuerySet[Video]:

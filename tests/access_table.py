@@ -92,11 +92,11 @@ gallery:purge                           GET     in         405    405       405 
 gallery:purge                           POST    in         to     404       404    404
 gallery:settings                        GET     in         200    404       404    404
 gallery:video                           GET     404        200    404       404    404
-gallery:file                            GET     404        200    404       404    200
-gallery:download                        GET     404        200    404       404    200
-gallery:poster                          GET     404        200    404       404    200
-gallery:preview                         GET     404        200    404       404    200
-gallery:thumbnail                       GET     404        200    404       404    200
+gallery:file                            GET     404        200    404       404    404
+gallery:download                        GET     404        200    404       404    404
+gallery:poster                          GET     404        200    404       404    404
+gallery:preview                         GET     404        200    404       404    404
+gallery:thumbnail                       GET     404        200    404       404    404
 gallery:explore                         GET     200        200    200       200    200
 gallery:profile                         GET     200        200    200       200    200
 gallery:visibility                      GET     in         405    405       405    405

@@ -64,7 +64,7 @@ for page in ("change", "delete", "history"):
     values[f"admin:generation_job_{page}:object_id"] = jobs["failed"]
     values[f"admin:generation_batch_{page}:object_id"] = batch
     values[f"admin:generation_preset_{page}:object_id"] = str(Preset.objects.get(user=ada).pk)
-    values[f"admin:gallery_video_{page}:object_id"] = videos["mp4"]
+    values[f"admin:gallery_video_{page}:object_id"] = str(public.pk)
     values[f"admin:gallery_report_{page}:object_id"] = str(Report.objects.latest("created_at").pk)
     values[f"admin:gallery_moderationaction_{page}:object_id"] = str(ModerationAction.objects.latest("created_at").pk)
     values[f"admin:generation_blockedterm_{page}:object_id"] = BlockedTerm.objects.get().pk

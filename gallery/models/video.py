@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
 
+from django.apps import apps
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -81,6 +82,18 @@ class VideoQuerySet(models.QuerySet):
         if settings.SAFETY_CHECK:
             return videos.filter(safety=Safety.PASSED)
         return videos.exclude(safety=Safety.REFUSED)
+
+    def open_to_moderation(self) -> "VideoQuerySet":
+        """Videos that a moderator may look at: what others could watch, and what was reported or acted on.
+
+        What is private, or in the trash, and has given nobody a reason is its owner's alone.
+        """
+        reported, acted_on = (
+            models.Exists(apps.get_model("gallery", name).objects.filter(video=models.OuterRef("pk")))
+            for name in ("Report", "ModerationAction")
+        )
+        shared = Q(visibility__in=(Visibility.UNLISTED, Visibility.PUBLIC), deleted_at=None)
+        return self.filter(shared | Q(hidden_at__isnull=False) | reported | acted_on)
 
     def listed(self) -> "VideoQuerySet":
         """Videos that everybody may find: the only ones that explore, profiles, searches and oEmbed may name."""

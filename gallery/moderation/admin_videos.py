@@ -1,6 +1,8 @@
-"""The videos of everybody, as moderators see them."""
+"""The videos that moderators may look at: what is private and unreported is none of them."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -49,6 +51,9 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
         (_("history of moderation"), {"fields": ["history"]}),
     ]
     readonly_fields = ["clip", "owner", "negative_prompt", "reports_open", "history"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).open_to_moderation()
 
     @admin.display(description=_("picture"))
     def thumb(self, video: Video) -> SafeString:

@@ -92,7 +92,7 @@ def world(db):
         "object_id": owner.pk,
         **{f"admin:generation_job_{page}:object_id": active.pk for page in ("change", "delete", "history")},
         **{f"admin:generation_batch_{page}:object_id": batch.pk for page in ("change", "delete", "history")},
-        **{f"admin:gallery_video_{page}:object_id": video.pk for page in ("change", "delete", "history")},
+        **{f"admin:gallery_video_{page}:object_id": public.pk for page in ("change", "delete", "history")},
         **{f"admin:gallery_report_{page}:object_id": report.pk for page in ("change", "delete", "history")},
         **{f"admin:gallery_moderationaction_{page}:object_id": action.pk for page in ("change", "delete", "history")},
         **{f"admin:generation_blockedterm_{page}:object_id": term.pk for page in ("change", "delete", "history")},

@@ -246,5 +246,24 @@ def test_nobody_gets_a_video_of_somebody_else_by_choosing_it(client, video, othe
     assert chosen(client, video) == (True, True, True, True)
 
 
+def test_a_private_video_that_nobody_complained_of_is_not_even_a_moderators(client, video, moderator):
+    known = Known.of(video)
+    sharing.set_visibility(video, Visibility.PRIVATE)
+    client.force_login(moderator)
+    assert shown_at(client, known) == set()
+    assert WORD not in client.get(reverse("admin:gallery_video_changelist")).content.decode()
+    assert client.get(reverse("admin:gallery_video_change", args=[video.pk])).status_code == 302  # not found, they say
+
+
+def test_a_moderator_plays_what_was_reported_whatever_became_of_it(client, video, moderator, other_user):
+    known = Known.of(video)
+    moderation.report(video, other_user, "", "spam")
+    sharing.set_visibility(video, Visibility.PRIVATE)
+    services.trash(Video.objects.filter(pk=video.pk))
+    client.force_login(moderator)
+    assert shown_at(client, known) == {*FILES, "file, range"}
+    assert WORD in client.get(reverse("admin:gallery_video_change", args=[video.pk])).content.decode()
+
+
 def test_what_is_found_is_what_is_there(video):
     assert SearchDoc.objects.filter(video=video).count() == 2

@@ -215,8 +215,8 @@ def test_too_many_at_once_are_refused(signed_in, monkeypatch, report):
 
 
 def test_videos_are_picked_from_their_list(signed_in):
-    public, private = a_public_video(), VideoFactory()
-    response = act(signed_in, VIDEOS, decisions.PICK, public, private, why="")
+    public, unlisted = a_public_video(), VideoFactory(shared=True)
+    response = act(signed_in, VIDEOS, decisions.PICK, public, unlisted, why="")
     assert texts(response)[0] == "1 video is picked."
     assert "1 was not picked" in texts(response)[1]
     assert texts(act(signed_in, VIDEOS, decisions.UNPICK, public, why="")) == ["1 video is no longer picked."]
