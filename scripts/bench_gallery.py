@@ -2,8 +2,8 @@
 
 On SQLite and on PostgreSQL (a server of its own, tests/postgres.py), a site with 100 videos of one person and 200 in
 all, and one with 100,000 and 1,000,000. Every page is asked for through all of Django, the two sites by turns, and the
-medians are compared; the table goes into docs/performance.md. Of what both sites have, the small one has enough for a full
-page, since a page is compared with the same page; a search finds what there is, and the table says how many that is.
+medians are compared; the table goes into docs/performance.md. The small site has enough of everything for a full page,
+since a page is compared with the same page; a search finds what there is, and the table says how many cards that is.
 """
 
 import argparse
