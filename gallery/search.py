@@ -103,7 +103,9 @@ class _Matches:
         return " AND ".join(terms) + "*" * self._is_beginning()
 
     def _tsquery(self) -> str:
-        return " & ".join(f"'{word}'" for word in self.words) + ":*" * self._is_beginning()
+        """A library is a small part of all rows, so that the index of the words had better know it; explore is most."""
+        words = self.words if self.scope == PUBLIC else [scope_word(self.scope), *self.words]
+        return " & ".join(f"'{word}'" for word in words) + ":*" * self._is_beginning()
 
     def _is_beginning(self) -> bool:
         return MIN_PREFIX <= len(self.words[-1]) <= MAX_PREFIX
