@@ -103,8 +103,12 @@ class _Matches:
         return " AND ".join(terms) + "*" * self._is_beginning()
 
     def _tsquery(self) -> str:
-        """A library is a small part of all rows, so that the index of the words had better know it; explore is most."""
-        words = self.words if self.scope == PUBLIC else [scope_word(self.scope), *self.words]
+        """Several words of a library are found by the index, which had better know the library as one more of them.
+
+        Of one word there are often so many that PostgreSQL does better to read the newest rows one after the other.
+        """
+        by_index = self.scope != PUBLIC and len(self.words) > 1
+        words = [scope_word(self.scope), *self.words] if by_index else self.words
         return " & ".join(f"'{word}'" for word in words) + ":*" * self._is_beginning()
 
     def _is_beginning(self) -> bool:
