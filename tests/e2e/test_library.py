@@ -365,6 +365,8 @@ def test_a_title_is_edited_in_its_place(visit):
 def test_a_video_is_deleted_from_its_page_and_put_back_from_the_trash(visit):
     with visit("renamer") as page:
         page.get_by_role("link", name="Clip 9", exact=True).click()
+        page.wait_for_url("**/videos/*-*/**")
+        page.wait_for_load_state("networkidle")  # a picture that is asked for after its video was deleted is not there
         address = page.url
         page.get_by_role("main").get_by_role("button", name="Delete", exact=True).click()
         expect(page.locator(".messages")).to_contain_text("1 video is in the trash now.")
@@ -412,6 +414,7 @@ def test_everything_works_without_javascript(visit):
         expect(card(page, "Clip 24").locator(".favourite")).to_have_attribute("aria-pressed", "true")
 
         choose(page, "Clip 24", "Clip 21")
+        page.wait_for_load_state("networkidle")
         bar(page).get_by_role("button", name="Delete", exact=True).click()
         expect(cards(page)).to_have_count(6)
         page.get_by_role("button", name="Undo").click()
