@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterable
 
 from django.contrib import admin, messages
 from django.utils import formats
@@ -46,10 +47,18 @@ class StageRunInline(ReadOnly, admin.TabularInline):
         return _traceback(run.error, folded=True)
 
 
+class ByError(admin.AllValuesFieldListFilter):
+    """The errors there have been; jobs without one say so."""
+
+    def choices(self, changelist) -> Iterable[dict]:
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or _("none")}
+
+
 @admin.register(Job)
 class JobAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
     list_display = ["id", "user", "prompt", "status", "run", "created_at", "ended_at"]
-    list_filter = ["status", ("error_id", admin.AllValuesFieldListFilter), "created_at"]
+    list_filter = ["status", ("error_id", ByError), "created_at"]
     search_fields = ["id", "user__username", "request__prompt"]
     list_select_related = ["user"]
     inlines = [StageRunInline]
@@ -61,9 +70,6 @@ class JobAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
     ]
     readonly_fields = ["prompt", "asked_for", "what_they_read", "where"]
 
-    class Media:
-        css = {"all": ["css/administration.css"]}
-
     @admin.display(description=_("prompt"))
     def prompt(self, job: Job) -> str:
         return job.request.get("prompt", "")[:80]
@@ -71,7 +77,7 @@ class JobAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("request"))
     def asked_for(self, job: Job) -> SafeString:
         text = json.dumps({**job.request, "seed": job.seed}, indent=2, ensure_ascii=False)
-        return format_html('<pre class="traceback">{}</pre>', text)
+        return format_html('<pre class="traceback" tabindex="0">{}</pre>', text)
 
     @admin.display(description=_("what the person reads"))
     def what_they_read(self, job: Job) -> str:
@@ -102,9 +108,10 @@ def _traceback(text: str, *, folded: bool = False) -> SafeString | str:
     if not text:
         return "–"
     if not folded:
-        return format_html('<pre class="traceback">{}</pre>', text)
+        return format_html('<pre class="traceback" tabindex="0">{}</pre>', text)
     last = text.strip().splitlines()[-1]
-    return format_html('<details><summary>{}</summary><pre class="traceback">{}</pre></details>', last[:120], text)
+    whole = format_html('<pre class="traceback" tabindex="0">{}</pre>', text)
+    return format_html("<details><summary>{}</summary>{}</details>", last[:120], whole)
 
 
 @admin.register(Batch)

@@ -68,12 +68,15 @@ def _take_all(site, folder: Path, only: str, language: str) -> Iterator[str]:
 
 
 def _take(page, path: str, folder: Path, name: str) -> None:
+    from tests.e2e.soundness import arrived
+
     page.set_viewport_size({"width": WIDTHS[0], "height": 6000})  # so that what loads when it is seen is loaded
     page.goto(path, wait_until="networkidle")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         for theme in THEMES:
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            arrived(page)
             page.screenshot(path=folder / f"{name}-{width}-{theme}.png", full_page=True)
 
 

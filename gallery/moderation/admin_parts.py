@@ -23,9 +23,6 @@ class ForModerators(ObjectActions):
     show_facets = admin.ShowFacets.NEVER  # each would count all rows once more
     list_per_page = 25
 
-    class Media:
-        css = {"all": ["css/administration.css"]}
-
     def has_moderate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(MODERATE)
 

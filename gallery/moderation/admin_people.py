@@ -30,9 +30,6 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
     readonly_fields = (*UserAdmin.readonly_fields, "videos_of_person", "moderation")
     moderation_fieldset = (_("Moderation"), {"fields": (*SUSPENSION, "videos_of_person", "moderation")})
 
-    class Media:
-        css = {"all": ["css/administration.css"]}
-
     def has_moderate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(MODERATE)
 
