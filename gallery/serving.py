@@ -7,6 +7,7 @@ from pathlib import Path
 from asgiref.sync import sync_to_async
 from django.core.files.storage import FileSystemStorage, storages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header
 
 CONTENT_TYPES = {"mp4": "video/mp4", "webm": "video/webm", "gif": "image/gif", "webp": "image/webp"}
@@ -24,19 +25,29 @@ def serve(request: HttpRequest, name: str, *, download_as: str = "") -> HttpResp
     path = Path(storages["default"].path(name))
     if not path.is_file():
         raise Http404
-    response = _ranged(request, path, content_type)
+    etag = _etag(path)
+    response = get_conditional_response(request, etag) or _ranged(request, path, content_type, etag)
+    response["ETag"] = etag
     response["Content-Disposition"] = disposition
     response["Accept-Ranges"] = "bytes"
-    response["Cache-Control"] = "private, max-age=3600"
+    # A browser may keep a file, but asks each time whether it may still show it: a link is revoked at once.
+    response["Cache-Control"] = "private, no-cache"
     response["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-def _ranged(request: HttpRequest, path: Path, content_type: str) -> HttpResponse:
-    """The whole file, or the one range that was asked for (RFC 9110, section 14)."""
+def _etag(path: Path) -> str:
+    """What changes when the file does."""
+    stat = path.stat()
+    return f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+
+
+def _ranged(request: HttpRequest, path: Path, content_type: str, etag: str) -> HttpResponse:
+    """The whole file, or the one range that was asked for (RFC 9110, section 14), of this very file."""
     size = path.stat().st_size
     match = _RANGE.fullmatch(request.headers.get("Range", "").strip())
-    if match is None or match.groups() == ("", ""):
+    is_another = request.headers.get("If-Range", etag) != etag
+    if match is None or match.groups() == ("", "") or is_another:
         return _streamed(path, 0, size, status=200, content_type=content_type)
     start, stop = _bounds(match[1], match[2], size)
     if start >= stop:

@@ -63,6 +63,37 @@ def test_a_range_comes_exactly_as_asked(client, video, header, expected):
     assert response["Content-Range"].endswith(f"/{len(CONTENT)}")
 
 
+def test_a_browser_asks_each_time_and_is_told_that_its_copy_is_good(client, video):
+    client.force_login(video.user)
+    first = fetch(client, video)
+    assert first["Cache-Control"] == "private, no-cache"
+    again = client.get(reverse("gallery:file", args=[video.pk]), headers={"If-None-Match": first["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again["ETag"] == first["ETag"]
+    assert again["Cache-Control"] == "private, no-cache"
+
+
+def test_a_copy_is_no_longer_good_for_whoever_may_no_longer_see_the_video(client, video, other_user):
+    client.force_login(video.user)
+    etag = fetch(client, video)["ETag"]
+    client.force_login(other_user)
+    address = reverse("gallery:file", args=[video.pk])
+    assert client.get(address, headers={"If-None-Match": etag}).status_code == 404
+
+
+def test_a_file_that_was_written_anew_is_sent_anew_and_whole(client, video):
+    client.force_login(video.user)
+    etag = fetch(client, video)["ETag"]
+    with storages["default"].open(video.video_file.name, "wb") as stream:
+        stream.write(CONTENT[::-1] + b"more")
+    address = reverse("gallery:file", args=[video.pk])
+    assert client.get(address, headers={"If-None-Match": etag}).status_code == 200
+    rest = client.get(address, headers={"If-Range": etag, "Range": "bytes=10-19"})
+    assert (rest.status_code, body(rest)) == (200, CONTENT[::-1] + b"more")
+    rest = client.get(address, headers={"If-Range": rest["ETag"], "Range": "bytes=10-19"})
+    assert (rest.status_code, len(body(rest))) == (206, 10)
+
+
 @pytest.mark.parametrize("header", [f"bytes={len(CONTENT)}-", "bytes=10-5", "bytes=-0", f"bytes={10**17}-"])
 def test_a_range_outside_the_file_is_refused_with_its_size(client, video, header):
     client.force_login(video.user)
