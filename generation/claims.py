@@ -60,6 +60,7 @@ def finish(held: StageRun, output: dict) -> bool:
             Job.objects.filter(pk=job.pk, run=held.run).update(touched_at=now)
         elif services.transition(job, Status.DONE, expected_run=held.run, ended_at=now):
             signals.job_done.send(sender=Job, job=job, output=output)
+    estimates.learn(Stage(held.stage), job.request["model"])
     if held.stage != Stage.ASSEMBLE:
         events.publish(job.user_id, job.pk)
     return True

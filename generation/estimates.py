@@ -2,7 +2,11 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
+
+from django.core.cache import cache
+from redis import RedisError
 
 from generation.models import StageRun
 from generation.params import RenderRequest
@@ -16,7 +20,9 @@ _QUICKER = 0.25
 # What one pass over a frame costs before its first pixel, in pixels: measured on the models that ship, where it counts;
 # a large model's frame has a hundred times as many.
 _PASS_PIXELS = 2300
-_FRESH_SECONDS = 10
+_FRESH_SECONDS = 10  # how long a process keeps what it has read
+_NOTED_SECONDS = 24 * 3600
+_KEY = "rate:{}:{}"
 # Seconds per unit of cost before there is any history: two processor cores and the models that ship.
 _FIRST_RATES: Mapping[Stage, float] = {
     Stage.PREPROCESS: 0.1,
@@ -52,8 +58,20 @@ def seconds(stage: Stage, chunk: int, plan: Plan, request: RenderRequest) -> flo
 
 @lru_cache(maxsize=64)
 def _rate(stage: Stage, model: str, _tick: int) -> float:
-    """Seconds per unit of cost, from the last runs of this stage with this model."""
+    """Seconds per unit of cost: as a worker noted last, or from the history itself."""
+    try:
+        noted = cache.get(_KEY.format(stage, model))
+    except RedisError:
+        noted = None
+    return learn(stage, model) if noted is None else noted
+
+
+def learn(stage: Stage, model: str) -> float:
+    """Seconds per unit of cost, from the last runs of this stage with this model; noted for every page to read."""
     runs = StageRun.objects.filter(stage=stage, status=RunStatus.DONE, cost__gt=0, job__request__model=model)
     recent = runs.order_by("-ended_at").values_list("started_at", "ended_at", "cost")[:HISTORY]
     rates = sorted((ended - started).total_seconds() / cost for started, ended, cost in recent)
-    return rates[int(len(rates) * _QUICKER)] if rates else _FIRST_RATES[stage]
+    rate = rates[int(len(rates) * _QUICKER)] if rates else _FIRST_RATES[stage]
+    with suppress(RedisError):  # it is read from the history again
+        cache.set(_KEY.format(stage, model), rate, _NOTED_SECONDS)
+    return rate

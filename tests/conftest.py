@@ -22,10 +22,11 @@ def _redis_server():
 
 @pytest.fixture(autouse=True)
 def _empty_redis(_redis_server):
-    """Every test finds empty queues, an empty cache and no rate-limit counts."""
-    from generation import broker
+    """Every test finds empty queues, an empty cache, no noted rates and no rate-limit counts."""
+    from generation import broker, estimates
 
     broker.connection().flushall()
+    estimates._rate.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,11 @@ from tests.factories import JobFactory
 
 
 @pytest.fixture
-def busy(user, monkeypatch):
+def busy(user):
     """The person's clips wait, are rendered, and have ended: the panel of every page costs what it can.
 
-    How long stages take is known; a process reads that anew every ten seconds, whatever page comes then.
+    How long stages take has been noted by a worker, or by the first page that wanted to know.
     """
-    monkeypatch.setattr(estimates, "_FRESH_SECONDS", 3600)
     now = timezone.now()
     for _ in range(5):
         job = JobFactory(user=user, status=Status.RUNNING)
@@ -23,4 +22,5 @@ def busy(user, monkeypatch):
         JobFactory(user=user)
         JobFactory(user=user, status=Status.DONE, ended_at=now)
     panel_of(user)
+    estimates._rate.cache_clear()
     return user

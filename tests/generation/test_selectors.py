@@ -13,11 +13,6 @@ from tests.factories import JobFactory, UserFactory
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _no_remembered_rates():
-    estimates._rate.cache_clear()
-
-
 def progress(job):
     return selectors.progress_of(selectors.jobs_of(job.user).get(pk=job.pk))
 
@@ -90,6 +85,25 @@ def test_time_left_follows_this_machines_own_history(user):
     )  # fmt: skip
     assert estimates.seconds(Stage.GENERATE, 0, plan, request) == pytest.approx(500)
     assert progress(job).eta_seconds > 500
+
+
+def test_pages_read_no_history_once_a_worker_has_noted_how_long_a_stage_takes(user, django_assert_num_queries):
+    job = JobFactory(user=user)
+    plan, request = services.plan_of(job), job.render_request
+    units = [unit for unit in plan.units if unit[0] is not Stage.ASSEMBLE]
+    for stage, chunk in units:
+        claims.finish(claims.claim(job.pk, job.run, stage, chunk, "worker"), {})
+    run = job.stage_runs.get(stage=Stage.GENERATE)
+    took = (run.ended_at - run.started_at).total_seconds()
+    with django_assert_num_queries(0):
+        assert sum(estimates.seconds(stage, chunk, plan, request) for stage, chunk in units) > 0
+        assert estimates.seconds(Stage.GENERATE, 0, plan, request) == pytest.approx(took)
+
+
+def test_without_redis_the_history_itself_is_read(user, settings):
+    job = JobFactory(user=user)
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
+    assert estimates.seconds(Stage.GENERATE, 0, services.plan_of(job), job.render_request) > 0
 
 
 def test_twice_the_steps_cost_twice_the_work(user):
