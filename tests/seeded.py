@@ -83,10 +83,10 @@ class Page:
 
 
 class SeededSite(Site):
-    """The demo, without workers, so that what is queued or running in it stays as it is."""
+    """The demo, as a rule without workers, so that what is queued or running in it stays as it is."""
 
-    def __init__(self, home: Path, **environment: str) -> None:
-        super().__init__(home, queues="", **{"AURAVIDEO_UNDO_MINUTES": "120", **environment})
+    def __init__(self, home: Path, queues: str = "", **environment: str) -> None:
+        super().__init__(home, queues=queues, **{"AURAVIDEO_UNDO_MINUTES": "120", **environment})
         self.values: dict[str, object] = {}
         self.jobs: dict[str, str] = {}
         self.videos: dict[str, str] = {}

@@ -155,7 +155,7 @@ def unsuspend(actor: User, person: User, why: str) -> bool:
 
 def note_end_of_suspension(person: User) -> None:
     """The line for a suspension that has run out; accounts/services.py ends it."""
-    _record(Act.UNSUSPEND, None, person=person, write=False)
+    _record(Act.UNSUSPEND, None, person=person)
 
 
 @transaction.atomic
@@ -198,7 +198,6 @@ def _record(
     video: Video | None = None,
     why: str = "",
     until: datetime | None = None,
-    write: bool = True,
 ) -> None:
     """A line of the history, which is a notice for the person concerned, and a letter where it is serious."""
     concerned = None if act in NOT_TOLD else person or video.user
@@ -213,5 +212,5 @@ def _record(
     if concerned is None:
         return
     User.objects.filter(pk=concerned.pk).update(unread_notices=F("unread_notices") + 1)
-    if write and act in WRITTEN_TO:
-        transaction.on_commit(partial(letters.send, action, until), robust=True)
+    if act in WRITTEN_TO:
+        transaction.on_commit(partial(letters.send, action, until, letters.this_site()), robust=True)

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import open_page
+from tests.e2e.held_stages import wait_until
 from tests.e2e.person import Person
 from tests.e2e.soundness import too_wide, violations
 from tests.seeded import SeededSite
@@ -83,7 +84,7 @@ def letters(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, letters):
     home = tmp_path_factory.mktemp("moderated") / "home"
-    started = SeededSite(home, EMAIL_URL=f"filemail:///{letters}").start()
+    started = SeededSite(home, queues="cpu", EMAIL_URL=f"filemail:///{letters}").start()
     started.python(A_MODERATOR)
     yield started
     assert started.stop() == 0
@@ -225,8 +226,13 @@ def reads_why_it_is_hidden(carl: Person, video: str, letters: Path) -> None:
     expect(page.get_by_role("main")).to_contain_text(WHY["hide"])
     assert too_wide(page) == []
     assert violations(page) == []
-    texts = "".join(path.read_text() for path in letters.glob("*.log"))
-    assert f"To: {carl.email}" in texts
+    wait_until(lambda: f"To: {carl.email}" in written(letters), "no letter came")
+    assert f"{page.url.split('/videos/')[0]}/notices/" in written(letters)
+
+
+def written(letters: Path) -> str:
+    """All letters that were sent."""
+    return "".join(path.read_text() for path in letters.glob("*.log"))
 
 
 def reads_the_newest_notice(carl: Person, what: str, why: str) -> None:

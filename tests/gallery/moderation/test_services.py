@@ -1,17 +1,14 @@
 """Each act is done once, leaves a line of the history, and is told to the person whom it concerns, to nobody else."""
 
-import smtplib
 from datetime import timedelta
 
 import pytest
 from django.core import mail
 from django.core.files.base import ContentFile
-from django.core.mail.backends.locmem import EmailBackend
 from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import User
-from auravideo.celery import app
 from gallery import services as gallery
 from gallery.models import Act, ModerationAction, Reason, Report, ReportState, Video, Visibility
 from gallery.moderation import selectors, services
@@ -23,8 +20,8 @@ WHY = "It shows somebody who did not agree"
 
 
 @pytest.fixture(autouse=True)
-def _sent(monkeypatch):
-    monkeypatch.setattr(app, "send_task", lambda *_args, **_options: None)
+def _letters(letters_written):
+    """What is done is told at once."""
 
 
 @pytest.fixture
@@ -223,11 +220,13 @@ def test_suspending_and_its_end_are_told(video, moderator, committed):
     assert list(ModerationAction.objects.values_list("act", flat=True)) == [Act.UNSUSPEND, Act.SUSPEND]
 
 
-def test_a_suspension_that_runs_out_has_its_line_without_an_actor(user, moderator):
+def test_a_suspension_that_runs_out_has_its_line_without_an_actor_and_its_letter(user, moderator, committed):
     services.suspend(moderator, user, timezone.now() - timedelta(seconds=1), WHY)
-    assert accounts.end_suspensions() == 1
+    with committed():
+        assert accounts.end_suspensions() == 1
     newest = ModerationAction.objects.first()
     assert (newest.act, newest.actor, newest.person) == (Act.UNSUSPEND, None, user)
+    assert [letter.subject for letter in mail.outbox] == ["AuraVideo: Your account is open again"]
 
 
 def test_nobody_suspends_themselves_and_a_moderator_no_other_staff(moderator):
@@ -253,37 +252,7 @@ def test_only_what_everybody_may_find_is_picked(video, moderator):
     ]
 
 
-# --- Letters and notices ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("language", "subject"), [("pl", "Twój film jest ukryty"), ("", "Your video is hidden")])
-def test_a_letter_is_in_the_language_of_whom_it_is_for(video, moderator, committed, language, subject):
-    User.objects.filter(pk=video.user_id).update(language=language)
-    with committed():
-        services.hide(moderator, Video.objects.get(), WHY)
-    assert mail.outbox[0].subject == f"AuraVideo: {subject}"
-
-
-def test_who_has_no_address_gets_no_letter_and_a_notice(moderator, committed):
-    video = VideoFactory(user=UserFactory(email=""))
-    with committed():
-        services.hide(moderator, video, WHY)
-    assert mail.outbox == []
-    assert User.objects.get(pk=video.user_id).unread_notices == 1
-
-
-@pytest.mark.parametrize("error", [smtplib.SMTPServerDisconnected("gone"), ConnectionRefusedError("no")])
-def test_a_mail_server_that_fails_is_logged_and_holds_up_nothing(
-    video, moderator, committed, monkeypatch, caplog, error
-):
-    def fails(*_args):
-        raise error
-
-    monkeypatch.setattr(EmailBackend, "send_messages", fails)
-    with committed():
-        assert services.hide(moderator, video, WHY)
-    assert "could not be sent" in caplog.text
-    assert Video.objects.get().hidden_at
+# --- Notices ----------------------------------------------------------------------------------------------------------
 
 
 def test_reading_notices_counts_what_is_left(user, moderator):

@@ -1,0 +1,21 @@
+"""What the tests of moderation share."""
+
+import json
+
+import pytest
+
+from auravideo.celery import app
+from gallery.moderation import letters
+
+
+@pytest.fixture
+def letters_written(monkeypatch):
+    """The `cpu` queue writes each letter as soon as it is asked to; other messages lie there."""
+    app.loader.import_default_modules()
+
+    def at_once(name, args=(), *, queue, **_options):
+        assert queue == app.amqp.router.route({}, name)["queue"].name == "cpu"
+        if name == letters.LETTER_TASK:
+            app.tasks[name].apply(args=json.loads(json.dumps(args)))
+
+    monkeypatch.setattr(app, "send_task", at_once)
