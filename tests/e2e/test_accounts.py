@@ -83,6 +83,27 @@ def test_a_passkey_alone_signs_in(page, name, authenticator):
     expect(page.get_by_role("banner").get_by_text(name)).to_be_visible()
 
 
+SUSPEND = """
+from accounts.models import User
+from accounts.services import suspend
+assert suspend(User.objects.get(username={name!r}), None, "It was the third time.")
+"""
+
+
+def test_a_passkey_does_not_sign_in_who_is_suspended_and_says_why(page, pages_only, name, authenticator):
+    sign_in(page, name)
+    expect(page).to_have_url(re.compile("/create/$"))
+    add_passkey(page, alone=True)
+    pages_only.python(SUSPEND.format(name=name))
+    page.goto("/accounts/login/")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_role("heading", name="Your account is suspended")).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text("It was the third time.")
+    page.get_by_role("button", name="Back to sign-in").click()
+    page.goto("/create/")
+    expect(page).to_have_url(re.compile("/accounts/login/"))
+
+
 def _addresses_of_passkey(page) -> list[str]:
     """Where the passkey that the list shows is renamed and removed."""
     links = page.locator("main a[href*='/webauthn/keys/']")
