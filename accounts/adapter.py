@@ -26,6 +26,12 @@ class AccountAdapter(DefaultAccountAdapter):
             return None
         return super().pre_login(request, user, **hooks)
 
+    def clean_username(self, username: str, shallow: bool = False) -> str:
+        username = super().clean_username(username, shallow=shallow)
+        if not shallow and User.objects.named(username).exists():
+            raise self.validation_error("username_taken")
+        return username
+
     def get_login_stages(self) -> list[str]:
         """Ours come last: after the e-mail address and the second factor have been proved."""
         ours = ["accounts.stages.SuspendedStage", "accounts.stages.ReactivateStage"]

@@ -1,9 +1,14 @@
+from functools import partial
+from http import HTTPStatus
+
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from accounts import services
+from accounts import services, signals
 from accounts.models import User
 
 # allauth's own page shows the secrets, and lets them be changed.
@@ -56,10 +61,19 @@ class UserAdmin(DjangoUserAdmin):
         return (*super().get_readonly_fields(request, obj), *(["is_active"] if is_suspended else []))
 
     def save_model(self, request, obj: User, form, change: bool) -> None:
-        """Switching an account on ends its owner's own deactivation, too."""
+        """Switching an account on ends its owner's own deactivation, too; switching it off, whatever it does."""
         if obj.is_active:
             obj.deactivated_at = None
         super().save_model(request, obj, form, change)
+        if change and "is_active" in form.changed_data and not obj.is_active:
+            transaction.on_commit(partial(services.switch_off, obj))
+
+    def user_change_password(self, request, id: str, form_url: str = ""):
+        """A password that an operator sets ends what is open with the old one."""
+        answer = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and answer.status_code == HTTPStatus.FOUND:
+            signals.sessions_ended.send(sender=User, user=self.get_object(request, unquote(id)))
+        return answer
 
     def has_change_permission(self, request, obj: User | None = None) -> bool:
         """An account that is being deleted stays closed."""

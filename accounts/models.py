@@ -1,11 +1,14 @@
 """Who a person is. Everything else in the project points at `User`."""
 
+import re
+
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import models
-from django.db.models import Q
+from django.db import connection, models
+from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
@@ -39,6 +42,15 @@ class UserQuerySet(models.QuerySet):
     def switched_off(self) -> "UserQuerySet":
         """People whose account is shut, and may be open again one day."""
         return self.filter(is_active=False, deletion_requested_at__isnull=True)
+
+    def named(self, username: str) -> "UserQuerySet":
+        """Who has this user name, whatever its case.
+
+        SQLite knows the case of ASCII letters alone, but Django lends it Python's regular expressions.
+        """
+        if connection.vendor == "sqlite" and not username.isascii():
+            return self.filter(username__iregex=rf"^{re.escape(username)}$")
+        return self.annotate(name_lower=Lower("username")).filter(name_lower=Lower(Value(username)))
 
     def leaving(self) -> "UserQuerySet":
         """People who asked for their account to be deleted, and whose things are not all gone yet."""
@@ -100,6 +112,13 @@ class User(AbstractUser):
                 violation_error_message=_("There is an account with this e-mail address already."),
             ),
         ]
+
+    def clean(self) -> None:
+        """What the constraint cannot see on SQLite."""
+        super().clean()
+        if type(self).objects.named(self.username).exclude(pk=self.pk).exists():
+            text = self._meta.get_field("username").error_messages["unique"]
+            raise ValidationError({"username": ValidationError(text, code="unique")})
 
     @property
     def is_deactivated(self) -> bool:

@@ -125,6 +125,13 @@ def end_sessions(user: User) -> None:
     """End every session of an account; the caller renews the one that asked for it."""
     User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
     user.refresh_from_db(fields=["session_epoch"])
+    signals.sessions_ended.send(sender=User, user=user)
+
+
+def switch_off(user: User) -> None:
+    """What follows when an operator has switched an account off: its sessions end, and what runs for it."""
+    end_sessions(user)
+    personal_data.stop(user)
 
 
 def send_settle(user_id: int) -> None:

@@ -2,4 +2,5 @@
 
 from django.dispatch import Signal
 
+sessions_ended = Signal()  # user: signed out everywhere, or everywhere but where they asked for it
 suspension_over = Signal()  # user: sent within the transaction that ends a suspension whose time has come

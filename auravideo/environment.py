@@ -125,8 +125,8 @@ def database(folder: Path) -> dict:
         pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
         config["OPTIONS"] = {"timeout": 30, "transaction_mode": "IMMEDIATE", "init_command": pragmas}
     else:
-        config["CONN_HEALTH_CHECKS"] = True
-        config["CONN_MAX_AGE"] = 60
+        # Under ASGI each request has a thread, and so a connection, of its own: one that is kept is found by nobody.
+        config["CONN_MAX_AGE"] = 0
     return config
 
 

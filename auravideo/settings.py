@@ -230,7 +230,7 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "AuraVideo <auravideo@localh
 # --- Security -------------------------------------------------------------------------------------------------------
 
 HTTPS = env.boolean("HTTPS", False)  # the site stands behind a proxy that speaks TLS
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # a query less on every page; the rows are what counts
+SESSION_ENGINE = "auravideo.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # browsers offer passkeys over plain HTTP on `localhost` alone
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
@@ -269,7 +269,7 @@ FAILED_FRAMES_KEPT_HOURS = 24
 
 UNDO_MINUTES = env.integer("AURAVIDEO_UNDO_MINUTES", 10, 0, 30 * 24 * 60)  # how long a deleted video can be had back
 SAFETY_CHECK = env.text("AURAVIDEO_SAFETY_CHECK")  # what looks at a video before others may see it; "" is nothing
-AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # of different people; 0 is never
+AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # from different addresses; 0 is never
 
 # --- Logging --------------------------------------------------------------------------------------------------------
 

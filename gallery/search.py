@@ -23,7 +23,7 @@ _NEWEST = {"-created_at": True, "created_at": False, "-published_at": True}  # o
 
 _SQLITE = """
     SELECT doc.video_id FROM gallery_searchdoc_fts AS fts CROSS JOIN gallery_searchdoc AS doc ON doc.number = fts.rowid
-    WHERE fts.gallery_searchdoc_fts MATCH %s AND {bound}
+    WHERE fts.gallery_searchdoc_fts MATCH %s AND doc.scope = %s AND {bound}
     AND EXISTS (SELECT 1 FROM ({videos}) AS found WHERE found.id = doc.video_id)
     ORDER BY fts.rowid {direction} LIMIT %s
 """
@@ -93,12 +93,12 @@ class _Matches:
             videos=videos,
             direction="DESC" if descending else "ASC",
         )
-        wanted = [self._fts5()] if is_sqlite else [self._tsquery(), self.scope]
+        wanted = [self._fts5() if is_sqlite else self._tsquery(), self.scope]
         marks = [] if mark is None else [mark]
         return RawSQL(sql, [*wanted, *marks, *parameters, limit])  # noqa: S611
 
     def _fts5(self) -> str:
-        """Words are letters and digits alone, so that nothing has to be escaped."""
+        """Words are letters and digits alone, so that nothing has to be escaped. A prompt may hold the scope's, too."""
         terms = [f'"{word}"' for word in (scope_word(self.scope), *self.words)]
         return " AND ".join(terms) + "*" * self._is_beginning()
 

@@ -72,7 +72,7 @@ class BatchForm(forms.Form):
     def problems(self) -> list[dict[str, Any]]:
         """What is wrong with which line, as many as one can read."""
         found = [
-            {"line": entry.row.line, "field": name, "text": batch_files.printable(text)}
+            {"line": entry.row.line, "field": batch_files.printable(name), "text": batch_files.printable(text)}
             for entry in self.wrong
             for name, texts in entry.errors.items()
             for text in texts

@@ -14,6 +14,15 @@ from generation.models import BlockedTerm
 from generation.params import InvalidRequest
 
 _WORD = re.compile(r"[^\W_]+")
+# What a reader does not see: Unicode's Default_Ignorable_Code_Point as far as it is not "Cf" (DerivedCoreProperties),
+# and the marks that are combined with a letter without making another one of it (the blocks of combining marks).
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
+    "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+)
+# Small letters that look like Latin ones (Unicode's confusables.txt); only where Latin ones stand beside them.
+_LOOKALIKES = str.maketrans("аеорсухіјѕԁһԛԝӏαονιρτυ", "aeopcyxijsdhqwlaoviptu")
+_LATIN = re.compile("[a-z]")
 
 
 class BlockedPrompt(InvalidRequest):
@@ -48,6 +57,8 @@ def load() -> BlockedTerms:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text as they are compared: one spelling of each character, no case, nothing invisible."""
+    """The words of a text as they are compared: one spelling of each character, no case, nothing invisible, and no
+    letters of another script that only look like those around them."""
     plain = unicodedata.normalize("NFKC", text).casefold()
-    return _WORD.findall("".join(character for character in plain if unicodedata.category(character) != "Cf"))
+    seen = "".join(character for character in _UNSEEN.sub("", plain) if unicodedata.category(character) != "Cf")
+    return [word.translate(_LOOKALIKES) if _LATIN.search(word) else word for word in _WORD.findall(seen)]

@@ -28,6 +28,7 @@ from generation.sizes import CUSTOM, largest_short_side_of, scaled, size_of, sug
 SIMPLE, ADVANCED = MODES = ("simple", "advanced")
 SIMPLE_FIELDS = ("prompt", "aspect", "seconds", "quality")
 MAX_VARIATIONS = 8
+MAX_TYPED = 99_999  # pixels that can be typed and reckoned with; what may be made is params.py's to say
 FORMAT_LABELS = {"mp4": _("MP4 (H.264)"), "webm": _("WebM (VP9)"), "gif": _("GIF")}
 ASPECT_LABELS = {
     "16:9": _("Wide, 16:9"),
@@ -79,12 +80,21 @@ class CreateForm(forms.Form):
         help_text=_("The shorter side in pixels; larger is upscaled."),
         required=False,
         min_value=MIN_SIDE,
+        max_value=MAX_TYPED,
     )
     width = forms.IntegerField(
-        label=_("Width"), help_text=_("In pixels, for a custom shape."), required=False, min_value=MIN_SIDE
+        label=_("Width"),
+        help_text=_("In pixels, for a custom shape."),
+        required=False,
+        min_value=MIN_SIDE,
+        max_value=MAX_TYPED,
     )
     height = forms.IntegerField(
-        label=_("Height"), help_text=_("In pixels, for a custom shape."), required=False, min_value=MIN_SIDE
+        label=_("Height"),
+        help_text=_("In pixels, for a custom shape."),
+        required=False,
+        min_value=MIN_SIDE,
+        max_value=MAX_TYPED,
     )
     seconds = forms.TypedChoiceField(label=_("Length"), help_text=_("In seconds."), coerce=int, initial=2)
     fps = forms.TypedChoiceField(

@@ -1,5 +1,6 @@
 """What the pages of jobs send beside a job's identifier."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django import forms
@@ -28,3 +29,10 @@ class RemoveEndedForm(forms.Form):
 
     show = forms.ChoiceField(choices=[(name, name) for name in FILTERS])
     until = forms.DateTimeField()
+
+    def clean_until(self) -> datetime:
+        """In UTC, as the database has it: close to the year 1 or 9999 that may be no date at all."""
+        try:
+            return self.cleaned_data["until"].astimezone(UTC)
+        except OverflowError:
+            raise forms.ValidationError(self.fields["until"].error_messages["invalid"]) from None

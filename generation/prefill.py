@@ -42,7 +42,7 @@ def from_request(request: Mapping[str, Any]) -> Prefill:
     found = Prefill()
     for name in _TEXTS:
         if isinstance(request.get(name), str):
-            found.values[name] = request[name][:MAX_PROMPT]
+            found.values[name] = _text(request[name])[:MAX_PROMPT]
     _take_models(request, found)
     usual = {"steps": choices.usual_steps(found.values), "guidance": choices.usual_guidance(found.values)}
     for name in _NUMBERS:
@@ -162,7 +162,12 @@ def _take_seconds(request: Mapping[str, Any], found: Prefill) -> None:
 
 
 def _name(value: Any) -> str:
-    return value[:50] if isinstance(value, str) else ""
+    return _text(value[:50]) if isinstance(value, str) else ""
+
+
+def _text(value: str) -> str:
+    """Half a surrogate pair, which JSON can hold and a page cannot, as a question mark."""
+    return value.encode(errors="replace").decode()
 
 
 def _is_number(value: Any) -> bool:
@@ -171,7 +176,8 @@ def _is_number(value: Any) -> bool:
 
 def _whole(value: Any) -> int | None:
     """What was typed as a number of pixels, if it is one."""
-    return int(value) if str(value).isascii() and str(value).isdigit() and 0 < int(str(value)[:9]) < 100_000 else None
+    text = str(value)
+    return int(text) or None if text.isascii() and text.isdigit() and len(text) <= 5 else None
 
 
 def _is_whole(value: Any) -> bool:

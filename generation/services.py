@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
+from accounts.models import User
 from generation import blocked_terms, events, pipeline
 from generation.catalogue import load_catalogue
 from generation.models import Batch, Job, StageRun
@@ -86,7 +87,11 @@ def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int
 
 
 def _priority(user) -> int:
-    """How many the person has queued: so one person's flood never holds up another's first clip."""
+    """How many the person has queued: so one person's flood never holds up another's first clip.
+
+    Two requests of the same person are counted one after the other.
+    """
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
     mine = Job.objects.filter(user=user, status__in=ACTIVE)
     if mine.count() >= settings.MAX_ACTIVE_JOBS:
         raise TooManyJobs

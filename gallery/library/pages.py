@@ -25,7 +25,9 @@ def own_video(request: HttpRequest, video_id: UUID) -> Video:
 def back(request: HttpRequest, otherwise: str = "gallery:library") -> HttpResponse:
     """To the page of this site that the form names as `next`, or to the library."""
     address = request.POST.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
+    is_ours = address.startswith("/") and url_has_allowed_host_and_scheme(
+        address, {request.get_host()}, require_https=request.is_secure()
+    )
     return redirect(address if is_ours and len(address) <= MAX_ADDRESS else otherwise)
 
 

@@ -3,11 +3,12 @@ from django.db import migrations, models
 
 BATCH = 500
 
+# The tokenizer takes every sign beyond ASCII for a letter: what a word is was decided before (gallery/models/search.py).
 # The words live in gallery_searchdoc; the full-text table keeps its index alone and refers to them (external content).
 FTS5 = (
     """CREATE VIRTUAL TABLE gallery_searchdoc_fts USING fts5(
         text, content='gallery_searchdoc', content_rowid='number', detail='none', columnsize=0,
-        tokenize="unicode61 remove_diacritics 0", prefix='3 4 5 6 7 8'
+        tokenize='ascii', prefix='3 4 5 6 7 8'
     )""",
     """CREATE TRIGGER gallery_searchdoc_added AFTER INSERT ON gallery_searchdoc BEGIN
         INSERT INTO gallery_searchdoc_fts(rowid, text) VALUES (new.number, new.text);

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from gallery.models.video import Video
 
 PUBLIC = "public"
+_LONGEST = 100  # characters of a word that count; PostgreSQL takes 2046 bytes
 _NO_WORD = re.compile(r"[\W_]+")
 # Scripts that put no space between words: every sign is searched for by itself.
 _SIGN = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff])")
@@ -22,10 +23,14 @@ _UNDECOMPOSED = str.maketrans({"ł": "l", "đ": "d", "ø": "o", "ß": "ss", "æ"
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text as they are searched for, each once: small letters without accents, no punctuation."""
+    """The words of a text as they are searched for, each once: small letters without accents, no punctuation.
+
+    Both databases take them as they are: what is a letter is decided here alone.
+    """
     plain = unicodedata.normalize("NFKD", text.casefold().translate(_UNDECOMPOSED))
     bare = "".join(sign for sign in plain if not unicodedata.combining(sign))
-    return list(dict.fromkeys(_NO_WORD.sub(" ", _SIGN.sub(r" \1 ", bare)).split()))
+    words = _NO_WORD.sub(" ", _SIGN.sub(r" \1 ", bare)).split()
+    return list(dict.fromkeys(word[:_LONGEST] for word in words))
 
 
 def library_scope(user_id: int) -> str:

@@ -56,6 +56,12 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
     def get_search_fields(self, request: HttpRequest) -> tuple:
         return super().get_search_fields(request) if self._sees_accounts(request) else ("username", "full_name")
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Nor what could be found out by asking the list for it."""
+        if not self._sees_accounts(request) and lookup.split("__")[0] not in ("id", "is_active", "suspended_at"):
+            return False
+        return super().lookup_allowed(lookup, value, request)
+
     def _sees_accounts(self, request: HttpRequest) -> bool:
         return super().has_view_permission(request)
 

@@ -97,9 +97,17 @@ def _hide(actor: User | None, video: Video, act: Act, why: str) -> bool:
 
 @transaction.atomic
 def restore(actor: User, video: Video, why: str) -> bool:
-    """Show a hidden video again, to whom its visibility lets; open reports of it are answered by that."""
-    _close(actor, video, ReportState.DISMISSED)
-    return _restore(actor, video, why)
+    """Show a hidden video again, to whom its visibility lets; open reports of it are answered by that.
+
+    Of one that is not hidden they are dismissed. Says whether anything changed.
+    """
+    _lock(video)
+    closed = _close(actor, video, ReportState.DISMISSED)
+    if _restore(actor, video, why):
+        return True
+    if closed:
+        _record(Act.DISMISS, actor, video=video, why=why)
+    return closed > 0
 
 
 def _restore(actor: User, video: Video, why: str) -> bool:
@@ -122,6 +130,8 @@ def delete(actor: User, video: Video, why: str) -> bool:
 @transaction.atomic
 def warn(actor: User, person: User, why: str, video: Video | None = None) -> bool:
     """Tell a person that what they did is not wanted here; open reports of `video` are answered by that."""
+    if video is not None:
+        _lock(video)
     if not User.objects.filter(pk=person.pk, deletion_requested_at=None).exists():
         return False
     if video is not None:
@@ -136,6 +146,8 @@ def suspend(actor: User, person: User, until: datetime | None, why: str, video: 
 
     Says whether it was done: nobody may do it to themselves, and a moderator not to other staff.
     """
+    if video is not None:
+        _lock(video)
     if not may_suspend(actor, person) or not accounts.suspend(person, until, why):
         return False
     if video is not None:
@@ -146,8 +158,8 @@ def suspend(actor: User, person: User, until: datetime | None, why: str, video: 
 
 @transaction.atomic
 def unsuspend(actor: User, person: User, why: str) -> bool:
-    """End a suspension before its time."""
-    if not accounts.unsuspend(person):
+    """End a suspension before its time; by whoever may suspend the person."""
+    if not may_suspend(actor, person) or not accounts.unsuspend(person):
         return False
     _record(Act.UNSUSPEND, actor, person=person, why=why)
     return True
@@ -180,6 +192,7 @@ def unpick(actor: User, video: Video, why: str = "") -> bool:
 def mark_seen(person: User, notices: Iterable[ModerationAction]) -> None:
     """Note that a person has read these, and count what is left."""
     unseen = [notice.pk for notice in notices if notice.seen_at is None]
+    User.objects.select_for_update(no_key=True).get(pk=person.pk)  # a notice that comes just now is counted after this
     ModerationAction.objects.filter(person=person, pk__in=unseen, seen_at=None).update(seen_at=timezone.now())
     left = ModerationAction.objects.filter(person=person, seen_at=None).count()
     User.objects.filter(pk=person.pk).exclude(unread_notices=left).update(unread_notices=left)

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
-from django.db.models.functions import Lower
 from django.utils.http import urlencode
 
 from accounts.models import User
@@ -94,7 +93,7 @@ def public_videos_of(viewer, username: str, query: Mapping[str, str]) -> Page:
 
 
 def _people(username: str) -> QuerySet[User]:
-    return User.objects.annotate(name_lower=Lower("username")).filter(name_lower=username.lower())
+    return User.objects.named(username)
 
 
 def _with_likes_of(viewer, rows: QuerySet, video: str = "pk") -> QuerySet:

@@ -2,11 +2,14 @@
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.contrib.auth import get_user
+from django.test import Client
 from django.urls import reverse
 
-from accounts import services
+from accounts import services, signals
 from accounts.models import User
-from tests.factories import UserFactory
+from generation.states import Status
+from tests.factories import JobFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -65,3 +68,32 @@ def test_an_operator_removes_a_lost_second_factor_and_sees_no_secret(admin, user
     assert factor.data == data
     admin.post(reverse("admin:mfa_authenticator_delete", args=[factor.pk]), {"post": "yes"})
     assert not Authenticator.objects.exists()
+
+
+def test_switching_an_account_off_ends_its_sessions_and_what_runs(
+    admin, client, user, django_capture_on_commit_callbacks
+):
+    job, somebody = JobFactory(user=user), Client()
+    somebody.force_login(user)
+    address = reverse("admin:accounts_user_change", args=[user.pk])
+    form = admin.get(address).context["adminform"].form
+    data = {name: value for name, value in form.initial.items() if value and name not in ("groups", "user_permissions")}
+    data.pop("is_active")
+    with django_capture_on_commit_callbacks(execute=True):
+        assert admin.post(address, data).status_code == 302
+    job.refresh_from_db()
+    assert job.status == Status.CANCELLED
+    User.objects.filter(pk=user.pk).update(is_active=True)
+    assert not get_user(somebody).is_authenticated
+
+
+def test_a_password_that_an_operator_sets_ends_what_is_open(admin, user):
+    ended = []
+    listen = lambda user, **_kwargs: ended.append(user.pk)  # noqa: E731
+    signals.sessions_ended.connect(listen)
+    address = reverse("admin:auth_user_password_change", args=[user.pk])
+    assert admin.post(address, {"password1": "pw", "password2": "other"}).status_code == 200
+    assert ended == []
+    new = {"password1": "a new passphrase", "password2": "a new passphrase", "usable_password": "true"}
+    assert admin.post(address, new).status_code == 302
+    assert ended == [user.pk]

@@ -68,3 +68,16 @@ def test_the_migrations_of_accounts_describe_the_model():
     loader = MigrationExecutor(connection).loader
     changes = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps)).changes(loader.graph)
     assert "accounts" not in changes
+
+
+@pytest.mark.parametrize(("taken", "wanted"), [("Łukasz", "łukasz"), ("ada", "ADA"), ("ЖАННА", "жанна")])
+def test_a_user_name_is_unique_whatever_its_case_in_every_script(taken, wanted):
+    User.objects.create_user(taken, "first@example.com", "pw")
+    assert "username" in errors_of(User(username=wanted, email="x@example.com", password="x"))
+    assert list(User.objects.named(wanted).values_list("username", flat=True)) == [taken]
+
+
+def test_a_name_with_signs_of_regular_expressions_is_only_itself():
+    User.objects.create_user("łx+a", "first@example.com", "pw")
+    assert not User.objects.named("łx.a").exists()
+    assert User.objects.named("ŁX+A").exists()

@@ -58,6 +58,13 @@ def test_a_user_name_that_is_taken_is_said_at_the_field(client, ada, name):
     assert User.objects.get() == ada
 
 
+def test_a_name_that_differs_in_the_case_of_a_letter_of_another_alphabet_is_taken(client):
+    User.objects.create_user("Łukasz", "first@example.com", "pw")
+    response = sign_up(client, username="łukasz")
+    assert "already exists" in error_at(response, "username")
+    assert User.objects.count() == 1
+
+
 @pytest.mark.parametrize("address", ["ada@example.com", "ADA@example.com"])
 def test_an_address_that_is_taken_is_said_at_the_field(client, ada, address):
     response = sign_up(client, username="eve", email=address)

@@ -1,9 +1,10 @@
 """Searching finds what holds every word, newest first, page by page, and nothing that the list does not hold."""
 
 import pytest
+from django.utils import timezone
 
-from gallery.models import SearchDoc, Video
-from gallery.models.search import words_of
+from gallery.models import SearchDoc, Video, Visibility
+from gallery.models.search import PUBLIC, scope_word, words_of
 from gallery.search import MAX_TEXT, MAX_WORDS, find
 from gallery.selectors import library_of
 from tests.factories import VideoFactory, a_request
@@ -138,3 +139,29 @@ def test_a_video_that_is_gone_leaves_nothing_in_the_search(user):
     assert SearchDoc.objects.count() == 0
     a_video(user, "a blue heart")
     assert prompts(user, "heart") == ["a blue heart"]
+
+
+def public(user, prompt: str) -> Video:
+    return a_video(user, prompt, visibility=Visibility.PUBLIC, published_at=timezone.now())
+
+
+@pytest.mark.parametrize("word", [scope_word(PUBLIC), scope_word("u1")])
+def test_a_prompt_that_holds_the_name_of_a_scope_takes_no_place_of_others(user, other_user, word):
+    for _ in range(4):
+        public(user, "a dog")
+    public(other_user, f"a dog {word}")
+    found = find(Video.objects.listed(), "dog", {}, 4)
+    assert (len(found.rows), bool(found.older)) == (4, True)
+    assert prompts(user, "dog") == ["a dog"] * 4
+
+
+@pytest.mark.parametrize("sign", ["\u19b0", "\u1a80", "\U00011f02", "ﷺ", "①", "\U0001d7d8"])
+def test_every_sign_that_counts_as_a_letter_can_be_searched_for(user, sign):
+    a_video(user, f"a heart a{sign}b")
+    assert prompts(user, f"a{sign}b") == [f"a heart a{sign}b"]
+    assert prompts(user, f"{sign} nothing") == []
+
+
+def test_a_word_that_grows_beyond_what_an_index_takes_is_cut(user):
+    a_video(user, "\u327c" * 180)
+    assert prompts(user, "\u327c" * 180) == ["\u327c" * 180]

@@ -249,3 +249,8 @@ def test_a_batch_takes_as_many_queries_for_many_clips_as_for_few(signed_in, user
         JobFactory(user=user, batch=batch, row=row, status=Status.FAILED)
     with django_assert_max_num_queries(20):
         signed_in.get(reverse("generation:batch", args=[batch.pk]))
+
+
+def test_the_name_of_a_field_is_shown_as_far_as_a_page_can_show_it(signed_in):
+    response = post(signed_in, '{"prompt": "a red heart", "\\ud800": 1}\n')
+    assert r"\ud800" in response.content.decode()

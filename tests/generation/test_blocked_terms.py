@@ -53,6 +53,14 @@ def problem(prompt: str) -> str:
         "ｔｏｙ ｇｕｎ",
         "a to\u200by gun",
         "toy toy gun",
+        "a to\ufe0fy gun",
+        "a to\u034fy gun",
+        "a to\u17b4y gun",
+        "a to\u115fy gun",
+        "a toy\u3164 gun",
+        "a toy gun\u0332",
+        "a t\u043ey gun",
+        "a toy gu\u0578n".replace("\u0578", "\u2060"),
     ],
 )
 def test_whole_words_count_whatever_their_case_and_punctuation(blocked, prompt):
@@ -70,6 +78,12 @@ def test_words_of_every_language_can_be_listed():
     assert problem("zielony żółw nad morzem")
     assert problem("eine STRASSE")
     assert problem("zolw") == ""
+
+
+def test_letters_that_look_alike_are_told_apart_where_they_are_at_home():
+    BlockedTerm.objects.create(term="cop")
+    assert problem("a c\u043ep")
+    assert problem("\u0441\u043e\u0440") == ""  # Russian for litter
 
 
 def test_without_a_message_of_its_own_the_term_is_named():

@@ -6,6 +6,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts import services as accounts
@@ -268,3 +269,32 @@ def test_a_change_of_very_many_jobs_is_announced_in_messages_of_a_bounded_size(m
     assert [len(job_ids) for job_ids in sent] == [200, 200, 50]
     events.publish_all(1, [])
     assert len(sent) == 3
+
+
+def new_password(user, client) -> None:
+    client.force_login(user)
+    values = {
+        "oldpassword": "a long enough passphrase",
+        "password1": "a new passphrase",
+        "password2": "a new passphrase",
+    }
+    assert client.post(reverse("account_change_password"), values).status_code == 302
+
+
+def everywhere_else(user, client) -> None:
+    client.force_login(user)
+    assert client.post(reverse("accounts:end_sessions")).status_code == 302
+
+
+@pytest.mark.parametrize("act", [new_password, everywhere_else])
+async def test_what_ends_sessions_elsewhere_ends_what_they_have_open(client, act):
+    user, other = await new_user(), await new_user()
+    await sync_to_async(user.set_password)("a long enough passphrase")
+    await sync_to_async(user.save)()
+    socket, stranger = socket_of(user), socket_of(other)
+    await present(socket)
+    await present(stranger)
+    await sync_to_async(act)(user, client)
+    assert (await socket.receive_output())["code"] == consumers.COME_BACK
+    assert await stranger.receive_nothing(timeout=0.3)
+    await stranger.disconnect()

@@ -412,6 +412,13 @@ def test_what_the_site_cannot_do_of_a_file_is_left_out_and_said(signed_in, tmp_p
     assert (found["model"], found["seconds"], found["fps"], found.get("steps")) == ("tiny", 10, 24, None)
 
 
+def test_half_a_character_in_a_file_is_shown_as_a_question_mark(signed_in, tmp_path):
+    request = {**a_request(seed=9), "prompt": "a \ud800 heart", "model": "\udfff"}
+    page = read_file(signed_in, encode(tmp_path, "mp4", metadata={"auravideo": 1, "request": request}).read_bytes())
+    assert values(page)["prompt"] == "a ? heart"
+    assert page.content
+
+
 def test_what_a_file_says_is_text_on_the_page_not_markup(signed_in, tmp_path):
     request = {**a_request(seed=9), "prompt": "</textarea><script>x</script>", "model": "<b>"}
     page = read_file(signed_in, encode(tmp_path, "mp4", metadata={"auravideo": 1, "request": request}).read_bytes())
@@ -436,3 +443,14 @@ def test_who_is_not_signed_in_is_asked_to(client, name):
 def test_a_form_says_what_it_holds_whether_typed_or_not():
     assert CreateForm(mode="advanced").values()["aspect"] == "1:1"
     assert CreateForm({"aspect": "3:2"}, mode="advanced").values()["aspect"] == "3:2"
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "100000", "0" * 5000 + "128", "9" * 5000])
+@pytest.mark.parametrize("changes", [{"aspect": "16:9"}, {"aspect": "custom"}])
+@pytest.mark.parametrize("name", ["create", "create-edit", "create-summary", "create-save-preset"])
+def test_numbers_without_end_are_wrong_and_break_nothing(signed_in, name, changes, number):
+    sizes = {"short_side": number, "width": number, "height": number}
+    address = f"{reverse(f'generation:{name}')}?mode=advanced&to=simple"
+    assert signed_in.post(address, {**ADVANCED, **changes, **sizes, "name": "x"}).status_code == 200
+    simple = f"{reverse(f'generation:{name}')}?mode=simple&to=advanced"
+    assert signed_in.post(simple, {**SIMPLE, **changes, **sizes, "name": "x"}).status_code in (200, 302)

@@ -260,6 +260,8 @@ def test_what_ended_after_the_page_was_made_is_not_swept_away_with_the_rest(sign
         ("remove_ended", {}),
         ("remove_ended", {"show": "nonsense", "until": "2026-01-01T00:00:00+00:00"}),
         ("remove_ended", {"show": "all", "until": "soon"}),
+        ("remove_ended", {"show": "all", "until": "0001-01-01T00:00:00+14:00"}),
+        ("remove_ended", {"show": "all", "until": "9999-12-31T23:59:59-14:00"}),
         ("seen", {"jobs": "nonsense"}),
         ("seen", {"jobs": "x" * 100_000}),
     ],

@@ -171,3 +171,11 @@ def test_emptying_the_trash_touches_nobody_elses_and_nothing_that_is_kept(client
     assert "2 videos are gone for good." in page
     assert list(Video.objects.in_trash()) == [theirs]
     assert list(Video.objects.kept()) == [video]
+
+
+@pytest.mark.parametrize(
+    "address", ["abc", "gallery:library", "library", "//elsewhere.example", "https://a.example/", ""]
+)
+def test_a_form_leads_back_within_this_site_or_to_the_library(client, video, address):
+    response = client.post(reverse("gallery:delete", args=[video.pk]), {"next": address})
+    assert response.url == reverse("gallery:library")

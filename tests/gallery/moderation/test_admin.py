@@ -350,3 +350,13 @@ def test_an_account_that_is_being_deleted_is_not_warned_or_suspended(signed_in, 
     for decision in (decisions.WARN, decisions.SUSPEND):
         assert len(texts(act(signed_in, PEOPLE, decision, user, days="1"))) == 1
     assert not ModerationAction.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "query", ["email__startswith=x", "is_superuser__exact=1", "last_login__isnull=1", "password=x"]
+)
+def test_moderators_cannot_ask_the_list_of_people_for_what_it_does_not_show(signed_in, query):
+    people = reverse("admin:accounts_user_changelist")
+    assert signed_in.get(f"{people}?{query}").status_code in (302, 400)
+    assert signed_in.get(f"{people}?is_active__exact=1").status_code == 200
+    assert signed_in.get(f"{people}?suspended_at__isempty=1").status_code == 200

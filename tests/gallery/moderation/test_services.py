@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 from django.core import mail
 from django.core.files.base import ContentFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import services as accounts
@@ -84,6 +86,15 @@ def test_one_person_who_signs_out_and_reports_again_counts_once(video, user, set
     services.report(video, None, "home", Reason.SPAM)
     assert selectors.reporters_of(video) == 1
     assert Video.objects.listed().exists()
+
+
+def test_accounts_that_share_an_address_count_once(video, settings):
+    settings.AUTO_HIDE_REPORTS = 2
+    for _ in range(5):
+        services.report(video, UserFactory(), "home", Reason.SPAM)
+    assert Video.objects.listed().exists()
+    services.report(video, UserFactory(), "elsewhere", Reason.SPAM)
+    assert not Video.objects.listed().exists()
 
 
 def test_with_nought_nothing_is_hidden_by_itself(video, settings):
@@ -227,6 +238,40 @@ def test_a_suspension_that_runs_out_has_its_line_without_an_actor_and_its_letter
     newest = ModerationAction.objects.first()
     assert (newest.act, newest.actor, newest.person) == (Act.UNSUSPEND, None, user)
     assert [letter.subject for letter in mail.outbox] == ["AuraVideo: Your account is open again"]
+
+
+def test_showing_what_is_not_hidden_dismisses_its_reports_with_a_line(video, moderator, settings):
+    settings.AUTO_HIDE_REPORTS = 2
+    services.report(video, None, "a", Reason.SPAM)
+    assert services.restore(moderator, video, WHY)
+    assert (line().act, line().actor, states(video)) == (Act.DISMISS, moderator, ["dismissed"])
+    assert not services.restore(moderator, video, WHY)
+    for key in "bcd":
+        services.report(video, None, key, Reason.SPAM)
+    assert Video.objects.listed().exists()
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+@pytest.mark.parametrize("name", ["dismiss", "hide", "restore", "delete", "warn", "suspend"])
+def test_every_act_locks_the_video_before_its_reports(video, moderator, name):
+    ReportFactory(video=video)
+    more = {
+        "warn": {"person": video.user, "video": video},
+        "suspend": {"person": video.user, "video": video, "until": None},
+    }
+    with CaptureQueriesContext(connection) as asked:
+        getattr(services, name)(moderator, why=WHY, **more.get(name, {"video": video}))
+    sql = [query["sql"] for query in asked if "gallery_" in query["sql"]]
+    locked = next(n for n, text in enumerate(sql) if "FOR UPDATE" in text and 'FROM "gallery_video"' in text)
+    written = next(n for n, text in enumerate(sql) if text.startswith('UPDATE "gallery_report"'))
+    assert locked < written
+
+
+def test_who_may_not_suspend_somebody_may_not_end_it_either(moderator):
+    admin, another = UserFactory(is_staff=True, is_superuser=True), a_moderator()
+    assert services.suspend(admin, another, None, WHY)
+    assert not services.unsuspend(moderator, User.objects.get(pk=another.pk), WHY)
+    assert services.unsuspend(admin, User.objects.get(pk=another.pk), WHY)
 
 
 def test_nobody_suspends_themselves_and_a_moderator_no_other_staff(moderator):

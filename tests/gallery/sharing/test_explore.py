@@ -246,6 +246,12 @@ def test_a_profile_has_the_name_and_what_is_public_newest_first(client):
     assert titles(client.get("/u/ida.k/")) == ["new", "old"]
 
 
+@pytest.mark.parametrize("name", ["Łukasz", "ŻÓŁĆ", "Жанна"])
+def test_a_profile_is_found_by_a_name_with_letters_of_every_alphabet(client, name):
+    publish("shown", user=UserFactory(username=name))
+    assert titles(client.get(f"/u/{name}/")) == ["shown"]
+
+
 def test_without_anything_public_there_is_a_profile_for_the_person_alone(client, user, other_user):
     assert client.get(profile(user)).status_code == 404
     client.force_login(other_user)
