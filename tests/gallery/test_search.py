@@ -165,3 +165,11 @@ def test_every_sign_that_counts_as_a_letter_can_be_searched_for(user, sign):
 def test_a_word_that_grows_beyond_what_an_index_takes_is_cut(user):
     a_video(user, "\u327c" * 180)
     assert prompts(user, "\u327c" * 180) == ["\u327c" * 180]
+
+
+def test_of_a_very_long_text_the_first_words_are_found(user):
+    signs = "".join(chr(0x4E00 + n) for n in range(900))
+    video = a_video(user, f"{signs} end", "Beginning")
+    assert len(SearchDoc.objects.get(video=video).text.encode()) < 2500
+    assert prompts(user, "beginning 一") == [video.prompt]
+    assert prompts(user, "end") == []
