@@ -40,9 +40,7 @@ class BatchForm(forms.Form):
         choices=[(id, ASPECT_LABELS[id]) for id in ASPECTS],
         initial="1:1",
     )
-    seconds = forms.TypedChoiceField(
-        label=_("Length"), help_text=_("In seconds, for rows that do not say."), coerce=int, initial=2
-    )
+    seconds = forms.TypedChoiceField(label=_("Length"), help_text=_("For rows that do not say."), coerce=int, initial=2)
     quality = forms.ChoiceField(
         label=_("Quality"),
         help_text=_("Size, frame rate and steps, for rows that do not say."),
@@ -58,7 +56,7 @@ class BatchForm(forms.Form):
         self.too_large = too_large
         for name in ("lines", "file"):
             self.fields[name].has_default = True  # one of the two is needed, so neither is simply optional
-        self.fields["seconds"].choices = [(n, str(n)) for n in range(1, settings.MAX_SECONDS + 1)]
+        self.fields["seconds"].choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
         self.rows: list[Row] = []
         self.entries: list[batches.Entry] = []
         self.name = ""

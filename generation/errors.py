@@ -20,14 +20,16 @@ ERRORS: Mapping[str, Any] = {
         "A file of the model %(model)s is damaged or was changed (%(file)s). The operator can fetch it again with: "
         "%(command)s"
     ),
-    "frames-missing": _("The frames of an earlier stage are gone. Retry makes the clip anew."),
-    "frames-corrupt": _("The frames of an earlier stage were damaged in storage. Retry makes them anew."),
+    "frames-missing": _("The frames of an earlier stage are gone. “Try again” makes the clip anew."),
+    "frames-corrupt": _("The frames of an earlier stage were damaged in storage. “Try again” makes them anew."),
     "worker-lost": _(
         "The worker that rendered this clip was lost %(attempts)s times at the same stage (%(stage)s), so we stopped "
         "trying. A smaller size or fewer seconds may fit; the operator finds more in the log."
     ),
     "request-invalid": _("What was asked for cannot be rendered on this site any more: %(details)s"),
-    "internal": _("Something went wrong on our side (reference %(reference)s). Retry continues where it stopped."),
+    "internal": _(
+        "Something went wrong on our side (reference %(reference)s). “Try again” continues where it stopped."
+    ),
 }
 
 WARNINGS: Mapping[str, Any] = {

@@ -73,7 +73,7 @@ class CreateForm(forms.Form):
         initial=STANDARD,
     )
     aspect = forms.ChoiceField(
-        label=_("Aspect ratio"), help_text=_("The shape of the picture, width to height."), initial="1:1"
+        label=_("Shape"), help_text=_("The shape of the picture, width to height."), initial="1:1"
     )
     short_side = forms.IntegerField(
         label=_("Resolution"),
@@ -96,7 +96,7 @@ class CreateForm(forms.Form):
         min_value=MIN_SIDE,
         max_value=MAX_TYPED,
     )
-    seconds = forms.TypedChoiceField(label=_("Length"), help_text=_("In seconds."), coerce=int, initial=2)
+    seconds = forms.TypedChoiceField(label=_("Length"), help_text=_("How long the clip plays."), coerce=int, initial=2)
     fps = forms.TypedChoiceField(
         label=_("Frame rate"),
         help_text=_("Frames a second; more is smoother."),
@@ -165,11 +165,10 @@ class CreateForm(forms.Form):
         self.fields["model"].initial = model.id
         self.fields["motion_adapter"].choices = [(found.id, found.label) for found in choices.adapters(model)]
         self.fields["motion_adapter"].initial = model.adapter
-        self.fields["seconds"].choices = [(n, str(n)) for n in range(1, settings.MAX_SECONDS + 1)]
+        self.fields["seconds"].choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
         # In the simple mode, what can only be set in the other one is a choice where it has been set.
         aspects = [id for id in ASPECT_LABELS if id != CUSTOM or self.mode == ADVANCED or values.get("aspect") == id]
         self.fields["aspect"].choices = [(id, ASPECT_LABELS[id]) for id in aspects]
-        self.fields["aspect"].label = _("Shape") if self.mode == SIMPLE else self.fields["aspect"].label
         qualities = [id for id in QUALITY_LABELS if id != CUSTOM or values.get("quality") == id]
         self.fields["quality"].choices = [(id, QUALITY_LABELS[id]) for id in qualities]
 

@@ -25,7 +25,7 @@ from generation.keyset import page_of
 def trash(request: HttpRequest) -> HttpResponse:
     """What was deleted last comes first. No pictures: nobody is sent the files of what is deleted."""
     page = page_of(for_cards(trash_of(request.user)), request.GET, VIDEOS_A_PAGE, "-deleted_at")
-    context = {"page": page, "videos": page.rows, "minutes": settings.UNDO_MINUTES}
+    context = {"page": page, "videos": page.rows, "seconds": 60 * settings.UNDO_MINUTES}
     return render(request, "gallery/trash.html", context)
 
 

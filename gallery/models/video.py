@@ -208,6 +208,11 @@ class Video(models.Model):
         return self.deleted_at and self.deleted_at + timedelta(minutes=settings.UNDO_MINUTES)
 
     @property
+    def seconds_left(self) -> float | None:
+        """How long it can still be had back from the trash; 0 when it is about to be gone."""
+        return self.gone_at and max(0.0, (self.gone_at - timezone.now()).total_seconds())
+
+    @property
     def is_gif(self) -> bool:
         return self.format == "gif"
 

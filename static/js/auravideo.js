@@ -10,6 +10,15 @@
 
   document.querySelector("[aria-invalid='true']")?.focus();
 
+  /* --- Moments: in the time zone of whoever reads them ---------------------------------------------------------------- */
+
+  const zoned = new Intl.DateTimeFormat(root.lang, { dateStyle: "long", timeStyle: "short" });
+  const tellMoments = (part) => {
+    part.querySelectorAll("time[data-moment]").forEach((time) => { time.textContent = zoned.format(new Date(time.dateTime)); });
+  };
+  tellMoments(document);
+  document.addEventListener("htmx:load", (event) => tellMoments(event.target));
+
   /* --- Requests: a page that is left takes its own with it, which is no error ----------------------------------------- */
 
   const underway = new Set();

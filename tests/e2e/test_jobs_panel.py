@@ -42,9 +42,9 @@ def ask_to_be_told(jobs_page, panel) -> None:
 
 
 def test_the_numbers_follow(jobs_page, panel):
-    expect(panel.locator("summary")).to_contain_text("1 rendering")
+    expect(panel.locator("summary")).to_contain_text("1 in progress")
     jobs_page.send(panel_fragment(row(5, 300), row(2, 0, "queued", id=ELSEWHERE), finished(id=UUID(int=9))))
-    expect(panel.locator("summary")).to_contain_text("2 rendering")
+    expect(panel.locator("summary")).to_contain_text("2 in progress")
     expect(panel.locator("summary")).to_contain_text("1 new")
     jobs_page.send(panel_fragment())
     expect(panel).to_be_hidden()

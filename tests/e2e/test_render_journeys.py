@@ -37,11 +37,11 @@ POLISH = {
     "Render in full": "Renderuj w pełnej jakości",
     "How it was made": "Jak powstał",
     "Try again": "Spróbuj ponownie",
-    "The frames of an earlier stage were damaged in storage. Retry makes them anew.": (
-        "Klatki z wcześniejszego etapu uległy uszkodzeniu w magazynie. Ponowienie utworzy je od nowa."
+    "The frames of an earlier stage were damaged in storage. “Try again” makes them anew.": (
+        "Klatki z wcześniejszego etapu uległy uszkodzeniu w magazynie. „Spróbuj ponownie” utworzy je od nowa."
     ),
-    "Something went wrong on our side (reference {}). Retry continues where it stopped.": (
-        "Coś poszło nie tak po naszej stronie (numer sprawy {}). Ponowienie zacznie tam, gdzie praca stanęła."
+    "Something went wrong on our side (reference {}). “Try again” continues where it stopped.": (
+        "Coś poszło nie tak po naszej stronie (numer sprawy {}). „Spróbuj ponownie” zacznie tam, gdzie praca stanęła."
     ),
 }
 
@@ -250,7 +250,7 @@ def test_frames_that_storage_damaged_are_made_anew_when_one_tries_again(in_langu
     expect_end(card, "failed")
     expect(card.locator(".job__status")).to_have_text(said("Failed"))
     expect(card.locator(".notice--error")).to_have_text(
-        said("The frames of an earlier stage were damaged in storage. Retry makes them anew.")
+        said("The frames of an earlier stage were damaged in storage. “Try again” makes them anew.")
     )
     try_again(page, card, said)
 
@@ -263,7 +263,7 @@ def test_a_clip_goes_on_where_it_stopped_when_the_cause_of_its_failure_is_gone(i
         in_the_way.write_bytes(b"")
     card = card_of(page, job)
     expect_end(card, "failed")
-    text = said("Something went wrong on our side (reference {}). Retry continues where it stopped.")
+    text = said("Something went wrong on our side (reference {}). “Try again” continues where it stopped.")
     before, after = map(re.escape, text.split("{}"))
     expect(card.locator(".notice--error")).to_have_text(re.compile(f"^{before}[0-9a-f]{{8}}{after}$"))
     in_the_way.unlink()

@@ -31,7 +31,7 @@ POLISH = {
     "The link works no more.": "Link już nie działa.",
     "Copy link": "Skopiuj link",
     "Copied": "Skopiowano",
-    "Only with the link": "Tylko z linkiem",
+    "Only with the link": "Dla osób z linkiem",
     "Explore": "Odkrywaj",
     "Most liked": "Najbardziej lubiane",
     "Staff picks": "Wybór redakcji",
@@ -207,7 +207,7 @@ def test_tags_lead_to_what_has_them_and_a_wrong_one_is_said_at_its_field(browser
         visitor.goto(f"/videos/{video}/")
         visitor.get_by_role("link", name=f"#wooden-{javascript}".lower()).click()
         expect(visitor.get_by_role("heading", level=2)).to_have_text([title])
-        visitor.get_by_role("link", name="Show every tag").click()
+        visitor.get_by_role("link", name="Show all videos").click()
         expect(visitor).to_have_url(re.compile("/explore/$"))
 
 

@@ -86,7 +86,7 @@ def test_a_page_that_was_cut_off_or_closed_shows_the_present_when_it_is_back(qui
 
     card.get_by_role("button", name="Try again").click()
     expect(card.locator(".job__status")).to_have_text("Waiting")
-    expect(again.locator("#active-jobs summary")).to_contain_text("1 rendering")
+    expect(again.locator("#active-jobs summary")).to_contain_text("1 in progress")
     card.get_by_role("button", name="Cancel").click()
     expect(card.locator(".job__status")).to_have_text("Cancelled")
     card.get_by_role("button", name="Remove from the list").click()

@@ -150,7 +150,7 @@ def test_the_trash_shows_what_can_be_had_back_and_until_when(client, user, video
     VideoFactory(user=other_user, title="Theirs", deleted_at=timezone.now())
     html = client.get(reverse("gallery:trash")).content.decode()
     assert "Just now" in html
-    assert "gone at" in html
+    assert "gone for good in 10 min" in html
     assert not any(title in html for title in ("Long ago", "Theirs", "A red heart"))
 
 

@@ -1,0 +1,26 @@
+"""Moments on pages: in the time zone of the site, and said so; where there is JavaScript, in the reader's own."""
+
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.filter
+def moment(value: datetime | None) -> SafeString | str:
+    """As an element that static/js/auravideo.js writes anew; '' for None."""
+    if value is None:
+        return ""
+    return format_html('<time datetime="{}" data-moment>{}</time>', value.isoformat(), moment_text(value))
+
+
+@register.filter
+def moment_text(value: datetime) -> str:
+    """'26 November 2026, 20:40 UTC', for letters."""
+    local = timezone.localtime(value)
+    return f"{date_format(local, 'DATETIME_FORMAT')} {local.tzname()}"
