@@ -4,7 +4,9 @@ import io
 import json
 import re
 import zipfile
+from datetime import datetime
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
@@ -72,6 +74,18 @@ def choose(page, *names: str) -> None:
 
 def bar(page):
     return page.locator("#selection")
+
+
+# --- Moments ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zone", ["Europe/Warsaw", "America/New_York"])
+def test_a_moment_is_told_in_the_time_zone_of_whoever_reads_it(visit, zone):
+    with visit("looker", timezone_id=zone) as page:
+        card(page, "Clip 1").get_by_role("link", name="Clip 1", exact=True).click()
+        moment = page.locator("time[data-moment]").first
+        made = datetime.fromisoformat(moment.get_attribute("datetime")).astimezone(ZoneInfo(zone))
+        expect(moment).to_have_text(re.compile(rf"{made.day}, {made.year} at {made.hour % 12 or 12}:{made.minute:02}"))
 
 
 # --- Looking ----------------------------------------------------------------------------------------------------------
