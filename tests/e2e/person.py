@@ -124,8 +124,9 @@ class Person:
     def field(self, label: str) -> Locator:
         return self.main.get_by_label(re.compile(rf"^{re.escape(self.say(label))}( \(.*\))?$", re.IGNORECASE))
 
-    def press(self, name: str) -> None:
-        self.main.get_by_role("button", name=self.say(name), exact=True).click()
+    def press(self, name: str, which: str = "") -> None:
+        """The button of this name; of several, the one for `which`."""
+        self.main.get_by_role("button", name=f"{self.say(name)} {which}".strip(), exact=True).click()
 
     def follow(self, name: str) -> None:
         self.main.get_by_role("link", name=self.say(name), exact=True).click()
