@@ -51,6 +51,7 @@ POLISH = {
     "Profile": "Profil",
     "Recovery codes": "Kody odzyskiwania",
     "Remove": "Usuń",
+    "Repeat the password": "Powtórz hasło",
     "Save": "Zapisz",
     "Send the link": "Wyślij odnośnik",
     "Set the password": "Ustaw hasło",
@@ -63,7 +64,6 @@ POLISH = {
     "Stay signed in": "Nie wylogowuj mnie",
     "Switch on": "Włącz",
     "The account is closed at once": "Konto zostanie zamknięte od razu",
-    "The same again": "To samo jeszcze raz",
     "The second factor": "Drugi składnik",
     "The username and/or password you specified are not correct.": (
         "Podana nazwa użytkownika i/lub hasło są niepoprawne."
