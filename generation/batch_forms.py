@@ -29,7 +29,7 @@ class BatchForm(forms.Form):
     )
     file = forms.FileField(
         label=_("Or a file"),
-        help_text=_("Text, CSV or JSON Lines, as the batch command takes it."),
+        help_text=_("A .txt, .csv or .jsonl file, written like the lines above."),
         required=False,
         allow_empty_file=True,
         widget=forms.FileInput(attrs={"accept": ".txt,.text,.csv,.tsv,.jsonl,.ndjson,.json,text/plain,text/csv"}),

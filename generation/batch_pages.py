@@ -43,13 +43,15 @@ class BatchProgress:
 
 
 def batches_of(user) -> QuerySet[Batch]:
-    """A person's batches, newest first, each with the numbers of its jobs: `total`, `finished`, `active`."""
+    """A person's batches, newest first, each with the numbers of its jobs: `total`, and those in a state."""
     return (
         Batch.objects.filter(user=user)
         .annotate(
             total=Count("jobs"),
             finished=Count("jobs", filter=Q(jobs__status=Status.DONE)),
             active=Count("jobs", filter=Q(jobs__status__in=ACTIVE)),
+            failed=Count("jobs", filter=Q(jobs__status=Status.FAILED)),
+            cancelled=Count("jobs", filter=Q(jobs__status=Status.CANCELLED)),
         )
         .order_by("-created_at")
     )

@@ -118,7 +118,10 @@ class _Parser:
         return RenderRequest(**values)
 
     def _fail(self, field: str, message: Any) -> None:
-        self.errors.setdefault(field, []).append(message)
+        """Once for each message: both sides of a size may be wrong for the same reason."""
+        messages = self.errors.setdefault(field, [])
+        if message not in messages:
+            messages.append(message)
 
     def _refuse_unknown_fields(self) -> None:
         known = {field.name for field in fields(RenderRequest)} | {"size"}

@@ -1,5 +1,6 @@
 """Reporting a video, and what moderation has to tell a person. Handling reports is the administration's."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from allauth.core import ratelimit
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.crypto import salted_hmac
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -18,6 +20,7 @@ from gallery.moderation import services
 from gallery.moderation.forms import ReportForm
 from gallery.moderation.selectors import notices_of
 from gallery.selectors import shared_videos
+from gallery.sharing.places import Place
 from gallery.sharing.watching import unlisted
 from generation.keyset import page_of
 
@@ -27,18 +30,24 @@ NOTICES_A_PAGE = 20
 @require_http_methods(["GET", "POST"])
 def report(request: HttpRequest, video_id: UUID) -> HttpResponse:
     """Report a video that everybody may watch; whoever asks need not be signed in."""
-    return _report(request, Video.objects.listed().filter(pk=video_id))
+    video = _reportable(request, Video.objects.listed().filter(pk=video_id))
+    return _report(request, video, Place.of(video))
 
 
 @require_http_methods(["GET", "POST"])
 def report_shared(request: HttpRequest, token: str) -> HttpResponse:
     """Report a video that one may watch because one has its link."""
-    return unlisted(_report(request, shared_videos(token)))
+    video = _reportable(request, shared_videos(token))
+    return unlisted(_report(request, video, Place.behind(token)))
 
 
-def _report(request: HttpRequest, videos: QuerySet[Video]) -> HttpResponse:
+def _reportable(request: HttpRequest, videos: QuerySet[Video]) -> Video:
     """One's own video is not to be reported: who does not want it shown makes it private."""
-    video = get_object_or_404(videos.exclude(user_id=request.user.pk))
+    return get_object_or_404(videos.exclude(user_id=request.user.pk).select_related("user"))
+
+
+def _report(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
+    """The form; once it is sent, the thanks, whose address says which video it was."""
     form = ReportForm(request.POST or None)
     if request.method == "POST":
         if refused := _too_many(request):
@@ -46,8 +55,9 @@ def _report(request: HttpRequest, videos: QuerySet[Video]) -> HttpResponse:
         if form.is_valid():
             reporter = request.user if request.user.is_authenticated else None
             is_new = services.report(video, reporter, _visitor_key(request), **form.cleaned_data)
-            return redirect(reverse("gallery:report_sent") + ("" if is_new else "?known=1"))
-    return render(request, "gallery/report.html", {"form": form, "video": video})
+            said = {place.source: place.key} | ({} if is_new else {"known": 1})
+            return redirect(f"{reverse('gallery:report_sent')}?{urlencode(said)}")
+    return render(request, "gallery/report.html", {"form": form, "video": video, "place": place})
 
 
 def _too_many(request: HttpRequest) -> HttpResponse | None:
@@ -66,7 +76,20 @@ def _visitor_key(request: HttpRequest) -> str:
 @require_GET
 def report_sent(request: HttpRequest) -> HttpResponse:
     """Thanks. A page of its own: the video may be hidden by now."""
-    return render(request, "gallery/report_sent.html", {"is_known": "known" in request.GET})
+    context = {"is_known": "known" in request.GET, "place": _place_of_reported(request.GET)}
+    return unlisted(render(request, "gallery/report_sent.html", context))
+
+
+def _place_of_reported(query: Mapping[str, str]) -> Place | None:
+    """Where to go back to; None where the address names nothing that may be watched, as once a report has hidden it."""
+    token = query.get("share", "")
+    if shared_videos(token).exists():
+        return Place.behind(token)
+    try:
+        video = Video.objects.listed().filter(pk=UUID(query.get("video", ""))).first()
+    except ValueError:
+        return None
+    return Place.of(video) if video else None
 
 
 @login_required

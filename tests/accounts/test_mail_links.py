@@ -167,3 +167,61 @@ def test_no_page_leads_to_another_site(client, user, page, next):
     response = client.post(reverse(page), data)
     assert response.status_code == 302
     assert response.url in (reverse("generation:create"), reverse("home"))
+
+
+# --- The page of one's addresses --------------------------------------------------------------------------------------
+
+MAIN, OTHER = "main@example.org", "other@example.org"
+
+
+def offered(client) -> dict[str, list[str]]:
+    """What can be done with each address that has a form."""
+    page = client.get(reverse("account_email")).content.decode()
+    forms = re.findall(r'<input type="hidden" name="email" value="(\S+)">(.*?)</form>', page, re.DOTALL)
+    return {address: re.findall(r'name="action_(\w+)"', form) for address, form in forms}
+
+
+@pytest.fixture
+def with_addresses(client, user):
+    """Gives the signed-in person these addresses, each confirmed or not; `main` is the main one."""
+
+    def make(**verified: bool):
+        user.emailaddress_set.all().delete()
+        for name, is_verified in verified.items():
+            address, primary = f"{name}@example.org", name == "main"
+            EmailAddress.objects.create(user=user, email=address, verified=is_verified, primary=primary)
+        User.objects.filter(pk=user.pk).update(email=MAIN)
+        client.force_login(user)
+        client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("verified", "expected"),
+    [
+        ({"main": True}, {MAIN: ["remove"]}),
+        ({"main": False}, {MAIN: ["send", "remove"]}),
+        ({"main": True, "other": True}, {OTHER: ["primary", "remove"]}),
+        ({"main": True, "other": False}, {OTHER: ["send", "remove"]}),
+        ({"main": False, "other": True}, {MAIN: ["send"], OTHER: ["primary", "remove"]}),
+        ({"main": False, "other": False}, {MAIN: ["send"], OTHER: ["send", "primary", "remove"]}),
+    ],
+)
+def test_each_address_offers_what_can_be_done_with_it(client, with_addresses, verified, expected):
+    with_addresses(**verified)
+    assert offered(client) == expected
+
+
+@pytest.mark.parametrize("verified", [{"main": True, "other": True}, {"main": False, "other": False}])
+@pytest.mark.parametrize(("action", "left"), [("primary", {MAIN: False, OTHER: True}), ("remove", {MAIN: True})])
+def test_what_an_address_offers_is_done(client, with_addresses, verified, action, left):
+    with_addresses(**verified)
+    client.post(reverse("account_email"), {"email": OTHER, f"action_{action}": ""})
+    assert dict(EmailAddress.objects.values_list("email", "primary")) == left
+
+
+def test_the_confirmation_is_sent_to_the_address_whose_button_was_pressed(client, with_addresses):
+    with_addresses(main=True, other=False)
+    client.post(reverse("account_email"), {"email": OTHER, "action_send": ""})
+    assert [letter.to for letter in mail.outbox] == [[OTHER]]

@@ -175,6 +175,7 @@ def test_recovery_codes_are_shown_downloaded_and_replaced(client, user, secret, 
     assert all(code in page for code in recovery_codes)
     download = client.get(reverse("mfa_download_recovery_codes"))
     assert download.content.decode().split() == recovery_codes
+    assert "Print them" in client.get(reverse("mfa_generate_recovery_codes")).content.decode()
     client.post(reverse("mfa_generate_recovery_codes"))
     fresh = client.get(reverse("mfa_view_recovery_codes")).context["unused_codes"]
     assert len(fresh) == 10

@@ -51,6 +51,7 @@ POLISH = {
     "Profile": "Profil",
     "Recovery codes": "Kody odzyskiwania",
     "Remove": "Usuń",
+    "Repeat the password": "Powtórz hasło",
     "Save": "Zapisz",
     "Send the link": "Wyślij link",
     "Set the password": "Ustaw hasło",
@@ -63,7 +64,6 @@ POLISH = {
     "Stay signed in": "Nie wylogowuj mnie",
     "Switch on": "Włącz",
     "The account is closed at once": "Konto zostanie zamknięte od razu",
-    "The same again": "To samo jeszcze raz",
     "The second factor": "Drugi składnik",
     "The username and/or password you specified are not correct.": (
         "Podana nazwa użytkownika i/lub hasło są niepoprawne."
@@ -124,8 +124,9 @@ class Person:
     def field(self, label: str) -> Locator:
         return self.main.get_by_label(re.compile(rf"^{re.escape(self.say(label))}( \(.*\))?$", re.IGNORECASE))
 
-    def press(self, name: str) -> None:
-        self.main.get_by_role("button", name=self.say(name), exact=True).click()
+    def press(self, name: str, which: str = "") -> None:
+        """The button of this name; of several, the one for `which`."""
+        self.main.get_by_role("button", name=f"{self.say(name)} {which}".strip(), exact=True).click()
 
     def follow(self, name: str) -> None:
         self.main.get_by_role("link", name=self.say(name), exact=True).click()

@@ -1,5 +1,6 @@
 """The moderator's morning, and what it is for everybody else: who reported, and whom it concerns."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ POLISH = {
     "Account suspended": "Konto zawieszone",
     "Advertising or spam": "Reklama lub spam",
     "Back to sign-in": "Wróć do logowania",
+    "Back to the video": "Wróć do filmu",
     "End the suspension": "Zakończ zawieszenie",
     "History of moderation": "Historia moderacji",
     "Jobs by state": "Zadania według stanu",
@@ -152,6 +154,8 @@ def test_a_visitor_reports_what_they_watch_and_is_told_when_it_is_known(browser,
         for expected in ("Thank you", "We know already"):
             reports(page, video, language, "It sells tulips.")
             expect(page.get_by_role("heading", level=1)).to_have_text(say(language, expected))
+            page.get_by_role("link", name=say(language, "Back to the video")).click()
+            expect(page).to_have_url(re.compile(f"/videos/{video}/$"))
     assert site.rows("SELECT note FROM gallery_report WHERE video_id = ?", video.replace("-", "")) == [
         ("It sells tulips.",)
     ]

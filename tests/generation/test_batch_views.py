@@ -83,6 +83,19 @@ def test_a_wrong_line_is_named_and_nothing_is_queued(signed_in):
     assert not Batch.objects.exists()
 
 
+def test_what_is_wrong_is_said_by_line_and_once(signed_in):
+    page = post(signed_in, "prompt,size\na red heart,1x1\na blue star,256x256\n").content.decode()
+    assert page.count("A side must be an even number") == 1
+    assert "What is wrong" in page
+    assert "another look" not in page
+
+
+def test_what_is_wrong_with_the_page_itself_is_said_without_lines(signed_in):
+    page = post(signed_in, "").content.decode()
+    assert "another look" in page
+    assert "What is wrong" not in page
+
+
 def test_wrong_lines_are_skipped_where_that_is_wanted(signed_in):
     post(signed_in, BAD, skip_invalid="on")
     assert sorted(Job.objects.values_list("row", flat=True)) == [1, 3]
@@ -132,6 +145,12 @@ def test_more_lines_than_may_wait_are_refused_as_a_whole(signed_in, settings):
     assert "you may have 2 more waiting" in response.content.decode()
     assert not Job.objects.exists()
     assert not Batch.objects.exists()
+
+
+def test_that_there_are_too_many_is_said_above_the_lines_that_are_skipped(signed_in, settings):
+    settings.MAX_ACTIVE_JOBS = 1
+    page = post(signed_in, BAD, skip_invalid="on").content.decode()
+    assert page.index("you may have 1 more waiting") < page.index("What is wrong")
 
 
 def test_the_same_lines_again_are_the_same_batch_and_go_on(signed_in, settings):
@@ -219,6 +238,30 @@ def test_the_list_shows_a_persons_own_batches_with_their_numbers(signed_in, batc
     page = signed_in.get(reverse("generation:batches")).content.decode()
     assert "2 of 4 clips finished" in page
     assert "somebody else" not in page
+
+
+def test_the_list_hides_no_clip_that_failed_or_was_cancelled(signed_in, user):
+    batch = BatchFactory(user=user)
+    for row, status in enumerate([Status.RUNNING, Status.FAILED, Status.CANCELLED, Status.CANCELLED]):
+        JobFactory(user=user, batch=batch, row=row, status=status)
+    page = signed_in.get(reverse("generation:batches")).content.decode()
+    assert "0 of 4 clips finished · 1 to go · 1 failed · 2 cancelled" in page
+
+
+def test_the_list_says_nothing_of_what_did_not_happen(signed_in, user):
+    JobFactory(user=user, batch=BatchFactory(user=user), status=Status.DONE)
+    page = signed_in.get(reverse("generation:batches")).content.decode()
+    assert [word for word in ("to go", "failed", "cancelled") if f"· 0 {word}" in page] == []
+
+
+def test_the_list_takes_as_many_queries_for_many_batches_as_for_one(signed_in, user, django_assert_max_num_queries):
+    JobFactory(user=user, batch=BatchFactory(user=user), status=Status.FAILED)
+    with django_assert_max_num_queries(20) as before:
+        signed_in.get(reverse("generation:batches"))
+    for _ in range(5):
+        JobFactory(user=user, batch=BatchFactory(user=user), status=Status.CANCELLED)
+    with django_assert_max_num_queries(len(before)):
+        signed_in.get(reverse("generation:batches"))
 
 
 def test_an_empty_list_says_what_to_do(signed_in):

@@ -257,10 +257,12 @@ def test_a_size_that_cannot_be_read_is_refused_with_an_example(size):
 
 
 @pytest.mark.parametrize("size", ["0x0", "126x256", "257x256", "4096x256", "99999x99999"])
-def test_a_size_that_is_too_small_too_large_or_odd_is_refused_at_the_size(size):
-    errors = errors_of(size=size)
-    assert list(errors) == ["size"]
-    assert all("even number of pixels between 128 and 2048" in text for text in errors["size"])
+def test_a_size_that_is_too_small_too_large_or_odd_is_refused_once_at_the_size(size):
+    assert_refused("size", size, says="even number of pixels between 128 and 2048")
+
+
+def test_both_sides_are_refused_each_at_its_own_field():
+    assert {field: len(texts) for field, texts in errors_of(width=1, height=1).items()} == {"width": 1, "height": 1}
 
 
 def test_digits_of_other_scripts_are_no_size():

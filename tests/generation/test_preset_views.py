@@ -108,6 +108,29 @@ def test_everybodys_presets_are_shown_and_nobody_renames_or_deletes_them(signed_
         assert signed_in.post(reverse(f"generation:{name}", args=[preset.pk]), {"name": "x"}).status_code == 404
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_list_says_what_is_in_each_preset(signed_in, user, shared):
+    PresetFactory(user=None if shared else user)
+    page = signed_in.get(reverse("generation:presets")).content.decode()
+    for text in ("256 × 256", "2 seconds", "16 fps", "MP4", "Tiny world"):
+        assert f"<span>{text}</span>" in page
+
+
+def test_a_preset_whose_model_is_gone_is_still_listed(signed_in, user):
+    preset = PresetFactory(user=user)
+    preset.settings["model"] = "gone"
+    preset.save()
+    assert "<span>gone</span>" in signed_in.get(reverse("generation:presets")).content.decode()
+
+
+def test_a_preset_is_not_deleted_by_a_slip(signed_in, user):
+    preset = PresetFactory(user=user)
+    page = signed_in.get(reverse("generation:presets")).content.decode()
+    folded = page.partition('<details class="more">')[2].partition("</details>")[0]
+    assert reverse("generation:preset-delete", args=[preset.pk]) in folded
+    assert page.count("Delete this preset") == 1
+
+
 def test_a_preset_is_renamed(signed_in, user):
     preset = PresetFactory(user=user)
     signed_in.post(reverse("generation:preset-rename", args=[preset.pk]), {f"{preset.pk}-name": "Dusk"})

@@ -8,12 +8,14 @@ from accounts.models import User
 from gallery.models import ModerationAction, Report, Visibility
 from gallery.moderation import services
 from gallery.moderation.views import NOTICES_A_PAGE
+from gallery.sharing.places import Place
 from tests.factories import UserFactory, VideoFactory, a_moderator
 
 pytestmark = pytest.mark.django_db
 
 DATA = {"reason": "spam", "note": "It sells tulips."}
 TOKEN = "t" * 43
+BACK = "Back to the video"
 
 
 @pytest.fixture
@@ -92,6 +94,66 @@ def test_the_report_that_hides_a_video_is_thanked_for_like_any_other(client, vid
     response = client.post(address(video), DATA, follow=True)
     assert response.status_code == 200
     assert client.get(address(video)).status_code == 404
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_who_reports_sees_what_whose_it_is_and_the_way_back(client, shared):
+    changes = {"visibility": Visibility.UNLISTED, "share_token": TOKEN} if shared else {}
+    video = VideoFactory(**{"visibility": Visibility.PUBLIC, "published_at": timezone.now(), **changes})
+    User.objects.filter(pk=video.user_id).update(full_name="Dora Dora")
+    place = Place.behind(TOKEN) if shared else Place.of(video)
+    page = client.get(reverse("gallery:report_shared", args=[TOKEN]) if shared else address(video)).content.decode()
+    for text in (f'<img src="{place.thumbnail}"', f'href="{place.page}">Cancel</a>', video.title, "Dora Dora"):
+        assert text in page
+    assert not shared or str(video.pk) not in page, "behind a link, a page names the other address"
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_thanks_lead_back_to_where_it_was_watched(client, shared):
+    changes = {"visibility": Visibility.UNLISTED, "share_token": TOKEN} if shared else {}
+    video = VideoFactory(**{"visibility": Visibility.PUBLIC, "published_at": timezone.now(), **changes})
+    place = Place.behind(TOKEN) if shared else Place.of(video)
+    for _ in ("thanked", "known"):
+        response = client.post(f"{place.page}report/", DATA, follow=True)
+        page = response.content.decode()
+        assert f'href="{place.page}">{BACK}</a>' in page
+        assert f'href="{reverse("gallery:explore")}">Explore</a>' in page
+        assert (response["Referrer-Policy"], response["X-Robots-Tag"]) == ("same-origin", "noindex, nofollow")
+
+
+def test_the_report_that_hides_a_video_leads_back_to_nothing(client, video, settings):
+    settings.AUTO_HIDE_REPORTS = 1
+    page = client.post(address(video), DATA, follow=True).content.decode()
+    assert "Thank you" in page
+    assert BACK not in page
+    assert reverse("gallery:explore") in page
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"video": "nonsense"},
+        {"video": "\0"},
+        {"video": "00000000-0000-0000-0000-000000000000"},
+        {"video": "https://evil.example/"},
+        {"share": "no-such-token"},
+        {"share": "//evil.example"},
+        {"share": "é\0"},
+        {"next": "//evil.example"},
+    ],
+    ids=str,
+)
+def test_thanks_that_are_opened_by_hand_lead_nowhere_else(client, query):
+    page = client.get(reverse("gallery:report_sent"), query).content.decode()
+    assert "Thank you" in page
+    assert BACK not in page
+
+
+def test_the_thanks_name_no_video_that_is_not_shown(client):
+    for changes in ({}, {"visibility": Visibility.UNLISTED, "share_token": TOKEN}):
+        video = VideoFactory(**changes)
+        assert BACK not in client.get(reverse("gallery:report_sent"), {"video": video.pk}).content.decode()
 
 
 def test_flooding_is_answered_with_429_by_address_and_by_account(client, user, settings, video):
