@@ -111,7 +111,7 @@ class ModerationAction(models.Model):
 
     class Meta:
         verbose_name = _("moderation action")
-        verbose_name_plural = _("history of moderation")
+        verbose_name_plural = _("moderation actions")
         ordering = ["-created_at"]
         indexes = [
             models.Index(fields=["person", "-created_at"], name="notices_of_person"),
