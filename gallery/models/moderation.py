@@ -59,7 +59,7 @@ class Report(models.Model):
         permissions = [("moderate", _("Can moderate: handle reports, videos and people"))]
 
     def __str__(self) -> str:
-        return f"{self.get_reason_display()}: {self.video_id}"
+        return f"{self.get_reason_display()}: {self.video.title}"
 
 
 class Act(models.TextChoices):
