@@ -217,6 +217,21 @@ def test_the_page_that_asks_for_a_decision_is_sound(browser, site):
     context.close()
 
 
+def test_in_the_queue_everything_fits_beside_the_filter(browser, site):
+    with signed_in(browser, site, "staff", viewport={"width": 1280, "height": 900}) as page:
+        page.goto("/admin/gallery/report/")
+        assert page.locator("#changelist .results").evaluate("list => list.scrollWidth - list.clientWidth") == 0
+
+
+def test_no_table_of_the_overview_stands_over_its_frame(browser, site):
+    with signed_in(browser, site, "staff", locale="pl", viewport={"width": 360, "height": 900}) as page:
+        page.goto("/admin/overview/")
+        tables = page.locator(".overview section > table")
+        assert tables.count() >= 4
+        for table in tables.all():
+            assert table.evaluate("t => t.offsetWidth <= t.parentElement.querySelector('h2').offsetWidth")
+
+
 def sees_the_queue(page: Page, queue: str, language: str) -> None:
     page.goto("/admin/")
     page.get_by_role("link", name=say(language, "Overview: work, storage, reports")).click()
