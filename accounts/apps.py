@@ -1,10 +1,33 @@
+from allauth.account.apps import AccountConfig
+from allauth.mfa.apps import MFAConfig
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 
 class AccountsConfig(AppConfig):
+    default = True
     name = "accounts"
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
         from accounts import receivers  # noqa: F401  connects them
+
+
+class EmailAddressesConfig(AccountConfig):
+    """allauth's, which by its own name would be a second "Accounts" in the administration."""
+
+    verbose_name = _("E-mail addresses")
+
+
+class SecondFactorsConfig(MFAConfig):
+    """allauth's, by the words that the pages of the site have for it; its model has no names to translate."""
+
+    verbose_name = _("Second factors")
+    names_of_fields = {"user": _("user"), "type": _("kind"), "created_at": _("added"), "last_used_at": _("last used")}
+
+    def ready(self) -> None:
+        super().ready()
+        model = self.get_model("Authenticator")._meta
+        model.verbose_name, model.verbose_name_plural = _("second factor"), _("second factors")
+        for field, name in self.names_of_fields.items():
+            model.get_field(field).verbose_name = name

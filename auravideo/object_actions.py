@@ -1,5 +1,10 @@
-"""The actions of an administration list, on the page of one object as well: a button each, sent to the list."""
+"""The actions of an administration list, on the page of one object as well: a button each, sent to the list.
 
+The function of an action may say more of it, as `permissions` does: `changes(request, obj)`, whether it would change
+anything, since it is not offered where it would not; and `is_final`, whether it cannot be undone, which is seen.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +23,15 @@ class ObjectActions:
             found = self.get_actions(request)
             found.pop("delete_selected", None)  # the page has a button of its own for it
             context |= {
-                "object_actions": [(name, text) for name, (_function, _name, text) in found.items()],
+                "object_actions": [
+                    {"name": name, "text": text, "is_final": getattr(function, "is_final", False)}
+                    for name, (function, _name, text) in found.items()
+                    if _changes(function, request, obj)
+                ],
                 "everything": self.everything,
             }
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+
+def _changes(function: Callable, request: HttpRequest, obj: Any) -> bool:
+    return not hasattr(function, "changes") or function.changes(request, obj)

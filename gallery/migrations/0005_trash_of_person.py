@@ -13,6 +13,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='moderationaction',
+            options={'ordering': ['-created_at'], 'verbose_name': 'moderation action', 'verbose_name_plural': 'moderation actions'},
+        ),
         migrations.AddIndex(
             model_name='video',
             index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['user', '-deleted_at', '-id'], name='trash_of_person'),

@@ -59,7 +59,7 @@ class Report(models.Model):
         permissions = [("moderate", _("Can moderate: handle reports, videos and people"))]
 
     def __str__(self) -> str:
-        return f"{self.get_reason_display()}: {self.video_id}"
+        return f"{self.get_reason_display()}: {self.video.title}"
 
 
 class Act(models.TextChoices):
@@ -111,7 +111,7 @@ class ModerationAction(models.Model):
 
     class Meta:
         verbose_name = _("moderation action")
-        verbose_name_plural = _("history of moderation")
+        verbose_name_plural = _("moderation actions")
         ordering = ["-created_at"]
         indexes = [
             models.Index(fields=["person", "-created_at"], name="notices_of_person"),

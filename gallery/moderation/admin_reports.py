@@ -66,7 +66,7 @@ class ReportAdmin(ForModerators, admin.ModelAdmin):
     def complaint(self, report: Report) -> SafeString:
         return render_to_string("admin/complaint.html", {"report": report})
 
-    @admin.display(description=_("in all"), ordering="open_reports")
+    @admin.display(description=_("open reports of the video"), ordering="open_reports")
     def open_on_video(self, report: Report) -> str:
         return ngettext("%d open report", "%d open reports", report.open_reports) % report.open_reports
 

@@ -36,6 +36,7 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
     search_fields = ["title", "prompt", "user__username"]
     search_help_text = _("Words of the title or the prompt, or the owner’s user name.")
     actions = decisions.actions_for(
+        decisions.DISMISS,
         decisions.HIDE,
         decisions.RESTORE,
         decisions.PICK,

@@ -1,4 +1,7 @@
-"""What moderators decide about many at once: each decision asks for its reason first, then says what it did."""
+"""What moderators decide about many at once: each decision asks for its reason first, then says what it did.
+
+Whoever is asked sees what was reported. On the page of one video or person, what would change nothing is not offered.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,11 +18,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from accounts.models import User
-from gallery.models import Report, Video
-from gallery.moderation import services
+from gallery.models import GIVEN_UP, Report, Video
+from gallery.moderation import selectors, services
 
 MAX_AT_ONCE = 100
 REASON_LENGTH = 1000
+REPORTS_SHOWN = 5  # of each video or person, before anything is decided
 
 
 LEFT = ngettext_lazy(
@@ -76,15 +80,20 @@ class Subject:
 
 @dataclass(frozen=True)
 class Decision:
-    """One action of the lists. `act` says whether it changed anything; `done` counts what was changed."""
+    """One action of the lists. `act` says whether it changed anything; `done` counts what was changed.
+
+    `changes` says beforehand whether it would; what `is_final` cannot be undone.
+    """
 
     name: str
     title: Any
     meaning: Any
     done: Any
     act: Callable[[User, Subject, Mapping[str, Any]], object]
+    changes: Callable[[User, Subject], bool]
     form: type[forms.Form] = ReasonForm
     once_a_person: bool = False
+    is_final: bool = False
     left: Any = LEFT
 
 
@@ -100,6 +109,7 @@ DISMISS = Decision(
     ),
     ngettext_lazy("The reports of %d video are dismissed.", "The reports of %d videos are dismissed."),
     lambda actor, subject, data: services.dismiss(actor, subject.video, data["why"]),
+    lambda _actor, subject: selectors.open_reports(subject.video).exists(),
     NoteForm,
 )
 HIDE = Decision(
@@ -108,6 +118,7 @@ HIDE = Decision(
     gettext_lazy("Nobody but its owner and moderators sees what is listed here any more. The owner is told why."),
     ngettext_lazy("%d video is hidden.", "%d videos are hidden."),
     lambda actor, subject, data: services.hide(actor, subject.video, data["why"]),
+    lambda _actor, subject: selectors.would_hide(subject.video),
 )
 RESTORE = Decision(
     "restore",
@@ -117,6 +128,7 @@ RESTORE = Decision(
     ),
     ngettext_lazy("%d video is shown again.", "%d videos are shown again."),
     lambda actor, subject, data: services.restore(actor, subject.video, data["why"]),
+    lambda _actor, subject: subject.video.hidden_at is not None,
 )
 DELETE = Decision(
     "remove",
@@ -126,6 +138,8 @@ DELETE = Decision(
     ),
     ngettext_lazy("%d video is deleted.", "%d videos are deleted."),
     lambda actor, subject, data: services.delete(actor, subject.video, data["why"]),
+    lambda _actor, subject: subject.video.deleted_at != GIVEN_UP,
+    is_final=True,
 )
 WARN = Decision(
     "warn",
@@ -135,6 +149,7 @@ WARN = Decision(
     ),
     ngettext_lazy("%d warning was sent.", "%d warnings were sent."),
     lambda actor, subject, data: services.warn(actor, subject.person, data["why"], subject.video),
+    lambda _actor, subject: not subject.person.is_being_deleted,
 )
 SUSPEND = Decision(
     "suspend",
@@ -147,6 +162,7 @@ SUSPEND = Decision(
     lambda actor, subject, data: services.suspend(
         actor, subject.person, _until(data["days"]), data["why"], subject.video
     ),
+    lambda actor, subject: selectors.would_suspend(actor, subject.person),
     SuspensionForm,
     once_a_person=True,
     left=ngettext_lazy(
@@ -162,6 +178,7 @@ UNSUSPEND = Decision(
     gettext_lazy("Who is listed here can sign in again, and what they published is shown again. They are told."),
     ngettext_lazy("%d suspension is ended.", "%d suspensions are ended."),
     lambda actor, subject, data: services.unsuspend(actor, subject.person, data["why"]),
+    lambda actor, subject: selectors.would_unsuspend(actor, subject.person),
     once_a_person=True,
 )
 PICK = Decision(
@@ -172,6 +189,7 @@ PICK = Decision(
     ),
     ngettext_lazy("%d video is picked.", "%d videos are picked."),
     lambda actor, subject, data: services.pick(actor, subject.video, data["why"]),
+    lambda _actor, subject: selectors.would_pick(subject.video),
     NoteForm,
     left=ngettext_lazy(
         "%d was not picked: it is among the picks already, or not everybody may find it.",
@@ -184,6 +202,7 @@ UNPICK = Decision(
     gettext_lazy("What is listed here is no longer among the picks of the staff. The owner is not told."),
     ngettext_lazy("%d video is no longer picked.", "%d videos are no longer picked."),
     lambda actor, subject, data: services.unpick(actor, subject.video, data["why"]),
+    lambda _actor, subject: subject.video.picked_at is not None,
     NoteForm,
 )
 
@@ -199,6 +218,8 @@ def _action(decision: Decision) -> Callable:
         return _decide(modeladmin, request, queryset, decision)
 
     ask_and_do.__name__ = decision.name
+    ask_and_do.changes = lambda request, row: decision.changes(request.user, _subject_of(row))
+    ask_and_do.is_final = decision.is_final
     return ask_and_do
 
 
@@ -220,7 +241,7 @@ def _decide(
         "title": decision.title,
         "decision": decision,
         "form": form,
-        "subjects": subjects,
+        "subjects": _with_reports(subjects, queryset, once_a_person=decision.once_a_person),
         "chosen": [row.pk for row in queryset],
     }
     return TemplateResponse(request, "admin/decide.html", context)
@@ -229,12 +250,40 @@ def _decide(
 def _subjects(queryset: QuerySet, *, once_a_person: bool) -> list[Subject]:
     """Whom and what the chosen rows are about: reports, videos or people. Two reports of a video are one subject."""
     if queryset.model is User:
-        return [Subject(person) for person in queryset]
-    keys = queryset.order_by().values("video") if queryset.model is Report else queryset.order_by().values("pk")
-    videos: Iterable[Video] = Video.objects.filter(pk__in=keys).select_related("user").order_by("-created_at")
+        return [_subject_of(person) for person in queryset]
+    videos: Iterable[Video] = _videos(queryset).select_related("user").order_by("-created_at")
     if once_a_person:
         videos = {video.user_id: video for video in videos}.values()
-    return [Subject(video.user, video) for video in videos]
+    return [_subject_of(video) for video in videos]
+
+
+def _subject_of(row: User | Video | Report) -> Subject:
+    if isinstance(row, User):
+        return Subject(row)
+    video = row.video if isinstance(row, Report) else row
+    return Subject(video.user, video)
+
+
+def _videos(queryset: QuerySet) -> QuerySet[Video]:
+    """The videos that were chosen, be it by a report; of people who were chosen, all of theirs."""
+    column, field = {User: ("pk", "user"), Video: ("pk", "pk"), Report: ("video", "pk")}[queryset.model]
+    return Video.objects.filter(**{f"{field}__in": queryset.order_by().values(column)})
+
+
+def _with_reports(subjects: list[Subject], queryset: QuerySet, *, once_a_person: bool) -> list[dict]:
+    """The subjects, each with the newest open reports of what was chosen, and the number of those that are left out."""
+    by_person = once_a_person or queryset.model is User
+    reports: dict[Any, list[Report]] = {}
+    each = "video__user" if by_person else "video"
+    for report in selectors.newest_open_reports(_videos(queryset), each, REPORTS_SHOWN):
+        reports.setdefault(report.video.user_id if by_person else report.video_id, []).append(report)
+    found = []
+    for subject in subjects:
+        shown = reports.get(subject.person.pk if by_person else subject.video.pk, [])
+        video = None if by_person else subject.video
+        more = shown[0].of_all - len(shown) if shown else 0
+        found.append({"person": subject.person, "video": video, "reports": shown, "more": more})
+    return found
 
 
 def _do(request: HttpRequest, subjects: list[Subject], decision: Decision, data: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """What moderation looks at, and who may do what: read only."""
 
-from django.db.models import QuerySet
+from django.db.models import Count, F, QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from accounts.models import User
 from gallery.models import Act, ModerationAction, Report, ReportState, Video
@@ -9,6 +10,18 @@ from gallery.selectors import MODERATE
 
 def open_reports(video: Video) -> QuerySet[Report]:
     return Report.objects.filter(video=video, state=ReportState.OPEN)
+
+
+def newest_open_reports(videos: QuerySet[Video], each: str, at_most: int) -> QuerySet[Report]:
+    """Of each video, or of the videos of each person, the newest open reports; `of_all` says how many there are.
+
+    `each` is the field of a report that tells them apart. One query, however many there are.
+    """
+    same = {"partition_by": F(each)}
+    place = Window(RowNumber(), **same, order_by=[F("created_at").desc(), F("pk").desc()])
+    found = Report.objects.filter(video__in=videos, state=ReportState.OPEN)
+    found = found.annotate(place=place, of_all=Window(Count("pk"), **same)).filter(place__lte=at_most)
+    return found.select_related("video", "reporter").order_by("place")
 
 
 def reporters_of(video: Video) -> int:
@@ -39,9 +52,36 @@ def hiding_of(video: Video) -> ModerationAction | None:
     return ModerationAction.objects.filter(video=video, act__in=(Act.HIDE, Act.AUTO_HIDE)).first()
 
 
+def is_hidden_by_reports(video: Video) -> bool:
+    newest = video.moderation_actions.filter(act__in=(Act.HIDE, Act.AUTO_HIDE, Act.RESTORE)).first()
+    return newest is not None and newest.act == Act.AUTO_HIDE
+
+
 def may_suspend(actor: User, person: User) -> bool:
     """Nobody themselves; other staff by a superuser alone."""
     if actor.pk == person.pk:
         return False
     is_staff = person.is_superuser or person.is_staff or person.has_perm(MODERATE)
     return actor.is_superuser or not is_staff
+
+
+# --- What would change something --------------------------------------------------------------------------------------
+
+
+def would_hide(video: Video) -> bool:
+    """Also where reports alone have hidden it, or some are open: hiding answers them."""
+    return video.hidden_at is None or is_hidden_by_reports(video) or open_reports(video).exists()
+
+
+def would_pick(video: Video) -> bool:
+    return video.picked_at is None and Video.objects.listed().filter(pk=video.pk).exists()
+
+
+def would_suspend(actor: User, person: User) -> bool:
+    """A suspension may take the place of another; what the operator has switched off is closed already."""
+    is_open = person.is_active or person.is_deactivated or person.is_suspended
+    return is_open and not person.is_being_deleted and may_suspend(actor, person)
+
+
+def would_unsuspend(actor: User, person: User) -> bool:
+    return person.is_suspended and may_suspend(actor, person)

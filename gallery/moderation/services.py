@@ -18,7 +18,7 @@ from accounts.models import User
 from gallery import services as gallery
 from gallery.models import Act, ModerationAction, Report, ReportState, Video
 from gallery.moderation import letters
-from gallery.moderation.selectors import may_suspend, open_reports, reporters_of
+from gallery.moderation.selectors import is_hidden_by_reports, may_suspend, open_reports, reporters_of
 
 NOT_TOLD = (Act.DISMISS, Act.UNPICK)  # nothing happened to the person
 WRITTEN_TO = (Act.HIDE, Act.AUTO_HIDE, Act.DELETE, Act.WARN, Act.SUSPEND, Act.UNSUSPEND)
@@ -50,11 +50,6 @@ def _lock(video: Video) -> bool:
     return Video.objects.select_for_update().filter(pk=video.pk).first() is not None
 
 
-def _is_hidden_by_reports(video: Video) -> bool:
-    newest = video.moderation_actions.filter(act__in=(Act.HIDE, Act.AUTO_HIDE, Act.RESTORE)).first()
-    return newest is not None and newest.act == Act.AUTO_HIDE
-
-
 def _was_looked_at(video: Video) -> bool:
     return video.moderation_actions.filter(act__in=LOOKED_AT, actor__isnull=False).exists()
 
@@ -69,7 +64,7 @@ def dismiss(actor: User, video: Video, why: str) -> int:
     count = _close(actor, video, ReportState.DISMISSED)
     if count:
         _record(Act.DISMISS, actor, video=video, why=why)
-        if _is_hidden_by_reports(video):
+        if is_hidden_by_reports(video):
             _restore(actor, video, why)
     return count
 
@@ -82,7 +77,7 @@ def hide(actor: User, video: Video, why: str) -> bool:
     """
     _lock(video)
     _close(actor, video, ReportState.UPHELD)
-    if _is_hidden_by_reports(video):
+    if is_hidden_by_reports(video):
         _record(Act.HIDE, actor, video=video, why=why)
         return True
     return _hide(actor, video, Act.HIDE, why)

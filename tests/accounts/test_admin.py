@@ -5,8 +5,10 @@ from allauth.mfa.models import Authenticator
 from django.contrib.auth import get_user
 from django.test import Client
 from django.urls import reverse
+from django.utils.functional import Promise
 
 from accounts import services, signals
+from accounts.admin import AuthenticatorAdmin
 from accounts.models import User
 from generation.states import Status
 from tests.factories import JobFactory, UserFactory
@@ -97,3 +99,19 @@ def test_a_password_that_an_operator_sets_ends_what_is_open(admin, user):
     new = {"password1": "a new passphrase", "password2": "a new passphrase", "usable_password": "true"}
     assert admin.post(address, new).status_code == 302
     assert ended == [user.pk]
+
+
+def test_no_two_groups_of_the_administration_have_one_name(admin):
+    groups = admin.get(reverse("admin:index")).context["app_list"]
+    names = [str(group["name"]) for group in groups]
+    assert len(set(names)) == len(names)
+    assert {"Accounts", "E-mail addresses", "Second factors"} <= set(names)
+    (factors,) = (group["models"] for group in groups if group["name"] == "Second factors")
+    assert [str(model["name"]) for model in factors] == ["Second factors"]
+
+
+def test_second_factors_have_names_that_can_be_translated():
+    names = Authenticator._meta
+    fields = [names.get_field(name).verbose_name for name in AuthenticatorAdmin.list_display]
+    for name in (names.verbose_name, names.verbose_name_plural, names.app_config.verbose_name, *fields):
+        assert isinstance(name, Promise), name

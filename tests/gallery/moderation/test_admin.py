@@ -141,6 +141,59 @@ def test_a_reason_is_asked_for_before_anything_happens(signed_in, report, decisi
     assert Report.objects.get().state == "open"
 
 
+def asked(client, address, decision, *rows) -> str:
+    """The page that asks for the reason of a decision."""
+    return client.post(
+        address, {"action": decision.name, "_selected_action": [row.pk for row in rows]}
+    ).content.decode()
+
+
+def page_of(row) -> str:
+    return reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_change", args=[row.pk])
+
+
+@pytest.mark.parametrize("decision", [decisions.DELETE, decisions.WARN, decisions.SUSPEND], ids=lambda one: one.name)
+def test_who_decides_sees_what_was_reported_and_by_whom(signed_in, moderator, decision):
+    report = ReportFactory(video=a_public_video(title="A cat"), note="It is <mine>.", reporter=UserFactory())
+    answered = ReportFactory(video=report.video, note="Long ago.")
+    Report.objects.filter(pk=answered.pk).update(state="dismissed")
+    ReportFactory(note="Of another video.")
+    page = asked(signed_in, QUEUE, decision, report)
+    for text in ("A cat", "It is &lt;mine&gt;.", report.get_reason_display(), report.reporter.username):
+        assert text in page
+    for row in (report.video, report.video.user, report.reporter):
+        assert f'href="{page_of(row)}"' in page
+    assert "Long ago." not in page
+    assert "Of another video." not in page
+
+
+def test_who_decides_about_a_person_sees_the_reports_of_all_their_videos(signed_in, user):
+    for title in ("A cat", "A dog"):
+        ReportFactory(video=a_public_video(user=user, title=title), note=f"{title} that is mine.")
+    page = asked(signed_in, PEOPLE, decisions.SUSPEND, user)
+    for text in ("A cat that is mine.", "A dog that is mine.", f'href="{page_of(user)}"'):
+        assert text in page
+    assert "No open reports." in asked(signed_in, PEOPLE, decisions.SUSPEND, UserFactory())
+
+
+def test_of_many_reports_the_newest_are_shown_and_the_others_are_counted(signed_in, report):
+    for number in range(decisions.REPORTS_SHOWN + 1):
+        ReportFactory(video=report.video, note=f"note {number}")
+    page = asked(signed_in, QUEUE, decisions.HIDE, report)
+    assert re.findall(r"note (\d)", page) == ["5", "4", "3", "2", "1"]
+    assert "and 2 more reports" in page
+
+
+@pytest.mark.parametrize("decision", [decisions.HIDE, decisions.SUSPEND], ids=lambda one: one.name)
+def test_seeing_what_was_reported_costs_no_query_a_row(signed_in, report, decision, django_assert_max_num_queries):
+    with django_assert_max_num_queries(20) as few:
+        asked(signed_in, QUEUE, decision, report)
+    others = [ReportFactory(video=a_public_video(), reporter=UserFactory()) for _n in range(4)]
+    with django_assert_max_num_queries(len(few)):
+        page = asked(signed_in, QUEUE, decision, report, *others)
+    assert page.count('class="complaint"') == 5
+
+
 @pytest.mark.parametrize("decision", [decisions.HIDE, decisions.DELETE, decisions.WARN, decisions.SUSPEND])
 def test_without_a_reason_nothing_happens_to_anybody(signed_in, report, decision):
     for why in ("", "x" * 1001):
@@ -230,12 +283,72 @@ def test_a_suspension_is_ended_from_the_list_of_people(signed_in, moderator, use
 
 def test_what_can_be_done_in_the_list_can_be_done_on_the_page_of_one(signed_in, moderator, report):
     services.dismiss(moderator, report.video, "")
-    page = signed_in.get(reverse("admin:gallery_report_change", args=[report.pk])).content.decode()
+    page = signed_in.get(page_of(report)).content.decode()
     assert f'action="{QUEUE}?state=all"' in page
     assert 'value="suspend"' in page
-    person = signed_in.get(reverse("admin:accounts_user_change", args=[report.video.user_id])).content.decode()
+    person = signed_in.get(page_of(report.video.user)).content.decode()
     assert f'action="{PEOPLE}"' in person
-    assert 'value="unsuspend"' in person
+    assert 'value="suspend"' in person
+
+
+def offered(client, row) -> set[str]:
+    """The decisions that the page of one offers."""
+    page = client.get(page_of(row)).content.decode()
+    return set(re.findall(r'name="action" value="(\w+)"', page))
+
+
+def test_the_page_of_a_video_offers_what_would_change_something(signed_in, moderator):
+    video = a_public_video()
+    assert offered(signed_in, video) == {"hide", "pick", "remove", "warn"}
+    services.pick(moderator, video)
+    assert offered(signed_in, video) == {"hide", "unpick", "remove", "warn"}
+    services.unpick(moderator, video)
+    services.hide(moderator, video, WHY)
+    assert offered(signed_in, video) == {"restore", "remove", "warn"}
+    services.delete(moderator, video, WHY)
+    assert "remove" not in offered(signed_in, video)
+
+
+def test_a_video_with_open_reports_can_be_left_as_it_is_from_its_page(signed_in, moderator, report):
+    assert offered(signed_in, report.video) == {"dismiss", "hide", "pick", "remove", "warn"}
+    assert texts(act(signed_in, VIDEOS, decisions.DISMISS, report.video)) == ["The reports of 1 video are dismissed."]
+    assert "dismiss" not in offered(signed_in, report.video)
+
+
+def test_what_only_reports_have_hidden_can_be_hidden_by_somebody_or_shown_again(signed_in, settings):
+    settings.AUTO_HIDE_REPORTS = 1
+    video = a_public_video()
+    services.report(video, None, "a visitor", "spam")
+    assert {"hide", "restore", "dismiss"} <= offered(signed_in, video)
+
+
+def test_the_page_of_a_report_offers_what_would_change_something(signed_in, moderator, report):
+    assert offered(signed_in, report) == {"dismiss", "hide", "remove", "warn", "suspend"}
+    services.hide(moderator, report.video, WHY)
+    assert offered(signed_in, report) == {"restore", "remove", "warn", "suspend"}
+
+
+def test_the_page_of_a_person_offers_what_would_change_something(signed_in, moderator, user):
+    assert offered(signed_in, user) == {"warn", "suspend"}
+    services.suspend(moderator, user, None, WHY)
+    assert offered(signed_in, user) == {"warn", "suspend", "unsuspend"}  # for longer, or shorter
+    assert offered(signed_in, moderator) == offered(signed_in, a_moderator()) == {"warn"}
+    accounts.request_deletion(user)
+    assert offered(signed_in, user) == set()
+    assert offered(signed_in, UserFactory(is_active=False)) == {"warn"}
+
+
+def test_what_cannot_be_undone_is_told_from_the_rest(signed_in, report):
+    page = signed_in.get(page_of(report)).content.decode()
+    assert re.findall(r'class="button deletelink">([^<]+)<', page) == ["Delete for good"]
+    assert 'class="default deletelink"' in asked(signed_in, QUEUE, decisions.DELETE, report)
+    assert "deletelink" not in asked(signed_in, QUEUE, decisions.HIDE, report)
+
+
+def test_a_report_is_called_by_its_reason_and_the_title_of_its_video(signed_in, report):
+    page = signed_in.get(page_of(report)).content.decode()
+    assert f"<title>Advertising or spam: {report.video.title} |" in page
+    assert str(report.video_id) not in re.search(r"<title>(.*)</title>", page)[1]
 
 
 # --- History ----------------------------------------------------------------------------------------------------------

@@ -88,6 +88,14 @@ def test_a_moderator_sees_all_of_it(client):
         assert text in page
 
 
+def test_the_colours_of_the_plot_are_explained(client):
+    client.force_login(a_moderator())
+    legend = client.get(ADDRESS).content.decode().partition('class="overview__legend"')[2].partition("</p>")[0]
+    failed, finished = legend.split("</span>")[:2]
+    assert ("overview__failed" in failed, "Failed" in failed) == (True, True)
+    assert ("overview__failed" in finished, "Finished" in finished) == (False, True)
+
+
 def test_a_broker_that_is_away_is_said_and_holds_nothing_up(client, monkeypatch):
     def away():
         raise redis.ConnectionError("gone")
