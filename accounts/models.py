@@ -1,6 +1,7 @@
 """Who a person is. Everything else in the project points at `User`."""
 
 import re
+from collections.abc import Collection
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -113,9 +114,11 @@ class User(AbstractUser):
             ),
         ]
 
-    def clean(self) -> None:
-        """What the constraint cannot see on SQLite."""
-        super().clean()
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        """And what the constraint on the user name cannot see on SQLite, for the forms that change the name."""
+        super().validate_constraints(exclude)
+        if "username" in (exclude or ()):
+            return
         if type(self).objects.named(self.username).exclude(pk=self.pk).exists():
             text = self._meta.get_field("username").error_messages["unique"]
             raise ValidationError({"username": ValidationError(text, code="unique")})

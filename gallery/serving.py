@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.core.files.storage import FileSystemStorage, storages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.utils.cache import get_conditional_response
-from django.utils.http import content_disposition_header
+from django.utils.http import content_disposition_header, http_date
 
 CONTENT_TYPES = {"mp4": "video/mp4", "webm": "video/webm", "gif": "image/gif", "webp": "image/webp"}
 _BLOCK = 512 * 1024
@@ -25,9 +25,9 @@ def serve(request: HttpRequest, name: str, *, download_as: str = "") -> HttpResp
     path = Path(storages["default"].path(name))
     if not path.is_file():
         raise Http404
-    etag = _etag(path)
-    response = get_conditional_response(request, etag) or _ranged(request, path, content_type, etag)
-    response["ETag"] = etag
+    etag, changed = _etag(path), int(path.stat().st_mtime)
+    response = get_conditional_response(request, etag, changed) or _ranged(request, path, content_type, etag)
+    response["ETag"], response["Last-Modified"] = etag, http_date(changed)
     response["Content-Disposition"] = disposition
     response["Accept-Ranges"] = "bytes"
     # A browser may keep a file, but asks each time whether it may still show it: a link is revoked at once.

@@ -17,7 +17,7 @@ _WORD = re.compile(r"[^\W_]+")
 # What a reader does not see: Unicode's Default_Ignorable_Code_Point as far as it is not "Cf" (DerivedCoreProperties),
 # and the marks that are combined with a letter without making another one of it (the blocks of combining marks).
 _UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\u2065\ufff0-\ufff8\U000e0000-\U000e0fff"
     "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 )
 # Small letters that look like Latin ones (Unicode's confusables.txt); only where Latin ones stand beside them.

@@ -16,7 +16,7 @@ from gallery.library.pages import VIDEOS_A_PAGE
 from gallery.library.selectors import COUNT_UP_TO, items_of, shown_collections_of
 from gallery.models import Collection
 from gallery.selectors import collections_of
-from generation.keyset import page_of
+from generation.keyset import Page, page_of
 
 
 @login_required
@@ -38,7 +38,12 @@ def collections(request: HttpRequest) -> HttpResponse:
 @require_safe
 @vary_on_headers("HX-Request", "HX-Target")
 def collection(request: HttpRequest, collection_id: UUID) -> HttpResponse:
-    return _page(request, _mine(request, collection_id))
+    """What was added last comes first; for htmx, the cards of one more page. One query, unless there is nothing."""
+    page = page_of(items_of(request.user, collection_id), request.GET, VIDEOS_A_PAGE, "-added_at")
+    found = page.rows[0].collection if page.rows else _mine(request, collection_id)
+    if request.htmx.target == "cards":
+        return render(request, "gallery/partials/more_cards.html", _shown(found, page))
+    return render(request, "gallery/collection.html", _shown(found, page, CollectionForm(initial={"name": found.name})))
 
 
 @login_required
@@ -47,12 +52,12 @@ def rename(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     found = _mine(request, collection_id)
     form = CollectionForm(request.POST)
     if not form.is_valid():
-        return _page(request, found, form)
+        return _refused(request, found, form)
     try:
         services.rename_collection(found, form.cleaned_data["name"])
     except services.Refused as error:
         form.add_error("name", str(error))
-        return _page(request, found, form)
+        return _refused(request, found, form)
     messages.success(request, _("The collection is named “%s” now.") % found.name)
     return redirect("gallery:collection", collection_id)
 
@@ -66,14 +71,14 @@ def delete(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     return redirect("gallery:collections")
 
 
-def _page(request: HttpRequest, found: Collection, form: CollectionForm | None = None) -> HttpResponse:
-    """What was added last comes first; for htmx, the cards of one more page."""
-    page = page_of(items_of(found), request.GET, VIDEOS_A_PAGE, "-added_at")
-    context = {"collection": found, "page": page, "videos": [item.video for item in page.rows], "most": MAX_SELECTED}
-    if request.htmx.target == "cards":
-        return render(request, "gallery/partials/more_cards.html", context)
-    form = form or CollectionForm(initial={"name": found.name})
-    return render(request, "gallery/collection.html", context | {"form": form})
+def _refused(request: HttpRequest, found: Collection, form: CollectionForm) -> HttpResponse:
+    page = page_of(items_of(request.user, found.pk), {}, VIDEOS_A_PAGE, "-added_at")
+    return render(request, "gallery/collection.html", _shown(found, page, form))
+
+
+def _shown(found: Collection, page: Page, form: CollectionForm | None = None) -> dict:
+    videos = [item.video for item in page.rows]
+    return {"collection": found, "page": page, "videos": videos, "most": MAX_SELECTED, "form": form}
 
 
 def _mine(request: HttpRequest, collection_id: UUID) -> Collection:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from django.db.models import IntegerField, OuterRef, QuerySet, Subquery, UUIDField
 from django.db.models.functions import Lower
@@ -39,9 +40,10 @@ def shown_collections_of(user) -> QuerySet[Collection]:
     )
 
 
-def items_of(collection: Collection) -> QuerySet[CollectionItem]:
-    """The videos of a collection that are not in the trash."""
-    items = collection.items.filter(video__deleted_at=None).select_related("video")
+def items_of(user, collection_id: UUID) -> QuerySet[CollectionItem]:
+    """The videos of a person's collection that are not in the trash, each with the collection."""
+    mine = CollectionItem.objects.filter(collection=collection_id, collection__user=user)
+    items = mine.filter(video__deleted_at=None).select_related("video", "collection")
     return items.defer("video__request", "video__prompt")
 
 

@@ -126,7 +126,7 @@ RESTORE = Decision(
     gettext_lazy(
         "What is listed here is seen again by whom its owner lets see it. Every open report of it is answered."
     ),
-    ngettext_lazy("%d video is shown again.", "%d videos are shown again."),
+    ngettext_lazy("%d video may be shown.", "%d videos may be shown."),
     lambda actor, subject, data: services.restore(actor, subject.video, data["why"]),
     lambda _actor, subject: subject.video.hidden_at is not None,
 )

@@ -64,7 +64,8 @@ def this_site() -> str:
 
 def _places(site: str) -> dict:
     if not site:
-        return {"current_site": {"domain": settings.ALLOWED_HOSTS[0]}, "notices_url": ""}
+        names = [name for name in settings.ALLOWED_HOSTS if name[0] not in "*."]
+        return {"current_site": {"domain": names[0] if names else "localhost"}, "notices_url": ""}
     return {
         "current_site": {"domain": urlsplit(site).netloc},
         "notices_url": urljoin(site, reverse("gallery:notices")),

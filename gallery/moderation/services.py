@@ -73,14 +73,14 @@ def dismiss(actor: User, video: Video, why: str) -> int:
 def hide(actor: User, video: Video, why: str) -> bool:
     """Show a video to nobody but its owner; open reports of it are answered by that.
 
-    What its reports had hidden is hidden by somebody then, who says why. Says whether that is news.
+    What its reports had hidden is hidden by somebody then, who says why. Says whether anything changed.
     """
     _lock(video)
-    _close(actor, video, ReportState.UPHELD)
+    closed = _close(actor, video, ReportState.UPHELD)
     if is_hidden_by_reports(video):
         _record(Act.HIDE, actor, video=video, why=why)
         return True
-    return _hide(actor, video, Act.HIDE, why)
+    return _hide(actor, video, Act.HIDE, why) or closed > 0
 
 
 def _hide(actor: User | None, video: Video, act: Act, why: str) -> bool:

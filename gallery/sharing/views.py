@@ -20,7 +20,7 @@ def explore(request: HttpRequest) -> HttpResponse:
     """The public videos: newest, most liked or picked; of a tag; with words in their prompt or title."""
     wanted = Wanted.of(request.GET)
     page = selectors.explore(request.user, wanted, request.GET)
-    context = {"wanted": wanted, "without_tag": wanted.kept(tag=""), "without_text": wanted.kept(q="")}
+    context = {"wanted": wanted, "without_text": wanted.kept(q="")}
     return _list(request, "gallery/explore.html", page, wanted.kept(), context)
 
 

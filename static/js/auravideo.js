@@ -12,7 +12,7 @@
 
   /* --- Moments: in the time zone of whoever reads them ---------------------------------------------------------------- */
 
-  const zoned = new Intl.DateTimeFormat(root.lang, { dateStyle: "long", timeStyle: "short" });
+  const zoned = new Intl.DateTimeFormat(root.lang === "en" ? "en-GB" : root.lang, { dateStyle: "long", timeStyle: "short" });
   const tellMoments = (part) => {
     part.querySelectorAll("time[data-moment]").forEach((time) => { time.textContent = zoned.format(new Date(time.dateTime)); });
   };

@@ -73,7 +73,8 @@ def test_the_migrations_of_accounts_describe_the_model():
 @pytest.mark.parametrize(("taken", "wanted"), [("Łukasz", "łukasz"), ("ada", "ADA"), ("ЖАННА", "жанна")])
 def test_a_user_name_is_unique_whatever_its_case_in_every_script(taken, wanted):
     User.objects.create_user(taken, "first@example.com", "pw")
-    assert "username" in errors_of(User(username=wanted, email="x@example.com", password="x"))
+    errors = errors_of(User(username=wanted, email="x@example.com", password="x"))
+    assert "This user name is taken already." in [text for texts in errors.values() for text in texts]
     assert list(User.objects.named(wanted).values_list("username", flat=True)) == [taken]
 
 
@@ -81,3 +82,9 @@ def test_a_name_with_signs_of_regular_expressions_is_only_itself():
     User.objects.create_user("łx+a", "first@example.com", "pw")
     assert not User.objects.named("łx.a").exists()
     assert User.objects.named("ŁX+A").exists()
+
+
+def test_forms_that_leave_the_name_alone_do_not_mind_it():
+    User.objects.create_user("Łukasz", "first@example.com", "pw")
+    other = User.objects.create_user("łukasz", "second@example.com", "pw")  # as a command makes it
+    other.full_clean(exclude=["username"])

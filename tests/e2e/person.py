@@ -14,7 +14,7 @@ from tests.site import PASSWORD
 POLISH = {
     "1 job": "1 zadanie",
     "1 video": "1 film",
-    "A link that confirms the address is on its way to": "Odnośnik potwierdzający adres jest w drodze na",
+    "A link that confirms the address is on its way to": "Link potwierdzający adres jest w drodze na",
     "Add": "Dodaj",
     "Back to sign-in": "Wróć do logowania",
     "Change the password": "Zmień hasło",

@@ -25,7 +25,7 @@ POLISH = {
     "1 person is suspended.": "Zawieszono 1 osobę.",
     "1 suspension is ended.": "Zakończono 1 zawieszenie.",
     "1 video is hidden.": "1 film został ukryty.",
-    "1 video is shown again.": "1 film jest znów widoczny.",
+    "1 video may be shown.": "1 film może być pokazywany.",
     "1 warning was sent.": "Wysłano 1 ostrzeżenie.",
     "A warning": "Ostrzeżenie",
     "Account suspended": "Konto zawieszone",
@@ -202,7 +202,7 @@ def test_the_moderators_morning(browser, site, letters, language):
         says(moderator, language, "1 suspension is ended.")
         moderator.goto(f"/admin/gallery/video/{video}/change/")
         decides(moderator, "restore", say(language, "Show to others again"))
-        says(moderator, language, "1 video is shown again.")
+        says(moderator, language, "1 video may be shown.")
         assert status(browser, site, f"/videos/{video}/") == 200
         has_the_whole_history(moderator, name, language)
         carl.sign_in()

@@ -73,6 +73,13 @@ def test_a_browser_asks_each_time_and_is_told_that_its_copy_is_good(client, vide
     assert again["Cache-Control"] == "private, no-cache"
 
 
+def test_a_copy_is_known_by_its_date_too(client, video):
+    client.force_login(video.user)
+    address, first = reverse("gallery:file", args=[video.pk]), fetch(client, video)
+    assert client.get(address, headers={"If-Modified-Since": first["Last-Modified"]}).status_code == 304
+    assert client.get(address, headers={"If-Unmodified-Since": first["Last-Modified"]}).status_code == 200
+
+
 def test_a_copy_is_no_longer_good_for_whoever_may_no_longer_see_the_video(client, video, other_user):
     client.force_login(video.user)
     etag = fetch(client, video)["ETag"]

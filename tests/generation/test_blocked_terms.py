@@ -58,6 +58,8 @@ def problem(prompt: str) -> str:
         "a to\u17b4y gun",
         "a to\u115fy gun",
         "a toy\u3164 gun",
+        "a to\u2065y gun",
+        "a toy g\U000e0080un",
         "a toy gun\u0332",
         "a t\u043ey gun",
         "a toy gu\u0578n".replace("\u0578", "\u2060"),
