@@ -24,7 +24,17 @@ from tests.factories import (
     ReportFactory,
     UserFactory,
     VideoFactory,
+    a_moderator,
 )
+
+# What addresses name that is nobody's.
+NOWHERE = {
+    "key": "no-such-key",
+    "uidb36": "1",
+    "url": "no-such-page",
+    "app_label": "generation",
+    "content_type_id": 1,
+}
 
 
 def _credential() -> dict:
@@ -41,64 +51,68 @@ def _credential() -> dict:
 
 @pytest.fixture
 def world(db):
-    """The five persons, and something of everything, all of it the owner's."""
-    owner = UserFactory(username="owner")
+    """The six persons, and something of everything, all of it the owner's."""
     persons = {
         "anonymous": None,
-        "owner": owner,
+        "owner": UserFactory(username="owner"),
         "stranger": UserFactory(username="stranger"),
         "staff": UserFactory(username="staff", is_staff=True),
+        "moderator": a_moderator(username="moderator"),
         "admin": UserFactory(username="admin", is_staff=True, is_superuser=True),
     }
-    email = owner.emailaddress_set.create(email=owner.email, verified=True, primary=True)
+    owner = persons["owner"]
+    return SimpleNamespace(persons=persons, values={**_clips_of(owner), **_account_of(owner), **NOWHERE})
+
+
+def _clips_of(owner) -> dict[str, object]:
+    """What the addresses of jobs and videos name or, for one address alone, behind its name."""
     batch = BatchFactory(user=owner)
     active, failed = JobFactory(user=owner, batch=batch, row=1), JobFactory(user=owner, status=Status.FAILED)
     video = VideoFactory(user=owner, job=JobFactory(user=owner, status=Status.DONE, batch=batch, row=2))
     deleted = VideoFactory(user=owner, deleted_at=timezone.now())
+    unlisted, public = VideoFactory(user=owner, shared=True), VideoFactory(user=owner, public=True)
     collection = CollectionFactory(user=owner)
     collection.items.create(video=video)
-    unlisted = VideoFactory(user=owner, shared=True)
-    public = VideoFactory(user=owner, public=True)
-    preset = PresetFactory(user=owner)
-    passkey = Authenticator.objects.create(
-        user=owner, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": _credential()}
-    )
     for file in [*video.files, *unlisted.files, *public.files]:
         storages["default"].save(file.name, ContentFile(b"bytes"))
-    report, term = ReportFactory(video=public), BlockedTerm.objects.create(term="toy gun")
-    action = ModerationAction.objects.create(act=Act.WARN, person=owner)
-    group = Group.objects.create(name="group")
-    values = {
+    return {
         "job_id": active.pk,
         "generation:retry:job_id": failed.pk,
         "generation:remove:job_id": failed.pk,
         "batch_id": batch.pk,
-        "preset_id": preset.pk,
-        "pk": passkey.pk,
+        "preset_id": (preset := PresetFactory(user=owner)).pk,
         "video_id": video.pk,
         "gallery:restore:video_id": deleted.pk,
         "gallery:purge:video_id": deleted.pk,
         "collection_id": collection.pk,
         "gallery:embed:video_id": public.pk,
-        "token": unlisted.share_token,
-        "username": owner.username,
         "gallery:report:video_id": public.pk,
-        "key": "no-such-key",
-        "uidb36": "1",
-        "id": owner.pk,
-        "app_label": "generation",
-        "url": "no-such-page",
-        "content_type_id": 1,
-        "object_id": owner.pk,
-        **{f"admin:generation_job_{page}:object_id": active.pk for page in ("change", "delete", "history")},
-        **{f"admin:generation_batch_{page}:object_id": batch.pk for page in ("change", "delete", "history")},
-        **{f"admin:gallery_video_{page}:object_id": public.pk for page in ("change", "delete", "history")},
-        **{f"admin:gallery_report_{page}:object_id": report.pk for page in ("change", "delete", "history")},
-        **{f"admin:gallery_moderationaction_{page}:object_id": action.pk for page in ("change", "delete", "history")},
-        **{f"admin:generation_blockedterm_{page}:object_id": term.pk for page in ("change", "delete", "history")},
-        **{f"admin:account_emailaddress_{page}:object_id": email.pk for page in ("change", "delete", "history")},
-        **{f"admin:generation_preset_{page}:object_id": preset.pk for page in ("change", "delete", "history")},
-        **{f"admin:mfa_authenticator_{page}:object_id": passkey.pk for page in ("change", "delete", "history")},
-        **{f"admin:auth_group_{page}:object_id": group.pk for page in ("change", "delete", "history")},
+        "token": unlisted.share_token,
+        **_pages_of("generation_job", active),
+        **_pages_of("generation_batch", batch),
+        **_pages_of("generation_preset", preset),
+        **_pages_of("generation_blockedterm", BlockedTerm.objects.create(term="toy gun")),
+        **_pages_of("gallery_video", public),
+        **_pages_of("gallery_report", ReportFactory(video=public)),
+        **_pages_of("gallery_moderationaction", ModerationAction.objects.create(act=Act.WARN, person=owner)),
     }
-    return SimpleNamespace(persons=persons, values=values)
+
+
+def _account_of(owner) -> dict[str, object]:
+    data = {"name": "Key", "credential": _credential()}
+    passkey = Authenticator.objects.create(user=owner, type=Authenticator.Type.WEBAUTHN, data=data)
+    email = owner.emailaddress_set.create(email=owner.email, verified=True, primary=True)
+    return {
+        "pk": passkey.pk,
+        "username": owner.username,
+        "id": owner.pk,
+        "object_id": owner.pk,
+        **_pages_of("account_emailaddress", email),
+        **_pages_of("mfa_authenticator", passkey),
+        **_pages_of("auth_group", Group.objects.create(name="group")),
+    }
+
+
+def _pages_of(model: str, row) -> dict[str, object]:
+    """What the administration's pages of one row name."""
+    return {f"admin:{model}_{page}:object_id": row.pk for page in ("change", "delete", "history")}

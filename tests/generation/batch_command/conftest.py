@@ -1,0 +1,132 @@
+"""What the tests of `manage.py batch` share: a worker that answers, a crew that does its work, the command itself."""
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.core.management import CommandError, call_command
+
+from generation import batch_wait, batches, broker, claims
+from generation.models import Job
+from generation.states import ACTIVE, QUEUES, Stage
+
+WORKER = """
+from auravideo.celery import app
+app.conf.imports = ()  # it answers, and knows no task
+app.worker_main(["worker", "--pool", "solo", "--without-gossip", "--without-mingle", "--loglevel", "ERROR"])
+"""
+
+
+@pytest.fixture(scope="module")
+def _worker(_redis_server):
+    """A real worker that reads every queue and does nothing; the tests do its work themselves."""
+    queues = set(QUEUES.values())
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([sys.executable, "-c", WORKER], cwd=django_settings.BASE_DIR, **quiet)
+    deadline = time.monotonic() + 120
+    while broker.live_queues(0.5) != queues:
+        assert process.poll() is None and time.monotonic() < deadline, "the worker did not come up"
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(autouse=True)
+def _no_endless_waiting(monkeypatch):
+    def wait():
+        raise AssertionError("the command waits for workers that are not there")
+
+    monkeypatch.setattr(batch_wait, "pause", wait)
+
+
+@pytest.fixture
+def no_workers(_worker, monkeypatch):
+    """Nobody answers: the worker of the other tests stands still."""
+    monkeypatch.setattr(batches, "ANSWER_SECONDS", (0.1,))
+    _worker.send_signal(signal.SIGSTOP)
+    yield
+    _worker.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def workers(_worker, monkeypatch):
+    """Workers answer, and between two looks of the command they finish one job each time."""
+    crew = Crew()
+    monkeypatch.setattr(batch_wait, "pause", crew.work)
+    return crew
+
+
+class Crew:
+    """Does between two looks of the command what workers would have done."""
+
+    def __init__(self) -> None:
+        self.failing: set[int] = set()  # rows
+        self.before: list = []  # what happens first, once for each look
+        self.looks = 0
+
+    def work(self) -> None:
+        self.looks += 1
+        assert self.looks < 50, "the command waits for ever"
+        if self.before:
+            self.before.pop(0)()
+            return
+        job = Job.objects.filter(status__in=ACTIVE).order_by("row").first()
+        if job is not None and job.row in self.failing:
+            claims.fail(claims.claim(job.pk, job.run, Stage.GENERATE, 0, "worker"), "out-of-memory", {})
+        elif job is not None:
+            render(job)
+
+
+def render(job) -> None:
+    """Finish a job with a video whose bytes tell which job it is of."""
+    content = f"video of {job.request['prompt']}, run {job.run}".encode()
+    name = storages["default"].save(f"videos/{job.pk}/video.{job.request['format']}", ContentFile(content))
+    output = {"video": name, "poster": name, "preview": name, "size": len(content)}
+    held = claims.claim(job.pk, job.run, Stage.ASSEMBLE, 0, "worker")
+    assert claims.finish(held, {**output, "width": 256, "height": 256, "frames": 48, "fps": 24})
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write a batch file."""
+
+    def write(text: str | bytes, name: str = "prompts.txt"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def run(user):
+    """Run the command; gives (exit code, what it printed, what it complained of)."""
+
+    def call(*args, user=user.username, **options):
+        out, err = io.StringIO(), io.StringIO()
+        code = 0
+        try:
+            call_command("batch", *map(str, args), user=user, stdout=out, stderr=err, no_color=True, **options)
+        except CommandError as error:
+            code = error.returncode
+            err.write(f"{error}\n")
+        except SystemExit as end:
+            code = end.code
+        return code, out.getvalue(), err.getvalue()
+
+    return call
+
+
+def manifest_of(folder) -> list[dict]:
+    return [json.loads(line) for line in (folder / "manifest.jsonl").read_text().split("\n") if line]
+
+
+def files_in(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
