@@ -31,7 +31,7 @@ _POSTGRESQL = """
     SELECT doc.video_id FROM gallery_searchdoc AS doc
     WHERE doc.words @@ %s::tsquery AND doc.scope = %s AND {bound}
     AND EXISTS (SELECT 1 FROM ({videos}) AS found WHERE found.id = doc.video_id)
-    ORDER BY doc.number {direction} LIMIT %s
+    ORDER BY (-doc.number) {direction} LIMIT %s
 """
 
 
@@ -87,7 +87,9 @@ class _Matches:
         """The keys of the first `limit` behind a mark."""
         videos, parameters = self.videos.order_by().values("id").query.sql_with_params()
         is_sqlite = connection.vendor == "sqlite"
-        place = "fts.rowid" if is_sqlite else "doc.number"
+        place = "fts.rowid"
+        if not is_sqlite:  # by what only the index in the order of time has, see migration 0004
+            place, descending, mark = "(-doc.number)", not descending, mark and -mark
         sql = (_SQLITE if is_sqlite else _POSTGRESQL).format(
             bound="TRUE" if mark is None else f"{place} {'<' if descending else '>'} %s",
             videos=videos,

@@ -27,7 +27,9 @@ GIN = (
     GENERATED ALWAYS AS (array_to_tsvector(string_to_array(text, ' '))) STORED""",
     "CREATE INDEX gallery_searchdoc_words ON gallery_searchdoc USING gin (words)",
     # Read in the order of time without the table itself: a page of a word that no newer video holds goes through it all.
-    "CREATE INDEX gallery_searchdoc_newest ON gallery_searchdoc (scope, number DESC) INCLUDE (words, video_id)",
+    # By the negated number, or the planner would rather go through the primary key, and through the rows of every scope.
+    """CREATE INDEX gallery_searchdoc_newest ON gallery_searchdoc (scope, (-number))
+    INCLUDE (words, video_id, number)""",
     # How frequent a word is decides which way PostgreSQL takes, so it had better know of many words.
     "ALTER TABLE gallery_searchdoc ALTER COLUMN words SET STATISTICS 1000",
 )
