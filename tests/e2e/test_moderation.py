@@ -33,7 +33,6 @@ POLISH = {
     "Back to sign-in": "Wróć do logowania",
     "Back to the video": "Wróć do filmu",
     "End the suspension": "Zakończ zawieszenie",
-    "History of moderation": "Historia moderacji",
     "Jobs by state": "Zadania według stanu",
     "Notices": "Powiadomienia",
     "Overview: work, storage, reports": "Przegląd: praca, miejsce, zgłoszenia",

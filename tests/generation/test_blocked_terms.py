@@ -62,7 +62,7 @@ def problem(prompt: str) -> str:
         "a toy g\U000e0080un",
         "a toy gun\u0332",
         "a t\u043ey gun",
-        "a toy gu\u0578n".replace("\u0578", "\u2060"),
+        "a toy gu\u2060n",
     ],
 )
 def test_whole_words_count_whatever_their_case_and_punctuation(blocked, prompt):
