@@ -81,6 +81,8 @@ bench-gallery: $(VENV)/installed-dev
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.check_job_status
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
 format: $(VENV)/installed-dev

@@ -339,7 +339,11 @@ def _date_back(job: Job, age: timedelta, seconds: Mapping[tuple[Stage, int], flo
         job.stage_runs.filter(pk=run.pk).update(started_at=moment, ended_at=None if is_running else ended)
         moment = ended
     present = Job.objects.get(pk=job.pk)
-    changes = {"created_at": begun, "queued_at": begun, "started_at": present.started_at and begun}
-    Job.objects.filter(pk=job.pk).update(**changes, ended_at=present.ended_at and moment)
+    Job.objects.filter(pk=job.pk).update(
+        created_at=begun,
+        queued_at=begun,
+        started_at=present.started_at and begun,
+        ended_at=present.ended_at and moment,
+    )
     if hasattr(present, "video"):
         type(present.video).objects.filter(pk=present.video.pk).update(created_at=moment)
