@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from accounts.models import User
-from auravideo.zips import Entry
+from auravideo.core.zips import Entry
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from redis import RedisError
 from accounts import personal_data, signals
 from accounts.models import User
 from auravideo.celery import app
-from auravideo.zips import Entry, json_file
+from auravideo.core.zips import Entry, json_file
 
 log = logging.getLogger(__name__)
 

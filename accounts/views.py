@@ -20,7 +20,7 @@ from accounts import personal_data, preferences, services
 from accounts.forms import DeletionForm, ProfileForm, ThemeForm
 from accounts.models import User
 from accounts.stages import ReactivateStage, SuspendedStage
-from auravideo import zips
+from auravideo.core import zips
 
 
 @login_required

@@ -49,7 +49,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "auravideo.middleware.TextGZipMiddleware",
+    "auravideo.core.middleware.TextGZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -78,6 +78,7 @@ TEMPLATES = [
                 "accounts.preferences.context",
                 "generation.context_processors.jobs_panel",
             ],
+            "libraries": {name: f"auravideo.core.templatetags.{name}" for name in ("durations", "moments")},
         },
     },
 ]
@@ -150,7 +151,7 @@ STORAGES = {
     "frames": _s3_storage(S3_ENDPOINT_URL) if S3_BUCKET else _local_storage("frames"),
     # Signs the addresses that browsers open, where those reach the storage under another name than the workers do.
     "public": _s3_storage(S3_PUBLIC_ENDPOINT_URL or S3_ENDPOINT_URL) if S3_BUCKET else _local_storage("media"),
-    "staticfiles": {"BACKEND": "auravideo.static_files.HashedStaticFiles"},
+    "staticfiles": {"BACKEND": "auravideo.core.static_files.HashedStaticFiles"},
 }
 
 STATIC_URL = "/static/"
@@ -164,7 +165,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 CELERY_BROKER_URL = redis_url(0, celery=True)
 REDIS_BROKER_URL = redis_url(0)
-CELERY_RESULT_BACKEND = f"auravideo.results.ResultBackend+{redis_url(1, celery=True).removeprefix('redis+')}"
+CELERY_RESULT_BACKEND = f"auravideo.core.results.ResultBackend+{redis_url(1, celery=True).removeprefix('redis+')}"
 
 # --- Accounts -------------------------------------------------------------------------------------------------------
 
@@ -230,7 +231,7 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "AuraVideo <auravideo@localh
 # --- Security -------------------------------------------------------------------------------------------------------
 
 HTTPS = env.boolean("HTTPS", False)  # the site stands behind a proxy that speaks TLS
-SESSION_ENGINE = "auravideo.sessions"
+SESSION_ENGINE = "auravideo.core.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # browsers offer passkeys over plain HTTP on `localhost` alone
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None

@@ -10,9 +10,9 @@ from django.shortcuts import get_object_or_404
 from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
+from auravideo.core.file_serving import serve
 from gallery.models import Video
 from gallery.selectors import playable_videos
-from gallery.serving import serve
 
 
 @require_safe

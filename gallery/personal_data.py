@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from accounts.personal_data import Holder, Holding
-from auravideo.zips import Entry, json_file, json_list, stored_file
+from auravideo.core.zips import Entry, json_file, json_list, stored_file
 from gallery import services
 from gallery.models import Collection, Video
 

@@ -10,9 +10,9 @@ from django.db import connection
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 
+from auravideo.core.keyset import Page, page_of
 from gallery.models import Video
 from gallery.models.search import PUBLIC, SearchDoc, library_scope, scope_word, words_of
-from generation.keyset import Page, page_of
 
 MAX_WORDS = 8
 MAX_TEXT = 200
@@ -44,7 +44,7 @@ def find(
     *,
     owner=None,
 ) -> Page:
-    """The page that `query` asks for (generation/keyset.py) of those `videos` that hold every word of `text`.
+    """The page that `query` asks for (auravideo/core/keyset.py) of those `videos` that hold every word of `text`.
 
     Args:
         owner: whose library the videos are of; without one, they are public ones.

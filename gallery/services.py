@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from auravideo.celery import app
-from auravideo.stored import delete_file
+from auravideo.core.storage import delete_file
 from gallery.models import GIVEN_UP, Video
 from generation import events
 from generation.models import Job

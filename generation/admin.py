@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from auravideo.object_actions import ObjectActions
+from auravideo.core.admin_actions import ObjectActions
 from generation import services
 from generation.models import Batch, Job, Preset, StageRun
 from generation.params import InvalidRequest

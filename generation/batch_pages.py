@@ -8,7 +8,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
-from auravideo.zips import Entry, stored_file
+from auravideo.core.zips import Entry, stored_file
 from generation import batches
 from generation.batch_forms import BatchForm
 from generation.models import Batch, Job

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from auravideo import zips
+from auravideo.core import zips
+from auravideo.core.uploads import bounded_upload
 from generation import batch_files, services
 from generation.batch_forms import BatchForm
 from generation.batch_pages import batches_of, finished_files, progress_of_batch, queue
@@ -20,7 +21,6 @@ from generation.models import Batch
 from generation.rendering import job_context
 from generation.selectors import jobs_of
 from generation.states import ACTIVE
-from generation.uploads import bounded_upload
 
 BATCHES_A_PAGE = 24
 JOBS_A_PAGE = 24

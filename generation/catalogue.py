@@ -13,8 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from auravideo.core.toml_table import CatalogueError, Table
 from generation.catalogue_entries import BaseModel, Entry, Interpolator, MotionAdapter, MotionLora, Upscaler
-from generation.toml_table import CatalogueError, Table
 
 __all__ = [
     "BaseModel",

@@ -17,8 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
+from auravideo.core.uploads import bounded_upload
+from auravideo.core.video_metadata import read_settings
 from generation import prefill, presets, services, sources, summaries
-from generation.embedded import read_settings
 from generation.forms import ADVANCED, MODES, SIMPLE, CreateForm
 from generation.kept import kept_of
 from generation.models import Job
@@ -26,7 +27,6 @@ from generation.params import MAX_PROMPT, InvalidRequest
 from generation.prefill import Prefill
 from generation.preset_forms import PresetNameForm
 from generation.qualities import QUALITIES
-from generation.uploads import bounded_upload
 
 MAX_FILE_BYTES = 64 * 2**20
 MODE_KEY = "create-mode"  # in the session: the mode that a person used last

@@ -17,9 +17,9 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from auravideo.core.keyset import page_of
 from generation import listing, services
 from generation.job_forms import RemoveEndedForm, SeenForm
-from generation.keyset import page_of
 from generation.models import Job
 from generation.panel import FILTERS, counts_of, panel_of
 from generation.params import InvalidRequest

@@ -7,8 +7,8 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from accounts.personal_data import Holder, Holding
-from auravideo.stored import delete_folder
-from auravideo.zips import Entry, json_list
+from auravideo.core.storage import delete_folder
+from auravideo.core.zips import Entry, json_list
 from generation import events, services
 from generation.models import Batch, Job, Preset
 from generation.states import ACTIVE

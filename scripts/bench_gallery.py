@@ -191,7 +191,7 @@ def pages() -> dict[str, str]:
 
 def _behind(rows, order: str) -> str:
     """The query of the thousandth page, or of the last one."""
-    from generation.keyset import Order
+    from auravideo.core.keyset import Order
 
     by = Order.of(rows.model, order)
     ordered = rows.order_by(*by.names())

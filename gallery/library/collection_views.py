@@ -10,13 +10,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from auravideo.core.keyset import Page, page_of
 from gallery.library import services
 from gallery.library.forms import MAX_SELECTED, CollectionForm
 from gallery.library.pages import VIDEOS_A_PAGE
 from gallery.library.selectors import COUNT_UP_TO, items_of, shown_collections_of
 from gallery.models import Collection
 from gallery.selectors import collections_of
-from generation.keyset import Page, page_of
 
 
 @login_required

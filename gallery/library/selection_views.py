@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from auravideo import zips
-from auravideo.zips import Entry, json_file, stored_file
+from auravideo.core import zips
+from auravideo.core.zips import Entry, json_file, stored_file
 from gallery import services
 from gallery.file_views import file_stem
 from gallery.library import services as library

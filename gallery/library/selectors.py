@@ -13,7 +13,7 @@ from gallery.selectors import collections_of, library_of
 COUNT_UP_TO = 100
 SIMILAR = 6
 AMONG = 60
-SETTINGS_VERSION = 1  # of the format that the video files carry, too (generation/embedded.py)
+SETTINGS_VERSION = 1  # of the format that the video files carry, too (auravideo/core/video_metadata.py)
 
 
 class _Count(Subquery):

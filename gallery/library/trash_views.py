@@ -11,13 +11,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
+from auravideo.core.keyset import page_of
 from gallery import services
 from gallery.library.forms import UndoForm
 from gallery.library.pages import VIDEOS_A_PAGE, back
 from gallery.library.selectors import for_cards
 from gallery.models import Video
 from gallery.selectors import trash_of
-from generation.keyset import page_of
 
 
 @login_required

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from auravideo.object_actions import ObjectActions
+from auravideo.core.admin_actions import ObjectActions
 from gallery.models import ModerationAction, Video
 from gallery.selectors import MODERATE
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.admin import UserAdmin
 from accounts.models import User
-from auravideo.object_actions import ObjectActions
+from auravideo.core.admin_actions import ObjectActions
 from gallery.models import ReportState
 from gallery.moderation import decisions
 from gallery.moderation.admin_parts import history_table

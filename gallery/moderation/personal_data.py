@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from accounts.models import User
 from accounts.personal_data import Holder
-from auravideo.zips import Entry, json_list
+from auravideo.core.zips import Entry, json_list
 from gallery.models import Report
 from gallery.moderation.selectors import notices_of
 

@@ -6,7 +6,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from accounts.personal_data import Holder, Holding
-from auravideo.zips import Entry, json_list
+from auravideo.core.zips import Entry, json_list
 from gallery.models import Like
 from gallery.sharing import services
 

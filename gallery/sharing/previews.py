@@ -5,8 +5,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
+from auravideo.core.file_serving import CONTENT_TYPES
 from gallery.models import Video
-from gallery.serving import CONTENT_TYPES
 from gallery.sharing.places import Place
 
 SITE = "AuraVideo"

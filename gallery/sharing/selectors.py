@@ -7,11 +7,11 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
 from django.utils.http import urlencode
 
 from accounts.models import User
+from auravideo.core.keyset import Page, page_of
 from gallery.models import Like, Tag, Video, VideoTag
 from gallery.search import SORTED_MOST, find
 from gallery.sharing import tags
 from gallery.sharing.places import Place
-from generation.keyset import Page, page_of
 
 PAGE_SIZE = 24
 MAX_TEXT = 200

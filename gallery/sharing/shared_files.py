@@ -4,10 +4,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
+from auravideo.core.file_serving import serve
 from gallery.file_views import file_stem
 from gallery.models import Video
 from gallery.selectors import shared_videos
-from gallery.serving import serve
 
 
 @require_safe

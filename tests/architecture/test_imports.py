@@ -12,12 +12,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "torchvision", "tensorflow", "diffusers", "transformers", "spandrel", "peft", "accelerate")
-PURE_MODULES = ("states", "params", "plan", "errors", "catalogue", "sizes", "qualities", "embedded", "containers")
-PURE = (
-    *(ROOT / "generation" / f"{name}.py" for name in PURE_MODULES),
-    *(ROOT / "workers" / "engines").rglob("*.py"),
-    *(ROOT / "workers" / "media").rglob("*.py"),
+PURE_MODULES = (
+    "generation/states.py",
+    "generation/params.py",
+    "generation/plan.py",
+    "generation/errors.py",
+    "generation/catalogue.py",
+    "generation/sizes.py",
+    "generation/qualities.py",
+    "auravideo/core/video_metadata.py",
+    "auravideo/core/containers.py",
 )
+PURE_ROOMS = ("workers/engines", "workers/media")
+PURE = (*(ROOT / name for name in PURE_MODULES), *(path for room in PURE_ROOMS for path in (ROOT / room).rglob("*.py")))
 
 
 def sources(*folders: str) -> list[Path]:

@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from generation import keyset
+from auravideo.core import keyset
 from generation.models import Job
 from generation.panel import Counts, Panel, Row
 from generation.selectors import Progress, StageProgress

@@ -252,8 +252,8 @@ def test_entries_cannot_be_changed_by_who_uses_them(catalogue: Catalogue) -> Non
 
 @given(st.dictionaries(st.sampled_from(sorted(tomllib.loads(MODEL)["models"]["mine"])), st.none() | st.integers()))
 def test_no_value_of_the_wrong_kind_gets_through_or_crashes(values: dict[str, Any]) -> None:
+    from auravideo.core.toml_table import Table
     from generation.catalogue import _READERS
-    from generation.toml_table import Table
 
     fields = {**tomllib.loads(MODEL)["models"]["mine"], **values}
     try:

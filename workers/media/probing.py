@@ -7,8 +7,8 @@ from typing import Any
 
 import av
 
-from generation.containers import is_faststart
-from generation.embedded import read_settings
+from auravideo.core.containers import is_faststart
+from auravideo.core.video_metadata import read_settings
 
 _FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "webm"}
 

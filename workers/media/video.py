@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
-from generation.embedded import dump_settings
+from auravideo.core.video_metadata import dump_settings
 from workers.media.arrays import checked, replacing
 from workers.media.gif import write_gif
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 
-from auravideo import private_redis, static_files
+from auravideo import private_redis
 from auravideo.celery import QUEUES
+from auravideo.core import static_files
 from auravideo.processes import Process, Supervisor
 from generation import broker
 

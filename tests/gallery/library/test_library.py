@@ -10,11 +10,11 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
+from auravideo.core.keyset import Order
 from gallery.library.forms import LibraryForm
 from gallery.library.views import VIDEOS_A_PAGE
 from gallery.models import Video
 from gallery.selectors import library_of, trash_of
-from generation.keyset import Order
 from generation.states import Status
 from tests.factories import JobFactory, VideoFactory, a_request
 

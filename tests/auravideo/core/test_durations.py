@@ -2,7 +2,7 @@
 
 import pytest
 
-from generation.templatetags.durations import about
+from auravideo.core.templatetags.durations import about
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from generation.keyset import page_of
+from auravideo.core.keyset import page_of
 from generation.models import Job
 from tests.factories import JobFactory
 

@@ -10,8 +10,8 @@ from asgiref.sync import async_to_sync
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from auravideo import zips
-from auravideo.zips import Entry
+from auravideo.core import zips
+from auravideo.core.zips import Entry
 
 
 def opened(entries) -> zipfile.ZipFile:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.utils import translation
 
-from accounts.templatetags.moments import moment, moment_text
+from auravideo.core.templatetags.moments import moment, moment_text
 
 WHEN = datetime(2026, 11, 26, 20, 40, tzinfo=UTC)
 

@@ -3,7 +3,7 @@
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage, storages
 
-from auravideo.stored import delete_file, delete_folder
+from auravideo.core.storage import delete_file, delete_folder
 
 
 def fill(storage) -> None:
