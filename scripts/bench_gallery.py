@@ -297,9 +297,9 @@ def _work(what: str, site: str) -> int:
     django.setup()
     from django.conf import settings
 
-    from auravideo import private_redis
+    from auravideo.server import redis_server
 
-    redis = private_redis.start(settings.REDIS_SOCKET)
+    redis = redis_server.start(settings.REDIS_SOCKET)
     try:
         build(site) if what == "build" else measure()
     finally:

@@ -9,11 +9,11 @@ def _redis_server():
     """A private Redis, as `manage.py serve` starts it."""
     from django.conf import settings
 
-    from auravideo import private_redis
+    from auravideo.server import redis_server
     from tests.environment import HOME
 
     assert str(settings.HOME) == HOME, "the tests are about to use somebody's own site"
-    process = private_redis.start(settings.REDIS_SOCKET)
+    process = redis_server.start(settings.REDIS_SOCKET)
     yield
     if process is not None:
         process.terminate()

@@ -6,7 +6,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError
 
-from auravideo import demo, private_redis
+from auravideo import demo
+from auravideo.server import redis_server
 
 
 class Command(BaseCommand):
@@ -23,7 +24,7 @@ class Command(BaseCommand):
         if others and not force:
             raise CommandError(f"This site has {others} accounts. To add the demo's people all the same: --force")
         password = password or secrets.token_urlsafe(12)
-        redis = private_redis.PrivateRedis(None if settings.REDIS_URL else settings.REDIS_SOCKET)
+        redis = redis_server.PrivateRedis(None if settings.REDIS_URL else settings.REDIS_SOCKET)
         redis.ensure()  # what is queued here is rendered when the site runs
         try:
             demo.seed(password, self.stdout.write if verbosity > 1 else lambda line: None)

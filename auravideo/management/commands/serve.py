@@ -12,10 +12,10 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 
-from auravideo import private_redis
 from auravideo.celery import QUEUES
 from auravideo.core import static_files
-from auravideo.processes import Process, Supervisor
+from auravideo.server import redis_server
+from auravideo.server.supervisor import Process, Supervisor
 from generation import broker
 
 READY_SECONDS = 180
@@ -41,7 +41,7 @@ class Command(BaseCommand):
                 f"There is no queue named {', '.join(sorted(unknown))}. The queues: {', '.join(QUEUES)}."
             )
         _refuse_taken_port(host, port)
-        redis = private_redis.PrivateRedis(None if settings.REDIS_URL else settings.REDIS_SOCKET)
+        redis = redis_server.PrivateRedis(None if settings.REDIS_URL else settings.REDIS_SOCKET)
         supervisor = Supervisor([_daphne(host, port), *map(_worker, names), _scheduler()], tend=redis.ensure)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, supervisor.ask_to_stop)

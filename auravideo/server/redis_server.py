@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 from django.core.exceptions import ImproperlyConfigured
 
-from auravideo.processes import die_with_parent
+from auravideo.server.supervisor import die_with_parent
 
 START_SECONDS = 30
 
