@@ -89,7 +89,7 @@ def test_engines_import_heavy_libraries_lazily():
     [
         "auravideo.asgi",
         "auravideo.urls",
-        "auravideo.demo",
+        "auravideo.demo.clips",
         "auravideo.celery",
         "generation.management.commands.batch",
         "workers.tasks",

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError
 
-from auravideo import demo
+from auravideo.demo import clips as demo
 from auravideo.server import redis_server
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import User
-from auravideo import demo
+from auravideo.demo import clips as demo
 from gallery.models import Video
 from generation import estimates
 from generation.models import Job, Preset

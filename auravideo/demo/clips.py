@@ -17,7 +17,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from auravideo import demo_library, demo_moderation
+from auravideo.demo import library as demo_library
+from auravideo.demo import moderation as demo_moderation
 from gallery.models import Video, VideoTag, Visibility
 from gallery.moderation import services as moderation
 from gallery.sharing import services as sharing
