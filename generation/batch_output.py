@@ -11,9 +11,9 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from generation.batches import Entry
+from generation.domain.states import Status
 from generation.models import Job
 from generation.selectors import video_of
-from generation.states import Status
 
 MANIFEST = "manifest.jsonl"
 DELETED = "deleted"  # the state of a row whose clip its owner deleted

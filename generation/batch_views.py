@@ -17,10 +17,10 @@ from auravideo.core.uploads import bounded_upload
 from generation import batch_files, services
 from generation.batch_forms import BatchForm
 from generation.batch_pages import batches_of, finished_files, progress_of_batch, queue
+from generation.domain.states import ACTIVE
 from generation.models import Batch
 from generation.rendering import job_context
 from generation.selectors import jobs_of
-from generation.states import ACTIVE
 
 BATCHES_A_PAGE = 24
 JOBS_A_PAGE = 24

@@ -12,8 +12,8 @@ from generation import batches, selectors
 from generation.batch_files import printable
 from generation.batch_output import DELETED, Output, VideoUnreadable
 from generation.batches import Entry, Feed
+from generation.domain.states import ENDED, Status
 from generation.models import Job
-from generation.states import ENDED, Status
 
 POLL_SECONDS = 1.0
 # Without any progress for this long, ask whether there are workers; the second time in a row, stop waiting.

@@ -17,11 +17,11 @@ from kombu.exceptions import OperationalError
 from generation import blocked_terms, broker, services
 from generation.batch_files import Row, digest, printable
 from generation.catalogue import Entry as CatalogueEntry
-from generation.errors import error_text
+from generation.domain.errors import error_text
+from generation.domain.plan import plan
+from generation.domain.states import QUEUES, Status
 from generation.models import Batch, Job
 from generation.params import InvalidRequest, RenderRequest, parse
-from generation.plan import plan
-from generation.states import QUEUES, Status
 
 # Seconds to wait for the workers' answers. A worker that is starting or swapping is asked a second time, longer.
 ANSWER_SECONDS = (1.0, 4.0)

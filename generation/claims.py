@@ -6,9 +6,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from generation import estimates, events, services, signals
+from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.params import InvalidRequest
-from generation.states import ACTIVE, RunStatus, Stage, Status
 
 
 def claim(job_id: UUID, run: int, stage: Stage, chunk: int, worker: str) -> StageRun | None:

@@ -8,10 +8,10 @@ from functools import lru_cache
 from django.core.cache import cache
 from redis import RedisError
 
+from generation.domain.plan import Plan
+from generation.domain.states import RunStatus, Stage
 from generation.models import StageRun
 from generation.params import RenderRequest
-from generation.plan import Plan
-from generation.states import RunStatus, Stage
 
 HISTORY = 20  # runs of a stage that the rate is taken from
 # Of those, how large a part ran at least so fast: runs are slowed down by what else the machine does, and by a model's

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from generation import model_lock
 from generation.catalogue_entries import Entry, Source, matches
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 
 _RETRIES = 5  # in a row without a byte of progress
 _PAUSE_SECONDS = 0.5  # before the first retry; doubles

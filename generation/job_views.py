@@ -19,13 +19,13 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from auravideo.core.keyset import page_of
 from generation import listing, services
+from generation.domain.states import ENDED
 from generation.job_forms import RemoveEndedForm, SeenForm
 from generation.models import Job
 from generation.panel import FILTERS, counts_of, panel_of
 from generation.params import InvalidRequest
 from generation.rendering import filters_of, job_context, job_fragment, panel_fragment
 from generation.selectors import has_batches, jobs_of, listed_jobs_of
-from generation.states import ENDED
 
 JOBS_A_PAGE = 24
 PREVIEW_KEY = "jobs/{}/preview.webp"

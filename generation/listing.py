@@ -11,8 +11,8 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from generation import events
+from generation.domain.states import ENDED, NEWS, Status
 from generation.models import Job
-from generation.states import ENDED, NEWS, Status
 
 
 def mark_seen(user, job_ids: Collection[UUID] | None = None) -> int:

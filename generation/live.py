@@ -6,11 +6,11 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import translation
 
+from generation.domain.states import Status
 from generation.models import Job
 from generation.panel import panel_of
 from generation.rendering import gone_fragment, job_fragment, panel_fragment, row_fragment
 from generation.selectors import listed_jobs_of
-from generation.states import Status
 
 MAX_SHOWN = 100
 

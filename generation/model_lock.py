@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 
 LOCK_NAME = "models.lock.json"
 LOCK_VERSION = 1

@@ -8,9 +8,9 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from generation.errors import error_text, warning_text
+from generation.domain.errors import error_text, warning_text
+from generation.domain.states import ACTIVE, NEWS, RunStatus, Stage, Status
 from generation.params import RenderRequest
-from generation.states import ACTIVE, NEWS, RunStatus, Stage, Status
 
 STATUS_LABELS = {
     Status.QUEUED: _("queued"),

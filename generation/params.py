@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from generation.catalogue import BaseModel, Catalogue
-from generation.plan import TooLarge, plan
+from generation.domain.plan import TooLarge, plan
 
 FPS = (8, 16, 24, 32)
 FORMATS = ("mp4", "webm", "gif")

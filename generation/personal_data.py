@@ -10,8 +10,8 @@ from accounts.personal_data import Holder, Holding
 from auravideo.core.storage import delete_folder
 from auravideo.core.zips import Entry, json_list
 from generation import events, services
+from generation.domain.states import ACTIVE
 from generation.models import Batch, Job, Preset
-from generation.states import ACTIVE
 
 PAGE = 200
 

@@ -11,8 +11,8 @@ from celery.canvas import Signature
 
 from auravideo.celery import app
 from generation import broker
-from generation.plan import Plan
-from generation.states import QUEUES, Stage
+from generation.domain.plan import Plan
+from generation.domain.states import QUEUES, Stage
 
 
 def signature(job_id: UUID, run: int, stage: Stage, chunk: int = 0) -> Signature:

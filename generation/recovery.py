@@ -11,8 +11,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from generation import broker, claims, services
+from generation.domain.states import ACTIVE, RunStatus, Stage
 from generation.models import Job, StageRun
-from generation.states import ACTIVE, RunStatus, Stage
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from generation import estimates, services
+from generation.domain.plan import Plan, plan
+from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, Batch, Job, StageRun
 from generation.params import InvalidRequest
-from generation.plan import Plan, plan
-from generation.states import ACTIVE, RunStatus, Stage, Status
 
 
 @dataclass(frozen=True)

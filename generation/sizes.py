@@ -1,7 +1,7 @@
 """Widths and heights from a short side and an aspect ratio, and back. Pure arithmetic; everything in pixels."""
 
 from generation.catalogue import BaseModel
-from generation.plan import SIDE_MULTIPLE, largest_short_side
+from generation.domain.plan import SIDE_MULTIPLE, largest_short_side
 
 ASPECTS = {"16:9": (16, 9), "3:2": (3, 2), "1:1": (1, 1), "2:3": (2, 3), "9:16": (9, 16)}
 SHORT_SIDES = (128, 256, 384, 512, 768, 1024, 1536, 2048)  # suggested; any even number will do

@@ -8,13 +8,13 @@ from django.conf import settings
 from django.db.models import Q
 
 from generation import services, vocabulary
-from generation.errors import warning_text
+from generation.domain.errors import warning_text
+from generation.domain.plan import Plan, plan
+from generation.domain.states import ACTIVE, Status
 from generation.forms import SIMPLE, CreateForm
 from generation.models import Job
 from generation.params import MAX_PROMPT, RenderRequest
-from generation.plan import Plan, plan
 from generation.selectors import estimate
-from generation.states import ACTIVE, Status
 
 SAMPLE = 20  # jobs whose work is added up; of a longer queue, the rest is taken to be like them
 NO_PROMPT = "…"  # stands for what has not been typed yet: the plan does not depend on it

@@ -110,7 +110,7 @@ def _running_job(site: Site):
     django.setup()
     from accounts.models import User
     from generation import claims
-    from generation.states import Stage
+    from generation.domain.states import Stage
     from tests.factories import JobFactory
 
     job = JobFactory(user=User.objects.get(username=USER))

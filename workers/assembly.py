@@ -7,8 +7,8 @@ import numpy as np
 from django.core.files import File
 from django.core.files.storage import storages
 
+from generation.domain.plan import Plan
 from generation.models import Job
-from generation.plan import Plan
 from workers import media
 from workers.engines.base import OnStep
 

@@ -4,7 +4,7 @@ from django.conf import settings
 
 from generation import services
 from generation.catalogue import BaseModel, Entry
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 from generation.model_lock import verify
 from generation.params import RenderRequest
 from workers.engines import registry

@@ -24,7 +24,7 @@ from django.core.files.storage import Storage, storages
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 
 _ROOT = "jobs"
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]*")

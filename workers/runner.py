@@ -21,11 +21,11 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
 from generation import claims, events, services
-from generation.errors import Cancelled, RenderError
+from generation.domain.errors import Cancelled, RenderError
+from generation.domain.plan import Plan
+from generation.domain.states import Stage
 from generation.models import Job, StageRun
 from generation.params import InvalidRequest, RenderRequest
-from generation.plan import Plan
-from generation.states import Stage
 from workers import assembly, frames, media
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ import numpy as np
 from django.conf import settings
 
 from generation import services, vocabulary
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
+from generation.domain.states import Stage
 from generation.params import RenderRequest, parse
-from generation.states import Stage
 from workers import assembly, equipment, frames
 from workers.runner import Context
 

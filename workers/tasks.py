@@ -14,8 +14,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from generation import claims, recovery, services
+from generation.domain.states import Stage, Status
 from generation.models import Job
-from generation.states import Stage, Status
 from workers import frames, runner, stages
 
 log = logging.getLogger(__name__)

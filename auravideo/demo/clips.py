@@ -23,11 +23,11 @@ from gallery.models import Video, VideoTag, Visibility
 from gallery.moderation import services as moderation
 from gallery.sharing import services as sharing
 from generation import claims, estimates, presets, services
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
+from generation.domain.plan import Plan
+from generation.domain.states import RunStatus, Stage
 from generation.models import Batch, Job, StageRun
 from generation.params import parse
-from generation.plan import Plan
-from generation.states import RunStatus, Stage
 from workers import assembly, frames, media
 from workers.tiny.world import Scene, draw
 

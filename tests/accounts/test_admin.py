@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from accounts import services, signals
 from accounts.admin import AuthenticatorAdmin
 from accounts.models import User
-from generation.states import Status
+from generation.domain.states import Status
 from tests.factories import JobFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

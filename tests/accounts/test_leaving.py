@@ -18,8 +18,8 @@ from accounts import personal_data, services
 from accounts.models import User
 from auravideo.celery import app
 from gallery.models import Video
+from generation.domain.states import RunStatus, Status
 from generation.models import Batch, Job
-from generation.states import RunStatus, Status
 from tests.factories import PASSWORD, BatchFactory, JobFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db

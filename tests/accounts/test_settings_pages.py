@@ -13,7 +13,7 @@ from django.core.files.storage import storages
 from django.test import Client
 from django.urls import reverse
 
-from generation.states import Status
+from generation.domain.states import Status
 from tests.factories import BatchFactory, JobFactory, PresetFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db

@@ -16,8 +16,8 @@ from accounts import services, tasks
 from accounts.models import User
 from auravideo.celery import app
 from gallery.models import Video, Visibility
+from generation.domain.states import Status
 from generation.models import Job
-from generation.states import Status
 from tests.factories import PASSWORD, JobFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db

@@ -14,11 +14,11 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importl
 
 # contract -> (file, the line that is added to it)
 PLANTED = [
-    ("apps", "accounts/services.py", "import generation.states"),
-    ("apps", "generation/plan.py", "def later():\n    import gallery.models"),
+    ("apps", "accounts/services.py", "import generation.domain.states"),
+    ("apps", "generation/domain/plan.py", "def later():\n    import gallery.models"),
     ("workers", "generation/services.py", "import workers.tasks"),
     ("workers", "gallery/tasks.py", "from workers.tiny import world"),
-    ("pure", "generation/plan.py", "import generation.models"),
+    ("pure", "generation/domain/plan.py", "import generation.models"),
     ("pure", "workers/engines/film.py", "import celery"),
     ("models", "gallery/models/video.py", "import gallery.sharing.services"),
     ("models", "generation/models.py", "import generation.services"),

@@ -13,10 +13,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "torchvision", "tensorflow", "diffusers", "transformers", "spandrel", "peft", "accelerate")
 PURE_MODULES = (
-    "generation/states.py",
+    "generation/domain/states.py",
     "generation/params.py",
-    "generation/plan.py",
-    "generation/errors.py",
+    "generation/domain/plan.py",
+    "generation/domain/errors.py",
     "generation/catalogue.py",
     "generation/sizes.py",
     "generation/qualities.py",

@@ -14,8 +14,8 @@ from fido2.utils import websafe_encode
 from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 
 from gallery.models import Act, ModerationAction
+from generation.domain.states import Status
 from generation.models import BlockedTerm
-from generation.states import Status
 from tests.factories import (
     BatchFactory,
     CollectionFactory,

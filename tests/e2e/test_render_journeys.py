@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import expect
 
-from generation.states import QUEUES, Stage
+from generation.domain.states import QUEUES, Stage
 from tests.e2e.conftest import open_page
 from tests.e2e.held_stages import HeldFrames, chunk, held_queue, job_folder, wait_until
 from tests.e2e.test_create import drop
@@ -21,7 +21,7 @@ STAGES = list(Stage)
 STAGE_BEFORE = {"interpolate": "generate", "upscale": "interpolate", "assemble": "upscale"}
 RUNS = """
 from generation.models import StageRun
-from generation.states import Stage
+from generation.domain.states import Stage
 print(*[StageRun.objects.filter(job="{job}", stage=stage).count() for stage in Stage])
 """  # how often each stage was begun
 POLISH = {

@@ -18,7 +18,7 @@ print(*(JobFactory(user=user).pk for _ in range({jobs})))
 """
 BEGIN = """
 from generation import claims
-from generation.states import Stage
+from generation.domain.states import Stage
 claims.finish(claims.claim({job!r}, 1, Stage.PREPROCESS, 0, "worker"), {{}})
 claims.beat(claims.claim({job!r}, 1, Stage.GENERATE, 0, "worker"), 1, 2)
 """

@@ -4,8 +4,8 @@ import pytest
 from django.utils import timezone
 
 from generation import estimates
+from generation.domain.states import Status
 from generation.panel import panel_of
-from generation.states import Status
 from tests.factories import JobFactory
 
 

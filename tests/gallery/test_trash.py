@@ -14,8 +14,8 @@ from accounts import services as accounts
 from auravideo.celery import app
 from gallery import services, tasks
 from gallery.models import GIVEN_UP, Video
+from generation.domain.states import Status
 from generation.models import Job, StageRun
-from generation.states import Status
 from tests.factories import CollectionFactory, JobFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db

@@ -11,8 +11,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from generation import batch_files, services
+from generation.domain.states import ACTIVE, Status
 from generation.models import Batch, Job
-from generation.states import ACTIVE, Status
 from tests.factories import BatchFactory, JobFactory, VideoFactory, a_request
 
 pytestmark = pytest.mark.django_db

@@ -8,8 +8,8 @@ from django.core.management import call_command
 from generation import batches, broker, claims, services
 from generation.batch_files import read_rows
 from generation.batches import Feed
+from generation.domain.states import Stage, Status
 from generation.models import Batch, Job
-from generation.states import Stage, Status
 from tests.factories import BatchFactory, JobFactory
 
 pytestmark = pytest.mark.django_db

@@ -9,9 +9,9 @@ from django.urls import reverse
 from generation import batches, blocked_terms, services
 from generation.batch_files import read_rows
 from generation.blocked_terms import BlockedPrompt
+from generation.domain.states import Status
 from generation.models import Batch, BlockedTerm, Job
 from generation.params import RenderRequest
-from generation.states import Status
 from tests.factories import JobFactory, a_request
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from generation import catalogue_entries, model_lock
 from generation.catalogue import SHIPPED, Catalogue, CatalogueError, load_catalogue
 from generation.catalogue_entries import matches
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 
 MODEL = """
 [models.mine]

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts import services as accounts
 from generation import claims, consumers, events, listing, services
 from generation.consumers import JobsConsumer
-from generation.states import Stage, Status
+from generation.domain.states import Stage, Status
 from tests.factories import JobFactory, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)

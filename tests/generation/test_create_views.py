@@ -9,11 +9,11 @@ from django.urls import reverse
 
 from gallery.models import Video
 from generation import create_views, services, summaries
+from generation.domain.plan import plan
+from generation.domain.states import Status
 from generation.forms import CreateForm
 from generation.models import Job
 from generation.params import MAX_SEED
-from generation.plan import plan
-from generation.states import Status
 from tests.factories import JobFactory, VideoFactory, a_request
 from tests.workers.media.clips import CODECS, encode
 

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 
 from generation import catalogue_entries, fetch, model_lock
 from generation.catalogue import Entry, load_catalogue
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 from tests.hub_server import HubServer, commit_of, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from gallery.models import Video
 from generation import claims, listing, services
+from generation.domain.states import ENDED, Stage, Status
 from generation.job_views import JOBS_A_PAGE
 from generation.models import Job
-from generation.states import ENDED, Stage, Status
 from tests.factories import BatchFactory, JobFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db

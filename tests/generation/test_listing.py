@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from generation import listing, services
 from generation import migrations as migrations_package
+from generation.domain.states import ENDED, Status
 from generation.models import Job
-from generation.states import ENDED, Status
 from tests.factories import JobFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 from generation import claims, estimates, listing, services
+from generation.domain.states import Stage, Status
 from generation.live import MAX_SHOWN, View
-from generation.states import Stage, Status
 from tests.factories import JobFactory
 
 pytestmark = pytest.mark.django_db

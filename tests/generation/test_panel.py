@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from generation import panel
-from generation.states import Status
+from generation.domain.states import Status
 from tests.factories import JobFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db

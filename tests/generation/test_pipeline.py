@@ -6,9 +6,9 @@ import pytest
 from celery.canvas import Signature, _chain, chord, group
 
 from generation import pipeline, services
+from generation.domain.plan import plan
+from generation.domain.states import Stage
 from generation.params import parse
-from generation.plan import plan
-from generation.states import Stage
 
 JOB = uuid4()
 

@@ -3,8 +3,8 @@
 import pytest
 
 from generation.catalogue import load_catalogue
+from generation.domain.plan import plan
 from generation.params import Limits, parse
-from generation.plan import plan
 from generation.qualities import BEST, DRAFT, QUALITIES, STANDARD, Quality, matching, quality_of
 from generation.sizes import ASPECTS, CUSTOM, size_of
 

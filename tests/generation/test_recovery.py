@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from auravideo.celery import app
 from generation import broker, claims, recovery, services
+from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.params import parse
-from generation.states import RunStatus, Stage, Status
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 from generation import claims, estimates, selectors, services
+from generation.domain.states import Stage, Status
 from generation.models import Job, StageRun
-from generation.states import Stage, Status
 from tests.factories import JobFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

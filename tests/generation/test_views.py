@@ -3,8 +3,8 @@
 import pytest
 from django.urls import reverse
 
+from generation.domain.states import Status
 from generation.models import Job
-from generation.states import Status
 from tests.factories import JobFactory
 
 pytestmark = pytest.mark.django_db

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from generation.catalogue import load_catalogue
-from generation.errors import warning_text
+from generation.domain.errors import warning_text
 from generation.vocabulary import MOST_UNKNOWN, Vocabulary, load_vocabulary, read_prompt, tell, warnings
 
 SMALL = Vocabulary(

@@ -16,7 +16,7 @@ from django.core.files.storage import storages
 from moto.server import ThreadedMotoServer
 from safetensors.numpy import load, save
 
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 from workers import frames
 
 JOB = "0b0f4e8e-6a1c-4c59-9f2e-0d3f0b7f3a11"

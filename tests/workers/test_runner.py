@@ -7,9 +7,9 @@ import pytest
 from celery.exceptions import Ignore
 
 from generation import services
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
+from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.states import RunStatus, Stage, Status
 from tests.factories import JobFactory
 from workers import frames, runner, tasks
 

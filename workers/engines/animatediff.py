@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 from workers.engines.base import OnStep, torch_device
 from workers.engines.loading import (
     Source,

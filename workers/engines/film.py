@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 from workers.engines.base import OnStep
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 from workers.engines.memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)

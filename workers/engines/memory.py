@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 from workers.engines.base import OnStep, torch_device
 from workers.engines.memory import free_memory, is_out_of_memory
 from workers.engines.upscale_network import Mode, Network, load_errors

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 from workers.engines.base import Engine
 
 logger = logging.getLogger(__name__)

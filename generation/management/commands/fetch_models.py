@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from generation import fetch, model_lock
 from generation.catalogue import Catalogue, CatalogueError, Entry, load_catalogue
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 
 _INTERRUPTED = 130  # what a shell gives a command that Ctrl-C ended
 

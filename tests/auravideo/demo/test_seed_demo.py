@@ -9,8 +9,8 @@ from accounts.models import User
 from auravideo.demo import clips as demo
 from gallery.models import Video
 from generation import estimates
+from generation.domain.states import Stage, Status
 from generation.models import Job, Preset
-from generation.states import Stage, Status
 from tests.factories import UserFactory
 from workers.media import probe
 

@@ -15,7 +15,7 @@ from gallery.library.forms import LibraryForm
 from gallery.library.views import VIDEOS_A_PAGE
 from gallery.models import Video
 from gallery.selectors import library_of, trash_of
-from generation.states import Status
+from generation.domain.states import Status
 from tests.factories import JobFactory, VideoFactory, a_request
 
 pytestmark = pytest.mark.django_db

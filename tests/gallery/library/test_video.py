@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from gallery.models import Video
-from generation.states import Status
+from generation.domain.states import Status
 from tests.factories import CollectionFactory, JobFactory, VideoFactory, a_request
 
 pytestmark = pytest.mark.django_db

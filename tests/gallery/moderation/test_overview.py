@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from gallery.moderation.overview import PLOT_HEIGHT, bars, columns, stored
 from generation import broker, health
+from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job
-from generation.states import RunStatus, Stage, Status
 from tests.factories import JobFactory, ReportFactory, UserFactory, VideoFactory, a_moderator
 
 pytestmark = pytest.mark.django_db

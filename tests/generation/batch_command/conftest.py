@@ -14,8 +14,8 @@ from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 
 from generation import batch_wait, batches, broker, claims
+from generation.domain.states import ACTIVE, QUEUES, Stage
 from generation.models import Job
-from generation.states import ACTIVE, QUEUES, Stage
 
 WORKER = """
 from auravideo.celery import app

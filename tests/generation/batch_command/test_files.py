@@ -8,8 +8,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from generation import batch_wait
+from generation.domain.states import Status
 from generation.models import Job
-from generation.states import Status
 from tests.factories import JobFactory
 from tests.generation.batch_command.conftest import files_in, manifest_of, render
 

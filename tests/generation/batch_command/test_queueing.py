@@ -6,8 +6,8 @@ import json
 import pytest
 
 from generation import batch_wait, batches, broker, services
+from generation.domain.states import Status
 from generation.models import Batch, Job
-from generation.states import Status
 from tests.factories import UserFactory
 from tests.generation.batch_command.conftest import manifest_of, render
 

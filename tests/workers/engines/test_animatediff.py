@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from generation.errors import Cancelled, RenderError
+from generation.domain.errors import Cancelled, RenderError
 from tests import full_size_models as models
 from workers.engines.animatediff import AnimateDiffEngine
 from workers.engines.loading import SCHEDULERS, Source, join_motion, load_model, load_motion_adapter, make_scheduler

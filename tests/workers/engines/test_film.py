@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from generation.errors import Cancelled, RenderError
+from generation.domain.errors import Cancelled, RenderError
 from workers.engines.base import Engine
 from workers.engines.film import (
     TOLERANCE,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 from workers.engines.animatediff import AnimateDiffEngine
 from workers.engines.memory import (
     LADDER,

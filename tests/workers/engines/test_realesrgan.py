@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from generation.errors import Cancelled, RenderError
+from generation.domain.errors import Cancelled, RenderError
 from tests.upscaling import compact_state, largest_difference, picture, write
 from workers.engines import memory, realesrgan, registry
 from workers.engines.base import Engine

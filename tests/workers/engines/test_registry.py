@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 from workers.engines import registry
 from workers.engines.registry import Registry
 

@@ -4,7 +4,7 @@ import pickle
 import pytest
 import torch
 
-from generation.errors import RenderError
+from generation.domain.errors import RenderError
 from tests.upscaling import compact_state, largest_difference, picture, rrdb_state, write
 from workers.engines import upscale_network
 from workers.engines.realesrgan import RealEsrganEngine

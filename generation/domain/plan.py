@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from generation.states import Stage
+from generation.domain.states import Stage
 
 UPSCALE_FACTORS = (1, 2, 4, 8)
 SIDE_MULTIPLE = 8  # a latent of the models' VAE stands for 8 x 8 pixels

@@ -3,7 +3,7 @@
 import pytest
 
 from auravideo.celery import QUEUES as CELERY_QUEUES
-from generation.states import ACTIVE, ENDED, QUEUES, Stage, Status, can_move
+from generation.domain.states import ACTIVE, ENDED, QUEUES, Stage, Status, can_move
 
 ALLOWED = {
     ("queued", "running"),

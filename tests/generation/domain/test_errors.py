@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from generation.errors import ERRORS, WARNINGS, Cancelled, RenderError, error_text, warning_text
+from generation.domain.errors import ERRORS, WARNINGS, Cancelled, RenderError, error_text, warning_text
 
 
 @pytest.mark.parametrize("id", ERRORS)

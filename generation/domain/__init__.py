@@ -1,0 +1,1 @@
+"""A job's states, plan and errors. Pure: no Django ORM, no Celery, no settings."""
