@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from generation.catalogue import CatalogueError, load_catalogue
+from generation.catalogue.load import CatalogueError, load_catalogue
 
 
 @register

@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 
 from generation import blocked_terms, broker, services
 from generation.batch_files import Row, digest, printable
-from generation.catalogue import Entry as CatalogueEntry
+from generation.catalogue.load import Entry as CatalogueEntry
 from generation.domain.errors import error_text
 from generation.domain.plan import plan
 from generation.domain.states import QUEUES, Status

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from generation import services
-from generation.catalogue import BaseModel, MotionAdapter, MotionLora
+from generation.catalogue.load import BaseModel, MotionAdapter, MotionLora
 from generation.qualities import Quality, quality_of
 from generation.sizes import ASPECTS
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from generation.catalogue import BaseModel, Catalogue
+from generation.catalogue.load import BaseModel, Catalogue
 from generation.domain.plan import TooLarge, plan
 
 FPS = (8, 16, 24, 32)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from generation.catalogue import BaseModel, MotionAdapter
+from generation.catalogue.load import BaseModel, MotionAdapter
 from generation.domain.plan import SIDE_MULTIPLE, largest_short_side
 from generation.params import FPS, MAX_STEPS, MIN_SIDE
 from generation.sizes import ASPECTS, CUSTOM, largest_short_side_of

@@ -18,7 +18,7 @@ from redis import RedisError
 
 from accounts.models import User
 from generation import blocked_terms, events, pipeline
-from generation.catalogue import load_catalogue
+from generation.catalogue.load import load_catalogue
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun

@@ -1,6 +1,6 @@
 """Widths and heights from a short side and an aspect ratio, and back. Pure arithmetic; everything in pixels."""
 
-from generation.catalogue import BaseModel
+from generation.catalogue.load import BaseModel
 from generation.domain.plan import SIDE_MULTIPLE, largest_short_side
 
 ASPECTS = {"16:9": (16, 9), "3:2": (3, 2), "1:1": (1, 1), "2:3": (2, 3), "9:16": (9, 16)}

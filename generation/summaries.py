@@ -7,7 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q
 
-from generation import services, vocabulary
+from generation import services
+from generation.catalogue import vocabulary
 from generation.domain.errors import warning_text
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, Status

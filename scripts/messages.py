@@ -76,11 +76,11 @@ def _calls_alone(code: str) -> str:
 
 
 def _model_texts() -> Iterator[tuple[str, str]]:
-    """Labels and purposes of the models that we know, which generation/catalogue_entries.py translates.
+    """Labels and purposes of the models that we know, which generation/catalogue/entries.py translates.
 
     A big model's label is its name, the same in every language.
     """
-    path = ROOT / "generation" / "catalogue.toml"
+    path = ROOT / "generation" / "catalogue" / "catalogue.toml"
     for kind, entries in tomllib.loads(path.read_text()).items():
         for entry in entries.values():
             has_words = kind == "loras" or entry.get("builtin")

@@ -3,9 +3,9 @@
 from django.conf import settings
 
 from generation import services
-from generation.catalogue import BaseModel, Entry
+from generation.catalogue.load import BaseModel, Entry
+from generation.catalogue.lockfile import verify
 from generation.domain.errors import RenderError
-from generation.model_lock import verify
 from generation.params import RenderRequest
 from workers.engines import registry
 from workers.engines.animatediff import AnimateDiffEngine

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from django.conf import settings
 
-from generation import services, vocabulary
+from generation import services
+from generation.catalogue import vocabulary
 from generation.domain.errors import RenderError
 from generation.domain.states import Stage
 from generation.params import RenderRequest, parse

@@ -17,7 +17,7 @@ PURE_MODULES = (
     "generation/params.py",
     "generation/domain/plan.py",
     "generation/domain/errors.py",
-    "generation/catalogue.py",
+    "generation/catalogue/load.py",
     "generation/sizes.py",
     "generation/qualities.py",
     "auravideo/core/video_metadata.py",

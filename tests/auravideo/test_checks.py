@@ -1,7 +1,7 @@
 """What is wrong is said at the start, with what to do."""
 
 from auravideo import checks
-from generation.catalogue import load_catalogue
+from generation.catalogue.load import load_catalogue
 
 
 def ids(messages):

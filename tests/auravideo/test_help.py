@@ -46,7 +46,7 @@ def test_the_examples_of_the_demo_model_are_of_its_world():
 
 def test_it_speaks_of_the_models_that_are_on_this_machine_alone(client, monkeypatch):
     monkeypatch.setattr(
-        "generation.catalogue_entries.BaseModel.is_available", lambda model, home: model.family != "tiny"
+        "generation.catalogue.entries.BaseModel.is_available", lambda model, home: model.family != "tiny"
     )
     page = client.get(reverse("help")).content.decode()
     assert 'id="demo"' not in page

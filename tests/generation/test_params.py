@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generation.catalogue import load_catalogue
+from generation.catalogue.load import load_catalogue
 from generation.params import (
     FORMATS,
     FPS,

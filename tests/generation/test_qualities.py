@@ -2,7 +2,7 @@
 
 import pytest
 
-from generation.catalogue import load_catalogue
+from generation.catalogue.load import load_catalogue
 from generation.domain.plan import plan
 from generation.params import Limits, parse
 from generation.qualities import BEST, DRAFT, QUALITIES, STANDARD, Quality, matching, quality_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from generation.catalogue import load_catalogue
+from generation.catalogue.load import load_catalogue
 from generation.sizes import ASPECTS, CUSTOM, aspect_of, largest_short_side_of, size_of
 
 TINY = load_catalogue().models["tiny"]

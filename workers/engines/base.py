@@ -9,8 +9,8 @@ OnStep = Callable[[int, int, np.ndarray | None], None]
 """Called as `on_step(done, total, preview)`: once with `done == 0` before the work, then after every step or batch.
 
 `preview` is a small picture of what is being made, uint8 `[F, h, w, 3]` RGB, or None. The callback may raise
-`generation.domain.errors.Cancelled` (or anything else) to end the work at once; engines never catch it. `done` starts again at
-0 when the work has to start again, which happens when memory runs out.
+`generation.domain.errors.Cancelled` (or anything else) to end the work at once; engines never catch it. `done` starts
+again at 0 when the work has to start again, which happens when memory runs out.
 """
 
 

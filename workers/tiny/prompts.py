@@ -213,7 +213,7 @@ def corpus(count: int = 6000, seed: int = 1) -> list[str]:
 
 
 def vocabulary() -> dict:
-    """Every word of these sentences, as `generation.vocabulary` reads it: what says an attribute, and what does not."""
+    """Every word of these sentences, by whether it says an attribute; `generation.catalogue.vocabulary` reads this."""
     motions = {name: sorted({phrase for pair in pairs for phrase in pair}) for name, pairs in MOTION_WORDS.items()}
     said = {"shape": SHAPE_WORDS, "colour": COLOUR_WORDS, "size": SIZE_WORDS, "background": BACKGROUND_WORDS}
     attributes = {name: {value: sorted(set(words)) for value, words in table.items()} for name, table in said.items()}

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from generation import fetch, model_lock
-from generation.catalogue import Catalogue, CatalogueError, Entry, load_catalogue
+from generation.catalogue import download, lockfile
+from generation.catalogue.load import Catalogue, CatalogueError, Entry, load_catalogue
 from generation.domain.errors import RenderError
 
 _INTERRUPTED = 130  # what a shell gives a command that Ctrl-C ended
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         try:
             catalogue = load_catalogue(settings.CATALOGUE_FILE or None)
             self._run(catalogue, options)
-        except (fetch.FetchError, CatalogueError) as error:
+        except (download.FetchError, CatalogueError) as error:
             raise CommandError(str(error)) from error
         except RenderError as error:
             raise CommandError(str(error.text)) from error
@@ -85,12 +85,12 @@ class Command(BaseCommand):
         broken = 0
         for entry in entries:
             try:
-                model_lock.verify(entry, self.home, every_byte=True)
+                lockfile.verify(entry, self.home, every_byte=True)
             except RenderError as error:
                 broken += 1
                 self.stdout.write(f"{entry.id}: {error.text}")
             else:
-                unlocked = not entry.builtin and entry.id not in model_lock.read_lock(self.home)
+                unlocked = not entry.builtin and entry.id not in lockfile.read_lock(self.home)
                 self.stdout.write(f"{entry.id}: {'here, but not in the lock file' if unlocked else 'as it should be'}")
         if broken:
             raise CommandError(f"{broken} of the models checked cannot be used.")
@@ -99,12 +99,12 @@ class Command(BaseCommand):
         missing = []
         for entry in entries:
             try:
-                if entry.builtin or entry.id in model_lock.read_lock(self.home):
-                    model_lock.verify(entry, self.home)
+                if entry.builtin or entry.id in lockfile.read_lock(self.home):
+                    lockfile.verify(entry, self.home)
                 else:
-                    fetch.adopt(entry, self.home)
+                    download.adopt(entry, self.home)
                 self.stdout.write(f"{entry.id}: here")
-            except fetch.FetchError as error:
+            except download.FetchError as error:
                 missing.append(str(error))
             except RenderError as error:
                 missing.append(f"{entry.id}: {error.text}")
@@ -112,17 +112,17 @@ class Command(BaseCommand):
             raise CommandError("\n".join(missing))
 
     def _fetch(self, entries: Iterable[Entry], revisions: dict[str, str]) -> None:
-        with fetch.only_one(self.home):
+        with download.only_one(self.home):
             orders = []
             for entry in entries:
-                if entry.id not in revisions and (entry.builtin or fetch.is_ready(entry, self.home)):
+                if entry.id not in revisions and (entry.builtin or download.is_ready(entry, self.home)):
                     self.stdout.write(f"{entry.id}: {'ships with AuraVideo' if entry.builtin else 'here'}")
                 else:
-                    orders.append(fetch.order(entry, self.home, revisions.get(entry.id)))
-            total = fetch.check_space(orders, self.home)
+                    orders.append(download.order(entry, self.home, revisions.get(entry.id)))
+            total = download.check_space(orders, self.home)
             with _Bars(total, self.stdout.write) as bars:
                 for made in orders:
-                    fetch.fetch(made, self.home, bars)
+                    download.fetch(made, self.home, bars)
                     commits = ", ".join(source["commit"][:12] for source in made.sources)
                     bars.say(f"{made.entry.id}: fetched ({commits}), licence: {made.entry.licence}")
 
@@ -132,7 +132,7 @@ def _state(entry: Entry, home: Path) -> str:
     if entry.builtin:
         return "not built" if missing else "ships"
     if not missing:
-        return "here" if model_lock.locked_sizes(home, entry.id) else "unchecked"
+        return "here" if lockfile.locked_sizes(home, entry.id) else "unchecked"
     return "partly" if any((entry.path(home) / name).exists() for name in entry.local_files()) else "-"
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generation.catalogue import load_catalogue
+from generation.catalogue.load import load_catalogue
 from generation.domain.plan import CHUNK_BYTES, UPSCALE_FACTORS, TooLarge, largest_short_side, plan
 from generation.domain.states import Stage
 from generation.params import FPS, MIN_SIDE

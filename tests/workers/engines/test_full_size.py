@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from generation.catalogue import load_catalogue
+from generation.catalogue.load import load_catalogue
 from tests import full_size_models as models
 from workers.engines.animatediff import AnimateDiffEngine
 from workers.engines.memory import LADDER, Ladder

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from generation.catalogue import load_catalogue
+from generation.catalogue.load import load_catalogue
 from tests import full_size_models as models
 from workers.engines.loading import Source, load_model
 from workers.engines.preview import MAX_SIDE, LatentPreview, _draw

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from generation import model_lock
-from generation.catalogue_entries import Entry, Source, matches
+from generation.catalogue import lockfile
+from generation.catalogue.entries import Entry, Source, matches
 from generation.domain.errors import RenderError
 
 _RETRIES = 5  # in a row without a byte of progress
@@ -80,7 +80,7 @@ def only_one(home: Path | str) -> Iterator[None]:
     Raises:
         FetchError: another `fetch_models` is at work there, or the folder cannot be written.
     """
-    path = model_lock.lock_path(home).with_name(".fetching")
+    path = lockfile.lock_path(home).with_name(".fetching")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
@@ -96,14 +96,14 @@ def is_ready(entry: Entry, home: Path | str) -> bool:
     """Whether `entry` is here, locked, unharmed, and from the commit that the catalogue pins."""
     if entry.builtin:
         return entry.is_available(home)
-    locked = model_lock.read_lock(home).get(entry.id)
+    locked = lockfile.read_lock(home).get(entry.id)
     if locked is None:
         return False
     commits = {source["repo"]: source["commit"] for source in locked.get("sources", ())}
     if any(source.revision not in (None, commits.get(source.repo)) for source in entry.sources()):
         return False
     try:
-        model_lock.verify(entry, home)
+        lockfile.verify(entry, home)
     except RenderError:
         return False
     return True
@@ -117,7 +117,7 @@ def order(entry: Entry, home: Path | str, revision: str | None = None) -> Order:
     Raises:
         FetchError: the hub, the repository, the revision or a file of it is not to be had.
     """
-    locked = model_lock.read_lock(home).get(entry.id, {})
+    locked = lockfile.read_lock(home).get(entry.id, {})
     commits = {source["repo"]: source["commit"] for source in locked.get("sources", ())}
     sources, files = [], []
     for source in entry.sources():
@@ -178,7 +178,7 @@ def lock(entry: Entry, home: Path | str, names: Sequence[str], sources: Sequence
     """
     folder, files = entry.path(home), {}
     for name in sorted(names):
-        digest = model_lock.file_sha256(folder / name)
+        digest = lockfile.file_sha256(folder / name)
         if entry.sha256.get(name, digest) != digest:
             (folder / name).unlink()
             raise FetchError(
@@ -186,8 +186,8 @@ def lock(entry: Entry, home: Path | str, names: Sequence[str], sources: Sequence
                 f"{entry.sha256[name]}). It was thrown away; do not use this repository or mirror before you know why."
             )
         files[name] = {"size": (folder / name).stat().st_size, "sha256": digest}
-    model_lock.write_lock(home, entry.id, {"sources": [dict(source) for source in sources], "files": files})
-    model_lock.remember(entry, home, files)
+    lockfile.write_lock(home, entry.id, {"sources": [dict(source) for source in sources], "files": files})
+    lockfile.remember(entry, home, files)
 
 
 def adopt(entry: Entry, home: Path | str) -> None:
@@ -319,7 +319,7 @@ def _is(path: Path, file: RemoteFile) -> bool:
     if _size(path) != file.size or not path.is_file():
         return False
     if len(file.etag) == _SHA256_DIGITS:
-        return model_lock.file_sha256(path) == file.etag
+        return lockfile.file_sha256(path) == file.etag
     blob = hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)  # git's name for a file's content
     blob.update(path.read_bytes())
     return blob.hexdigest() == file.etag

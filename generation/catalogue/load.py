@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from auravideo.core.toml_table import CatalogueError, Table
-from generation.catalogue_entries import BaseModel, Entry, Interpolator, MotionAdapter, MotionLora, Upscaler
+from generation.catalogue.entries import BaseModel, Entry, Interpolator, MotionAdapter, MotionLora, Upscaler
 
 __all__ = [
     "BaseModel",

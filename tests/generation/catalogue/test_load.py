@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generation import catalogue_entries, model_lock
-from generation.catalogue import SHIPPED, Catalogue, CatalogueError, load_catalogue
-from generation.catalogue_entries import matches
+from generation.catalogue import entries, lockfile
+from generation.catalogue.entries import matches
+from generation.catalogue.load import SHIPPED, Catalogue, CatalogueError, load_catalogue
 from generation.domain.errors import RenderError
 
 MODEL = """
@@ -130,7 +130,7 @@ def test_the_variant_is_in_the_names_of_the_weights_only(catalogue: Catalogue) -
 
 def test_where_the_files_are(catalogue: Catalogue, tmp_path: Path) -> None:
     assert catalogue["zoom-in"].path(tmp_path) == tmp_path / "models" / "zoom-in"
-    assert catalogue["tiny"].path(tmp_path) == catalogue_entries.BUILTIN_MODELS / "text-to-video"
+    assert catalogue["tiny"].path(tmp_path) == entries.BUILTIN_MODELS / "text-to-video"
     assert catalogue.loras["zoom-in"].weights_path(tmp_path).name == "diffusion_pytorch_model.safetensors"
     paths = catalogue.upscalers["real-esrgan-video"].paths(tmp_path)
     assert paths[4] == tmp_path / "models/real-esrgan-video/realesr-animevideov3.pth"
@@ -143,7 +143,7 @@ def test_a_model_is_available_when_all_files_are_there_at_the_locked_size(catalo
     path.parent.mkdir(parents=True)
     path.write_bytes(b"weights")
     assert lora.is_available(tmp_path)
-    model_lock.write_lock(tmp_path, lora.id, {"sources": [], "files": {path.name: {"size": 8, "sha256": "0" * 64}}})
+    lockfile.write_lock(tmp_path, lora.id, {"sources": [], "files": {path.name: {"size": 8, "sha256": "0" * 64}}})
     assert lora.missing(tmp_path) == (path.name,)
     path.write_bytes(b"weights!")
     assert lora.is_available(tmp_path)
@@ -152,27 +152,27 @@ def test_a_model_is_available_when_all_files_are_there_at_the_locked_size(catalo
 def test_a_missing_file_that_the_lock_knows_is_missing_not_corrupt(catalogue: Catalogue, tmp_path: Path) -> None:
     lora = catalogue.loras["zoom-in"]
     name = lora.weights
-    model_lock.write_lock(tmp_path, lora.id, {"sources": [], "files": {name: {"size": 8, "sha256": "0" * 64}}})
+    lockfile.write_lock(tmp_path, lora.id, {"sources": [], "files": {name: {"size": 8, "sha256": "0" * 64}}})
     with pytest.raises(RenderError) as caught:
-        model_lock.verify(lora, tmp_path)
+        lockfile.verify(lora, tmp_path)
     assert caught.value.id == "model-missing"
 
 
 def test_the_lock_keeps_the_other_models(tmp_path: Path) -> None:
     for id in ("one", "two", "one"):
-        model_lock.write_lock(tmp_path, id, {"sources": [], "files": {}})
-    assert sorted(model_lock.read_lock(tmp_path)) == ["one", "two"]
-    assert json.loads(model_lock.lock_path(tmp_path).read_text())["version"] == 1
+        lockfile.write_lock(tmp_path, id, {"sources": [], "files": {}})
+    assert sorted(lockfile.read_lock(tmp_path)) == ["one", "two"]
+    assert json.loads(lockfile.lock_path(tmp_path).read_text())["version"] == 1
 
 
 def test_a_lock_that_reaches_outside_its_folder_is_not_a_lock(tmp_path: Path) -> None:
     for name in ("/etc/passwd", "../other/weights"):
         text = json.dumps({"version": 1, "models": {"x": {"files": {name: {"size": 1, "sha256": "0"}}}}})
-        path = model_lock.lock_path(tmp_path)
+        path = lockfile.lock_path(tmp_path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         with pytest.raises(RenderError):
-            model_lock.read_lock(tmp_path)
+            lockfile.read_lock(tmp_path)
         path.unlink()
 
 
@@ -192,7 +192,7 @@ def test_an_operators_file_changes_the_fields_it_names(tmp_path: Path) -> None:
 
 
 def test_the_examples_of_the_manual_work(tmp_path: Path) -> None:
-    manual = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    manual = (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
     examples = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
     assert len(examples) == 2
     catalogue = extra(tmp_path, "\n".join(examples))
@@ -253,7 +253,7 @@ def test_entries_cannot_be_changed_by_who_uses_them(catalogue: Catalogue) -> Non
 @given(st.dictionaries(st.sampled_from(sorted(tomllib.loads(MODEL)["models"]["mine"])), st.none() | st.integers()))
 def test_no_value_of_the_wrong_kind_gets_through_or_crashes(values: dict[str, Any]) -> None:
     from auravideo.core.toml_table import Table
-    from generation.catalogue import _READERS
+    from generation.catalogue.load import _READERS
 
     fields = {**tomllib.loads(MODEL)["models"]["mine"], **values}
     try:
@@ -292,9 +292,9 @@ def test_the_catalogue_loads_without_torch_tensorflow_or_the_database() -> None:
     import sys
 
     script = (
-        "import sys\nfrom generation.catalogue import load_catalogue\nload_catalogue()\n"
+        "import sys\nfrom generation.catalogue.load import load_catalogue\nload_catalogue()\n"
         "print(sorted({'torch', 'tensorflow', 'django.db.models', 'huggingface_hub'} & set(sys.modules)))"
     )
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from django.utils.translation import gettext
 
-from generation.model_lock import locked_sizes
+from generation.catalogue.lockfile import locked_sizes
 
-BUILTIN_MODELS = Path(__file__).resolve().parent.parent / "workers" / "tiny" / "models"
+BUILTIN_MODELS = Path(__file__).resolve().parents[2] / "workers" / "tiny" / "models"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class BaseModel(Entry):
     `native_fps` frames a second, `max_prompt_tokens` counts the two that mark beginning and end. `scheduler` is a
     diffusers class name under "class" and the configuration fields to set. `vae_repo` replaces the repository's own
     VAE: its files are put where the VAE belongs, so that the folder loads as one. `vocabulary` names the file in the
-    folder that lists the words of a model which knows few (see generation/vocabulary.py).
+    folder that lists the words of a model which knows few (see generation/catalogue/vocabulary.py).
     """
 
     kind: ClassVar[str] = "models"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from generation.catalogue_entries import BaseModel
+from generation.catalogue.entries import BaseModel
 
 WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 MOST_UNKNOWN = 8  # how many unknown words are worth telling

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from generation.catalogue import load_catalogue
+from generation.catalogue.load import load_catalogue
+from generation.catalogue.vocabulary import MOST_UNKNOWN, Vocabulary, load_vocabulary, read_prompt, tell, warnings
 from generation.domain.errors import warning_text
-from generation.vocabulary import MOST_UNKNOWN, Vocabulary, load_vocabulary, read_prompt, tell, warnings
 
 SMALL = Vocabulary(
     {

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from generation import catalogue_entries, fetch, model_lock
-from generation.catalogue import Entry, load_catalogue
+from generation.catalogue import download, entries, lockfile
+from generation.catalogue.load import Entry, load_catalogue
 from generation.domain.errors import RenderError
 from tests.hub_server import HubServer, commit_of, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 WEIGHTS = bytes(range(256)) * 4000  # 1 MB
 CONFIG = b'{"_class_name": "MotionAdapter"}'
 
@@ -84,7 +84,7 @@ def run(hub: HubServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(fetch, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(download, "_PAUSE_SECONDS", 0.0)
 
     def call(*arguments: str) -> str:
         out = StringIO()
@@ -97,7 +97,7 @@ def run(hub: HubServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 @pytest.fixture
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with (empty) files where the models that ship are, so that the tests need no trained ones."""
-    monkeypatch.setattr(catalogue_entries, "BUILTIN_MODELS", tmp_path / "shipped")
+    monkeypatch.setattr(entries, "BUILTIN_MODELS", tmp_path / "shipped")
     for item in load_catalogue():
         for name in item.local_files() if item.builtin else ():
             path = item.path(tmp_path) / name.replace("*", "x")
@@ -194,15 +194,15 @@ def test_a_changed_file_is_caught_at_the_next_load_and_repaired(
 ) -> None:
     run("moves")
     moves, path = entry("moves", home), home / "models/moves/diffusion_pytorch_model.safetensors"
-    model_lock.verify(moves, home)
+    lockfile.verify(moves, home)
     path.write_bytes(WEIGHTS[:-1] if change == "truncate" else WEIGHTS[:-1] + b"!")
     with pytest.raises(RenderError) as caught:
-        model_lock.verify(moves, home)
+        lockfile.verify(moves, home)
     assert caught.value.id == "model-corrupt"
     assert "python manage.py fetch_models moves" in str(caught.value.text)
     assert path.name in str(caught.value.text)
     run("moves")
-    model_lock.verify(moves, home)
+    lockfile.verify(moves, home)
     assert path.read_bytes() == WEIGHTS
 
 
@@ -213,7 +213,7 @@ def test_verify_reads_every_byte_and_fails_for_one_that_rotted(run: Callable[...
     status = path.stat()
     path.write_bytes(WEIGHTS[:-1] + b"!")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    model_lock.verify(entry("moves", home), home)  # size and time tell nothing
+    lockfile.verify(entry("moves", home), home)  # size and time tell nothing
     with pytest.raises(CommandError, match="1 of the models checked"):
         run("--verify", "moves")
     run("moves")
@@ -222,7 +222,7 @@ def test_verify_reads_every_byte_and_fails_for_one_that_rotted(run: Callable[...
 
 def test_a_missing_model_is_a_clear_error(home: Path) -> None:
     with pytest.raises(RenderError) as caught:
-        model_lock.verify(entry("painter", home), home)
+        lockfile.verify(entry("painter", home), home)
     assert caught.value.id == "model-missing"
     assert "python manage.py fetch_models painter" in str(caught.value.text)
     assert "Painter" in str(caught.value.text)
@@ -232,8 +232,8 @@ def test_a_file_that_was_hashed_is_not_read_again(
     run: Callable[..., str], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("moves")
-    monkeypatch.setattr(model_lock, "file_sha256", lambda *_args: pytest.fail("read again"))
-    model_lock.verify(entry("moves", home), home)
+    monkeypatch.setattr(lockfile, "file_sha256", lambda *_args: pytest.fail("read again"))
+    lockfile.verify(entry("moves", home), home)
 
 
 @pytest.mark.usefixtures("shipped")
@@ -259,7 +259,7 @@ def test_offline_takes_in_models_that_were_copied_by_hand(run: Callable[..., str
     assert "here" in listed(run("--list"), "moves")
     (folder / "config.json").write_bytes(CONFIG.upper())
     with pytest.raises(RenderError):
-        model_lock.verify(entry("moves", home), home)
+        lockfile.verify(entry("moves", home), home)
     assert hub.requests == []
 
 
@@ -314,12 +314,12 @@ def test_the_lock_pins_the_commit_until_a_revision_is_asked_for(
     run: Callable[..., str], home: Path, hub: HubServer
 ) -> None:
     run("moves")
-    first = model_lock.read_lock(home)["moves"]["sources"]
+    first = lockfile.read_lock(home)["moves"]["sources"]
     hub.add("studio/moves", {"config.json": b"{}", "diffusion_pytorch_model.safetensors": WEIGHTS}, commit="a" * 40)
     run("moves")
-    assert model_lock.read_lock(home)["moves"]["sources"] == first
+    assert lockfile.read_lock(home)["moves"]["sources"] == first
     run("moves", "--revision", "main")
-    assert model_lock.read_lock(home)["moves"]["sources"][0]["commit"] == "a" * 40
+    assert lockfile.read_lock(home)["moves"]["sources"][0]["commit"] == "a" * 40
     assert (home / "models/moves/config.json").read_bytes() == b"{}"
     assert len(hub.downloads("diffusion_pytorch_model.safetensors")) == 1, "what did not change is kept"
 
@@ -327,8 +327,8 @@ def test_the_lock_pins_the_commit_until_a_revision_is_asked_for(
 def test_a_small_disk_is_noticed_before_anything_is_fetched(
     run: Callable[..., str], hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = fetch.shutil.disk_usage("/")._replace(free=1_000_000)
-    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _path: usage)
+    usage = download.shutil.disk_usage("/")._replace(free=1_000_000)
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _path: usage)
     with pytest.raises(CommandError, match=r"Not enough room.*AURAVIDEO_HOME"):
         run("moves")
     assert hub.downloads("diffusion_pytorch_model.safetensors") == []
@@ -340,7 +340,7 @@ def test_a_disk_that_fills_up_meanwhile_is_one_clear_line(
     def full(*_args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fetch, "_stream", full)
+    monkeypatch.setattr(download, "_stream", full)
     with pytest.raises(CommandError, match=r"The disk is full.*run the command again"):
         run("moves")
 
@@ -368,20 +368,20 @@ def test_ctrl_c_says_that_nothing_is_lost(run: Callable[..., str], monkeypatch: 
     def interrupted(*_args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fetch, "_stream", interrupted)
+    monkeypatch.setattr(download, "_stream", interrupted)
     with pytest.raises(SystemExit) as caught:
         run("moves")
     assert caught.value.code == 130
 
 
 def test_two_at_once_are_refused(run: Callable[..., str], home: Path) -> None:
-    with fetch.only_one(home), pytest.raises(CommandError, match="Another fetch_models is at work"):
+    with download.only_one(home), pytest.raises(CommandError, match="Another fetch_models is at work"):
         run("moves")
 
 
 def test_a_lock_file_that_cannot_be_read_is_said_to_be_so(run: Callable[..., str], home: Path) -> None:
     run("moves")
-    model_lock.lock_path(home).write_text("{", encoding="utf-8")
+    lockfile.lock_path(home).write_text("{", encoding="utf-8")
     assert "unchecked" in listed(run("--list"), "moves")
     with pytest.raises(CommandError, match=r"models\.lock\.json"):
         run("moves")
