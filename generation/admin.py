@@ -11,8 +11,8 @@ from django.utils.translation import ngettext
 from auravideo.core.admin_actions import ObjectActions
 from generation import services
 from generation.models import Batch, Job, Preset, StageRun
-from generation.params import InvalidRequest
 from generation.preset_forms import PresetAdminForm
+from generation.requests.request import InvalidRequest
 
 
 class ReadOnly:

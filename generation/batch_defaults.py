@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from generation import choices
 from generation.batch_files import Row
-from generation.sizes import size_of
+from generation.requests import available
+from generation.requests.sizes import size_of
 
 _BY_QUALITY = ("size", "width", "height", "fps", "steps")
 
@@ -25,11 +25,11 @@ class Defaults:
 
     def _fill(self, values: Mapping[str, Any]) -> dict[str, Any]:
         given = {name for name, value in values.items() if value is not None and value != ""}
-        found = choices.chosen_quality(self.quality, {**values, "aspect": self.aspect})
+        found = available.chosen_quality(self.quality, {**values, "aspect": self.aspect})
         filled: dict[str, Any] = {"seconds": self.seconds, "fps": found.fps}
         if not given & {"size", "width", "height"}:
             filled["width"], filled["height"] = size_of(found.short_side, self.aspect)
-        if found.steps != choices.usual_steps(values):
+        if found.steps != available.usual_steps(values):
             filled["steps"] = found.steps
         if not given & {*_BY_QUALITY, "preset"}:
             filled["preset"] = self.quality

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from generation.params import RenderRequest
+from generation.requests.request import RenderRequest
 
 MAX_BYTES = 10 * 2**20
 MAX_ROWS = 10_000

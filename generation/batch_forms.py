@@ -10,8 +10,8 @@ from generation import batch_files, batches
 from generation.batch_defaults import Defaults
 from generation.batch_files import Row
 from generation.forms import ASPECT_LABELS, QUALITY_LABELS
-from generation.qualities import QUALITIES, STANDARD
-from generation.sizes import ASPECTS
+from generation.requests.qualities import QUALITIES, STANDARD
+from generation.requests.sizes import ASPECTS
 
 MAX_SHOWN = 100  # lines of what is wrong
 MAX_TEXT = 200_000  # characters of a file that are shown to be corrected on the page

@@ -21,7 +21,7 @@ from generation.domain.errors import error_text
 from generation.domain.plan import plan
 from generation.domain.states import QUEUES, Status
 from generation.models import Batch, Job
-from generation.params import InvalidRequest, RenderRequest, parse
+from generation.requests.request import InvalidRequest, RenderRequest, parse
 
 # Seconds to wait for the workers' answers. A worker that is starting or swapping is asked a second time, longer.
 ANSWER_SECONDS = (1.0, 4.0)

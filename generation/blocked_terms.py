@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from django.utils.translation import gettext_lazy as _
 
 from generation.models import BlockedTerm
-from generation.params import InvalidRequest
+from generation.requests.request import InvalidRequest
 
 _WORD = re.compile(r"[^\W_]+")
 # What a reader does not see: Unicode's Default_Ignorable_Code_Point as far as it is not "Cf" (DerivedCoreProperties),

@@ -8,7 +8,7 @@ from django.utils import timezone
 from generation import estimates, events, services, signals
 from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.params import InvalidRequest
+from generation.requests.request import InvalidRequest
 
 
 def claim(job_id: UUID, run: int, stage: Stage, chunk: int, worker: str) -> StageRun | None:

@@ -23,10 +23,10 @@ from generation import prefill, presets, services, sources, summaries
 from generation.forms import ADVANCED, MODES, SIMPLE, CreateForm
 from generation.kept import kept_of
 from generation.models import Job
-from generation.params import MAX_PROMPT, InvalidRequest
 from generation.prefill import Prefill
 from generation.preset_forms import PresetNameForm
-from generation.qualities import QUALITIES
+from generation.requests.qualities import QUALITIES
+from generation.requests.request import MAX_PROMPT, InvalidRequest
 
 MAX_FILE_BYTES = 64 * 2**20
 MODE_KEY = "create-mode"  # in the session: the mode that a person used last

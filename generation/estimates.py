@@ -11,7 +11,7 @@ from redis import RedisError
 from generation.domain.plan import Plan
 from generation.domain.states import RunStatus, Stage
 from generation.models import StageRun
-from generation.params import RenderRequest
+from generation.requests.request import RenderRequest
 
 HISTORY = 20  # runs of a stage that the rate is taken from
 # Of those, how large a part ran at least so fast: runs are slowed down by what else the machine does, and by a model's

@@ -8,9 +8,11 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from generation import blocked_terms, choices, services
-from generation.choices import LORA_PREFIX
-from generation.params import (
+from generation import blocked_terms, services
+from generation.requests import available
+from generation.requests.available import LORA_PREFIX
+from generation.requests.qualities import BEST, DRAFT, STANDARD
+from generation.requests.request import (
     FORMATS,
     FPS,
     MAX_GUIDANCE,
@@ -22,8 +24,7 @@ from generation.params import (
     RenderRequest,
     parse,
 )
-from generation.qualities import BEST, DRAFT, STANDARD
-from generation.sizes import CUSTOM, largest_short_side_of, scaled, size_of, suggested_short_sides
+from generation.requests.sizes import CUSTOM, largest_short_side_of, scaled, size_of, suggested_short_sides
 
 SIMPLE, ADVANCED = MODES = ("simple", "advanced")
 SIMPLE_FIELDS = ("prompt", "aspect", "seconds", "quality")
@@ -152,18 +153,18 @@ class CreateForm(forms.Form):
         self.mode = mode
         self.requests: list[RenderRequest] = []
         values = self.data if self.is_bound else self.initial
-        self.chosen_model = choices.chosen_model(values)
-        self.chosen_adapter = choices.chosen_adapter(values)
+        self.chosen_model = available.chosen_model(values)
+        self.chosen_adapter = available.chosen_adapter(values)
         self._set_choices(values)
         self._add_camera_motions(values)
         self._suggest(values)
         self._show_mode()
 
     def _set_choices(self, values: Mapping[str, Any]) -> None:
-        models, model = choices.models(), self.chosen_model
+        models, model = available.models(), self.chosen_model
         self.fields["model"].choices = [(found.id, found.label) for found in models]
         self.fields["model"].initial = model.id
-        self.fields["motion_adapter"].choices = [(found.id, found.label) for found in choices.adapters(model)]
+        self.fields["motion_adapter"].choices = [(found.id, found.label) for found in available.adapters(model)]
         self.fields["motion_adapter"].initial = model.adapter
         self.fields["seconds"].choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
         # In the simple mode, what can only be set in the other one is a choice where it has been set.
@@ -173,7 +174,7 @@ class CreateForm(forms.Form):
         self.fields["quality"].choices = [(id, QUALITY_LABELS[id]) for id in qualities]
 
     def _add_camera_motions(self, values: Mapping[str, Any]) -> None:
-        self.camera_motions = choices.loras(self.chosen_adapter)
+        self.camera_motions = available.loras(self.chosen_adapter)
         for lora in self.camera_motions:
             self.fields[LORA_PREFIX + lora.id] = forms.FloatField(
                 label=lora.label,
@@ -190,9 +191,9 @@ class CreateForm(forms.Form):
         for name in ("short_side", "width", "height"):
             self.fields[name].widget.attrs |= {"max": largest, "step": 2}
         self.fields["short_side"].widget.attrs["list"] = "short-sides"
-        self.fields["short_side"].initial = choices.chosen_quality(STANDARD, values).short_side
-        self.fields["steps"].widget.attrs["placeholder"] = choices.usual_steps(values)
-        self.fields["guidance"].widget.attrs["placeholder"] = choices.usual_guidance(values)
+        self.fields["short_side"].initial = available.chosen_quality(STANDARD, values).short_side
+        self.fields["steps"].widget.attrs["placeholder"] = available.usual_steps(values)
+        self.fields["guidance"].widget.attrs["placeholder"] = available.usual_guidance(values)
         self.fields["seed"].widget.attrs["placeholder"] = _("random")
 
     def _show_mode(self) -> None:
@@ -253,7 +254,7 @@ class CreateForm(forms.Form):
         """The fields of a request."""
         data = {**data, "model": self.chosen_model.id, "preset": ""}
         if self.mode == SIMPLE and data["quality"] != CUSTOM:
-            found = choices.chosen_quality(data["quality"], data)
+            found = available.chosen_quality(data["quality"], data)
             data |= {"fps": found.fps, "steps": found.steps, "preset": data["quality"]}
             data |= self._scaled(data, found.short_side)
         width, height = self._size(data)
@@ -280,7 +281,7 @@ class CreateForm(forms.Form):
                 if not data.get(name):
                     self.add_error(self._place_of(name), _("A custom shape needs a width and a height."))
             return data.get("width"), data.get("height")
-        short_side = data.get("short_side") or choices.chosen_quality(STANDARD, data).short_side
+        short_side = data.get("short_side") or available.chosen_quality(STANDARD, data).short_side
         width, height = size_of(short_side, aspect)
         if max(width, height) > settings.MAX_SIDE:
             largest = largest_short_side_of(aspect, self.chosen_model, settings.MAX_SIDE)

@@ -23,8 +23,8 @@ from generation.domain.states import ENDED
 from generation.job_forms import RemoveEndedForm, SeenForm
 from generation.models import Job
 from generation.panel import FILTERS, counts_of, panel_of
-from generation.params import InvalidRequest
 from generation.rendering import filters_of, job_context, job_fragment, panel_fragment
+from generation.requests.request import InvalidRequest
 from generation.selectors import has_batches, jobs_of, listed_jobs_of
 
 JOBS_A_PAGE = 24

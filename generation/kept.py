@@ -5,21 +5,21 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from generation import choices
 from generation.forms import FORMAT_LABELS, CreateForm
-from generation.sizes import CUSTOM
+from generation.requests import available
+from generation.requests.sizes import CUSTOM
 
 
 def kept_of(values: Mapping[str, Any], form: CreateForm) -> list[str]:
     """The settings that differ from what the simple mode stands for, in words."""
     model, adapter = form.chosen_model, form.chosen_adapter
     found = []
-    if model.id != choices.default_model().id:
+    if model.id != available.default_model().id:
         found.append(model.label)
     if adapter.id != model.adapter:
         found.append(adapter.label)
     for lora in form.camera_motions:
-        if values.get(choices.LORA_PREFIX + lora.id) not in (None, "", "0", 0):
+        if values.get(available.LORA_PREFIX + lora.id) not in (None, "", "0", 0):
             found.append(lora.label)
     if values.get("negative_prompt"):
         found.append(_("negative prompt"))

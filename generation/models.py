@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from generation.domain.errors import error_text, warning_text
 from generation.domain.states import ACTIVE, NEWS, RunStatus, Stage, Status
-from generation.params import RenderRequest
+from generation.requests.request import RenderRequest
 
 STATUS_LABELS = {
     Status.QUEUED: _("queued"),

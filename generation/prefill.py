@@ -11,13 +11,13 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from generation import choices
 from generation.batch_forms import BatchForm
-from generation.choices import LORA_PREFIX
 from generation.forms import ADVANCED, SIMPLE_FIELDS, CreateForm
-from generation.params import FORMATS, FPS, MAX_PROMPT
-from generation.qualities import QUALITIES, STANDARD, Quality, matching
-from generation.sizes import ASPECTS, CUSTOM, aspect_of, scaled
+from generation.requests import available
+from generation.requests.available import LORA_PREFIX
+from generation.requests.qualities import QUALITIES, STANDARD, Quality, matching
+from generation.requests.request import FORMATS, FPS, MAX_PROMPT
+from generation.requests.sizes import ASPECTS, CUSTOM, aspect_of, scaled
 
 FIELDS = tuple(CreateForm.base_fields)
 _TEXTS = ("prompt", "negative_prompt")
@@ -44,7 +44,7 @@ def from_request(request: Mapping[str, Any]) -> Prefill:
         if isinstance(request.get(name), str):
             found.values[name] = _text(request[name])[:MAX_PROMPT]
     _take_models(request, found)
-    usual = {"steps": choices.usual_steps(found.values), "guidance": choices.usual_guidance(found.values)}
+    usual = {"steps": available.usual_steps(found.values), "guidance": available.usual_guidance(found.values)}
     for name in _NUMBERS:
         if _is_number(request.get(name)) and request[name] != usual.get(name):
             found.values[name] = request[name]
@@ -60,8 +60,8 @@ def from_request(request: Mapping[str, Any]) -> Prefill:
 
 def quality_of(values: Mapping[str, Any]) -> str:
     """The quality that the size, the rate and the steps of a form's values are, or `CUSTOM`."""
-    model, adapter = choices.chosen_model(values), choices.chosen_adapter(values)
-    standard = choices.chosen_quality(STANDARD, values)
+    model, adapter = available.chosen_model(values), available.chosen_adapter(values)
+    standard = available.chosen_quality(STANDARD, values)
     usual = {"short_side": standard.short_side, "fps": standard.fps, "steps": standard.steps}
     try:
         set_values = Quality(**{name: int(values.get(name) or usual[name]) for name in usual})
@@ -73,8 +73,8 @@ def quality_of(values: Mapping[str, Any]) -> str:
 
 def with_quality(values: Mapping[str, Any], quality: str) -> dict[str, Any]:
     """A form's values in another quality: the size, the rate and the steps of that."""
-    found = choices.chosen_quality(quality, values)
-    steps = "" if found.steps == choices.usual_steps(values) else found.steps
+    found = available.chosen_quality(quality, values)
+    steps = "" if found.steps == available.usual_steps(values) else found.steps
     changed = {**values, "quality": quality, "fps": found.fps, "steps": steps}
     width, height = (_whole(values.get(name)) for name in ("width", "height"))
     if values.get("aspect") == CUSTOM and width and height:
@@ -109,28 +109,28 @@ def many(values: Mapping[str, Any]) -> BatchForm:
 def fitted(values: Mapping[str, Any]) -> dict[str, Any]:
     """A form's values without the adapter and the camera motions that do not fit the model."""
     values = dict(values)
-    values["motion_adapter"] = choices.chosen_adapter(values).id
-    fitting = {LORA_PREFIX + lora.id for lora in choices.loras(choices.chosen_adapter(values))}
+    values["motion_adapter"] = available.chosen_adapter(values).id
+    fitting = {LORA_PREFIX + lora.id for lora in available.loras(available.chosen_adapter(values))}
     return {name: value for name, value in values.items() if not name.startswith(LORA_PREFIX) or name in fitting}
 
 
 def _take_models(request: Mapping[str, Any], found: Prefill) -> None:
     wanted = _name(request.get("model"))
-    if wanted and wanted not in {model.id for model in choices.models()}:
+    if wanted and wanted not in {model.id for model in available.models()}:
         found.notes.append(_("The model %s is not on this machine, so the usual one is chosen.") % wanted)
         return
     values = found.values
-    values["model"] = wanted or choices.chosen_model({}).id
+    values["model"] = wanted or available.chosen_model({}).id
     wanted = _name(request.get("motion_adapter"))
-    fitting = {adapter.id for adapter in choices.adapters(choices.chosen_model(values))}
+    fitting = {adapter.id for adapter in available.adapters(available.chosen_model(values))}
     if wanted and wanted not in fitting:
         found.notes.append(_("The motion adapter %s is not on this machine, so the model's own is chosen.") % wanted)
-    values["motion_adapter"] = wanted if wanted in fitting else choices.chosen_model(values).adapter
+    values["motion_adapter"] = wanted if wanted in fitting else available.chosen_model(values).adapter
     _take_camera_motions(request, found)
 
 
 def _take_camera_motions(request: Mapping[str, Any], found: Prefill) -> None:
-    fitting = {lora.id for lora in choices.loras(choices.chosen_adapter(found.values))}
+    fitting = {lora.id for lora in available.loras(available.chosen_adapter(found.values))}
     pairs = request.get("motion_loras")
     for pair in pairs[:20] if isinstance(pairs, list | tuple) else []:
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not _is_number(pair[1]):

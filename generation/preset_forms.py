@@ -5,9 +5,9 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from generation.models import Preset
-from generation.params import InvalidRequest
 from generation.presets import checked, own_presets
-from generation.qualities import QUALITIES
+from generation.requests.qualities import QUALITIES
+from generation.requests.request import InvalidRequest
 
 
 def check_name(name: str) -> str:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from generation import services
 from generation.models import Preset
-from generation.params import InvalidRequest, RenderRequest, parse
+from generation.requests.request import InvalidRequest, RenderRequest, parse
 
 MAX_PRESETS = 100  # of one person
 _ANY_PROMPT = "…"

@@ -11,7 +11,7 @@ from generation import estimates, services
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, Batch, Job, StageRun
-from generation.params import InvalidRequest
+from generation.requests.request import InvalidRequest
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from generation.catalogue.load import load_catalogue
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
-from generation.params import MAX_SEED, InvalidRequest, Limits, RenderRequest
+from generation.requests.request import MAX_SEED, InvalidRequest, Limits, RenderRequest
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, Status
 from generation.forms import SIMPLE, CreateForm
 from generation.models import Job
-from generation.params import MAX_PROMPT, RenderRequest
+from generation.requests.request import MAX_PROMPT, RenderRequest
 from generation.selectors import estimate
 
 SAMPLE = 20  # jobs whose work is added up; of a longer queue, the rest is taken to be like them

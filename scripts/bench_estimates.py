@@ -34,7 +34,7 @@ MEASURED = [
 ESTIMATE = """
 import json
 from generation import selectors, services
-from generation.params import parse
+from generation.requests.request import parse
 print(selectors.estimate(parse(json.loads({row!r}), services.catalogue(), services.limits())))
 """
 TOOK = """

@@ -11,7 +11,7 @@ from accounts.models import User
 from gallery.models import Collection, Reason, Report, Video, Visibility
 from generation import services
 from generation.models import Batch, Job, Preset
-from generation.params import parse
+from generation.requests.request import parse
 
 PASSWORD = "correct horse battery"
 

@@ -6,7 +6,7 @@ from generation import services
 from generation.catalogue.load import BaseModel, Entry
 from generation.catalogue.lockfile import verify
 from generation.domain.errors import RenderError
-from generation.params import RenderRequest
+from generation.requests.request import RenderRequest
 from workers.engines import registry
 from workers.engines.animatediff import AnimateDiffEngine
 from workers.engines.base import Interpolation, TextToVideo, Upscaling

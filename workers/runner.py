@@ -25,7 +25,7 @@ from generation.domain.errors import Cancelled, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
-from generation.params import InvalidRequest, RenderRequest
+from generation.requests.request import InvalidRequest, RenderRequest
 from workers import assembly, frames, media
 
 log = logging.getLogger(__name__)

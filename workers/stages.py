@@ -12,7 +12,7 @@ from generation import services
 from generation.catalogue import vocabulary
 from generation.domain.errors import RenderError
 from generation.domain.states import Stage
-from generation.params import RenderRequest, parse
+from generation.requests.request import RenderRequest, parse
 from workers import assembly, equipment, frames
 from workers.runner import Context
 

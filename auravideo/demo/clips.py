@@ -27,7 +27,7 @@ from generation.domain.errors import RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import RunStatus, Stage
 from generation.models import Batch, Job, StageRun
-from generation.params import parse
+from generation.requests.request import parse
 from workers import assembly, frames, media
 from workers.tiny.world import Scene, draw
 

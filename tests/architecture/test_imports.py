@@ -14,12 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "torchvision", "tensorflow", "diffusers", "transformers", "spandrel", "peft", "accelerate")
 PURE_MODULES = (
     "generation/domain/states.py",
-    "generation/params.py",
+    "generation/requests/request.py",
     "generation/domain/plan.py",
     "generation/domain/errors.py",
     "generation/catalogue/load.py",
-    "generation/sizes.py",
-    "generation/qualities.py",
+    "generation/requests/sizes.py",
+    "generation/requests/qualities.py",
     "auravideo/core/video_metadata.py",
     "auravideo/core/containers.py",
 )

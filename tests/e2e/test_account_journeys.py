@@ -34,7 +34,7 @@ from accounts.models import User
 from gallery.models import Video
 from generation import services
 from generation.models import Job
-from generation.params import parse
+from generation.requests.request import parse
 password = make_password({password!r})
 for name in {names!r}:
     person = User.objects.create(username=name, email=name + "@example.org", password=password)

@@ -166,7 +166,7 @@ from django.core.files.storage import storages
 from gallery.models import Video
 from generation import services
 from generation.models import Job
-from generation.params import parse
+from generation.requests.request import parse
 request = parse({"prompt": "a red heart rising over the sea"}, services.catalogue(), services.limits())
 person = User.objects.get(username="ann")
 done, waiting = services.submit(person, request), services.submit(person, request)

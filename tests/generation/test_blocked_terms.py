@@ -11,7 +11,7 @@ from generation.batch_files import read_rows
 from generation.blocked_terms import BlockedPrompt
 from generation.domain.states import Status
 from generation.models import Batch, BlockedTerm, Job
-from generation.params import RenderRequest
+from generation.requests.request import RenderRequest
 from tests.factories import JobFactory, a_request
 
 pytestmark = pytest.mark.django_db

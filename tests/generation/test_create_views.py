@@ -13,7 +13,7 @@ from generation.domain.plan import plan
 from generation.domain.states import Status
 from generation.forms import CreateForm
 from generation.models import Job
-from generation.params import MAX_SEED
+from generation.requests.request import MAX_SEED
 from tests.factories import JobFactory, VideoFactory, a_request
 from tests.workers.media.clips import CODECS, encode
 

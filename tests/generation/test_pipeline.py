@@ -8,7 +8,7 @@ from celery.canvas import Signature, _chain, chord, group
 from generation import pipeline, services
 from generation.domain.plan import plan
 from generation.domain.states import Stage
-from generation.params import parse
+from generation.requests.request import parse
 
 JOB = uuid4()
 

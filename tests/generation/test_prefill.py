@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from generation import prefill
 from generation.forms import MODES, CreateForm
-from generation.params import MAX_PROMPT, RenderRequest
+from generation.requests.request import MAX_PROMPT, RenderRequest
 from tests.factories import a_request
 
 JSON = st.recursive(

@@ -11,7 +11,7 @@ from auravideo.celery import app
 from generation import broker, claims, recovery, services
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.params import parse
+from generation.requests.request import parse
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,7 +6,7 @@ from django.conf import settings as django_settings
 from generation import broker, claims, services
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.params import parse
+from generation.requests.request import parse
 from tests.factories import JobFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)

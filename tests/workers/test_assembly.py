@@ -6,8 +6,8 @@ from django.conf import settings
 from django.core.files.storage import storages
 
 from generation import services
-from generation.params import FORMATS, FPS
-from generation.sizes import ASPECTS, size_of, suggested_short_sides
+from generation.requests.request import FORMATS, FPS
+from generation.requests.sizes import ASPECTS, size_of, suggested_short_sides
 from tests.factories import JobFactory, a_request
 from workers import assembly, media
 

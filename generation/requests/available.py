@@ -7,8 +7,8 @@ from django.conf import settings
 
 from generation import services
 from generation.catalogue.load import BaseModel, MotionAdapter, MotionLora
-from generation.qualities import Quality, quality_of
-from generation.sizes import ASPECTS
+from generation.requests.qualities import Quality, quality_of
+from generation.requests.sizes import ASPECTS
 
 LORA_PREFIX = "lora-"  # of the form's fields: lora-zoom-in holds the strength of zoom-in
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.catalogue.load import load_catalogue
-from generation.params import (
+from generation.requests.request import (
     FORMATS,
     FPS,
     MAX_GUIDANCE,

@@ -4,9 +4,9 @@ import pytest
 
 from generation.catalogue.load import load_catalogue
 from generation.domain.plan import plan
-from generation.params import Limits, parse
-from generation.qualities import BEST, DRAFT, QUALITIES, STANDARD, Quality, matching, quality_of
-from generation.sizes import ASPECTS, CUSTOM, size_of
+from generation.requests.qualities import BEST, DRAFT, QUALITIES, STANDARD, Quality, matching, quality_of
+from generation.requests.request import Limits, parse
+from generation.requests.sizes import ASPECTS, CUSTOM, size_of
 
 CATALOGUE = load_catalogue()
 TINY, BIG = CATALOGUE.models["tiny"], CATALOGUE.models["dreamshaper-8"]

@@ -6,8 +6,8 @@ from typing import Any
 
 from generation.catalogue.load import BaseModel, MotionAdapter
 from generation.domain.plan import SIDE_MULTIPLE, largest_short_side
-from generation.params import FPS, MAX_STEPS, MIN_SIDE
-from generation.sizes import ASPECTS, CUSTOM, largest_short_side_of
+from generation.requests.request import FPS, MAX_STEPS, MIN_SIDE
+from generation.requests.sizes import ASPECTS, CUSTOM, largest_short_side_of
 
 DRAFT, STANDARD, BEST = QUALITIES = ("draft", "standard", "best")
 STANDARD_SIDE = 256  # pixels, at least

@@ -3,7 +3,7 @@
 import pytest
 
 from generation.catalogue.load import load_catalogue
-from generation.sizes import ASPECTS, CUSTOM, aspect_of, largest_short_side_of, size_of
+from generation.requests.sizes import ASPECTS, CUSTOM, aspect_of, largest_short_side_of, size_of
 
 TINY = load_catalogue().models["tiny"]
 
