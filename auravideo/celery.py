@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 QUEUES = ("cpu", "generate", "interpolate", "upscale")
 PRIORITIES = 10  # 0 is served first
-# Redelivery is the sweeper's business (generation/services.py): with a short time-out, tasks that are simply long would
+# Redelivery is the sweeper's business (generation/queue/services.py): with a short time-out, tasks that are simply long would
 # run again and again.
 VISIBILITY_TIMEOUT = 12 * 3600
 

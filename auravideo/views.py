@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis import RedisError
 
-from generation import broker, services
+from generation.queue import broker, services
 
 EXAMPLES = (
     "a lighthouse on a cliff at dusk, waves breaking below, warm light, cinematic",

@@ -12,7 +12,7 @@ from gallery import services
 from gallery.models import SearchDoc, Video
 from gallery.moderation.services import note_end_of_suspension
 from generation.models import Job
-from generation.signals import job_done
+from generation.queue.signals import job_done
 
 
 @receiver(job_done)

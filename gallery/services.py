@@ -21,8 +21,8 @@ from redis import RedisError
 from auravideo.celery import app
 from auravideo.core.storage import delete_file
 from gallery.models import GIVEN_UP, Video
-from generation import events
 from generation.models import Job
+from generation.queue import events
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from auravideo.core.admin_actions import ObjectActions
-from generation import services
 from generation.models import Batch, Job, Preset, StageRun
 from generation.preset_forms import PresetAdminForm
+from generation.queue import services
 from generation.requests.request import InvalidRequest
 
 

@@ -14,11 +14,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from auravideo.core import zips
 from auravideo.core.uploads import bounded_upload
-from generation import batch_files, services
+from generation import batch_files
 from generation.batch_forms import BatchForm
 from generation.batch_pages import batches_of, finished_files, progress_of_batch, queue
 from generation.domain.states import ACTIVE
 from generation.models import Batch
+from generation.queue import services
 from generation.rendering import job_context
 from generation.selectors import jobs_of
 

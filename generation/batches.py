@@ -14,13 +14,13 @@ from django.conf import settings
 from django.db import IntegrityError
 from kombu.exceptions import OperationalError
 
-from generation import blocked_terms, broker, services
 from generation.batch_files import Row, digest, printable
 from generation.catalogue.load import Entry as CatalogueEntry
 from generation.domain.errors import error_text
 from generation.domain.plan import plan
 from generation.domain.states import QUEUES, Status
 from generation.models import Batch, Job
+from generation.queue import blocked_terms, broker, services
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
 # Seconds to wait for the workers' answers. A worker that is starting or swapping is asked a second time, longer.

@@ -11,8 +11,8 @@ from uuid import UUID
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from generation.events import group_of
 from generation.live import View
+from generation.queue.events import group_of
 
 log = logging.getLogger(__name__)
 

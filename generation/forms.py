@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from generation import blocked_terms, services
+from generation.queue import blocked_terms, services
 from generation.requests import available
 from generation.requests.available import LORA_PREFIX
 from generation.requests.qualities import BEST, DRAFT, STANDARD

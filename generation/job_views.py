@@ -18,11 +18,12 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from auravideo.core.keyset import page_of
-from generation import listing, services
+from generation import listing
 from generation.domain.states import ENDED
 from generation.job_forms import RemoveEndedForm, SeenForm
 from generation.models import Job
 from generation.panel import FILTERS, counts_of, panel_of
+from generation.queue import services
 from generation.rendering import filters_of, job_context, job_fragment, panel_fragment
 from generation.requests.request import InvalidRequest
 from generation.selectors import has_batches, jobs_of, listed_jobs_of

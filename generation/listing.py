@@ -10,9 +10,9 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from generation import events
 from generation.domain.states import ENDED, NEWS, Status
 from generation.models import Job
+from generation.queue import events
 
 
 def mark_seen(user, job_ids: Collection[UUID] | None = None) -> int:

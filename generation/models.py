@@ -156,7 +156,7 @@ class StageRun(models.Model):
     worker = models.CharField(_("worker"), max_length=200)
     done = models.PositiveIntegerField(_("steps done"), default=0)
     total = models.PositiveIntegerField(_("steps in all"), default=0)
-    cost = models.FloatField(_("cost"), default=0)  # how much work it is, see generation/estimates.py
+    cost = models.FloatField(_("cost"), default=0)  # how much work it is, see generation/queue/estimates.py
     output = models.JSONField(_("output"), default=dict, blank=True)
     error = models.TextField(_("error"), blank=True)
     started_at = models.DateTimeField(_("started"))

@@ -9,9 +9,9 @@ from accounts.models import User
 from accounts.personal_data import Holder, Holding
 from auravideo.core.storage import delete_folder
 from auravideo.core.zips import Entry, json_list
-from generation import events, services
 from generation.domain.states import ACTIVE
 from generation.models import Batch, Job, Preset
+from generation.queue import events, services
 
 PAGE = 200
 

@@ -7,8 +7,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from generation import services
 from generation.models import Preset
+from generation.queue import services
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
 MAX_PRESETS = 100  # of one person

@@ -4,7 +4,7 @@ from django.contrib.auth.signals import user_logged_out
 from django.dispatch import receiver
 
 from accounts.signals import sessions_ended
-from generation import events
+from generation.queue import events
 
 
 @receiver([user_logged_out, sessions_ended])

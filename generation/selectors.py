@@ -7,10 +7,10 @@ from django.db.models import Case, Count, OuterRef, Prefetch, Q, QuerySet, Subqu
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
-from generation import estimates, services
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, Batch, Job, StageRun
+from generation.queue import estimates, services
 from generation.requests.request import InvalidRequest
 
 

@@ -7,13 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q
 
-from generation import services
 from generation.catalogue import vocabulary
 from generation.domain.errors import warning_text
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, Status
 from generation.forms import SIMPLE, CreateForm
 from generation.models import Job
+from generation.queue import services
 from generation.requests.request import MAX_PROMPT, RenderRequest
 from generation.selectors import estimate
 

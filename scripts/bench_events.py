@@ -44,7 +44,8 @@ class Worker(threading.Thread):
         self.sent: list[tuple[int, float]] = []
 
     def run(self) -> None:
-        from generation import claims, events, selectors
+        from generation import selectors
+        from generation.queue import claims, events
 
         started = time.monotonic()
         for step in range(1, self.count + 1):
@@ -109,8 +110,8 @@ def _running_job(site: Site):
 
     django.setup()
     from accounts.models import User
-    from generation import claims
     from generation.domain.states import Stage
+    from generation.queue import claims
     from tests.factories import JobFactory
 
     job = JobFactory(user=User.objects.get(username=USER))

@@ -131,7 +131,7 @@ def _video(owner, number: int, is_old: bool, is_special: bool):
 
 
 def _request(_known: list = []) -> dict:  # noqa: B006  made once a process
-    from generation import services
+    from generation.queue import services
     from generation.requests.request import parse
 
     if not _known:

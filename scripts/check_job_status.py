@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-WRITER = Path("generation/services.py")
+WRITER = Path("generation/queue/services.py")
 FOLDERS = ("accounts", "auravideo", "gallery", "generation", "workers", "scripts")
 SKIPPED = ("migrations",)  # a migration works on the models of its own time
 FIELD = "status"

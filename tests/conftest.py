@@ -23,7 +23,7 @@ def _redis_server():
 @pytest.fixture(autouse=True)
 def _empty_redis(_redis_server):
     """Every test finds empty queues, an empty cache, no noted rates and no rate-limit counts."""
-    from generation import broker, estimates
+    from generation.queue import broker, estimates
 
     broker.connection().flushall()
     estimates._rate.cache_clear()

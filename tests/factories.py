@@ -9,8 +9,8 @@ from factory.django import DjangoModelFactory
 
 from accounts.models import User
 from gallery.models import Collection, Reason, Report, Video, Visibility
-from generation import services
 from generation.models import Batch, Job, Preset
+from generation.queue import services
 from generation.requests.request import parse
 
 PASSWORD = "correct horse battery"

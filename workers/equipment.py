@@ -2,10 +2,10 @@
 
 from django.conf import settings
 
-from generation import services
 from generation.catalogue.load import BaseModel, Entry
 from generation.catalogue.lockfile import verify
 from generation.domain.errors import RenderError
+from generation.queue import services
 from generation.requests.request import RenderRequest
 from workers.engines import registry
 from workers.engines.animatediff import AnimateDiffEngine

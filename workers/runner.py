@@ -20,11 +20,11 @@ from celery.exceptions import Ignore
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
-from generation import claims, events, services
 from generation.domain.errors import Cancelled, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
+from generation.queue import claims, events, services
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import assembly, frames, media
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from django.conf import settings
 
-from generation import services
 from generation.catalogue import vocabulary
 from generation.domain.errors import RenderError
 from generation.domain.states import Stage
+from generation.queue import services
 from generation.requests.request import RenderRequest, parse
 from workers import assembly, equipment, frames
 from workers.runner import Context

@@ -13,9 +13,9 @@ from celery.signals import task_failure, worker_process_init, worker_shutting_do
 from django.conf import settings
 from django.utils import timezone
 
-from generation import claims, recovery, services
 from generation.domain.states import Stage, Status
 from generation.models import Job
+from generation.queue import claims, recovery, services
 from workers import frames, runner, stages
 
 log = logging.getLogger(__name__)

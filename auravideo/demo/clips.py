@@ -22,11 +22,12 @@ from auravideo.demo import moderation as demo_moderation
 from gallery.models import Video, VideoTag, Visibility
 from gallery.moderation import services as moderation
 from gallery.sharing import services as sharing
-from generation import claims, estimates, presets, services
+from generation import presets
 from generation.domain.errors import RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import RunStatus, Stage
 from generation.models import Batch, Job, StageRun
+from generation.queue import claims, estimates, services
 from generation.requests.request import parse
 from workers import assembly, frames, media
 from workers.tiny.world import Scene, draw

@@ -6,8 +6,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from gallery.selectors import MODERATE
-from generation.blocked_terms import words_of
 from generation.models import BlockedTerm
+from generation.queue.blocked_terms import words_of
 
 
 class BlockedTermForm(forms.ModelForm):

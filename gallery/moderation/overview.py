@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from gallery.models import Report, ReportState, Video
 from gallery.selectors import MODERATE
-from generation import health
+from generation.queue import monitoring
 
 NEWEST = 5
 PLOT_HEIGHT = 60  # of the columns, in the units of the drawing
@@ -46,10 +46,10 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": _("Overview"),
-        "states": bars(health.jobs_by_state()),
-        "queues": health.queues(),
-        "stages": health.stages(),
-        "days": columns(health.days()),
+        "states": bars(monitoring.jobs_by_state()),
+        "queues": monitoring.queues(),
+        "stages": monitoring.stages(),
+        "days": columns(monitoring.days()),
         "stored": stored(),
         "open_reports": open_reports.count(),
         "reports": open_reports.select_related("video", "reporter").order_by("-created_at")[:NEWEST],
@@ -77,7 +77,7 @@ def bars(counts: list[tuple[Any, int]]) -> list[dict]:
     return [{"label": label, "count": count, "length": -(-100 * count // most)} for label, count in counts]
 
 
-def columns(days: list[health.Day]) -> list[dict]:
+def columns(days: list[monitoring.Day]) -> list[dict]:
     """Days with the places of their columns in a drawing of `PLOT_HEIGHT`, finished clips below failed ones."""
     most = max((day.done + day.failed for day in days), default=0) or 1
     found = []

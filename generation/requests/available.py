@@ -5,8 +5,8 @@ from typing import Any
 
 from django.conf import settings
 
-from generation import services
 from generation.catalogue.load import BaseModel, MotionAdapter, MotionLora
+from generation.queue import services
 from generation.requests.qualities import Quality, quality_of
 from generation.requests.sizes import ASPECTS
 

@@ -2,8 +2,8 @@
 
 from django import template
 
-from generation import services
 from generation.forms import QUALITY_LABELS
+from generation.queue import services
 
 register = template.Library()
 

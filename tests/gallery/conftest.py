@@ -3,9 +3,9 @@
 import pytest
 from django.utils import timezone
 
-from generation import estimates
 from generation.domain.states import Status
 from generation.panel import panel_of
+from generation.queue import estimates
 from tests.factories import JobFactory
 
 

@@ -4,9 +4,9 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from generation import claims
 from generation.domain.states import Stage, Status
 from generation.models import BlockedTerm, Job
+from generation.queue import claims
 from tests.factories import JobFactory, UserFactory, a_request
 
 pytestmark = pytest.mark.django_db

@@ -10,9 +10,10 @@ from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from generation import batch_files, services
+from generation import batch_files
 from generation.domain.states import ACTIVE, Status
 from generation.models import Batch, Job
+from generation.queue import services
 from tests.factories import BatchFactory, JobFactory, VideoFactory, a_request
 
 pytestmark = pytest.mark.django_db

@@ -5,11 +5,12 @@ import time
 import pytest
 from django.core.management import call_command
 
-from generation import batches, broker, claims, services
+from generation import batches
 from generation.batch_files import read_rows
 from generation.batches import Feed
 from generation.domain.states import Stage, Status
 from generation.models import Batch, Job
+from generation.queue import broker, claims, services
 from tests.factories import BatchFactory, JobFactory
 
 pytestmark = pytest.mark.django_db

@@ -10,9 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import services as accounts
-from generation import claims, consumers, events, listing, services
+from generation import consumers, listing
 from generation.consumers import JobsConsumer
 from generation.domain.states import Stage, Status
+from generation.queue import claims, events, services
 from tests.factories import JobFactory, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -244,7 +245,7 @@ def test_an_event_that_cannot_be_delivered_harms_nobody(monkeypatch, caplog):
     def refuse():
         raise ConnectionError("no connection")
 
-    monkeypatch.setattr("generation.events.get_channel_layer", refuse)
+    monkeypatch.setattr("generation.queue.events.get_channel_layer", refuse)
     events.publish(1, "job")
     assert "could not be delivered" in caplog.text
 
@@ -264,7 +265,7 @@ async def test_the_pages_of_who_has_left_are_cut_off_and_nobody_elses():
 
 def test_a_change_of_very_many_jobs_is_announced_in_messages_of_a_bounded_size(monkeypatch):
     sent = []
-    monkeypatch.setattr("generation.events.publish", lambda user_id, *job_ids: sent.append(job_ids))
+    monkeypatch.setattr("generation.queue.events.publish", lambda user_id, *job_ids: sent.append(job_ids))
     events.publish_all(1, list(range(450)))
     assert [len(job_ids) for job_ids in sent] == [200, 200, 50]
     events.publish_all(1, [])

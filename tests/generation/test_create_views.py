@@ -8,11 +8,12 @@ from django.test import Client
 from django.urls import reverse
 
 from gallery.models import Video
-from generation import create_views, services, summaries
+from generation import create_views, summaries
 from generation.domain.plan import plan
 from generation.domain.states import Status
 from generation.forms import CreateForm
 from generation.models import Job
+from generation.queue import services
 from generation.requests.request import MAX_SEED
 from tests.factories import JobFactory, VideoFactory, a_request
 from tests.workers.media.clips import CODECS, encode

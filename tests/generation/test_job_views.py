@@ -7,10 +7,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from gallery.models import Video
-from generation import claims, listing, services
+from generation import listing
 from generation.domain.states import ENDED, Stage, Status
 from generation.job_views import JOBS_A_PAGE
 from generation.models import Job
+from generation.queue import claims, services
 from tests.factories import BatchFactory, JobFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db

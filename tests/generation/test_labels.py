@@ -1,6 +1,6 @@
 from django.utils.translation import override
 
-from generation import services
+from generation.queue import services
 from generation.templatetags.labels import model_label
 
 

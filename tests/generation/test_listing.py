@@ -8,10 +8,11 @@ import pytest
 from django.apps import apps
 from django.utils import timezone
 
-from generation import listing, services
+from generation import listing
 from generation import migrations as migrations_package
 from generation.domain.states import ENDED, Status
 from generation.models import Job
+from generation.queue import services
 from tests.factories import JobFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def announced(monkeypatch):
     """The jobs that were announced, in order."""
     found: list = []
-    monkeypatch.setattr("generation.events.publish", lambda user_id, *job_ids: found.extend(job_ids))
+    monkeypatch.setattr("generation.queue.events.publish", lambda user_id, *job_ids: found.extend(job_ids))
     return found
 
 

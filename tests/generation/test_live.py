@@ -5,9 +5,10 @@ import re
 import pytest
 from django.utils import timezone
 
-from generation import claims, estimates, listing, services
+from generation import listing
 from generation.domain.states import Stage, Status
 from generation.live import MAX_SHOWN, View
+from generation.queue import claims, estimates, services
 from tests.factories import JobFactory
 
 pytestmark = pytest.mark.django_db

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from generation import claims, estimates, selectors, services
+from generation import selectors
 from generation.domain.states import Stage, Status
 from generation.models import Job, StageRun
+from generation.queue import claims, estimates, services
 from tests.factories import JobFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

@@ -5,7 +5,7 @@ import pytest
 from django.conf import settings
 from django.core.files.storage import storages
 
-from generation import services
+from generation.queue import services
 from generation.requests.request import FORMATS, FPS
 from generation.requests.sizes import ASPECTS, size_of, suggested_short_sides
 from tests.factories import JobFactory, a_request

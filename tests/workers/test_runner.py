@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from celery.exceptions import Ignore
 
-from generation import services
 from generation.domain.errors import RenderError
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
+from generation.queue import services
 from tests.factories import JobFactory
 from workers import frames, runner, tasks
 
@@ -136,7 +136,7 @@ def test_the_heartbeat_goes_on_while_a_single_step_takes_long(job, settings):
 
 def test_progress_and_preview_are_kept_and_events_are_throttled(job, monkeypatch):
     events = []
-    monkeypatch.setattr("generation.events.publish", lambda user_id, job_id: events.append(job_id))
+    monkeypatch.setattr("generation.queue.events.publish", lambda user_id, job_id: events.append(job_id))
 
     def work(context):
         before = len(events)

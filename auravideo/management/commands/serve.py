@@ -16,7 +16,7 @@ from auravideo.celery import QUEUES
 from auravideo.core import static_files
 from auravideo.server import redis_server
 from auravideo.server.supervisor import Process, Supervisor
-from generation import broker
+from generation.queue import broker
 
 READY_SECONDS = 180
 # Celery warns of root because of pickled messages; ours are JSON alone.

@@ -155,7 +155,7 @@ class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
 @contextlib.contextmanager
 def _quiet(*, unless: bool) -> Iterator[None]:
     """Without a broker, every job would log that its message was not sent; the command says it once."""
-    log = logging.getLogger("generation.services")
+    log = logging.getLogger("generation.queue.services")
     before = log.level
     if not unless:
         log.setLevel(logging.ERROR)

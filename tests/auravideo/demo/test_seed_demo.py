@@ -8,9 +8,9 @@ from django.core.management import CommandError, call_command
 from accounts.models import User
 from auravideo.demo import clips as demo
 from gallery.models import Video
-from generation import estimates
 from generation.domain.states import Stage, Status
 from generation.models import Job, Preset
+from generation.queue import estimates
 from tests.factories import UserFactory
 from workers.media import probe
 

@@ -13,9 +13,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 
-from generation import batch_wait, batches, broker, claims
+from generation import batch_wait, batches
 from generation.domain.states import ACTIVE, QUEUES, Stage
 from generation.models import Job
+from generation.queue import broker, claims
 
 WORKER = """
 from auravideo.celery import app

@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from generation import batch_wait, batches, broker, services
+from generation import batch_wait, batches
 from generation.domain.states import Status
 from generation.models import Batch, Job
+from generation.queue import broker, services
 from tests.factories import UserFactory
 from tests.generation.batch_command.conftest import manifest_of, render
 
@@ -244,7 +245,7 @@ def test_without_redis_the_clips_are_kept_and_it_is_said_once(run, file, setting
         assert (code, out) == (0, "2 rows: 2 queued.\n")
         assert err.startswith("Redis does not answer. The clips are kept in the database")
         assert err.count("make run") == 1
-        assert not [record for record in caplog.records if record.name == "generation.services"]
+        assert not [record for record in caplog.records if record.name == "generation.queue.services"]
         assert list(Job.objects.values_list("status", flat=True)) == ["queued", "queued"]
         assert run(file("a heart\na star\n"), wait=True)[0] == 4
     finally:

@@ -17,11 +17,11 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from accounts.models import User
-from generation import blocked_terms, events, pipeline
 from generation.catalogue.load import load_catalogue
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
+from generation.queue import blocked_terms, canvas, events
 from generation.requests.request import MAX_SEED, InvalidRequest, Limits, RenderRequest
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def cancel(job: Job) -> bool:
         return False
     _close_running(job, RunStatus.CANCELLED)
     discard_outputs(job)
-    transaction.on_commit(partial(_try_to_send, "the clean-up", job, partial(pipeline.send_discard, job.pk)))
+    transaction.on_commit(partial(_try_to_send, "the clean-up", job, partial(canvas.send_discard, job.pk)))
     return True
 
 
@@ -152,7 +152,7 @@ def cancel_waiting(user) -> int:
     for job in begun:
         _close_running(job, RunStatus.CANCELLED)
         discard_outputs(job)
-        transaction.on_commit(partial(_try_to_send, "the clean-up", job, partial(pipeline.send_discard, job.pk)))
+        transaction.on_commit(partial(_try_to_send, "the clean-up", job, partial(canvas.send_discard, job.pk)))
     transaction.on_commit(partial(events.publish_all, user.pk, found))
     return count
 
@@ -256,7 +256,7 @@ def _send(job_id) -> None:
     except InvalidRequest as error:
         fail(job, job.run, "request-invalid", {"details": str(error)})
         return
-    pipeline.send(job.pk, job.run, job.priority, job_plan, done_units(job))
+    canvas.send(job.pk, job.run, job.priority, job_plan, done_units(job))
 
 
 def _try_to_send(what: str, job: Job, send) -> None:

@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 import pytest
 from celery.canvas import Signature, _chain, chord, group
 
-from generation import pipeline, services
 from generation.domain.plan import plan
 from generation.domain.states import Stage
+from generation.queue import canvas, services
 from generation.requests.request import parse
 
 JOB = uuid4()
@@ -32,7 +32,7 @@ def units(signature: Signature) -> list[tuple[str, int]]:
 
 
 def test_a_clip_goes_through_all_five_stages_chunk_by_chunk():
-    assert units(pipeline.canvas(JOB, 1, planned(seconds=2, fps=24))) == [
+    assert units(canvas.canvas(JOB, 1, planned(seconds=2, fps=24))) == [
         ("preprocess", 0),
         ("generate", 0),
         ("interpolate", 0),
@@ -44,7 +44,7 @@ def test_a_clip_goes_through_all_five_stages_chunk_by_chunk():
 
 
 def test_stages_that_the_plan_does_not_need_are_left_out():
-    assert units(pipeline.canvas(JOB, 1, planned(seconds=1, fps=8))) == [
+    assert units(canvas.canvas(JOB, 1, planned(seconds=1, fps=8))) == [
         ("preprocess", 0),
         ("generate", 0),
         ("upscale", 0),
@@ -60,19 +60,19 @@ def test_resuming_leaves_out_what_is_done():
         (Stage.UPSCALE, 0),
         (Stage.INTERPOLATE, 1),
     }
-    assert units(pipeline.canvas(JOB, 3, planned(), done)) == [("upscale", 1), ("assemble", 0)]
+    assert units(canvas.canvas(JOB, 3, planned(), done)) == [("upscale", 1), ("assemble", 0)]
 
 
 def test_when_everything_but_the_last_stage_is_done_only_that_is_left():
     whole = planned()
     done = {unit for unit in whole.units if unit[0] is not Stage.ASSEMBLE}
-    assert units(pipeline.canvas(JOB, 2, whole, done)) == [("assemble", 0)]
+    assert units(canvas.canvas(JOB, 2, whole, done)) == [("assemble", 0)]
 
 
 @pytest.mark.parametrize("changes", [{}, {"fps": 8}, {"seconds": 1}, {"seconds": 10, "fps": 32}])
 def test_messages_carry_ids_are_immutable_and_name_their_queue(changes):
     queues = {"preprocess": "cpu", "assemble": "cpu"}
-    for task in tasks(pipeline.canvas(JOB, 4, planned(**changes))):
+    for task in tasks(canvas.canvas(JOB, 4, planned(**changes))):
         stage = task.task.rsplit(".", 1)[1]
         assert task.immutable
         assert (UUID(task.args[0]), task.args[1]) == (JOB, 4)

@@ -3,9 +3,9 @@
 import pytest
 from django.conf import settings as django_settings
 
-from generation import broker, claims, services
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
+from generation.queue import broker, claims, services
 from generation.requests.request import parse
 from tests.factories import JobFactory
 
@@ -52,7 +52,7 @@ def test_a_broker_that_does_not_answer_does_not_lose_the_job(user, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise OperationalError("no connection")
 
-    monkeypatch.setattr("generation.pipeline.send", refuse)
+    monkeypatch.setattr("generation.queue.canvas.send", refuse)
     job = services.submit(user, asked())
     assert Job.objects.get().status == Status.QUEUED
     monkeypatch.undo()
@@ -137,8 +137,8 @@ def test_retrying_a_failed_job_continues_from_the_stage_that_failed(user):
 
 def test_cancelling_all_that_waits_frees_what_was_stored_and_spares_what_is_rendered(user, other_user, monkeypatch):
     discarded, announced = [], []
-    monkeypatch.setattr("generation.pipeline.send_discard", discarded.append)
-    monkeypatch.setattr("generation.events.publish", lambda user_id, *job_ids: announced.append(job_ids))
+    monkeypatch.setattr("generation.queue.canvas.send_discard", discarded.append)
+    monkeypatch.setattr("generation.queue.events.publish", lambda user_id, *job_ids: announced.append(job_ids))
     fresh, begun, running, theirs = (JobFactory(user=person) for person in (user, user, user, other_user))
     claims.finish(claim(begun), {"key": "frames"})
     services.requeue(Job.objects.get(pk=begun.pk), 1)

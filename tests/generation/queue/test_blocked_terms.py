@@ -6,11 +6,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from generation import batches, blocked_terms, services
+from generation import batches
 from generation.batch_files import read_rows
-from generation.blocked_terms import BlockedPrompt
 from generation.domain.states import Status
 from generation.models import Batch, BlockedTerm, Job
+from generation.queue import blocked_terms, services
+from generation.queue.blocked_terms import BlockedPrompt
 from generation.requests.request import RenderRequest
 from tests.factories import JobFactory, a_request
 

@@ -8,9 +8,9 @@ import redis
 from django.utils import timezone
 
 from auravideo.celery import app
-from generation import broker, claims, recovery, services
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
+from generation.queue import broker, claims, recovery, services
 from generation.requests.request import parse
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -109,6 +109,6 @@ def test_a_broker_that_does_not_answer_is_no_reason_to_send_everything_again(job
     def refuse():
         raise redis.ConnectionError("no connection")
 
-    monkeypatch.setattr("generation.broker.standing_messages", refuse)
+    monkeypatch.setattr("generation.queue.broker.standing_messages", refuse)
     age(60)
     assert recovery.requeue_lost() == 0

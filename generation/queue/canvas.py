@@ -10,9 +10,9 @@ from celery import chain, group
 from celery.canvas import Signature
 
 from auravideo.celery import app
-from generation import broker
 from generation.domain.plan import Plan
 from generation.domain.states import QUEUES, Stage
+from generation.queue import broker
 
 
 def signature(job_id: UUID, run: int, stage: Stage, chunk: int = 0) -> Signature:

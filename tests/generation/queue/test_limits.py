@@ -5,8 +5,8 @@ import threading
 import pytest
 from django.db import connection
 
-from generation import services
 from generation.models import Job
+from generation.queue import services
 from tests.factories import JobFactory, UserFactory
 
 

@@ -5,9 +5,9 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from generation import estimates, events, services, signals
 from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import Job, StageRun
+from generation.queue import estimates, events, services, signals
 from generation.requests.request import InvalidRequest
 
 

@@ -13,9 +13,9 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from auravideo.celery import QUEUES
-from generation import broker
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, STATUS_LABELS, Job, StageRun
+from generation.queue import broker
 
 ANSWER_SECONDS = 0.7  # workers that are alive answer in a few hundredths
 RECENT = 50  # runs of a stage that its times are taken from

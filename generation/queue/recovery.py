@@ -10,9 +10,9 @@ import redis
 from django.conf import settings
 from django.utils import timezone
 
-from generation import broker, claims, services
 from generation.domain.states import ACTIVE, RunStatus, Stage
 from generation.models import Job, StageRun
+from generation.queue import broker, claims, services
 
 log = logging.getLogger(__name__)
 

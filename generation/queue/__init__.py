@@ -1,0 +1,1 @@
+"""A job's life: how it is queued, claimed, recovered and announced."""
