@@ -21,7 +21,7 @@ test-torch: $(VENV)/installed-dev
 # What speaks to the database in a way of its own, on the other database as well.
 test-postgresql: $(VENV)/installed-dev
 	@scripts/need_postgres
-	$(BIN)/python -m tests.postgres $(PYTEST) -n auto --dist loadfile -m "not e2e and not slow" tests/gallery tests/auravideo/core/test_keyset.py tests/generation/queue/test_limits.py tests/generation/test_panel.py tests/auravideo/core/test_sessions.py
+	$(BIN)/python -m tests.postgres $(PYTEST) -n auto --dist loadfile -m "not e2e and not slow" tests/gallery tests/auravideo/core/test_keyset.py tests/generation/queue/test_limits.py tests/generation/jobs/test_activity.py tests/auravideo/core/test_sessions.py
 
 test-tensorflow: $(VENV)/installed-dev
 	$(PYTEST) -m "tensorflow and not slow and not gpu" tests

@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from generation.consumers import JobsConsumer
+from generation.jobs.consumers import JobsConsumer
 
 websocket_urlpatterns = [path("ws/jobs/", JobsConsumer.as_asgi())]

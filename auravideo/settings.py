@@ -76,7 +76,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "accounts.preferences.context",
-                "generation.context_processors.jobs_panel",
+                "generation.jobs.context_processors.jobs_panel",
             ],
             "libraries": {name: f"auravideo.core.templatetags.{name}" for name in ("durations", "moments")},
         },

@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from generation.batches import Entry
 from generation.domain.states import Status
+from generation.jobs.selectors import video_of
 from generation.models import Job
-from generation.selectors import video_of
 
 MANIFEST = "manifest.jsonl"
 DELETED = "deleted"  # the state of a row whose clip its owner deleted

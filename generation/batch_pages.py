@@ -12,8 +12,8 @@ from auravideo.core.zips import Entry, stored_file
 from generation import batches
 from generation.batch_forms import BatchForm
 from generation.domain.states import ACTIVE, ENDED, Status
+from generation.jobs.selectors import jobs_of, progress_of
 from generation.models import Batch, Job
-from generation.selectors import jobs_of, progress_of
 
 MAX_MEASURED = 20  # running jobs whose progress is computed
 

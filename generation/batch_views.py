@@ -18,10 +18,10 @@ from generation import batch_files
 from generation.batch_forms import BatchForm
 from generation.batch_pages import batches_of, finished_files, progress_of_batch, queue
 from generation.domain.states import ACTIVE
+from generation.jobs.fragments import job_context
+from generation.jobs.selectors import jobs_of
 from generation.models import Batch
 from generation.queue import services
-from generation.rendering import job_context
-from generation.selectors import jobs_of
 
 BATCHES_A_PAGE = 24
 JOBS_A_PAGE = 24

@@ -8,11 +8,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from generation import batches, selectors
+from generation import batches
 from generation.batch_files import printable
 from generation.batch_output import DELETED, Output, VideoUnreadable
 from generation.batches import Entry, Feed
 from generation.domain.states import ENDED, Status
+from generation.jobs import selectors
 from generation.models import Job
 
 POLL_SECONDS = 1.0

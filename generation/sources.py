@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from generation.selectors import jobs_of
+from generation.jobs.selectors import jobs_of
 
 Lookup = Callable[[Any, Any], Mapping[str, Any] | None]
 _LOOKUPS: dict[str, tuple[Lookup, Callable[[str], Any]]] = {}

@@ -12,10 +12,10 @@ from generation.domain.errors import warning_text
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, Status
 from generation.forms import SIMPLE, CreateForm
+from generation.jobs.selectors import estimate
 from generation.models import Job
 from generation.queue import services
 from generation.requests.request import MAX_PROMPT, RenderRequest
-from generation.selectors import estimate
 
 SAMPLE = 20  # jobs whose work is added up; of a longer queue, the rest is taken to be like them
 NO_PROMPT = "…"  # stands for what has not been typed yet: the plan does not depend on it

@@ -1,6 +1,7 @@
 from django.urls import path
 
-from generation import batch_views, create_views, job_views, preset_views
+from generation import batch_views, create_views, preset_views
+from generation.jobs import views as job_views
 
 app_name = "generation"
 

@@ -44,7 +44,7 @@ class Worker(threading.Thread):
         self.sent: list[tuple[int, float]] = []
 
     def run(self) -> None:
-        from generation import selectors
+        from generation.jobs import selectors
         from generation.queue import claims, events
 
         started = time.monotonic()

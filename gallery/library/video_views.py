@@ -20,7 +20,7 @@ from gallery.library.selectors import settings_of, similar_to
 from gallery.models import Video
 from gallery.selectors import library_of
 from gallery.sharing.views import watch
-from generation import listing
+from generation.jobs import archive
 
 
 @require_safe
@@ -90,6 +90,6 @@ def _title(request: HttpRequest, found: Video, form: TitleForm) -> HttpResponse:
 def _page(request: HttpRequest, found: Video, **extra: object) -> HttpResponse:
     """Whoever opens it has seen that it is finished."""
     if found.job is not None and found.job.is_new:
-        listing.mark_seen(request.user, [found.job_id])
+        archive.mark_seen(request.user, [found.job_id])
     context = {"video": found, "similar": similar_to(found), "collections": found.collections.order_by("name")}
     return render(request, "gallery/video.html", context | extra)

@@ -15,9 +15,9 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from auravideo.core import keyset
+from generation.jobs.activity import Counts, Panel, Row
+from generation.jobs.selectors import Progress, StageProgress
 from generation.models import Job
-from generation.panel import Counts, Panel, Row
-from generation.selectors import Progress, StageProgress
 from tests.factories import a_request
 
 SITE = "http://auravideo.test"

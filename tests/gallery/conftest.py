@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from generation.domain.states import Status
-from generation.panel import panel_of
+from generation.jobs.activity import panel_of
 from generation.queue import estimates
 from tests.factories import JobFactory
 

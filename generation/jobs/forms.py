@@ -6,7 +6,7 @@ from uuid import UUID
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from generation.panel import FILTERS
+from generation.jobs.activity import FILTERS
 
 MAX_JOBS = 48
 _UUID_LENGTH = 36

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from generation import selectors
 from generation.domain.states import Stage, Status
+from generation.jobs import selectors
 from generation.models import Job, StageRun
 from generation.queue import claims, estimates, services
 from tests.factories import JobFactory, UserFactory

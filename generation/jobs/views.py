@@ -18,15 +18,15 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from auravideo.core.keyset import page_of
-from generation import listing
 from generation.domain.states import ENDED
-from generation.job_forms import RemoveEndedForm, SeenForm
+from generation.jobs import archive
+from generation.jobs.activity import FILTERS, counts_of, panel_of
+from generation.jobs.forms import RemoveEndedForm, SeenForm
+from generation.jobs.fragments import filters_of, job_context, job_fragment, panel_fragment
+from generation.jobs.selectors import has_batches, jobs_of, listed_jobs_of
 from generation.models import Job
-from generation.panel import FILTERS, counts_of, panel_of
 from generation.queue import services
-from generation.rendering import filters_of, job_context, job_fragment, panel_fragment
 from generation.requests.request import InvalidRequest
-from generation.selectors import has_batches, jobs_of, listed_jobs_of
 
 JOBS_A_PAGE = 24
 PREVIEW_KEY = "jobs/{}/preview.webp"
@@ -59,7 +59,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
 def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """One job. Whoever opens it has seen how it ended."""
     found = _mine(request, job_id)
-    if found.is_new and listing.mark_seen(request.user, [found.pk]):
+    if found.is_new and archive.mark_seen(request.user, [found.pk]):
         found = _mine(request, job_id)
     return render(request, "generation/job.html", job_context(found))
 
@@ -81,7 +81,7 @@ def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def remove(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Take a job that has ended off the list; a page that shows nothing else goes back to the list."""
     found = _mine(request, job_id)
-    if not listing.remove(found):
+    if not archive.remove(found):
         messages.info(request, _("A clip that is waiting or rendering stays on the list. Cancel it first."))
         return _back_to_list(request)
     if request.htmx and request.htmx.current_url_abs_path != reverse("generation:job", args=[job_id]):
@@ -108,7 +108,7 @@ def remove_ended(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return HttpResponse(status=400)
     show = form.cleaned_data["show"]
-    count = listing.remove_ended(request.user, FILTERS[show], form.cleaned_data["until"])
+    count = archive.remove_ended(request.user, FILTERS[show], form.cleaned_data["until"])
     text = ngettext("%d clip was taken off the list.", "%d clips were taken off the list.", count) % count
     messages.info(request, text if count else _("There was nothing to take off the list."))
     return redirect(_list_address(show))
@@ -121,7 +121,7 @@ def seen(request: HttpRequest) -> HttpResponse:
     form = SeenForm(request.POST)
     if not form.is_valid():
         return HttpResponse(status=400)
-    listing.mark_seen(request.user, form.cleaned_data["jobs"])
+    archive.mark_seen(request.user, form.cleaned_data["jobs"])
     return HttpResponse(status=204) if request.htmx else redirect("generation:jobs")
 
 

@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import services as accounts
-from generation import consumers, listing
-from generation.consumers import JobsConsumer
 from generation.domain.states import Stage, Status
+from generation.jobs import archive, consumers
+from generation.jobs.consumers import JobsConsumer
 from generation.queue import claims, events, services
 from tests.factories import JobFactory, UserFactory
 
@@ -106,7 +106,7 @@ async def test_a_removed_job_leaves_every_open_page():
     on_list, elsewhere = socket_of(user, job), socket_of(user)
     for socket in (on_list, elsewhere):
         assert f'id="active-{job.pk}"' in await present(socket)
-    await sync_to_async(listing.remove)(job)
+    await sync_to_async(archive.remove)(job)
     html = await on_list.receive_from()
     assert f'<article id="job-{job.pk}" class="job" data-gone>' in html
     assert f"active-{job.pk}" not in html
@@ -121,7 +121,7 @@ async def test_what_was_seen_on_one_page_is_seen_on_all():
     job = await new_job(user=user, status=Status.FAILED, ended_at=timezone.now())
     socket = socket_of(user)
     assert 'data-new="1"' in await present(socket)
-    await sync_to_async(listing.mark_seen)(user, [job.pk])
+    await sync_to_async(archive.mark_seen)(user, [job.pk])
     assert 'data-new="0"' in await socket.receive_from()
     await socket.disconnect()
 
@@ -142,7 +142,7 @@ async def test_nobody_hears_of_somebody_elses_jobs():
 
 async def test_a_page_is_told_in_its_own_language(monkeypatch):
     languages = []
-    monkeypatch.setattr("generation.live.translation.override", note_language(languages))
+    monkeypatch.setattr("generation.jobs.page_updates.translation.override", note_language(languages))
     socket = socket_of(await new_user(), language="pl")
     await present(socket)
     assert languages == ["pl"]

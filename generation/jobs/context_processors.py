@@ -3,11 +3,11 @@
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from generation.panel import panel_of
+from generation.jobs.activity import panel_of
 
 
 def jobs_panel(request: HttpRequest) -> dict[str, object]:
-    """`jobs_panel`: see generation/panel.py. Nothing is asked of the database before a template shows it."""
+    """`jobs_panel`: see generation/jobs/activity.py. Nothing is asked of the database before a template shows it."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {}

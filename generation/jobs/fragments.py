@@ -6,9 +6,9 @@ from uuid import UUID
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
+from generation.jobs.activity import FILTERS, Counts, Panel, active_row, ended_row
+from generation.jobs.selectors import progress_of, video_of
 from generation.models import Job
-from generation.panel import FILTERS, Counts, Panel, active_row, ended_row
-from generation.selectors import progress_of, video_of
 
 PARTIAL = "generation/partials/job.html"
 

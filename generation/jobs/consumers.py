@@ -11,7 +11,7 @@ from uuid import UUID
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from generation.live import View
+from generation.jobs.page_updates import View
 from generation.queue.events import group_of
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ import re
 import pytest
 from django.utils import timezone
 
-from generation import listing
 from generation.domain.states import Stage, Status
-from generation.live import MAX_SHOWN, View
+from generation.jobs import archive
+from generation.jobs.page_updates import MAX_SHOWN, View
 from generation.queue import claims, estimates, services
 from tests.factories import JobFactory
 
@@ -113,7 +113,7 @@ def test_a_flood_of_changes_renders_what_the_page_shows_and_no_more(user):
     others = [JobFactory(user=user, status=Status.DONE, ended_at=timezone.now()) for _ in range(MAX_SHOWN + 5)]
     view = view_of(user, shown)
     view.present()
-    listing.mark_seen(user)
+    archive.mark_seen(user)
     html = view.changes({job.pk for job in [shown, *others]})
     assert articles(html) == [str(shown.pk)]
     assert 'data-new="0"' in html

@@ -7,9 +7,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from gallery.models import Video
-from generation import listing
 from generation.domain.states import ENDED, Stage, Status
-from generation.job_views import JOBS_A_PAGE
+from generation.jobs import archive
+from generation.jobs.views import JOBS_A_PAGE
 from generation.models import Job
 from generation.queue import claims, services
 from tests.factories import BatchFactory, JobFactory, VideoFactory
@@ -378,9 +378,9 @@ def test_opening_a_job_that_still_renders_does_not_spoil_the_news_of_its_end(sig
 
 def test_seeing_it_twice_changes_nothing_more(user):
     job = ended(user)
-    assert listing.mark_seen(user, [job.pk]) == 1
+    assert archive.mark_seen(user, [job.pk]) == 1
     first = Job.objects.get()
-    assert listing.mark_seen(user, [job.pk]) == 0
+    assert archive.mark_seen(user, [job.pk]) == 0
     assert (Job.objects.get().seen_at, Job.objects.get().version) == (first.seen_at, first.version)
 
 

@@ -6,8 +6,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from generation import panel
 from generation.domain.states import Status
+from generation.jobs import activity
 from tests.factories import JobFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ def ids(rows) -> list:
 def test_what_renders_comes_before_what_waits_and_the_last_end_before_the_earlier(user):
     waiting, running = JobFactory(user=user), JobFactory(user=user, status=Status.RUNNING)
     old, new = ended(user, 60), ended(user, 10, Status.FAILED)
-    shown = panel.panel_of(user)
+    shown = activity.panel_of(user)
     assert ids(shown.rows) == [running.pk, waiting.pk, new.pk, old.pk]
 
 
@@ -33,16 +33,16 @@ def test_the_panel_shows_neither_what_was_cancelled_nor_what_was_removed_nor_som
     ended(user, 1, removed_at=timezone.now())
     ended(other_user, 1)
     JobFactory(user=other_user)
-    assert panel.panel_of(user).rows == ()
-    assert panel.counts_of(user).active == panel.counts_of(user).new == 0
+    assert activity.panel_of(user).rows == ()
+    assert activity.counts_of(user).active == activity.counts_of(user).new == 0
 
 
 def test_what_the_panel_has_no_room_for_is_counted(user):
     for n in range(9):
         JobFactory(user=user)
         ended(user, n, seen_at=timezone.now() if n == 0 else None)
-    shown = panel.panel_of(user)
-    assert (len(shown.active), len(shown.ended)) == (panel.ACTIVE_ROWS, panel.ENDED_ROWS)
+    shown = activity.panel_of(user)
+    assert (len(shown.active), len(shown.ended)) == (activity.ACTIVE_ROWS, activity.ENDED_ROWS)
     assert (shown.counts.active, shown.counts.new) == (9, 8)
     assert (shown.more_active, shown.more_new) == (6, 5)
 
@@ -51,9 +51,9 @@ def test_the_panel_costs_as_many_queries_for_many_jobs_as_for_few(user, django_a
     for n in range(9):
         JobFactory(user=user)
         VideoFactory(user=user, job=ended(user, n))
-    panel.panel_of(user)
+    activity.panel_of(user)
     with django_assert_max_num_queries(3):
-        panel.panel_of(user)
+        activity.panel_of(user)
 
 
 def test_every_page_of_a_person_has_the_panel_with_the_way_to_the_job_or_its_video(client, user):

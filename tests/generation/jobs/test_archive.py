@@ -8,9 +8,9 @@ import pytest
 from django.apps import apps
 from django.utils import timezone
 
-from generation import listing
 from generation import migrations as migrations_package
 from generation.domain.states import ENDED, Status
+from generation.jobs import archive
 from generation.models import Job
 from generation.queue import services
 from tests.factories import JobFactory
@@ -32,36 +32,36 @@ def ended(user, status=Status.DONE, **changes) -> Job:
 
 def test_every_change_raises_the_version_and_is_announced_once(user, announced):
     job = ended(user)
-    assert listing.mark_seen(user) == 1
-    assert listing.remove(job)
+    assert archive.mark_seen(user) == 1
+    assert archive.remove(job)
     assert announced == [job.pk, job.pk]
     assert Job.objects.get().version == 3
-    assert listing.mark_seen(user) == 0
-    assert not listing.remove(job)
+    assert archive.mark_seen(user) == 0
+    assert not archive.remove(job)
     assert announced == [job.pk, job.pk]
 
 
 def test_what_is_removed_is_no_news_any_more(user):
-    listing.remove(ended(user))
+    archive.remove(ended(user))
     assert not Job.objects.get().is_new
 
 
 def test_when_it_was_first_seen_is_not_forgotten_by_removing_it(user):
     seen = timezone.now() - timedelta(hours=1)
-    listing.remove(ended(user, seen_at=seen))
+    archive.remove(ended(user, seen_at=seen))
     assert Job.objects.get().seen_at == seen
 
 
 def test_a_job_that_was_retried_meanwhile_stays_on_the_list(user):
     job = ended(user, Status.FAILED)
     services.retry(Job.objects.get())
-    assert not listing.remove(job)
-    assert listing.remove_ended(user, ENDED, timezone.now()) == 0
+    assert not archive.remove(job)
+    assert archive.remove_ended(user, ENDED, timezone.now()) == 0
 
 
 def test_removing_by_state_never_takes_what_has_not_ended(user):
     JobFactory(user=user, ended_at=timezone.now())
-    assert listing.remove_ended(user, set(Status), timezone.now()) == 0
+    assert archive.remove_ended(user, set(Status), timezone.now()) == 0
 
 
 def test_clips_that_ended_before_there_was_a_mark_are_not_news(user):

@@ -7,10 +7,10 @@ from django.conf import settings
 from django.utils import translation
 
 from generation.domain.states import Status
+from generation.jobs.activity import panel_of
+from generation.jobs.fragments import gone_fragment, job_fragment, panel_fragment, row_fragment
+from generation.jobs.selectors import listed_jobs_of
 from generation.models import Job
-from generation.panel import panel_of
-from generation.rendering import gone_fragment, job_fragment, panel_fragment, row_fragment
-from generation.selectors import listed_jobs_of
 
 MAX_SHOWN = 100
 

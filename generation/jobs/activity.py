@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from django.db.models import BooleanField, Count, ExpressionWrapper, Q
 
 from generation.domain.states import ACTIVE, ENDED, NEWS, Status
+from generation.jobs.selectors import Progress, listed_jobs_of, progress_of, video_of
 from generation.models import Job
-from generation.selectors import Progress, listed_jobs_of, progress_of, video_of
 
 ACTIVE_ROWS = 3
 ENDED_ROWS = 4

@@ -1,0 +1,1 @@
+"""Watching jobs: their pages, the activity panel, live updates."""
