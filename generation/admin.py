@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 
 from auravideo.core.admin_actions import ObjectActions
 from generation.models import Batch, Job, Preset, StageRun
-from generation.preset_forms import PresetAdminForm
+from generation.presets.forms import PresetAdminForm
 from generation.queue import services
 from generation.requests.request import InvalidRequest
 

@@ -19,12 +19,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from auravideo.core.uploads import bounded_upload
 from auravideo.core.video_metadata import read_settings
-from generation import prefill, presets, sources, summaries
+from generation import prefill, sources, summaries
 from generation.forms import ADVANCED, MODES, SIMPLE, CreateForm
 from generation.kept import kept_of
 from generation.models import Job
 from generation.prefill import Prefill
-from generation.preset_forms import PresetNameForm
+from generation.presets import services as presets
+from generation.presets.forms import PresetNameForm
 from generation.queue import services
 from generation.requests.qualities import QUALITIES
 from generation.requests.request import MAX_PROMPT, InvalidRequest

@@ -1,7 +1,8 @@
 from django.urls import path
 
-from generation import batch_views, create_views, preset_views
+from generation import batch_views, create_views
 from generation.jobs import views as job_views
+from generation.presets import views as preset_views
 
 app_name = "generation"
 

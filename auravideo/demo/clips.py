@@ -22,11 +22,11 @@ from auravideo.demo import moderation as demo_moderation
 from gallery.models import Video, VideoTag, Visibility
 from gallery.moderation import services as moderation
 from gallery.sharing import services as sharing
-from generation import presets
 from generation.domain.errors import RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import RunStatus, Stage
 from generation.models import Batch, Job, StageRun
+from generation.presets import services as presets
 from generation.queue import claims, estimates, services
 from generation.requests.request import parse
 from workers import assembly, frames, media

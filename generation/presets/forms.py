@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from generation.models import Preset
-from generation.presets import checked, own_presets
+from generation.presets.services import checked, own_presets
 from generation.requests.qualities import QUALITIES
 from generation.requests.request import InvalidRequest
 

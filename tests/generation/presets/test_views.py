@@ -5,8 +5,8 @@ import json
 import pytest
 from django.urls import reverse
 
-from generation import presets
 from generation.models import Job, Preset
+from generation.presets import services as presets
 from tests.factories import PresetFactory, UserFactory
 from tests.generation.test_create_views import ADVANCED, SIMPLE, edit, values
 

@@ -9,8 +9,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from generation.preset_forms import RenameForm
-from generation.presets import own_presets, visible_presets
+from generation.presets.forms import RenameForm
+from generation.presets.services import own_presets, visible_presets
 
 
 @login_required
