@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from generation.batch_forms import BatchForm
+from generation.batches.forms import BatchForm
 from generation.forms import ADVANCED, SIMPLE_FIELDS, CreateForm
 from generation.requests import available
 from generation.requests.available import LORA_PREFIX

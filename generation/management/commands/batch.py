@@ -14,10 +14,11 @@ from django.db import OperationalError, ProgrammingError
 from django.db.models import Q
 from tqdm import tqdm
 
-from generation import batch_files, batches
-from generation.batch_output import Output, OutputError
-from generation.batch_wait import Outcome, Wait
-from generation.batches import Entry, Feed
+from generation.batches import parsing
+from generation.batches import services as batches
+from generation.batches.export import Output, OutputError
+from generation.batches.services import Entry, Feed
+from generation.batches.wait import Outcome, Wait
 
 SHOWN_PROBLEMS = 100
 SOME_FAILED, NOT_FINISHED, INTERRUPTED = 3, 4, 130  # exit codes; 1 is CommandError's, 130 what shells give Ctrl-C
@@ -44,7 +45,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", help="the rows; - reads standard input")
         parser.add_argument("--user", metavar="NAME", required=True, help="whose clips these are: user name or e-mail")
-        parser.add_argument("--format", choices=batch_files.FORMATS, help="instead of going by the file's ending")
+        parser.add_argument("--format", choices=parsing.FORMATS, help="instead of going by the file's ending")
         parser.add_argument("--skip-invalid", action="store_true", help="queue the rows that are right all the same")
         parser.add_argument("--wait", action="store_true", help="show the progress, and end when every clip has ended")
         parser.add_argument(
@@ -53,13 +54,13 @@ class Command(BaseCommand):
 
     def handle(self, *, file: str, user: str, output: Path | None, **options: Any) -> None:
         try:
-            rows = batch_files.read_rows(_read(file), format=options["format"] or "", name="" if file == "-" else file)
+            rows = parsing.read_rows(_read(file), format=options["format"] or "", name="" if file == "-" else file)
             owner = _find_user(user)
             entries = self._check(rows, skip_invalid=options["skip_invalid"])
-            folder = Output(output, batch_files.digest(rows), len(rows)) if output else None
+            folder = Output(output, parsing.digest(rows), len(rows)) if output else None
             batch, is_new = batches.open_batch(owner, "standard input" if file == "-" else Path(file).name, rows)
             self._run(Feed(batch, entries), entries, folder, wait=options["wait"] or output is not None, is_new=is_new)
-        except (batch_files.BatchFileError, OutputError) as error:
+        except (parsing.BatchFileError, OutputError) as error:
             raise CommandError(str(error)) from error
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(
@@ -67,7 +68,7 @@ class Command(BaseCommand):
                 f"Start the site with {START_WORKERS}, and then this command again."
             ) from error
 
-    def _check(self, rows: list[batch_files.Row], *, skip_invalid: bool) -> list[Entry]:
+    def _check(self, rows: list[parsing.Row], *, skip_invalid: bool) -> list[Entry]:
         entries = batches.check(rows)
         problems = [problem for entry in entries for problem in entry.problems]
         for problem in problems[:SHOWN_PROBLEMS]:
@@ -167,7 +168,7 @@ def _quiet(*, unless: bool) -> Iterator[None]:
 
 def _read(file: str) -> bytes:
     """The bytes of a file or of standard input, and one more than is allowed of a longer one."""
-    limit = batch_files.MAX_BYTES + 1
+    limit = parsing.MAX_BYTES + 1
     if file == "-":
         return sys.stdin.buffer.read(limit)
     try:

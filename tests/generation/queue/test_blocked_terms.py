@@ -6,8 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from generation import batches
-from generation.batch_files import read_rows
+from generation.batches import services as batches
+from generation.batches.parsing import read_rows
 from generation.domain.states import Status
 from generation.models import Batch, BlockedTerm, Job
 from generation.queue import blocked_terms, services

@@ -13,7 +13,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 
-from generation import batch_wait, batches
+from generation.batches import services as batches
+from generation.batches import wait
 from generation.domain.states import ACTIVE, QUEUES, Stage
 from generation.models import Job
 from generation.queue import broker, claims
@@ -44,7 +45,7 @@ def _no_endless_waiting(monkeypatch):
     def wait():
         raise AssertionError("the command waits for workers that are not there")
 
-    monkeypatch.setattr(batch_wait, "pause", wait)
+    monkeypatch.setattr(wait, "pause", wait)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def no_workers(_worker, monkeypatch):
 def workers(_worker, monkeypatch):
     """Workers answer, and between two looks of the command they finish one job each time."""
     crew = Crew()
-    monkeypatch.setattr(batch_wait, "pause", crew.work)
+    monkeypatch.setattr(wait, "pause", crew.work)
     return crew
 
 

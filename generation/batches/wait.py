@@ -8,10 +8,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from generation import batches
-from generation.batch_files import printable
-from generation.batch_output import DELETED, Output, VideoUnreadable
-from generation.batches import Entry, Feed
+from generation.batches import services as batches
+from generation.batches.export import DELETED, Output, VideoUnreadable
+from generation.batches.parsing import printable
+from generation.batches.services import Entry, Feed
 from generation.domain.states import ENDED, Status
 from generation.jobs import selectors
 from generation.models import Job

@@ -5,9 +5,9 @@ import time
 import pytest
 from django.core.management import call_command
 
-from generation import batches
-from generation.batch_files import read_rows
-from generation.batches import Feed
+from generation.batches import services as batches
+from generation.batches.parsing import read_rows
+from generation.batches.services import Feed
 from generation.domain.states import Stage, Status
 from generation.models import Batch, Job
 from generation.queue import broker, claims, services

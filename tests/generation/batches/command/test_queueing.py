@@ -4,13 +4,14 @@ import io
 import json
 
 import pytest
+from tests.generation.batch_command.conftest import manifest_of, render
 
-from generation import batch_wait, batches
+from generation.batches import services as batches
+from generation.batches import wait
 from generation.domain.states import Status
 from generation.models import Batch, Job
 from generation.queue import broker, services
 from tests.factories import UserFactory
-from tests.generation.batch_command.conftest import manifest_of, render
 
 # --- What is queued ----------------------------------------------------------------------------------------------
 
@@ -228,7 +229,7 @@ def test_without_workers_the_clips_are_queued_and_the_command_that_starts_them_i
 def test_workers_that_fall_silent_are_noticed_and_a_restart_is_not_taken_for_it(run, file, workers, monkeypatch):
     answers = iter([set(), {"cpu"}, set(), {"cpu"}, {"cpu"}])  # the first is asked at the start
     monkeypatch.setattr(batches, "silent_queues", lambda _needed: next(answers))
-    monkeypatch.setattr(batch_wait, "STALL_SECONDS", 0)
+    monkeypatch.setattr(wait, "STALL_SECONDS", 0)
     workers.before = [lambda: None] * 10
     code, _out, err = run(file("a heart\n"), wait=True)
     assert code == 4

@@ -10,7 +10,7 @@ from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from generation import batch_files
+from generation.batches import parsing
 from generation.domain.states import ACTIVE, Status
 from generation.models import Batch, Job
 from generation.queue import services
@@ -136,7 +136,7 @@ def test_what_cannot_be_read_at_all_is_answered_at_its_field(signed_in, lines, f
 
 
 def test_a_file_that_is_too_large_is_refused(signed_in):
-    response = post(signed_in, file=("p.txt", b"x" * (batch_files.MAX_BYTES + 1)))
+    response = post(signed_in, file=("p.txt", b"x" * (parsing.MAX_BYTES + 1)))
     assert "10 MiB at most" in str(response.context["form"].errors["file"])
 
 

@@ -9,8 +9,8 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from auravideo.core.zips import Entry, stored_file
-from generation import batches
-from generation.batch_forms import BatchForm
+from generation.batches import services as batches
+from generation.batches.forms import BatchForm
 from generation.domain.states import ACTIVE, ENDED, Status
 from generation.jobs.selectors import jobs_of, progress_of
 from generation.models import Batch, Job

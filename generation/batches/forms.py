@@ -1,4 +1,4 @@
-"""Many prompts at once, by the same rules as the batch command: generation/batch_files.py reads, batches.py checks."""
+"""Many prompts at once, by the same rules as the batch command: generation/batches/parsing.py reads, batches.py checks."""
 
 from typing import Any
 
@@ -6,9 +6,10 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from generation import batch_files, batches
-from generation.batch_defaults import Defaults
-from generation.batch_files import Row
+from generation.batches import parsing
+from generation.batches import services as batches
+from generation.batches.defaults import Defaults
+from generation.batches.parsing import Row
 from generation.forms import ASPECT_LABELS, QUALITY_LABELS
 from generation.requests.qualities import QUALITIES, STANDARD
 from generation.requests.sizes import ASPECTS
@@ -70,7 +71,7 @@ class BatchForm(forms.Form):
     def problems(self) -> list[dict[str, Any]]:
         """What is wrong with which line, as many as one can read."""
         found = [
-            {"line": entry.row.line, "field": batch_files.printable(name), "text": batch_files.printable(text)}
+            {"line": entry.row.line, "field": parsing.printable(name), "text": parsing.printable(text)}
             for entry in self.wrong
             for name, texts in entry.errors.items()
             for text in texts
@@ -98,8 +99,8 @@ class BatchForm(forms.Form):
         place = "file" if file else "lines"
         name = file.name if file else data.get("from_file", "")
         try:
-            rows = batch_files.read_rows(content, name=name)
-        except batch_files.BatchFileError as error:
+            rows = parsing.read_rows(content, name=name)
+        except parsing.BatchFileError as error:
             self.add_error(place, _at_line(error))
             return
         finally:
@@ -126,10 +127,10 @@ class BatchForm(forms.Form):
             self.data["from_file"] = self.cleaned_data["file"].name[:200]
 
     def _most(self) -> int:
-        return batch_files.MAX_BYTES // 2**20
+        return parsing.MAX_BYTES // 2**20
 
 
-def _at_line(error: batch_files.BatchFileError) -> Any:
+def _at_line(error: parsing.BatchFileError) -> Any:
     if error.line is None:
         return error.text
     return _("Line %(line)s: %(text)s") % {"line": error.line, "text": error.text}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generation import batch_files
-from generation.batch_files import BatchFileError, digest, printable, read_rows
+from generation.batches import parsing
+from generation.batches.parsing import BatchFileError, digest, printable, read_rows
 
 
 def rows_of(text: str | bytes, **options) -> list[tuple[int, int, dict]]:
@@ -67,9 +67,9 @@ def test_a_csv_file_names_its_columns_and_empty_cells_are_not_given():
 
 
 def test_every_field_of_a_request_can_be_a_column():
-    header = ",".join(batch_files.COLUMNS)
-    row = rows_of(f"{header}\n{','.join('x' * len(batch_files.COLUMNS))}\n", format="csv")[0][2]
-    assert set(row) == set(batch_files.COLUMNS) >= {"prompt", "size", "width", "motion_loras", "seed", "guidance"}
+    header = ",".join(parsing.COLUMNS)
+    row = rows_of(f"{header}\n{','.join('x' * len(parsing.COLUMNS))}\n", format="csv")[0][2]
+    assert set(row) == set(parsing.COLUMNS) >= {"prompt", "size", "width", "motion_loras", "seed", "guidance"}
 
 
 def test_quotes_hold_commas_quotes_and_line_ends_and_the_line_is_where_the_row_begins():
@@ -207,8 +207,8 @@ def test_a_file_has_ten_thousand_rows_at_most():
 
 
 def test_a_file_has_ten_mebibytes_at_most():
-    assert refusal_of(b"x" * (batch_files.MAX_BYTES + 1)).startswith("A file may have 10 MiB at most.")
-    assert len(read_rows(b"x" * batch_files.MAX_BYTES, format="text")) == 1
+    assert refusal_of(b"x" * (parsing.MAX_BYTES + 1)).startswith("A file may have 10 MiB at most.")
+    assert len(read_rows(b"x" * parsing.MAX_BYTES, format="text")) == 1
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_what_is_printed_cannot_move_the_cursor():
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode), st.sampled_from(["", *batch_files.FORMATS]))
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode), st.sampled_from(["", *parsing.FORMATS]))
 def test_any_bytes_are_rows_or_a_refusal(data, format):
     try:
         rows = read_rows(data, format=format)

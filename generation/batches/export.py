@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
-from generation.batches import Entry
+from generation.batches.services import Entry
 from generation.domain.states import Status
 from generation.jobs.selectors import video_of
 from generation.models import Job

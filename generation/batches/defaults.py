@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from generation.batch_files import Row
+from generation.batches.parsing import Row
 from generation.requests import available
 from generation.requests.sizes import size_of
 

@@ -6,12 +6,12 @@ from functools import partial
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from tests.generation.batch_command.conftest import files_in, manifest_of, render
 
-from generation import batch_wait
+from generation.batches import wait
 from generation.domain.states import Status
 from generation.models import Job
 from tests.factories import JobFactory
-from tests.generation.batch_command.conftest import files_in, manifest_of, render
 
 
 def test_every_row_becomes_a_file_and_a_line_of_the_manifest(run, file, workers, tmp_path):
@@ -148,12 +148,12 @@ def test_without_workers_a_storage_that_is_away_is_still_asked_again(run, file, 
     render(Job.objects.get())
     name = Job.objects.get().video.video_file.name
     _break(name)
-    monkeypatch.setattr(batch_wait, "pause", lambda: _mend(name, b"video of a heart, run 1"))
+    monkeypatch.setattr(wait, "pause", lambda: _mend(name, b"video of a heart, run 1"))
     assert run(path, output=tmp_path / "clips")[0] == 0
 
 
 def test_a_storage_that_stays_away_leaves_no_half_file(run, file, workers, tmp_path, monkeypatch):
-    monkeypatch.setattr(batch_wait, "STORAGE_SECONDS", 0)
+    monkeypatch.setattr(wait, "STORAGE_SECONDS", 0)
     path = file("a heart\n")
     run(path, wait=True)
     _break(Job.objects.get().video.video_file.name)

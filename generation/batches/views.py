@@ -14,9 +14,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from auravideo.core import zips
 from auravideo.core.uploads import bounded_upload
-from generation import batch_files
-from generation.batch_forms import BatchForm
-from generation.batch_pages import batches_of, finished_files, progress_of_batch, queue
+from generation.batches import parsing
+from generation.batches.forms import BatchForm
+from generation.batches.progress import batches_of, finished_files, progress_of_batch, queue
 from generation.domain.states import ACTIVE
 from generation.jobs.fragments import job_context
 from generation.jobs.selectors import jobs_of
@@ -29,7 +29,7 @@ JOBS_A_PAGE = 24
 
 @login_required
 @require_http_methods(["GET", "POST"])
-@bounded_upload(batch_files.MAX_BYTES)
+@bounded_upload(parsing.MAX_BYTES)
 def create_many(request: HttpRequest) -> HttpResponse:
     """Queue many prompts as one batch: all of them, or none where one is wrong."""
     if request.method == "GET":

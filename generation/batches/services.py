@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError
 from kombu.exceptions import OperationalError
 
-from generation.batch_files import Row, digest, printable
+from generation.batches.parsing import Row, digest, printable
 from generation.catalogue.load import Entry as CatalogueEntry
 from generation.domain.errors import error_text
 from generation.domain.plan import plan
