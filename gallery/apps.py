@@ -12,10 +12,10 @@ class GalleryConfig(AppConfig):
         from gallery.moderation.personal_data import ModerationOfPerson
         from gallery.personal_data import VideosOfPerson
         from gallery.sharing.personal_data import LikesOfPerson
-        from generation import sources
+        from generation.create import create_from
 
         personal_data.register(VideosOfPerson())
         personal_data.register(LikesOfPerson())
         personal_data.register(ModerationOfPerson())
-        sources.register("video", selectors.request_of)
-        sources.register("share", selectors.shared_request_of, key=selectors.token_in)
+        create_from.register("video", selectors.request_of)
+        create_from.register("share", selectors.shared_request_of, key=selectors.token_in)

@@ -1,7 +1,7 @@
 from django.urls import path
 
-from generation import create_views
 from generation.batches import views as batch_views
+from generation.create import views as create_views
 from generation.jobs import views as job_views
 from generation.presets import views as preset_views
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gallery.models import Collection, SizeClass, Video, Visibility
 from gallery.selectors import collections_of
-from generation.forms import FORMAT_LABELS
+from generation.create.forms import FORMAT_LABELS
 from generation.queue import services
 
 MAX_SELECTED = 500

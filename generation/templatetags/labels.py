@@ -2,7 +2,7 @@
 
 from django import template
 
-from generation.forms import QUALITY_LABELS
+from generation.create.forms import QUALITY_LABELS
 from generation.queue import services
 
 register = template.Library()

@@ -22,7 +22,7 @@ PLANTED = [
     ("pure", "workers/engines/film.py", "import celery"),
     ("models", "gallery/models/video.py", "import gallery.sharing.services"),
     ("models", "generation/models.py", "import generation.queue.services"),
-    ("views", "generation/jobs/selectors.py", "import generation.create_views"),
+    ("views", "generation/jobs/selectors.py", "import generation.create.views"),
     ("views", "gallery/library/selectors.py", "import gallery.library.forms"),
     ("heavy", "gallery/library/views.py", "import torch"),
     ("heavy", "workers/runner.py", "def later():\n    from tensorflow import nn"),

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from generation.batches.forms import BatchForm
-from generation.forms import ADVANCED, SIMPLE_FIELDS, CreateForm
+from generation.create.forms import ADVANCED, SIMPLE_FIELDS, CreateForm
 from generation.requests import available
 from generation.requests.available import LORA_PREFIX
 from generation.requests.qualities import QUALITIES, STANDARD, Quality, matching

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generation import prefill
-from generation.forms import MODES, CreateForm
+from generation.create import prefill
+from generation.create.forms import MODES, CreateForm
 from generation.requests.request import MAX_PROMPT, RenderRequest
 from tests.factories import a_request
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from generation.forms import FORMAT_LABELS, CreateForm
+from generation.create.forms import FORMAT_LABELS, CreateForm
 from generation.requests import available
 from generation.requests.sizes import CUSTOM
 

@@ -19,11 +19,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from auravideo.core.uploads import bounded_upload
 from auravideo.core.video_metadata import read_settings
-from generation import prefill, sources, summaries
-from generation.forms import ADVANCED, MODES, SIMPLE, CreateForm
-from generation.kept import kept_of
+from generation.create import create_from, prefill, summaries
+from generation.create.carried_over import kept_of
+from generation.create.forms import ADVANCED, MODES, SIMPLE, CreateForm
+from generation.create.prefill import Prefill
 from generation.models import Job
-from generation.prefill import Prefill
 from generation.presets import services as presets
 from generation.presets.forms import PresetNameForm
 from generation.queue import services
@@ -163,7 +163,7 @@ def _queued(request: HttpRequest, jobs: list[Job]) -> HttpResponse:
 
 def _start(request: HttpRequest, mode: str) -> tuple[CreateForm, list[str]]:
     """The form to begin with, and notes, by the address: ?from=, ?video= or ?preset=, then ?prompt= and ?quality=."""
-    stored = sources.find(request.user, request.GET)
+    stored = create_from.find(request.user, request.GET)
     found = prefill.from_request(stored) if stored is not None else Prefill()
     if request.GET.get("preset"):
         found = _from_preset(request)

@@ -8,10 +8,11 @@ from django.test import Client
 from django.urls import reverse
 
 from gallery.models import Video
-from generation import create_views, summaries
+from generation.create import summaries
+from generation.create import views as create_views
+from generation.create.forms import CreateForm
 from generation.domain.plan import plan
 from generation.domain.states import Status
-from generation.forms import CreateForm
 from generation.models import Job
 from generation.queue import services
 from generation.requests.request import MAX_SEED

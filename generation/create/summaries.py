@@ -8,10 +8,10 @@ from django.conf import settings
 from django.db.models import Q
 
 from generation.catalogue import vocabulary
+from generation.create.forms import SIMPLE, CreateForm
 from generation.domain.errors import warning_text
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, Status
-from generation.forms import SIMPLE, CreateForm
 from generation.jobs.selectors import estimate
 from generation.models import Job
 from generation.queue import services
