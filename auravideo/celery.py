@@ -12,8 +12,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 QUEUES = ("cpu", "generate", "interpolate", "upscale")
 PRIORITIES = 10  # 0 is served first
-# Redelivery is the sweeper's business (generation/queue/services.py): with a short time-out, tasks that are simply long would
-# run again and again.
+# Redelivery is the sweeper's business (generation/queue/recovery.py): with a short time-out, tasks that are simply long
+# would run again and again.
 VISIBILITY_TIMEOUT = 12 * 3600
 
 app = Celery("auravideo")

@@ -8,7 +8,7 @@ class GalleryConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import personal_data
-        from gallery import receivers, selectors  # noqa: F401  connects them
+        from gallery import access, receivers  # noqa: F401  connects them
         from gallery.moderation.personal_data import ModerationOfPerson
         from gallery.personal_data import VideosOfPerson
         from gallery.sharing.personal_data import LikesOfPerson
@@ -17,5 +17,5 @@ class GalleryConfig(AppConfig):
         personal_data.register(VideosOfPerson())
         personal_data.register(LikesOfPerson())
         personal_data.register(ModerationOfPerson())
-        create_from.register("video", selectors.request_of)
-        create_from.register("share", selectors.shared_request_of, key=selectors.token_in)
+        create_from.register("video", access.request_of)
+        create_from.register("share", access.shared_request_of, key=access.token_in)

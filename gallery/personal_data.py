@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 from accounts.models import User
 from accounts.personal_data import Holder, Holding
 from auravideo.core.zips import Entry, json_file, json_list, stored_file
-from gallery import services
+from gallery import lifecycle
 from gallery.models import Collection, Video
 
 
@@ -39,7 +39,7 @@ class VideosOfPerson(Holder):
     def erase(self, user: User) -> Iterator[None]:
         """The trash is no exception. Collections, likes and tags go with the rows that they belong to."""
         while video := Video.objects.filter(user=user).first():
-            services.purge(video)
+            lifecycle.purge(video)
             yield
 
 

@@ -8,7 +8,7 @@ from django.dispatch import receiver
 
 from accounts.models import User
 from accounts.signals import suspension_over
-from gallery import services
+from gallery import lifecycle
 from gallery.models import SearchDoc, Video
 from gallery.moderation.services import note_end_of_suspension
 from generation.models import Job
@@ -18,7 +18,7 @@ from generation.queue.signals import job_done
 @receiver(job_done)
 def make_video(job: Job, output: dict, **_kwargs: object) -> None:
     """A finished job announces itself, and has its video as soon as it is done."""
-    services.create(job, output)
+    lifecycle.create(job, output)
 
 
 @receiver(suspension_over)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gallery import file_views
+from gallery.files import views as file_views
 from gallery.library.urls import urlpatterns as library
 from gallery.moderation.urls import urlpatterns as moderation
 from gallery.sharing.urls import urlpatterns as sharing

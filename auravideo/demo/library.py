@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from accounts.models import User
-from gallery import services as gallery
+from gallery import lifecycle as gallery
+from gallery.access import library_of
 from gallery.library import services as library
-from gallery.selectors import library_of
 
 COLLECTION = "By the sea"
 

@@ -11,12 +11,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django.views.decorators.vary import vary_on_headers
 
 from auravideo.core.keyset import Page, page_of
+from gallery.access import collections_of
 from gallery.library import services
 from gallery.library.forms import MAX_SELECTED, CollectionForm
 from gallery.library.pages import VIDEOS_A_PAGE
 from gallery.library.selectors import COUNT_UP_TO, items_of, shown_collections_of
 from gallery.models import Collection
-from gallery.selectors import collections_of
 
 
 @login_required

@@ -9,8 +9,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from gallery.access import collections_of
 from gallery.models import Collection, SizeClass, Video, Visibility
-from gallery.selectors import collections_of
 from generation.create.forms import FORMAT_LABELS
 from generation.queue import services
 

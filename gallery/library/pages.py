@@ -10,8 +10,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import ngettext
 
+from gallery.access import library_of
 from gallery.models import Video
-from gallery.selectors import library_of
 
 VIDEOS_A_PAGE = 24
 MAX_ADDRESS = 2000

@@ -13,14 +13,14 @@ from django.views.decorators.http import require_POST
 
 from auravideo.core import zips
 from auravideo.core.zips import Entry, json_file, stored_file
-from gallery import services
-from gallery.file_views import file_stem
+from gallery import lifecycle
+from gallery.access import collections_of, library_of
+from gallery.files.views import file_stem
 from gallery.library import services as library
 from gallery.library.forms import CollectForm, SelectionForm
 from gallery.library.pages import back, tell_deleted
 from gallery.library.selectors import settings_of
 from gallery.models import Video, VideoQuerySet
-from gallery.selectors import collections_of, library_of
 
 
 @login_required
@@ -66,7 +66,7 @@ def _collect_page(request: HttpRequest, form: CollectForm) -> HttpResponse:
 
 
 def _delete(request: HttpRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:
-    tell_deleted(request, *services.trash(videos))
+    tell_deleted(request, *lifecycle.trash(videos))
 
 
 def _favourite(request: HttpRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:

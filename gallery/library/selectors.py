@@ -7,8 +7,8 @@ from uuid import UUID
 from django.db.models import IntegerField, OuterRef, QuerySet, Subquery, UUIDField
 from django.db.models.functions import Lower
 
+from gallery.access import collections_of, library_of
 from gallery.models import Collection, CollectionItem, Video
-from gallery.selectors import collections_of, library_of
 
 COUNT_UP_TO = 100
 SIMILAR = 6

@@ -7,8 +7,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from gallery.access import collections_of
 from gallery.models import Collection, CollectionItem, SearchDoc, Video
-from gallery.selectors import collections_of
 
 MAX_COLLECTIONS = 200  # of one person
 

@@ -12,12 +12,12 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from auravideo.core.keyset import page_of
-from gallery import services
+from gallery import lifecycle
+from gallery.access import trash_of
 from gallery.library.forms import UndoForm
 from gallery.library.pages import VIDEOS_A_PAGE, back
 from gallery.library.selectors import for_cards
 from gallery.models import Video
-from gallery.selectors import trash_of
 
 
 @login_required
@@ -35,7 +35,7 @@ def undo(request: HttpRequest) -> HttpResponse:
     """Take back one deletion, however many videos it was of."""
     form = UndoForm(request.POST)
     count = (
-        services.restore(trash_of(request.user).filter(deleted_at=form.cleaned_data["at"])) if form.is_valid() else 0
+        lifecycle.restore(trash_of(request.user).filter(deleted_at=form.cleaned_data["at"])) if form.is_valid() else 0
     )
     _tell_restored(request, count)
     return back(request)
@@ -45,7 +45,7 @@ def undo(request: HttpRequest) -> HttpResponse:
 @require_POST
 def restore(request: HttpRequest, video_id: UUID) -> HttpResponse:
     found = _deleted(request, video_id)
-    _tell_restored(request, services.restore(trash_of(request.user).filter(pk=found.pk)))
+    _tell_restored(request, lifecycle.restore(trash_of(request.user).filter(pk=found.pk)))
     return redirect("gallery:trash")
 
 
@@ -53,7 +53,7 @@ def restore(request: HttpRequest, video_id: UUID) -> HttpResponse:
 @require_POST
 def purge(request: HttpRequest, video_id: UUID) -> HttpResponse:
     """Delete one video for good, before its time is over."""
-    services.delete(_deleted(request, video_id))
+    lifecycle.delete(_deleted(request, video_id))
     messages.success(request, _("The video is gone for good."))
     return redirect("gallery:trash")
 
@@ -62,7 +62,7 @@ def purge(request: HttpRequest, video_id: UUID) -> HttpResponse:
 @require_POST
 def empty(request: HttpRequest) -> HttpResponse:
     """Delete for good all that is in the trash."""
-    count = services.give_up(trash_of(request.user))
+    count = lifecycle.give_up(trash_of(request.user))
     text = ngettext("%d video is gone for good.", "%d videos are gone for good.", count) % count
     messages.success(request, text if count else _("The trash was empty already."))
     return redirect("gallery:trash")

@@ -11,14 +11,14 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from gallery import services
-from gallery.file_views import file_stem
+from gallery import lifecycle
+from gallery.access import library_of
+from gallery.files.views import file_stem
 from gallery.library import services as library
 from gallery.library.forms import TitleForm
 from gallery.library.pages import back, own_video, tell_deleted
 from gallery.library.selectors import settings_of, similar_to
 from gallery.models import Video
-from gallery.selectors import library_of
 from gallery.sharing.views import watch
 from generation.jobs import archive
 
@@ -67,7 +67,7 @@ def favourite(request: HttpRequest, video_id: UUID) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, video_id: UUID) -> HttpResponse:
     found = own_video(request, video_id)
-    tell_deleted(request, *services.trash(library_of(request.user).filter(pk=found.pk)))
+    tell_deleted(request, *lifecycle.trash(library_of(request.user).filter(pk=found.pk)))
     return back(request)
 
 

@@ -7,11 +7,11 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 
+from gallery.access import library_of
 from gallery.library.forms import MAX_SELECTED, LibraryForm
 from gallery.library.pages import VIDEOS_A_PAGE
 from gallery.library.selectors import for_cards
-from gallery.search import find
-from gallery.selectors import library_of
+from gallery.search.query import find
 
 
 @login_required

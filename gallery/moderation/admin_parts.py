@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from auravideo.core.admin_actions import ObjectActions
+from gallery.access import MODERATE
 from gallery.models import ModerationAction, Video
-from gallery.selectors import MODERATE
 
 
 class ForModerators(ObjectActions):

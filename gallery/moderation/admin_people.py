@@ -13,11 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts.admin import UserAdmin
 from accounts.models import User
 from auravideo.core.admin_actions import ObjectActions
+from gallery.access import MODERATE
 from gallery.models import ReportState
 from gallery.moderation import decisions
 from gallery.moderation.admin_parts import history_table
 from gallery.moderation.selectors import history_of_person
-from gallery.selectors import MODERATE
 
 SUSPENSION = ("suspended_at", "suspended_until", "suspension_reason")
 

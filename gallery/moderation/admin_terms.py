@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from gallery.selectors import MODERATE
+from gallery.access import MODERATE
 from generation.models import BlockedTerm
 from generation.queue.blocked_terms import words_of
 

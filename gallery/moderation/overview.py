@@ -14,8 +14,8 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from gallery.access import MODERATE
 from gallery.models import Report, ReportState, Video
-from gallery.selectors import MODERATE
 from generation.queue import monitoring
 
 NEWEST = 5

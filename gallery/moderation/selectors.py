@@ -4,8 +4,8 @@ from django.db.models import Count, F, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from accounts.models import User
+from gallery.access import MODERATE
 from gallery.models import Act, ModerationAction, Report, ReportState, Video
-from gallery.selectors import MODERATE
 
 
 def open_reports(video: Video) -> QuerySet[Report]:

@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import User
-from gallery import services as gallery
+from gallery import lifecycle as gallery
 from gallery.models import Act, ModerationAction, Report, ReportState, Video
-from gallery.moderation import letters
+from gallery.moderation import emails
 from gallery.moderation.selectors import is_hidden_by_reports, may_suspend, open_reports, reporters_of
 
 NOT_TOLD = (Act.DISMISS, Act.UNPICK)  # nothing happened to the person
@@ -221,4 +221,4 @@ def _record(
         return
     User.objects.filter(pk=concerned.pk).update(unread_notices=F("unread_notices") + 1)
     if act in WRITTEN_TO:
-        transaction.on_commit(partial(letters.send, action, until, letters.this_site()), robust=True)
+        transaction.on_commit(partial(emails.send, action, until, emails.this_site()), robust=True)

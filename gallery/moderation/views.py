@@ -16,11 +16,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from auravideo.core.keyset import page_of
+from gallery.access import shared_videos
 from gallery.models import Video
 from gallery.moderation import services
 from gallery.moderation.forms import ReportForm
 from gallery.moderation.selectors import notices_of
-from gallery.selectors import shared_videos
 from gallery.sharing.places import Place
 from gallery.sharing.watching import unlisted
 

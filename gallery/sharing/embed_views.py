@@ -13,8 +13,8 @@ from django.urls import Resolver404, resolve
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
+from gallery.access import shared_videos
 from gallery.models import Video
-from gallery.selectors import shared_videos
 from gallery.sharing import previews
 from gallery.sharing.places import Place
 from gallery.sharing.watching import unlisted

@@ -9,8 +9,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from gallery.access import shared_videos
 from gallery.models import Video
-from gallery.selectors import shared_videos
 from gallery.sharing import services
 from gallery.sharing.forms import LikeForm
 from gallery.sharing.places import Place

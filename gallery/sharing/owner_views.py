@@ -9,8 +9,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from gallery.access import library_of
 from gallery.models import Video, Visibility
-from gallery.selectors import library_of
 from gallery.sharing import services
 from gallery.sharing.forms import TagsForm, VisibilityForm
 from gallery.sharing.panel import panel_of

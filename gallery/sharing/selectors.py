@@ -9,7 +9,7 @@ from django.utils.http import urlencode
 from accounts.models import User
 from auravideo.core.keyset import Page, page_of
 from gallery.models import Like, Tag, Video, VideoTag
-from gallery.search import SORTED_MOST, find
+from gallery.search.query import SORTED_MOST, find
 from gallery.sharing import tags
 from gallery.sharing.places import Place
 

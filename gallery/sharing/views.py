@@ -8,8 +8,8 @@ from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from auravideo.core.keyset import Page
+from gallery.access import shared_videos
 from gallery.models import Video
-from gallery.selectors import shared_videos
 from gallery.sharing import selectors, watching
 from gallery.sharing.places import Place
 from gallery.sharing.selectors import Wanted

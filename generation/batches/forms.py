@@ -1,4 +1,4 @@
-"""Many prompts at once, by the same rules as the batch command: generation/batches/parsing.py reads, batches.py checks."""
+"""Many prompts at once, by the rules of the batch command: parsing.py reads the rows, services.py checks them."""
 
 from typing import Any
 

@@ -54,7 +54,7 @@ def test_videos_and_posters_come_from_the_storage(browser, site_on_s3):
 def test_what_is_deleted_is_gone_from_the_storage_after_its_time(browser, site_on_s3):
     site, endpoint = site_on_s3
     stored = boto3.resource("s3", endpoint_url=endpoint, **KEYS).Bucket("videos").objects
-    video, purge = site.videos["gif"], "from gallery.services import purge_trash; print(purge_trash())"
+    video, purge = site.videos["gif"], "from gallery.lifecycle import purge_trash; print(purge_trash())"
     ask = f"from gallery.models import Video; print(Video.objects.get(pk={video!r}).job_id)"
     folder = f"videos/{site.python(ask)}/"
     assert len(list(stored.filter(Prefix=folder))) == 4

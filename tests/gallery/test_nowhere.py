@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import services as accounts
-from gallery import services
+from gallery import lifecycle
 from gallery.models import Safety, SearchDoc, Video, Visibility
 from gallery.moderation import services as moderation
 from gallery.sharing import services as sharing
@@ -149,11 +149,11 @@ def _account_deleted(video, _moderator):
 
 
 def _in_the_trash(video, _moderator):
-    services.trash(Video.objects.filter(pk=video.pk))
+    lifecycle.trash(Video.objects.filter(pk=video.pk))
 
 
 def _deleted(video, _moderator):
-    services.delete(video)
+    lifecycle.delete(video)
 
 
 def _deleted_by_moderation(video, moderator):
@@ -259,7 +259,7 @@ def test_a_moderator_plays_what_was_reported_whatever_became_of_it(client, video
     known = Known.of(video)
     moderation.report(video, other_user, "", "spam")
     sharing.set_visibility(video, Visibility.PRIVATE)
-    services.trash(Video.objects.filter(pk=video.pk))
+    lifecycle.trash(Video.objects.filter(pk=video.pk))
     client.force_login(moderator)
     assert shown_at(client, known) == {*FILES, "file, range"}
     assert WORD in client.get(reverse("admin:gallery_video_change", args=[video.pk])).content.decode()

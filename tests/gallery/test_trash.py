@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from accounts import services as accounts
 from auravideo.celery import app
-from gallery import services, tasks
+from gallery import lifecycle, tasks
 from gallery.models import GIVEN_UP, Video
 from generation.domain.states import Status
 from generation.models import Job, StageRun
@@ -58,20 +58,20 @@ def mine(user):
 def test_what_is_in_the_trash_can_be_had_back_until_its_time_is_over(user, settings):
     settings.UNDO_MINUTES = 10
     video, kept = a_video(user), a_video(user)
-    count, at = services.trash(mine(user).filter(pk=video.pk))
+    count, at = lifecycle.trash(mine(user).filter(pk=video.pk))
     assert count == 1
     assert list(Video.objects.kept()) == [kept]
-    assert services.restore(mine(user).filter(deleted_at=at)) == 1
+    assert lifecycle.restore(mine(user).filter(deleted_at=at)) == 1
     assert Video.objects.kept().count() == 2
     Video.objects.filter(pk=video.pk).update(deleted_at=age(11))
-    assert services.restore(mine(user)) == 0
-    assert services.purge_trash()
+    assert lifecycle.restore(mine(user)) == 0
+    assert lifecycle.purge_trash()
     assert list(Video.objects.all()) == [kept]
 
 
 def test_what_was_deleted_before_keeps_its_own_time(user):
     video = a_video(user, deleted_at=age(5))
-    assert services.trash(mine(user))[0] == 0
+    assert lifecycle.trash(mine(user))[0] == 0
     video.refresh_from_db()
     assert video.deleted_at < age(4)
 
@@ -81,7 +81,7 @@ def test_a_purge_leaves_neither_rows_nor_files_nor_folders(user, other_user):
     collection.items.create(video=video)
     video.liked_by.create(user=other_user)
     video.reports.create(reason="spam")
-    assert services.purge_trash()
+    assert lifecycle.purge_trash()
     assert (Video.objects.count(), Job.objects.count(), StageRun.objects.count()) == (0, 0, 0)
     assert (collection.items.count(), other_user.likes.count()) == (0, 0)
     assert [path for path in files() if path.name != "videos"] == []
@@ -91,7 +91,7 @@ def test_a_purge_touches_nothing_else(user, other_user):
     a_video(user, deleted_at=age(9))
     a_video(user)
     a_video(other_user)
-    services.purge_trash()
+    lifecycle.purge_trash()
     assert (Video.objects.count(), Job.objects.count()) == (3, 3)
     assert len([path for path in files() if path.is_file()]) == 3 * len(KINDS)
 
@@ -102,9 +102,9 @@ def test_without_an_undo_window_the_purge_is_asked_for_at_once(
     settings.UNDO_MINUTES = 0
     video = a_video(user)
     with django_capture_on_commit_callbacks(execute=True):
-        services.trash(mine(user))
-    assert sent == [(services.PURGE_TASK, "cpu")]
-    assert services.restore(mine(user)) == 0
+        lifecycle.trash(mine(user))
+    assert sent == [(lifecycle.PURGE_TASK, "cpu")]
+    assert lifecycle.restore(mine(user)) == 0
     tasks.purge_trash()
     assert not Video.objects.filter(pk=video.pk).exists()
     assert [path for path in files() if path.is_file()] == []
@@ -113,19 +113,19 @@ def test_without_an_undo_window_the_purge_is_asked_for_at_once(
 def test_with_a_window_nothing_is_sent_before_it_is_over(user, sent, django_capture_on_commit_callbacks):
     a_video(user)
     with django_capture_on_commit_callbacks(execute=True):
-        services.trash(mine(user))
+        lifecycle.trash(mine(user))
     assert sent == []
 
 
 def test_deleting_for_good_needs_no_window(user, sent, django_capture_on_commit_callbacks):
     fresh, trashed = a_video(user), a_video(user, deleted_at=age(1))
     with django_capture_on_commit_callbacks(execute=True):
-        assert services.delete(fresh)
-        assert services.delete(trashed)
-    assert not services.delete(fresh)
-    assert sent == [(services.PURGE_TASK, "cpu")] * 2
-    assert services.restore(mine(user)) == 0
-    services.purge_trash()
+        assert lifecycle.delete(fresh)
+        assert lifecycle.delete(trashed)
+    assert not lifecycle.delete(fresh)
+    assert sent == [(lifecycle.PURGE_TASK, "cpu")] * 2
+    assert lifecycle.restore(mine(user)) == 0
+    lifecycle.purge_trash()
     assert not Video.objects.exists()
 
 
@@ -134,9 +134,9 @@ def test_deleting_for_good_is_undone_with_the_transaction_that_asked_for_it(user
 
     video = a_video(user)
     with pytest.raises(RuntimeError), transaction.atomic():
-        services.delete(video)
+        lifecycle.delete(video)
         raise RuntimeError
-    services.purge_trash()
+    lifecycle.purge_trash()
     assert Video.objects.kept().get() == video
     assert len([path for path in files() if path.is_file()]) == len(KINDS)
 
@@ -144,7 +144,7 @@ def test_deleting_for_good_is_undone_with_the_transaction_that_asked_for_it(user
 @pytest.mark.parametrize("files_deleted", range(1, len(KINDS) + 1))
 def test_what_a_crash_interrupts_the_next_purge_finishes(user, monkeypatch, files_deleted):
     video = a_video(user, deleted_at=age(11))
-    real, calls = services.delete_file, []
+    real, calls = lifecycle.delete_file, []
 
     def dies(storage, name):
         real(storage, name)
@@ -152,32 +152,32 @@ def test_what_a_crash_interrupts_the_next_purge_finishes(user, monkeypatch, file
         if len(calls) == files_deleted:
             raise SystemExit  # as if killed: no handler runs
 
-    monkeypatch.setattr(services, "delete_file", dies)
+    monkeypatch.setattr(lifecycle, "delete_file", dies)
     with pytest.raises(SystemExit):
-        services.purge_trash()
+        lifecycle.purge_trash()
     assert Video.objects.get().pk == video.pk
-    assert services.restore(mine(user)) == 0
-    monkeypatch.setattr(services, "delete_file", real)
-    assert services.purge_trash()
+    assert lifecycle.restore(mine(user)) == 0
+    monkeypatch.setattr(lifecycle, "delete_file", real)
+    assert lifecycle.purge_trash()
     assert (Video.objects.count(), Job.objects.count()) == (0, 0)
     assert [path for path in files() if path.is_file()] == []
 
 
 def test_a_video_whose_files_cannot_be_deleted_holds_up_no_other(user, monkeypatch):
     stuck, other = a_video(user, deleted_at=age(20)), a_video(user, deleted_at=age(15))
-    real = services.delete_file
+    real = lifecycle.delete_file
 
     def refuses(storage, name):
         if str(stuck.job_id) in name:
             raise PermissionError(name)
         real(storage, name)
 
-    monkeypatch.setattr(services, "delete_file", refuses)
-    assert services.purge_trash()
+    monkeypatch.setattr(lifecycle, "delete_file", refuses)
+    assert lifecycle.purge_trash()
     assert list(Video.objects.all()) == [stuck]
     assert not Video.objects.filter(pk=other.pk).exists()
-    monkeypatch.setattr(services, "delete_file", real)
-    services.purge_trash()
+    monkeypatch.setattr(lifecycle, "delete_file", real)
+    lifecycle.purge_trash()
     assert not Video.objects.exists()
 
 
@@ -193,7 +193,7 @@ def test_who_takes_it_back_at_the_last_moment_has_it_or_has_it_not(user, monkeyp
         return expired(self)
 
     monkeypatch.setattr(type(Video.objects.all()), "expired", found_then_restored)
-    assert services.purge_trash()
+    assert lifecycle.purge_trash()
     assert Video.objects.kept().get() == video
     assert len([path for path in files() if path.is_file()]) == len(KINDS)
 
@@ -201,12 +201,12 @@ def test_who_takes_it_back_at_the_last_moment_has_it_or_has_it_not(user, monkeyp
 def test_a_large_trash_is_purged_in_several_messages(user, sent):
     for _ in range(3):
         a_video(user, deleted_at=age(11))
-    assert not services.purge_trash(seconds=0)
+    assert not lifecycle.purge_trash(seconds=0)
     assert Video.objects.count() == 2
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(services, "purge_trash", lambda: False)
+        patch.setattr(lifecycle, "purge_trash", lambda: False)
         tasks.purge_trash()
-    assert sent == [(services.PURGE_TASK, "cpu")]
+    assert sent == [(lifecycle.PURGE_TASK, "cpu")]
 
 
 def test_a_broker_that_is_away_loses_no_deletion(user, monkeypatch, django_capture_on_commit_callbacks):
@@ -216,18 +216,18 @@ def test_a_broker_that_is_away_loses_no_deletion(user, monkeypatch, django_captu
     video = a_video(user)
     monkeypatch.setattr(app, "send_task", away)
     with django_capture_on_commit_callbacks(execute=True):
-        assert services.delete(video)
+        assert lifecycle.delete(video)
     assert Video.objects.get().deleted_at == GIVEN_UP
-    services.purge_trash()
+    lifecycle.purge_trash()
     assert not Video.objects.exists()
 
 
 def test_the_purge_is_known_by_name_routed_and_scheduled():
     app.loader.import_default_modules()
-    assert services.PURGE_TASK in app.tasks
-    scheduled = [entry for entry in app.conf.beat_schedule.values() if entry["task"] == services.PURGE_TASK]
+    assert lifecycle.PURGE_TASK in app.tasks
+    scheduled = [entry for entry in app.conf.beat_schedule.values() if entry["task"] == lifecycle.PURGE_TASK]
     assert [entry["schedule"] for entry in scheduled] == [60.0]
-    assert app.amqp.router.route({}, services.PURGE_TASK)["queue"].name == "cpu"
+    assert app.amqp.router.route({}, lifecycle.PURGE_TASK)["queue"].name == "cpu"
 
 
 def test_a_deleted_account_takes_its_trash_with_it_at_once(user):
@@ -256,7 +256,7 @@ def test_on_s3_a_purge_leaves_no_object(user, other_user, bucket):
     a_video(user, deleted_at=age(11))
     kept = a_video(other_user)
     assert len(bucket()) == 2 * len(KINDS)
-    services.purge_trash()
+    lifecycle.purge_trash()
     assert bucket() == {file.name for file in kept.files}
     assert list(Video.objects.all()) == [kept]
 
@@ -275,8 +275,8 @@ def test_a_job_whose_video_is_in_the_trash_shows_none(client, user):
     client.force_login(user)
     page = lambda: client.get(f"/jobs/{video.job_id}/").content.decode()  # noqa: E731
     assert f"/videos/{video.pk}/" in page()
-    services.trash(mine(user))
+    lifecycle.trash(mine(user))
     assert f"/videos/{video.pk}/" not in page()
     assert "Its video was deleted." in page()
-    services.restore(mine(user))
+    lifecycle.restore(mine(user))
     assert f"/videos/{video.pk}/" in page()

@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from auravideo.core.keyset import Order
+from gallery.access import library_of, trash_of
 from gallery.library.forms import LibraryForm
 from gallery.library.views import VIDEOS_A_PAGE
 from gallery.models import Video
-from gallery.selectors import library_of, trash_of
 from generation.domain.states import Status
 from tests.factories import JobFactory, VideoFactory, a_request
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from auravideo.celery import app
-from gallery.moderation import letters
+from gallery.moderation import emails
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def letters_written(monkeypatch):
 
     def at_once(name, args=(), *, queue, **_options):
         assert queue == app.amqp.router.route({}, name)["queue"].name == "cpu"
-        if name == letters.LETTER_TASK:
+        if name == emails.LETTER_TASK:
             app.tasks[name].apply(args=json.loads(json.dumps(args)))
 
     monkeypatch.setattr(app, "send_task", at_once)

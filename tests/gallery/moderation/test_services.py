@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import User
-from gallery import services as gallery
+from gallery import lifecycle as gallery
 from gallery.models import Act, ModerationAction, Reason, Report, ReportState, Video, Visibility
 from gallery.moderation import selectors, services
 from tests.factories import ReportFactory, UserFactory, VideoFactory, a_moderator

@@ -6,10 +6,10 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from gallery import search
 from gallery.models import Safety, Video
 from gallery.models.search import SearchDoc
 from gallery.moderation import services as moderation
+from gallery.search import query as search
 from gallery.sharing import selectors, services
 from tests.factories import UserFactory, VideoFactory, a_request
 

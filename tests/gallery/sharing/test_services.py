@@ -3,8 +3,8 @@
 import pytest
 from django.utils import timezone
 
+from gallery.access import shared_videos, visible_videos
 from gallery.models import Like, Video, VideoTag, Visibility
-from gallery.selectors import shared_videos, visible_videos
 from gallery.sharing import services
 from tests.factories import VideoFactory
 

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from accounts.models import User
 from auravideo.celery import app
 from gallery.models import Video, Visibility
-from gallery.moderation import letters, services
+from gallery.moderation import emails, services
 from tests.factories import UserFactory, VideoFactory, a_moderator
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +90,7 @@ def test_an_account_that_is_gone_before_its_letter_gets_none(video, hide, monkey
     hide()
     User.objects.filter(pk=video.user_id).delete()
     (args,) = asked
-    letters.write(*args)
+    emails.write(*args)
     assert mail.outbox == []
 
 

@@ -3,10 +3,10 @@
 import pytest
 from django.utils import timezone
 
+from gallery.access import library_of
 from gallery.models import SearchDoc, Video, Visibility
 from gallery.models.search import PUBLIC, scope_word, words_of
-from gallery.search import MAX_TEXT, MAX_WORDS, find
-from gallery.selectors import library_of
+from gallery.search.query import MAX_TEXT, MAX_WORDS, find
 from tests.factories import VideoFactory, a_request
 
 pytestmark = pytest.mark.django_db

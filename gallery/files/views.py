@@ -11,8 +11,8 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
 from auravideo.core.file_serving import serve
+from gallery.access import playable_videos
 from gallery.models import Video
-from gallery.selectors import playable_videos
 
 
 @require_safe

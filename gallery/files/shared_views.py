@@ -5,9 +5,9 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
 from auravideo.core.file_serving import serve
-from gallery.file_views import file_stem
+from gallery.access import shared_videos
+from gallery.files.views import file_stem
 from gallery.models import Video
-from gallery.selectors import shared_videos
 
 
 @require_safe

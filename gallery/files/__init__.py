@@ -1,0 +1,1 @@
+"""Videos, posters and previews as files, for whoever may see them."""
