@@ -34,7 +34,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_login_stages(self) -> list[str]:
         """Ours come last: after the e-mail address and the second factor have been proved."""
-        ours = ["accounts.stages.SuspendedStage", "accounts.stages.ReactivateStage"]
+        ours = ["accounts.login_stages.SuspendedStage", "accounts.login_stages.ReactivateStage"]
         return [*super().get_login_stages(), *ours]
 
     def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:

@@ -18,8 +18,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import personal_data, preferences, services
 from accounts.forms import DeletionForm, ProfileForm, ThemeForm
+from accounts.login_stages import ReactivateStage, SuspendedStage
 from accounts.models import User
-from accounts.stages import ReactivateStage, SuspendedStage
 from auravideo.core import zips
 
 
