@@ -26,7 +26,7 @@ from generation.domain.states import Stage
 from generation.models import Job, StageRun
 from generation.queue import claims, events, services
 from generation.requests.request import InvalidRequest, RenderRequest
-from workers import assembly, frames, media
+from workers import assembly, frame_store, media
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Context:
             log.warning("A preview of %s could not be stored: %s", self.held, error)
 
     def _show(self, preview: np.ndarray) -> None:
-        frames.write_blob(self.job.pk, "preview.webp", media.animated_preview(preview))
+        frame_store.write_blob(self.job.pk, "preview.webp", media.animated_preview(preview))
         Job.objects.filter(pk=self.job.pk).update(preview=int(time.time()))
 
 
@@ -179,5 +179,5 @@ def _leave(context: Context) -> None:
     """Delete what a cancelled job left, since this stage may have written after the clean-up."""
     log.info("%s was cancelled or taken over", context.held)
     if not Job.objects.filter(pk=context.job.pk).exclude(status="cancelled").exists():
-        frames.delete_job(context.job.pk)
+        frame_store.delete_job(context.job.pk)
         assembly.discard(context.job)

@@ -13,7 +13,7 @@ from generation.domain.errors import RenderError
 from generation.domain.states import Stage
 from generation.queue import services
 from generation.requests.request import RenderRequest, parse
-from workers import assembly, equipment, frames
+from workers import assembly, engine_factory, frame_store
 from workers.runner import Context
 
 
@@ -21,7 +21,7 @@ def preprocess(context: Context) -> dict:
     """Check that the request can still be rendered here, plan it, and warn of what the model will not read."""
     request, plan = context.request, context.plan
     parse(request.to_dict(), services.catalogue(), services.limits())
-    equipment.verify_all(request)
+    engine_factory.verify_all(request)
     services.warn(context.job, _warnings(request))
     return {
         "base": [plan.base_frames, plan.base_height, plan.base_width],
@@ -34,7 +34,7 @@ def preprocess(context: Context) -> dict:
 def generate(context: Context) -> dict:
     """AnimateDiff: all base frames in one pass, written chunk by chunk."""
     plan, request = context.plan, context.request
-    clip = equipment.text_to_video(request).generate(
+    clip = engine_factory.text_to_video(request).generate(
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,
         width=plan.base_width,
@@ -44,10 +44,10 @@ def generate(context: Context) -> dict:
         guidance=request.guidance,
         seed=context.job.seed,
         on_step=context.on_step,
-        loras=equipment.loras(request),
+        loras=engine_factory.loras(request),
     )
     for chunk in plan.chunks:
-        frames.write_chunk(
+        frame_store.write_chunk(
             context.job.pk, Stage.GENERATE, chunk.index, clip[chunk.start : chunk.stop], plan.fps // plan.factor
         )
     return {"frames": len(clip)}
@@ -55,13 +55,13 @@ def generate(context: Context) -> dict:
 
 def interpolate(context: Context) -> dict:
     """FILM: the frames between the base frames of one chunk."""
-    engine = equipment.interpolation(context.request)
+    engine = engine_factory.interpolation(context.request)
     return _output(context, engine.interpolate(_input(context), context.plan.factor, context.on_step))
 
 
 def upscale(context: Context) -> dict:
     """Real-ESRGAN: the frames of one chunk, enlarged."""
-    engine = equipment.upscaling(context.request)
+    engine = engine_factory.upscaling(context.request)
     return _output(context, engine.upscale(_input(context), context.plan.upscale, context.on_step))
 
 
@@ -75,7 +75,7 @@ def assemble(context: Context) -> dict:
 def _warnings(request: RenderRequest) -> list[dict[str, object]]:
     """What the person should know: text beyond the model's last token is not read, and some models know few words."""
     model = services.catalogue().models[request.model]
-    count = equipment.count_tokens(request)
+    count = engine_factory.count_tokens(request)
     long = [{"id": "prompt-cut", "tokens": count, "limit": model.max_prompt_tokens}]
     return [
         *(long if count > model.max_prompt_tokens else []),
@@ -88,7 +88,7 @@ def _finished_frames(context: Context) -> Iterator[np.ndarray]:
     stage = context.plan.stages[-2]
     for chunk in context.plan.chunks:
         context.check()
-        clip = frames.read_chunk(frames.chunk_key(context.job.pk, stage, chunk.index))
+        clip = frame_store.read_chunk(frame_store.chunk_key(context.job.pk, stage, chunk.index))
         if len(clip) != chunk.frames:
             raise RenderError("frames-corrupt")
         yield clip
@@ -97,12 +97,12 @@ def _finished_frames(context: Context) -> Iterator[np.ndarray]:
 def _input(context: Context) -> np.ndarray:
     stages = context.plan.stages
     before = stages[stages.index(context.stage) - 1]
-    return frames.read_chunk(frames.chunk_key(context.job.pk, before, context.chunk))
+    return frame_store.read_chunk(frame_store.chunk_key(context.job.pk, before, context.chunk))
 
 
 def _output(context: Context, clip: np.ndarray) -> dict:
     """Write a chunk, and refuse one that does not have the frames that the plan says."""
     if len(clip) != context.plan.chunks[context.chunk].frames:
         raise ValueError(f"{context.stage} made {len(clip)} frames of chunk {context.chunk}")
-    frames.write_chunk(context.job.pk, context.stage, context.chunk, clip, context.plan.fps)
+    frame_store.write_chunk(context.job.pk, context.stage, context.chunk, clip, context.plan.fps)
     return {"frames": len(clip)}

@@ -16,7 +16,7 @@ from django.utils import timezone
 from generation.domain.states import Stage, Status
 from generation.models import Job
 from generation.queue import claims, recovery, services
-from workers import frames, runner, stages
+from workers import frame_store, runner, stages
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +44,14 @@ def upscale(job_id: str, run: int, chunk: int) -> None:
 @shared_task(name="workers.tasks.assemble")
 def assemble(job_id: str, run: int, chunk: int) -> None:
     runner.run(Stage.ASSEMBLE, job_id, run, chunk, stages.assemble)
-    frames.delete_job(UUID(job_id))
+    frame_store.delete_job(UUID(job_id))
 
 
 @shared_task(name="workers.tasks.discard", ignore_result=True)
 def discard(job_id: str) -> None:
     """Delete the frames of a job that ended, unless it was started again since."""
     if not Job.objects.filter(pk=job_id).exclude(status=Status.CANCELLED).exists():
-        frames.delete_job(UUID(job_id))
+        frame_store.delete_job(UUID(job_id))
 
 
 @shared_task(name="workers.tasks.requeue_lost", ignore_result=True)
@@ -67,11 +67,11 @@ def prune() -> int:
     """
     old = timezone.now() - timedelta(hours=settings.FAILED_FRAMES_KEPT_HOURS)
     deleted = 0
-    for job_id in frames.iter_jobs():
+    for job_id in frame_store.iter_jobs():
         job = Job.objects.filter(pk=job_id).first()
         if job is not None and (job.is_active or (job.status == Status.FAILED and job.ended_at > old)):
             continue
-        frames.delete_job(job_id)
+        frame_store.delete_job(job_id)
         if job is not None and job.status != Status.DONE:
             services.discard_outputs(job)
         deleted += 1

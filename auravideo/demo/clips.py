@@ -29,7 +29,7 @@ from generation.models import Batch, Job, StageRun
 from generation.presets import services as presets
 from generation.queue import claims, estimates, services
 from generation.requests.request import parse
-from workers import assembly, frames, media
+from workers import assembly, frame_store, media
 from workers.tiny.world import Scene, draw
 
 WORKER = "demo"
@@ -298,7 +298,7 @@ def _run(clip: Clip, job: Job, _plan: Plan) -> None:
     clean = draw(clip.scene, np.arange(PREVIEW_FRAMES) / PREVIEW_FPS, PREVIEW_SIDE * 9 // 16, PREVIEW_SIDE)
     noise = np.random.default_rng(clip.scene.seed).normal(0, 45, clean.shape)
     noisy = np.clip(clean + noise, 0, 255).astype(np.uint8)
-    frames.write_blob(job.pk, "preview.webp", media.animated_preview(noisy))
+    frame_store.write_blob(job.pk, "preview.webp", media.animated_preview(noisy))
     Job.objects.filter(pk=job.pk).update(preview=1)
 
 

@@ -11,7 +11,7 @@ from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import services
 from tests.factories import JobFactory
-from workers import frames, runner, tasks
+from workers import frame_store, runner, tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,25 +82,25 @@ def test_cancelling_stops_the_stage_at_its_next_step(job):
 def test_what_a_stage_wrote_after_the_cancellation_is_deleted(job):
     def work(context):
         services.cancel(job)
-        frames.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
+        frame_store.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
         return {}
 
     with pytest.raises(Ignore):
         run(job, work)
-    assert list(frames.iter_jobs()) == []
+    assert list(frame_store.iter_jobs()) == []
 
 
 def test_a_stage_that_was_taken_over_neither_ends_the_job_nor_deletes_its_frames(job):
     def work(context):
         services.requeue(job, 1)
-        frames.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
+        frame_store.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
         return {}
 
     with pytest.raises(Ignore):
         run(job, work)
     job.refresh_from_db()
     assert (job.status, job.run) == (Status.QUEUED, 2)
-    assert frames.exists(frames.chunk_key(job.pk, Stage.GENERATE, 0))
+    assert frame_store.exists(frame_store.chunk_key(job.pk, Stage.GENERATE, 0))
 
 
 def test_a_worker_that_is_to_stop_hands_its_job_back_at_the_next_step(job, monkeypatch):
@@ -149,14 +149,14 @@ def test_progress_and_preview_are_kept_and_events_are_throttled(job, monkeypatch
     run(job, work)
     job.refresh_from_db()
     assert job.preview > 0
-    assert frames.read_blob(job.pk, "preview.webp")[8:12] == b"WEBP"
+    assert frame_store.read_blob(job.pk, "preview.webp")[8:12] == b"WEBP"
 
 
 def test_a_preview_that_cannot_be_stored_costs_no_clip(job, monkeypatch):
     def refuse(*_args):
         raise ConnectionError("storage is away")
 
-    monkeypatch.setattr("workers.frames.write_blob", refuse)
+    monkeypatch.setattr("workers.frame_store.write_blob", refuse)
 
     def work(context):
         context.on_step(1, 2, np.zeros((4, 8, 8, 3), np.uint8))
@@ -184,17 +184,17 @@ def test_the_sweep_deletes_frames_that_no_job_needs_and_no_others(user):
     services.fail(fresh, 1, "internal", {})
     done = JobFactory(user=user, status=Status.DONE)
     for job in (*kept, fresh, done):
-        frames.write_chunk(job.pk, Stage.GENERATE, 0, chunk, 8)
-    frames.write_chunk("00000000-0000-0000-0000-000000000000", Stage.GENERATE, 0, chunk, 8)
+        frame_store.write_chunk(job.pk, Stage.GENERATE, 0, chunk, 8)
+    frame_store.write_chunk("00000000-0000-0000-0000-000000000000", Stage.GENERATE, 0, chunk, 8)
     assert tasks.prune() == 2
-    assert set(frames.iter_jobs()) == {str(job.pk) for job in (*kept, fresh)}
+    assert set(frame_store.iter_jobs()) == {str(job.pk) for job in (*kept, fresh)}
 
 
 def test_a_failed_jobs_frames_go_after_a_day_and_a_retry_starts_anew(user, settings):
     job = JobFactory(user=user)
     run(job, lambda context: {})
     services.fail(Job.objects.get(), 1, "internal", {})
-    frames.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
+    frame_store.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
     settings.FAILED_FRAMES_KEPT_HOURS = 0
     assert tasks.prune() == 1
     assert services.done_units(job) == set()
@@ -202,7 +202,7 @@ def test_a_failed_jobs_frames_go_after_a_day_and_a_retry_starts_anew(user, setti
 
 def test_the_clean_up_spares_a_job_that_was_started_again(user):
     job = JobFactory(user=user, status=Status.CANCELLED)
-    frames.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
+    frame_store.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
     services.retry(job)
     tasks.discard(str(job.pk))
-    assert list(frames.iter_jobs()) == [str(job.pk)]
+    assert list(frame_store.iter_jobs()) == [str(job.pk)]

@@ -17,7 +17,7 @@ from moto.server import ThreadedMotoServer
 from safetensors.numpy import load, save
 
 from generation.domain.errors import RenderError
-from workers import frames
+from workers import frame_store
 
 JOB = "0b0f4e8e-6a1c-4c59-9f2e-0d3f0b7f3a11"
 FOLDER = "django.core.files.storage.FileSystemStorage"
@@ -85,23 +85,23 @@ def stored_keys(storage, folder: str = "") -> list[str]:
 
 def test_a_chunk_comes_back_as_it_was_written(storage):
     chunk = make_chunk()
-    key = frames.write_chunk(uuid.UUID(JOB), "generate", 7, chunk, 8)
+    key = frame_store.write_chunk(uuid.UUID(JOB), "generate", 7, chunk, 8)
     assert key == f"jobs/{JOB}/generate/0007.safetensors"
-    back = frames.read_chunk(key)
+    back = frame_store.read_chunk(key)
     assert np.array_equal(back, chunk)
     assert (back.dtype, back.flags.writeable) == (np.uint8, True)
-    assert frames.exists(key)
+    assert frame_store.exists(key)
     assert stored_keys(storage) == [key]
 
 
 def test_a_view_that_is_not_contiguous_is_stored_as_it_looks(storage):
     chunk = make_chunk(shape=(4, 16, 24, 3))[::2, ::-1, 3:9]
-    assert np.array_equal(frames.read_chunk(frames.write_chunk(JOB, "upscale", 0, chunk, 8)), chunk)
+    assert np.array_equal(frame_store.read_chunk(frame_store.write_chunk(JOB, "upscale", 0, chunk, 8)), chunk)
 
 
 def test_the_file_is_plain_safetensors_that_says_what_it_holds(storage):
     chunk = make_chunk()
-    with storage.open(frames.write_chunk(JOB, "interpolate", 2, chunk, 24)) as file:
+    with storage.open(frame_store.write_chunk(JOB, "interpolate", 2, chunk, 24)) as file:
         data = file.read()
     assert np.array_equal(load(data)["frames"], chunk)
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
@@ -111,21 +111,21 @@ def test_the_file_is_plain_safetensors_that_says_what_it_holds(storage):
 
 def test_writing_again_replaces_and_leaves_no_second_copy(storage):
     for seed in range(3):
-        key = frames.write_chunk(JOB, "generate", 0, make_chunk(seed), 8)
+        key = frame_store.write_chunk(JOB, "generate", 0, make_chunk(seed), 8)
     assert stored_keys(storage) == [key]
-    assert np.array_equal(frames.read_chunk(key), make_chunk(2))
+    assert np.array_equal(frame_store.read_chunk(key), make_chunk(2))
 
 
 def test_a_reader_never_sees_half_a_chunk_while_it_is_written_again(storage):
     chunk = make_chunk(shape=(4, 256, 256, 3))
-    key = frames.write_chunk(JOB, "generate", 0, chunk, 8)
+    key = frame_store.write_chunk(JOB, "generate", 0, chunk, 8)
     stop = threading.Event()
     failures = []
 
     def write() -> None:
         try:
             while not stop.is_set():
-                frames.write_chunk(JOB, "generate", 0, chunk, 8)
+                frame_store.write_chunk(JOB, "generate", 0, chunk, 8)
         except Exception as error:
             failures.append(error)
 
@@ -134,7 +134,7 @@ def test_a_reader_never_sees_half_a_chunk_while_it_is_written_again(storage):
         writer.start()
     try:
         for _ in range(12):
-            assert np.array_equal(frames.read_chunk(key), chunk)
+            assert np.array_equal(frame_store.read_chunk(key), chunk)
     finally:
         stop.set()
         for writer in writers:
@@ -144,32 +144,32 @@ def test_a_reader_never_sees_half_a_chunk_while_it_is_written_again(storage):
 
 
 def test_a_write_that_fails_leaves_the_old_chunk_and_no_rest(storage, monkeypatch):
-    key = frames.write_chunk(JOB, "generate", 0, make_chunk(1), 8)
+    key = frame_store.write_chunk(JOB, "generate", 0, make_chunk(1), 8)
 
     def fail(*args, **kwargs):
         raise OSError("disk full")
 
     monkeypatch.setattr(storage, "_save", fail)
     with pytest.raises(OSError, match="disk full"):
-        frames.write_chunk(JOB, "generate", 0, make_chunk(2), 8)
+        frame_store.write_chunk(JOB, "generate", 0, make_chunk(2), 8)
     monkeypatch.undo()
     assert stored_keys(storage) == [key]
-    assert np.array_equal(frames.read_chunk(key), make_chunk(1))
+    assert np.array_equal(frame_store.read_chunk(key), make_chunk(1))
 
 
 def test_a_storage_that_renames_instead_of_overwriting_is_refused(settings, tmp_path):
     storage = use(settings, FOLDER, {"location": str(tmp_path), "allow_overwrite": False})
-    key = frames.write_chunk(JOB, "generate", 0, make_chunk(), 8)
+    key = frame_store.write_chunk(JOB, "generate", 0, make_chunk(), 8)
     with pytest.raises(RuntimeError, match="must overwrite"):
-        frames.write_chunk(JOB, "generate", 0, make_chunk(), 8)
+        frame_store.write_chunk(JOB, "generate", 0, make_chunk(), 8)
     assert stored_keys(storage) == [key]
 
 
 def test_a_missing_chunk_is_an_error_for_the_person(storage):
-    key = frames.chunk_key(JOB, "generate", 0)
-    assert not frames.exists(key)
+    key = frame_store.chunk_key(JOB, "generate", 0)
+    assert not frame_store.exists(key)
     with pytest.raises(RenderError) as caught:
-        frames.read_chunk(key)
+        frame_store.read_chunk(key)
     assert caught.value.id == "frames-missing"
 
 
@@ -216,12 +216,12 @@ def of_other_numbers(data: bytes) -> bytes:
     ],
 )
 def test_a_damaged_chunk_is_never_taken_for_frames(folder, damage):
-    key = frames.write_chunk(JOB, "generate", 0, make_chunk(), 8)
+    key = frame_store.write_chunk(JOB, "generate", 0, make_chunk(), 8)
     with folder.open(key) as file:
         data = file.read()
     folder.save(key, ContentFile(damage(data)))
     with pytest.raises(RenderError) as caught:
-        frames.read_chunk(key)
+        frame_store.read_chunk(key)
     assert caught.value.id == "frames-corrupt"
 
 
@@ -236,7 +236,7 @@ def test_a_damaged_chunk_is_never_taken_for_frames(folder, damage):
 )
 def test_what_is_no_chunk_is_refused(folder, chunk):
     with pytest.raises(ValueError, match="must be uint8"):
-        frames.write_chunk(JOB, "generate", 0, chunk, 8)
+        frame_store.write_chunk(JOB, "generate", 0, chunk, 8)
     assert stored_keys(folder) == []
 
 
@@ -246,57 +246,57 @@ def test_what_is_no_chunk_is_refused(folder, chunk):
 )
 def test_names_cannot_lead_out_of_the_job(folder, job, stage, index):
     with pytest.raises(ValueError, match=r"cannot be part of a key|0 or more"):
-        frames.write_chunk(job, stage, index, make_chunk(), 8)
+        frame_store.write_chunk(job, stage, index, make_chunk(), 8)
     with pytest.raises(ValueError, match="cannot be part of a key"):
-        frames.delete_job("../other")
+        frame_store.delete_job("../other")
 
 
 def test_chunks_are_listed_in_their_order(storage):
     for index in (2, 10_000, 0, 11, 1):
-        frames.write_chunk(JOB, "upscale", index, make_chunk(shape=(1, 2, 2, 3)), 8)
-    frames.write_chunk(JOB, "generate", 0, make_chunk(), 8)
-    keys = frames.list_chunks(JOB, "upscale")
+        frame_store.write_chunk(JOB, "upscale", index, make_chunk(shape=(1, 2, 2, 3)), 8)
+    frame_store.write_chunk(JOB, "generate", 0, make_chunk(), 8)
+    keys = frame_store.list_chunks(JOB, "upscale")
     assert [Path(key).stem for key in keys] == ["0000", "0001", "0002", "0011", "10000"]
-    assert all(frames.exists(key) for key in keys)
-    assert frames.list_chunks(OTHER, "upscale") == []
+    assert all(frame_store.exists(key) for key in keys)
+    assert frame_store.list_chunks(OTHER, "upscale") == []
 
 
 def test_deleting_a_job_removes_all_of_it_and_nothing_else(storage):
     for stage in ("generate", "interpolate"):
         for index in range(2):
-            frames.write_chunk(JOB, stage, index, make_chunk(), 8)
-    frames.write_blob(JOB, "preview.webp", b"picture")
-    kept = frames.write_chunk(OTHER, "generate", 0, make_chunk(), 8)
-    frames.delete_job(uuid.UUID(JOB))
+            frame_store.write_chunk(JOB, stage, index, make_chunk(), 8)
+    frame_store.write_blob(JOB, "preview.webp", b"picture")
+    kept = frame_store.write_chunk(OTHER, "generate", 0, make_chunk(), 8)
+    frame_store.delete_job(uuid.UUID(JOB))
     assert stored_keys(storage) == [kept]
-    assert list(frames.iter_jobs()) == [OTHER]
-    frames.delete_job(JOB)
+    assert list(frame_store.iter_jobs()) == [OTHER]
+    frame_store.delete_job(JOB)
 
 
 def test_deleting_leaves_no_empty_folder_and_takes_what_a_crash_left(folder):
     root = Path(folder.path(""))
-    frames.write_chunk(JOB, "generate", 0, make_chunk(), 8)
+    frame_store.write_chunk(JOB, "generate", 0, make_chunk(), 8)
     (root / "jobs" / JOB / "generate" / ".0001.safetensors.ab12").write_bytes(b"half")
-    assert frames.list_chunks(JOB, "generate") == [f"jobs/{JOB}/generate/0000.safetensors"]
-    frames.delete_job(JOB)
+    assert frame_store.list_chunks(JOB, "generate") == [f"jobs/{JOB}/generate/0000.safetensors"]
+    frame_store.delete_job(JOB)
     assert list((root / "jobs").iterdir()) == []
 
 
 def test_bytes_and_jobs_are_counted(storage):
-    assert list(frames.iter_jobs()) == []
-    assert frames.job_bytes(JOB) == 0
-    key = frames.write_chunk(JOB, "generate", 0, make_chunk(), 8)
-    frames.write_blob(JOB, "preview.webp", b"12345")
-    frames.write_blob(OTHER, "preview.webp", b"12")
-    assert frames.job_bytes(JOB) == storage.size(key) + 5
-    assert list(frames.iter_jobs()) == [JOB, OTHER]
+    assert list(frame_store.iter_jobs()) == []
+    assert frame_store.job_bytes(JOB) == 0
+    key = frame_store.write_chunk(JOB, "generate", 0, make_chunk(), 8)
+    frame_store.write_blob(JOB, "preview.webp", b"12345")
+    frame_store.write_blob(OTHER, "preview.webp", b"12")
+    assert frame_store.job_bytes(JOB) == storage.size(key) + 5
+    assert list(frame_store.iter_jobs()) == [JOB, OTHER]
 
 
 def test_a_blob_is_replaced_by_the_next_and_may_be_missing(storage):
-    assert frames.read_blob(JOB, "preview.webp") is None
+    assert frame_store.read_blob(JOB, "preview.webp") is None
     for data in (b"first" * 1000, b"second"):
-        assert frames.write_blob(JOB, "preview.webp", data) == f"jobs/{JOB}/preview.webp"
-        assert frames.read_blob(JOB, "preview.webp") == data
+        assert frame_store.write_blob(JOB, "preview.webp", data) == f"jobs/{JOB}/preview.webp"
+        assert frame_store.read_blob(JOB, "preview.webp") == data
     assert stored_keys(storage) == [f"jobs/{JOB}/preview.webp"]
 
 
@@ -306,4 +306,4 @@ def test_an_unreachable_storage_is_not_mistaken_for_missing_frames(settings):
     options = {**keys, "endpoint_url": "http://127.0.0.1:9", "client_config": config}
     use(settings, "storages.backends.s3.S3Storage", options)
     with pytest.raises(Exception, match="Could not connect"):
-        frames.read_chunk(frames.chunk_key(JOB, "generate", 0))
+        frame_store.read_chunk(frame_store.chunk_key(JOB, "generate", 0))
