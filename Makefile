@@ -47,7 +47,7 @@ evaluate: $(VENV)/installed-dev
 # again. DEVICE=cuda trains on a card, THREADS says how many processor threads.
 DEVICE ?= cpu
 THREADS ?= 2
-TRAIN := $(BIN)/python -m workers.tiny
+TRAIN := $(BIN)/python -m workers.tiny.training
 
 train: train-text-to-video train-film train-real-esrgan
 

@@ -30,7 +30,7 @@ from generation.presets import services as presets
 from generation.queue import claims, estimates, services
 from generation.requests.request import parse
 from workers import assembly, frame_store, media
-from workers.tiny.world import Scene, draw
+from workers.tiny.world.scenes import Scene, draw
 
 WORKER = "demo"
 BATCH, PRESET = "evening.txt", "Upright and calm"

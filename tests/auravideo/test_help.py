@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from auravideo.views import DEMO_EXAMPLES
-from workers.tiny import world
+from workers.tiny.world import scenes as world
 
 pytestmark = pytest.mark.django_db
 

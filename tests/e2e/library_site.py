@@ -18,7 +18,7 @@ from accounts.models import User
 from gallery.models import Video
 from tests.factories import VideoFactory, a_request
 from workers import media
-from workers.tiny.world import Scene, draw
+from workers.tiny.world.scenes import Scene, draw
 
 SIDE, FPS, SECONDS, GRAIN = 320, 16, 4, 12
 SCENES = (

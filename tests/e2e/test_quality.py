@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pytest
 
-from workers.tiny import steadiness
-from workers.tiny.evaluate import ATTRIBUTES, contact_sheet, score
-from workers.tiny.judge import judge
-from workers.tiny.prompts import evaluation_prompts
+from workers.tiny.training.evaluate import ATTRIBUTES, contact_sheet, score
+from workers.tiny.world import steadiness
+from workers.tiny.world.judge import judge
+from workers.tiny.world.prompts import evaluation_prompts
 
 REPORT = Path(os.environ.get("REPORT", "var/evaluation"))
 

@@ -19,7 +19,7 @@ from workers.engines.film import (
     nearest_dyadic,
     pad,
 )
-from workers.tiny.evaluate_film import SHIPPED
+from workers.tiny.training.evaluate_film import SHIPPED
 
 pytestmark = pytest.mark.tensorflow
 

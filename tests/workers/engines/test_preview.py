@@ -6,7 +6,7 @@ from generation.catalogue.load import load_catalogue
 from tests import full_size_models as models
 from workers.engines.loading import Source, load_model
 from workers.engines.preview import MAX_SIDE, LatentPreview, _draw
-from workers.tiny.world import draw, sample_scene
+from workers.tiny.world.scenes import draw, sample_scene
 
 
 @pytest.fixture(scope="module", params=[4, 8])

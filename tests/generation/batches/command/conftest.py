@@ -42,10 +42,10 @@ def _worker(_redis_server):
 
 @pytest.fixture(autouse=True)
 def _no_endless_waiting(monkeypatch):
-    def wait():
+    def refuse():
         raise AssertionError("the command waits for workers that are not there")
 
-    monkeypatch.setattr(wait, "pause", wait)
+    monkeypatch.setattr(wait, "pause", refuse)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from workers.tiny import world
-from workers.tiny.world import BACKGROUNDS, COLOURS, SHAPES, Scene
+from workers.tiny.world import scenes as world
+from workers.tiny.world.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene
 
 RATE = 8.0  # frames a second that are looked at
 MOST_PIXELS = 96  # short side that is looked at

@@ -1,6 +1,6 @@
 """The tiny world's CLIP text side: a byte-level tokenizer that accepts any text, and an encoder taught what words mean.
 
-    python -m workers.tiny.text --steps 3000
+    python -m workers.tiny.training.text --steps 3000
 
 The encoder is trained on words alone, before any picture: linear readers of its last hidden states have to name the
 scene's attributes. Diffusion then receives embeddings in which every attribute is already laid out, and spends its
@@ -16,9 +16,9 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from workers.tiny import training
-from workers.tiny.prompts import corpus, describe
-from workers.tiny.world import BACKGROUNDS, COLOURS, MOTIONS, SHAPES, SIZES, sample_scene
+from workers.tiny.training import checkpoints
+from workers.tiny.world.prompts import corpus, describe
+from workers.tiny.world.scenes import BACKGROUNDS, COLOURS, MOTIONS, SHAPES, SIZES, sample_scene
 
 FOLDER = Path("var/train/text")
 CHECKPOINT = Path("var/train/text.pt")
@@ -123,7 +123,7 @@ class Trainer:
         self.model = torch.nn.ModuleDict({"encoder": build_encoder(self.tokenizer), "readers": Readers()})
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=PEAK_RATE, weight_decay=1e-2)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, PEAK_RATE, total_steps=steps)
-        state = training.load_checkpoint(CHECKPOINT) or {"step": 0, "curves": {"loss": []}}
+        state = checkpoints.load_checkpoint(CHECKPOINT) or {"step": 0, "curves": {"loss": []}}
         self.step, self.curves = state["step"], state["curves"]
         for name, part in self._parts().items():
             if name in state:
@@ -159,8 +159,8 @@ class Trainer:
     def save(self) -> None:
         """Keep the checkpoint, the curve, and the folders that diffusion reads."""
         states = {name: part.state_dict() for name, part in self._parts().items()}
-        training.save_checkpoint(CHECKPOINT, **states, step=self.step, curves=self.curves)
-        training.plot_curves(FOLDER.parent / "text.png", self.curves, "text encoder")
+        checkpoints.save_checkpoint(CHECKPOINT, **states, step=self.step, curves=self.curves)
+        checkpoints.plot_curves(FOLDER.parent / "text.png", self.curves, "text encoder")
         self.tokenizer.save_pretrained(FOLDER / "tokenizer")
         self.model["encoder"].save_pretrained(FOLDER / "text_encoder")
 

@@ -1,6 +1,6 @@
 """Measure the shipped text-to-video model on prompts that no training has seen.
 
-    python -m workers.tiny.evaluate --count 60 [--seed 7] [--steps 16] [--guidance 3.5] [--sheet var/train/sheet.png]
+    python -m workers.tiny.training.evaluate --count 60 [--seed 7] [--steps 16] [--guidance 3.5] [--sheet sheet.png]
 
 Another seed than the usual one draws other sentences: choose settings on those, and measure on the usual ones.
 Generates each clip with diffusers' AnimateDiffPipeline, lets a judge that knows only pixels say what is in it, prints
@@ -16,12 +16,13 @@ import torch
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from workers.tiny import steadiness
-from workers.tiny.judge import judge
-from workers.tiny.prompts import EVALUATION_SEED, evaluation_prompts
-from workers.tiny.world import Scene
+from generation.catalogue.entries import BUILTIN_MODELS
+from workers.tiny.world import steadiness
+from workers.tiny.world.judge import judge
+from workers.tiny.world.prompts import EVALUATION_SEED, evaluation_prompts
+from workers.tiny.world.scenes import Scene
 
-MODELS = Path(__file__).parent / "models"
+MODELS = BUILTIN_MODELS
 ATTRIBUTES = ("background", "colour", "motion", "shape", "size")
 
 

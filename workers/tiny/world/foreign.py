@@ -1,7 +1,7 @@
 """Moving pictures that the interpolation network was never shown, nor anything of their kind, to measure it on.
 
-Pieces of pictures (dead leaves, lines, mosaics, clouds, letters ...: `workers.tiny.pictures`, which its training does
-not use) are shifted, turned and enlarged by Pillow, with an elliptic piece of another picture gliding in front.
+Pieces of pictures (dead leaves, lines, mosaics, clouds, letters ...: `workers.tiny.world.pictures`, which its training
+does not use) are shifted, turned and enlarged by Pillow, with an elliptic piece of another picture gliding in front.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from workers.tiny import pictures
+from workers.tiny.world import pictures
 
 # Without plain colours and film grain, which show no motion, and without checks, whose motion nobody could tell.
 KINDS = ("gradient", "waves", "text", "noise", "lines", "leaves", "conic gradient", "lattice noise", "mosaic")

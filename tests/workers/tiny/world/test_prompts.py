@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from workers.tiny import prompts
-from workers.tiny.world import is_held_out, sample_scene
+from workers.tiny.world import prompts
+from workers.tiny.world.scenes import is_held_out, sample_scene
 
 
 def test_a_full_sentence_names_every_attribute():

@@ -5,7 +5,7 @@ from diffusers import DDIMScheduler, MotionAdapter, UNet2DConditionModel, UNetMo
 from diffusers.models.attention_processor import AttnProcessor
 from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 
-from workers.tiny.latents import CHANNELS as LATENT_CHANNELS
+from workers.tiny.networks.latents import CHANNELS as LATENT_CHANNELS
 
 CHANNELS = (64, 128)
 HEADS = 4

@@ -13,7 +13,7 @@ Lengths are in short sides of the frame, as in `world`.
 
 import numpy as np
 
-from workers.tiny.world import BACKGROUNDS, COLOURS, Scene, background, object_path
+from workers.tiny.world.scenes import BACKGROUNDS, COLOURS, Scene, background, object_path
 
 CHANNELS = 18
 FACTOR = 8

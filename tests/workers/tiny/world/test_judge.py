@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from workers.tiny.judge import judge
-from workers.tiny.world import BACKGROUNDS, COLOURS, MOTIONS, Scene, draw, sample_scene
+from workers.tiny.world.judge import judge
+from workers.tiny.world.scenes import BACKGROUNDS, COLOURS, MOTIONS, Scene, draw, sample_scene
 
 ATTRIBUTES = ("background", "colour", "motion", "shape", "size")
 

@@ -1,4 +1,4 @@
-"""Measure the tiny upscaler against bicubic: `python -m workers.tiny.evaluate_esrgan`.
+"""Measure the tiny upscaler against bicubic: `python -m workers.tiny.training.evaluate_esrgan`.
 
 Prints, for each kind of picture, the mean PSNR of bicubic and of the network, the mean gain and the least, and writes a
 comparison of enlarged crops as a PNG. No picture measured was trained on: frames of the world are of combinations that
@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from workers.engines.realesrgan import RealEsrganEngine
-from workers.tiny import pictures, world
-from workers.tiny.esrgan_data import LONGEST_CLIP, SIZE, enlarge_bicubic, psnr, shrink
-from workers.tiny.train_esrgan import MODELS, checkpoint_path
+from workers.tiny.training.esrgan_data import LONGEST_CLIP, SIZE, enlarge_bicubic, psnr, shrink
+from workers.tiny.training.train_esrgan import MODELS, checkpoint_path
+from workers.tiny.world import pictures
+from workers.tiny.world import scenes as world
 
 KERNELS = {"bicubic": Image.Resampling.BICUBIC, "area": Image.Resampling.BOX}
 MEASURING_SEED = 90_001

@@ -1,16 +1,16 @@
 """What the tiny text-to-video network is shown while it learns: clips as latents, with sentences.
 
-Nothing is drawn and nothing stored: a clip's latents are computed from its scene (`workers.tiny.latents`). Only the
-backgrounds come from a pool, because painting one takes longer than everything else.
+Nothing is drawn and nothing stored: a clip's latents are computed from its scene (`workers.tiny.networks.latents`).
+Only the backgrounds come from a pool, because painting one takes longer than everything else.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from workers.tiny.latents import join, object_latents, sample_grounds
-from workers.tiny.prompts import describe
-from workers.tiny.world import Scene, sample_scene
+from workers.tiny.networks.latents import join, object_latents, sample_grounds
+from workers.tiny.world.prompts import describe
+from workers.tiny.world.scenes import Scene, sample_scene
 
 FRAMES, RATE = 17, 8
 SIZES = {"square": (64, 64), "wide": (64, 112), "tall": (112, 64), "broad": (64, 96), "high": (96, 64)}

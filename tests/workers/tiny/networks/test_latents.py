@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from workers.tiny import latents, lessons
-from workers.tiny.latents import CHANNELS, COLOUR_CODES, OBJECT_GAIN, SHAPE_CODES, scene_latents
-from workers.tiny.world import COLOURS, SHAPES, is_held_out, object_path, sample_scene
+from workers.tiny.networks import latents
+from workers.tiny.networks.latents import CHANNELS, COLOUR_CODES, OBJECT_GAIN, SHAPE_CODES, scene_latents
+from workers.tiny.training import lessons
+from workers.tiny.world.scenes import COLOURS, SHAPES, is_held_out, object_path, sample_scene
 
 TIMES = np.arange(17) / 8
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from workers.tiny import evaluate_film, film_data, world
-from workers.tiny.evaluate_film import SHIPPED, held_out_triplets, measure
+from workers.tiny.training import evaluate_film, film_data
+from workers.tiny.training.evaluate_film import SHIPPED, held_out_triplets, measure
+from workers.tiny.world import scenes as world
 
 pytestmark = pytest.mark.tensorflow
 
@@ -13,7 +14,7 @@ MEGABYTE = 10**6
 
 @pytest.fixture(scope="module")
 def network():
-    from workers.tiny.film_model import FilmNetwork
+    from workers.tiny.networks.film import FilmNetwork
 
     return FilmNetwork(seed=5)
 
@@ -28,7 +29,7 @@ def picture(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def test_warp_follows_the_flow_and_stops_at_the_edge():
-    from workers.tiny.film_model import warp
+    from workers.tiny.networks.film import warp
 
     image = picture(1, 8, 10, 2)
     flow = np.zeros((1, 8, 10, 2), np.float32)
@@ -40,7 +41,7 @@ def test_warp_follows_the_flow_and_stops_at_the_edge():
 
 
 def test_flows_point_back_to_the_first_frame_and_ahead_to_the_second():
-    from workers.tiny.film_model import both_flows
+    from workers.tiny.networks.film import both_flows
 
     velocity = np.ones((2, 1, 1, 4), np.float32)
     flows = both_flows(velocity, np.array([0.25, 0.5], np.float32).reshape(2, 1, 1, 1)).numpy()
@@ -55,7 +56,7 @@ def test_without_training_the_network_blends(network):
 
 
 def test_the_exported_model_is_called_like_the_released_one_and_answers_like_the_network(network, tmp_path):
-    from workers.tiny.film_model import export
+    from workers.tiny.networks.film import export
 
     for variable in network.trainable_variables:
         variable.assign_add(np.full(variable.shape, 1e-3, np.float32))
@@ -73,7 +74,7 @@ def test_the_exported_model_is_called_like_the_released_one_and_answers_like_the
 
 @pytest.mark.slow
 def test_training_learns_from_what_it_is_shown_and_continues_where_it_was(tmp_path):
-    from workers.tiny.train_film import Trainer
+    from workers.tiny.training.train_film import Trainer
 
     scene = world.Scene("star", "yellow", "large", "bouncing", "black", seed=4)
     times = np.array([0.3, 0.35, 0.4])
@@ -91,14 +92,14 @@ def test_training_learns_from_what_it_is_shown_and_continues_where_it_was(tmp_pa
 
 
 def test_the_shipped_model_is_small():
-    from workers.tiny.film_model import FilmNetwork, count_parameters
+    from workers.tiny.networks.film import FilmNetwork, count_parameters
 
     assert sum(file.stat().st_size for file in SHIPPED.rglob("*") if file.is_file()) <= 6 * MEGABYTE
     assert count_parameters(FilmNetwork()) <= 1_200_000
 
 
-# The thresholds are what is promised. Over 400 scenes `python -m workers.tiny.evaluate_film` finds 6 dB (64x64), 9 dB
-# (128x64) and 3.6 dB (256x256; see models/film/README.md); few scenes scatter by some 1.5 dB around that.
+# The thresholds are what is promised. Over 400 scenes `python -m workers.tiny.training.evaluate_film` finds 6 dB
+# (64x64), 9 dB (128x64) and 3.6 dB (256x256; see models/film/README.md); few scenes scatter by some 1.5 dB around that.
 @pytest.mark.parametrize(("time", "gain"), [(1 / 2, 3.0), (1 / 3, 2.0), (2 / 3, 2.0)])
 def test_the_shipped_model_beats_blending_on_held_out_clips(shipped, time, gain):
     assert measure("", held_out_triplets(96, time), shipped).gain >= gain

@@ -1,6 +1,6 @@
 """How well a frame interpolation model fills in held-out clips, against blending the two neighbours.
 
-    python -m workers.tiny.evaluate_film [--model FOLDER] [--scenes 400]
+    python -m workers.tiny.training.evaluate_film [--model FOLDER] [--scenes 400]
 
 The figure is PSNR of the squared error pooled over all frames of a row, after rounding to 8 bits: a few frames with
 much motion decide it, and frames in which nothing moves cannot hide them.
@@ -14,9 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from workers.tiny import film_data, foreign, world
+from generation.catalogue.entries import BUILTIN_MODELS
+from workers.tiny.training import film_data
+from workers.tiny.world import foreign
+from workers.tiny.world import scenes as world
 
-SHIPPED = Path(__file__).parent / "models" / "film"
+SHIPPED = BUILTIN_MODELS / "film"
 SPACING = 1 / film_data.BASE_FPS  # seconds between base frames
 TIMES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
 
@@ -69,7 +72,7 @@ def other_triplets(count: int, height: int = 64, width: int = 64, seed: int = 2)
 
 
 def foreign_triplets(count: int, time: float = 0.5, side: int = 64, seed: int = 3) -> list[Triplet]:
-    """Textures, letters and drawings in motion, from programs that no training used (`workers.tiny.foreign`)."""
+    """Textures, letters and drawings in motion, from programs that no training used (`workers.tiny.world.foreign`)."""
     rng = np.random.default_rng(seed)
     return [Triplet(*foreign.draw_triplet(rng, time, side, side), time, "foreign") for _ in range(count)]
 

@@ -1,6 +1,6 @@
 """Train the tiny frame interpolation network and export it.
 
-    python -m workers.tiny.train_film --minutes 40
+    python -m workers.tiny.training.train_film --minutes 40
 
 Runs on a graphics card if there is one, else on the processor. Interrupted, it continues where it was when it is called
 again with the same folder. What a step learns from depends on the seed and the step's number alone; the learning rate
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from workers.tiny import evaluate_film, film_data
+from workers.tiny.training import evaluate_film, film_data
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Multiply in bfloat16 where the processor can: 1.6 times faster on the machines this was trained on.
@@ -42,7 +42,7 @@ class Trainer:
     def __init__(self, seed: int):
         import tensorflow as tf
 
-        from workers.tiny.film_model import FilmNetwork
+        from workers.tiny.networks.film import FilmNetwork
 
         self.tf = tf
         self.network, self.average = FilmNetwork(seed), FilmNetwork(seed)
@@ -150,7 +150,7 @@ def train(arguments: argparse.Namespace) -> None:
     """Train until the minutes are used up, then export; checkpoints and the curve are written on the way."""
     import tensorflow as tf
 
-    from workers.tiny import film_model
+    from workers.tiny.networks import film as film_model
 
     folder = arguments.folder
     trainer = Trainer(arguments.seed)

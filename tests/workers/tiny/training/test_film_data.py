@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from workers.tiny import film_data, world
+from workers.tiny.training import film_data
+from workers.tiny.world import scenes as world
 
 
 def look_back(image: np.ndarray, flow: np.ndarray) -> np.ndarray:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from workers.tiny import text, train_diffusion, train_vae, training
-from workers.tiny.diffusion import build_networks, build_scheduler, join_networks, network_sees
-from workers.tiny.evaluate import contact_sheet, generate, load_pipeline, score
-from workers.tiny.export import MODELS, split_networks
-from workers.tiny.judge import judge
-from workers.tiny.prompts import corpus, evaluation_prompts
-from workers.tiny.train_diffusion import Noise
+from workers.tiny.networks.diffusion import build_networks, build_scheduler, join_networks, network_sees
+from workers.tiny.training import checkpoints, text, train_diffusion, train_vae
+from workers.tiny.training.evaluate import contact_sheet, generate, load_pipeline, score
+from workers.tiny.training.export import MODELS, split_networks
+from workers.tiny.training.train_diffusion import Noise
+from workers.tiny.world.judge import judge
+from workers.tiny.world.prompts import corpus, evaluation_prompts
 
 
 @pytest.fixture(scope="module")
@@ -103,14 +103,14 @@ def test_any_text_becomes_tokens():
 
 def test_checkpoints_come_back(tmp_path):
     path = tmp_path / "folder" / "some.pt"
-    assert training.load_checkpoint(path) is None
-    training.save_checkpoint(path, step=3, weights={"a": torch.arange(3)})
-    assert training.load_checkpoint(path)["weights"]["a"].tolist() == [0, 1, 2]
+    assert checkpoints.load_checkpoint(path) is None
+    checkpoints.save_checkpoint(path, step=3, weights={"a": torch.arange(3)})
+    assert checkpoints.load_checkpoint(path)["weights"]["a"].tolist() == [0, 1, 2]
 
 
 def test_the_average_follows_the_weights():
     model = torch.nn.Linear(1, 1, bias=False)
-    average = training.Average(model, decay=0.9)
+    average = checkpoints.Average(model, decay=0.9)
     torch.nn.init.constant_(model.weight, 5.0)
     for step in range(200):
         average.update(model, step)

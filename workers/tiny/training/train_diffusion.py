@@ -1,10 +1,10 @@
 """Train the tiny text-to-video network: motion first, then the whole world, then whole clips.
 
-    python -m workers.tiny.train_diffusion --minutes 100 [--device cuda]
+    python -m workers.tiny.training.train_diffusion --minutes 100 [--device cuda]
 
-Needs the text encoder (`workers.tiny.text`) and nothing else. Resumes from var/train/diffusion.pt. The log's gaps say
-whether words are listened to: how much the loss at t = 900 grows, in per cent, when one attribute's word is exchanged
-for a wrong one.
+Needs the text encoder (`workers.tiny.training.text`) and nothing else. Resumes from var/train/diffusion.pt. The log's
+gaps say whether words are listened to: how much the loss at t = 900 grows, in per cent, when one attribute's word is
+exchanged for a wrong one.
 """
 
 import argparse
@@ -17,12 +17,12 @@ from diffusers import DDIMScheduler, UNetMotionModel
 from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from workers.tiny import text, training
-from workers.tiny.diffusion import build_networks, build_scheduler, join_networks, network_sees
-from workers.tiny.latents import OBJECT_GAIN
-from workers.tiny.lessons import FRAMES, Batch, Lesson, Teacher, sample_lesson
-from workers.tiny.prompts import describe
-from workers.tiny.world import BACKGROUNDS, COLOURS, MOTIONS, SHAPES, SIZES
+from workers.tiny.networks.diffusion import build_networks, build_scheduler, join_networks, network_sees
+from workers.tiny.networks.latents import OBJECT_GAIN
+from workers.tiny.training import checkpoints, text
+from workers.tiny.training.lessons import FRAMES, Batch, Lesson, Teacher, sample_lesson
+from workers.tiny.world.prompts import describe
+from workers.tiny.world.scenes import BACKGROUNDS, COLOURS, MOTIONS, SHAPES, SIZES
 
 FOLDER = Path("var/train")
 CHECKPOINT = FOLDER / "diffusion.pt"
@@ -161,18 +161,18 @@ class Trainer:
         self.words = Words.load(device)
         self.noise = Noise(build_scheduler(), device)
         self.network = join_networks(*build_networks()).to(device)
-        self.average = training.Average(self.network, 0.999)
+        self.average = checkpoints.Average(self.network, 0.999)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True
         )
-        state = training.load_checkpoint(CHECKPOINT, device) or {"step": 0, "spent": 0.0, "curves": {"loss": []}}
+        state = checkpoints.load_checkpoint(CHECKPOINT, device) or {"step": 0, "spent": 0.0, "curves": {"loss": []}}
         self.step, self.curves = state["step"], state["curves"]
         if "model" in state:
             self.network.load_state_dict(state["model"])
             self.average.model.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
             torch.manual_seed(self.step)
-        self.budget = training.Budget(minutes, state["spent"])
+        self.budget = checkpoints.Budget(minutes, state["spent"])
         self.teacher = Teacher(np.random.default_rng([3, self.step]))
         self.silence = self.words.embed([""])
         self.gaps = Gaps(self.words, self.noise, device)
@@ -237,8 +237,8 @@ class Trainer:
         tqdm.write(f"step {self.step} {self.budget.spent:.0f} s: {line}")
         parts = {"model": self.network, "average": self.average.model, "optimiser": self.optimiser}
         parts = {name: part.state_dict() for name, part in parts.items()}
-        training.save_checkpoint(CHECKPOINT, **parts, step=self.step, spent=self.budget.spent, curves=self.curves)
-        training.plot_curves(FOLDER / "diffusion.png", self.curves, "text to video: loss, and gaps in %")
+        checkpoints.save_checkpoint(CHECKPOINT, **parts, step=self.step, spent=self.budget.spent, curves=self.curves)
+        checkpoints.plot_curves(FOLDER / "diffusion.png", self.curves, "text to video: loss, and gaps in %")
 
 
 if __name__ == "__main__":

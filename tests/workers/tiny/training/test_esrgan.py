@@ -6,9 +6,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from workers.engines.realesrgan import RealEsrganEngine
-from workers.tiny import esrgan_data, evaluate_esrgan, pictures, train_esrgan
-from workers.tiny.esrgan_data import KINDS, Pairs, cut_batch, enlarge_bicubic, make_pair, psnr, shrink
-from workers.tiny.esrgan_model import (
+from workers.tiny.networks.esrgan import (
     CompactUpscaler,
     DetailUpscaler,
     bicubic_taps,
@@ -16,7 +14,10 @@ from workers.tiny.esrgan_model import (
     start_x2_from_x4,
     to_compact,
 )
-from workers.tiny.train_esrgan import Trainer, checkpoint_path, train
+from workers.tiny.training import esrgan_data, evaluate_esrgan, train_esrgan
+from workers.tiny.training.esrgan_data import KINDS, Pairs, cut_batch, enlarge_bicubic, make_pair, psnr, shrink
+from workers.tiny.training.train_esrgan import Trainer, checkpoint_path, train
+from workers.tiny.world import pictures
 
 SCALES = [4, 2]
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from workers.tiny.steadiness import measure
-from workers.tiny.world import Scene, draw, sample_scene
+from workers.tiny.world.scenes import Scene, draw, sample_scene
+from workers.tiny.world.steadiness import measure
 
 TIMES = np.arange(17) / 8
 

@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from workers.tiny import world
-from workers.tiny.world import BACKGROUNDS, COLOURS, MOTIONS, SHAPES, SIZES, Scene
+from workers.tiny.world import scenes as world
+from workers.tiny.world.scenes import BACKGROUNDS, COLOURS, MOTIONS, SHAPES, SIZES, Scene
 
 TIMES = np.arange(33) / 8
 

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 from tqdm import tqdm
 
-from workers.tiny import pictures, world
+from workers.tiny.world import pictures
+from workers.tiny.world import scenes as world
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workers.tiny.judge import RATE, find_background, follow_object, prepare
-from workers.tiny.world import Scene
+from workers.tiny.world.judge import RATE, find_background, follow_object, prepare
+from workers.tiny.world.scenes import Scene
 
 CORE = 0.9  # a mask's value from which a pixel shows the object and nothing of what is behind it
 # What counts as steady. Drawn clips, seen by the same judge, stay below both in 99 of 100
-# (tests/workers/tiny/test_steadiness.py).
+# (tests/workers/tiny/world/test_steadiness.py).
 STEADY_SIZE = 0.10
 STEADY_HUE = 8.0
 

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from workers.tiny.world import Scene, sample_scene
+from workers.tiny.world.scenes import Scene, sample_scene
 
 SHAPE_WORDS = {
     "circle": ("circle", "circle", "circle", "disc", "disk", "ball", "dot", "sphere"),

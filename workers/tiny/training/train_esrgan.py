@@ -1,4 +1,4 @@
-"""Train the tiny upscaler: `python -m workers.tiny.train_esrgan --scale 4`, then `--scale 2`.
+"""Train the tiny upscaler: `python -m workers.tiny.training.train_esrgan --scale 4`, then `--scale 2`.
 
 The network starts as bicubic enlargement (see `DetailUpscaler`) and minimises the mean over patches of log(mean squared
 error). That is mean PSNR itself, so that a gradient, where bicubic is nearly perfect, weighs as much as text, where it
@@ -20,12 +20,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from workers.tiny import esrgan_data
-from workers.tiny.esrgan_model import DetailUpscaler, save_checkpoint, start_x2_from_x4, to_compact
+from generation.catalogue.entries import BUILTIN_MODELS
+from workers.tiny.networks.esrgan import DetailUpscaler, save_checkpoint, start_x2_from_x4, to_compact
+from workers.tiny.training import esrgan_data
 
 log = logging.getLogger(__name__)
 
-MODELS = Path(__file__).parent / "models" / "real-esrgan"
+MODELS = BUILTIN_MODELS / "real-esrgan"
 DEFAULT_MINUTES = {4: 30.0, 2: 15.0}
 BATCH = 8
 PATCH = 36

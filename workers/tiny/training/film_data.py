@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workers.tiny import world
+from workers.tiny.world import scenes as world
 
 BASE_FPS = 8
 OTHER_SHARE = 0.3

@@ -1,11 +1,11 @@
 """Train the tiny world's AutoencoderKL: latents of 18 channels for each 8x8 pixels to frames, and frames to latents.
 
-    python -m workers.tiny.train_vae decoder --minutes 50 [--device cuda]
-    python -m workers.tiny.train_vae encoder --minutes 25
+    python -m workers.tiny.training.train_vae decoder --minutes 50 [--device cuda]
+    python -m workers.tiny.training.train_vae encoder --minutes 25
 
-What the latents mean is laid down in `workers.tiny.latents`, so the two halves are trained one after the other, and
-diffusion, which needs neither, may be trained beside them. Resumes from var/train/decoder.pt and encoder.pt. The
-object's pixels weigh more, because they are few and say what was asked for.
+What the latents mean is laid down in `workers.tiny.networks.latents`, so the two halves are trained one after the
+other, and diffusion, which needs neither, may be trained beside them. Resumes from var/train/decoder.pt and encoder.pt.
+The object's pixels weigh more, because they are few and say what was asked for.
 """
 
 import argparse
@@ -16,9 +16,9 @@ import torch
 from diffusers import AutoencoderKL
 from tqdm import tqdm
 
-from workers.tiny import training
-from workers.tiny.latents import CHANNELS, scene_latents
-from workers.tiny.world import draw, object_mask, sample_scene
+from workers.tiny.networks.latents import CHANNELS, scene_latents
+from workers.tiny.training import checkpoints
+from workers.tiny.world.scenes import draw, object_mask, sample_scene
 
 FOLDER = Path("var/train")
 FRAME_SIZES = ((64, 64),) * 12 + ((64, 112), (112, 64), (64, 96), (96, 64))
@@ -65,7 +65,7 @@ def load_vae() -> AutoencoderKL:
     torch.manual_seed(0)
     vae = build_vae()
     for part in PEAK_RATE:
-        if state := training.load_checkpoint(checkpoint(part)):
+        if state := checkpoints.load_checkpoint(checkpoint(part)):
             part_of(vae, part).load_state_dict(state["average"])
     return vae.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
@@ -164,17 +164,17 @@ class Trainer:
         self.part, self.device, self.batch = part, device, batch
         self.vae = load_vae().to(device).train().requires_grad_(False)
         self.model = part_of(self.vae, part).requires_grad_(True)
-        self.average = training.Average(self.model, 0.998)
+        self.average = checkpoints.Average(self.model, 0.998)
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=PEAK_RATE[part], betas=(0.9, 0.99), weight_decay=1e-4
         )
-        state = training.load_checkpoint(checkpoint(part), device) or {"step": 0, "spent": 0.0, "curves": {}}
+        state = checkpoints.load_checkpoint(checkpoint(part), device) or {"step": 0, "spent": 0.0, "curves": {}}
         if "model" in state:
             self.model.load_state_dict(state["model"])
             self.average.model.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.curves = state["step"], state["curves"]
-        self.budget = training.Budget(minutes, state["spent"])
+        self.budget = checkpoints.Budget(minutes, state["spent"])
         self.rng = np.random.default_rng([0, self.step])
         torch.manual_seed(self.step)
 
@@ -223,14 +223,14 @@ class Trainer:
         line = " ".join(f"{name} {value:.2f}" for name, value in figures.items())
         tqdm.write(f"step {self.step} {self.budget.spent:.0f} s {line}")
         parts = {"model": self.model, "average": self.average.model, "optimiser": self.optimiser}
-        training.save_checkpoint(
+        checkpoints.save_checkpoint(
             checkpoint(self.part),
             **{name: part.state_dict() for name, part in parts.items()},
             step=self.step,
             spent=self.budget.spent,
             curves=self.curves,
         )
-        training.plot_curves(FOLDER / f"{self.part}.png", self.curves, f"VAE, {self.part}")
+        checkpoints.plot_curves(FOLDER / f"{self.part}.png", self.curves, f"VAE, {self.part}")
 
 
 if __name__ == "__main__":

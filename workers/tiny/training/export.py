@@ -1,6 +1,6 @@
 """Write the trained networks as the folders that ship, in half precision.
 
-    python -m workers.tiny.export
+    python -m workers.tiny.training.export
 
 models/text-to-video is a Stable Diffusion folder, models/motion-adapter a MotionAdapter: together they are what
 `AnimateDiffPipeline.from_pretrained(base, motion_adapter=...)` loads.
@@ -14,10 +14,12 @@ import torch
 from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from workers.tiny import prompts, text, train_diffusion, train_vae, training
-from workers.tiny.diffusion import build_networks, build_scheduler, join_networks
+from generation.catalogue.entries import BUILTIN_MODELS
+from workers.tiny.networks.diffusion import build_networks, build_scheduler, join_networks
+from workers.tiny.training import checkpoints, text, train_diffusion, train_vae
+from workers.tiny.world import prompts
 
-MODELS = Path(__file__).parent / "models"
+MODELS = BUILTIN_MODELS
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
     "feature_extractor": [None, None],
@@ -50,7 +52,7 @@ def load_vae() -> AutoencoderKL:
 
 def load_networks() -> tuple[UNet2DConditionModel, MotionAdapter]:
     """The averaged weights of the diffusion checkpoint, or untrained ones where there is none."""
-    state = training.load_checkpoint(train_diffusion.CHECKPOINT)
+    state = checkpoints.load_checkpoint(train_diffusion.CHECKPOINT)
     return split_networks(state["average"] if state else join_networks(*build_networks()).state_dict())
 
 

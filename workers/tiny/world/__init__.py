@@ -1,0 +1,1 @@
+"""The small world that the shipped models know: drawn, described and judged."""
