@@ -9,7 +9,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis import RedisError
 
-from generation.queue import broker, services
+from generation.queue import broker
+from generation.requests import available
 
 EXAMPLES = (
     "a lighthouse on a cliff at dusk, waves breaking below, warm light, cinematic",
@@ -38,7 +39,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def help_page(request: HttpRequest) -> HttpResponse:
     """How to write a prompt, what each parameter does, and what the models of this machine know. Open to everybody."""
-    models = [model for model in services.catalogue().models.values() if model.is_available(settings.HOME)]
+    models = [model for model in available.catalogue().models.values() if model.is_available(settings.HOME)]
     context = {
         "models": models,
         "demo": next((model for model in models if model.family == "tiny"), None),

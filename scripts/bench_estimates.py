@@ -33,9 +33,10 @@ MEASURED = [
 ]
 ESTIMATE = """
 import json
-from generation import selectors, services
+from generation.jobs import selectors
+from generation.requests import available
 from generation.requests.request import parse
-print(selectors.estimate(parse(json.loads({row!r}), services.catalogue(), services.limits())))
+print(selectors.estimate(parse(json.loads({row!r}), available.catalogue(), available.limits())))
 """
 TOOK = """
 from generation.models import Job

@@ -131,11 +131,11 @@ def _video(owner, number: int, is_old: bool, is_special: bool):
 
 
 def _request(_known: list = []) -> dict:  # noqa: B006  made once a process
-    from generation.queue import services
+    from generation.requests import available
     from generation.requests.request import parse
 
     if not _known:
-        _known.append(parse({"prompt": "x"}, services.catalogue(), services.limits()).to_dict())
+        _known.append(parse({"prompt": "x"}, available.catalogue(), available.limits()).to_dict())
     return _known[0]
 
 

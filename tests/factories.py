@@ -10,7 +10,7 @@ from factory.django import DjangoModelFactory
 from accounts.models import User
 from gallery.models import Collection, Reason, Report, Video, Visibility
 from generation.models import Batch, Job, Preset
-from generation.queue import services
+from generation.requests import available
 from generation.requests.request import parse
 
 PASSWORD = "correct horse battery"
@@ -38,7 +38,7 @@ class BatchFactory(DjangoModelFactory):
 def a_request(**changes) -> dict:
     """A valid request as it is stored."""
     data = {"prompt": "a red heart rising over the sea", **changes}
-    return parse(data, services.catalogue(), services.limits()).to_dict()
+    return parse(data, available.catalogue(), available.limits()).to_dict()
 
 
 class JobFactory(DjangoModelFactory):

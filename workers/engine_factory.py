@@ -5,7 +5,7 @@ from django.conf import settings
 from generation.catalogue.load import BaseModel, Entry
 from generation.catalogue.lockfile import verify
 from generation.domain.errors import RenderError
-from generation.queue import services
+from generation.requests import available
 from generation.requests.request import RenderRequest
 from workers.engines import registry
 from workers.engines.animatediff import AnimateDiffEngine
@@ -16,7 +16,7 @@ from workers.engines.realesrgan import RealEsrganEngine
 
 def text_to_video(request: RenderRequest) -> TextToVideo:
     """The engine for the base model and the motion adapter that were asked for. The LoRAs go with the call."""
-    catalogue = services.catalogue()
+    catalogue = available.catalogue()
     model, adapter = catalogue.models[request.model], catalogue.adapters[request.motion_adapter]
     key = ("text-to-video", model.id, adapter.id)
     return registry.get(
@@ -26,7 +26,7 @@ def text_to_video(request: RenderRequest) -> TextToVideo:
 
 def loras(request: RenderRequest) -> list[tuple]:
     """(file, weight) of every LoRA of a request: the camera motions, and the one that a few-step adapter needs."""
-    catalogue = services.catalogue()
+    catalogue = available.catalogue()
     needed = catalogue.adapters[request.motion_adapter].lora
     pairs = [*([needed] if needed else []), *request.motion_loras]
     return [(_verified(catalogue.loras[id]).weights_path(settings.HOME), weight) for id, weight in pairs]
@@ -34,7 +34,7 @@ def loras(request: RenderRequest) -> list[tuple]:
 
 def interpolation(request: RenderRequest) -> Interpolation:
     """The engine that makes the frames between the frames of the request's model."""
-    entry = services.catalogue().interpolators[_model(request).interpolator]
+    entry = available.catalogue().interpolators[_model(request).interpolator]
 
     def make() -> Interpolation:
         return FilmEngine(_verified(entry).path(settings.HOME), label=entry.label)
@@ -44,7 +44,7 @@ def interpolation(request: RenderRequest) -> Interpolation:
 
 def upscaling(request: RenderRequest) -> Upscaling:
     """The engine that enlarges the frames of the request's model."""
-    entry = services.catalogue().upscalers[_model(request).upscaler]
+    entry = available.catalogue().upscalers[_model(request).upscaler]
 
     def make() -> Upscaling:
         return RealEsrganEngine(_verified(entry).paths(settings.HOME), label=entry.label, command=entry.command)
@@ -54,7 +54,7 @@ def upscaling(request: RenderRequest) -> Upscaling:
 
 def count_tokens(request: RenderRequest) -> int:
     """How many tokens the prompt of a request takes; loads the tokenizer alone."""
-    catalogue = services.catalogue()
+    catalogue = available.catalogue()
     adapter = catalogue.adapters[request.motion_adapter]
     return AnimateDiffEngine.from_entries(_model(request), adapter, settings.HOME).count_tokens(request.prompt)
 
@@ -65,14 +65,14 @@ def verify_all(request: RenderRequest) -> None:
     Raises:
         RenderError: "model-missing" or "model-corrupt", naming the command that repairs it.
     """
-    catalogue, model = services.catalogue(), _model(request)
+    catalogue, model = available.catalogue(), _model(request)
     chosen = (model.interpolator, model.upscaler, request.motion_adapter, *(id for id, _weight in request.motion_loras))
     for entry in (model, *(entry for id in chosen for entry in catalogue.with_needs(id))):
         _verified(entry)
 
 
 def _model(request: RenderRequest) -> BaseModel:
-    model = services.catalogue().models.get(request.model)
+    model = available.catalogue().models.get(request.model)
     if model is None:
         raise RenderError("model-missing", model=request.model)
     return model

@@ -12,6 +12,7 @@ from generation.catalogue import vocabulary
 from generation.domain.errors import RenderError
 from generation.domain.states import Stage
 from generation.queue import services
+from generation.requests import available
 from generation.requests.request import RenderRequest, parse
 from workers import assembly, engine_factory, frame_store
 from workers.runner import Context
@@ -20,7 +21,7 @@ from workers.runner import Context
 def preprocess(context: Context) -> dict:
     """Check that the request can still be rendered here, plan it, and warn of what the model will not read."""
     request, plan = context.request, context.plan
-    parse(request.to_dict(), services.catalogue(), services.limits())
+    parse(request.to_dict(), available.catalogue(), available.limits())
     engine_factory.verify_all(request)
     services.warn(context.job, _warnings(request))
     return {
@@ -74,7 +75,7 @@ def assemble(context: Context) -> dict:
 
 def _warnings(request: RenderRequest) -> list[dict[str, object]]:
     """What the person should know: text beyond the model's last token is not read, and some models know few words."""
-    model = services.catalogue().models[request.model]
+    model = available.catalogue().models[request.model]
     count = engine_factory.count_tokens(request)
     long = [{"id": "prompt-cut", "tokens": count, "limit": model.max_prompt_tokens}]
     return [

@@ -28,6 +28,7 @@ from generation.domain.states import RunStatus, Stage
 from generation.models import Batch, Job, StageRun
 from generation.presets import services as presets
 from generation.queue import claims, estimates, services
+from generation.requests import available
 from generation.requests.request import parse
 from workers import assembly, frame_store, media
 from workers.tiny.world.scenes import Scene, draw
@@ -245,7 +246,7 @@ def _make_person(person: Person, password: str) -> User:
 
 def _make_clip(clip: Clip, user: User) -> Job:
     asked = {name: getattr(clip, name) for name in ("prompt", "width", "height", "seconds", "fps", "format")}
-    request = parse({**asked, "seed": clip.scene.seed}, services.catalogue(), services.limits())
+    request = parse({**asked, "seed": clip.scene.seed}, available.catalogue(), available.limits())
     job = services.submit(user, request, batch=_batch_of(user) if clip.row else None, row=clip.row)
     plan = services.plan_of(job)
     seconds = {unit: estimates.seconds(*unit, plan, request) for unit in plan.units}  # before this job is history, too
@@ -278,7 +279,7 @@ def _batch_of(user: User) -> Batch:
 
 def _make_preset(user: User) -> None:
     asked = {"prompt": "-", "width": 216, "height": 384, "seconds": 3, "fps": 16}
-    presets.save(user, PRESET, parse(asked, services.catalogue(), services.limits()))
+    presets.save(user, PRESET, parse(asked, available.catalogue(), available.limits()))
 
 
 def _finish(clip: Clip, job: Job, plan: Plan) -> None:

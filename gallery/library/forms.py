@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from gallery.access import collections_of
 from gallery.models import Collection, SizeClass, Video, Visibility
-from generation.create.forms import FORMAT_LABELS
-from generation.queue import services
+from generation.requests import available
+from generation.requests.labels import FORMAT_LABELS
 
 MAX_SELECTED = 500
 MAX_ZIPPED = 200
@@ -39,7 +39,7 @@ class LibraryForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        models = services.catalogue().models.values()
+        models = available.catalogue().models.values()
         self.fields["model"].choices = [("", _("Any")), *((model.id, model.label) for model in models)]
         for field in self.fields.values():
             field.has_default = True

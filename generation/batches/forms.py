@@ -10,7 +10,7 @@ from generation.batches import parsing
 from generation.batches import services as batches
 from generation.batches.defaults import Defaults
 from generation.batches.parsing import Row
-from generation.create.forms import ASPECT_LABELS, QUALITY_LABELS
+from generation.requests.labels import ASPECT_LABELS, QUALITY_LABELS
 from generation.requests.qualities import QUALITIES, STANDARD
 from generation.requests.sizes import ASPECTS
 

@@ -21,6 +21,7 @@ from generation.domain.plan import plan
 from generation.domain.states import QUEUES, Status
 from generation.models import Batch, Job
 from generation.queue import blocked_terms, broker, services
+from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
 # Seconds to wait for the workers' answers. A worker that is starting or swapping is asked a second time, longer.
@@ -48,7 +49,7 @@ class Entry:
 def check(rows: list[Row]) -> list[Entry]:
     """What each row asks for, or what is wrong with it."""
     # Ten thousand rows look at the folder of a model once.
-    is_here = cache(lambda id: _is_here(services.catalogue()[id]))
+    is_here = cache(lambda id: _is_here(available.catalogue()[id]))
     blocked = blocked_terms.load()
     return [_check(row, is_here, blocked) for row in rows]
 
@@ -57,21 +58,21 @@ def _check(row: Row, is_here: Callable[[str], bool], blocked: blocked_terms.Bloc
     if row.problem:
         return Entry(row, errors={"": [row.problem]})
     try:
-        request = parse(row.values, services.catalogue(), services.limits())
+        request = parse(row.values, available.catalogue(), available.limits())
         blocked.check(request.prompt)
     except InvalidRequest as error:
         return Entry(row, errors=error.errors)
     errors: dict[str, list[Any]] = {}
     for name, id in _models_of(request):
         if not is_here(id) and name not in errors:
-            model = services.catalogue()[id]
+            model = available.catalogue()[id]
             errors[name] = [error_text("model-missing", {"model": model.label, "command": model.command})]
     return Entry(row, errors=errors) if errors else Entry(row, request)
 
 
 def _models_of(request: RenderRequest) -> Iterator[tuple[str, str]]:
     """(field, id in the catalogue) of everything that has to be on this machine for a request."""
-    catalogue = services.catalogue()
+    catalogue = available.catalogue()
     for entry in catalogue.with_needs(request.model):
         if entry.kind != "adapters":  # the request names its own
             yield "model", entry.id
@@ -171,7 +172,7 @@ def broker_answers() -> bool:
 
 def queues_of(entries: Collection[Entry]) -> set[str]:
     """The queues that the rows of `entries` need a worker of."""
-    models = services.catalogue().models
+    models = available.catalogue().models
     plans = (plan(entry.request, models[entry.request.model]) for entry in entries if entry.request is not None)
     return {QUEUES[stage] for job_plan in plans for stage in job_plan.stages}
 

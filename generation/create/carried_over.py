@@ -5,8 +5,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from generation.create.forms import FORMAT_LABELS, CreateForm
+from generation.create.forms import CreateForm
 from generation.requests import available
+from generation.requests.labels import FORMAT_LABELS
 from generation.requests.sizes import CUSTOM
 
 

@@ -8,10 +8,11 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from generation.queue import blocked_terms, services
+from generation.queue import blocked_terms
 from generation.requests import available
 from generation.requests.available import LORA_PREFIX
-from generation.requests.qualities import BEST, DRAFT, STANDARD
+from generation.requests.labels import ASPECT_LABELS, FORMAT_LABELS, QUALITY_LABELS
+from generation.requests.qualities import STANDARD
 from generation.requests.request import (
     FORMATS,
     FPS,
@@ -30,21 +31,6 @@ SIMPLE, ADVANCED = MODES = ("simple", "advanced")
 SIMPLE_FIELDS = ("prompt", "aspect", "seconds", "quality")
 MAX_VARIATIONS = 8
 MAX_TYPED = 99_999  # pixels that can be typed and reckoned with; what may be made is params.py's to say
-FORMAT_LABELS = {"mp4": _("MP4 (H.264)"), "webm": _("WebM (VP9)"), "gif": _("GIF")}
-ASPECT_LABELS = {
-    "16:9": _("Wide, 16:9"),
-    "3:2": _("Photo, 3:2"),
-    "1:1": _("Square, 1:1"),
-    "2:3": _("Portrait, 2:3"),
-    "9:16": _("Phone, 9:16"),
-    CUSTOM: _("Custom"),
-}
-QUALITY_LABELS = {
-    DRAFT: _("Draft"),
-    STANDARD: _("Standard"),
-    BEST: _("Best"),
-    CUSTOM: _("As set under Advanced"),
-}
 
 
 class CreateForm(forms.Form):
@@ -235,7 +221,7 @@ class CreateForm(forms.Form):
         if self.errors:
             return data
         try:
-            request = parse(asked, services.catalogue(), services.limits())
+            request = parse(asked, available.catalogue(), available.limits())
             blocked_terms.load().check(request.prompt)
         except InvalidRequest as error:
             for name, texts in error.errors.items():

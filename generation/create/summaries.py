@@ -15,6 +15,7 @@ from generation.domain.states import ACTIVE, Status
 from generation.jobs.selectors import estimate
 from generation.models import Job
 from generation.queue import services
+from generation.requests import available
 from generation.requests.request import MAX_PROMPT, RenderRequest
 
 SAMPLE = 20  # jobs whose work is added up; of a longer queue, the rest is taken to be like them
@@ -84,7 +85,7 @@ def summarise(form: CreateForm, user=None) -> Summary | None:
     if not checked.is_valid():
         return None
     request = checked.render_request
-    model = services.catalogue().models[request.model]
+    model = available.catalogue().models[request.model]
     queue = queue_for(user) if user is not None else Queue(0, 0.0)
     typed = str(form.values().get("prompt") or "")[:MAX_PROMPT]
     notes = [warning_text(note) for note in vocabulary.warnings(typed, model, settings.HOME)] if typed.strip() else []
@@ -98,7 +99,7 @@ def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:
     if summary is None or earlier.model != summary.request.model:
         return False
     try:
-        before = plan(earlier, services.catalogue().models[earlier.model])
+        before = plan(earlier, available.catalogue().models[earlier.model])
     except ValueError:  # the catalogue was changed since
         return False
     return all(

@@ -11,6 +11,7 @@ from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, Batch, Job, StageRun
 from generation.queue import estimates, services
+from generation.requests import available
 from generation.requests.request import InvalidRequest
 
 
@@ -114,7 +115,7 @@ def _before(priority, queued_at) -> Q:
 
 def estimate(request) -> float:
     """How many seconds of work a request is on this machine, all chunks one after the other."""
-    model = services.catalogue().models[request.model]
+    model = available.catalogue().models[request.model]
     request_plan = plan(request, model)
     return sum(estimates.seconds(stage, chunk, request_plan, request) for stage, chunk in request_plan.units)
 

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from generation.models import Preset
-from generation.queue import services
+from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
 MAX_PRESETS = 100  # of one person
@@ -62,4 +62,4 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(settings, Mapping):
         raise InvalidRequest({"settings": [_("This must be a JSON object with the fields of a request.")]})
-    return settings_of(parse({**settings, "prompt": _ANY_PROMPT}, services.catalogue(), services.limits()))
+    return settings_of(parse({**settings, "prompt": _ANY_PROMPT}, available.catalogue(), available.limits()))

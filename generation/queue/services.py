@@ -17,12 +17,12 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from accounts.models import User
-from generation.catalogue.load import load_catalogue
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
 from generation.queue import blocked_terms, canvas, events
-from generation.requests.request import MAX_SEED, InvalidRequest, Limits, RenderRequest
+from generation.requests import available
+from generation.requests.request import MAX_SEED, InvalidRequest, RenderRequest
 
 log = logging.getLogger(__name__)
 
@@ -38,20 +38,10 @@ class TooManyJobs(InvalidRequest):
         super().__init__({"prompt": [text % settings.MAX_ACTIVE_JOBS]})
 
 
-def limits() -> Limits:
-    """What the operator allows."""
-    return Limits(max_side=settings.MAX_SIDE, max_seconds=settings.MAX_SECONDS)
-
-
-def catalogue():
-    """The models that this site knows: those that ship, and the operator's own."""
-    return load_catalogue(settings.CATALOGUE_FILE or None)
-
-
 def plan_of(job: Job) -> Plan:
     """The plan of a job's request. Raises InvalidRequest when its model has left the catalogue."""
     request = job.render_request
-    model = catalogue().models.get(request.model)
+    model = available.catalogue().models.get(request.model)
     if model is None:
         raise InvalidRequest({"model": [_("The model is no longer in the catalogue.")]})
     try:

@@ -1,49 +1,62 @@
-"""What can be chosen on this machine: the models that are here, and what of the catalogue fits them."""
+"""What this site offers: its catalogue, the operator's limits, and which models are on this machine.
+
+The one module of this room that reads the settings.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 
-from generation.catalogue.load import BaseModel, MotionAdapter, MotionLora
-from generation.queue import services
+from generation.catalogue.load import BaseModel, Catalogue, MotionAdapter, MotionLora, load_catalogue
 from generation.requests.qualities import Quality, quality_of
+from generation.requests.request import Limits
 from generation.requests.sizes import ASPECTS
 
 LORA_PREFIX = "lora-"  # of the form's fields: lora-zoom-in holds the strength of zoom-in
 
 
+def catalogue() -> Catalogue:
+    """Return the models that this site knows: those that ship, and the operator's own."""
+    return load_catalogue(settings.CATALOGUE_FILE or None)
+
+
+def limits() -> Limits:
+    """Return what the operator allows."""
+    return Limits(max_side=settings.MAX_SIDE, max_seconds=settings.MAX_SECONDS)
+
+
 def models() -> list[BaseModel]:
     """The base models that can be used now."""
-    return [model for model in services.catalogue().models.values() if model.is_available(settings.HOME)]
+    return [model for model in catalogue().models.values() if model.is_available(settings.HOME)]
 
 
 def adapters(model: BaseModel) -> list[MotionAdapter]:
     """The motion adapters that fit `model` and can be used now."""
-    return [found for found in services.catalogue().adapters_for(model) if found.is_available(settings.HOME)]
+    return [found for found in catalogue().adapters_for(model) if found.is_available(settings.HOME)]
 
 
 def loras(adapter: MotionAdapter) -> list[MotionLora]:
     """The camera motions that fit `adapter` and can be used now."""
-    return [found for found in services.catalogue().loras_for(adapter) if found.is_available(settings.HOME)]
+    return [found for found in catalogue().loras_for(adapter) if found.is_available(settings.HOME)]
 
 
 def default_model() -> BaseModel:
     """The model that the form starts with: the catalogue's, or the first that is here where that one is not."""
-    usual, here = services.catalogue().default_model, models()
+    usual, here = catalogue().default_model, models()
     return usual if usual in here or not here else here[0]
 
 
 def chosen_model(values: Mapping[str, Any]) -> BaseModel:
     """The model that a form's values name, or the default one."""
-    return services.catalogue().models.get(str(values.get("model") or "")) or default_model()
+    return catalogue().models.get(str(values.get("model") or "")) or default_model()
 
 
 def chosen_adapter(values: Mapping[str, Any]) -> MotionAdapter:
     """The motion adapter that a form's values name, or the model's own where that one does not fit."""
-    catalogue, model = services.catalogue(), chosen_model(values)
-    adapter = catalogue.adapters.get(str(values.get("motion_adapter") or ""))
-    return adapter if adapter is not None and model.compatible(adapter) else catalogue.adapters[model.adapter]
+    adapters, model = catalogue().adapters, chosen_model(values)
+    adapter = adapters.get(str(values.get("motion_adapter") or ""))
+    return adapter if adapter is not None and model.compatible(adapter) else adapters[model.adapter]
 
 
 def chosen_quality(id: str, values: Mapping[str, Any]) -> Quality:

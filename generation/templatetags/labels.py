@@ -2,8 +2,8 @@
 
 from django import template
 
-from generation.create.forms import QUALITY_LABELS
-from generation.queue import services
+from generation.requests import available
+from generation.requests.labels import QUALITY_LABELS
 
 register = template.Library()
 
@@ -12,7 +12,7 @@ register = template.Library()
 def model_label(id: str) -> str:
     """The label of an entry of the catalogue; its id where it has been taken out since."""
     try:
-        return services.catalogue()[id].label
+        return available.catalogue()[id].label
     except KeyError:
         return id
 

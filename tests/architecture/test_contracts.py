@@ -14,16 +14,20 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importl
 
 # contract -> (file, the line that is added to it)
 PLANTED = [
-    ("apps", "accounts/services.py", "import generation.domain.states"),
-    ("apps", "generation/domain/plan.py", "def later():\n    import gallery.models"),
+    ("rooms", "accounts/services.py", "import generation.domain.states"),
+    ("rooms", "generation/domain/plan.py", "def later():\n    import gallery.models"),
+    ("rooms", "generation/jobs/selectors.py", "import generation.create.views"),
+    ("rooms", "generation/models.py", "import generation.queue.services"),
+    ("rooms", "auravideo/core/zips.py", "import accounts.models"),
+    ("gallery", "gallery/models/video.py", "import gallery.sharing.services"),
+    ("accounts", "accounts/models.py", "import accounts.services"),
+    ("rendering", "workers/engines/film.py", "import workers.runner"),
     ("workers", "generation/queue/services.py", "import workers.tasks"),
-    ("workers", "gallery/tasks.py", "from workers.tiny import world"),
+    ("workers", "gallery/tasks.py", "from workers.tiny.world import scenes"),
     ("pure", "generation/domain/plan.py", "import generation.models"),
     ("pure", "workers/engines/film.py", "import celery"),
-    ("models", "gallery/models/video.py", "import gallery.sharing.services"),
-    ("models", "generation/models.py", "import generation.queue.services"),
-    ("views", "generation/jobs/selectors.py", "import generation.create.views"),
     ("views", "gallery/library/selectors.py", "import gallery.library.forms"),
+    ("views", "generation/jobs/selectors.py", "import generation.create.views"),
     ("heavy", "gallery/library/views.py", "import torch"),
     ("heavy", "workers/runner.py", "def later():\n    from tensorflow import nn"),
 ]

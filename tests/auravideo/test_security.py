@@ -104,7 +104,7 @@ def test_nothing_can_be_framed_based_or_sent_elsewhere(client, db):
 def test_error_pages_have_the_headers_too(client, db, monkeypatch):
     client.raise_request_exception = False
     assert directives(client.get("/no-such-page/"))["script-src"] == ["'self'"]
-    monkeypatch.setattr("auravideo.views.services.catalogue", lambda: 1 / 0)
+    monkeypatch.setattr("auravideo.views.available.catalogue", lambda: 1 / 0)
     response = client.get(reverse("help"))
     assert response.status_code == 500
     assert directives(response)["script-src"] == ["'self'"]

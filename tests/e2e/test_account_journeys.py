@@ -32,14 +32,15 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from accounts.models import User
 from gallery.models import Video
-from generation import services
+from generation.queue import services
+from generation.requests import available
 from generation.models import Job
 from generation.requests.request import parse
 password = make_password({password!r})
 for name in {names!r}:
     person = User.objects.create(username=name, email=name + "@example.org", password=password)
     EmailAddress.objects.create(user=person, email=person.email, verified=True, primary=True)
-    request = parse({{"prompt": "a red heart rising over the sea"}}, services.catalogue(), services.limits())
+    request = parse({{"prompt": "a red heart rising over the sea"}}, available.catalogue(), available.limits())
     job = services.submit(person, request)
     Job.objects.filter(pk=job.pk).update(status="done")
     file = storages["default"].save(f"videos/{{job.pk}}/video.mp4", ContentFile(b"x"))

@@ -164,10 +164,11 @@ from accounts.models import User
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from gallery.models import Video
-from generation import services
+from generation.queue import services
+from generation.requests import available
 from generation.models import Job
 from generation.requests.request import parse
-request = parse({"prompt": "a red heart rising over the sea"}, services.catalogue(), services.limits())
+request = parse({"prompt": "a red heart rising over the sea"}, available.catalogue(), available.limits())
 person = User.objects.get(username="ann")
 done, waiting = services.submit(person, request), services.submit(person, request)
 Job.objects.filter(pk=done.pk).update(status="done")

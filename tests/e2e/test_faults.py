@@ -14,11 +14,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.renders]
 
 SUBMIT = """
 from accounts.models import User
-from generation import services
+from generation.queue import services
+from generation.requests import available
 from generation.requests.request import parse
 user, _ = User.objects.get_or_create(username="faults", email="faults@example.org")
 data = {{"prompt": "a purple square growing in the desert", "seconds": {seconds}, "fps": 16}}
-print(services.submit(user, parse(data, services.catalogue(), services.limits())).pk)
+print(services.submit(user, parse(data, available.catalogue(), available.limits())).pk)
 """
 END_SECONDS = 180
 

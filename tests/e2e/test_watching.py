@@ -17,13 +17,13 @@ user = User.objects.get(username={name!r})
 print(*(JobFactory(user=user).pk for _ in range({jobs})))
 """
 BEGIN = """
-from generation import claims
+from generation.queue import claims
 from generation.domain.states import Stage
 claims.finish(claims.claim({job!r}, 1, Stage.PREPROCESS, 0, "worker"), {{}})
 claims.beat(claims.claim({job!r}, 1, Stage.GENERATE, 0, "worker"), 1, 2)
 """
 FAIL = """
-from generation import services
+from generation.queue import services
 from generation.models import Job
 services.fail(Job.objects.get(pk={job!r}), 1, "out-of-memory", {{}})
 """

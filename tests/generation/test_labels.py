@@ -1,11 +1,11 @@
 from django.utils.translation import override
 
-from generation.queue import services
+from generation.requests import available
 from generation.templatetags.labels import model_label
 
 
 def test_a_model_has_its_label_in_the_language_of_the_page():
-    entry = services.catalogue().models["tiny"]
+    entry = available.catalogue().models["tiny"]
     with override("pl"):
         assert model_label("tiny") == entry.label != entry.english_label
     assert model_label("tiny") == entry.english_label

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.files.storage import storages
 
 from generation.queue import services
+from generation.requests import available
 from generation.requests.request import FORMATS, FPS
 from generation.requests.sizes import ASPECTS, size_of, suggested_short_sides
 from tests.factories import JobFactory, a_request
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.django_db
 SECONDS = range(1, 11)
 OFFERED = [
     size_of(side, aspect)
-    for side in suggested_short_sides(services.catalogue().default_model, settings.MAX_SIDE)
+    for side in suggested_short_sides(available.catalogue().default_model, settings.MAX_SIDE)
     for aspect in ASPECTS
 ]
 SIZES = [f"{width}x{height}" for width, height in OFFERED if max(width, height) <= settings.MAX_SIDE]

@@ -400,8 +400,8 @@ def test_our_hub_is_one_to_huggingface_hub_itself(hub: HubServer, tmp_path: Path
 
 CHILD = """
 import sys
-from generation import fetch
-from generation.catalogue import load_catalogue
+from generation.catalogue import download as fetch
+from generation.catalogue.load import load_catalogue
 
 class Quiet:
     file = advance = file_done = lambda *_: None

@@ -15,6 +15,7 @@ from generation.domain.plan import plan
 from generation.domain.states import Status
 from generation.models import Job
 from generation.queue import services
+from generation.requests import available
 from generation.requests.request import MAX_SEED
 from tests.factories import JobFactory, VideoFactory, a_request
 from tests.workers.media.clips import CODECS, encode
@@ -64,7 +65,7 @@ def test_a_sentence_a_shape_a_length_and_a_quality_are_enough(signed_in, user):
     create(signed_in, "simple", SIMPLE)
     request = Job.objects.get(user=user).render_request
     assert (request.width, request.height, request.seconds, request.preset) == (224, 128, 3, "draft")
-    assert request.steps < services.catalogue().models["tiny"].steps
+    assert request.steps < available.catalogue().models["tiny"].steps
 
 
 def test_everything_can_be_set_in_the_advanced_mode(signed_in, user):
@@ -240,7 +241,7 @@ def test_the_summary_is_what_the_workers_will_do(signed_in, user, mode, data):
     summary = response.context["summary"]
     create(signed_in, mode, data)
     job = Job.objects.get(user=user)
-    assert summary.plan == services.plan_of(job) == plan(job.render_request, services.catalogue().models["tiny"])
+    assert summary.plan == services.plan_of(job) == plan(job.render_request, available.catalogue().models["tiny"])
     assert "about" in response.content.decode().lower()
 
 

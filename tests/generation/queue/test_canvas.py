@@ -7,15 +7,16 @@ from celery.canvas import Signature, _chain, chord, group
 
 from generation.domain.plan import plan
 from generation.domain.states import Stage
-from generation.queue import canvas, services
+from generation.queue import canvas
+from generation.requests import available
 from generation.requests.request import parse
 
 JOB = uuid4()
 
 
 def planned(**changes):
-    request = parse({"prompt": "a star", **changes}, services.catalogue(), services.limits())
-    return plan(request, services.catalogue().models[request.model])
+    request = parse({"prompt": "a star", **changes}, available.catalogue(), available.limits())
+    return plan(request, available.catalogue().models[request.model])
 
 
 def tasks(signature: Signature) -> list[Signature]:

@@ -11,6 +11,7 @@ from auravideo.celery import app
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import broker, claims, recovery, services
+from generation.requests import available
 from generation.requests.request import parse
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def job(user):
-    request = parse({"prompt": "a blue star"}, services.catalogue(), services.limits())
+    request = parse({"prompt": "a blue star"}, available.catalogue(), available.limits())
     return services.submit(user, request)
 
 

@@ -6,6 +6,7 @@ from django.conf import settings as django_settings
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import broker, claims, services
+from generation.requests import available
 from generation.requests.request import parse
 from tests.factories import JobFactory
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def asked(**changes):
-    return parse({"prompt": "a red heart rising over the sea", **changes}, services.catalogue(), services.limits())
+    return parse({"prompt": "a red heart rising over the sea", **changes}, available.catalogue(), available.limits())
 
 
 def claim(job, stage=Stage.PREPROCESS, chunk=0, run=None):
@@ -252,4 +253,4 @@ def test_a_claim_on_a_job_that_the_changed_catalogue_cannot_plan_fails_it(user):
 
 def test_the_catalogue_is_the_one_that_the_settings_name():
     assert django_settings.CATALOGUE_FILE == ""
-    assert services.catalogue().default_model.id == "tiny"
+    assert available.catalogue().default_model.id == "tiny"
