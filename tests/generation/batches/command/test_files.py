@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from tests.generation.batch_command.conftest import files_in, manifest_of, render
+from tests.generation.batches.command.conftest import files_in, manifest_of, render
 
 from generation.batches import wait
 from generation.domain.states import Status

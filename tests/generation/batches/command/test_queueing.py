@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from tests.generation.batch_command.conftest import manifest_of, render
+from tests.generation.batches.command.conftest import manifest_of, render
 
 from generation.batches import services as batches
 from generation.batches import wait
