@@ -13,7 +13,6 @@ import json
 import os
 import posixpath
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from django.core.files.storage import Storage, storages
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from auravideo.core import files
 from generation.domain.errors import RenderError
 
 _ROOT = "jobs"
@@ -164,12 +164,9 @@ def _put_file(storage: Storage, key: str, target: Path, data: bytes) -> str:
     Given bytes, it would empty the target first and write it piece by piece, before the eyes of a reader.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
+    with files.beside(target) as part:
         part.write_bytes(data)
         return storage.save(key, _Movable(part, len(data)))
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class _Movable(File):
