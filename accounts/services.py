@@ -12,12 +12,10 @@ from allauth.mfa.models import Authenticator
 from django.db import transaction
 from django.db.models import BooleanField, Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
-from kombu.exceptions import OperationalError
-from redis import RedisError
 
 from accounts import personal_data, signals
 from accounts.models import User
-from auravideo.celery import app
+from auravideo.core import publish
 from auravideo.core.zips import Entry, json_file
 
 log = logging.getLogger(__name__)
@@ -135,11 +133,8 @@ def switch_off(user: User) -> None:
 
 
 def send_settle(user_id: int) -> None:
-    """A broker that does not answer loses nothing: the account stands in the database, the sweeper sees to it."""
-    try:
-        app.send_task(SETTLE_TASK, args=(user_id,), queue="cpu", ignore_result=True)
-    except (OperationalError, RedisError, OSError) as error:
-        log.warning("The broker did not take the message for account %s, which is seen to later: %s", user_id, error)
+    """Ask a worker to `settle` an account. If the broker is down, `settle_left_over` does it later."""
+    publish.attempt(partial(publish.send_task, SETTLE_TASK, user_id), f"the message to settle account {user_id}")
 
 
 def settle(user_id: int, seconds: float = SETTLE_SECONDS) -> bool:

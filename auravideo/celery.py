@@ -17,6 +17,7 @@ PRIORITIES = 10  # 0 is served first
 VISIBILITY_TIMEOUT = 12 * 3600
 
 app = Celery("auravideo")
+app.set_default()  # `current_app` is this one in every thread, not only in the one that imported it
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks"),

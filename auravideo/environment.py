@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from auravideo.core.files import create_once
+
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 _SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux
@@ -87,7 +89,7 @@ def secret_key(folder: Path) -> str:
     if not path.exists():
         if text("SECRET_KEY_FILE"):
             raise ImproperlyConfigured(f"SECRET_KEY_FILE={path} does not exist.")
-        _create_once(path, secrets.token_urlsafe(50))
+        create_once(path, secrets.token_urlsafe(50))
     try:
         key = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -95,19 +97,6 @@ def secret_key(folder: Path) -> str:
     if not key:
         raise ImproperlyConfigured(f"The secret key file {path} is empty. Delete it and start again.")
     return key
-
-
-def _create_once(path: Path, content: str) -> None:
-    """Write `path` for its owner alone; of several processes that start at once, the first one's content stays."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    with os.fdopen(handle, "w") as stream:
-        stream.write(content)
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return
-    finally:
-        os.unlink(temporary)
 
 
 def database(folder: Path) -> dict:

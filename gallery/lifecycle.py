@@ -15,10 +15,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
-from kombu.exceptions import OperationalError
-from redis import RedisError
 
-from auravideo.celery import app
+from auravideo.core import publish
 from auravideo.core.storage import delete_file
 from gallery.models import GIVEN_UP, Video
 from generation.models import Job
@@ -102,11 +100,8 @@ def _move(videos: QuerySet[Video], moment: datetime | None) -> int:
 
 
 def send_purge() -> None:
-    """A broker that does not answer loses nothing: the trash stands in the database, the scheduler sees to it."""
-    try:
-        app.send_task(PURGE_TASK, queue="cpu", ignore_result=True)
-    except (OperationalError, RedisError, OSError) as error:
-        log.warning("The broker did not take the message to purge the trash, which is seen to later: %s", error)
+    """Ask a worker to purge the trash. If the broker is down, the scheduler asks later."""
+    publish.attempt(partial(publish.send_task, PURGE_TASK), "the message to purge the trash")
 
 
 def purge_trash(seconds: float = PURGE_SECONDS) -> bool:

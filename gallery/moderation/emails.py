@@ -5,6 +5,7 @@ The `cpu` queue writes them, so that nobody waits for a mail server, and tries a
 
 import logging
 from datetime import datetime
+from functools import partial
 from smtplib import SMTPException
 from urllib.parse import urljoin, urlsplit
 
@@ -13,10 +14,8 @@ from allauth.core import context
 from django.conf import settings
 from django.urls import reverse
 from django.utils import translation
-from kombu.exceptions import OperationalError
-from redis import RedisError
 
-from auravideo.celery import app
+from auravideo.core import publish
 from gallery.models import ModerationAction
 
 log = logging.getLogger(__name__)
@@ -34,11 +33,8 @@ def send(action: ModerationAction, until: datetime | None, site: str) -> None:
     the site says the same.
     """
     args = (str(action.pk), until.isoformat() if until else "", site)
-    try:
-        app.send_task(LETTER_TASK, args=args, queue="cpu", ignore_result=True)
+    if publish.attempt(partial(publish.send_task, LETTER_TASK, *args), f"the email about {action.act}"):
         return
-    except (OperationalError, RedisError, OSError) as error:
-        log.warning("The broker did not take the letter about %s, which is sent without it: %s", action.act, error)
     try:
         write(*args)
     except MAIL_ERRORS as error:

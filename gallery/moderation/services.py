@@ -6,7 +6,6 @@ of the history (who, when, why) and, on commit, tells the person concerned. `act
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -221,4 +220,5 @@ def _record(
         return
     User.objects.filter(pk=concerned.pk).update(unread_notices=F("unread_notices") + 1)
     if act in WRITTEN_TO:
-        transaction.on_commit(partial(emails.send, action, until, emails.this_site()), robust=True)
+        site = emails.this_site()
+        transaction.on_commit(lambda: emails.send(action, until, site), robust=True)  # Django cannot log a partial

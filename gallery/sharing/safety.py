@@ -7,16 +7,14 @@ workers load it. `VideoQuerySet.shown` keeps back whatever has not passed.
 """
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 from django.utils.module_loading import import_string
-from kombu.exceptions import OperationalError
-from redis import RedisError
 
-from auravideo.celery import app
+from auravideo.core import publish
 from gallery.models import Safety, Video, Visibility
 
 log = logging.getLogger(__name__)
@@ -28,15 +26,16 @@ AT_ONCE = 100  # how many of those that wait one sweep asks for
 def ask_on_commit(video: Video) -> None:
     """Have a video looked at that others are about to see, unless it was, or nothing is configured."""
     if settings.SAFETY_CHECK and video.safety == Safety.UNCHECKED:
-        transaction.on_commit(partial(send, video.pk), robust=True)
+        publish.attempt_on_commit(_message(video.pk), f"the message to check video {video.pk}", robust=True)
 
 
 def send(video_id: UUID) -> None:
-    """A broker that does not answer loses nothing: the video stays unchecked, and the sweeper asks again."""
-    try:
-        app.send_task(CHECK_TASK, args=(str(video_id),), queue="cpu", ignore_result=True)
-    except (OperationalError, RedisError, OSError) as error:
-        log.warning("The broker did not take the message to check video %s, which is done later: %s", video_id, error)
+    """Ask a worker to check a video. If the broker is down, it stays unchecked and `check_left_over` asks again."""
+    publish.attempt(_message(video_id), f"the message to check video {video_id}")
+
+
+def _message(video_id: UUID) -> Callable[[], None]:
+    return partial(publish.send_task, CHECK_TASK, str(video_id))
 
 
 def waiting():

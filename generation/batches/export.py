@@ -1,7 +1,6 @@
 """The folder that `manage.py batch --output` fills: one file a row and `manifest.jsonl` (docs/batch.md)."""
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
+from auravideo.core.files import replacing
 from generation.batches.services import Entry
 from generation.domain.states import Status
 from generation.jobs.selectors import video_of
@@ -123,15 +123,11 @@ class Output:
 
     def _write(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
         target = self.folder / name
-        part = self.folder / f".{name}.part"
         try:
-            with part.open("wb") as stream:
+            with replacing(target) as part, part.open("wb") as stream:
                 fill(stream)
-            os.replace(part, target)
         except OSError as error:
             raise OutputError(_cannot_write(target, error)) from error
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def _copy(file: Any, target: BinaryIO) -> None:

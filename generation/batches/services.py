@@ -12,8 +12,8 @@ from typing import Any
 import redis
 from django.conf import settings
 from django.db import IntegrityError
-from kombu.exceptions import OperationalError
 
+from auravideo.core import publish
 from generation.batches.parsing import Row, digest, printable
 from generation.catalogue.load import Entry as CatalogueEntry
 from generation.domain.errors import error_text
@@ -185,7 +185,7 @@ def silent_queues(needed: set[str]) -> set[str]:
     for timeout in ANSWER_SECONDS:
         try:
             silent = needed - broker.live_queues(timeout)
-        except (OperationalError, redis.RedisError, OSError):
+        except publish.BROKER_ERRORS:
             return set(needed)
         if not silent:
             break

@@ -8,12 +8,11 @@ hashed already is remembered by size and modification time in `.verified.json` b
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from auravideo.core.files import replace_text
 from generation.domain.errors import RenderError
 
 LOCK_NAME = "models.lock.json"
@@ -58,7 +57,7 @@ def write_lock(home: Path | str, id: str, locked: Mapping[str, Any]) -> None:
     """Puts the model `id` into the lock file, in place of what was there of it; the file is replaced whole."""
     models = {**read_lock(home), id: dict(locked)}
     text = json.dumps({"version": LOCK_VERSION, "models": models}, indent=2, sort_keys=True)
-    _replace(lock_path(home), text + "\n")
+    replace_text(lock_path(home), text + "\n")
 
 
 def locked_sizes(home: Path | str, id: str) -> dict[str, int]:
@@ -149,17 +148,4 @@ def _read_verified(home: Path | str) -> dict[str, Any]:
 
 def _remember(home: Path | str, stamps: Mapping[str, Any]) -> None:
     with contextlib.suppress(OSError):  # a folder that cannot be written only costs the hashing at the next load
-        _replace(lock_path(home).parent / _VERIFIED_NAME, json.dumps(stamps, indent=0, sort_keys=True))
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+        replace_text(lock_path(home).parent / _VERIFIED_NAME, json.dumps(stamps, indent=0, sort_keys=True))

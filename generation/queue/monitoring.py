@@ -6,13 +6,12 @@ from datetime import date, timedelta
 from statistics import mean, median
 from typing import Any
 
-import redis
 from django.db.models import Count, Q
 from django.db.models.functions import TruncDate
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from auravideo.celery import QUEUES
+from auravideo.core import publish
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, STATUS_LABELS, Job, StageRun
 from generation.queue import broker
@@ -60,7 +59,7 @@ def queues() -> list[QueueHealth] | None:
     """None where the broker does not answer."""
     try:
         depths, workers = broker.depths(), broker.live_workers(ANSWER_SECONDS)
-    except (redis.RedisError, OperationalError, OSError):
+    except publish.BROKER_ERRORS:
         return None
     return [QueueHealth(name, depths[name], workers[name]) for name in QUEUES]
 

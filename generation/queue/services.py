@@ -13,10 +13,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from kombu.exceptions import OperationalError
-from redis import RedisError
 
 from accounts.models import User
+from auravideo.core import publish
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
@@ -123,7 +122,7 @@ def cancel(job: Job) -> bool:
         return False
     _close_running(job, RunStatus.CANCELLED)
     discard_outputs(job)
-    transaction.on_commit(partial(_try_to_send, "the clean-up", job, partial(canvas.send_discard, job.pk)))
+    _discard_on_commit(job)
     return True
 
 
@@ -142,7 +141,7 @@ def cancel_waiting(user) -> int:
     for job in begun:
         _close_running(job, RunStatus.CANCELLED)
         discard_outputs(job)
-        transaction.on_commit(partial(_try_to_send, "the clean-up", job, partial(canvas.send_discard, job.pk)))
+        _discard_on_commit(job)
     transaction.on_commit(partial(events.publish_all, user.pk, found))
     return count
 
@@ -234,7 +233,13 @@ def _close_running(job: Job, status: RunStatus) -> None:
 
 
 def _send_on_commit(job: Job) -> None:
-    transaction.on_commit(partial(_try_to_send, "its message", job, partial(_send, job.pk)))
+    """If the broker is down, the job is not lost: `recovery.requeue_lost` sends it later."""
+    publish.attempt_on_commit(partial(_send, job.pk), f"the message of job {job.pk}")
+
+
+def _discard_on_commit(job: Job) -> None:
+    """If the broker is down, the frames stay until the scheduled task `prune` deletes them."""
+    publish.attempt_on_commit(partial(canvas.send_discard, job.pk), f"the clean-up of job {job.pk}")
 
 
 def _send(job_id) -> None:
@@ -247,11 +252,3 @@ def _send(job_id) -> None:
         fail(job, job.run, "request-invalid", {"details": str(error)})
         return
     canvas.send(job.pk, job.run, job.priority, job_plan, done_units(job))
-
-
-def _try_to_send(what: str, job: Job, send) -> None:
-    """A broker that does not answer must not lose the job: it stands in the database, `requeue_lost` sends it."""
-    try:
-        send()
-    except (OperationalError, RedisError, OSError) as error:
-        log.warning("The broker did not take %s of job %s, which will be sent later: %s", what, job.pk, error)

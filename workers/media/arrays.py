@@ -1,9 +1,6 @@
-"""What every writer here needs: frames that were checked, and files that appear whole or not at all."""
+"""What every writer here needs: frames that were checked."""
 
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
@@ -30,15 +27,3 @@ def checked_clip(frames: np.ndarray) -> np.ndarray:
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
         raise ValueError(f"A clip must be uint8 [frames, height, width, 3], not {frames.dtype} {list(frames.shape)}.")
     return frames
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes `path`'s place when the block ends, and is removed when it fails."""
-    path = Path(path)
-    part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from workers.media.arrays import checked, checked_clip, replacing
+from auravideo.core.files import replacing
+from workers.media.arrays import checked, checked_clip
 
 HOVER_BYTES = 96_000  # with the thumbnail, 24 cards of a page stay below 3 MB
 HOVER_FPS = 8

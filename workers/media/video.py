@@ -11,8 +11,9 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
+from auravideo.core.files import replacing
 from auravideo.core.video_metadata import dump_settings
-from workers.media.arrays import checked, replacing
+from workers.media.arrays import checked
 from workers.media.gif import write_gif
 
 FORMATS = ("mp4", "webm", "gif")

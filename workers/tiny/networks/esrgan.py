@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from auravideo.core.files import replacing
+
 FEATURES = 24
 CONVOLUTIONS = 8
 # The kernel of Keys (1981) with a = -0.5, as in Pillow and MATLAB.
@@ -170,7 +172,6 @@ def save_checkpoint(state: dict[str, Tensor], path: Path, metadata: dict[str, st
     """Write the weights as float16 safetensors, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     halves = {name: weight.detach().cpu().to(torch.float16).contiguous() for name, weight in state.items()}
-    partial = path.with_suffix(".partial")
-    save_file(halves, partial, metadata=metadata)
-    partial.chmod(0o644)  # safetensors writes files that only their owner may read
-    partial.replace(path)
+    with replacing(path) as part:
+        save_file(halves, part, metadata=metadata)
+        part.chmod(0o644)  # safetensors writes files that only their owner may read

@@ -1,11 +1,12 @@
 """What the trainers share: a clock that resumes, checkpoints, an average of the weights, and the curves."""
 
 import copy
-import os
 import time
 from pathlib import Path
 
 import torch
+
+from auravideo.core.files import replacing
 
 
 class Budget:
@@ -42,9 +43,8 @@ class Average:
 def save_checkpoint(path: Path, **state) -> None:
     """Write a checkpoint whole or not at all, so that a kill while writing loses nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    with replacing(path) as part:
+        torch.save(state, part)
 
 
 def load_checkpoint(path: Path, device: str = "cpu") -> dict | None:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from auravideo.core.files import replacing
 from generation.catalogue.entries import BUILTIN_MODELS
 from workers.tiny.networks.esrgan import DetailUpscaler, save_checkpoint, start_x2_from_x4, to_compact
 from workers.tiny.training import esrgan_data
@@ -116,9 +117,8 @@ class Trainer:
             "curve": self.progress.curve,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.state_path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.state_path)
+        with replacing(self.state_path) as part:
+            torch.save(state, part)
         note = {"steps": str(self.progress.step), "seed": str(self.seed), "scale": str(self.scale)}
         averaged = DetailUpscaler(self.scale)
         averaged.load_state_dict(self.average)
