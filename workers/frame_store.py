@@ -10,7 +10,6 @@ A key is written as a whole or not at all, and writing it again replaces it: a s
 import hashlib
 import io
 import json
-import os
 import posixpath
 import re
 import secrets
@@ -24,6 +23,7 @@ from django.core.files.storage import Storage, storages
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from auravideo.core.storage import delete_folder
 from generation.domain.errors import RenderError
 
 _ROOT = "jobs"
@@ -114,7 +114,8 @@ def read_blob(job_id: object, name: str) -> bytes | None:
 
 def delete_job(job_id: object) -> None:
     """Removes everything that is stored of a job; nothing there is fine, and so is another process doing the same."""
-    _delete_folder(_folder(job_id))
+    # What a worker writes that does not know yet that the job is over, `manage.py prune` takes.
+    delete_folder(_storage(), _folder(job_id))
 
 
 def job_bytes(job_id: object) -> int:
@@ -212,16 +213,3 @@ def _walk(folder: str) -> Iterator[str]:
         yield posixpath.join(folder, name)
     for name in folders:
         yield from _walk(posixpath.join(folder, name))
-
-
-def _delete_folder(folder: str) -> None:
-    storage = _storage()
-    folders, files = _listdir(folder)
-    for name in files:
-        storage.delete(posixpath.join(folder, name))
-    for name in folders:
-        _delete_folder(posixpath.join(folder, name))
-    with suppress(OSError), suppress(NotImplementedError):
-        # An object store has no folder to remove. A folder that is not empty got a new file from a worker that does
-        # not know yet that the job is over; `manage.py prune` takes that.
-        os.rmdir(storage.path(folder))

@@ -11,11 +11,10 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
+from auravideo.core.media_formats import FORMATS
 from auravideo.core.video_metadata import dump_settings
 from workers.media.arrays import checked, replacing
 from workers.media.gif import write_gif
-
-FORMATS = ("mp4", "webm", "gif")
 
 # Both encoders cut the work by the number of threads, so that a number taken from the machine would make the bytes
 # depend on it.
