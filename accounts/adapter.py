@@ -1,6 +1,9 @@
 """How allauth behaves here, beyond its settings."""
 
+from ipaddress import AddressValueError, IPv6Network
+
 import qrcode
+from allauth import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
@@ -20,7 +23,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
         A suspension whose time has come ends here, at the latest.
         """
-        if user.is_suspended and services.end_suspension_if_over(user):
+        if user.is_suspended and services.end_suspension_if_over(user, site=request.build_absolute_uri("/")):
             user.refresh_from_db()
         if user.is_deactivated or user.is_suspended:
             return None
@@ -42,6 +45,18 @@ class AccountAdapter(DefaultAccountAdapter):
         if self.request.user == email_address.user and not email_address.primary:
             return reverse("account_email")
         return super().get_email_verification_redirect_url(email_address)
+
+    def client_network(self, request: HttpRequest) -> str:
+        """Return whom a request counts as: its IPv4 address, or the network of its IPv6 one.
+
+        A visitor has a whole IPv6 network and could pretend to be as many; allauth's rate limits count the same way.
+        """
+        ip = self.get_client_ip(request)
+        try:
+            network = IPv6Network((ip, app_settings.RATE_LIMIT_IPV6_PREFIX), strict=False)
+        except AddressValueError:
+            return ip
+        return str(network.network_address)
 
     def is_reauthentication_required(self, *, app: str, **hooks: object) -> bool:
         return app == "accounts" or super().is_reauthentication_required(app=app, **hooks)

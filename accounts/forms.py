@@ -6,7 +6,6 @@ from allauth.account.models import EmailAddress
 from django import forms
 from django.conf import settings
 from django.db.models import Q
-from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Theme, User
@@ -32,8 +31,7 @@ class ProfileForm(forms.ModelForm):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.fields["full_name"].widget.attrs["autocomplete"] = "name"
-        languages = [(code, get_language_info(code)["name_local"].capitalize()) for code, _name in settings.LANGUAGES]
-        self.fields["language"].choices = [("", _("As the browser asks for")), *languages]
+        self.fields["language"].choices = [("", _("As the browser asks for")), *settings.LANGUAGES]
         self.fields["theme"].choices = [("", _("As the device prefers")), *Theme.choices]
 
 

@@ -22,6 +22,11 @@ validate_username = RegexValidator(
 )
 
 
+def languages() -> list[tuple[str, str]]:
+    """Return the languages of the site. A function, so that a new one needs no migration."""
+    return settings.LANGUAGES
+
+
 class Theme(models.TextChoices):
     DARK = "dark", _("Dark")
     LIGHT = "light", _("Light")
@@ -82,7 +87,7 @@ class User(AbstractUser):
     )
     email = models.EmailField(_("e-mail address"), blank=True)
     full_name = models.CharField(_("full name"), max_length=150, blank=True)
-    language = models.CharField(_("language"), max_length=10, choices=settings.LANGUAGES, blank=True)
+    language = models.CharField(_("language"), max_length=10, choices=languages, blank=True)
     theme = models.CharField(_("theme"), max_length=5, choices=Theme, blank=True)
     deactivated_at = models.DateTimeField(_("deactivated"), null=True, blank=True)
     deletion_requested_at = models.DateTimeField(_("deletion asked for"), null=True, blank=True)

@@ -68,12 +68,15 @@ def unsuspend(user: User) -> bool:
 
 
 @transaction.atomic
-def end_suspension_if_over(user: User) -> bool:
-    """End a suspension whose time has come, and tell whoever keeps the history. Says whether this call did."""
+def end_suspension_if_over(user: User, *, site: str = "") -> bool:
+    """End a suspension whose time has come, and tell whoever keeps the history. Says whether this call did.
+
+    `site` is the address at which the person reached it, where they did.
+    """
     over = User.objects.suspended().filter(pk=user.pk, suspended_until__lte=timezone.now())
     if not _end_suspension(over):
         return False
-    signals.suspension_over.send(sender=User, user=user)
+    signals.suspension_over.send(sender=User, user=user, site=site)
     log.info("The suspension of account %s is over", user.pk)
     return True
 

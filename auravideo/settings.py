@@ -7,10 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext_lazy as _
 
 from auravideo import environment as env
-from auravideo import security
+from auravideo import languages, security
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOME = env.home(BASE_DIR)
@@ -246,8 +245,8 @@ PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
 
 # --- Language and time ----------------------------------------------------------------------------------------------
 
-LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("pl", _("Polish"))]
+LANGUAGE_CODE = languages.ENGLISH.code
+LANGUAGES = [(language.code, language.name) for language in languages.LANGUAGES]
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_SECURE = HTTPS

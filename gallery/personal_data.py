@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator
 
 from django.db.models import Sum
-from django.utils.text import slugify
 from django.utils.translation import ngettext
 
 from accounts.models import User
 from accounts.personal_data import Holder, Holding
 from auravideo.core.zips import Entry, json_file, json_list, stored_file
 from gallery import lifecycle
+from gallery.files.views import file_stem
 from gallery.models import Collection, Video
 
 
@@ -30,7 +30,7 @@ class VideosOfPerson(Holder):
         ids = list(Video.objects.kept().filter(user=user).order_by("created_at").values_list("pk", flat=True))
         for number, video_id in enumerate(ids, start=1):
             if video := Video.objects.kept().filter(pk=video_id, user=user).first():
-                name = f"videos/{number:04d}-{slugify(video.title)[:60] or 'video'}"
+                name = f"videos/{number:04d}-{file_stem(video)}"
                 yield stored_file(f"{name}.{video.format}", video.video_file.name, video.video_file.storage)
                 yield json_file(f"{name}.json", lambda video=video: _record(video))
         if collections := list(Collection.objects.filter(user=user).order_by("created_at")):

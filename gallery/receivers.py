@@ -22,8 +22,8 @@ def make_video(job: Job, output: dict, **_kwargs: object) -> None:
 
 
 @receiver(suspension_over)
-def keep_history(user: User, **_kwargs: object) -> None:
-    note_end_of_suspension(user)
+def keep_history(user: User, site: str, **_kwargs: object) -> None:
+    note_end_of_suspension(user, site=site)
 
 
 @receiver(post_save, sender=Video)

@@ -16,10 +16,12 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from django.utils.translation import to_locale
+
+from auravideo.languages import TRANSLATED, Language
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("accounts", "auravideo", "gallery", "generation", "workers")
-LANGUAGES = ("pl",)
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
     "gettext_lazy": None,
@@ -31,15 +33,10 @@ KEYWORDS = {
 # Dates and names in the header would change the files without a change of any text.
 DATE = datetime(2026, 1, 1, tzinfo=UTC)
 NOISE = tuple(b'"' + name for name in (b"POT-Cr", b"PO-Rev", b"Last-Trans", b"Language-Team", b"Report-", b"Project-"))
-# Django's own rule for Polish: one, a few, many, and what fractions take.
-PLURAL_FORMS = {
-    "pl": "nplurals=4; plural=(n==1 ? 0 : (n%10>=2 && n%10<=4) && (n%100<12 || n%100>14) ? 1 : "
-    "n!=1 && (n%10>=0 && n%10<=1) || (n%10>=5 && n%10<=9) || (n%100>=12 && n%100<=14) ? 2 : 3);"
-}
 
 
-def po_path(language: str) -> Path:
-    return ROOT / "locale" / language / "LC_MESSAGES" / "django.po"
+def po_path(language: Language, locale: Path = ROOT / "locale") -> Path:
+    return locale / to_locale(language.code) / "LC_MESSAGES" / "django.po"
 
 
 def texts() -> Catalog:
@@ -88,22 +85,27 @@ def _model_texts() -> Iterator[tuple[str, str]]:
                 yield str(path.relative_to(ROOT)), entry[field]
 
 
-def read(language: str) -> Catalog:
+def read(language: Language) -> Catalog:
     """A language's catalogue as it stands in the repository; an empty one where there is none yet."""
     path = po_path(language)
-    if not path.exists():
-        header = f'msgid ""\nmsgstr ""\n"Plural-Forms: {PLURAL_FORMS[language]}\\n"\n'
-        return read_po(io.BytesIO(header.encode()), locale=language, charset="utf-8")
-    with path.open("rb") as stream:
-        return read_po(stream, locale=language, charset="utf-8")
+    if path.exists():
+        content = path.read_bytes()
+    else:
+        content = f'msgid ""\nmsgstr ""\n"Plural-Forms: {language.plural}\\n"\n'.encode()
+    return read_po(io.BytesIO(content), locale=to_locale(language.code), charset="utf-8")
 
 
-def update(language: str, found: Catalog) -> Catalog:
+def update(language: Language, found: Catalog) -> Catalog:
     """A language's catalogue with exactly the texts that were found; what is new has no translation yet."""
     catalog = read(language)
     catalog.update(found, no_fuzzy_matching=True)
     catalog.obsolete.clear()
     return catalog
+
+
+def untranslated(catalog: Catalog) -> list[Message]:
+    """The texts that are shown in English."""
+    return [message for message in catalog if message.id and not is_translated(message)]
 
 
 def compiled(catalog: Catalog) -> bytes:
@@ -128,22 +130,23 @@ def is_translated(message: Message) -> bool:
 
 
 def main() -> int:
-    """Update and compile every language; says what is not translated yet."""
+    """Update and compile every language. Returns 1 where a required one is not complete."""
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
     django.setup()
-    found, missing = texts(), 0
-    for language in LANGUAGES:
+    found, is_complete = texts(), True
+    for language in TRANSLATED:
         catalog = update(language, found)
         path = po_path(language)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(written(catalog))
         path.with_suffix(".mo").write_bytes(compiled(read(language)))
-        untranslated = [message for message in catalog if message.id and not is_translated(message)]
-        missing += len(untranslated)
-        print(f"{path.relative_to(ROOT)}: {len(catalog)} texts, {len(untranslated)} without a translation")
-    return 1 if missing else 0
+        missing = len(untranslated(catalog))
+        is_complete &= not (language.is_required and missing)
+        kind = "" if language.is_required else ", which are English"
+        print(f"{path.relative_to(ROOT)}: {len(catalog)} texts, {missing} without a translation{kind}")
+    return 0 if is_complete else 1
 
 
 if __name__ == "__main__":

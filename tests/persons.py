@@ -1,13 +1,12 @@
 """Somebody at a browser, for tests with Django's client."""
 
-from allauth.account.internal.flows.login import record_authentication
-from django.http import HttpRequest
+from django.urls import reverse
+
+from tests.factories import PASSWORD
 
 
 def sign_in(client, person) -> None:
-    """As if with the password, and once more just now, which the pages of the second factor ask for."""
+    """Sign in, and confirm the password just now, which the pages of the second factor ask for."""
     client.force_login(person)
-    request = HttpRequest()
-    request.session = client.session
-    record_authentication(request, person, method="password", reauthenticated=True)
-    request.session.save()
+    answer = client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    assert answer.status_code == 302, "the password was not confirmed"

@@ -7,15 +7,13 @@ import numpy as np
 from django.core.files import File
 from django.core.files.storage import storages
 
+from auravideo.core.media_formats import CARD_BOX, HOVER_FPS
+from auravideo.core.video_metadata import settings_for
 from generation.domain import storage_keys
 from generation.domain.plan import Plan
 from generation.models import Job
 from workers import media
 from workers.engines.base import OnStep
-
-SETTINGS_VERSION = 1
-HOVER_FPS = 8
-HOVER_WIDTH = 320  # pixels
 
 
 def build(job: Job, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], folder: Path, on_step: OnStep) -> dict:
@@ -78,14 +76,14 @@ class _Reel:
         if index == self.plan.frames // 2:
             self.middle = frame
         if index % self.every == 0:
-            scale = min(1.0, HOVER_WIDTH / frame.shape[1])
+            scale = min(1.0, CARD_BOX[0] / frame.shape[1])
             height = max(1, round(frame.shape[0] * scale))
             self.small.append(media.resize_and_crop(frame[None], round(frame.shape[1] * scale), height)[0])
 
 
 def settings_of(job: Job) -> dict:
     """What the file carries in its metadata, so that it alone can be made again: the request, with its seed."""
-    return {"auravideo": SETTINGS_VERSION, "request": {**job.request, "seed": job.seed}}
+    return settings_for({**job.request, "seed": job.seed})
 
 
 def discard(job: Job) -> None:

@@ -8,6 +8,12 @@ from typing import Any, BinaryIO
 from auravideo.core.containers import comments
 
 MAX_SETTINGS_BYTES = 64 * 1024
+SETTINGS_VERSION = 1
+
+
+def settings_for(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a video carries, so that it alone can be made again: its request with the seed, and the version."""
+    return {"auravideo": SETTINGS_VERSION, "request": dict(request)}
 
 
 def dump_settings(metadata: Mapping[str, Any], *, ascii_only: bool) -> str:

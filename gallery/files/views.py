@@ -1,52 +1,61 @@
-"""The files of a video: its owner's, everybody's once it is public, and a moderator's, who has to look at them.
+"""The files of a video, at two addresses: by its id for whoever may play it, and by its token for whoever has the link.
 
-Who may not have one gets the same answer as where there is none.
+By the id that is its owner, everybody once it is public, and a moderator, who has to look at it. Who may not have a
+file gets the same answer as where there is none.
 """
 
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
+from auravideo.core.file_names import stem
 from auravideo.core.file_serving import serve
-from gallery.access import playable_videos
+from gallery.access import playable_videos, shared_videos
 from gallery.models import Video
 
 
 @require_safe
-def file(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    return serve(request, _found(request, video_id).video_file.name)
+def file(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponse:
+    return _served(request, _found(request, video_id, token).video_file.name, token)
 
 
 @require_safe
-def download(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    found = _found(request, video_id)
-    return serve(request, found.video_file.name, download_as=f"{file_stem(found)}.{found.format}")
+def download(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponse:
+    found = _found(request, video_id, token)
+    return _served(request, found.video_file.name, token, download_as=f"{file_stem(found)}.{found.format}")
 
 
 @require_safe
-def poster(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    return serve(request, _found(request, video_id).poster_file.name)
+def poster(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponse:
+    return _served(request, _found(request, video_id, token).poster_file.name, token)
 
 
 @require_safe
-def preview(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    return serve(request, _found(request, video_id).preview_file.name)
+def preview(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponse:
+    return _served(request, _found(request, video_id, token).preview_file.name, token)
 
 
 @require_safe
-def thumbnail(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def thumbnail(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponse:
     """The small still picture; the poster, where the video was made before there were any."""
-    found = _found(request, video_id)
-    return serve(request, (found.thumbnail_file or found.poster_file).name)
+    found = _found(request, video_id, token)
+    return _served(request, (found.thumbnail_file or found.poster_file).name, token)
 
 
 def file_stem(video: Video) -> str:
-    """What a saved file of it is called, without the ending."""
-    return slugify(video.title)[:60] or "video"
+    """Return what a saved file of a video is called, without the ending."""
+    return stem(video.title, "video")
 
 
-def _found(request: HttpRequest, video_id: UUID) -> Video:
-    return get_object_or_404(playable_videos(request.user), pk=video_id)
+def _found(request: HttpRequest, video_id: UUID | None, token: str) -> Video:
+    videos = shared_videos(token) if token else playable_videos(request.user).filter(pk=video_id)
+    return get_object_or_404(videos)
+
+
+def _served(request: HttpRequest, name: str, token: str, *, download_as: str = "") -> HttpResponse:
+    response = serve(request, name, download_as=download_as)
+    if token:
+        response["X-Robots-Tag"] = "noindex"
+    return response

@@ -9,10 +9,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from auravideo.core.media_formats import FORMAT_LABELS
 from gallery.access import collections_of
 from gallery.models import Collection, SizeClass, Video, Visibility
 from generation.requests import available
-from generation.requests.labels import FORMAT_LABELS
 
 MAX_SELECTED = 500
 MAX_ZIPPED = 200

@@ -7,14 +7,13 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import ngettext
 
+from auravideo.core.redirects import next_page
 from gallery.access import library_of
 from gallery.models import Video
 
 VIDEOS_A_PAGE = 24
-MAX_ADDRESS = 2000
 UNDO = "undo:"  # begins the extra tag of a message that can be undone; templates/base.html reads it
 
 
@@ -24,11 +23,7 @@ def own_video(request: HttpRequest, video_id: UUID) -> Video:
 
 def back(request: HttpRequest, otherwise: str = "gallery:library") -> HttpResponse:
     """To the page of this site that the form names as `next`, or to the library."""
-    address = request.POST.get("next", "")
-    is_ours = address.startswith("/") and url_has_allowed_host_and_scheme(
-        address, {request.get_host()}, require_https=request.is_secure()
-    )
-    return redirect(address if is_ours and len(address) <= MAX_ADDRESS else otherwise)
+    return redirect(next_page(request, otherwise))
 
 
 def tell_deleted(request: HttpRequest, count: int, at: datetime) -> None:

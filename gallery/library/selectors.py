@@ -7,13 +7,13 @@ from uuid import UUID
 from django.db.models import IntegerField, OuterRef, QuerySet, Subquery, UUIDField
 from django.db.models.functions import Lower
 
+from auravideo.core.video_metadata import settings_for
 from gallery.access import collections_of, library_of
 from gallery.models import Collection, CollectionItem, Video
 
 COUNT_UP_TO = 100
 SIMILAR = 6
 AMONG = 60
-SETTINGS_VERSION = 1  # of the format that the video files carry, too (auravideo/core/video_metadata.py)
 
 
 class _Count(Subquery):
@@ -61,4 +61,4 @@ def similar_to(video: Video) -> list[Video]:
 
 def settings_of(video: Video) -> Mapping[str, Any]:
     """What made a video, as its file carries it: enough to make it again."""
-    return {"auravideo": SETTINGS_VERSION, "request": video.request}
+    return settings_for(video.request)

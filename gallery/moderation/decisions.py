@@ -89,7 +89,7 @@ class Decision:
     title: Any
     meaning: Any
     done: Any
-    act: Callable[[User, Subject, Mapping[str, Any]], object]
+    act: Callable[[User, Subject, Mapping[str, Any], str], object]  # the last is the address of the site
     changes: Callable[[User, Subject], bool]
     form: type[forms.Form] = ReasonForm
     once_a_person: bool = False
@@ -108,7 +108,7 @@ DISMISS = Decision(
         "What is listed here may stay. Its open reports are answered, and what only reports had hidden is shown again."
     ),
     ngettext_lazy("The reports of %d video are dismissed.", "The reports of %d videos are dismissed."),
-    lambda actor, subject, data: services.dismiss(actor, subject.video, data["why"]),
+    lambda actor, subject, data, _site: services.dismiss(actor, subject.video, data["why"]),
     lambda _actor, subject: selectors.open_reports(subject.video).exists(),
     NoteForm,
 )
@@ -117,7 +117,7 @@ HIDE = Decision(
     gettext_lazy("Hide from others"),
     gettext_lazy("Nobody but its owner and moderators sees what is listed here any more. The owner is told why."),
     ngettext_lazy("%d video is hidden.", "%d videos are hidden."),
-    lambda actor, subject, data: services.hide(actor, subject.video, data["why"]),
+    lambda actor, subject, data, site: services.hide(actor, subject.video, data["why"], site=site),
     lambda _actor, subject: selectors.would_hide(subject.video),
 )
 RESTORE = Decision(
@@ -127,7 +127,7 @@ RESTORE = Decision(
         "What is listed here is seen again by whom its owner lets see it. Every open report of it is answered."
     ),
     ngettext_lazy("%d video may be shown.", "%d videos may be shown."),
-    lambda actor, subject, data: services.restore(actor, subject.video, data["why"]),
+    lambda actor, subject, data, _site: services.restore(actor, subject.video, data["why"]),
     lambda _actor, subject: subject.video.hidden_at is not None,
 )
 DELETE = Decision(
@@ -137,7 +137,7 @@ DELETE = Decision(
         "What is listed here is deleted for good, with its files. This cannot be undone. The owner is told why."
     ),
     ngettext_lazy("%d video is deleted.", "%d videos are deleted."),
-    lambda actor, subject, data: services.delete(actor, subject.video, data["why"]),
+    lambda actor, subject, data, site: services.delete(actor, subject.video, data["why"], site=site),
     lambda _actor, subject: subject.video.deleted_at != GIVEN_UP,
     is_final=True,
 )
@@ -148,7 +148,7 @@ WARN = Decision(
         "Who is listed here gets a warning, as a notice and as a letter. Open reports of the video are answered."
     ),
     ngettext_lazy("%d warning was sent.", "%d warnings were sent."),
-    lambda actor, subject, data: services.warn(actor, subject.person, data["why"], subject.video),
+    lambda actor, subject, data, site: services.warn(actor, subject.person, data["why"], subject.video, site=site),
     lambda _actor, subject: not subject.person.is_being_deleted,
 )
 SUSPEND = Decision(
@@ -159,8 +159,8 @@ SUSPEND = Decision(
         "published is not shown. Nothing is deleted. They are told why and until when."
     ),
     ngettext_lazy("%d person is suspended.", "%d people are suspended."),
-    lambda actor, subject, data: services.suspend(
-        actor, subject.person, _until(data["days"]), data["why"], subject.video
+    lambda actor, subject, data, site: services.suspend(
+        actor, subject.person, _until(data["days"]), data["why"], subject.video, site=site
     ),
     lambda actor, subject: selectors.would_suspend(actor, subject.person),
     SuspensionForm,
@@ -177,7 +177,7 @@ UNSUSPEND = Decision(
     gettext_lazy("End the suspension"),
     gettext_lazy("Who is listed here can sign in again, and what they published is shown again. They are told."),
     ngettext_lazy("%d suspension is ended.", "%d suspensions are ended."),
-    lambda actor, subject, data: services.unsuspend(actor, subject.person, data["why"]),
+    lambda actor, subject, data, site: services.unsuspend(actor, subject.person, data["why"], site=site),
     lambda actor, subject: selectors.would_unsuspend(actor, subject.person),
     once_a_person=True,
 )
@@ -188,7 +188,7 @@ PICK = Decision(
         "What is listed here is shown among the picks of the staff, if everybody may find it. The owner is told."
     ),
     ngettext_lazy("%d video is picked.", "%d videos are picked."),
-    lambda actor, subject, data: services.pick(actor, subject.video, data["why"]),
+    lambda actor, subject, data, _site: services.pick(actor, subject.video, data["why"]),
     lambda _actor, subject: selectors.would_pick(subject.video),
     NoteForm,
     left=ngettext_lazy(
@@ -201,7 +201,7 @@ UNPICK = Decision(
     gettext_lazy("Take off the picks"),
     gettext_lazy("What is listed here is no longer among the picks of the staff. The owner is not told."),
     ngettext_lazy("%d video is no longer picked.", "%d videos are no longer picked."),
-    lambda actor, subject, data: services.unpick(actor, subject.video, data["why"]),
+    lambda actor, subject, data, _site: services.unpick(actor, subject.video, data["why"]),
     lambda _actor, subject: subject.video.picked_at is not None,
     NoteForm,
 )
@@ -287,7 +287,8 @@ def _with_reports(subjects: list[Subject], queryset: QuerySet, *, once_a_person:
 
 
 def _do(request: HttpRequest, subjects: list[Subject], decision: Decision, data: Mapping[str, Any]) -> None:
-    done = sum(bool(decision.act(request.user, subject, data)) for subject in subjects)
+    site = request.build_absolute_uri("/")
+    done = sum(bool(decision.act(request.user, subject, data, site)) for subject in subjects)
     if done:
         messages.success(request, decision.done % done)
     if left := len(subjects) - done:

@@ -10,7 +10,6 @@ from smtplib import SMTPException
 from urllib.parse import urljoin, urlsplit
 
 from allauth.account.adapter import get_adapter
-from allauth.core import context
 from django.conf import settings
 from django.urls import reverse
 from django.utils import translation
@@ -27,7 +26,7 @@ MAIL_ERRORS = (SMTPException, OSError)
 def send(action: ModerationAction, until: datetime | None, site: str) -> None:
     """Have a letter about `action` written to the person whom it concerns; `until` is the end of a suspension.
 
-    `site` is what `this_site` said while the action was done, for the link within the letter.
+    `site` is the address that whoever acted reached the site at, for the link within the letter; '' without one.
 
     Where the broker does not answer it is written here and now. A letter that cannot be sent is logged: the notice on
     the site says the same.
@@ -51,11 +50,6 @@ def write(action_id: str, until: str, site: str) -> None:
         values = {"action": action, "person": person, "until": datetime.fromisoformat(until) if until else None}
         values |= _places(site)
         get_adapter().render_mail(f"gallery/email/{action.act}", person.email, values).send()
-
-
-def this_site() -> str:
-    """The site as the request reached it, which is that of whoever acted; commands and the scheduler have none."""
-    return context.request.build_absolute_uri("/") if context.request else ""
 
 
 def _places(site: str) -> dict:

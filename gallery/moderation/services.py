@@ -1,7 +1,8 @@
 """What moderation does about videos and people: the only writer of reports and of the history.
 
 Each call is one transaction and one compare-and-set: what somebody else has done already is done once. It writes a line
-of the history (who, when, why) and, on commit, tells the person concerned. `actor` None means the site itself.
+of the history (who, when, why) and, on commit, tells the person concerned. `actor` None means the site itself. `site`
+is the address that the actor reached it at, for the link in the email; without it there is no link.
 """
 
 from collections.abc import Iterable
@@ -25,7 +26,9 @@ LOOKED_AT = (Act.RESTORE, Act.DISMISS)  # acts by which somebody found a video t
 
 
 @transaction.atomic
-def report(video: Video, reporter: User | None, visitor_key: str, reason: str, note: str = "") -> bool:
+def report(
+    video: Video, reporter: User | None, visitor_key: str, reason: str, note: str = "", *, site: str = ""
+) -> bool:
     """Take in a report. Says whether it is new: of the same person or visitor, one is open at a time.
 
     A video that enough different people report is hidden until somebody has looked at it; one that somebody has looked
@@ -36,7 +39,7 @@ def report(video: Video, reporter: User | None, visitor_key: str, reason: str, n
         return False
     Report.objects.create(video=video, reporter=reporter, visitor_key=visitor_key, reason=reason, note=note)
     if 0 < settings.AUTO_HIDE_REPORTS <= reporters_of(video) and not _was_looked_at(video):
-        _hide(None, video, Act.AUTO_HIDE, "")
+        _hide(None, video, Act.AUTO_HIDE, "", site)
     return True
 
 
@@ -69,7 +72,7 @@ def dismiss(actor: User, video: Video, why: str) -> int:
 
 
 @transaction.atomic
-def hide(actor: User, video: Video, why: str) -> bool:
+def hide(actor: User, video: Video, why: str, *, site: str = "") -> bool:
     """Show a video to nobody but its owner; open reports of it are answered by that.
 
     What its reports had hidden is hidden by somebody then, who says why. Says whether anything changed.
@@ -77,15 +80,15 @@ def hide(actor: User, video: Video, why: str) -> bool:
     _lock(video)
     closed = _close(actor, video, ReportState.UPHELD)
     if is_hidden_by_reports(video):
-        _record(Act.HIDE, actor, video=video, why=why)
+        _record(Act.HIDE, actor, video=video, why=why, site=site)
         return True
-    return _hide(actor, video, Act.HIDE, why) or closed > 0
+    return _hide(actor, video, Act.HIDE, why, site) or closed > 0
 
 
-def _hide(actor: User | None, video: Video, act: Act, why: str) -> bool:
+def _hide(actor: User | None, video: Video, act: Act, why: str, site: str) -> bool:
     if not Video.objects.filter(pk=video.pk, hidden_at=None).update(hidden_at=timezone.now()):
         return False
-    _record(act, actor, video=video, why=why)
+    _record(act, actor, video=video, why=why, site=site)
     return True
 
 
@@ -112,17 +115,17 @@ def _restore(actor: User, video: Video, why: str) -> bool:
 
 
 @transaction.atomic
-def delete(actor: User, video: Video, why: str) -> bool:
+def delete(actor: User, video: Video, why: str, *, site: str = "") -> bool:
     """Delete a video for good, without the time in which its owner could have it back."""
     if not _lock(video) or not gallery.delete(video):
         return False
     _close(actor, video, ReportState.UPHELD)
-    _record(Act.DELETE, actor, video=video, why=why)
+    _record(Act.DELETE, actor, video=video, why=why, site=site)
     return True
 
 
 @transaction.atomic
-def warn(actor: User, person: User, why: str, video: Video | None = None) -> bool:
+def warn(actor: User, person: User, why: str, video: Video | None = None, *, site: str = "") -> bool:
     """Tell a person that what they did is not wanted here; open reports of `video` are answered by that."""
     if video is not None:
         _lock(video)
@@ -130,12 +133,14 @@ def warn(actor: User, person: User, why: str, video: Video | None = None) -> boo
         return False
     if video is not None:
         _close(actor, video, ReportState.UPHELD)
-    _record(Act.WARN, actor, person=person, video=video, why=why)
+    _record(Act.WARN, actor, person=person, video=video, why=why, site=site)
     return True
 
 
 @transaction.atomic
-def suspend(actor: User, person: User, until: datetime | None, why: str, video: Video | None = None) -> bool:
+def suspend(
+    actor: User, person: User, until: datetime | None, why: str, video: Video | None = None, *, site: str = ""
+) -> bool:
     """Shut a person out until a moment, or until somebody ends it; open reports of `video` are answered by that.
 
     Says whether it was done: nobody may do it to themselves, and a moderator not to other staff.
@@ -146,22 +151,22 @@ def suspend(actor: User, person: User, until: datetime | None, why: str, video: 
         return False
     if video is not None:
         _close(actor, video, ReportState.UPHELD)
-    _record(Act.SUSPEND, actor, person=person, video=video, why=why, until=until)
+    _record(Act.SUSPEND, actor, person=person, video=video, why=why, until=until, site=site)
     return True
 
 
 @transaction.atomic
-def unsuspend(actor: User, person: User, why: str) -> bool:
+def unsuspend(actor: User, person: User, why: str, *, site: str = "") -> bool:
     """End a suspension before its time; by whoever may suspend the person."""
     if not may_suspend(actor, person) or not accounts.unsuspend(person):
         return False
-    _record(Act.UNSUSPEND, actor, person=person, why=why)
+    _record(Act.UNSUSPEND, actor, person=person, why=why, site=site)
     return True
 
 
-def note_end_of_suspension(person: User) -> None:
+def note_end_of_suspension(person: User, *, site: str = "") -> None:
     """The line for a suspension that has run out; accounts/services.py ends it."""
-    _record(Act.UNSUSPEND, None, person=person)
+    _record(Act.UNSUSPEND, None, person=person, site=site)
 
 
 @transaction.atomic
@@ -205,6 +210,7 @@ def _record(
     video: Video | None = None,
     why: str = "",
     until: datetime | None = None,
+    site: str = "",
 ) -> None:
     """A line of the history, which is a notice for the person concerned, and a letter where it is serious."""
     concerned = None if act in NOT_TOLD else person or video.user
@@ -220,5 +226,4 @@ def _record(
         return
     User.objects.filter(pk=concerned.pk).update(unread_notices=F("unread_notices") + 1)
     if act in WRITTEN_TO:
-        site = emails.this_site()
         transaction.on_commit(lambda: emails.send(action, until, site), robust=True)  # Django cannot log a partial

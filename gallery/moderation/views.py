@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from uuid import UUID
 
+from allauth.account.adapter import get_adapter
 from allauth.core import ratelimit
-from allauth.core.internal.ratelimit import get_ip
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -54,7 +54,8 @@ def _report(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
             return refused
         if form.is_valid():
             reporter = request.user if request.user.is_authenticated else None
-            is_new = services.report(video, reporter, _visitor_key(request), **form.cleaned_data)
+            site = request.build_absolute_uri("/")
+            is_new = services.report(video, reporter, _visitor_key(request), **form.cleaned_data, site=site)
             said = {place.source: place.key} | ({} if is_new else {"known": 1})
             return redirect(f"{reverse('gallery:report_sent')}?{urlencode(said)}")
     return render(request, "gallery/report.html", {"form": form, "video": video, "place": place})
@@ -70,7 +71,7 @@ def _too_many(request: HttpRequest) -> HttpResponse | None:
 
 def _visitor_key(request: HttpRequest) -> str:
     """Tells visitors apart without keeping their address."""
-    return salted_hmac("gallery.report", get_ip(request)).hexdigest()[:32]
+    return salted_hmac("gallery.report", get_adapter().client_network(request)).hexdigest()[:32]
 
 
 @require_GET

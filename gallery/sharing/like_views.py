@@ -5,10 +5,10 @@ from uuid import UUID
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from auravideo.core.redirects import next_page
 from gallery.access import shared_videos
 from gallery.models import Video
 from gallery.sharing import services
@@ -36,7 +36,7 @@ def _like(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
         return HttpResponse(status=400)
     is_liked = form.cleaned_data["liked"] == "yes"
     (services.like if is_liked else services.unlike)(request.user, video)
-    here = _here(request, place)
+    here = next_page(request, place.page)
     if not request.htmx:
         return redirect(here)
     video.refresh_from_db(fields=["likes"])
@@ -48,8 +48,3 @@ def _sign_in(request: HttpRequest, place: Place) -> HttpResponse:
     """Whoever signs in comes back to the video; a page cannot be sent to another by an ordinary redirect."""
     answer: HttpResponseRedirect = redirect_to_login(place.page)
     return HttpResponseClientRedirect(answer.url) if request.htmx else answer
-
-
-def _here(request: HttpRequest, place: Place) -> str:
-    here = request.POST.get("next", "")[:2000]
-    return here if url_has_allowed_host_and_scheme(here, {request.get_host()}) and here.startswith("/") else place.page

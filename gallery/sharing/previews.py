@@ -5,12 +5,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
-from auravideo.core.file_serving import CONTENT_TYPES
+from auravideo.core.media_formats import CARD_BOX, CONTENT_TYPES
 from gallery.models import Video
 from gallery.sharing.places import Place
 
 SITE = "AuraVideo"
-THUMBNAIL_BOX = (320, 480)  # workers/media/stills.py fits the thumbnail into it
 DESCRIPTION_LENGTH = 300
 
 
@@ -57,7 +56,7 @@ def oembed(request: HttpRequest, video: Video, place: Place, max_width: int, max
         '<iframe src="{}" width="{}" height="{}" title="{}" loading="lazy" allow="fullscreen"></iframe>',
         request.build_absolute_uri(place.embed), width, height, title,
     )  # fmt: skip
-    thumbnail = fitted(video.width, video.height, *THUMBNAIL_BOX)
+    thumbnail = fitted(video.width, video.height, *CARD_BOX)
     found: dict[str, object] = {
         "version": "1.0",
         "type": "video",

@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from gallery.files import shared_views
+from gallery.files import views as file_views
 from gallery.sharing import embed_views, like_views, owner_views, views
 
 
@@ -27,11 +27,11 @@ urlpatterns = [
     path("videos/<uuid:video_id>/like/", like_views.like, name="like"),
     path("s/<token:token>/", views.shared, name="shared"),
     path("s/<token:token>/like/", like_views.shared_like, name="shared-like"),
-    path("s/<token:token>/file/", shared_views.file, name="shared-file"),
-    path("s/<token:token>/download/", shared_views.download, name="shared-download"),
-    path("s/<token:token>/poster/", shared_views.poster, name="shared-poster"),
-    path("s/<token:token>/preview/", shared_views.preview, name="shared-preview"),
-    path("s/<token:token>/thumbnail/", shared_views.thumbnail, name="shared-thumbnail"),
+    path("s/<token:token>/file/", file_views.file, name="shared-file"),
+    path("s/<token:token>/download/", file_views.download, name="shared-download"),
+    path("s/<token:token>/poster/", file_views.poster, name="shared-poster"),
+    path("s/<token:token>/preview/", file_views.preview, name="shared-preview"),
+    path("s/<token:token>/thumbnail/", file_views.thumbnail, name="shared-thumbnail"),
     path("s/<token:token>/embed/", embed_views.shared_embed, name="shared-embed"),
     path("embed/<uuid:video_id>/", embed_views.embed, name="embed"),
     path("oembed", embed_views.oembed, name="oembed"),

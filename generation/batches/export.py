@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
+from auravideo.core.file_names import stem
 from auravideo.core.files import replacing
 from generation.batches.services import Entry
 from generation.domain.states import Status
@@ -96,7 +96,7 @@ class Output:
 
     def _stem(self, entry: Entry) -> str:
         number = f"{entry.row.number:0{self._digits}d}"
-        slug = slugify(entry.request.prompt[:200], allow_unicode=True)[:_SLUG_LENGTH].strip("-_")
+        slug = stem(entry.request.prompt, length=_SLUG_LENGTH, unicode=True)
         return f"{number}-{slug}" if slug else number
 
     def _is_here(self, entry: Entry, name: str, video: Any) -> bool:

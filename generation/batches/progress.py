@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
-from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
+from auravideo.core.file_names import stem
 from auravideo.core.zips import Entry, stored_file
 from generation.batches import services as batches
 from generation.batches.forms import BatchForm
@@ -93,5 +93,5 @@ def finished_files(batch: Batch) -> list[Entry]:
 
 
 def _stem(row: int | None, prompt: str) -> str:
-    slug = slugify(prompt[:200], allow_unicode=True)[:50].strip("-_")
+    slug = stem(prompt, length=50, unicode=True)
     return f"{row or 0:04}-{slug}" if slug else f"{row or 0:04}"

@@ -7,12 +7,12 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from auravideo.core import zips
+from auravideo.core.file_names import stem
 from auravideo.core.uploads import bounded_upload
 from generation.batches import parsing
 from generation.batches.forms import BatchForm
@@ -91,7 +91,7 @@ def download(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     if not files:
         messages.info(request, _("None of these clips is finished yet, so there is nothing to download."))
         return redirect("generation:batch", batch_id)
-    return zips.response(files, f"{slugify(found.name)[:60] or 'batch'}.zip")
+    return zips.response(files, f"{stem(found.name, 'batch')}.zip")
 
 
 def _mine(request: HttpRequest, batch_id: UUID) -> Batch:

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from auravideo.core.media_formats import FORMAT_LABELS
 from generation.create.forms import CreateForm
 from generation.requests import available
-from generation.requests.labels import FORMAT_LABELS
 from generation.requests.sizes import CUSTOM
 
 

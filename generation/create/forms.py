@@ -8,10 +8,11 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from auravideo.core.media_formats import FORMAT_LABELS
 from generation.queue import blocked_terms
 from generation.requests import available
 from generation.requests.available import LORA_PREFIX
-from generation.requests.labels import ASPECT_LABELS, FORMAT_LABELS, QUALITY_LABELS
+from generation.requests.labels import ASPECT_LABELS, QUALITY_LABELS
 from generation.requests.qualities import STANDARD
 from generation.requests.request import (
     FORMATS,

@@ -9,11 +9,11 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from auravideo.core.media_formats import FORMATS
 from generation.catalogue.load import BaseModel, Catalogue
 from generation.domain.plan import TooLarge, plan
 
 FPS = (8, 16, 24, 32)
-FORMATS = ("mp4", "webm", "gif")
 MIN_SIDE = 128
 MAX_PROMPT = 1000  # characters; far above what any text encoder of the catalogue reads
 MAX_STEPS = 100

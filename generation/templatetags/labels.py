@@ -2,10 +2,17 @@
 
 from django import template
 
+from auravideo.core.media_formats import ACCEPTED_FILES
 from generation.requests import available
 from generation.requests.labels import QUALITY_LABELS
 
 register = template.Library()
+
+
+@register.simple_tag
+def accepted_videos() -> str:
+    """The `accept` of an input that takes the files of this site."""
+    return ACCEPTED_FILES
 
 
 @register.filter

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal import auth
 from django.contrib.auth import get_user
 from django.core.cache import cache
 from django.urls import reverse
 
 from accounts import services
+from tests import totp
 from tests.factories import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -31,13 +31,13 @@ CLOCK = Clock(now=1_800_000_015.0)
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     CLOCK.now = 1_800_000_015.0
-    monkeypatch.setattr(auth, "time", CLOCK)
+    monkeypatch.setattr("allauth.mfa.totp.internal.auth.time", CLOCK)  # allauth has no other way to set it
     return CLOCK
 
 
 def code(secret: str) -> str:
-    """What the app shows (RFC 6238: HMAC-SHA1, 30 seconds, 6 digits)."""
-    return auth.format_hotp_value(auth.hotp_value(secret, int(CLOCK.now) // 30))
+    """Return what the app shows now."""
+    return totp.code(secret, CLOCK.now)
 
 
 def sign_in(client, user, password=PASSWORD, **more):

@@ -15,7 +15,7 @@ HEAVY = ("torch", "torchvision", "tensorflow", "diffusers", "transformers", "spa
 PURE_ROOMS = ("generation/catalogue", "generation/domain", "generation/requests", "workers/engines", "workers/media")
 READS_THE_SETTINGS = ROOT / "generation" / "requests" / "available.py"  # the one module of these rooms that may
 PURE = [path for room in PURE_ROOMS for path in (ROOT / room).rglob("*.py") if path != READS_THE_SETTINGS]
-PURE += [ROOT / "auravideo" / "core" / "video_metadata.py", ROOT / "auravideo" / "core" / "containers.py"]
+PURE += [ROOT / "auravideo" / "core" / f"{name}.py" for name in ("containers", "media_formats", "video_metadata")]
 
 
 def sources(*folders: str) -> list[Path]:
@@ -45,6 +45,64 @@ def within(names: set[str], *packages: str) -> set[str]:
 def offenders(paths, *packages: str, top_level_only: bool = False) -> dict[str, set[str]]:
     found = {path: within(imports(path, top_level_only=top_level_only), *packages) for path in paths}
     return {str(path.relative_to(ROOT)): names for path, names in found.items() if names}
+
+
+# --- Internals of libraries and of other modules ----------------------------------------------------------------------
+
+OUR_PACKAGES = ("accounts", "auravideo", "gallery", "generation", "workers")
+# What a library keeps for the request at hand is its own: a function is given what it needs.
+REQUEST_OF_A_LIBRARY = ("allauth.core.context",)
+# Tests may look into our own modules, and these into a library.
+INTERNALS_IN_TESTS = {
+    "tests/generation/queue/test_canvas.py": {"celery.canvas._chain"},  # the one type of what `chain(...)` returns
+}
+
+
+def internals(path: Path) -> set[str]:
+    """Every import of what its owner marks as internal: `a.internal.b`, `a._b`, `from a import _b`."""
+    parts = {name: name.split(".") for name in imports(path)}
+    return {
+        name
+        for name, path_of in parts.items()
+        if "internal" in path_of or any(part.startswith("_") and not part.startswith("__") for part in path_of)
+    }
+
+
+def test_no_internals_are_imported():
+    found = {str(path.relative_to(ROOT)): internals(path) for path in sources(*OUR_PACKAGES, "scripts")}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_tests_import_no_internals_of_libraries():
+    found = {str(path.relative_to(ROOT)): internals(path) for path in sources("tests")}
+    theirs = {path: names - within(names, *OUR_PACKAGES) for path, names in found.items()}
+    assert {path: names for path, names in theirs.items() if names} == INTERNALS_IN_TESTS
+
+
+def test_no_request_is_taken_from_a_librarys_context():
+    assert not offenders(sources(*OUR_PACKAGES), *REQUEST_OF_A_LIBRARY)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from allauth.core.internal.ratelimit import get_ip",
+        "import allauth.mfa.totp.internal.auth",
+        "from allauth.mfa.totp import internal",
+        "from celery._state import get_current_app",
+        "from workers.engines.preview import _draw",
+    ],
+)
+def test_an_import_of_internals_is_seen(tmp_path, line):
+    path = tmp_path / "planted.py"
+    path.write_text(f"def later():\n    {line}\n")
+    assert internals(path)
+
+
+def test_the_request_of_a_library_is_seen(tmp_path):
+    path = tmp_path / "planted.py"
+    path.write_text("from allauth.core import context\n")
+    assert within(imports(path), *REQUEST_OF_A_LIBRARY)
 
 
 FRAMEWORK = (

@@ -1,17 +1,20 @@
-"""Every text of the site is in every language, and no English stands where it could not be translated."""
+"""Every text of the site is in every required language, and no English stands where it could not be translated."""
 
 import ast
+import gettext
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from babel import Locale
 from django.apps import apps
-from django.conf import settings
 from django.urls import reverse
 from django.utils import translation
 from django.utils.functional import Promise
+from django.utils.translation import to_locale
 
+from auravideo.languages import LANGUAGES, TRANSLATED, Language
 from scripts import messages
 from tests.addresses import addresses
 from tests.persons import sign_in
@@ -23,7 +26,12 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|<[^>]+>")
 WORDS = re.compile(r"[^\W\d_]{2,}")
 # Names, units and what is the same in every language; prompts are English because the models are.
 SAME_EVERYWHERE = {"AuraVideo", "GIF", "MP4", "WebM", "px"}
+POLISH = next(each for each in TRANSLATED if each.code == "pl")
 SEEN_ATTRIBUTES = {"alt", "title", "placeholder", "aria-label", "aria-description", "content", "label"}
+
+
+def code(language: Language) -> str:
+    return language.code
 
 
 @pytest.fixture(scope="module")
@@ -34,25 +42,38 @@ def found():
 # --- The catalogues ---------------------------------------------------------------------------------------------------
 
 
-def test_every_language_of_the_site_has_a_catalogue():
-    assert {code for code, _name in settings.LANGUAGES} == {"en", *messages.LANGUAGES}
+@pytest.mark.parametrize("language", TRANSLATED, ids=code)
+def test_every_language_of_the_site_has_a_catalogue(language):
+    assert messages.po_path(language).exists(), "run `make messages`"
 
 
-@pytest.mark.parametrize("language", messages.LANGUAGES)
+def test_there_is_no_catalogue_of_a_language_that_nobody_can_choose():
+    assert {path.name for path in (ROOT / "locale").iterdir()} == {to_locale(each.code) for each in TRANSLATED}
+
+
+@pytest.mark.parametrize("language", [each for each in TRANSLATED if each.is_required], ids=code)
 def test_every_text_is_translated(found, language):
     assert len(found) > 300, "the texts were not found"
-    catalog = messages.update(language, found)
-    missing = [message.id for message in catalog if message.id and not messages.is_translated(message)]
+    missing = [message.id for message in messages.untranslated(messages.update(language, found))]
     assert missing == [], "run `make messages` and translate these in locale/"
 
 
-@pytest.mark.parametrize("language", messages.LANGUAGES)
+@pytest.mark.parametrize("language", TRANSLATED, ids=code)
+def test_a_partial_language_has_whole_texts(language):
+    """Some forms of a plural alone would mix two languages on one page, depending on a number."""
+    mixed = [
+        message.id for message in messages.read(language) if any(forms := _forms(message.string)) and not all(forms)
+    ]
+    assert mixed == []
+
+
+@pytest.mark.parametrize("language", TRANSLATED, ids=code)
 def test_the_catalogue_holds_what_the_site_says_and_nothing_else(found, language):
     present = messages.po_path(language).read_bytes()
     assert messages.written(messages.update(language, found)) == present, "run `make messages`"
 
 
-@pytest.mark.parametrize("language", messages.LANGUAGES)
+@pytest.mark.parametrize("language", TRANSLATED, ids=code)
 def test_what_is_compiled_is_what_is_written(language):
     compiled = messages.po_path(language).with_suffix(".mo").read_bytes()
     assert compiled == messages.compiled(messages.read(language)), "run `make messages`"
@@ -62,14 +83,64 @@ def _forms(text) -> tuple[str, ...]:
     return tuple(text) if isinstance(text, (tuple, list)) else (text,)
 
 
-@pytest.mark.parametrize("language", messages.LANGUAGES)
+@pytest.mark.parametrize("language", TRANSLATED, ids=code)
 def test_a_translation_has_the_values_and_tags_of_its_text(language):
     catalog = messages.read(language)
     assert [(message.id, errors) for message, errors in catalog.check()] == []
     for message in catalog:
-        for form in _forms(message.string) if message.id else ():
+        for form in filter(None, _forms(message.string) if message.id else ()):
             assert sorted(PLACEHOLDER.findall(form)) == sorted(PLACEHOLDER.findall(_forms(message.id)[-1])), message.id
             assert form.strip() == form, message.id
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=code)
+def test_the_plural_rule_tells_apart_what_the_language_does(language):
+    """Against the rules of the Unicode consortium (CLDR): numbers share a form exactly where the language says so."""
+    rule = re.fullmatch(r"nplurals=(\d); plural=(.+);", language.plural)
+    form_of, category_of = gettext.c2py(rule[2]), Locale.parse(language.code, sep="-").plural_form
+    pairs = {(form_of(n), category_of(n)) for n in range(1000)}
+    assert len(pairs) == len({form for form, _category in pairs}) == len({category for _form, category in pairs})
+    assert max(form for form, _category in pairs) < int(rule[1])
+
+
+@pytest.mark.parametrize("language", TRANSLATED, ids=code)
+def test_the_catalogue_states_the_plural_rule_of_the_list(language):
+    assert messages.read(language).plural_forms.rstrip(";") == language.plural.rstrip(";")
+
+
+def test_languages_are_listed_once():
+    """Where a code is compared or chosen, it comes from auravideo/languages.py."""
+    codes = "|".join(re.escape(each.code) for each in TRANSLATED)
+    again = re.compile(rf"""["'](?:{codes})["']""")
+    python = [path for app in (*OURS, "auravideo", "scripts", "workers") for path in (ROOT / app).rglob("*.py")]
+    sources = [path for path in (*python, *TEMPLATES) if "migrations" not in path.parts]
+    assert [path.name for path in sources if again.search(path.read_text())] == ["languages.py"]
+
+
+@pytest.fixture
+def esperanto(found, tmp_path, settings):
+    """A language of which two texts are translated, beside the others."""
+    language = Language("eo", "Esperanto", "nplurals=2; plural=(n != 1);", is_required=False)
+    catalog = messages.update(language, found)
+    catalog.get("Sign in").string = "Ensaluti"
+    catalog.get("%d video").string = ("%d filmeto", "%d filmetoj")
+    path = messages.po_path(language, tmp_path)
+    path.parent.mkdir(parents=True)
+    path.with_suffix(".mo").write_bytes(messages.compiled(catalog))
+    settings.LANGUAGES = [*settings.LANGUAGES, (language.code, language.name)]
+    settings.LOCALE_PATHS = [*settings.LOCALE_PATHS, tmp_path]
+    yield language
+    translation.deactivate()
+
+
+def test_a_partial_language_is_english_where_it_says_nothing(client, db, esperanto):
+    page = client.get(reverse("home"), headers={"Accept-Language": "eo"}).content.decode()
+    assert '<html lang="eo"' in page
+    assert "Ensaluti" in page and "Explore" in page
+    assert 'value="eo" lang="eo" aria-current="true">Esperanto<' in page
+    with translation.override("eo"):
+        assert translation.ngettext("%d video", "%d videos", 2) % 2 == "2 filmetoj"
+        assert translation.ngettext("%d collection", "%d collections", 2) % 2 == "2 collections"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +195,7 @@ class Seen(HTMLParser):
 @pytest.fixture(scope="module")
 def english():
     """Every text of ours that reads otherwise in Polish."""
-    texts = [(form, message.string) for message in messages.read("pl") if message.id for form in _forms(message.id)]
+    texts = [(form, message.string) for message in messages.read(POLISH) if message.id for form in _forms(message.id)]
     return {form for form, polish in texts if form not in _forms(polish)}
 
 

@@ -10,11 +10,10 @@ import numpy as np
 from PIL import Image
 
 from auravideo.core.files import replacing
-from workers.media.arrays import checked, checked_clip
+from auravideo.core.media_formats import CARD_BOX, HOVER_FPS
+from workers.media.arrays import checked, checked_clip, replacing
 
 HOVER_BYTES = 96_000  # with the thumbnail, 24 cards of a page stay below 3 MB
-HOVER_FPS = 8
-_HOVER_BOX = (320, 480)  # width, height: no card in the gallery is larger
 _HOVER_FRAMES = 96
 _POSTER_FORMATS = {".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -60,7 +59,7 @@ def poster(frame: np.ndarray, path: str | Path, *, quality: int = 85) -> None:
 
 def thumbnail(frame: np.ndarray, path: str | Path) -> None:
     """Writes uint8 `[H, W, 3]` as the still picture of a card: webp of at most `THUMBNAIL_BYTES`, 320 pixels wide."""
-    image = _fit(Image.fromarray(next(checked([frame]))), _HOVER_BOX)
+    image = _fit(Image.fromarray(next(checked([frame]))), CARD_BOX)
     for scale, quality in ((scale, quality) for scale in (1.0, 0.5) for quality in _THUMBNAIL_QUALITIES):
         data = io.BytesIO()
         (image if scale == 1 else _scaled(image, scale)).save(data, "WEBP", quality=quality, method=4)
@@ -114,7 +113,7 @@ def _thin(frames: Iterable[np.ndarray], fps: int) -> tuple[list[Image.Image], li
         index = count - 1
         if index % step:
             continue
-        kept[index] = _fit(Image.fromarray(frame), _HOVER_BOX)
+        kept[index] = _fit(Image.fromarray(frame), CARD_BOX)
         if len(kept) > _HOVER_FRAMES:
             step *= 2
             kept = {index: image for index, image in kept.items() if index % step == 0}

@@ -12,11 +12,10 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
 from auravideo.core.files import replacing
+from auravideo.core.media_formats import FORMATS
 from auravideo.core.video_metadata import dump_settings
 from workers.media.arrays import checked
 from workers.media.gif import write_gif
-
-FORMATS = ("mp4", "webm", "gif")
 
 # Both encoders cut the work by the number of threads, so that a number taken from the machine would make the bytes
 # depend on it.

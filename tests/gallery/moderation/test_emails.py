@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -14,7 +14,7 @@ from accounts.models import User
 from auravideo.celery import app
 from gallery.models import Video, Visibility
 from gallery.moderation import emails, services
-from tests.factories import UserFactory, VideoFactory, a_moderator
+from tests.factories import PASSWORD, ReportFactory, UserFactory, VideoFactory, a_moderator
 
 pytestmark = pytest.mark.django_db
 
@@ -65,15 +65,42 @@ def test_a_letter_is_in_the_language_of_whom_it_is_for(video, hide, letters_writ
     assert WHY in mail.outbox[0].body
 
 
+NOTICES = f"http://testserver{reverse_lazy('gallery:notices')}"
+
+
+@pytest.mark.parametrize(
+    ("action", "place"), [("hide", NOTICES), ("remove", NOTICES), ("warn", NOTICES), ("suspend", "at testserver")]
+)
 def test_a_letter_leads_to_the_site_as_the_moderator_reached_it(
-    video, letters_written, client, django_capture_on_commit_callbacks
+    video, letters_written, client, django_capture_on_commit_callbacks, action, place
 ):
+    report = ReportFactory(video=video)
     client.force_login(a_moderator())
-    values = {"action": "hide", "_selected_action": str(video.pk), "why": WHY, "decided": "yes"}
+    values = {"action": action, "_selected_action": str(report.pk), "why": WHY, "days": "3", "decided": "yes"}
     with django_capture_on_commit_callbacks(execute=True):
-        client.post(reverse("admin:gallery_video_changelist"), values, follow=True)
+        client.post(reverse("admin:gallery_report_changelist"), values, follow=True)
     (letter,) = mail.outbox
-    assert f"http://testserver{reverse('gallery:notices')}" in letter.body
+    assert place in letter.body
+
+
+def test_a_letter_about_what_reports_did_leads_to_the_site_as_the_reporter_reached_it(
+    video, letters_written, client, settings, django_capture_on_commit_callbacks
+):
+    settings.AUTO_HIDE_REPORTS = 1
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post(reverse("gallery:report", args=[video.pk]), {"reason": "spam"})
+    (letter,) = mail.outbox
+    assert NOTICES in letter.body
+
+
+def test_a_letter_about_a_suspension_that_ended_leads_to_the_site_as_its_owner_reached_it(
+    user, letters_written, client, django_capture_on_commit_callbacks
+):
+    services.suspend(a_moderator(), user, timezone.now() - timedelta(seconds=1), WHY)
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post(reverse("account_login"), {"login": user.username, "password": PASSWORD})
+    (letter,) = mail.outbox
+    assert NOTICES in letter.body
 
 
 def test_who_has_no_address_gets_no_letter_and_a_notice(letters_written, django_capture_on_commit_callbacks):
