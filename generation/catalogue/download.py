@@ -305,8 +305,8 @@ def _explained(repo: str, what: str) -> Iterator[None]:
         raise FetchError("HF_HUB_OFFLINE is set, so nothing can be fetched. Unset it, or use --offline.") from error
     except (httpx2.TransportError, httpx2.InvalidURL, httpx2.TooManyRedirects) as error:
         raise FetchError(
-            f"{hub} cannot be reached for {what} of {repo} ({error or type(error).__name__}). Check the network, or "
-            f"set HF_ENDPOINT to a mirror. {again}"
+            f"{hub} cannot be reached for {what} of {repo} ({str(error) or type(error).__name__}). Check the network, "
+            f"or set HF_ENDPOINT to a mirror. {again}"
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

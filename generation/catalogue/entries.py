@@ -134,6 +134,14 @@ class BaseModel(Entry):
     def needs(self) -> tuple[str, ...]:
         return (self.adapter, self.interpolator, self.upscaler)
 
+    def usual_steps(self, adapter: "MotionAdapter | None") -> int:
+        """Return the denoising steps that suit this model; an adapter distilled for a number brings its own."""
+        return (adapter.steps if adapter else None) or self.steps
+
+    def usual_guidance(self, adapter: "MotionAdapter | None") -> float:
+        """Return the guidance scale that suits this model; a distilled adapter brings its own."""
+        return (adapter.guidance if adapter else None) or self.guidance
+
     def sources(self) -> tuple[Source, ...]:
         own = super().sources()
         if not own or self.vae_repo is None:

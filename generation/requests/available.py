@@ -69,10 +69,9 @@ def chosen_quality(id: str, values: Mapping[str, Any]) -> Quality:
 
 def usual_steps(values: Mapping[str, Any]) -> int:
     """The denoising steps that suit the chosen model, or its adapter where that was distilled for a number."""
-    return chosen_adapter(values).steps or chosen_model(values).steps
+    return chosen_model(values).usual_steps(chosen_adapter(values))
 
 
 def usual_guidance(values: Mapping[str, Any]) -> float:
     """The guidance scale that suits the chosen model; a distilled adapter brings its own."""
-    adapter = chosen_adapter(values)
-    return adapter.guidance if adapter.steps and adapter.guidance else chosen_model(values).guidance
+    return chosen_model(values).usual_guidance(chosen_adapter(values))

@@ -94,7 +94,6 @@ class _Parser:
         model = self._model()
         adapter = self._adapter(model)
         width, height = self._size()
-        few_steps = adapter if adapter is not None and adapter.steps else model
         values = {
             "prompt": self._text("prompt", required=True),
             "negative_prompt": self._text("negative_prompt"),
@@ -106,8 +105,8 @@ class _Parser:
             "model": model.id if model else "",
             "motion_adapter": adapter.id if adapter else "",
             "motion_loras": self._loras(adapter),
-            "steps": self._whole("steps", few_steps.steps if few_steps else 25, 1, MAX_STEPS),
-            "guidance": self._guidance(few_steps.guidance if few_steps else 7.5),
+            "steps": self._whole("steps", model.usual_steps(adapter) if model else 25, 1, MAX_STEPS),
+            "guidance": self._guidance(model.usual_guidance(adapter) if model else 7.5),
             "seed": self._whole("seed", None, 0, MAX_SEED),
             "preset": self._text("preset"),
         }

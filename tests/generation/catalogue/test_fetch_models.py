@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -442,3 +443,11 @@ def test_no_network_is_one_line_and_a_failing_exit_code(home: Path) -> None:
     assert "http://127.0.0.1:9 cannot be reached" in done.stderr
     assert "set HF_ENDPOINT to a mirror" in done.stderr
     assert done.stderr.count("\n") == 1, "one line, and no traceback"
+
+
+def test_an_error_without_a_text_is_told_by_its_kind() -> None:
+    with (
+        pytest.raises(download.FetchError, match=r"cannot be reached .* \(ReadTimeout\)"),
+        download._explained("a/b", "c"),
+    ):
+        raise httpx2.ReadTimeout("")

@@ -3,6 +3,7 @@
 import json
 import math
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -81,6 +82,16 @@ def test_a_distilled_adapter_brings_its_own_steps_and_guidance():
     request = ask(**LIGHTNING)
     assert (request.steps, request.guidance) == (adapter.steps, adapter.guidance)
     assert ask(**LIGHTNING, steps=8, guidance=2).steps == 8
+
+
+@pytest.mark.parametrize(("own", "expected"), [({"guidance": None}, (4, 7.5)), ({"steps": None}, (25, 1.0))])
+def test_what_a_distilled_adapter_leaves_open_is_the_models(own, expected):
+    model, adapter = LIGHTNING["model"], LIGHTNING["motion_adapter"]
+    changed = replace(CATALOGUE.adapters[adapter], **own)
+    catalogue = replace(CATALOGUE, adapters={**CATALOGUE.adapters, adapter: changed})
+    assert (CATALOGUE.models[model].steps, CATALOGUE.models[model].guidance) != expected
+    request = parse({"prompt": PROMPT, **LIGHTNING}, catalogue, LIMITS)
+    assert (request.steps, request.guidance) == expected
 
 
 @pytest.mark.parametrize("model", CATALOGUE.models)
