@@ -2,10 +2,10 @@
 
 import pytest
 from django.urls import reverse
-from tests.generation.test_create_views import ADVANCED, create, edit, values
 
 from generation.models import Job
 from tests.factories import JobFactory, a_request
+from tests.generation.create.test_views import ADVANCED, create, edit, values
 
 pytestmark = pytest.mark.django_db
 
