@@ -11,9 +11,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.parametrize("cookie", ["\x00" * 32, "a" * 31 + "\x00", "ó" * 32, "'; --", "a" * 5000, "short"])
 def test_a_cookie_that_was_never_given_out_is_nobody(client, cookie):
-    client.cookies[settings.SESSION_COOKIE_NAME] = cookie
-    assert client.get(reverse("generation:create")).status_code == 302
-    assert client.get(reverse("gallery:explore")).status_code == 200
+    # The raw header: http.cookies refuses to build a cookie with control characters since Python 3.13.5.
+    header = {"cookie": f"{settings.SESSION_COOKIE_NAME}={cookie}".encode().decode("latin-1")}
+    assert client.get(reverse("generation:create"), headers=header).status_code == 302
+    assert client.get(reverse("gallery:explore"), headers=header).status_code == 200
 
 
 def test_signing_out_ends_the_session_whose_cookie_somebody_kept(client, user):
