@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: run test test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults lint format lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery clean
+.PHONY: run test test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults lint format lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/python manage.py serve
@@ -68,6 +68,11 @@ train-real-esrgan: $(VENV)/installed-dev
 # From a worker's event to the changed page; on an idle machine, the table goes into docs/performance.md.
 bench-events: $(VENV)/installed-dev browser
 	$(BIN)/python -m scripts.bench_events
+
+# What merging a fragment costs the browser, by our own code and by libraries (docs/adr/0006-merging-fragments.md);
+# IDIOMORPH is dist/idiomorph.js of the npm package.
+bench-merging: $(VENV)/installed-dev browser
+	$(BIN)/python -m scripts.bench_merging $(if $(IDIOMORPH),--idiomorph $(IDIOMORPH))
 
 # How near the estimate shown before submitting is to what the clip takes; on an idle machine.
 bench-estimates: $(VENV)/installed-dev

@@ -24,6 +24,7 @@
       ((one.id || "") === (other.id || "") && one.getAttribute("action") === other.getAttribute("action")));
 
   const mergeAttributes = (present, incoming) => {
+    if (present.classList.contains("htmx-request")) incoming.classList.add("htmx-request"); // htmx takes it off again
     const isOurs = (name) => name === "open" && present.nodeName === "DETAILS"; // the person opened it, not the server
     for (const { name } of [...present.attributes]) {
       if (!incoming.hasAttribute(name) && !isOurs(name)) present.removeAttribute(name);
@@ -38,11 +39,14 @@
       if (present.nodeValue !== incoming.nodeValue) present.nodeValue = incoming.nodeValue;
       return;
     }
-    if ("keep" in present.dataset) return;
+    if ("keep" in present.dataset || present.isEqualNode(incoming)) return;
     if (present.dataset.version && isOlder(incoming, present)) return;
     mergeAttributes(present, incoming);
     mergeChildren(present, incoming);
   };
+
+  // Moves without taking out: what has the focus keeps it. Browsers without moveBefore get it back from `update`.
+  const move = (parent, child, before) => (parent.moveBefore ?? parent.insertBefore).call(parent, child, before);
 
   // Children with an id are matched by it, so that a new row above does not make every row below another one.
   const mergeChildren = (present, incoming) => {
@@ -61,7 +65,7 @@
       if (twin && isSameKind(twin, child)) {
         dropUnwanted();
         if (twin === old) old = old.nextSibling;
-        else present.insertBefore(twin, old);
+        else move(present, twin, old);
         merge(twin, child);
       } else if (old && !twins.has(old.id)) {
         const next = old.nextSibling;

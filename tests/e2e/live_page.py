@@ -66,23 +66,31 @@ def panel_fragment(*rows: Row) -> str:
 
 
 class Page:
-    """The jobs page of a person with one running job, and the server's end of its socket."""
+    """The jobs page of a person whose `jobs` are running, and the server's end of its socket."""
 
-    def __init__(self, context, *, panel: Panel | None = None, script: str = "", alone: bool = False) -> None:
+    def __init__(
+        self,
+        context,
+        *,
+        panel: Panel | None = None,
+        script: str = "",
+        alone: bool = False,
+        jobs: tuple[UUID, ...] = (JOB,),
+    ) -> None:
         self.sockets = []
         self.answers: dict[str, str | int] = {}  # HTML, or a status
         self.problems: list[str] = []
-        shown = {"job": a_job(5), "progress": a_progress(300), "video": None}
+        listed = [{"job": a_job(5, id=id), "progress": a_progress(300), "video": None} for id in jobs]
         page = {
             "user": PERSON,
-            "jobs": [shown],
+            "jobs": listed,
             "jobs_panel": panel or a_panel(row(5, 300)),
             "csrf_token": "token-of-the-page",
         }
         page |= {"show": "all", "page": keyset.Page([], "", "")}
         page |= {"counts": Counts({"running": 1}, 0), "filters": [("all", 1), ("active", 1)]}
         template = "generation/job.html" if alone else "generation/jobs.html"
-        self.answers["/jobs/"] = render_to_string(template, page | shown)
+        self.answers["/jobs/"] = render_to_string(template, page | listed[0])
         self.page = context.new_page()
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", lambda line: self.problems.append(line.text) if line.type == "error" else None)
@@ -90,7 +98,7 @@ class Page:
         self.page.route(f"{SITE}/**", self._answer)
         self.page.route_web_socket(re.compile("/ws/jobs/"), self._connected)
         self.page.goto(f"{SITE}/jobs/")
-        self.job = self.page.locator(f"#job-{JOB}")
+        self.job = self.page.locator(f"#job-{jobs[0]}")
         expect(self.page.locator("#offline")).to_be_hidden()
         self.wait_for_sockets(1)
 
