@@ -14,7 +14,7 @@ OWNER = ROOT / "generation" / "domain" / "storage_keys.py"
 ROOTS = (storage_keys.JOBS, storage_keys.VIDEOS)
 NAMES = tuple(storage_keys.PICTURES.values())
 # A name inside the zip of somebody's data, which is no key of a storage.
-NO_KEYS = {("gallery/personal_data.py", "f\"videos/{number:04d}-{slugify(video.title)[:60] or 'video'}\"")}
+NO_KEYS = {("gallery/personal_data.py", "f'videos/{number:04d}-{file_stem(video)}'")}
 
 
 def is_start(node: ast.AST) -> bool:
