@@ -115,8 +115,11 @@ def test_who_wants_less_motion_gets_none(visit):
     with visit("looker", reduced_motion="reduce") as page:
         card(page, "Clip 1").hover()
         card(page, "Clip 2").get_by_role("link").focus()
-        page.wait_for_timeout(200)
         expect(page.locator(".card__preview")).to_have_count(0)
+        page.emulate_media(reduced_motion="no-preference")
+        card(page, "Clip 3").hover()
+        expect(card(page, "Clip 3").locator(".card__preview")).to_be_visible()
+        expect(page.locator(".card__preview")).to_have_count(1)
 
 
 def test_a_page_on_which_every_card_was_hovered_weighs_less_than_three_megabytes(visit):
