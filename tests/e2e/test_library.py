@@ -13,7 +13,6 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import open_page
 from tests.e2e.soundness import too_wide, violations
-from tests.site import Site
 
 pytestmark = pytest.mark.e2e
 
@@ -24,11 +23,9 @@ PEOPLE = {**dict.fromkeys(A_PAGE_EACH, A_PAGE), "scroller": 60, "empty": 0, "col
 
 
 @pytest.fixture(scope="module")
-def library_site(tmp_path_factory):
-    site = Site(tmp_path_factory.mktemp("library") / "home", queues="").start()
-    site.python(f"from tests.e2e.library_site import fill; fill({PEOPLE!r})")
-    yield site
-    assert site.stop() == 0
+def library_site(pages_only):
+    pages_only.python(f"from tests.e2e.library_site import fill; fill({PEOPLE!r})")
+    return pages_only
 
 
 @pytest.fixture
