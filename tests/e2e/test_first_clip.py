@@ -6,6 +6,8 @@ import uuid
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.held_stages import wait_until
+
 pytestmark = [pytest.mark.e2e, pytest.mark.renders]
 
 PASSWORD = "a long enough passphrase"
@@ -113,13 +115,14 @@ def test_cancelling_ends_a_clip_at_once_and_it_can_be_rendered_after_all(signed_
     expect(card).to_have_attribute("data-status", "cancelled", timeout=5_000)
 
 
-def test_closing_the_browser_stops_nothing_and_coming_back_shows_the_present(signed_up):
+def test_closing_the_browser_stops_nothing_and_coming_back_shows_the_present(signed_up, site):
     page = signed_up
     job = submit(page, "a green circle on black", seconds="1", fps="8")
     page.goto("about:blank")
-    page.wait_for_timeout(3_000)
+    status = "SELECT status FROM generation_job WHERE id = ?"
+    wait_until(lambda: site.rows(status, uuid.UUID(job).hex) == [("done",)], "not rendered while nobody looked")
     page.goto("/jobs/")
-    expect(page.locator(f"#job-{job}")).to_have_attribute("data-status", "done", timeout=RENDERED)
+    expect(page.locator(f"#job-{job}")).to_have_attribute("data-status", "done")
 
 
 def test_without_javascript_the_form_still_queues_and_the_page_still_tells(browser, site, signed_up):

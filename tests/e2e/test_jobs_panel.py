@@ -102,12 +102,15 @@ def test_who_watches_a_job_on_its_own_page_has_seen_its_end(browser):
         assert str(JOB) in told.value.post_data
 
 
-def test_an_end_on_the_list_is_new_until_it_is_looked_at(jobs_page):
+def test_an_end_on_the_list_is_new_until_it_is_looked_at(jobs_page, panel):
     told = []
-    jobs_page.page.on("request", lambda request: told.append(request.url))
+    jobs_page.page.on("request", lambda request: told.append(("told", request.url)))
     jobs_page.send(panel_fragment(finished(), OLD))
-    jobs_page.page.wait_for_timeout(300)
-    assert [url for url in told if url.endswith("/seen/")] == []
+    with jobs_page.page.expect_request("**/jobs/seen/"):
+        told.append(("looked", ""))
+        panel.locator("summary").click()
+    steps = [step for step, url in told if step == "looked" or url.endswith("/seen/")]
+    assert steps == ["looked", "told"]
 
 
 def test_an_end_is_announced_once_and_an_old_one_not_at_all(jobs_page, panel):
@@ -117,8 +120,9 @@ def test_an_end_is_announced_once_and_an_old_one_not_at_all(jobs_page, panel):
     jobs_page.send(panel_fragment(finished(), OLD, older))
     jobs_page.send(panel_fragment(finished(), OLD, older))
     jobs_page.page.wait_for_function("heard.length > 0")
-    jobs_page.page.wait_for_timeout(600)
-    assert heard() == [f"Your clip is finished: {PROMPT}"]
+    jobs_page.send(panel_fragment(finished(), row(6, status="failed", id=ELSEWHERE, ended=1_700_000_090), OLD, older))
+    jobs_page.page.wait_for_function("heard.length > 1")
+    assert heard() == [f"Your clip is finished: {PROMPT}", f"Your clip failed: {PROMPT}"]
 
 
 def test_the_title_of_a_tab_that_was_left_shows_how_far_it_is_and_what_has_finished(jobs_page):

@@ -13,7 +13,6 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import open_page
 from tests.e2e.soundness import too_wide, violations
-from tests.site import Site
 
 pytestmark = pytest.mark.e2e
 
@@ -24,11 +23,9 @@ PEOPLE = {**dict.fromkeys(A_PAGE_EACH, A_PAGE), "scroller": 60, "empty": 0, "col
 
 
 @pytest.fixture(scope="module")
-def library_site(tmp_path_factory):
-    site = Site(tmp_path_factory.mktemp("library") / "home", queues="").start()
-    site.python(f"from tests.e2e.library_site import fill; fill({PEOPLE!r})")
-    yield site
-    assert site.stop() == 0
+def library_site(pages_only):
+    pages_only.python(f"from tests.e2e.library_site import fill; fill({PEOPLE!r})")
+    return pages_only
 
 
 @pytest.fixture
@@ -115,8 +112,11 @@ def test_who_wants_less_motion_gets_none(visit):
     with visit("looker", reduced_motion="reduce") as page:
         card(page, "Clip 1").hover()
         card(page, "Clip 2").get_by_role("link").focus()
-        page.wait_for_timeout(200)
         expect(page.locator(".card__preview")).to_have_count(0)
+        page.emulate_media(reduced_motion="no-preference")
+        card(page, "Clip 3").hover()
+        expect(card(page, "Clip 3").locator(".card__preview")).to_be_visible()
+        expect(page.locator(".card__preview")).to_have_count(1)
 
 
 def test_a_page_on_which_every_card_was_hovered_weighs_less_than_three_megabytes(visit):
