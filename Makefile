@@ -7,9 +7,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-PYTEST := $(BIN)/python -m pytest -q
+PYTEST = $(BIN)/python $(COVER) -m pytest -q
 
-.PHONY: help run test test-quick test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults lint format check-lock lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery clean
+.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults lint format check-lock lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,10 +17,24 @@ help: ## This list
 run: $(VENV)/installed ## The site and its workers, on http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py serve
 
-test: lint test-torch test-postgresql test-tensorflow test-e2e ## Everything is checked and tested
+# Coverage is measured by slipcover: coverage.py makes tests half as slow again on Python 3.11 (C tracer), slipcover 4 %.
+# Browser tests drive sites in processes of their own, which are not measured; neither is training, which takes hours.
+MEASURED := test-torch test-postgresql test-tensorflow
+test: COVER = -m slipcover --source accounts,auravideo,gallery,generation,workers --omit "*/migrations/*,*/tiny/training/*" --json --out .coverage/$@.json
+test: lint test-torch test-postgresql test-tensorflow test-e2e coverage ## Everything is checked and tested; ends with the coverage
 
 test-quick: $(VENV)/installed-dev ## What the change on this branch touches, in less than a minute
 	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.test_quick
+
+# One number for the runs of `make test`; .coverage/all.json says which lines.
+coverage:
+	@$(BIN)/python -m slipcover --merge $(MEASURED:%=.coverage/%.json) --json --out .coverage/all.json >/dev/null
+	@$(BIN)/python -c 'import json; print("Coverage: {percent_covered:.1f} % of {covered_lines} + {missing_lines} lines".format(**json.load(open(".coverage/all.json"))["summary"]))'
+
+$(MEASURED): | .coverage
+
+.coverage:
+	@mkdir -p $@
 
 # TensorFlow and torch never share a process, so their tests do not either.
 # One process a core, each with a Redis, a folder and a database of its own, and one thread for torch.
@@ -35,6 +49,7 @@ test-postgresql: $(VENV)/installed-dev ## What speaks to the database in a way o
 test-tensorflow: $(VENV)/installed-dev ## The tests that load TensorFlow
 	$(PYTEST) -m "tensorflow and not slow and not gpu" tests
 
+test-e2e: COVER :=
 # Pages alone are cheap, so two browsers look at them side by side; rendering takes the cores by itself.
 test-e2e: $(VENV)/installed-dev browser ## The tests in a real browser
 	$(PYTEST) -n 2 --dist loadfile -m "e2e and not renders and not slow" tests/e2e
@@ -114,7 +129,7 @@ browser:
 	@scripts/need_browser
 
 clean: ## Remove the virtual environment and what tools cached
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	rm -rf $(VENV) .coverage .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
 
 $(UV):
 	@PYTHON="$(PYTHON)" scripts/make_venv $(VENV)
