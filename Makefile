@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST = $(BIN)/python $(COVER) -m pytest -q
 
-.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults lint format check-lock lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery clean
+.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -116,6 +116,9 @@ check-lock: $(UV) ## Do requirements*.txt still answer requirements*.in?
 
 lock: $(UV) ## Pin what requirements*.in ask for; what is pinned stays, if it fits
 	@scripts/lock
+
+hooks: $(VENV)/installed-dev ## Check every commit before it is made, by pre-commit
+	$(BIN)/pre-commit install
 
 # Finds every text of the site and compiles its translations; fails where one is missing. Edit locale/*/django.po.
 messages: $(VENV)/installed-dev ## Collect and compile the translations
