@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST = $(BIN)/python $(COVER) -m pytest -q
 
-.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
+.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ test-slow: $(VENV)/installed-dev ## Full-size networks: minutes and gigabytes
 # Everything that can break while clips are rendered, broken: `make test` does the two most likely of these.
 test-faults: $(VENV)/installed-dev browser ## Everything that can break while clips are rendered, broken
 	$(PYTEST) -m "e2e" tests/e2e/test_faults.py
+
+# A site of the version before, stopped with jobs in every state, goes on in this one. The clone needs its history.
+test-upgrade: $(VENV)/installed-dev ## A site of the previous version, upgraded with clips half rendered
+	$(PYTEST) -m "e2e" tests/e2e/test_upgrade.py
 
 # Two hundred held-out prompts through the whole pipeline, judged on the finished videos; the table goes into docs/models.md.
 evaluate: $(VENV)/installed-dev ## Two hundred held-out prompts, judged on the finished videos

@@ -11,6 +11,8 @@ def fields_of(html: str, form: str) -> dict[str, str]:
 
     Of fields of one name the last counts, and files are left out.
     """
+    if form not in html:
+        return {}
     reader = _FormReader(form)
     reader.feed(html)
     reader.close()
@@ -19,6 +21,8 @@ def fields_of(html: str, form: str) -> dict[str, str]:
 
 def texts_of(html: str, name: str, without: tuple[str, ...] = ()) -> list[str]:
     """The text of every element whose id or one of whose classes is `name`, outside the elements named by `without`."""
+    if name not in html:
+        return []  # most pages do not have it, and reading one takes time
     reader = _TextReader(name, without)
     reader.feed(html)
     reader.close()
