@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from auravideo import environment as env
 from auravideo import languages, security
+from generation.requests import limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOME = env.home(BASE_DIR)
@@ -257,8 +258,8 @@ USE_TZ = True
 
 # --- Rendering ------------------------------------------------------------------------------------------------------
 
-MAX_SIDE = env.integer("AURAVIDEO_MAX_SIDE", 2048, 128, 4096)  # pixels
-MAX_SECONDS = env.integer("AURAVIDEO_MAX_SECONDS", 10, 1, 60)
+MAX_SIDE = env.integer("AURAVIDEO_MAX_SIDE", limits.MAX_SIDE, 128, 4096)  # pixels
+MAX_SECONDS = env.integer("AURAVIDEO_MAX_SECONDS", limits.MAX_SECONDS, 1, 60)
 MAX_ACTIVE_JOBS = env.integer("AURAVIDEO_MAX_ACTIVE_JOBS", 500, 1, 100_000)  # of one person
 CATALOGUE_FILE = env.text("AURAVIDEO_CATALOGUE")  # an operator's own entries, beside the ones that ship
 LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)

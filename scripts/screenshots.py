@@ -15,7 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 WIDTHS = (360, 768, 1280)
 THEMES = ("light", "dark")
-STYLE = "body{font:16px system-ui;margin:2rem}img{height:20rem;margin:.25rem;border:1px solid #888;vertical-align:top}"
+STYLE = (
+    "body{font:16px system-ui;margin:2rem}img{height:20rem;margin:.25rem;border:1px solid GrayText;vertical-align:top}"
+)
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 
 from generation.catalogue.load import BaseModel, Catalogue, MotionAdapter, MotionLora, load_catalogue
+from generation.requests.limits import Limits
 from generation.requests.qualities import Quality, quality_of
-from generation.requests.request import Limits
 from generation.requests.sizes import ASPECTS
 
 LORA_PREFIX = "lora-"  # of the form's fields: lora-zoom-in holds the strength of zoom-in

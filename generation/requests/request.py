@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from auravideo.core.media_formats import FORMATS
 from generation.catalogue.load import BaseModel, Catalogue
 from generation.domain.plan import TooLarge, plan
+from generation.requests.limits import Limits
 
 FPS = (8, 16, 24, 32)
 MIN_SIDE = 128
@@ -22,14 +23,6 @@ MAX_SEED = 2**32 - 1
 MAX_LORAS = 8
 # A line end and a tab are white space; every other control character and the bidirectional overrides are not text.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the operator allows: the longest side in pixels, the longest clip in seconds."""
-
-    max_side: int = 2048
-    max_seconds: int = 10
 
 
 @dataclass(frozen=True, slots=True)

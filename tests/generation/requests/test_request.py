@@ -25,7 +25,7 @@ from generation.requests.request import (
 
 CATALOGUE = load_catalogue()
 PROMPT = "a red heart rising over the sea"
-LIMITS = Limits(max_side=2048, max_seconds=10)
+LIMITS = Limits()
 LIGHTNING = {"model": "epicrealism", "motion_adapter": "animatediff-lightning-4step"}
 WITH_LORAS = {"model": "epicrealism", "motion_adapter": "animatediff-v1-5-2"}
 
