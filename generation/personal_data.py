@@ -9,6 +9,7 @@ from accounts.models import User
 from accounts.personal_data import Holder, Holding
 from auravideo.core.storage import delete_folder
 from auravideo.core.zips import Entry, json_list
+from generation.domain import storage_keys
 from generation.domain.states import ACTIVE
 from generation.models import Batch, Job, Preset
 from generation.queue import events, services
@@ -39,7 +40,7 @@ class JobsOfPerson(Holder):
         """Row after row, its frames first: what is interrupted leaves no files that nothing points to."""
         while job := Job.objects.filter(user=user).first():
             services.cancel(job)
-            for alias, folder in (("frames", f"jobs/{job.pk}"), ("default", f"videos/{job.pk}")):
+            for alias, folder in _folders(job):
                 delete_folder(storages[alias], folder)
             job.delete()
             yield
@@ -53,6 +54,12 @@ def _records(user: User) -> Iterator[dict]:
     for start in range(0, len(ids), PAGE):
         page = Job.objects.filter(pk__in=ids[start : start + PAGE]).select_related("batch").order_by("created_at")
         yield from map(_record, page)
+
+
+def _folders(job: Job) -> Iterator[tuple[str, str]]:
+    """Yield (storage, folder) of everything that is stored of a job."""
+    yield "frames", storage_keys.frames_folder(job.pk)
+    yield "default", storage_keys.video_folder(job.pk)
 
 
 def _preset(preset: Preset) -> dict:

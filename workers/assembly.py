@@ -7,6 +7,7 @@ import numpy as np
 from django.core.files import File
 from django.core.files.storage import storages
 
+from generation.domain import storage_keys
 from generation.domain.plan import Plan
 from generation.models import Job
 from workers import media
@@ -28,16 +29,18 @@ def build(job: Job, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], folde
         really holds (`width`, `height`, `frames`, `fps`), probed.
     """
     request = job.render_request
-    video = folder / f"video.{request.format}"
+    files = {kind: folder / name for kind, name in storage_keys.video_file_names(request.format).items()}
+    video = files["video"]
     reel = _Reel(plan, clips, on_step)
     media.encode(reel.play(), video, fps=plan.fps, format=request.format, metadata=settings_of(job))
-    media.poster(reel.middle, folder / "poster.webp")
-    media.thumbnail(reel.middle, folder / "thumbnail.webp")
-    media.hover_preview(reel.small, folder / "preview.webp", reel.small_fps)
+    media.poster(reel.middle, files["poster"])
+    media.thumbnail(reel.middle, files["thumbnail"])
+    media.hover_preview(reel.small, files["preview"], reel.small_fps)
     found = media.probe(video)
     if (found.width, found.height, found.frames) != (plan.width, plan.height, plan.frames):
         raise ValueError(f"the file holds {found}, the plan says {plan}")
-    names = {kind: _store(job, path) for kind, path in _files(folder, video).items()}
+    keys = storage_keys.video_files(job.pk, request.format)
+    names = {kind: _store(keys[kind], path) for kind, path in files.items()}
     return {
         **names,
         "size": video.stat().st_size,
@@ -86,15 +89,12 @@ def settings_of(job: Job) -> dict:
 
 
 def discard(job: Job) -> None:
-    """Delete what `build` stored for a job that was cancelled meanwhile."""
-    for name in (f"video.{job.request['format']}", "poster.webp", "preview.webp", "thumbnail.webp"):
-        storages["default"].delete(f"videos/{job.pk}/{name}")
+    """Delete what `build` stored for a job that was cancelled in the meantime."""
+    for key in storage_keys.video_files(job.pk, job.request["format"]).values():
+        storages["default"].delete(key)
 
 
-def _files(folder: Path, video: Path) -> dict[str, Path]:
-    return {"video": video, **{kind: folder / f"{kind}.webp" for kind in ("poster", "preview", "thumbnail")}}
-
-
-def _store(job: Job, path: Path) -> str:
+def _store(key: str, path: Path) -> str:
+    """Store a file and return its name, which the storage changes if the key is taken."""
     with path.open("rb") as stream:
-        return storages["default"].save(f"videos/{job.pk}/{path.name}", File(stream))
+        return storages["default"].save(key, File(stream))

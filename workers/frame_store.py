@@ -1,6 +1,6 @@
 """Frames on their way from one stage to the next, through Django's storage `frames`: a folder, or S3.
 
-One object a chunk, `jobs/<job>/<stage>/<chunk>.safetensors`: one tensor `frames`, uint8 `[F, H, W, 3]`, and in the
+One object a chunk (see generation/domain/storage_keys.py): one tensor `frames`, uint8 `[F, H, W, 3]`, and in the
 header fps, index, stage and the SHA-256 of the tensor's bytes, which every read verifies. Plain safetensors, because
 any compression is slower than the disk or network that it would spare.
 
@@ -10,9 +10,7 @@ A key is written as a whole or not at all, and writing it again replaces it: a s
 import hashlib
 import io
 import json
-import os
 import posixpath
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,12 +22,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from auravideo.core import files
+from auravideo.core.storage import delete_folder
+from generation.domain import storage_keys
 from generation.domain.errors import RenderError
+from generation.domain.storage_keys import CHUNK_SUFFIX
 
-_ROOT = "jobs"
-_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]*")
 _TENSOR = "frames"
-_SUFFIX = ".safetensors"
 
 
 def write_chunk(job_id: object, stage: str, index: int, frames: np.ndarray, fps: int) -> str:
@@ -49,7 +47,7 @@ def write_chunk(job_id: object, stage: str, index: int, frames: np.ndarray, fps:
     frames = np.ascontiguousarray(frames)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
         raise ValueError(f"A chunk must be uint8 [frames, height, width, 3], not {frames.dtype} {list(frames.shape)}.")
-    key = chunk_key(job_id, stage, index)
+    key = storage_keys.chunk(job_id, stage, index)
     metadata = {"fps": str(fps), "index": str(index), "stage": stage, "sha256": hashlib.sha256(frames).hexdigest()}
     _put(key, save({_TENSOR: frames}, metadata))
     return key
@@ -69,7 +67,7 @@ def read_chunk(key: str) -> np.ndarray:
         metadata = _metadata(data)
         frames = load(data)[_TENSOR]
         intact = (
-            chunk_key(key.split("/")[1], metadata["stage"], int(metadata["index"])) == key
+            storage_keys.chunk(storage_keys.job_of(key), metadata["stage"], int(metadata["index"])) == key
             and frames.dtype == np.uint8
             and frames.ndim == 4
             and metadata["sha256"] == hashlib.sha256(np.ascontiguousarray(frames)).hexdigest()
@@ -81,13 +79,6 @@ def read_chunk(key: str) -> np.ndarray:
     return frames
 
 
-def chunk_key(job_id: object, stage: str, index: int) -> str:
-    """Where a chunk is stored."""
-    if index < 0:
-        raise ValueError(f"A chunk's number is 0 or more, not {index}.")
-    return f"{_folder(job_id)}/{_checked(stage)}/{index:04d}{_SUFFIX}"
-
-
 def exists(key: str) -> bool:
     """Whether something is stored under `key`; only reading it tells whether it is intact."""
     return _storage().exists(key)
@@ -95,32 +86,35 @@ def exists(key: str) -> bool:
 
 def list_chunks(job_id: object, stage: str) -> list[str]:
     """The keys of a stage's stored chunks, in their order."""
-    folder = f"{_folder(job_id)}/{_checked(stage)}"
-    names = [name for name in _listdir(folder)[1] if name.endswith(_SUFFIX) and not name.startswith(".")]
+    folder = storage_keys.stage_folder(job_id, stage)
+    names = [name for name in _listdir(folder)[1] if name.endswith(CHUNK_SUFFIX) and not name.startswith(".")]
     return [f"{folder}/{name}" for name in sorted(names, key=lambda name: (len(name), name))]
 
 
-def write_blob(job_id: object, name: str, data: bytes) -> str:
-    """Stores a small file of a job, such as `preview.webp`, in place of the one before, and returns its key."""
-    key = f"{_folder(job_id)}/{_checked(name)}"
+def write_preview(job_id: object, data: bytes) -> str:
+    """Store the live preview of a job in place of the one before, and return its key."""
+    key = storage_keys.live_preview(job_id)
     _put(key, data)
     return key
 
 
-def read_blob(job_id: object, name: str) -> bytes | None:
-    """What `write_blob` stored, or None where there is nothing (yet, or any more)."""
-    return _get(f"{_folder(job_id)}/{_checked(name)}")
+def read_preview(job_id: object) -> bytes | None:
+    """Return the live preview of a job, or None if there is none yet, or no longer."""
+    return _get(storage_keys.live_preview(job_id))
 
 
 def delete_job(job_id: object) -> None:
-    """Removes everything that is stored of a job; nothing there is fine, and so is another process doing the same."""
-    _delete_folder(_folder(job_id))
+    """Delete everything that is stored of a job. Idempotent, and safe beside another process that does the same.
+
+    A worker that has not noticed yet that the job is over may write once more; the scheduled task `prune` deletes that.
+    """
+    delete_folder(_storage(), storage_keys.frames_folder(job_id))
 
 
 def job_bytes(job_id: object) -> int:
     """How much is stored of a job, in bytes."""
     total = 0
-    for key in _walk(_folder(job_id)):
+    for key in _walk(storage_keys.frames_folder(job_id)):
         with suppress(FileNotFoundError):  # deleted meanwhile
             total += _storage().size(key)
     return total
@@ -128,21 +122,11 @@ def job_bytes(job_id: object) -> int:
 
 def iter_jobs() -> Iterator[str]:
     """The ids of the jobs of which something is stored."""
-    yield from sorted(name for name in _listdir(_ROOT)[0] if _NAME.fullmatch(name))
+    yield from sorted(name for name in _listdir(storage_keys.JOBS)[0] if storage_keys.is_name(name))
 
 
 def _storage() -> Storage:
     return storages["frames"]
-
-
-def _folder(job_id: object) -> str:
-    return f"{_ROOT}/{_checked(str(job_id))}"
-
-
-def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} cannot be part of a key.")
-    return name
 
 
 def _put(key: str, data: bytes) -> None:
@@ -209,16 +193,3 @@ def _walk(folder: str) -> Iterator[str]:
         yield posixpath.join(folder, name)
     for name in folders:
         yield from _walk(posixpath.join(folder, name))
-
-
-def _delete_folder(folder: str) -> None:
-    storage = _storage()
-    folders, files = _listdir(folder)
-    for name in files:
-        storage.delete(posixpath.join(folder, name))
-    for name in folders:
-        _delete_folder(posixpath.join(folder, name))
-    with suppress(OSError), suppress(NotImplementedError):
-        # An object store has no folder to remove. A folder that is not empty got a new file from a worker that does
-        # not know yet that the job is over; `manage.py prune` takes that.
-        os.rmdir(storage.path(folder))

@@ -101,7 +101,7 @@ class Context:
             log.warning("A preview of %s could not be stored: %s", self.held, error)
 
     def _show(self, preview: np.ndarray) -> None:
-        frame_store.write_blob(self.job.pk, "preview.webp", media.animated_preview(preview))
+        frame_store.write_preview(self.job.pk, media.animated_preview(preview))
         Job.objects.filter(pk=self.job.pk).update(preview=int(time.time()))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from django.conf import settings
 
 from generation.catalogue import vocabulary
+from generation.domain import storage_keys
 from generation.domain.errors import RenderError
 from generation.domain.states import Stage
 from generation.queue import services
@@ -67,7 +68,10 @@ def upscale(context: Context) -> dict:
 
 
 def assemble(context: Context) -> dict:
-    """The video, its poster and its hover preview, in permanent storage; the frames are deleted."""
+    """The video, its poster, hover preview and thumbnail, in permanent storage.
+
+    The frames stay until the job is done: the task deletes them (workers/tasks.py).
+    """
     with tempfile.TemporaryDirectory(prefix="auravideo-") as folder:
         clips = partial(_finished_frames, context)
         return assembly.build(context.job, context.plan, clips, Path(folder), context.on_step)
@@ -89,7 +93,7 @@ def _finished_frames(context: Context) -> Iterator[np.ndarray]:
     stage = context.plan.stages[-2]
     for chunk in context.plan.chunks:
         context.check()
-        clip = frame_store.read_chunk(frame_store.chunk_key(context.job.pk, stage, chunk.index))
+        clip = frame_store.read_chunk(storage_keys.chunk(context.job.pk, stage, chunk.index))
         if len(clip) != chunk.frames:
             raise RenderError("frames-corrupt")
         yield clip
@@ -98,7 +102,7 @@ def _finished_frames(context: Context) -> Iterator[np.ndarray]:
 def _input(context: Context) -> np.ndarray:
     stages = context.plan.stages
     before = stages[stages.index(context.stage) - 1]
-    return frame_store.read_chunk(frame_store.chunk_key(context.job.pk, before, context.chunk))
+    return frame_store.read_chunk(storage_keys.chunk(context.job.pk, before, context.chunk))
 
 
 def _output(context: Context, clip: np.ndarray) -> dict:

@@ -299,7 +299,7 @@ def _run(clip: Clip, job: Job, _plan: Plan) -> None:
     clean = draw(clip.scene, np.arange(PREVIEW_FRAMES) / PREVIEW_FPS, PREVIEW_SIDE * 9 // 16, PREVIEW_SIDE)
     noise = np.random.default_rng(clip.scene.seed).normal(0, 45, clean.shape)
     noisy = np.clip(clean + noise, 0, 255).astype(np.uint8)
-    frame_store.write_blob(job.pk, "preview.webp", media.animated_preview(noisy))
+    frame_store.write_preview(job.pk, media.animated_preview(noisy))
     Job.objects.filter(pk=job.pk).update(preview=1)
 
 

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from auravideo.core.keyset import page_of
+from generation.domain import storage_keys
 from generation.domain.states import ENDED
 from generation.jobs import archive
 from generation.jobs.activity import FILTERS, counts_of, panel_of
@@ -29,7 +30,6 @@ from generation.queue import services
 from generation.requests.request import InvalidRequest
 
 JOBS_A_PAGE = 24
-PREVIEW_KEY = "jobs/{}/preview.webp"
 BLANK = "images/logo.svg"
 
 
@@ -133,7 +133,7 @@ def preview(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
     It is deleted when the job ends, which a page may not have heard of yet: that page gets the blank picture.
     """
-    key = PREVIEW_KEY.format(_mine(request, job_id).pk)
+    key = storage_keys.live_preview(_mine(request, job_id).pk)
     try:
         with storages["frames"].open(key) as stream:
             return HttpResponse(stream.read(), content_type="image/webp")

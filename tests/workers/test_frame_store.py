@@ -16,6 +16,7 @@ from django.core.files.storage import storages
 from moto.server import ThreadedMotoServer
 from safetensors.numpy import load, save
 
+from generation.domain import storage_keys
 from generation.domain.errors import RenderError
 from workers import frame_store
 
@@ -166,7 +167,7 @@ def test_a_storage_that_renames_instead_of_overwriting_is_refused(settings, tmp_
 
 
 def test_a_missing_chunk_is_an_error_for_the_person(storage):
-    key = frame_store.chunk_key(JOB, "generate", 0)
+    key = storage_keys.chunk(JOB, "generate", 0)
     assert not frame_store.exists(key)
     with pytest.raises(RenderError) as caught:
         frame_store.read_chunk(key)
@@ -265,7 +266,7 @@ def test_deleting_a_job_removes_all_of_it_and_nothing_else(storage):
     for stage in ("generate", "interpolate"):
         for index in range(2):
             frame_store.write_chunk(JOB, stage, index, make_chunk(), 8)
-    frame_store.write_blob(JOB, "preview.webp", b"picture")
+    frame_store.write_preview(JOB, b"picture")
     kept = frame_store.write_chunk(OTHER, "generate", 0, make_chunk(), 8)
     frame_store.delete_job(uuid.UUID(JOB))
     assert stored_keys(storage) == [kept]
@@ -286,17 +287,17 @@ def test_bytes_and_jobs_are_counted(storage):
     assert list(frame_store.iter_jobs()) == []
     assert frame_store.job_bytes(JOB) == 0
     key = frame_store.write_chunk(JOB, "generate", 0, make_chunk(), 8)
-    frame_store.write_blob(JOB, "preview.webp", b"12345")
-    frame_store.write_blob(OTHER, "preview.webp", b"12")
+    frame_store.write_preview(JOB, b"12345")
+    frame_store.write_preview(OTHER, b"12")
     assert frame_store.job_bytes(JOB) == storage.size(key) + 5
     assert list(frame_store.iter_jobs()) == [JOB, OTHER]
 
 
 def test_a_blob_is_replaced_by_the_next_and_may_be_missing(storage):
-    assert frame_store.read_blob(JOB, "preview.webp") is None
+    assert frame_store.read_preview(JOB) is None
     for data in (b"first" * 1000, b"second"):
-        assert frame_store.write_blob(JOB, "preview.webp", data) == f"jobs/{JOB}/preview.webp"
-        assert frame_store.read_blob(JOB, "preview.webp") == data
+        assert frame_store.write_preview(JOB, data) == f"jobs/{JOB}/preview.webp"
+        assert frame_store.read_preview(JOB) == data
     assert stored_keys(storage) == [f"jobs/{JOB}/preview.webp"]
 
 
@@ -306,4 +307,4 @@ def test_an_unreachable_storage_is_not_mistaken_for_missing_frames(settings):
     options = {**keys, "endpoint_url": "http://127.0.0.1:9", "client_config": config}
     use(settings, "storages.backends.s3.S3Storage", options)
     with pytest.raises(Exception, match="Could not connect"):
-        frame_store.read_chunk(frame_store.chunk_key(JOB, "generate", 0))
+        frame_store.read_chunk(storage_keys.chunk(JOB, "generate", 0))

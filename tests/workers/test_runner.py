@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from celery.exceptions import Ignore
 
+from generation.domain import storage_keys
 from generation.domain.errors import RenderError
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
@@ -100,7 +101,7 @@ def test_a_stage_that_was_taken_over_neither_ends_the_job_nor_deletes_its_frames
         run(job, work)
     job.refresh_from_db()
     assert (job.status, job.run) == (Status.QUEUED, 2)
-    assert frame_store.exists(frame_store.chunk_key(job.pk, Stage.GENERATE, 0))
+    assert frame_store.exists(storage_keys.chunk(job.pk, Stage.GENERATE, 0))
 
 
 def test_a_worker_that_is_to_stop_hands_its_job_back_at_the_next_step(job, monkeypatch):
@@ -149,14 +150,14 @@ def test_progress_and_preview_are_kept_and_events_are_throttled(job, monkeypatch
     run(job, work)
     job.refresh_from_db()
     assert job.preview > 0
-    assert frame_store.read_blob(job.pk, "preview.webp")[8:12] == b"WEBP"
+    assert frame_store.read_preview(job.pk)[8:12] == b"WEBP"
 
 
 def test_a_preview_that_cannot_be_stored_costs_no_clip(job, monkeypatch):
     def refuse(*_args):
         raise ConnectionError("storage is away")
 
-    monkeypatch.setattr("workers.frame_store.write_blob", refuse)
+    monkeypatch.setattr("workers.frame_store.write_preview", refuse)
 
     def work(context):
         context.on_step(1, 2, np.zeros((4, 8, 8, 3), np.uint8))
