@@ -1,6 +1,7 @@
 """Jobs and the record of the work done for them. The database is the truth; see services.py for who may write it."""
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -111,6 +112,11 @@ class Job(models.Model):
     def render_request(self) -> RenderRequest:
         """What was asked for."""
         return RenderRequest.from_dict(self.request)
+
+    @property
+    def stored_request(self) -> dict[str, Any]:
+        """What was asked for, with the seed that was drawn: enough to make the same clip again."""
+        return {**self.request, "seed": self.seed}
 
     @property
     def is_active(self) -> bool:

@@ -85,7 +85,7 @@ class _Reel:
 
 def settings_of(job: Job) -> dict:
     """What the file carries in its metadata, so that it alone can be made again: the request, with its seed."""
-    return {"auravideo": SETTINGS_VERSION, "request": {**job.request, "seed": job.seed}}
+    return {"auravideo": SETTINGS_VERSION, "request": job.stored_request}
 
 
 def discard(job: Job) -> None:
