@@ -35,7 +35,7 @@ def create(job: Job, output: dict) -> Video:
         user=job.user,
         job=job,
         title=_title(job.request["prompt"]),
-        request={**job.request, "seed": job.seed},
+        request=job.stored_request,
         width=output["width"],
         height=output["height"],
         frames=output["frames"],

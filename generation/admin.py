@@ -76,7 +76,7 @@ class JobAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("request"))
     def asked_for(self, job: Job) -> SafeString:
-        text = json.dumps({**job.request, "seed": job.seed}, indent=2, ensure_ascii=False)
+        text = json.dumps(job.stored_request, indent=2, ensure_ascii=False)
         return format_html('<pre class="traceback" tabindex="0">{}</pre>', text)
 
     @admin.display(description=_("what the person reads"))

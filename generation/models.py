@@ -1,6 +1,7 @@
 """Jobs and the record of the work done for them. The database is the truth; see services.py for who may write it."""
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -9,8 +10,9 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from generation.domain.errors import error_text, warning_text
+from generation.domain.plan import Plan
 from generation.domain.states import ACTIVE, NEWS, RunStatus, Stage, Status
-from generation.requests.request import RenderRequest
+from generation.requests.request import InvalidRequest, RenderRequest
 
 STATUS_LABELS = {
     Status.QUEUED: _("queued"),
@@ -69,6 +71,9 @@ class Job(models.Model):
     row = models.PositiveIntegerField(_("row in the batch"), null=True, blank=True)
     request = models.JSONField(_("request"))
     seed = models.PositiveBigIntegerField(_("seed"))
+    # How it is rendered, frozen at submission: an edited catalogue must not cut a running job into other chunks.
+    # Null where the model had left the catalogue before plans were stored.
+    plan = models.JSONField(null=True, blank=True, editable=False)
     warnings = models.JSONField(_("warnings"), default=list, blank=True)
     status = models.CharField(_("state"), max_length=10, choices=_choices(STATUS_LABELS), default=Status.QUEUED)
     # Rises with every change; who holds an older one is out of date.
@@ -77,7 +82,7 @@ class Job(models.Model):
     # The run since the person last asked; attempts count from it.
     first_run = models.PositiveIntegerField(_("first run"), default=1)
     priority = models.PositiveSmallIntegerField(_("priority"), default=0)
-    # How many live previews were made; each replaces the one before.
+    # When the newest live preview was made, in Unix seconds, so that browsers load each one anew; 0 without one.
     preview = models.PositiveIntegerField(_("previews"), default=0)
     error_id = models.CharField(_("error"), max_length=40, blank=True)
     error_context = models.JSONField(_("details of the error"), default=dict, blank=True)
@@ -111,6 +116,25 @@ class Job(models.Model):
     def render_request(self) -> RenderRequest:
         """What was asked for."""
         return RenderRequest.from_dict(self.request)
+
+    @property
+    def render_plan(self) -> Plan:
+        """How the clip is rendered, as decided when it was submitted.
+
+        Raises:
+            InvalidRequest: the job has no plan, because its model had left the catalogue, or one that cannot be read.
+        """
+        if self.plan is None:
+            raise InvalidRequest({"model": [_("The model is no longer in the catalogue.")]})
+        try:
+            return Plan.from_dict(self.plan)
+        except ValueError as error:
+            raise InvalidRequest({"model": [str(error)]}) from error
+
+    @property
+    def stored_request(self) -> dict[str, Any]:
+        """What was asked for, with the seed that was drawn: enough to make the same clip again."""
+        return {**self.request, "seed": self.seed}
 
     @property
     def is_active(self) -> bool:

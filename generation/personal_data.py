@@ -70,7 +70,7 @@ def _record(job: Job) -> dict:
     return {
         "id": job.pk,
         "state": job.status,
-        "request": {**job.request, "seed": job.seed},
+        "request": job.stored_request,
         "batch": job.batch.name if job.batch else None,
         "row": job.row,
         "warnings": [str(text) for text in job.warning_texts],

@@ -57,3 +57,15 @@ def other_user(db):
     from tests.factories import UserFactory
 
     return UserFactory()
+
+
+@pytest.fixture
+def edited_catalogue(settings, tmp_path):
+    """Edit the site's catalogue when called: the model that ships is now of twice its size and half its rate."""
+
+    def edit() -> None:
+        path = tmp_path / "edited.toml"
+        path.write_text("[models.tiny]\nnative_size = 128\nnative_fps = 4\n")
+        settings.CATALOGUE_FILE = str(path)
+
+    return edit

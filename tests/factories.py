@@ -11,7 +11,7 @@ from accounts.models import User
 from gallery.models import Collection, Reason, Report, Video, Visibility
 from generation.models import Batch, Job, Preset
 from generation.requests import available
-from generation.requests.request import parse
+from generation.requests.request import InvalidRequest, RenderRequest, parse
 
 PASSWORD = "correct horse battery"
 
@@ -41,6 +41,14 @@ def a_request(**changes) -> dict:
     return parse(data, available.catalogue(), available.limits()).to_dict()
 
 
+def planned(request: dict) -> dict | None:
+    """The plan of a stored request, as it is stored; None where its model is not in the catalogue."""
+    try:
+        return available.plan_for(RenderRequest.from_dict(request)).to_dict()
+    except InvalidRequest:
+        return None
+
+
 class JobFactory(DjangoModelFactory):
     class Meta:
         model = Job
@@ -48,6 +56,7 @@ class JobFactory(DjangoModelFactory):
     user = factory.SubFactory(UserFactory)
     request = factory.LazyFunction(a_request)
     seed = factory.Sequence(int)
+    plan = factory.LazyAttribute(lambda job: planned(job.request))
     queued_at = factory.LazyFunction(timezone.now)
     touched_at = factory.LazyFunction(timezone.now)
 

@@ -83,7 +83,7 @@ class _Reel:
 
 def settings_of(job: Job) -> dict:
     """What the file carries in its metadata, so that it alone can be made again: the request, with its seed."""
-    return settings_for({**job.request, "seed": job.seed})
+    return settings_for(job.stored_request)
 
 
 def discard(job: Job) -> None:

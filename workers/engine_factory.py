@@ -1,8 +1,11 @@
 """From what the catalogue says to engines that are warm: which network serves which request on this machine."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from django.conf import settings
 
-from generation.catalogue.load import BaseModel, Entry
+from generation.catalogue.load import BaseModel, Entry, MotionAdapter
 from generation.catalogue.lockfile import verify
 from generation.domain.errors import RenderError
 from generation.requests import available
@@ -13,11 +16,12 @@ from workers.engines.base import Interpolation, TextToVideo, Upscaling
 from workers.engines.film import FilmEngine
 from workers.engines.realesrgan import RealEsrganEngine
 
+AnyEntry = TypeVar("AnyEntry", bound=Entry)
+
 
 def text_to_video(request: RenderRequest) -> TextToVideo:
     """The engine for the base model and the motion adapter that were asked for. The LoRAs go with the call."""
-    catalogue = available.catalogue()
-    model, adapter = catalogue.models[request.model], catalogue.adapters[request.motion_adapter]
+    model, adapter = _model(request), _adapter(request)
     key = ("text-to-video", model.id, adapter.id)
     return registry.get(
         key, lambda: AnimateDiffEngine.from_entries(_verified(model), _verified(adapter), settings.HOME)
@@ -27,9 +31,9 @@ def text_to_video(request: RenderRequest) -> TextToVideo:
 def loras(request: RenderRequest) -> list[tuple]:
     """(file, weight) of every LoRA of a request: the camera motions, and the one that a few-step adapter needs."""
     catalogue = available.catalogue()
-    needed = catalogue.adapters[request.motion_adapter].lora
+    needed = _adapter(request).lora
     pairs = [*([needed] if needed else []), *request.motion_loras]
-    return [(_verified(catalogue.loras[id]).weights_path(settings.HOME), weight) for id, weight in pairs]
+    return [(_verified(_found(catalogue.loras, id)).weights_path(settings.HOME), weight) for id, weight in pairs]
 
 
 def interpolation(request: RenderRequest) -> Interpolation:
@@ -54,9 +58,8 @@ def upscaling(request: RenderRequest) -> Upscaling:
 
 def count_tokens(request: RenderRequest) -> int:
     """How many tokens the prompt of a request takes; loads the tokenizer alone."""
-    catalogue = available.catalogue()
-    adapter = catalogue.adapters[request.motion_adapter]
-    return AnimateDiffEngine.from_entries(_model(request), adapter, settings.HOME).count_tokens(request.prompt)
+    engine = AnimateDiffEngine.from_entries(_model(request), _adapter(request), settings.HOME)
+    return engine.count_tokens(request.prompt)
 
 
 def verify_all(request: RenderRequest) -> None:
@@ -72,10 +75,18 @@ def verify_all(request: RenderRequest) -> None:
 
 
 def _model(request: RenderRequest) -> BaseModel:
-    model = available.catalogue().models.get(request.model)
-    if model is None:
-        raise RenderError("model-missing", model=request.model)
-    return model
+    return _found(available.catalogue().models, request.model)
+
+
+def _adapter(request: RenderRequest) -> MotionAdapter:
+    return _found(available.catalogue().adapters, request.motion_adapter)
+
+
+def _found(entries: Mapping[str, AnyEntry], id: str) -> AnyEntry:
+    """Return the entry `id`. Raises RenderError "model-missing" when it has left the catalogue."""
+    if id not in entries:
+        raise RenderError("model-missing", model=id)
+    return entries[id]
 
 
 def _verified(entry: Entry) -> Entry:

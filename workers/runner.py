@@ -24,7 +24,7 @@ from generation.domain.errors import Cancelled, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
-from generation.queue import claims, events, services
+from generation.queue import claims, events
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import assembly, frame_store, media
 
@@ -68,7 +68,7 @@ class Context:
 
     @cached_property
     def plan(self) -> Plan:
-        return services.plan_of(self.job)
+        return self.job.render_plan
 
     def on_step(self, done: int, total: int, preview: np.ndarray | None = None) -> None:
         """Report `done` of `total` steps. `preview`: uint8 [F, h, w, 3], a small picture of the clip so far.

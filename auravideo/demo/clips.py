@@ -248,7 +248,7 @@ def _make_clip(clip: Clip, user: User) -> Job:
     asked = {name: getattr(clip, name) for name in ("prompt", "width", "height", "seconds", "fps", "format")}
     request = parse({**asked, "seed": clip.scene.seed}, available.catalogue(), available.limits())
     job = services.submit(user, request, batch=_batch_of(user) if clip.row else None, row=clip.row)
-    plan = services.plan_of(job)
+    plan = job.render_plan
     seconds = {unit: estimates.seconds(*unit, plan, request) for unit in plan.units}  # before this job is history, too
     _STATES[clip.state](clip, job, plan)
     _date_back(job, timedelta(hours=clip.hours_ago), seconds)

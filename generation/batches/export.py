@@ -76,7 +76,7 @@ class Output:
     def record(self, entry: Entry, job: Job | None) -> dict[str, Any]:
         """The manifest's record of a row that has no file (yet)."""
         status = job.status if job else "pending" if entry.request else "invalid"
-        request = {**job.request, "seed": job.seed} if job else entry.request and entry.request.to_dict()
+        request = job.stored_request if job else entry.request and entry.request.to_dict()
         return {
             "batch": self._batch,
             "row": entry.row.number,

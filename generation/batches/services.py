@@ -17,7 +17,6 @@ from auravideo.core import publish
 from generation.batches.parsing import Row, digest, printable
 from generation.catalogue.load import Entry as CatalogueEntry
 from generation.domain.errors import error_text
-from generation.domain.plan import plan
 from generation.domain.states import QUEUES, Status
 from generation.models import Batch, Job
 from generation.queue import blocked_terms, broker, services
@@ -172,8 +171,7 @@ def broker_answers() -> bool:
 
 def queues_of(entries: Collection[Entry]) -> set[str]:
     """The queues that the rows of `entries` need a worker of."""
-    models = available.catalogue().models
-    plans = (plan(entry.request, models[entry.request.model]) for entry in entries if entry.request is not None)
+    plans = (available.plan_for(entry.request) for entry in entries if entry.request is not None)
     return {QUEUES[stage] for job_plan in plans for stage in job_plan.stages}
 
 

@@ -34,7 +34,7 @@ def find(user, parameters: Mapping[str, str]) -> Mapping[str, Any] | None:
 
 def _job(user, id: UUID) -> Mapping[str, Any] | None:
     job = jobs_of(user).filter(pk=id).first()
-    return {**job.request, "seed": job.seed} if job else None
+    return job.stored_request if job else None
 
 
 register("from", _job)

@@ -4,14 +4,15 @@ Generate small, generate slow, then interpolate and upscale chunk by chunk. Pure
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, Self
 
 from generation.domain.states import Stage
 
 UPSCALE_FACTORS = (1, 2, 4, 8)
 SIDE_MULTIPLE = 8  # a latent of the models' VAE stands for 8 x 8 pixels
 CHUNK_SECONDS = 1
+PLAN_VERSION = 1  # of a stored plan; raise it when its fields change, and read the older ones, too
 CHUNK_BYTES = 256 * 2**20  # of finished frames that one worker holds at a time
 
 
@@ -52,7 +53,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a request is met. Sizes in pixels, `fps` in frames a second, `factor` and `upscale` whole numbers."""
+    """How a request is met. Sizes in pixels, `fps` in frames a second, `factor` and `upscale` whole numbers.
+
+    It is made once, when a job is submitted, and stored with it: see `to_dict`.
+    """
 
     base_width: int
     base_height: int
@@ -85,6 +89,36 @@ class Plan:
                 if stage in self.stages:
                     yield stage, chunk.index
         yield Stage.ASSEMBLE, 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON can hold it, for `from_dict`. A chunk is [start, stop, frames]."""
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        chunks = [[chunk.start, chunk.stop, chunk.frames] for chunk in self.chunks]
+        return {"version": PLAN_VERSION, **numbers, "chunks": chunks}
+
+    @classmethod
+    def from_dict(cls, stored: Any) -> Self:
+        """Return the plan that `to_dict` stored.
+
+        Raises:
+            ValueError: it is of another version, or not a plan at all.
+        """
+        try:
+            if stored["version"] != PLAN_VERSION:
+                raise ValueError(f"a plan of version {stored['version']} cannot be read")
+            chunks = tuple(Chunk(index, *map(_whole, numbers)) for index, numbers in enumerate(stored["chunks"]))
+            return cls(**{name: _whole(stored[name]) for name in _NUMBERS}, chunks=chunks)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"what is stored is not a plan: {error!r}") from error
+
+
+_NUMBERS = tuple(field.name for field in fields(Plan) if field.name != "chunks")
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int or number < 0:
+        raise ValueError(f"{number!r} is not a whole number")
+    return number
 
 
 def plan(request: Asked, model: NativeSize) -> Plan:

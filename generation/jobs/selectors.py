@@ -7,10 +7,10 @@ from django.db.models import Case, Count, OuterRef, Prefetch, Q, QuerySet, Subqu
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
-from generation.domain.plan import Plan, plan
+from generation.domain.plan import Plan
 from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, Batch, Job, StageRun
-from generation.queue import estimates, services
+from generation.queue import estimates
 from generation.requests import available
 from generation.requests.request import InvalidRequest
 
@@ -77,8 +77,8 @@ def active_jobs_of(user) -> QuerySet[Job]:
 def progress_of(job: Job) -> Progress:
     """How far `job` is: its stages weighed by how long they take on this machine."""
     try:
-        work = _Work(job, services.plan_of(job))
-    except InvalidRequest:  # the model has left the catalogue; the job itself says so when it fails
+        work = _Work(job, job.render_plan)
+    except InvalidRequest:  # the job has no plan, and says so when it fails
         return Progress("", "", 0, 1000 if job.status == Status.DONE else 0, None, None, "", ())
     total = sum(work.seconds.values())
     stages = tuple(work.stage(stage) for stage in work.plan.stages)
@@ -115,8 +115,7 @@ def _before(priority, queued_at) -> Q:
 
 def estimate(request) -> float:
     """How many seconds of work a request is on this machine, all chunks one after the other."""
-    model = available.catalogue().models[request.model]
-    request_plan = plan(request, model)
+    request_plan = available.plan_for(request)
     return sum(estimates.seconds(stage, chunk, request_plan, request) for stage, chunk in request_plan.units)
 
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from auravideo.core import publish
-from generation.domain.plan import Plan, plan
+from generation.domain.plan import Plan
 from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
 from generation.queue import blocked_terms, canvas, events
@@ -37,18 +37,6 @@ class TooManyJobs(InvalidRequest):
         super().__init__({"prompt": [text % settings.MAX_ACTIVE_JOBS]})
 
 
-def plan_of(job: Job) -> Plan:
-    """The plan of a job's request. Raises InvalidRequest when its model has left the catalogue."""
-    request = job.render_request
-    model = available.catalogue().models.get(request.model)
-    if model is None:
-        raise InvalidRequest({"model": [_("The model is no longer in the catalogue.")]})
-    try:
-        return plan(request, model)
-    except ValueError as error:  # the catalogue was changed since
-        raise InvalidRequest({"model": [str(error)]}) from error
-
-
 @transaction.atomic
 def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int | None = None) -> Job:
     """Queue a valid request. Its message is sent when the transaction commits.
@@ -57,6 +45,7 @@ def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int
         TooManyJobs: the person has `settings.MAX_ACTIVE_JOBS` jobs waiting already.
         BlockedPrompt: the prompt holds a term that this site does not render. Forms say so before; this is so that
             nothing gets around them.
+        InvalidRequest: the catalogue has no longer the model of the request.
     """
     blocked_terms.load().check(request.prompt)
     priority, now = _priority(user), timezone.now()
@@ -65,6 +54,7 @@ def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int
         batch=batch,
         row=row,
         request=request.to_dict(),
+        plan=available.plan_for(request).to_dict(),
         seed=request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 1),
         priority=priority,
         queued_at=now,
@@ -247,8 +237,16 @@ def _send(job_id) -> None:
     if not job.is_active:
         return
     try:
-        job_plan = plan_of(job)
+        job_plan = _frozen_plan(job)
     except InvalidRequest as error:
         fail(job, job.run, "request-invalid", {"details": str(error)})
         return
     canvas.send(job.pk, job.run, job.priority, job_plan, done_units(job))
+
+
+def _frozen_plan(job: Job) -> Plan:
+    """Return the plan of a job. One that has none gets it now, if its model is back in the catalogue."""
+    if job.plan is None:
+        job.plan = available.plan_for(job.render_request).to_dict()
+        Job.objects.filter(pk=job.pk).update(plan=job.plan)
+    return job.render_plan

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from generation.catalogue.load import BaseModel, Catalogue, MotionAdapter, MotionLora, load_catalogue
+from generation.domain.plan import Plan, plan
 from generation.requests.limits import Limits
 from generation.requests.qualities import Quality, quality_of
+from generation.requests.request import InvalidRequest, Limits, RenderRequest
 from generation.requests.sizes import ASPECTS
 
 LORA_PREFIX = "lora-"  # of the form's fields: lora-zoom-in holds the strength of zoom-in
@@ -24,6 +27,21 @@ def catalogue() -> Catalogue:
 def limits() -> Limits:
     """Return what the operator allows."""
     return Limits(max_side=settings.MAX_SIDE, max_seconds=settings.MAX_SECONDS)
+
+
+def plan_for(request: RenderRequest) -> Plan:
+    """Return how a request is met by this site's catalogue.
+
+    Raises:
+        InvalidRequest: its model has left the catalogue, or can no longer make what was asked for.
+    """
+    model = catalogue().models.get(request.model)
+    if model is None:
+        raise InvalidRequest({"model": [_("The model is no longer in the catalogue.")]})
+    try:
+        return plan(request, model)
+    except ValueError as error:  # the catalogue has changed since the request was checked
+        raise InvalidRequest({"model": [str(error)]}) from error
 
 
 def models() -> list[BaseModel]:

@@ -5,7 +5,6 @@ import pytest
 from django.conf import settings
 from django.core.files.storage import storages
 
-from generation.queue import services
 from generation.requests import available
 from generation.requests.request import FORMATS, FPS
 from generation.requests.sizes import ASPECTS, size_of, suggested_short_sides
@@ -35,7 +34,7 @@ def clips_of(plan):
 
 def build(user, folder, **changes):
     job = JobFactory(user=user, request=a_request(**changes))
-    plan = services.plan_of(job)
+    plan = job.render_plan
     output = assembly.build(job, plan, lambda: clips_of(plan), folder, lambda *_step: None)
     return job, output, media.probe(folder / f"video.{job.request['format']}")
 
@@ -97,7 +96,7 @@ def test_poster_and_preview_are_stored_beside_the_video(user, tmp_path):
 
 def test_a_chunk_with_a_frame_too_few_is_never_made_into_a_video(user, tmp_path):
     job = JobFactory(user=user)
-    plan = services.plan_of(job)
+    plan = job.render_plan
     short = [clip[:-1] for clip in clips_of(plan)]
     with pytest.raises(ValueError, match="the plan says"):
         assembly.build(job, plan, lambda: iter(short), tmp_path, lambda *_step: None)

@@ -14,7 +14,6 @@ from generation.create.forms import CreateForm
 from generation.domain.plan import plan
 from generation.domain.states import Status
 from generation.models import Job
-from generation.queue import services
 from generation.requests import available
 from generation.requests.request import MAX_SEED
 from tests.factories import JobFactory, VideoFactory, a_request
@@ -241,7 +240,7 @@ def test_the_summary_is_what_the_workers_will_do(signed_in, user, mode, data):
     summary = response.context["summary"]
     create(signed_in, mode, data)
     job = Job.objects.get(user=user)
-    assert summary.plan == services.plan_of(job) == plan(job.render_request, available.catalogue().models["tiny"])
+    assert summary.plan == job.render_plan == plan(job.render_request, available.catalogue().models["tiny"])
     assert "about" in response.content.decode().lower()
 
 

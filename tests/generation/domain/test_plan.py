@@ -1,14 +1,15 @@
 """The plan never makes more than the request needs, and always enough: for everything the form offers, and beyond."""
 
+import json
 from dataclasses import dataclass
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from generation.catalogue.load import load_catalogue
-from generation.domain.plan import CHUNK_BYTES, UPSCALE_FACTORS, TooLarge, largest_short_side, plan
+from generation.domain.plan import CHUNK_BYTES, UPSCALE_FACTORS, Plan, TooLarge, largest_short_side, plan
 from generation.domain.states import Stage
 from generation.requests.limits import MAX_SECONDS, MAX_SIDE
 from generation.requests.request import FPS, MIN_SIDE
@@ -159,3 +160,49 @@ def test_a_long_clip_of_large_frames_is_cut_into_smaller_chunks():
 def test_a_rate_that_is_no_multiple_of_the_models_is_refused():
     with pytest.raises(ValueError, match="not a multiple"):
         plan(Asked(256, 256, fps=24), Model(512, 256, native_fps=10))
+
+
+@settings(deadline=None, max_examples=200)
+@given(width=EVEN, height=EVEN, seconds=st.integers(1, 60), fps=st.sampled_from(FPS), model=models())
+def test_a_plan_is_stored_and_read_again_unchanged(width, height, seconds, fps, model):
+    assume(min(width, height) <= largest_short_side(model))
+    made = plan(Asked(width, height, seconds, fps), model)
+    assert Plan.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+
+
+def test_a_stored_plan_of_today_is_read_for_ever():
+    """Jobs that wait during an update carry it: add a case for a new version, change none."""
+    stored = {
+        "version": 1, "base_width": 64, "base_height": 64, "base_frames": 17, "factor": 3, "upscale": 4,
+        "width": 256, "height": 256, "fps": 24, "frames": 48, "chunks": [[0, 9, 24], [8, 17, 24]],
+    }  # fmt: skip
+    assert Plan.from_dict(stored) == plan(Asked(256, 256), MODELS["tiny"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": 2},
+        {"version": None},
+        {"factor": None},
+        {"factor": "3"},
+        {"factor": -1},
+        {"frames": 48.0},
+        {"upscale": True},
+        {"chunks": None},
+        {"chunks": [0, 9, 24]},
+        {"chunks": [[0, 9]]},
+        {"chunks": [[0, 9, 24, 1]]},
+        {"chunks": [[0, "9", 24]]},
+    ],
+)
+def test_what_is_no_plan_of_a_known_version_is_refused(changes):
+    stored = plan(Asked(256, 256), MODELS["tiny"]).to_dict()
+    with pytest.raises(ValueError):
+        Plan.from_dict({**stored, **changes})
+
+
+@pytest.mark.parametrize("stored", [None, [], "plan", 1, {}, {"version": 1}])
+def test_what_is_no_plan_at_all_is_refused(stored):
+    with pytest.raises(ValueError):
+        Plan.from_dict(stored)

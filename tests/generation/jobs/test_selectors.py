@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from generation.domain.states import Stage, Status
 from generation.jobs import selectors
-from generation.models import Job, StageRun
+from generation.models import StageRun
 from generation.queue import claims, estimates, services
-from tests.factories import JobFactory, UserFactory
+from tests.factories import JobFactory, UserFactory, a_request
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ def progress(job):
 
 def walk(job):
     """Every unit of a job's plan, claimed, half done, done."""
-    for stage, chunk in services.plan_of(job).units:
+    for stage, chunk in job.render_plan.units:
         held = claims.claim(job.pk, job.run, stage, chunk, "worker")
         yield progress(job)
         claims.beat(held, 1, 2)
@@ -48,8 +48,7 @@ def test_a_done_job_is_done_in_every_stage(user):
 
 
 def test_only_the_stages_that_the_plan_needs_are_shown(user):
-    job = JobFactory(user=user)
-    Job.objects.update(request={**job.request, "fps": 8})
+    job = JobFactory(user=user, request=a_request(fps=8))
     assert [stage.id for stage in progress(job).stages] == ["preprocess", "generate", "upscale", "assemble"]
 
 
@@ -76,7 +75,7 @@ def test_the_place_in_the_queue_counts_whom_the_queue_serves_first():
 
 def test_time_left_follows_this_machines_own_history(user):
     job = JobFactory(user=user)
-    request, plan = job.render_request, services.plan_of(job)
+    request, plan = job.render_request, job.render_plan
     other = JobFactory(user=user, status=Status.DONE)
     now = timezone.now()
     cost = estimates.cost(Stage.GENERATE, 0, plan, request)
@@ -90,7 +89,7 @@ def test_time_left_follows_this_machines_own_history(user):
 
 def test_pages_read_no_history_once_a_worker_has_noted_how_long_a_stage_takes(user, django_assert_num_queries):
     job = JobFactory(user=user)
-    plan, request = services.plan_of(job), job.render_request
+    plan, request = job.render_plan, job.render_request
     units = [unit for unit in plan.units if unit[0] is not Stage.ASSEMBLE]
     for stage, chunk in units:
         claims.finish(claims.claim(job.pk, job.run, stage, chunk, "worker"), {})
@@ -104,12 +103,12 @@ def test_pages_read_no_history_once_a_worker_has_noted_how_long_a_stage_takes(us
 def test_without_redis_the_history_itself_is_read(user, settings):
     job = JobFactory(user=user)
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
-    assert estimates.seconds(Stage.GENERATE, 0, services.plan_of(job), job.render_request) > 0
+    assert estimates.seconds(Stage.GENERATE, 0, job.render_plan, job.render_request) > 0
 
 
 def test_twice_the_steps_cost_twice_the_work(user):
     job = JobFactory(user=user)
-    plan, request = services.plan_of(job), job.render_request
+    plan, request = job.render_plan, job.render_request
     from dataclasses import replace
 
     double = replace(request, steps=request.steps * 2)

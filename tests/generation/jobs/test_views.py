@@ -302,7 +302,7 @@ def test_cancelling_at_any_stage_frees_that_job_and_leaves_the_others_alone(sign
     job, mine, theirs = JobFactory(user=user), JobFactory(user=user), JobFactory(user=other_user)
     bystanders = [claims.claim(other.pk, 1, Stage.PREPROCESS, 0, "worker") for other in (mine, theirs)]
     held = []
-    for unit, chunk in services.plan_of(job).units if stage else []:
+    for unit, chunk in job.render_plan.units if stage else []:
         held.append(claims.claim(job.pk, 1, unit, chunk, "worker"))
         if unit is stage:
             break

@@ -1,14 +1,16 @@
 """What may happen to a job, and that it happens once."""
 
+from dataclasses import replace
+
 import pytest
 from django.conf import settings as django_settings
 
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.queue import broker, claims, services
+from generation.queue import broker, claims, estimates, services
 from generation.requests import available
-from generation.requests.request import parse
-from tests.factories import JobFactory
+from generation.requests.request import InvalidRequest, parse
+from tests.factories import JobFactory, a_request
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -207,11 +209,52 @@ def test_handing_a_stage_back_is_no_failed_attempt(user):
 
 
 def test_a_job_whose_model_left_the_catalogue_fails_with_a_sentence(user):
-    job = JobFactory(user=user, status=Status.FAILED)
-    Job.objects.update(request={**job.request, "model": "gone"})
+    """It had left when plans were stored for the jobs of before: there is none for this one."""
+    job = JobFactory(user=user, status=Status.FAILED, request={**a_request(), "model": "gone"})
+    assert job.plan is None
     services.retry(job)
     job.refresh_from_db()
     assert (job.status, job.error_id) == (Status.FAILED, "request-invalid")
+    assert "no longer in the catalogue" in job.error_text
+
+
+def test_a_job_without_a_plan_gets_one_when_its_model_is_back(user):
+    job = JobFactory(user=user, status=Status.FAILED, plan=None)
+    assert services.retry(job)
+    job.refresh_from_db()
+    assert job.render_plan == available.plan_for(job.render_request)
+    assert (str(job.pk), 2) in broker.standing_messages()
+
+
+def test_a_request_whose_model_left_the_catalogue_meanwhile_is_not_queued(user):
+    with pytest.raises(InvalidRequest, match="no longer in the catalogue"):
+        services.submit(user, replace(asked(), model="gone"))
+    assert not Job.objects.exists()
+
+
+def test_the_plan_is_frozen_at_submission(user, edited_catalogue):
+    job = services.submit(user, asked())
+    before = available.plan_for(job.render_request)
+    edited_catalogue()
+    job.refresh_from_db()
+    assert available.plan_for(job.render_request) != before
+    assert job.render_plan == before
+
+
+def test_an_edited_catalogue_cuts_a_running_job_into_no_other_chunks(user, edited_catalogue):
+    job = services.submit(user, asked())
+    units = list(job.render_plan.units)
+    claims.finish(claim(job), {})
+    edited_catalogue()
+    services.requeue(job, 1)
+    job.refresh_from_db()
+    assert job.run == 2
+    assert list(job.render_plan.units) == units
+    for stage, chunk in units[1:]:
+        held = claim(job, stage, chunk, run=2)
+        assert held.cost == estimates.cost(stage, chunk, job.render_plan, job.render_request)
+        claims.beat(held)
+    assert claim(job, Stage.GENERATE, run=2) is None
 
 
 def test_a_job_whose_frames_are_gone_makes_them_anew_when_it_is_retried(user):
@@ -243,9 +286,10 @@ def test_retrying_does_not_get_around_the_bound_on_one_person(user, settings):
     assert Job.objects.get(pk=job.pk).status == Status.CANCELLED
 
 
-def test_a_claim_on_a_job_that_the_changed_catalogue_cannot_plan_fails_it(user):
+@pytest.mark.parametrize("plan", [None, {}, {"version": 999}])
+def test_a_claim_on_a_job_without_a_plan_that_can_be_read_fails_it(user, plan):
     job = services.submit(user, asked())
-    Job.objects.update(request={**job.request, "width": 4096, "height": 4096})
+    Job.objects.update(plan=plan)
     assert claim(job) is None
     job.refresh_from_db()
     assert (job.status, job.error_id) == (Status.FAILED, "request-invalid")

@@ -1,0 +1,72 @@
+"""What updates do to the jobs that they find."""
+
+from importlib import import_module
+from types import SimpleNamespace
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from generation.domain.states import Status
+from generation.models import Job
+from generation.requests import available
+from tests.factories import JobFactory, UserFactory, a_request
+
+BEFORE, AFTER = ("generation", "0004_blocked_terms"), ("generation", "0005_job_plan")
+
+
+def migrate(target: tuple[str, str]):
+    executor = MigrationExecutor(connection)
+    executor.migrate([target])
+    return executor.loader.project_state([target]).apps
+
+
+def newest() -> list[tuple[str, str]]:
+    return [node for node in MigrationExecutor(connection).loader.graph.leaf_nodes() if node[0] == "generation"]
+
+
+@pytest.fixture
+def before_plans(transactional_db):
+    """The database as it was before jobs had a plan; it is as it is today when the test is over."""
+    migrate(BEFORE)
+    yield
+    MigrationExecutor(connection).migrate(newest())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_job_gets_the_plan_that_was_computed_for_it(before_plans, monkeypatch):
+    monkeypatch.setattr(import_module("generation.migrations.0005_job_plan"), "BATCH", 7)  # of 30 jobs
+    models = MigrationExecutor(connection).loader.project_state([BEFORE]).apps
+    user = UserFactory()
+    asked = [a_request(fps=8), a_request(), a_request(seconds=4, size="384x256"), {**a_request(), "model": "gone"}]
+    asked += [{**a_request(), "width": 4096, "height": 4096}, {"prompt": "of another time"}]
+    made = []
+    for number, status in enumerate(Status):
+        for request in asked:
+            times = {"queued_at": "2026-01-01T00:00Z", "touched_at": "2026-01-01T00:00Z"}
+            job = models.get_model("generation", "Job").objects.create(
+                user_id=user.pk, request=request, seed=number, status=status, version=7, **times
+            )
+            made.append(job.pk)
+    migrate(AFTER)
+    found = Job.objects.only("pk", "request", "plan", "status", "version", "seed").in_bulk(made)
+    for number, status in enumerate(Status):
+        jobs = [found[pk] for pk in made[number * len(asked) : (number + 1) * len(asked)]]
+        assert [(job.request, job.status, job.version, job.seed) for job in jobs] == [
+            (request, status, 7, number) for request in asked
+        ]
+        assert [job.render_plan for job in jobs[:3]] == [available.plan_for(job.render_request) for job in jobs[:3]]
+        assert [job.plan for job in jobs[3:]] == [None, None, None]
+
+
+@pytest.mark.django_db
+def test_the_migration_of_plans_may_run_again(user):
+    job = JobFactory(user=user)
+    plan = job.plan
+    Job.objects.update(plan=None)
+    migration = import_module("generation.migrations.0005_job_plan")
+    for _ in range(2):
+        migration.freeze_plans(apps, SimpleNamespace(connection=connection))
+    job.refresh_from_db()
+    assert job.plan == plan

@@ -1,0 +1,59 @@
+"""A catalogue that is edited while a job is rendered: the job goes on as it was planned, or says what is missing."""
+
+import numpy as np
+import pytest
+from celery.exceptions import Ignore
+
+from generation.domain import storage_keys
+from generation.domain.states import RunStatus, Stage, Status
+from generation.models import Job, StageRun
+from generation.queue import services
+from generation.requests import available
+from tests.factories import JobFactory, a_request
+from workers import frame_store, tasks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+STAGES = {stage: getattr(tasks, stage) for stage in Stage}
+
+
+def test_a_clip_is_generated_as_planned_although_the_catalogue_was_edited(user, edited_catalogue):
+    """With the model that ships: the frames are of the size, the number and the chunks that were planned."""
+    job = JobFactory(user=user, request=a_request(size="128x128", seconds=2, fps=8, steps=2))
+    planned = job.render_plan
+    tasks.preprocess(str(job.pk), 1, 0)
+    edited_catalogue()
+    assert available.plan_for(job.render_request) != planned
+    tasks.generate(str(job.pk), 1, 0)
+    assert StageRun.objects.get(stage=Stage.GENERATE).output == {"frames": planned.base_frames}
+    for chunk in planned.chunks:
+        clip = frame_store.read_chunk(storage_keys.chunk(job.pk, Stage.GENERATE, chunk.index))
+        assert clip.shape == (chunk.stop - chunk.start, planned.base_height, planned.base_width, 3)
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_a_stage_whose_model_left_the_catalogue_fails_with_a_sentence(user, stage):
+    """Whatever the stage needs of it: the plan is there, so the job can be claimed and says what is missing."""
+    job = JobFactory(user=user)
+    Job.objects.update(request={**job.request, "model": "gone", "motion_adapter": "gone-too"})
+    chunk = job.render_plan.chunks[0]
+    for before in (Stage.GENERATE, Stage.INTERPOLATE):
+        frames = np.zeros((chunk.frames, 8, 8, 3), "uint8")
+        frame_store.write_chunk(job.pk, before, 0, frames, 8)
+    with pytest.raises(Ignore):
+        STAGES[stage](str(job.pk), 1, 0)
+    held = StageRun.objects.get()
+    assert (held.stage, held.status) == (stage, RunStatus.FAILED)
+    job.refresh_from_db()
+    assert job.status == Status.FAILED
+    expected = {Stage.PREPROCESS: "request-invalid", Stage.ASSEMBLE: "frames-missing"}
+    assert job.error_id == expected.get(stage, "model-missing")
+
+
+def test_a_retry_goes_on_with_the_plan_of_before(user, edited_catalogue):
+    job = JobFactory(user=user, status=Status.FAILED)
+    planned = job.render_plan
+    edited_catalogue()
+    assert services.retry(job)
+    job.refresh_from_db()
+    assert job.render_plan == planned
