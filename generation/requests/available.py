@@ -13,7 +13,7 @@ from generation.catalogue.load import BaseModel, Catalogue, MotionAdapter, Motio
 from generation.domain.plan import Plan, plan
 from generation.requests.limits import Limits
 from generation.requests.qualities import Quality, quality_of
-from generation.requests.request import InvalidRequest, Limits, RenderRequest
+from generation.requests.request import InvalidRequest, RenderRequest
 from generation.requests.sizes import ASPECTS
 
 LORA_PREFIX = "lora-"  # of the form's fields: lora-zoom-in holds the strength of zoom-in
