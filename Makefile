@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: run test test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults lint format lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery clean
+.PHONY: run test test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults test-upgrade lint format lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/python manage.py serve
@@ -38,6 +38,10 @@ test-slow: $(VENV)/installed-dev
 # Everything that can break while clips are rendered, broken: `make test` does the two most likely of these.
 test-faults: $(VENV)/installed-dev browser
 	$(PYTEST) -m "e2e" tests/e2e/test_faults.py
+
+# A site of the version before, stopped with jobs in every state, goes on in this one. The clone needs its history.
+test-upgrade: $(VENV)/installed-dev
+	$(PYTEST) -m "e2e" tests/e2e/test_upgrade.py
 
 # Two hundred held-out prompts through the whole pipeline, judged on the finished videos; the table goes into docs/models.md.
 evaluate: $(VENV)/installed-dev

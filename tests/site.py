@@ -33,11 +33,13 @@ class Site:
     Args:
         home: its AURAVIDEO_HOME.
         queues: the workers that it has, all of them where nothing is said; "" for pages alone, which start in seconds.
+        root: the code that it runs, this checkout's where nothing is said.
         environment: variables to set beside it.
     """
 
-    def __init__(self, home: Path, queues: str | None = None, **environment: str) -> None:
+    def __init__(self, home: Path, queues: str | None = None, *, root: Path = ROOT, **environment: str) -> None:
         self.home = home
+        self.root = root
         self.command = [sys.executable, "manage.py", "serve", *([] if queues is None else [f"--queues={queues}"])]
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -59,7 +61,7 @@ class Site:
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                self.command, cwd=self.root, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + READY_SECONDS
         while "AuraVideo is ready at" not in self.log.read_text():
@@ -78,7 +80,8 @@ class Site:
         """Run a management command beside the site."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
-            cwd=ROOT, env=self.environment, input=stdin, capture_output=True, text=True, timeout=timeout, check=False,
+            cwd=self.root, env=self.environment, input=stdin, capture_output=True, text=True, check=False,
+            timeout=timeout,
         )  # fmt: skip
 
     def python(self, code: str) -> str:

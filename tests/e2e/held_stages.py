@@ -5,6 +5,7 @@ which the test has yet to write. To the site both look like a stage that takes l
 """
 
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -37,9 +38,9 @@ def job_folder(site: Site, job: str) -> Path:
     return site.home / "frames" / "jobs" / job
 
 
-def chunk(site: Site, job: str, stage: str) -> Path:
-    """The first chunk that a stage wrote."""
-    return job_folder(site, job) / stage / "0000.safetensors"
+def chunk(site: Site, job: str, stage: str, index: int = 0) -> Path:
+    """A chunk that a stage wrote, the first where nothing is said."""
+    return job_folder(site, job) / stage / f"{index:04d}.safetensors"
 
 
 class HeldFrames:
@@ -64,23 +65,48 @@ class HeldFrames:
         with open(self._end, "wb") as pipe:
             pipe.write(self.content)
 
+    def put_back(self) -> None:
+        """Make it a file again, where the reader is gone."""
+        os.close(self._end)
+        self.path.unlink()
+        self.path.write_bytes(self.content)
+
     def _is_open_in(self, pid: int) -> bool:
         with suppress(OSError):
             return any(os.path.realpath(link) == str(self.path) for link in Path(f"/proc/{pid}/fd").iterdir())
         return False
 
 
-def wait_until(is_so, otherwise: str) -> None:
-    """Returns when `is_so()`; raises AssertionError when it never is."""
-    deadline = time.monotonic() + PATIENCE
+def wait_until(is_so, otherwise: str, patience: float = PATIENCE) -> None:
+    """Returns when `is_so()`; raises AssertionError when it is not within `patience` seconds."""
+    deadline = time.monotonic() + patience
     while not is_so():
         assert time.monotonic() < deadline, otherwise
         time.sleep(0.05)
 
 
+def stop_in_the_midst(site: Site, queue: str) -> None:
+    """Stop a site whose `queue` is held, and let it go on only when it has been asked to stop: it hands its stage back.
+
+    To be called within `held_queue`, whose end has nothing left to do then.
+    """
+    workers = _workers(site, queue)
+    site.process.send_signal(signal.SIGINT)
+    wait_until(lambda: any(_is_asked_to_end(pid) for pid in workers), f"the worker of {queue} was not asked to stop")
+    _send(signal.SIGCONT, workers)
+    assert site.process.wait(60) == 0
+
+
+def _is_asked_to_end(pid: int) -> bool:
+    """Whether SIGTERM waits for a process that stands still (proc(5): a mask, whose bit 0 is signal 1)."""
+    pending = re.findall(r"^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return any(int(mask, 16) >> (signal.SIGTERM - 1) & 1 for mask in pending)
+
+
 def _send(number: signal.Signals, pids: list[int]) -> None:
     for pid in pids:
-        os.kill(pid, number)
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _can_be_written(site: Site) -> bool:
