@@ -8,7 +8,9 @@ from django.db.models import Q, QuerySet
 
 from gallery.models import Collection, Video, Visibility
 
-MODERATE = "gallery.moderate"  # the permission of who handles reports, hidden videos and people
+# The permissions of the gallery, each defined in the Meta of a model (docs/developing.md, 'A permission').
+MODERATE = "gallery.moderate"  # handles reports, hidden videos and people
+PICK = "gallery.pick"  # chooses the picks of the staff
 
 
 def library_of(user) -> QuerySet[Video]:

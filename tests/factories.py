@@ -113,8 +113,13 @@ class ReportFactory(DjangoModelFactory):
     reason = Reason.SPAM
 
 
+def staff_with(*codenames: str, **fields) -> User:
+    """Somebody of the staff who has these permissions, and nothing else."""
+    person = UserFactory(is_staff=True, **fields)
+    person.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    return User.objects.get(pk=person.pk)
+
+
 def a_moderator(**fields) -> User:
     """Somebody of the staff who may moderate, and nothing else."""
-    person = UserFactory(is_staff=True, **fields)
-    person.user_permissions.add(Permission.objects.get(codename="moderate", content_type__app_label="gallery"))
-    return User.objects.get(pk=person.pk)
+    return staff_with("moderate", **fields)

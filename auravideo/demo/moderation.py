@@ -17,9 +17,9 @@ TERM, ANSWER = "toy gun", "Nothing with weapons is rendered here."
 
 
 def seed(people: Mapping[str, User]) -> None:
-    """A moderator, reports of what others published, a warning for ada, a blocked term."""
-    may = Permission.objects.get(codename="moderate", content_type__app_label="gallery")
-    people["staff"].user_permissions.add(may)
+    """A moderator who also picks, reports of what others published, a warning for ada, a blocked term."""
+    may = Permission.objects.filter(codename__in=("moderate", "pick"), content_type__app_label="gallery")
+    people["staff"].user_permissions.add(*may)
     for video in Video.objects.listed().filter(user=people["ben"]).order_by("created_at")[:1]:
         for number, (reason, note) in enumerate(REPORTS):
             services.report(video, people["ada"] if number == 0 else None, f"visitor {number}", reason, note)

@@ -145,6 +145,7 @@ class Video(models.Model):
         verbose_name = _("video")
         verbose_name_plural = _("videos")
         ordering = ["-created_at"]
+        permissions = [("pick", _("Can pick: choose public videos for the picks of the staff"))]
         indexes = [
             models.Index(fields=["user", "-created_at", "-id"], condition=Q(deleted_at=None), name="library"),
             models.Index(fields=["user", "-size", "-id"], condition=Q(deleted_at=None), name="library_largest"),

@@ -12,13 +12,17 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from auravideo.core.admin_actions import ObjectActions
-from gallery.access import MODERATE
+from gallery.access import MODERATE, PICK
 from gallery.models import ModerationAction, Video
 
 
 class ForModerators(ObjectActions):
-    """A ModelAdmin whose rows moderators read, and services alone write. Other staff does not see that it is there."""
+    """A ModelAdmin whose rows are read with one of some permissions, and written by services alone.
 
+    Other staff does not see that it is there.
+    """
+
+    readers = (MODERATE,)
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would count all rows once more
     list_per_page = 25
@@ -26,11 +30,14 @@ class ForModerators(ObjectActions):
     def has_moderate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(MODERATE)
 
+    def has_pick_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(PICK)
+
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(MODERATE)
+        return any(map(request.user.has_perm, self.readers))
 
     def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return request.user.has_perm(MODERATE)
+        return self.has_module_permission(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

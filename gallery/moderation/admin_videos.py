@@ -1,4 +1,7 @@
-"""The videos that moderators may look at: what is private and unreported is none of them."""
+"""The videos that moderators may look at: what is private and unreported is none of them.
+
+Who may pick and not moderate looks at what everybody may find, and reads no reports.
+"""
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -6,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from gallery.access import MODERATE, PICK
 from gallery.models import Video
 from gallery.moderation import decisions
 from gallery.moderation.admin_parts import (
@@ -22,6 +26,7 @@ from gallery.moderation.selectors import history_of_video, open_reports
 
 @admin.register(Video)
 class VideoAdmin(ForModerators, admin.ModelAdmin):
+    readers = (MODERATE, PICK)
     list_display = ["thumb", "about", "safety", "created_at"]
     list_display_links = ["created_at"]
     list_filter = [
@@ -51,10 +56,20 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
         (_("File"), {"fields": ["model", "format", "width", "height", "frames", "fps", "size", "created_at"]}),
         (_("history of moderation"), {"fields": ["history"]}),
     ]
-    readonly_fields = ["clip", "owner", "negative_prompt", "reports_open", "history"]
+    fields_of_pickers = ["clip", "title", "user_name", "prompt", "likes", "picked_at", "created_at"]
+    readonly_fields = ["clip", "owner", "user_name", "negative_prompt", "reports_open", "history"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).open_to_moderation()
+        videos = super().get_queryset(request)
+        return videos.open_to_moderation() if self.has_moderate_permission(request) else videos.listed()
+
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        few = ["thumb", "title", "user", "picked_at", "created_at"]  # without the way to people, which is shut
+        return super().get_list_display(request) if self.has_moderate_permission(request) else few
+
+    def get_fieldsets(self, request: HttpRequest, obj: Video | None = None) -> list:
+        few = [(None, {"fields": self.fields_of_pickers})]
+        return super().get_fieldsets(request, obj) if self.has_moderate_permission(request) else few
 
     @admin.display(description=_("picture"))
     def thumb(self, video: Video) -> SafeString:
@@ -67,6 +82,11 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
     @admin.display(description=_("made by"), ordering="user__username")
     def owner(self, video: Video) -> SafeString:
         return link_to(video.user)
+
+    @admin.display(description=_("made by"))
+    def user_name(self, video: Video) -> str:
+        """For whom the page of the person is shut."""
+        return str(video.user)
 
     @admin.display(description=_("video"), ordering="title")
     def about(self, video: Video) -> SafeString:

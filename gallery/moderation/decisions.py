@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from accounts.models import User
+from gallery import access
 from gallery.models import GIVEN_UP, Report, Video
 from gallery.moderation import selectors, services
 
@@ -82,10 +83,12 @@ class Subject:
 class Decision:
     """One action of the lists. `act` says whether it changed anything; `done` counts what was changed.
 
-    `changes` says beforehand whether it would; what `is_final` cannot be undone.
+    `permission` is what whoever decides must have. `changes` says beforehand whether it would change anything; what
+    `is_final` cannot be undone.
     """
 
     name: str
+    permission: str
     title: Any
     meaning: Any
     done: Any
@@ -103,6 +106,7 @@ def _until(days: int | None) -> datetime | None:
 
 DISMISS = Decision(
     "dismiss",
+    access.MODERATE,
     gettext_lazy("Dismiss the reports"),
     gettext_lazy(
         "What is listed here may stay. Its open reports are answered, and what only reports had hidden is shown again."
@@ -114,6 +118,7 @@ DISMISS = Decision(
 )
 HIDE = Decision(
     "hide",
+    access.MODERATE,
     gettext_lazy("Hide from others"),
     gettext_lazy("Nobody but its owner and moderators sees what is listed here any more. The owner is told why."),
     ngettext_lazy("%d video is hidden.", "%d videos are hidden."),
@@ -122,6 +127,7 @@ HIDE = Decision(
 )
 RESTORE = Decision(
     "restore",
+    access.MODERATE,
     gettext_lazy("Show to others again"),
     gettext_lazy(
         "What is listed here is seen again by whom its owner lets see it. Every open report of it is answered."
@@ -132,6 +138,7 @@ RESTORE = Decision(
 )
 DELETE = Decision(
     "remove",
+    access.MODERATE,
     gettext_lazy("Delete for good"),
     gettext_lazy(
         "What is listed here is deleted for good, with its files. This cannot be undone. The owner is told why."
@@ -143,6 +150,7 @@ DELETE = Decision(
 )
 WARN = Decision(
     "warn",
+    access.MODERATE,
     gettext_lazy("Send a warning"),
     gettext_lazy(
         "Who is listed here gets a warning, as a notice and as a letter. Open reports of the video are answered."
@@ -153,6 +161,7 @@ WARN = Decision(
 )
 SUSPEND = Decision(
     "suspend",
+    access.MODERATE,
     gettext_lazy("Suspend"),
     gettext_lazy(
         "Who is listed here is signed out and cannot sign in; their clips that wait are cancelled, and what they "
@@ -174,6 +183,7 @@ SUSPEND = Decision(
 )
 UNSUSPEND = Decision(
     "unsuspend",
+    access.MODERATE,
     gettext_lazy("End the suspension"),
     gettext_lazy("Who is listed here can sign in again, and what they published is shown again. They are told."),
     ngettext_lazy("%d suspension is ended.", "%d suspensions are ended."),
@@ -183,6 +193,7 @@ UNSUSPEND = Decision(
 )
 PICK = Decision(
     "pick",
+    access.PICK,
     gettext_lazy("Add to the picks"),
     gettext_lazy(
         "What is listed here is shown among the picks of the staff, if everybody may find it. The owner is told."
@@ -198,6 +209,7 @@ PICK = Decision(
 )
 UNPICK = Decision(
     "unpick",
+    access.PICK,
     gettext_lazy("Take off the picks"),
     gettext_lazy("What is listed here is no longer among the picks of the staff. The owner is not told."),
     ngettext_lazy("%d video is no longer picked.", "%d videos are no longer picked."),
@@ -208,12 +220,12 @@ UNPICK = Decision(
 
 
 def actions_for(*decisions: Decision) -> list[Callable]:
-    """The decisions as actions of a ModelAdmin, which has `has_moderate_permission`."""
+    """The decisions as actions of a ModelAdmin: it has a method `has_..._permission` for each that they name."""
     return [_action(decision) for decision in decisions]
 
 
 def _action(decision: Decision) -> Callable:
-    @admin.action(description=decision.title, permissions=["moderate"])
+    @admin.action(description=decision.title, permissions=[decision.permission.partition(".")[2]])
     def ask_and_do(modeladmin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         return _decide(modeladmin, request, queryset, decision)
 
@@ -241,10 +253,15 @@ def _decide(
         "title": decision.title,
         "decision": decision,
         "form": form,
-        "subjects": _with_reports(subjects, queryset, once_a_person=decision.once_a_person),
+        "subjects": _with_reports(subjects, _reported(request, queryset), once_a_person=decision.once_a_person),
         "chosen": [row.pk for row in queryset],
     }
     return TemplateResponse(request, "admin/decide.html", context)
+
+
+def _reported(request: HttpRequest, queryset: QuerySet) -> QuerySet:
+    """Return the rows whose reports are shown: reports are read by moderators alone."""
+    return queryset if request.user.has_perm(access.MODERATE) else queryset.none()
 
 
 def _subjects(queryset: QuerySet, *, once_a_person: bool) -> list[Subject]:

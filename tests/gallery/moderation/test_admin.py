@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
 from django.urls import reverse
 from django.utils import timezone
@@ -14,7 +13,7 @@ from auravideo.celery import app
 from gallery.models import Act, ModerationAction, Report, Video, Visibility
 from gallery.moderation import decisions, services
 from generation.models import BlockedTerm
-from tests.factories import ReportFactory, UserFactory, VideoFactory, a_moderator
+from tests.factories import ReportFactory, UserFactory, VideoFactory, a_moderator, staff_with
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +33,8 @@ def _sent(monkeypatch):
 
 @pytest.fixture
 def moderator():
-    return a_moderator()
+    """Somebody who could moderate when that was all there was: they pick, too."""
+    return staff_with("moderate", "pick")
 
 
 @pytest.fixture
@@ -384,12 +384,6 @@ def test_nobody_changes_what_is_history_not_even_a_superuser(client, moderator, 
 
 
 # --- Who may ----------------------------------------------------------------------------------------------------------
-
-
-def staff_with(*codenames: str) -> User:
-    person = UserFactory(is_staff=True)
-    person.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    return User.objects.get(pk=person.pk)
 
 
 @pytest.mark.parametrize("codenames", [(), ("view_report", "change_report", "view_video", "view_blockedterm")])
