@@ -5,15 +5,17 @@ import os
 from celery import Celery
 from kombu import Exchange, Queue
 
+from generation.domain.stages import CPU, QUEUES, STAGES, task_of
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 # Read by OpenMP when an engine loads torch. Threads that wait by spinning take the processor from those they wait for
 # as soon as anything else runs on the machine: four clips took 34 s instead of more than 280 beside one busy process.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-QUEUES = ("cpu", "generate", "interpolate", "upscale")
 PRIORITIES = 10  # 0 is served first
-# Redelivery is the sweeper's business (generation/queue/recovery.py): with a short time-out, tasks that are simply long
-# would run again and again.
+# A message that no worker acknowledges is delivered again after this long, so it must exceed the longest task. A job
+# need not wait for that: the sweeper (generation/queue/recovery.py) sends what is left of it under a new run number,
+# and the old message, whenever it comes, is dropped.
 VISIBILITY_TIMEOUT = 12 * 3600
 
 app = Celery("auravideo")
@@ -23,14 +25,12 @@ app.conf.update(
     imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks"),
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_create_missing_queues=False,
-    task_default_queue="cpu",
+    task_default_queue=CPU,
     task_routes={
-        "workers.tasks.generate": {"queue": "generate"},
-        "workers.tasks.interpolate": {"queue": "interpolate"},
-        "workers.tasks.upscale": {"queue": "upscale"},
-        "workers.tasks.*": {"queue": "cpu"},
-        "accounts.tasks.*": {"queue": "cpu"},
-        "gallery.tasks.*": {"queue": "cpu"},
+        **{task_of(stage): {"queue": spec.queue} for stage, spec in STAGES.items()},
+        "workers.tasks.*": {"queue": CPU},
+        "accounts.tasks.*": {"queue": CPU},
+        "gallery.tasks.*": {"queue": CPU},
     },
     task_serializer="json",
     accept_content=["json"],
@@ -51,7 +51,7 @@ app.conf.update(
         "sep": ":",
     },
     result_backend_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT},
-    # A publisher that cannot reach the broker gives up soon: the job stands in the database and is sent later.
+    # A publisher that cannot reach the broker gives up soon: the job is already saved, and the sweeper sends it later.
     task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
     beat_schedule={
         "requeue-lost": {"task": "workers.tasks.requeue_lost", "schedule": 15.0, "options": {"expires": 15}},

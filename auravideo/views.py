@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis import RedisError
 
+from generation.domain.stages import STAGES
 from generation.queue import broker
 from generation.requests import available
 
@@ -46,6 +47,7 @@ def help_page(request: HttpRequest) -> HttpResponse:
         "full_size": any(model.family != "tiny" for model in models),
         "examples": EXAMPLES,
         "demo_examples": DEMO_EXAMPLES,
+        "stages": STAGES.values(),
         "max_side": settings.MAX_SIDE,
         "max_seconds": settings.MAX_SECONDS,
         "max_jobs": settings.MAX_ACTIVE_JOBS,

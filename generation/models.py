@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from generation.domain.errors import error_text, warning_text
 from generation.domain.plan import Plan
-from generation.domain.states import ACTIVE, NEWS, RunStatus, Stage, Status
+from generation.domain.stages import STAGES
+from generation.domain.states import ACTIVE, NEWS, RunStatus, Status
 from generation.requests.request import InvalidRequest, RenderRequest
 
 STATUS_LABELS = {
@@ -21,13 +22,7 @@ STATUS_LABELS = {
     Status.FAILED: _("failed"),
     Status.CANCELLED: _("cancelled"),
 }
-STAGE_LABELS = {
-    Stage.PREPROCESS: _("Preparing"),
-    Stage.GENERATE: _("Generating"),
-    Stage.INTERPOLATE: _("Interpolating"),
-    Stage.UPSCALE: _("Upscaling"),
-    Stage.ASSEMBLE: _("Assembling"),
-}
+STAGE_LABELS = {stage: spec.label for stage, spec in STAGES.items()}
 RUN_STATUS_LABELS = {
     RunStatus.RUNNING: _("running"),
     RunStatus.DONE: _("done"),

@@ -13,6 +13,7 @@ from celery.signals import task_failure, worker_process_init, worker_shutting_do
 from django.conf import settings
 from django.utils import timezone
 
+from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
 from generation.models import Job
 from generation.queue import claims, recovery, services
@@ -93,8 +94,8 @@ def _hand_back(**_kwargs: object) -> None:
 @task_failure.connect
 def _child_died(exception: BaseException, args: tuple, sender: object, **_kwargs: object) -> None:
     """In the parent: its child died (out of memory, kill -9), so what is left of the job is queued again at once."""
-    if isinstance(exception, WorkerLostError) and len(args) == 3:
+    stage = stage_of(sender.name)
+    if isinstance(exception, WorkerLostError) and stage is not None:
         job_id, run, chunk = args
-        stage = Stage(sender.name.rsplit(".", 1)[1])
         log.warning("The process that held %s[%s] of job %s died: %s", stage, chunk, job_id, exception)
         claims.lose(UUID(job_id), run, stage, chunk)

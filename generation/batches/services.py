@@ -17,7 +17,8 @@ from auravideo.core import publish
 from generation.batches.parsing import Row, digest, printable
 from generation.catalogue.load import Entry as CatalogueEntry
 from generation.domain.errors import error_text
-from generation.domain.states import QUEUES, Status
+from generation.domain.stages import STAGES
+from generation.domain.states import Status
 from generation.models import Batch, Job
 from generation.queue import blocked_terms, broker, services
 from generation.requests import available
@@ -172,7 +173,7 @@ def broker_answers() -> bool:
 def queues_of(entries: Collection[Entry]) -> set[str]:
     """The queues that the rows of `entries` need a worker of."""
     plans = (available.plan_for(entry.request) for entry in entries if entry.request is not None)
-    return {QUEUES[stage] for job_plan in plans for stage in job_plan.stages}
+    return {STAGES[stage].queue for job_plan in plans for stage in job_plan.stages}
 
 
 def silent_queues(needed: set[str]) -> set[str]:

@@ -4,9 +4,10 @@ Generate small, generate slow, then interpolate and upscale chunk by chunk. Pure
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self
 
+from generation.domain.stages import blocks, needed_by
 from generation.domain.states import Stage
 
 UPSCALE_FACTORS = (1, 2, 4, 8)
@@ -68,33 +69,20 @@ class Plan:
     fps: int
     frames: int
     chunks: tuple[Chunk, ...]
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """The stages that this plan needs, in order."""
-        return tuple(
-            stage
-            for stage in Stage
-            if not (stage is Stage.INTERPOLATE and self.factor == 1)
-            and not (stage is Stage.UPSCALE and self.upscale == 1)
-        )
+    stages: tuple[Stage, ...] = ()  # that it needs, in order
 
     @property
     def units(self) -> Iterator[tuple[Stage, int]]:
         """Every piece of work as (stage, chunk index), in the order in which one worker would do them."""
-        yield Stage.PREPROCESS, 0
-        yield Stage.GENERATE, 0
-        for chunk in self.chunks:
-            for stage in (Stage.INTERPOLATE, Stage.UPSCALE):
-                if stage in self.stages:
-                    yield stage, chunk.index
-        yield Stage.ASSEMBLE, 0
+        for per_chunk, block in blocks(self.stages):
+            for index in range(len(self.chunks) if per_chunk else 1):
+                yield from ((stage, index) for stage in block)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON can hold it, for `from_dict`. A chunk is [start, stop, frames]."""
         numbers = {name: getattr(self, name) for name in _NUMBERS}
         chunks = [[chunk.start, chunk.stop, chunk.frames] for chunk in self.chunks]
-        return {"version": PLAN_VERSION, **numbers, "chunks": chunks}
+        return {"version": PLAN_VERSION, **numbers, "chunks": chunks, "stages": [str(stage) for stage in self.stages]}
 
     @classmethod
     def from_dict(cls, stored: Any) -> Self:
@@ -107,12 +95,13 @@ class Plan:
             if stored["version"] != PLAN_VERSION:
                 raise ValueError(f"a plan of version {stored['version']} cannot be read")
             chunks = tuple(Chunk(index, *map(_whole, numbers)) for index, numbers in enumerate(stored["chunks"]))
-            return cls(**{name: _whole(stored[name]) for name in _NUMBERS}, chunks=chunks)
+            stages = tuple(Stage(name) for name in stored["stages"])
+            return cls(**{name: _whole(stored[name]) for name in _NUMBERS}, chunks=chunks, stages=stages)
         except (KeyError, TypeError) as error:
             raise ValueError(f"what is stored is not a plan: {error!r}") from error
 
 
-_NUMBERS = tuple(field.name for field in fields(Plan) if field.name != "chunks")
+_NUMBERS = tuple(field.name for field in fields(Plan) if field.name not in ("chunks", "stages"))
 
 
 def _whole(number: Any) -> int:
@@ -133,7 +122,7 @@ def plan(request: Asked, model: NativeSize) -> Plan:
     factor = request.fps // model.native_fps
     upscale, base_width, base_height = _base_size(request.width, request.height, model)
     intervals = request.seconds * model.native_fps
-    return Plan(
+    made = Plan(
         base_width=base_width,
         base_height=base_height,
         # The frame after the last interval is needed only to interpolate towards it.
@@ -146,6 +135,7 @@ def plan(request: Asked, model: NativeSize) -> Plan:
         frames=intervals * factor,
         chunks=_chunks(intervals, factor, model.native_fps, base_width * base_height * upscale**2 * 3),
     )
+    return replace(made, stages=needed_by(made))
 
 
 def largest_short_side(model: NativeSize) -> int:

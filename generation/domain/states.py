@@ -12,6 +12,8 @@ class Status(StrEnum):
 
 
 class Stage(StrEnum):
+    """A step of rendering. What is known of each stands in generation/domain/stages.py."""
+
     PREPROCESS = "preprocess"
     GENERATE = "generate"
     INTERPOLATE = "interpolate"
@@ -29,14 +31,6 @@ class RunStatus(StrEnum):
     CANCELLED = "cancelled"
     DISCARDED = "discarded"  # done, but its output was deleted since
 
-
-QUEUES: dict[Stage, str] = {
-    Stage.PREPROCESS: "cpu",
-    Stage.GENERATE: "generate",
-    Stage.INTERPOLATE: "interpolate",
-    Stage.UPSCALE: "upscale",
-    Stage.ASSEMBLE: "cpu",
-}
 
 ACTIVE = frozenset({Status.QUEUED, Status.RUNNING})
 ENDED = frozenset({Status.DONE, Status.FAILED, Status.CANCELLED})

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.db.models import BooleanField, Count, ExpressionWrapper, Q
+from django.db.models import BooleanField, Case, Count, ExpressionWrapper, Q, When
 
 from generation.domain.states import ACTIVE, ENDED, NEWS, Status
 from generation.jobs.selectors import Progress, listed_jobs_of, progress_of, video_of
@@ -95,7 +95,8 @@ def panel_of(user, counts: Counts | None = None) -> Panel:
 def _shown(user) -> list[Job]:
     """Found first and read after, since the place in the queue would be counted for each of hundreds that wait."""
     jobs = Job.objects.filter(user=user, removed_at=None)
-    active = jobs.filter(status__in=ACTIVE).order_by("-status", "priority", "queued_at")  # 'running' before 'queued'
+    waits = Case(When(status=Status.RUNNING, then=0), default=1)
+    active = jobs.filter(status__in=ACTIVE).order_by(waits, "priority", "queued_at")
     ended = jobs.filter(status__in=NEWS, ended_at__isnull=False).order_by("-ended_at")
     first = Q(pk__in=active.values("pk")[:ACTIVE_ROWS]) | Q(pk__in=ended.values("pk")[:ENDED_ROWS])
     return list(listed_jobs_of(user).filter(first))

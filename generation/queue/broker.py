@@ -10,7 +10,8 @@ from functools import lru_cache
 import redis
 from django.conf import settings
 
-from auravideo.celery import PRIORITIES, QUEUES, app
+from auravideo.celery import PRIORITIES, app
+from generation.domain.stages import QUEUES, stage_of
 
 # A message that a worker took this long ago and that has claimed no stage belongs to a worker that is gone.
 TAKEN_SECONDS = 30
@@ -76,9 +77,10 @@ def _taken() -> Iterator[tuple[str, int]]:
 
 def _job_of(message: dict) -> Iterator[tuple[str, int]]:
     """(job id, run) of a stage's message; nothing for the other tasks. Celery's body is [args, kwargs, embed]."""
+    if stage_of(message.get("headers", {}).get("task", "")) is None:
+        return
     body = message["body"]
     if message["properties"].get("body_encoding") == "base64":
         body = base64.b64decode(body)
-    args = json.loads(body)[0]
-    if len(args) == 3:
-        yield str(args[0]), int(args[1])
+    job_id, run, _chunk = json.loads(body)[0]
+    yield str(job_id), int(run)

@@ -11,30 +11,39 @@ from celery.canvas import Signature
 
 from auravideo.celery import app
 from generation.domain.plan import Plan
-from generation.domain.states import QUEUES, Stage
+from generation.domain.stages import CPU, LAST, STAGES, blocks, task_of
+from generation.domain.states import Stage
 from generation.queue import broker
 
 
 def signature(job_id: UUID, run: int, stage: Stage, chunk: int = 0) -> Signature:
-    """The message that does one stage of one chunk."""
-    name = f"workers.tasks.{stage.value}"
-    return app.signature(name, args=(str(job_id), run, chunk), immutable=True, queue=QUEUES[stage])
+    """Return the message that does one stage of one chunk."""
+    args = (str(job_id), run, chunk)
+    return app.signature(task_of(stage), args=args, immutable=True, queue=STAGES[stage].queue)
 
 
 def canvas(job_id: UUID, run: int, plan: Plan, done: Collection[tuple[Stage, int]] = ()) -> Signature:
-    """What is left of a job: `plan` without the (stage, chunk) pairs in `done`, whose output is already stored.
+    """Return what is left of a job: `plan` without the (stage, chunk) pairs in `done`, whose output is already stored.
 
     chain(preprocess, generate, group(chain(interpolate[i], upscale[i]) for each chunk i), assemble)
+
+    The last stage is never left out: without it, no message would end the job.
     """
-    left = [unit for unit in plan.units if unit not in done]
-    serial = [signature(job_id, run, stage) for stage, _chunk in left if stage in (Stage.PREPROCESS, Stage.GENERATE)]
-    chunks: dict[int, list[Signature]] = {}
-    for stage, chunk in left:
-        if stage in (Stage.INTERPOLATE, Stage.UPSCALE):
-            chunks.setdefault(chunk, []).append(signature(job_id, run, stage, chunk))
-    parallel = [chain(*steps) if len(steps) > 1 else steps[0] for steps in chunks.values()]
-    middle = [group(*parallel)] if len(parallel) > 1 else parallel
-    return chain(*serial, *middle, signature(job_id, run, Stage.ASSEMBLE))
+    steps: list[Signature] = []
+    for per_chunk, block in blocks(plan.stages):
+        chains = []
+        for chunk in range(len(plan.chunks) if per_chunk else 1):
+            left = [stage for stage in block if stage is LAST or (stage, chunk) not in done]
+            chains.append([signature(job_id, run, stage, chunk) for stage in left])
+        steps += _parallel([links for links in chains if links])
+    return chain(*steps)
+
+
+def _parallel(chains: list[list[Signature]]) -> list[Signature]:
+    """Return the steps that do several chains side by side; one alone needs no group."""
+    if len(chains) <= 1:
+        return [link for links in chains for link in links]
+    return [group(*(chain(*links) if len(links) > 1 else links[0] for links in chains))]
 
 
 def send(job_id: UUID, run: int, priority: int, plan: Plan, done: Collection[tuple[Stage, int]] = ()) -> None:
@@ -45,4 +54,4 @@ def send(job_id: UUID, run: int, priority: int, plan: Plan, done: Collection[tup
 
 def send_discard(job_id: UUID) -> None:
     """Ask a worker to delete the frames of a job."""
-    app.send_task("workers.tasks.discard", args=(str(job_id),), queue="cpu", priority=0)
+    app.send_task("workers.tasks.discard", args=(str(job_id),), queue=CPU, priority=0)

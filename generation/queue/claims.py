@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from generation.domain.stages import LAST
 from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import estimates, events, services, signals
@@ -56,12 +57,12 @@ def finish(held: StageRun, output: dict) -> bool:
         now = timezone.now()
         if not _standing(held).update(status=RunStatus.DONE, output=output, ended_at=now, heartbeat_at=now):
             return False
-        if held.stage != Stage.ASSEMBLE:
+        if held.stage != LAST:
             Job.objects.filter(pk=job.pk, run=held.run).update(touched_at=now)
         elif services.transition(job, Status.DONE, expected_run=held.run, ended_at=now):
             signals.job_done.send(sender=Job, job=job, output=output)
     estimates.learn(Stage(held.stage), job.request["model"])
-    if held.stage != Stage.ASSEMBLE:
+    if held.stage != LAST:
         events.publish(job.user_id, job.pk)
     return True
 

@@ -10,8 +10,8 @@ from django.db.models import Count, Q
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from auravideo.celery import QUEUES
 from auravideo.core import publish
+from generation.domain.stages import QUEUES, STAGES
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, STATUS_LABELS, Job, StageRun
 from generation.queue import broker
@@ -66,7 +66,7 @@ def queues() -> list[QueueHealth] | None:
 
 def stages() -> list[StageHealth]:
     """The stages that have run, in their order."""
-    return [found for stage in Stage if (found := _stage(stage)) is not None]
+    return [found for stage in STAGES if (found := _stage(stage)) is not None]
 
 
 def _stage(stage: Stage) -> StageHealth | None:

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import expect
 
-from generation.domain.states import QUEUES, Stage
+from generation.domain import stages
+from generation.domain.states import Stage
 from tests.e2e.conftest import open_page
 from tests.e2e.held_stages import HeldFrames, chunk, held_queue, job_folder, wait_until
 from tests.e2e.test_create import drop
@@ -218,7 +219,7 @@ def cancel_in_the_midst_of(stage: str, page, site) -> str:
     with ExitStack() as held:
         job = ask_and_hold_before(stage, page, site, held)
         frames = HeldFrames(chunk(site, job, STAGE_BEFORE[stage]))
-    frames.wait_for_reader(site, QUEUES[Stage(stage)])
+    frames.wait_for_reader(site, stages.STAGES[Stage(stage)].queue)
     card = card_of(page, job)
     expect_stage(card, stage, "running")
     cancel(card)

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.state import ProjectState
 
 from generation.domain.states import Status
 from generation.models import Job
@@ -58,6 +60,15 @@ def test_every_job_gets_the_plan_that_was_computed_for_it(before_plans, monkeypa
         ]
         assert [job.render_plan for job in jobs[:3]] == [available.plan_for(job.render_request) for job in jobs[:3]]
         assert [job.plan for job in jobs[3:]] == [None, None, None]
+
+
+@pytest.mark.django_db
+def test_the_migrations_describe_the_models():
+    """A new stage is one more choice of `StageRun.stage`: `manage.py makemigrations` writes what is missing here."""
+    loader = MigrationExecutor(connection).loader
+    changes = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps)).changes(loader.graph)
+    missing = {app: [migration.operations for migration in found] for app, found in changes.items()}
+    assert "generation" not in missing, missing
 
 
 @pytest.mark.django_db

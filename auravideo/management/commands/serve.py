@@ -12,10 +12,11 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 
-from auravideo.celery import QUEUES
 from auravideo.core import static_files
 from auravideo.server import redis_server
 from auravideo.server.supervisor import Process, Supervisor
+from generation.domain.stages import QUEUES, STAGES
+from generation.domain.states import Stage
 from generation.queue import broker
 
 READY_SECONDS = 180
@@ -93,7 +94,8 @@ def _worker(queue: str) -> Process:
     options = ["-Q", queue, "-n", f"{queue}@%h", "--pool", "prefork", "--concurrency", "1", "--loglevel", "WARNING"]
     quiet = ["--without-gossip", "--without-mingle"]
     command = [*_CELERY, "worker", *options, *quiet]
-    return Process(queue, command, environment=_cuda_for_tensorflow() if queue == "interpolate" else {})
+    runs_tensorflow = queue == STAGES[Stage.INTERPOLATE].queue
+    return Process(queue, command, environment=_cuda_for_tensorflow() if runs_tensorflow else {})
 
 
 def _cuda_for_tensorflow() -> dict[str, str]:

@@ -175,6 +175,7 @@ def test_a_stored_plan_of_today_is_read_for_ever():
     stored = {
         "version": 1, "base_width": 64, "base_height": 64, "base_frames": 17, "factor": 3, "upscale": 4,
         "width": 256, "height": 256, "fps": 24, "frames": 48, "chunks": [[0, 9, 24], [8, 17, 24]],
+        "stages": ["preprocess", "generate", "interpolate", "upscale", "assemble"],
     }  # fmt: skip
     assert Plan.from_dict(stored) == plan(Asked(256, 256), MODELS["tiny"])
 
@@ -194,6 +195,8 @@ def test_a_stored_plan_of_today_is_read_for_ever():
         {"chunks": [[0, 9]]},
         {"chunks": [[0, 9, 24, 1]]},
         {"chunks": [[0, "9", 24]]},
+        {"stages": None},
+        {"stages": ["preprocess", "invented"]},
     ],
 )
 def test_what_is_no_plan_of_a_known_version_is_refused(changes):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from auravideo.celery import QUEUES as CELERY_QUEUES
-from generation.domain.states import ACTIVE, ENDED, QUEUES, Stage, Status, can_move
+from generation.domain.states import ACTIVE, ENDED, Status, can_move
 
 ALLOWED = {
     ("queued", "running"),
@@ -40,11 +39,6 @@ def test_every_state_is_either_active_or_ended():
 def test_every_state_can_be_reached_and_every_active_one_can_be_left():
     assert {new for _old, new in ALLOWED} == {status.value for status in Status}
     assert all(any(can_move(old, new) for new in ENDED) for old in ACTIVE)
-
-
-def test_every_stage_has_a_queue_that_the_workers_know():
-    assert set(QUEUES) == set(Stage)
-    assert set(QUEUES.values()) == set(CELERY_QUEUES)
 
 
 def test_a_state_is_stored_as_its_name():

@@ -1,5 +1,6 @@
 """What was lost is found: a dead worker, a wiped broker, a message that was never sent."""
 
+import base64
 import json
 from datetime import timedelta
 
@@ -94,6 +95,26 @@ def test_a_message_that_a_worker_took_long_ago_without_claiming_it_stands_for_no
     assert recovery.requeue_lost() == 0
     client.zadd("unacked_index", {"tag": timezone.now().timestamp() - 3600})
     assert recovery.requeue_lost() == 1
+
+
+def test_a_message_of_an_earlier_version_stands_for_its_job():
+    """As versions 0.1 sent it: what it is says the task's name in its headers, never the number of its arguments."""
+    body = base64.b64encode(b'[["7c9e6679-7425-40de-944b-e07fc1f90ae7", 3, 0], {}, {"callbacks": null}]').decode()
+    message = {
+        "body": body,
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"lang": "py", "task": "workers.tasks.generate", "id": "5", "retries": 0, "origin": "1@site"},
+        "properties": {"delivery_info": {"routing_key": "generate"}, "priority": 0, "body_encoding": "base64"},
+    }
+    broker.connection().lpush("generate", json.dumps(message))
+    assert broker.standing_messages() == {("7c9e6679-7425-40de-944b-e07fc1f90ae7", 3)}
+
+
+def test_a_message_of_another_task_with_three_arguments_stands_for_no_job():
+    app.send_task("gallery.tasks.write_letter", args=("7c9e6679-7425-40de-944b-e07fc1f90ae7", "", ""), queue="cpu")
+    assert broker.depths()["cpu"] == 1
+    assert broker.standing_messages() == set()
 
 
 def test_two_sweepers_requeue_a_job_once(job):

@@ -15,7 +15,8 @@ from django.core.management import CommandError, call_command
 
 from generation.batches import services as batches
 from generation.batches import wait
-from generation.domain.states import ACTIVE, QUEUES, Stage
+from generation.domain.stages import QUEUES
+from generation.domain.states import ACTIVE, Stage
 from generation.models import Job
 from generation.queue import broker, claims
 
@@ -29,7 +30,7 @@ app.worker_main(["worker", "--pool", "solo", "--without-gossip", "--without-ming
 @pytest.fixture(scope="module")
 def _worker(_redis_server):
     """A real worker that reads every queue and does nothing; the tests do its work themselves."""
-    queues = set(QUEUES.values())
+    queues = set(QUEUES)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen([sys.executable, "-c", WORKER], cwd=django_settings.BASE_DIR, **quiet)
     deadline = time.monotonic() + 120
