@@ -2,10 +2,10 @@
 
 import pytest
 from django.urls import reverse
-from tests.generation.test_create_views import ADVANCED, create, edit, values
 
 from generation.models import Job
 from tests.factories import JobFactory, a_request
+from tests.generation.create.pages import ADVANCED, create, edit, values
 
 pytestmark = pytest.mark.django_db
 
@@ -66,12 +66,6 @@ def _catalogue(settings, tmp_path):
     path = tmp_path / "catalogue.toml"
     path.write_text(CATALOGUE)
     settings.CATALOGUE_FILE = str(path)
-
-
-@pytest.fixture
-def signed_in(client, user):
-    client.force_login(user)
-    return client
 
 
 def form_for(client, **data):

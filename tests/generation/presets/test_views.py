@@ -4,11 +4,11 @@ import json
 
 import pytest
 from django.urls import reverse
-from tests.generation.test_create_views import ADVANCED, SIMPLE, edit, values
 
 from generation.models import Job, Preset
 from generation.presets import services as presets
 from tests.factories import PresetFactory, UserFactory
+from tests.generation.create.pages import ADVANCED, SIMPLE, edit, values
 
 pytestmark = pytest.mark.django_db
 

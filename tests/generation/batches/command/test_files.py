@@ -6,12 +6,12 @@ from functools import partial
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from tests.generation.batch_command.conftest import files_in, manifest_of, render
 
 from generation.batches import wait
 from generation.domain.states import Status
 from generation.models import Job
 from tests.factories import JobFactory
+from tests.generation.batches.command.conftest import files_in, manifest_of, render
 
 
 def test_every_row_becomes_a_file_and_a_line_of_the_manifest(run, file, workers, tmp_path):

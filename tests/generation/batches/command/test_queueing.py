@@ -4,7 +4,6 @@ import io
 import json
 
 import pytest
-from tests.generation.batch_command.conftest import manifest_of, render
 
 from generation.batches import services as batches
 from generation.batches import wait
@@ -12,6 +11,7 @@ from generation.domain.states import Status
 from generation.models import Batch, Job
 from generation.queue import broker, services
 from tests.factories import UserFactory
+from tests.generation.batches.command.conftest import manifest_of, render
 
 # --- What is queued ----------------------------------------------------------------------------------------------
 
