@@ -6,6 +6,7 @@ from typing import Any
 
 from generation.batches.parsing import Row
 from generation.requests import available
+from generation.requests.request import RENAMED
 from generation.requests.sizes import size_of
 
 _BY_QUALITY = ("size", "width", "height", "fps", "steps")
@@ -31,6 +32,6 @@ class Defaults:
             filled["width"], filled["height"] = size_of(found.short_side, self.aspect)
         if found.steps != available.usual_steps(values):
             filled["steps"] = found.steps
-        if not given & {*_BY_QUALITY, "preset"}:
-            filled["preset"] = self.quality
+        if not given & {*_BY_QUALITY, "quality", *RENAMED}:
+            filled["quality"] = self.quality
         return {**filled, **{name: values[name] for name in values if name in given}}

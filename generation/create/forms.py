@@ -238,16 +238,17 @@ class CreateForm(forms.Form):
 
     def _asked(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a request."""
-        data = {**data, "model": self.chosen_model.id, "preset": ""}
-        if self.mode == SIMPLE and data["quality"] != CUSTOM:
-            found = available.chosen_quality(data["quality"], data)
-            data |= {"fps": found.fps, "steps": found.steps, "preset": data["quality"]}
+        quality = data.get("quality")
+        data = {**data, "model": self.chosen_model.id, "quality": ""}
+        if self.mode == SIMPLE and quality != CUSTOM:
+            found = available.chosen_quality(quality, data)
+            data |= {"fps": found.fps, "steps": found.steps, "quality": quality}
             data |= self._scaled(data, found.short_side)
         width, height = self._size(data)
         loras = [(lora.id, data.get(LORA_PREFIX + lora.id)) for lora in self.camera_motions]
         names = ("prompt", "negative_prompt", "seconds", "fps", "format", "model", "motion_adapter", "steps")
         return {
-            **{name: data.get(name) for name in (*names, "guidance", "seed", "preset")},
+            **{name: data.get(name) for name in (*names, "guidance", "seed", "quality")},
             "width": width,
             "height": height,
             "motion_loras": [pair for pair in loras if pair[1]],

@@ -16,7 +16,7 @@ from generation.create.forms import ADVANCED, SIMPLE_FIELDS, CreateForm
 from generation.requests import available
 from generation.requests.available import LORA_PREFIX
 from generation.requests.qualities import QUALITIES, STANDARD, Quality, matching
-from generation.requests.request import FORMATS, FPS, MAX_PROMPT
+from generation.requests.request import FORMATS, FPS, MAX_PROMPT, with_present_names
 from generation.requests.sizes import ASPECTS, CUSTOM, aspect_of, scaled
 
 FIELDS = tuple(CreateForm.base_fields)
@@ -39,7 +39,7 @@ def posted(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def from_request(request: Mapping[str, Any]) -> Prefill:
     """The form's values for a stored request, or for what a file says was one."""
-    found = Prefill()
+    request, found = with_present_names(request), Prefill()
     for name in _TEXTS:
         if isinstance(request.get(name), str):
             found.values[name] = _text(request[name])[:MAX_PROMPT]

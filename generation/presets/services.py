@@ -49,9 +49,9 @@ def save(user, name: str, request: RenderRequest) -> tuple[Preset, bool]:
 
 
 def settings_of(request: RenderRequest) -> dict[str, Any]:
-    """What a preset keeps of a request: everything but the prompt."""
+    """Return what a preset keeps of a request: everything but the prompt, and the quality, which the numbers say."""
     kept = request.to_dict()
-    return {name: value for name, value in kept.items() if name not in ("prompt", "preset")}
+    return {name: value for name, value in kept.items() if name not in ("prompt", "quality")}
 
 
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:

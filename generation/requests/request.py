@@ -20,6 +20,7 @@ MAX_STEPS = 100
 MAX_GUIDANCE = 30.0
 MAX_SEED = 2**32 - 1
 MAX_LORAS = 8
+RENAMED = {"preset": "quality"}  # old name -> name: in batch files, and in the settings that clips carry
 # A line end and a tab are white space; every other control character and the bidirectional overrides are not text.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -49,7 +50,7 @@ class RenderRequest:
     steps: int
     guidance: float
     seed: int | None
-    preset: str = ""
+    quality: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """A dict that JSON can hold and `from_dict` reads back."""
@@ -58,8 +59,15 @@ class RenderRequest:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "RenderRequest":
         """The request that `to_dict` wrote. Raises KeyError or TypeError for what it did not write."""
+        data = with_present_names(data)
         known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
         return cls(**{**known, "motion_loras": tuple((str(id), float(weight)) for id, weight in data["motion_loras"])})
+
+
+def with_present_names(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an earlier version wrote under the names that fields have now; a present name wins over an old."""
+    old = {RENAMED[name]: value for name, value in data.items() if name in RENAMED}
+    return {**old, **{name: value for name, value in data.items() if name not in RENAMED}}
 
 
 class InvalidRequest(ValueError):
@@ -75,7 +83,7 @@ def parse(data: Mapping[str, Any], catalogue: Catalogue, limits: Limits) -> Rend
 
     Args:
         data: fields of `RenderRequest`, as text or numbers; None and '' mean 'not given'. `size` ('256x144') stands
-            for `width` and `height`.
+            for `width` and `height`; the old names of fields (`RENAMED`) are read, too.
     Raises:
         InvalidRequest: with a message at every field that is wrong, unknown fields among them.
     """
@@ -84,10 +92,15 @@ def parse(data: Mapping[str, Any], catalogue: Catalogue, limits: Limits) -> Rend
 
 class _Parser:
     def __init__(self, data: Mapping[str, Any], catalogue: Catalogue, limits: Limits) -> None:
-        self.data = {str(key): value for key, value in data.items() if value is not None and value != ""}
+        given = {str(key): value for key, value in data.items() if value is not None and value != ""}
+        self.data = with_present_names(given)
         self.catalogue = catalogue
         self.limits = limits
         self.errors: dict[str, list[Any]] = {}
+        self.written = {RENAMED[name]: name for name in given if name in RENAMED}  # so messages name what was written
+        for name, old in self.written.items():
+            if name in given:
+                self._fail(old, _("This is the old name of %s. Give one of the two.") % name)
 
     def parse(self) -> RenderRequest:
         self._refuse_unknown_fields()
@@ -109,7 +122,7 @@ class _Parser:
             "steps": self._whole("steps", few_steps.steps if few_steps else 25, 1, MAX_STEPS),
             "guidance": self._guidance(few_steps.guidance if few_steps else 7.5),
             "seed": self._whole("seed", None, 0, MAX_SEED),
-            "preset": self._text("preset"),
+            "quality": self._text("quality"),
         }
         if not self.errors:
             self._check_reach(values, model)
@@ -119,7 +132,7 @@ class _Parser:
 
     def _fail(self, field: str, message: Any) -> None:
         """Once for each message: both sides of a size may be wrong for the same reason."""
-        messages = self.errors.setdefault(field, [])
+        messages = self.errors.setdefault(self.written.get(field, field), [])
         if message not in messages:
             messages.append(message)
 

@@ -19,5 +19,5 @@ def model_label(id: str) -> str:
 
 @register.filter
 def quality_label(name: str) -> str:
-    """What a request says under `preset`: the label of a quality, or the name of a person's own preset."""
+    """Return the label of a request's `quality`; a name of one's own, which batch files may give, as it is."""
     return str(QUALITY_LABELS.get(name, name))

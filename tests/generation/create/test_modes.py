@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 def test_a_sentence_a_shape_a_length_and_a_quality_are_enough(signed_in, user):
     create(signed_in, "simple", SIMPLE)
     request = Job.objects.get(user=user).render_request
-    assert (request.width, request.height, request.seconds, request.preset) == (224, 128, 3, "draft")
+    assert (request.width, request.height, request.seconds, request.quality) == (224, 128, 3, "draft")
     assert request.steps < available.catalogue().models["tiny"].steps
 
 
@@ -23,7 +23,7 @@ def test_everything_can_be_set_in_the_advanced_mode(signed_in, user):
     request = Job.objects.get(user=user).render_request
     assert (request.width, request.height, request.fps, request.format) == (304, 200, 16, "webm")
     assert (request.negative_prompt, request.steps, request.guidance, request.seed) == ("rain", 11, 2.5, 5)
-    assert request.preset == ""
+    assert request.quality == ""
 
 
 def test_a_custom_shape_is_any_width_and_height(signed_in, user):

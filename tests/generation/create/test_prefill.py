@@ -45,7 +45,7 @@ def test_a_request_comes_back_as_it_was(mode, changes):
     form = CreateForm(mode=mode, initial=prefill.from_request(stored).values)
     again = CreateForm(form.values(), mode=mode)
     assert again.is_valid(), again.errors
-    made = {**again.render_request.to_dict(), "preset": ""}
+    made = {**again.render_request.to_dict(), "quality": ""}
     assert RenderRequest.from_dict(made) == RenderRequest.from_dict(stored)
 
 

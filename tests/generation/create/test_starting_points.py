@@ -25,7 +25,7 @@ def test_a_draft_is_rendered_in_full_with_its_prompt_and_seed(signed_in, user):
     found = values(signed_in.get(link.replace("&amp;", "&")))
     create(signed_in, "simple", found)
     full = Job.objects.exclude(pk=draft.pk).get().render_request
-    assert (full.prompt, full.seed, full.preset) == (SIMPLE["prompt"], 77, "standard")
+    assert (full.prompt, full.seed, full.quality) == (SIMPLE["prompt"], 77, "standard")
     assert (full.width, full.height, full.fps) == (456, 256, 24)
 
 
@@ -54,7 +54,7 @@ def test_creating_from_somebody_elses_video_shows_nothing_of_it(signed_in, other
 
 
 def test_the_page_of_a_video_offers_it(signed_in, user):
-    video = VideoFactory(user=user, request=a_request(seed=1, preset="draft"))
+    video = VideoFactory(user=user, request=a_request(seed=1, quality="draft"))
     page = signed_in.get(reverse("gallery:video", args=[video.pk])).content.decode()
     assert f"?video={video.pk}&amp;quality=standard" in page
     assert Video.objects.count() == 1
