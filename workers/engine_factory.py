@@ -56,7 +56,7 @@ def count_tokens(request: RenderRequest) -> int:
     """How many tokens the prompt of a request takes; loads the tokenizer alone."""
     catalogue = available.catalogue()
     adapter = catalogue.adapters[request.motion_adapter]
-    return AnimateDiffEngine.from_entries(_model(request), adapter, settings.HOME).count_tokens(request.prompt)
+    return AnimateDiffEngine.from_entries(_model(request), adapter, settings.HOME).count_tokens(request.engine_prompt)
 
 
 def verify_all(request: RenderRequest) -> None:

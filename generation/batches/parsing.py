@@ -9,18 +9,18 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import PurePath
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from generation.requests.request import RENAMED, RenderRequest
+from generation.requests.fields import FIELDS, RENAMED
 
 MAX_BYTES = 10 * 2**20
 MAX_ROWS = 10_000
-COLUMNS = (*(field.name for field in fields(RenderRequest)), "size")
+COLUMNS = (*FIELDS, "size")
 _DIGESTED = {name: old for old, name in RENAMED.items()}  # digests were stored under the old names
 FORMATS = ("text", "csv", "jsonl")
 _SUFFIXES = {

@@ -22,7 +22,8 @@ from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Sta
 from generation.models import Batch, Job, StageRun
 from generation.queue import blocked_terms, canvas, events
 from generation.requests import available
-from generation.requests.request import MAX_SEED, InvalidRequest, RenderRequest
+from generation.requests.fields import MAX_SEED
+from generation.requests.request import InvalidRequest, RenderRequest
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int
         BlockedPrompt: the prompt holds a term that this site does not render. Forms say so before; this is so that
             nothing gets around them.
     """
-    blocked_terms.load().check(request.prompt)
+    blocked_terms.load().check(request.engine_prompt)
     priority, now = _priority(user), timezone.now()
     job = Job.objects.create(
         user=user,
@@ -159,7 +160,7 @@ def retry(job: Job) -> bool:
     job.refresh_from_db()
     if not job.can_retry:
         return False
-    blocked_terms.load().check(job.request["prompt"])
+    blocked_terms.load().check(job.render_request.engine_prompt)
     run, now = job.run + 1, timezone.now()
     fresh = {"error_id": "", "error_context": {}, "traceback": "", "ended_at": None, "started_at": None, "preview": 0}
     fresh |= {"seen_at": None, "removed_at": None}

@@ -2,10 +2,11 @@
 
 from django.utils.translation import gettext_lazy as _
 
+from generation.requests.fields import FIELDS
 from generation.requests.qualities import BEST, DRAFT, STANDARD
 from generation.requests.sizes import CUSTOM
 
-FORMAT_LABELS = {"mp4": _("MP4 (H.264)"), "webm": _("WebM (VP9)"), "gif": _("GIF")}
+FORMAT_LABELS = FIELDS["format"].choices
 ASPECT_LABELS = {
     "16:9": _("Wide, 16:9"),
     "3:2": _("Photo, 3:2"),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from generation.catalogue.load import BaseModel, MotionAdapter
 from generation.domain.plan import SIDE_MULTIPLE, largest_short_side
-from generation.requests.request import FPS, MAX_STEPS, MIN_SIDE
+from generation.requests.fields import FPS, MAX_STEPS, MIN_SIDE
 from generation.requests.sizes import ASPECTS, CUSTOM, largest_short_side_of
 
 DRAFT, STANDARD, BEST = QUALITIES = ("draft", "standard", "best")

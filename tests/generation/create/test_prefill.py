@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from generation.create import prefill
 from generation.create.forms import MODES, CreateForm
-from generation.requests.request import MAX_PROMPT, RenderRequest
+from generation.requests.fields import MAX_PROMPT
+from generation.requests.request import RenderRequest
 from tests.factories import a_request
 
 JSON = st.recursive(

@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from generation.domain.states import Status
 from generation.models import Job
-from generation.requests.request import MAX_SEED
+from generation.requests.fields import MAX_SEED
 from tests.generation.create.pages import ADVANCED, SIMPLE, create
 
 pytestmark = pytest.mark.django_db

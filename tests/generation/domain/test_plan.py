@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from generation.catalogue.load import load_catalogue
 from generation.domain.plan import CHUNK_BYTES, UPSCALE_FACTORS, TooLarge, largest_short_side, plan
 from generation.domain.states import Stage
-from generation.requests.request import FPS, MIN_SIDE
+from generation.requests.fields import FPS, MIN_SIDE
 from generation.requests.sizes import ASPECTS, size_of, suggested_short_sides
 
 MAX_SECONDS, MAX_SIDE = 10, 2048  # what the form offers by default

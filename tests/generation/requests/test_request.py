@@ -9,18 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.catalogue.load import load_catalogue
-from generation.requests.request import (
-    FORMATS,
-    FPS,
-    MAX_GUIDANCE,
-    MAX_PROMPT,
-    MAX_SEED,
-    MAX_STEPS,
-    InvalidRequest,
-    Limits,
-    RenderRequest,
-    parse,
-)
+from generation.requests.fields import FORMATS, FPS, MAX_GUIDANCE, MAX_PROMPT, MAX_SEED, MAX_STEPS
+from generation.requests.request import InvalidRequest, Limits, RenderRequest, parse
 
 CATALOGUE = load_catalogue()
 PROMPT = "a red heart rising over the sea"
