@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -47,7 +46,7 @@ def create(request: HttpRequest) -> HttpResponse:
     form = CreateForm(request.POST, mode=mode)
     if form.is_valid():
         try:
-            jobs = _submit(request.user, form)
+            jobs = services.submit_many(request.user, form.requests)
         except InvalidRequest as error:
             form.add_error(None, [str(text) for texts in error.errors.values() for text in texts])
         else:
@@ -146,12 +145,6 @@ def _remember(request: HttpRequest, mode: str) -> str:
 
 def _form(values: Mapping[str, Any], mode: str) -> CreateForm:
     return CreateForm(mode=mode, initial=prefill.fitted(values) if values else {})
-
-
-def _submit(user, form: CreateForm) -> list[Job]:
-    """All variations are queued or none."""
-    with transaction.atomic():
-        return [services.submit(user, request) for request in form.requests]
 
 
 def _queued(request: HttpRequest, jobs: list[Job]) -> HttpResponse:

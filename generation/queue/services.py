@@ -6,11 +6,15 @@ sent after the commit; a message that could not be sent is sent by `requeue_lost
 
 import logging
 import secrets
+from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
+from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError
@@ -60,33 +64,58 @@ def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int
         BlockedPrompt: the prompt holds a term that this site does not render. Forms say so before; this is so that
             nothing gets around them.
     """
-    blocked_terms.load().check(request.engine_prompt)
-    priority, now = _priority(user), timezone.now()
-    job = Job.objects.create(
-        user=user,
-        batch=batch,
-        row=row,
-        request=request.to_dict(),
-        seed=request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 1),
-        priority=priority,
-        queued_at=now,
-        touched_at=now,
-    )
-    transaction.on_commit(partial(events.publish, user.pk, job.pk))
-    _send_on_commit(job)
+    (job,) = _submit(user, [request], batch=batch, row=row)
     return job
 
 
-def _priority(user) -> int:
-    """How many the person has queued: so one person's flood never holds up another's first clip.
+@transaction.atomic
+def submit_many(user, requests: Sequence[RenderRequest]) -> list[Job]:
+    """Queue valid requests in their order, all of them or none, with a few statements however many there are.
+
+    Raises:
+        TooManyJobs, BlockedPrompt: as `submit` does for any of them.
+    """
+    return _submit(user, requests)
+
+
+def _submit(user, requests: Sequence[RenderRequest], **place: Any) -> list[Job]:
+    blocked = blocked_terms.load()
+    for prompt in dict.fromkeys(request.engine_prompt for request in requests):
+        blocked.check(prompt)
+    queued, now = _room_for(user, len(requests)), timezone.now()
+    jobs = [
+        Job(
+            user=user,
+            request=request.to_dict(),
+            seed=request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 1),
+            priority=min(queued + n, MAX_PRIORITY),
+            queued_at=now + timedelta(microseconds=n),  # the place in the queue goes by it, so no two are the same
+            touched_at=now,
+            **place,
+        )
+        for n, request in enumerate(requests)
+    ]
+    Job.objects.bulk_create(jobs)
+    transaction.on_commit(partial(events.publish_all, user.pk, [job.pk for job in jobs]))
+    _send_on_commit(*jobs)
+    return jobs
+
+
+def _room_for(user, more: int) -> int:
+    """Return how many jobs the person has queued, which is the priority of the next: so one person's flood never holds
+    up another's first clip.
 
     Two requests of the same person are counted one after the other.
+
+    Raises:
+        TooManyJobs: there is no room for `more` of them.
     """
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     mine = Job.objects.filter(user=user, status__in=ACTIVE)
-    if mine.count() >= settings.MAX_ACTIVE_JOBS:
+    counts = mine.aggregate(active=Count("pk"), queued=Count("pk", filter=Q(status=Status.QUEUED)))
+    if counts["active"] + more > settings.MAX_ACTIVE_JOBS:
         raise TooManyJobs
-    return min(mine.filter(status=Status.QUEUED).count(), MAX_PRIORITY)
+    return counts["queued"]
 
 
 def transition(job: Job, new: Status, *, expected_run: int | None = None, **changes: object) -> bool:
@@ -164,7 +193,7 @@ def retry(job: Job) -> bool:
     run, now = job.run + 1, timezone.now()
     fresh = {"error_id": "", "error_context": {}, "traceback": "", "ended_at": None, "started_at": None, "preview": 0}
     fresh |= {"seen_at": None, "removed_at": None}
-    fresh["priority"] = _priority(job.user)
+    fresh["priority"] = min(_room_for(job.user, 1), MAX_PRIORITY)
     if not transition(job, Status.QUEUED, expected_run=job.run, run=run, first_run=run, queued_at=now, **fresh):
         return False
     _send_on_commit(job)
@@ -234,20 +263,25 @@ def _close_running(job: Job, status: RunStatus) -> None:
     StageRun.objects.filter(job=job, status=RunStatus.RUNNING).update(status=status, ended_at=timezone.now())
 
 
-def _send_on_commit(job: Job) -> None:
-    transaction.on_commit(partial(_try_to_send, "its message", job, partial(_send, job.pk)))
+def _send_on_commit(*jobs: Job) -> None:
+    transaction.on_commit(partial(_send, [job.pk for job in jobs]))
 
 
-def _send(job_id) -> None:
-    job = Job.objects.get(pk=job_id)
-    if not job.is_active:
-        return
-    try:
-        job_plan = plan_of(job)
-    except InvalidRequest as error:
-        fail(job, job.run, "request-invalid", {"details": str(error)})
-        return
-    canvas.send(job.pk, job.run, job.priority, job_plan, done_units(job))
+def _send(job_ids: Sequence[UUID]) -> None:
+    """Send what is left of jobs, in their order, as they are now that the transaction is over."""
+    done: dict[UUID, set[tuple[Stage, int]]] = {}
+    rows = StageRun.objects.filter(job__in=job_ids, status=RunStatus.DONE).values_list("job_id", "stage", "chunk")
+    for job_id, stage, chunk in rows:
+        done.setdefault(job_id, set()).add((Stage(stage), chunk))
+    jobs = Job.objects.in_bulk(job_ids)
+    for job in (jobs[job_id] for job_id in job_ids if job_id in jobs and jobs[job_id].is_active):
+        try:
+            job_plan = plan_of(job)
+        except InvalidRequest as error:
+            fail(job, job.run, "request-invalid", {"details": str(error)})
+            continue
+        send = partial(canvas.send, job.pk, job.run, job.priority, job_plan, done.get(job.pk, set()))
+        _try_to_send("its message", job, send)
 
 
 def _try_to_send(what: str, job: Job, send) -> None:

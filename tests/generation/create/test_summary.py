@@ -85,9 +85,3 @@ def test_the_simple_mode_says_what_each_quality_costs(signed_in):
 def test_what_was_set_under_advanced_has_its_cost_too(signed_in):
     costs = edit(signed_in, "mode=advanced&to=simple", ADVANCED).context["costs"]
     assert (costs["custom"].short_side, costs["custom"].fps) == (200, 16)
-
-
-def test_the_summary_takes_few_queries_however_long_the_queue(signed_in, other_user, django_assert_max_num_queries):
-    JobFactory.create_batch(30, user=other_user)
-    with django_assert_max_num_queries(20):
-        signed_in.post(f"{reverse('generation:create-summary')}?mode=simple", SIMPLE)
