@@ -68,7 +68,7 @@ class PresetFactory(DjangoModelFactory):
     user = factory.SubFactory(UserFactory)
     name = factory.Sequence(lambda n: f"preset {n}")
     settings = factory.LazyFunction(
-        lambda: {name: value for name, value in a_request(fps=16).items() if name not in ("prompt", "preset")}
+        lambda: {name: value for name, value in a_request(fps=16).items() if name not in ("prompt", "quality")}
     )
 
 

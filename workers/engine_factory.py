@@ -59,7 +59,7 @@ def upscaling(request: RenderRequest) -> Upscaling:
 def count_tokens(request: RenderRequest) -> int:
     """How many tokens the prompt of a request takes; loads the tokenizer alone."""
     engine = AnimateDiffEngine.from_entries(_model(request), _adapter(request), settings.HOME)
-    return engine.count_tokens(request.prompt)
+    return engine.count_tokens(request.engine_prompt)
 
 
 def verify_all(request: RenderRequest) -> None:

@@ -37,7 +37,7 @@ def generate(context: Context) -> dict:
     """AnimateDiff: all base frames in one pass, written chunk by chunk."""
     plan, request = context.plan, context.request
     clip = engine_factory.text_to_video(request).generate(
-        prompt=request.prompt,
+        prompt=request.engine_prompt,
         negative_prompt=request.negative_prompt,
         width=plan.base_width,
         height=plan.base_height,
@@ -84,7 +84,7 @@ def _warnings(request: RenderRequest) -> list[dict[str, object]]:
     long = [{"id": "prompt-cut", "tokens": count, "limit": model.max_prompt_tokens}]
     return [
         *(long if count > model.max_prompt_tokens else []),
-        *vocabulary.warnings(request.prompt, model, settings.HOME),
+        *vocabulary.warnings(request.engine_prompt, model, settings.HOME),
     ]
 
 

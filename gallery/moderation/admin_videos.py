@@ -3,6 +3,8 @@
 Who may pick and not moderate looks at what everybody may find, and reads no reports.
 """
 
+from collections.abc import Callable
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -22,6 +24,22 @@ from gallery.moderation.admin_parts import (
     thumbnail_of,
 )
 from gallery.moderation.selectors import history_of_video, open_reports
+from generation.requests.fields import FIELDS, Field, Kind
+
+
+def _text_of(field: Field) -> Callable[[Video], str]:
+    """Return the column that shows what its owner wrote in a field of the request."""
+
+    @admin.display(description=field.label)
+    def written(video: Video) -> str:
+        return video.request.get(field.name) or "–"
+
+    written.__name__ = field.name
+    return written
+
+
+# All that a person writes is judged; the prompt itself is a column of the video.
+TEXTS = [_text_of(field) for field in FIELDS.values() if field.kind is Kind.TEXT and field.name != "prompt"]
 
 
 @admin.register(Video)
@@ -50,14 +68,14 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
         decisions.WARN,
     )
     fieldsets = [
-        (None, {"fields": ["clip", "title", "owner", "prompt", "negative_prompt"]}),
+        (None, {"fields": ["clip", "title", "owner", "prompt", *TEXTS]}),
         (_("Who sees it"), {"fields": ["visibility", "hidden_at", "safety", "published_at", "deleted_at"]}),
         (_("What others make of it"), {"fields": ["likes", "picked_at", "reports_open"]}),
         (_("File"), {"fields": ["model", "format", "width", "height", "frames", "fps", "size", "created_at"]}),
         (_("history of moderation"), {"fields": ["history"]}),
     ]
     fields_of_pickers = ["clip", "title", "user_name", "prompt", "likes", "picked_at", "created_at"]
-    readonly_fields = ["clip", "owner", "user_name", "negative_prompt", "reports_open", "history"]
+    readonly_fields = ["clip", "owner", "user_name", *TEXTS, "reports_open", "history"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         videos = super().get_queryset(request)
@@ -91,10 +109,6 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
     @admin.display(description=_("video"), ordering="title")
     def about(self, video: Video) -> SafeString:
         return about(video)
-
-    @admin.display(description=_("negative prompt"))
-    def negative_prompt(self, video: Video) -> str:
-        return video.request.get("negative_prompt") or "–"
 
     @admin.display(description=_("open reports"))
     def reports_open(self, video: Video) -> int:

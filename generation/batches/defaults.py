@@ -6,9 +6,12 @@ from typing import Any
 
 from generation.batches.parsing import Row
 from generation.requests import available
-from generation.requests.sizes import size_of
+from generation.requests.choices import fields_of
+from generation.requests.fields import FIELDS, RENAMED
+from generation.requests.offer import Offer
 
-_BY_QUALITY = ("size", "width", "height", "fps", "steps")
+_SIZE = {"size", "width", "height"}
+_BY_QUALITY = {"size", *(name for name, field in FIELDS.items() if field.by_quality)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +23,18 @@ class Defaults:
     quality: str
 
     def of(self, rows: list[Row]) -> list[Row]:
-        """The rows with everything that they leave open filled in; what is wrong in them stays as it is."""
-        return [row if row.problem else replace(row, values=self._fill(row.values)) for row in rows]
+        """Return the rows with everything that they leave open filled in; what is wrong in them stays as it is."""
+        offer = available.offer()
+        return [row if row.problem else replace(row, values=self._fill(row.values, offer)) for row in rows]
 
-    def _fill(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        given = {name for name, value in values.items() if value is not None and value != ""}
-        found = available.chosen_quality(self.quality, {**values, "aspect": self.aspect})
-        filled: dict[str, Any] = {"seconds": self.seconds, "fps": found.fps}
-        if not given & {"size", "width", "height"}:
-            filled["width"], filled["height"] = size_of(found.short_side, self.aspect)
-        if found.steps != available.usual_steps(values):
-            filled["steps"] = found.steps
-        if not given & {*_BY_QUALITY, "preset"}:
-            filled["preset"] = self.quality
-        return {**filled, **{name: values[name] for name in values if name in given}}
+    def _fill(self, values: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
+        given = {name: value for name, value in values.items() if value is not None and value != ""}
+        chosen = {name: given.get(name) for name in ("model", "motion_adapter")}
+        page = {"aspect": self.aspect, "seconds": self.seconds, "quality": self.quality}
+        asked = fields_of({**chosen, **page}, offer)
+        filled = {name: asked[name] for name in ("seconds", *_BY_QUALITY - {"size"}) if asked[name] is not None}
+        if given.keys() & _SIZE:
+            filled = {name: value for name, value in filled.items() if name not in _SIZE}
+        if not given.keys() & {*_BY_QUALITY, "quality", *RENAMED}:
+            filled["quality"] = self.quality
+        return {**filled, **given}

@@ -9,18 +9,19 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import PurePath
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from generation.requests.request import RenderRequest
+from generation.requests.fields import FIELDS, RENAMED
 
 MAX_BYTES = 10 * 2**20
 MAX_ROWS = 10_000
-COLUMNS = (*(field.name for field in fields(RenderRequest)), "size")
+COLUMNS = (*FIELDS, "size")
+_DIGESTED = {name: old for old, name in RENAMED.items()}  # digests were stored under the old names
 FORMATS = ("text", "csv", "jsonl")
 _SUFFIXES = {
     ".txt": "text",
@@ -79,7 +80,7 @@ def read_rows(data: bytes, *, format: str = "", name: str = "") -> list[Row]:
 
 def digest(rows: list[Row]) -> str:
     """What makes two files the same batch: SHA-256 of their rows. Comments, blank lines and the format do not count."""
-    content = [[row.values, row.problem] for row in rows]
+    content = [[{_DIGESTED.get(name, name): row.values[name] for name in row.values}, row.problem] for row in rows]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -105,7 +106,7 @@ def _format_of(name: str, text: str) -> str:
     if first.startswith("{"):
         return "jsonl"
     names = {_column(cell) for cell in re.split(f"[{_DELIMITERS}]", first)}
-    return "csv" if "prompt" in names and names <= set(COLUMNS) else "text"
+    return "csv" if "prompt" in names and names <= {*COLUMNS, *RENAMED} else "text"
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -220,7 +221,7 @@ def _check_header(cells: list[str], line: int) -> list[str]:
     for place, name in enumerate(columns, start=1):
         if not name:
             raise BatchFileError(_("Column %s has no name.") % place, line)
-        if name not in COLUMNS:
+        if name not in COLUMNS and name not in RENAMED:
             message = _("There is no column named %(name)s. The first line names the columns: %(columns)s.")
             raise BatchFileError(message % {"name": printable(name[:50]), "columns": ", ".join(COLUMNS)}, line)
         if columns.count(name) > 1:

@@ -59,7 +59,7 @@ def _check(row: Row, is_here: Callable[[str], bool], blocked: blocked_terms.Bloc
         return Entry(row, errors={"": [row.problem]})
     try:
         request = parse(row.values, available.catalogue(), available.limits())
-        blocked.check(request.prompt)
+        blocked.check(request.engine_prompt)
     except InvalidRequest as error:
         return Entry(row, errors=error.errors)
     errors: dict[str, list[Any]] = {}

@@ -8,20 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from generation.batches.forms import BatchForm
 from generation.create.forms import ADVANCED, SIMPLE_FIELDS, CreateForm
 from generation.requests import available
-from generation.requests.available import LORA_PREFIX
+from generation.requests.choices import LORA_PREFIX, in_quality
+from generation.requests.fields import FIELDS, MAX_PROMPT, Field, Kind, with_present_names
+from generation.requests.offer import Offer
 from generation.requests.qualities import QUALITIES, STANDARD, Quality, matching
-from generation.requests.request import FORMATS, FPS, MAX_PROMPT
-from generation.requests.sizes import ASPECTS, CUSTOM, aspect_of, scaled
+from generation.requests.sizes import ASPECTS, CUSTOM, aspect_of
 
-FIELDS = tuple(CreateForm.base_fields)
-_TEXTS = ("prompt", "negative_prompt")
-_NUMBERS = ("steps", "guidance", "seed")
+FORM_FIELDS = tuple(CreateForm.base_fields)
 
 
 @dataclass
@@ -34,53 +32,37 @@ class Prefill:
 
 def posted(data: Mapping[str, Any]) -> dict[str, Any]:
     """What was typed into the form, whatever it is."""
-    return {name: value for name, value in data.items() if name in FIELDS or name.startswith(LORA_PREFIX)}
+    return {name: value for name, value in data.items() if name in FORM_FIELDS or name.startswith(LORA_PREFIX)}
 
 
 def from_request(request: Mapping[str, Any]) -> Prefill:
-    """The form's values for a stored request, or for what a file says was one."""
-    found = Prefill()
-    for name in _TEXTS:
-        if isinstance(request.get(name), str):
-            found.values[name] = _text(request[name])[:MAX_PROMPT]
-    _take_models(request, found)
-    usual = {"steps": available.usual_steps(found.values), "guidance": available.usual_guidance(found.values)}
-    for name in _NUMBERS:
-        if _is_number(request.get(name)) and request[name] != usual.get(name):
-            found.values[name] = request[name]
+    """Return the form's values for a stored request, or for what a file says was one."""
+    request, found, offer = with_present_names(request), Prefill(), available.offer()
+    _take_models(request, found, offer)
+    usual = offer.usual(found.values)
+    for name in FIELDS:
+        value = _plain(FIELDS[name], request.get(name))
+        if value is not None and value != usual.get(name):
+            found.values[name] = value
     _take_size(request, found)
-    if request.get("fps") in FPS and _is_number(request["fps"]):
-        found.values["fps"] = int(request["fps"])
-    if isinstance(request.get("format"), str) and request["format"] in FORMATS:
-        found.values["format"] = request["format"]
-    _take_seconds(request, found)
+    _take_seconds(request, found, offer.limits.max_seconds)
     found.values["quality"] = quality_of(found.values)
     return found
 
 
 def quality_of(values: Mapping[str, Any]) -> str:
-    """The quality that the size, the rate and the steps of a form's values are, or `CUSTOM`."""
-    model, adapter = available.chosen_model(values), available.chosen_adapter(values)
-    standard = available.chosen_quality(STANDARD, values)
+    """Return the quality that the size, the rate and the steps of a form's values are, or `CUSTOM`."""
+    offer = available.offer()
+    standard = offer.quality(STANDARD, values)
     usual = {"short_side": standard.short_side, "fps": standard.fps, "steps": standard.steps}
     try:
         set_values = Quality(**{name: int(values.get(name) or usual[name]) for name in usual})
     except (TypeError, ValueError):
         return CUSTOM
-    aspect = str(values.get("aspect") or "1:1")
-    return matching(set_values, model, adapter, aspect=aspect, max_side=settings.MAX_SIDE)
-
-
-def with_quality(values: Mapping[str, Any], quality: str) -> dict[str, Any]:
-    """A form's values in another quality: the size, the rate and the steps of that."""
-    found = available.chosen_quality(quality, values)
-    steps = "" if found.steps == available.usual_steps(values) else found.steps
-    changed = {**values, "quality": quality, "fps": found.fps, "steps": steps}
-    width, height = (_whole(values.get(name)) for name in ("width", "height"))
-    if values.get("aspect") == CUSTOM and width and height:
-        width, height = scaled(width, height, found.short_side, settings.MAX_SIDE)
-        return changed | {"width": width, "height": height}
-    return changed | {"short_side": found.short_side}
+    aspect, max_side = str(values.get("aspect") or "1:1"), offer.limits.max_side
+    return matching(
+        set_values, offer.chosen_model(values), offer.chosen_adapter(values), aspect=aspect, max_side=max_side
+    )
 
 
 def switched(values: Mapping[str, Any], to: str) -> dict[str, Any]:
@@ -90,7 +72,7 @@ def switched(values: Mapping[str, Any], to: str) -> dict[str, Any]:
         values["quality"] = quality_of(values)
         return values
     quality = values.get("quality", STANDARD)
-    return with_quality(values, quality) if quality in QUALITIES else values
+    return in_quality(values, quality, available.offer()) if quality in QUALITIES else values
 
 
 def without_kept(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,30 +89,44 @@ def many(values: Mapping[str, Any]) -> BatchForm:
 
 
 def fitted(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A form's values without the adapter and the camera motions that do not fit the model."""
-    values = dict(values)
-    values["motion_adapter"] = available.chosen_adapter(values).id
-    fitting = {LORA_PREFIX + lora.id for lora in available.loras(available.chosen_adapter(values))}
+    """Return a form's values without the adapter and the camera motions that do not fit the model."""
+    offer, values = available.offer(), dict(values)
+    adapter = offer.chosen_adapter(values)
+    values["motion_adapter"] = adapter.id
+    fitting = {LORA_PREFIX + lora.id for lora in offer.loras(adapter)}
     return {name: value for name, value in values.items() if not name.startswith(LORA_PREFIX) or name in fitting}
 
 
-def _take_models(request: Mapping[str, Any], found: Prefill) -> None:
+def _plain(field: Field, value: Any) -> Any:
+    """Return the value of a field whose kind says all about it; None where the form can do nothing with it."""
+    match field.kind:
+        case Kind.TEXT:
+            return _text(value)[:MAX_PROMPT] if isinstance(value, str) else None
+        case Kind.WHOLE | Kind.NUMBER:
+            return value if _is_number(value) else None
+        case Kind.CHOICE:
+            return next((choice for choice in field.choices if choice == value), None)
+    return None
+
+
+def _take_models(request: Mapping[str, Any], found: Prefill, offer: Offer) -> None:
     wanted = _name(request.get("model"))
-    if wanted and wanted not in {model.id for model in available.models()}:
+    if wanted and wanted not in {model.id for model in offer.models()}:
         found.notes.append(_("The model %s is not on this machine, so the usual one is chosen.") % wanted)
         return
     values = found.values
-    values["model"] = wanted or available.chosen_model({}).id
+    values["model"] = wanted or offer.default_model().id
+    model = offer.chosen_model(values)
     wanted = _name(request.get("motion_adapter"))
-    fitting = {adapter.id for adapter in available.adapters(available.chosen_model(values))}
+    fitting = {adapter.id for adapter in offer.adapters(model)}
     if wanted and wanted not in fitting:
         found.notes.append(_("The motion adapter %s is not on this machine, so the model's own is chosen.") % wanted)
-    values["motion_adapter"] = wanted if wanted in fitting else available.chosen_model(values).adapter
-    _take_camera_motions(request, found)
+    values["motion_adapter"] = wanted if wanted in fitting else model.adapter
+    _take_camera_motions(request, found, offer)
 
 
-def _take_camera_motions(request: Mapping[str, Any], found: Prefill) -> None:
-    fitting = {lora.id for lora in available.loras(available.chosen_adapter(found.values))}
+def _take_camera_motions(request: Mapping[str, Any], found: Prefill, offer: Offer) -> None:
+    fitting = {lora.id for lora in offer.loras(offer.chosen_adapter(found.values))}
     pairs = request.get("motion_loras")
     for pair in pairs[:20] if isinstance(pairs, list | tuple) else []:
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not _is_number(pair[1]):
@@ -152,13 +148,12 @@ def _take_size(request: Mapping[str, Any], found: Prefill) -> None:
         found.values["short_side"] = min(width, height)
 
 
-def _take_seconds(request: Mapping[str, Any], found: Prefill) -> None:
+def _take_seconds(request: Mapping[str, Any], found: Prefill, longest: int) -> None:
     if not _is_whole(request.get("seconds")):
         return
-    found.values["seconds"] = min(request["seconds"], settings.MAX_SECONDS)
-    if request["seconds"] > settings.MAX_SECONDS:
-        message = _("It was longer than this site allows; the longest that may be made is %s s.")
-        found.notes.append(message % settings.MAX_SECONDS)
+    found.values["seconds"] = min(request["seconds"], longest)
+    if request["seconds"] > longest:
+        found.notes.append(_("It was longer than this site allows; the longest that may be made is %s s.") % longest)
 
 
 def _name(value: Any) -> str:
@@ -172,12 +167,6 @@ def _text(value: str) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**40
-
-
-def _whole(value: Any) -> int | None:
-    """What was typed as a number of pixels, if it is one."""
-    text = str(value)
-    return int(text) or None if text.isascii() and text.isdigit() and len(text) <= 5 else None
 
 
 def _is_whole(value: Any) -> bool:

@@ -1,14 +1,15 @@
 """What a request will become: its plan, as the workers will follow it, and how long that takes on this machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Count, Q, Subquery, Window
+from django.db.models.functions import Coalesce, Least
 
 from generation.catalogue import vocabulary
-from generation.create.forms import SIMPLE, CreateForm
+from generation.create.forms import CreateForm
 from generation.domain.errors import warning_text
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, Status
@@ -16,10 +17,10 @@ from generation.jobs.selectors import estimate
 from generation.models import Job
 from generation.queue import services
 from generation.requests import available
-from generation.requests.request import MAX_PROMPT, RenderRequest
+from generation.requests.fields import MAX_PROMPT
+from generation.requests.request import RenderRequest
 
 SAMPLE = 20  # jobs whose work is added up; of a longer queue, the rest is taken to be like them
-NO_PROMPT = "…"  # stands for what has not been typed yet: the plan does not depend on it
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,16 @@ def _in_words(width: int, height: int) -> str:
 
 def summarise(form: CreateForm, user=None) -> Summary | None:
     """The summary of a filled form, valid or not yet; None where something in it is wrong."""
-    checked = CreateForm({**form.values(), "prompt": NO_PROMPT}, mode=form.mode)
-    if not checked.is_valid():
+    requests = form.outline()
+    if not requests:
         return None
-    request = checked.render_request
+    request = requests[0]
     model = available.catalogue().models[request.model]
     queue = queue_for(user) if user is not None else Queue(0, 0.0)
-    typed = str(form.values().get("prompt") or "")[:MAX_PROMPT]
-    notes = [warning_text(note) for note in vocabulary.warnings(typed, model, settings.HOME)] if typed.strip() else []
-    return Summary(request, plan(request, model), estimate(request), len(checked.requests), queue, tuple(notes))
+    typed = str(form["prompt"].value() or "")[:MAX_PROMPT]
+    read = replace(request, prompt=typed).engine_prompt if typed.strip() else ""
+    notes = [warning_text(note) for note in vocabulary.warnings(read, model, settings.HOME)] if read else []
+    return Summary(request, plan(request, model), estimate(request), len(requests), queue, tuple(notes))
 
 
 def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:
@@ -111,20 +113,22 @@ def costs(form: CreateForm) -> dict[str, Cost]:
     """What each quality that the form offers would be; empty where something else in it is wrong."""
     found = {}
     for quality, _label in form.fields["quality"].choices:
-        checked = CreateForm({**form.values(), "prompt": NO_PROMPT, "quality": quality}, mode=SIMPLE)
-        if checked.is_valid():
-            request = checked.render_request
+        if requests := form.outline(quality=quality):
+            request = requests[0]
             found[quality] = Cost(min(request.width, request.height), request.fps, estimate(request))
     return found
 
 
 def queue_for(user) -> Queue:
     """What the workers do before a clip that this person would add now."""
-    priority = min(Job.objects.filter(user=user, status=Status.QUEUED).count(), services.MAX_PRIORITY)
+    # One query: a page asks for this at every key that is pressed.
+    mine = Job.objects.filter(user=user, status=Status.QUEUED).order_by().values("status").annotate(n=Count("*"))
+    priority = Least(Coalesce(Subquery(mine.values("n")), 0), services.MAX_PRIORITY)
     before = Job.objects.filter(Q(status=Status.RUNNING) | Q(priority__lte=priority), status__in=ACTIVE)
-    count = before.count()
-    seconds = [_seconds_of(job) for job in before.only("request")[:SAMPLE]]
-    return Queue(count, sum(seconds) / len(seconds) * count if seconds else 0.0)
+    sample = list(before.annotate(in_all=Window(Count("*"))).only("request")[:SAMPLE])
+    if not sample:
+        return Queue(0, 0.0)
+    return Queue(sample[0].in_all, sum(map(_seconds_of, sample)) / len(sample) * sample[0].in_all)
 
 
 def _seconds_of(job: Job) -> float:

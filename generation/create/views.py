@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -27,8 +26,11 @@ from generation.models import Job
 from generation.presets import services as presets
 from generation.presets.forms import PresetNameForm
 from generation.queue import services
+from generation.requests import available
+from generation.requests.choices import in_quality
+from generation.requests.fields import MAX_PROMPT
 from generation.requests.qualities import QUALITIES
-from generation.requests.request import MAX_PROMPT, InvalidRequest
+from generation.requests.request import InvalidRequest
 
 MAX_FILE_BYTES = 64 * 2**20
 MODE_KEY = "create-mode"  # in the session: the mode that a person used last
@@ -44,7 +46,7 @@ def create(request: HttpRequest) -> HttpResponse:
     form = CreateForm(request.POST, mode=mode)
     if form.is_valid():
         try:
-            jobs = _submit(request.user, form)
+            jobs = services.submit_many(request.user, form.requests)
         except InvalidRequest as error:
             form.add_error(None, [str(text) for texts in error.errors.values() for text in texts])
         else:
@@ -112,15 +114,14 @@ def save_preset(request: HttpRequest) -> HttpResponse:
     mode = _mode(request)
     form = CreateForm(request.POST, mode=mode)
     naming = PresetNameForm(request.POST)
-    checked = CreateForm({**form.values(), "prompt": summaries.NO_PROMPT}, mode=mode)
-    if not checked.is_valid():
-        form.errors.clear()
-        form.errors.update(checked.errors)  # without that of the prompt, which is not kept and may still be empty
+    outline = form.outline()
+    if not outline:
+        form.errors.pop("prompt", None)  # which is not kept, and may still be empty
         return _page(request, form, naming=naming)
     if naming.is_valid():
         name = naming.cleaned_data["preset_name"]
         try:
-            _preset, is_new = presets.save(request.user, name, checked.render_request)
+            _preset, is_new = presets.save(request.user, name, outline[0])
         except presets.TooManyPresets as error:
             naming.add_error("preset_name", str(error))
         else:
@@ -146,12 +147,6 @@ def _form(values: Mapping[str, Any], mode: str) -> CreateForm:
     return CreateForm(mode=mode, initial=prefill.fitted(values) if values else {})
 
 
-def _submit(user, form: CreateForm) -> list[Job]:
-    """All variations are queued or none."""
-    with transaction.atomic():
-        return [services.submit(user, request) for request in form.requests]
-
-
 def _queued(request: HttpRequest, jobs: list[Job]) -> HttpResponse:
     if len(jobs) == 1:
         messages.success(request, _("Your clip is queued. You can close this page; it goes on."))
@@ -170,7 +165,7 @@ def _start(request: HttpRequest, mode: str) -> tuple[CreateForm, list[str]]:
     if request.GET.get("prompt"):
         found.values["prompt"] = request.GET["prompt"][:MAX_PROMPT]
     if (quality := request.GET.get("quality")) in QUALITIES:
-        found.values = prefill.with_quality(found.values, quality)
+        found.values = in_quality(found.values, quality, available.offer())
     form = _form(found.values, mode)
     if stored is not None and quality and not summaries.draws_same_noise(stored, form):
         found.notes.append(_("In this quality the same seed gives another composition than it did before."))

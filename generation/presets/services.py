@@ -9,10 +9,11 @@ from django.utils.translation import gettext_lazy as _
 
 from generation.models import Preset
 from generation.requests import available
+from generation.requests.choices import PROMPT_TO_COME
+from generation.requests.fields import FIELDS
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
 MAX_PRESETS = 100  # of one person
-_ANY_PROMPT = "…"
 
 
 class TooManyPresets(ValueError):
@@ -49,9 +50,9 @@ def save(user, name: str, request: RenderRequest) -> tuple[Preset, bool]:
 
 
 def settings_of(request: RenderRequest) -> dict[str, Any]:
-    """What a preset keeps of a request: everything but the prompt."""
+    """Return what a preset keeps of a request: everything but the prompt, and the quality, which the numbers say."""
     kept = request.to_dict()
-    return {name: value for name, value in kept.items() if name not in ("prompt", "preset")}
+    return {name: kept[name] for name, field in FIELDS.items() if field.in_preset}
 
 
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,4 +63,4 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(settings, Mapping):
         raise InvalidRequest({"settings": [_("This must be a JSON object with the fields of a request.")]})
-    return settings_of(parse({**settings, "prompt": _ANY_PROMPT}, available.catalogue(), available.limits()))
+    return settings_of(parse({**settings, "prompt": PROMPT_TO_COME}, available.catalogue(), available.limits()))

@@ -6,11 +6,15 @@ sent after the commit; a message that could not be sent is sent by `requeue_lost
 
 import logging
 import secrets
+from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
+from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -21,7 +25,8 @@ from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Sta
 from generation.models import Batch, Job, StageRun
 from generation.queue import blocked_terms, canvas, events
 from generation.requests import available
-from generation.requests.request import MAX_SEED, InvalidRequest, RenderRequest
+from generation.requests.fields import MAX_SEED
+from generation.requests.request import InvalidRequest, RenderRequest
 
 log = logging.getLogger(__name__)
 
@@ -47,34 +52,59 @@ def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int
             nothing gets around them.
         InvalidRequest: the catalogue has no longer the model of the request.
     """
-    blocked_terms.load().check(request.prompt)
-    priority, now = _priority(user), timezone.now()
-    job = Job.objects.create(
-        user=user,
-        batch=batch,
-        row=row,
-        request=request.to_dict(),
-        plan=available.plan_for(request).to_dict(),
-        seed=request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 1),
-        priority=priority,
-        queued_at=now,
-        touched_at=now,
-    )
-    transaction.on_commit(partial(events.publish, user.pk, job.pk))
-    _send_on_commit(job)
+    (job,) = _submit(user, [request], batch=batch, row=row)
     return job
 
 
-def _priority(user) -> int:
-    """How many the person has queued: so one person's flood never holds up another's first clip.
+@transaction.atomic
+def submit_many(user, requests: Sequence[RenderRequest]) -> list[Job]:
+    """Queue valid requests in their order, all of them or none, with a few statements however many there are.
+
+    Raises:
+        TooManyJobs, BlockedPrompt, InvalidRequest: as `submit` does for any of them.
+    """
+    return _submit(user, requests)
+
+
+def _submit(user, requests: Sequence[RenderRequest], **place: Any) -> list[Job]:
+    blocked = blocked_terms.load()
+    for prompt in dict.fromkeys(request.engine_prompt for request in requests):
+        blocked.check(prompt)
+    queued, now = _room_for(user, len(requests)), timezone.now()
+    jobs = [
+        Job(
+            user=user,
+            request=request.to_dict(),
+            plan=available.plan_for(request).to_dict(),
+            seed=request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 1),
+            priority=min(queued + n, MAX_PRIORITY),
+            queued_at=now + timedelta(microseconds=n),  # the place in the queue goes by it, so no two are the same
+            touched_at=now,
+            **place,
+        )
+        for n, request in enumerate(requests)
+    ]
+    Job.objects.bulk_create(jobs)
+    transaction.on_commit(partial(events.publish_all, user.pk, [job.pk for job in jobs]))
+    _send_on_commit(*jobs)
+    return jobs
+
+
+def _room_for(user, more: int) -> int:
+    """Return how many jobs the person has queued, which is the priority of the next: so one person's flood never holds
+    up another's first clip.
 
     Two requests of the same person are counted one after the other.
+
+    Raises:
+        TooManyJobs: there is no room for `more` of them.
     """
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     mine = Job.objects.filter(user=user, status__in=ACTIVE)
-    if mine.count() >= settings.MAX_ACTIVE_JOBS:
+    counts = mine.aggregate(active=Count("pk"), queued=Count("pk", filter=Q(status=Status.QUEUED)))
+    if counts["active"] + more > settings.MAX_ACTIVE_JOBS:
         raise TooManyJobs
-    return min(mine.filter(status=Status.QUEUED).count(), MAX_PRIORITY)
+    return counts["queued"]
 
 
 def transition(job: Job, new: Status, *, expected_run: int | None = None, **changes: object) -> bool:
@@ -148,11 +178,11 @@ def retry(job: Job) -> bool:
     job.refresh_from_db()
     if not job.can_retry:
         return False
-    blocked_terms.load().check(job.request["prompt"])
+    blocked_terms.load().check(job.render_request.engine_prompt)
     run, now = job.run + 1, timezone.now()
     fresh = {"error_id": "", "error_context": {}, "traceback": "", "ended_at": None, "started_at": None, "preview": 0}
     fresh |= {"seen_at": None, "removed_at": None}
-    fresh["priority"] = _priority(job.user)
+    fresh["priority"] = min(_room_for(job.user, 1), MAX_PRIORITY)
     if not transition(job, Status.QUEUED, expected_run=job.run, run=run, first_run=run, queued_at=now, **fresh):
         return False
     _send_on_commit(job)
@@ -222,9 +252,9 @@ def _close_running(job: Job, status: RunStatus) -> None:
     StageRun.objects.filter(job=job, status=RunStatus.RUNNING).update(status=status, ended_at=timezone.now())
 
 
-def _send_on_commit(job: Job) -> None:
-    """If the broker is down, the job is not lost: `recovery.requeue_lost` sends it later."""
-    publish.attempt_on_commit(partial(_send, job.pk), f"the message of job {job.pk}")
+def _send_on_commit(*jobs: Job) -> None:
+    """If the broker is down, no job is lost: `recovery.requeue_lost` sends them later."""
+    transaction.on_commit(partial(_send, [job.pk for job in jobs]))
 
 
 def _discard_on_commit(job: Job) -> None:
@@ -232,16 +262,21 @@ def _discard_on_commit(job: Job) -> None:
     publish.attempt_on_commit(partial(canvas.send_discard, job.pk), f"the clean-up of job {job.pk}")
 
 
-def _send(job_id) -> None:
-    job = Job.objects.get(pk=job_id)
-    if not job.is_active:
-        return
-    try:
-        job_plan = _frozen_plan(job)
-    except InvalidRequest as error:
-        fail(job, job.run, "request-invalid", {"details": str(error)})
-        return
-    canvas.send(job.pk, job.run, job.priority, job_plan, done_units(job))
+def _send(job_ids: Sequence[UUID]) -> None:
+    """Send what is left of jobs, in their order, as they are now that the transaction is over."""
+    done: dict[UUID, set[tuple[Stage, int]]] = {}
+    rows = StageRun.objects.filter(job__in=job_ids, status=RunStatus.DONE).values_list("job_id", "stage", "chunk")
+    for job_id, stage, chunk in rows:
+        done.setdefault(job_id, set()).add((Stage(stage), chunk))
+    jobs = Job.objects.in_bulk(job_ids)
+    for job in (jobs[job_id] for job_id in job_ids if job_id in jobs and jobs[job_id].is_active):
+        try:
+            job_plan = _frozen_plan(job)
+        except InvalidRequest as error:
+            fail(job, job.run, "request-invalid", {"details": str(error)})
+            continue
+        send = partial(canvas.send, job.pk, job.run, job.priority, job_plan, done.get(job.pk, set()))
+        publish.attempt(send, f"the message of job {job.pk}")
 
 
 def _frozen_plan(job: Job) -> Plan:

@@ -3,20 +3,14 @@
 The one module of this room that reads the settings.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from generation.catalogue.load import BaseModel, Catalogue, MotionAdapter, MotionLora, load_catalogue
+from generation.catalogue.load import Catalogue, Entry, load_catalogue
 from generation.domain.plan import Plan, plan
 from generation.requests.limits import Limits
-from generation.requests.qualities import Quality, quality_of
+from generation.requests.offer import Offer
 from generation.requests.request import InvalidRequest, RenderRequest
-from generation.requests.sizes import ASPECTS
-
-LORA_PREFIX = "lora-"  # of the form's fields: lora-zoom-in holds the strength of zoom-in
 
 
 def catalogue() -> Catalogue:
@@ -44,52 +38,13 @@ def plan_for(request: RenderRequest) -> Plan:
         raise InvalidRequest({"model": [str(error)]}) from error
 
 
-def models() -> list[BaseModel]:
-    """The base models that can be used now."""
-    return [model for model in catalogue().models.values() if model.is_available(settings.HOME)]
+def offer() -> Offer:
+    """Return what can be asked for on this machine now; each model's folder is looked at once."""
+    known: dict[str, bool] = {}
 
+    def is_here(entry: Entry) -> bool:
+        if entry.id not in known:
+            known[entry.id] = entry.is_available(settings.HOME)
+        return known[entry.id]
 
-def adapters(model: BaseModel) -> list[MotionAdapter]:
-    """The motion adapters that fit `model` and can be used now."""
-    return [found for found in catalogue().adapters_for(model) if found.is_available(settings.HOME)]
-
-
-def loras(adapter: MotionAdapter) -> list[MotionLora]:
-    """The camera motions that fit `adapter` and can be used now."""
-    return [found for found in catalogue().loras_for(adapter) if found.is_available(settings.HOME)]
-
-
-def default_model() -> BaseModel:
-    """The model that the form starts with: the catalogue's, or the first that is here where that one is not."""
-    usual, here = catalogue().default_model, models()
-    return usual if usual in here or not here else here[0]
-
-
-def chosen_model(values: Mapping[str, Any]) -> BaseModel:
-    """The model that a form's values name, or the default one."""
-    return catalogue().models.get(str(values.get("model") or "")) or default_model()
-
-
-def chosen_adapter(values: Mapping[str, Any]) -> MotionAdapter:
-    """The motion adapter that a form's values name, or the model's own where that one does not fit."""
-    adapters, model = catalogue().adapters, chosen_model(values)
-    adapter = adapters.get(str(values.get("motion_adapter") or ""))
-    return adapter if adapter is not None and model.compatible(adapter) else adapters[model.adapter]
-
-
-def chosen_quality(id: str, values: Mapping[str, Any]) -> Quality:
-    """What quality `id` means for the model, the adapter and the aspect ratio of a form's values."""
-    aspect = str(values.get("aspect") or "")
-    aspect = aspect if aspect in ASPECTS else "1:1"
-    model, adapter = chosen_model(values), chosen_adapter(values)
-    return quality_of(id, model, adapter, aspect=aspect, max_side=settings.MAX_SIDE)
-
-
-def usual_steps(values: Mapping[str, Any]) -> int:
-    """The denoising steps that suit the chosen model, or its adapter where that was distilled for a number."""
-    return chosen_model(values).usual_steps(chosen_adapter(values))
-
-
-def usual_guidance(values: Mapping[str, Any]) -> float:
-    """The guidance scale that suits the chosen model; a distilled adapter brings its own."""
-    return chosen_model(values).usual_guidance(chosen_adapter(values))
+    return Offer(catalogue(), limits(), is_here)

@@ -1,12 +1,10 @@
 """What draft, standard and best mean on a model: its size, its rate and its steps. Pure arithmetic."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from generation.catalogue.load import BaseModel, MotionAdapter
 from generation.domain.plan import SIDE_MULTIPLE, largest_short_side
-from generation.requests.request import FPS, MAX_STEPS, MIN_SIDE
+from generation.requests.fields import FPS, MAX_STEPS, MIN_SIDE
 from generation.requests.sizes import ASPECTS, CUSTOM, largest_short_side_of
 
 DRAFT, STANDARD, BEST = QUALITIES = ("draft", "standard", "best")
@@ -59,8 +57,3 @@ def matching(values: Quality, model: BaseModel, adapter: MotionAdapter | None, *
         return CUSTOM
     found = (id for id in QUALITIES if quality_of(id, model, adapter, aspect=aspect, max_side=max_side) == values)
     return next(found, CUSTOM)
-
-
-def is_draft(request: Mapping[str, Any]) -> bool:
-    """Whether a stored request was made as a draft."""
-    return request.get("preset") == DRAFT

@@ -3,24 +3,27 @@
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from auravideo.core.media_formats import FORMATS
 from generation.catalogue.load import BaseModel, Catalogue
 from generation.domain.plan import TooLarge, plan
+from generation.requests.fields import (
+    FIELDS,
+    MAX_LORAS,
+    MAX_PROMPT,
+    MIN_SIDE,
+    RENAMED,
+    Field,
+    Kind,
+    Role,
+    with_present_names,
+)
 from generation.requests.limits import Limits
 
-FPS = (8, 16, 24, 32)
-MIN_SIDE = 128
-MAX_PROMPT = 1000  # characters; far above what any text encoder of the catalogue reads
-MAX_STEPS = 100
-MAX_GUIDANCE = 30.0
-MAX_SEED = 2**32 - 1
-MAX_LORAS = 8
 # A line end and a tab are white space; every other control character and the bidirectional overrides are not text.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -42,7 +45,13 @@ class RenderRequest:
     steps: int
     guidance: float
     seed: int | None
-    preset: str = ""
+    quality: str = ""
+
+    @property
+    def engine_prompt(self) -> str:
+        """What the text encoder reads: whatever is checked of a prompt (terms, length, words) is checked of this."""
+        texts = (getattr(self, field.name) for field in FIELDS.values() if field.role is Role.PROMPT)
+        return ", ".join(text for text in texts if text)
 
     def to_dict(self) -> dict[str, Any]:
         """A dict that JSON can hold and `from_dict` reads back."""
@@ -51,6 +60,7 @@ class RenderRequest:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "RenderRequest":
         """The request that `to_dict` wrote. Raises KeyError or TypeError for what it did not write."""
+        data = with_present_names(data)
         known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
         return cls(**{**known, "motion_loras": tuple((str(id), float(weight)) for id, weight in data["motion_loras"])})
 
@@ -68,7 +78,7 @@ def parse(data: Mapping[str, Any], catalogue: Catalogue, limits: Limits) -> Rend
 
     Args:
         data: fields of `RenderRequest`, as text or numbers; None and '' mean 'not given'. `size` ('256x144') stands
-            for `width` and `height`.
+            for `width` and `height`; the old names of fields (`RENAMED`) are read, too.
     Raises:
         InvalidRequest: with a message at every field that is wrong, unknown fields among them.
     """
@@ -77,31 +87,45 @@ def parse(data: Mapping[str, Any], catalogue: Catalogue, limits: Limits) -> Rend
 
 class _Parser:
     def __init__(self, data: Mapping[str, Any], catalogue: Catalogue, limits: Limits) -> None:
-        self.data = {str(key): value for key, value in data.items() if value is not None and value != ""}
+        given = {str(key): value for key, value in data.items() if value is not None and value != ""}
+        self.data = with_present_names(given)
         self.catalogue = catalogue
         self.limits = limits
         self.errors: dict[str, list[Any]] = {}
+        self.defaults: Mapping[str, Any] = {}
+        self.written = {RENAMED[name]: name for name in given if name in RENAMED}  # so messages name what was written
+        for name, old in self.written.items():
+            if name in given:
+                self._fail(old, _("This is the old name of %s. Give one of the two.") % name)
 
     def parse(self) -> RenderRequest:
         self._refuse_unknown_fields()
         model = self._model()
         adapter = self._adapter(model)
         width, height = self._size()
-        values = {
-            "prompt": self._text("prompt", required=True),
-            "negative_prompt": self._text("negative_prompt"),
+        limits = self.limits
+        self.defaults = {
+            "seconds": min(FIELDS["seconds"].default, limits.max_seconds),
+            "steps": model.usual_steps(adapter) if model else 25,
+            "guidance": model.usual_guidance(adapter) if model else 7.5,
+        }
+        decided = {
             "width": width,
             "height": height,
-            "seconds": self._whole("seconds", min(2, self.limits.max_seconds), 1, self.limits.max_seconds),
-            "fps": self._one_of("fps", 24, FPS),
-            "format": self._one_of("format", "mp4", FORMATS),
             "model": model.id if model else "",
             "motion_adapter": adapter.id if adapter else "",
-            "motion_loras": self._loras(adapter),
-            "steps": self._whole("steps", model.usual_steps(adapter) if model else 25, 1, MAX_STEPS),
-            "guidance": self._guidance(model.usual_guidance(adapter) if model else 7.5),
-            "seed": self._whole("seed", None, 0, MAX_SEED),
-            "preset": self._text("preset"),
+        }
+        readers: Mapping[Kind, Callable[[Field], Any]] = {
+            Kind.TEXT: self._text,
+            Kind.QUALITY: self._text,
+            Kind.WHOLE: self._whole,
+            Kind.NUMBER: self._decimal,
+            Kind.CHOICE: self._one_of,
+            Kind.LENGTH: lambda field: self._whole(replace(field, maximum=limits.max_seconds)),
+            Kind.MOTIONS: lambda _field: self._loras(adapter),
+        }
+        values = {
+            name: decided[name] if name in decided else readers[field.kind](field) for name, field in FIELDS.items()
         }
         if not self.errors:
             self._check_reach(values, model)
@@ -111,57 +135,67 @@ class _Parser:
 
     def _fail(self, field: str, message: Any) -> None:
         """Once for each message: both sides of a size may be wrong for the same reason."""
-        messages = self.errors.setdefault(field, [])
+        messages = self.errors.setdefault(self.written.get(field, field), [])
         if message not in messages:
             messages.append(message)
 
     def _refuse_unknown_fields(self) -> None:
-        known = {field.name for field in fields(RenderRequest)} | {"size"}
+        known = {*FIELDS, "size"}
         for name in sorted(set(self.data) - known):
             self._fail(name[:50], _("There is no such field. The fields are: %s.") % ", ".join(sorted(known)))
 
-    def _text(self, field: str, *, required: bool = False) -> str:
-        value = self.data.get(field, "")
+    def _text(self, field: Field) -> str:
+        value = self.data.get(field.name, "")
         if not isinstance(value, str):
-            self._fail(field, _("This must be text."))
+            self._fail(field.name, _("This must be text."))
             return ""
         value = value.strip()
         if len(value) > MAX_PROMPT:
             message = _("At most %(limit)s characters are read; these are %(length)s.")
-            self._fail(field, message % {"limit": MAX_PROMPT, "length": len(value)})
-        elif required and _is_blank(value):
-            self._fail(field, _("Describe what the clip should show, in a sentence."))
+            self._fail(field.name, message % {"limit": MAX_PROMPT, "length": len(value)})
+        elif field.is_required and _is_blank(value):
+            self._fail(field.name, _("Describe what the clip should show, in a sentence."))
         elif _CONTROL.search(value) or _has_surrogates(value):
-            self._fail(field, _("There are control characters in this text. Type it again, or paste it as plain text."))
+            message = _("There are control characters in this text. Type it again, or paste it as plain text.")
+            self._fail(field.name, message)
         return value
 
-    def _whole(self, field: str, default: int | None, minimum: int, maximum: int) -> int:
-        value = self.data.get(field, default)
+    def _given(self, field: Field) -> Any:
+        return self.data.get(field.name, self.defaults.get(field.name, field.default))
+
+    def _whole(self, field: Field) -> int | None:
+        value = self._given(field)
         if value is None:
-            return value
+            return None
         number = _whole_number(value)
         if number is None:
-            self._fail(field, _("This must be a whole number."))
-        elif not minimum <= number <= maximum:
-            message = _("This must be between %(minimum)s and %(maximum)s.")
-            self._fail(field, message % {"minimum": minimum, "maximum": maximum})
+            self._fail(field.name, _("This must be a whole number."))
+        else:
+            self._check_range(field, number)
         return number
 
-    def _one_of(self, field: str, default: Any, choices: tuple[Any, ...]) -> Any:
-        value = self.data.get(field, default)
-        if isinstance(choices[0], int):
-            value = _whole_number(value)
-        if value not in choices:
-            self._fail(field, _("This must be one of: %s.") % ", ".join(map(str, choices)))
-        return value
+    def _decimal(self, field: Field) -> float | None:
+        value = self._given(field)
+        if value is None:
+            return None
+        number = _number(value)
+        if not math.isfinite(number):
+            self._fail(field.name, _("This must be a number."))
+        else:
+            self._check_range(field, number)
+        return number
 
-    def _guidance(self, default: float) -> float:
-        value = _number(self.data.get("guidance", default))
-        if not math.isfinite(value):
-            self._fail("guidance", _("This must be a number."))
-        elif not 0 <= value <= MAX_GUIDANCE:
+    def _check_range(self, field: Field, number: float) -> None:
+        if not field.minimum <= number <= field.maximum:
             message = _("This must be between %(minimum)s and %(maximum)s.")
-            self._fail("guidance", message % {"minimum": 0, "maximum": int(MAX_GUIDANCE)})
+            self._fail(field.name, message % {"minimum": int(field.minimum), "maximum": int(field.maximum)})
+
+    def _one_of(self, field: Field) -> Any:
+        value = self._given(field)
+        if all(isinstance(choice, int) for choice in field.choices):
+            value = _whole_number(value)
+        if value not in list(field.choices):
+            self._fail(field.name, _("This must be one of: %s.") % ", ".join(map(str, field.choices)))
         return value
 
     def _size(self) -> tuple[int, int]:

@@ -1,9 +1,14 @@
-"""Models and qualities by the names that people know them by."""
+"""Models, qualities and the fields of a request by the names that people know them by."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from django import template
+from django.utils import formats
 
 from auravideo.core.media_formats import ACCEPTED_FILES
 from generation.requests import available
+from generation.requests.fields import FIELDS, Field, Kind
 from generation.requests.labels import QUALITY_LABELS
 
 register = template.Library()
@@ -13,6 +18,14 @@ register = template.Library()
 def accepted_videos() -> str:
     """The `accept` of an input that takes the files of this site."""
     return ACCEPTED_FILES
+
+
+class Fact(NamedTuple):
+    """What a stored request says of one field; `value` is text or a number."""
+
+    name: str
+    label: Any
+    value: Any
 
 
 @register.filter
@@ -26,5 +39,34 @@ def model_label(id: str) -> str:
 
 @register.filter
 def quality_label(name: str) -> str:
-    """What a request says under `preset`: the label of a quality, or the name of a person's own preset."""
+    """Return the label of a request's `quality`; a name of one's own, which batch files may give, as it is."""
     return str(QUALITY_LABELS.get(name, name))
+
+
+@register.filter
+def facts(request: Mapping[str, Any], place: str) -> list[Fact]:
+    """Return what the page of a video tells of a stored request at `place`, one of `fields.Facts`."""
+    return [
+        Fact(field.name, field.label, value)
+        for field in FIELDS.values()
+        if field.facts == place
+        for value in _told(field, request.get(field.name))
+    ]
+
+
+def _told(field: Field, value: Any) -> Iterator[Any]:
+    match field.kind:
+        case Kind.MOTIONS:
+            yield from (f"{model_label(id)} · {formats.localize(weight)}" for id, weight in value or ())
+        case Kind.WHOLE | Kind.NUMBER:
+            yield "–" if value is None else value
+        case _ if not value:
+            return
+        case Kind.ENTRY:
+            yield model_label(value)
+        case Kind.QUALITY:
+            yield quality_label(value)
+        case Kind.CHOICE:
+            yield field.choices.get(value, value)
+        case _:
+            yield value

@@ -19,7 +19,7 @@ HTMX = {"HX-Request": "true"}
 @pytest.fixture
 def video(client, user):
     client.force_login(user)
-    return VideoFactory(user=user, request=a_request(seed=7, negative_prompt="blurred", preset="draft"))
+    return VideoFactory(user=user, request=a_request(seed=7, negative_prompt="blurred", quality="draft"))
 
 
 def address(video, name="video") -> str:

@@ -41,7 +41,7 @@ def test_each_line_becomes_a_clip_of_one_batch(signed_in, user):
     assert batch.name == "a red heart"
     found = {job.row: job.render_request for job in batch.jobs.all()}
     assert [found[row].prompt for row in (1, 2, 3)] == ["a red heart", "a blue star", "a green cross"]
-    assert {(request.width, request.preset) for request in found.values()} == {(128, "draft")}
+    assert {(request.width, request.quality) for request in found.values()} == {(128, "draft")}
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_a_file_is_read_as_the_batch_command_reads_it(signed_in, name, content):
 def test_what_a_row_says_counts_before_what_the_page_says(signed_in):
     post(signed_in, "prompt,size,fps,steps,seconds,preset\na red heart,300x200,32,9,4,mine\na blue star,,,,,\n")
     own, by_page = (job.render_request for job in Job.objects.order_by("row"))
-    assert (own.width, own.height, own.fps, own.steps, own.seconds, own.preset) == (300, 200, 32, 9, 4, "mine")
-    assert (by_page.width, by_page.fps, by_page.seconds, by_page.preset) == (128, 16, 2, "draft")
+    assert (own.width, own.height, own.fps, own.steps, own.seconds, own.quality) == (300, 200, 32, 9, 4, "mine")
+    assert (by_page.width, by_page.fps, by_page.seconds, by_page.quality) == (128, 16, 2, "draft")
 
 
 def test_a_wrong_line_is_named_and_nothing_is_queued(signed_in):

@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from generation.models import Job
 from tests.factories import JobFactory, a_request
-from tests.generation.create.test_views import ADVANCED, create, edit, values
+from tests.generation.create.pages import ADVANCED, create, edit, values
 
 pytestmark = pytest.mark.django_db
 

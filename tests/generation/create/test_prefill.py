@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from generation.create import prefill
 from generation.create.forms import MODES, CreateForm
-from generation.requests.request import MAX_PROMPT, RenderRequest
+from generation.requests.fields import MAX_PROMPT
+from generation.requests.request import RenderRequest
 from tests.factories import a_request
 
 JSON = st.recursive(
@@ -45,7 +46,7 @@ def test_a_request_comes_back_as_it_was(mode, changes):
     form = CreateForm(mode=mode, initial=prefill.from_request(stored).values)
     again = CreateForm(form.values(), mode=mode)
     assert again.is_valid(), again.errors
-    made = {**again.render_request.to_dict(), "preset": ""}
+    made = {**again.render_request.to_dict(), "quality": ""}
     assert RenderRequest.from_dict(made) == RenderRequest.from_dict(stored)
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from generation.catalogue.load import load_catalogue
 from generation.domain.plan import CHUNK_BYTES, UPSCALE_FACTORS, Plan, TooLarge, largest_short_side, plan
 from generation.domain.states import Stage
+from generation.requests.fields import FPS, MIN_SIDE
 from generation.requests.limits import MAX_SECONDS, MAX_SIDE
-from generation.requests.request import FPS, MIN_SIDE
 from generation.requests.sizes import ASPECTS, size_of, suggested_short_sides
 
 MODELS = load_catalogue().models

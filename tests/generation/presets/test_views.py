@@ -8,7 +8,7 @@ from django.urls import reverse
 from generation.models import Job, Preset
 from generation.presets import services as presets
 from tests.factories import PresetFactory, UserFactory
-from tests.generation.create.test_views import ADVANCED, SIMPLE, edit, values
+from tests.generation.create.pages import ADVANCED, SIMPLE, edit, values
 
 pytestmark = pytest.mark.django_db
 

@@ -10,18 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.catalogue.load import load_catalogue
-from generation.requests.request import (
-    FORMATS,
-    FPS,
-    MAX_GUIDANCE,
-    MAX_PROMPT,
-    MAX_SEED,
-    MAX_STEPS,
-    InvalidRequest,
-    Limits,
-    RenderRequest,
-    parse,
-)
+from generation.requests.fields import FORMATS, FPS, MAX_GUIDANCE, MAX_PROMPT, MAX_SEED, MAX_STEPS
+from generation.requests.request import InvalidRequest, Limits, RenderRequest, parse
 
 CATALOGUE = load_catalogue()
 PROMPT = "a red heart rising over the sea"
@@ -68,8 +58,21 @@ def test_a_prompt_is_enough_and_the_rest_is_what_suits_the_model():
         steps=tiny.steps,
         guidance=tiny.guidance,
         seed=None,
-        preset="",
+        quality="",
     )
+
+
+@pytest.mark.parametrize("value", ["draft", "mine"])
+def test_the_old_name_of_a_field_means_the_same(value):
+    assert ask(preset=value) == ask(quality=value)
+    old = {**ask().to_dict(), "preset": value}
+    del old["quality"]
+    assert RenderRequest.from_dict(old) == ask(quality=value)
+
+
+def test_messages_name_a_field_as_it_was_written():
+    assert list(errors_of(preset="\x07")) == ["preset"]
+    assert list(errors_of(preset="mine", quality="draft")) == ["preset"]
 
 
 def test_empty_and_missing_mean_not_given():
@@ -151,7 +154,7 @@ NOT_TEXT = {
 
 
 @pytest.mark.parametrize("characters", NOT_TEXT.values(), ids=NOT_TEXT.keys())
-@pytest.mark.parametrize("field", ["prompt", "negative_prompt", "preset"])
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt", "quality"])
 def test_control_characters_and_what_hides_text_are_refused(field, characters):
     assert_refused(field, f"a red{characters}heart", says="control characters")
 
@@ -168,7 +171,7 @@ def test_white_space_around_a_prompt_is_not_part_of_it():
 
 
 @pytest.mark.parametrize("value", [5, 0, True, ["a heart"], {"text": "a heart"}, b"a heart", 1.5])
-@pytest.mark.parametrize("field", ["prompt", "negative_prompt", "preset"])
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt", "quality"])
 def test_what_is_no_text_is_no_prompt(field, value):
     assert_refused(field, value, says="must be text")
 

@@ -17,7 +17,7 @@ SETTINGS = {
     "guidance": 7.5,
     "motion_loras": [["zoom-in", 0.8]],
     "negative_prompt": "",
-    "preset": None,
+    "quality": None,
 }
 
 

@@ -1,0 +1,104 @@
+"""From what a person chose on a page to requests: the one calculation behind form, summary, batch and draft.
+
+Choices are the cleaned values of a page: the fields of a request, where `aspect` and `short_side` may stand for a size,
+a `quality` for size, rate and steps, `lora-<id>` for the strength of a camera motion; `variations` counts clips.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from generation.requests.fields import FIELDS, MAX_SEED
+from generation.requests.offer import Offer
+from generation.requests.qualities import QUALITIES, STANDARD
+from generation.requests.request import InvalidRequest, RenderRequest, parse
+from generation.requests.sizes import CUSTOM, largest_short_side_of, scaled, size_of
+
+LORA_PREFIX = "lora-"
+PROMPT_TO_COME = "…"  # stands for a prompt that was not typed yet: nothing else depends on it
+
+
+def to_requests(chosen: Mapping[str, Any], offer: Offer) -> list[RenderRequest]:
+    """Return the requests that were chosen, one for each variation.
+
+    Raises:
+        InvalidRequest: with messages at the names of choices, so that a page can show them where they belong.
+    """
+    fields = fields_of(chosen, offer)
+    try:
+        request = parse(fields, offer.catalogue, offer.limits)
+    except InvalidRequest as error:
+        raise InvalidRequest(_by_choice(error.errors, chosen)) from error
+    count = chosen.get("variations") or 1
+    if request.seed is None:
+        return [request] * count
+    return [replace(request, seed=(request.seed + n) % (MAX_SEED + 1)) for n in range(count)]
+
+
+def fields_of(chosen: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
+    """Return the fields of a request as `parse` reads them; None where what suits the model will do.
+
+    Raises:
+        InvalidRequest: the shape needs a size that is not there, or has one that this site does not allow.
+    """
+    chosen = {**chosen, "model": offer.chosen_model(chosen).id}
+    quality = chosen.get("quality")
+    chosen = in_quality(chosen, quality, offer) if quality in QUALITIES else {**chosen, "quality": ""}
+    width, height = _size(chosen, offer)
+    motions = [(lora.id, chosen.get(LORA_PREFIX + lora.id)) for lora in offer.loras(offer.chosen_adapter(chosen))]
+    return {
+        **{name: chosen.get(name) for name in FIELDS},
+        "width": width,
+        "height": height,
+        "motion_loras": [pair for pair in motions if pair[1]],
+    }
+
+
+def in_quality(chosen: Mapping[str, Any], quality: str, offer: Offer) -> dict[str, Any]:
+    """Return what was chosen, typed or cleaned, in another quality: the size, the rate and the steps of that.
+
+    A custom shape keeps its proportions.
+    """
+    found = offer.quality(quality, chosen)
+    steps = None if found.steps == offer.usual(chosen)["steps"] else found.steps
+    changed = {**chosen, "quality": quality, "fps": found.fps, "steps": steps}
+    width, height = (_pixels(chosen.get(name)) for name in ("width", "height"))
+    if chosen.get("aspect") == CUSTOM and width and height:
+        width, height = scaled(width, height, found.short_side, offer.limits.max_side)
+        return changed | {"width": width, "height": height}
+    return changed | {"short_side": found.short_side}
+
+
+def _size(chosen: Mapping[str, Any], offer: Offer) -> tuple[int, int]:
+    aspect, limit = chosen["aspect"], offer.limits.max_side
+    if aspect == CUSTOM:
+        if missing := [name for name in ("width", "height") if not chosen.get(name)]:
+            message = _("A custom shape needs a width and a height.")
+            raise InvalidRequest({name: [message] for name in missing})
+        return chosen["width"], chosen["height"]
+    width, height = size_of(chosen.get("short_side") or offer.quality(STANDARD, chosen).short_side, aspect)
+    if max(width, height) > limit:
+        message = _("The longer side would have %(longer)s pixels, and this site allows %(limit)s. At most "
+                    "%(largest)s fit here.")  # fmt: skip
+        largest = largest_short_side_of(aspect, offer.chosen_model(chosen), limit)
+        values = {"longer": max(width, height), "limit": limit, "largest": largest}
+        raise InvalidRequest({"short_side": [message % values]})
+    return width, height
+
+
+def _by_choice(errors: Mapping[str, list[Any]], chosen: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return messages about a width or a height at the resolution, unless it is they that were chosen."""
+    found: dict[str, list[Any]] = {}
+    for name, texts in errors.items():
+        place = "short_side" if name in ("width", "height") and chosen["aspect"] != CUSTOM else name
+        known = found.setdefault(place, [])
+        known += [text for text in texts if text not in known]
+    return found
+
+
+def _pixels(value: Any) -> int | None:
+    """Return what was typed as a number of pixels, if it is one."""
+    text = str(value)
+    return int(text) or None if text.isascii() and text.isdigit() and len(text) <= 5 else None

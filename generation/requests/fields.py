@@ -1,0 +1,179 @@
+"""The fields of a request, each stated once: what the parser, the form, prefill, presets and pages read.
+
+A field that is not here does not exist for them; docs/developing.md, 'Add a field of the request', names what else it
+needs, and tests/generation/requests/test_fields.py names what was forgotten.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from auravideo.core.media_formats import FORMAT_LABELS
+
+FPS = (8, 16, 24, 32)
+MIN_SIDE = 128
+MAX_PROMPT = 1000  # characters; far above what any text encoder of the catalogue reads
+MAX_STEPS = 100
+MAX_GUIDANCE = 30.0
+MAX_SEED = 2**32 - 1
+MAX_LORAS = 8
+RENAMED = {"preset": "quality"}  # old name -> name: in batch files, and in the settings that clips carry
+
+
+class Kind(StrEnum):
+    """What a field holds. The plain kinds are read, shown and prefilled by their row in `FIELDS` alone."""
+
+    TEXT = "text"
+    WHOLE = "whole number"
+    NUMBER = "number"
+    CHOICE = "choice"
+    SIDE = "side"  # pixels; the page asks for a shape and a resolution instead
+    LENGTH = "length"  # seconds, as many as the operator allows
+    ENTRY = "entry of the catalogue"
+    MOTIONS = "camera motions"  # pairs of an entry of the catalogue and its strength
+    QUALITY = "quality"  # a name that is kept with the clip; what it means is written in the other fields
+
+
+PLAIN = (Kind.TEXT, Kind.WHOLE, Kind.NUMBER, Kind.CHOICE)
+
+
+class Role(StrEnum):
+    """What the text encoder makes of a text."""
+
+    PROMPT = "prompt"  # a part of `RenderRequest.engine_prompt`
+    NEGATIVE = "negative"  # what the clip should not show, so nothing is blocked in it
+
+
+class Facts(StrEnum):
+    """Where the page of a video tells it: before or after what is read off the file itself."""
+
+    SUBJECT = "subject"
+    SAMPLING = "sampling"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a request.
+
+    `default` None means what suits the model, or nothing. `choices` maps values to labels. Numbers lie between
+    `minimum` and `maximum`. `by_quality`: a quality decides it unless it is set by hand. `mention` is how the simple
+    mode says that it is set, with the value as %s. `facts` None: the page of a video tells it in another way.
+    """
+
+    name: str
+    kind: Kind
+    label: Any
+    help_text: Any = ""
+    role: Role | None = None
+    is_required: bool = False
+    default: Any = None
+    choices: Mapping[Any, Any] = field(default_factory=dict)
+    minimum: float | None = None
+    maximum: float | None = None
+    by_quality: bool = False
+    mention: Any = ""
+    in_preset: bool = True
+    facts: Facts | None = None
+
+
+_FIELDS = (
+    Field(
+        "prompt",
+        Kind.TEXT,
+        _("Prompt"),
+        _("What the clip shows, in a sentence."),
+        role=Role.PROMPT,
+        is_required=True,
+        in_preset=False,
+    ),
+    Field(
+        "negative_prompt",
+        Kind.TEXT,
+        _("Negative prompt"),
+        _("What the clip should not show."),
+        role=Role.NEGATIVE,
+        mention=_("negative prompt"),
+        facts=Facts.SUBJECT,
+    ),
+    Field("width", Kind.SIDE, _("Width"), _("In pixels, for a custom shape."), by_quality=True),
+    Field("height", Kind.SIDE, _("Height"), _("In pixels, for a custom shape."), by_quality=True),
+    Field("seconds", Kind.LENGTH, _("Length"), _("How long the clip plays."), default=2, minimum=1),
+    Field(
+        "fps",
+        Kind.CHOICE,
+        _("Frame rate"),
+        _("Frames a second; more is smoother."),
+        default=24,
+        choices={fps: str(fps) for fps in FPS},
+        by_quality=True,
+        mention=_("%s fps"),
+    ),
+    Field(
+        "format",
+        Kind.CHOICE,
+        _("Format"),
+        _("MP4 plays everywhere."),
+        default="mp4",
+        choices=FORMAT_LABELS,
+        mention="%s",
+    ),
+    Field(
+        "model",
+        Kind.ENTRY,
+        _("Model"),
+        _("The base model that paints the frames."),
+        mention="%s",
+        facts=Facts.SUBJECT,
+    ),
+    Field(
+        "motion_adapter",
+        Kind.ENTRY,
+        _("Motion adapter"),
+        _("What sets the painted frames in motion."),
+        mention="%s",
+        facts=Facts.SUBJECT,
+    ),
+    Field("motion_loras", Kind.MOTIONS, _("Camera motion"), mention="%s", facts=Facts.SUBJECT),
+    Field(
+        "steps",
+        Kind.WHOLE,
+        _("Steps"),
+        _("Denoising steps; empty means what suits the model."),
+        minimum=1,
+        maximum=MAX_STEPS,
+        by_quality=True,
+        mention=_("%s steps"),
+        facts=Facts.SAMPLING,
+    ),
+    Field(
+        "guidance",
+        Kind.NUMBER,
+        _("Guidance"),
+        _("How strictly the prompt is followed; empty means what suits the model."),
+        minimum=0,
+        maximum=MAX_GUIDANCE,
+        mention=_("guidance %s"),
+        facts=Facts.SAMPLING,
+    ),
+    Field(
+        "seed",
+        Kind.WHOLE,
+        _("Seed"),
+        _("The same seed gives the same clip; empty draws a new one."),
+        minimum=0,
+        maximum=MAX_SEED,
+        mention=_("seed %s"),
+        facts=Facts.SAMPLING,
+    ),
+    Field("quality", Kind.QUALITY, _("Quality"), in_preset=False, facts=Facts.SUBJECT),
+)
+FIELDS: Mapping[str, Field] = {found.name: found for found in _FIELDS}
+
+
+def with_present_names(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an earlier version wrote under the names that fields have now; a present name wins over an old."""
+    old = {RENAMED[name]: value for name, value in data.items() if name in RENAMED}
+    return {**old, **{name: value for name, value in data.items() if name not in RENAMED}}

@@ -1,0 +1,23 @@
+"""What data migrations do to the videos that are there, forwards and backwards."""
+
+from importlib import import_module
+
+import pytest
+from django.apps import apps
+
+from gallery.models import Video
+from tests.factories import VideoFactory, a_request
+
+pytestmark = pytest.mark.django_db
+
+
+def test_requests_of_videos_say_quality_and_can_go_back(monkeypatch):
+    migration = import_module("gallery.migrations.0006_request_quality")
+    monkeypatch.setattr(migration, "ROWS", 2)
+    present = a_request(seed=1, quality="draft")
+    old = {**{name: value for name, value in present.items() if name != "quality"}, "preset": "draft"}
+    videos = [VideoFactory(request=old) for _ in range(5)]
+    migration.to_quality(apps, None)
+    assert all(Video.objects.get(pk=video.pk).request == present for video in videos)
+    migration.to_preset(apps, None)
+    assert all(Video.objects.get(pk=video.pk).request == old for video in videos)
