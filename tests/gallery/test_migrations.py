@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_requests_of_videos_say_quality_and_can_go_back(monkeypatch):
-    migration = import_module("gallery.migrations.0006_request_quality")
+    migration = import_module("gallery.migrations.0007_request_quality")
     monkeypatch.setattr(migration, "ROWS", 2)
     present = a_request(seed=1, quality="draft")
     old = {**{name: value for name, value in present.items() if name != "quality"}, "preset": "draft"}

@@ -29,7 +29,7 @@ def to_preset(apps, _schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("gallery", "0005_trash_of_person"),
+        ("gallery", "0006_pick_permission"),
     ]
 
     operations = [migrations.RunPython(to_quality, to_preset)]
