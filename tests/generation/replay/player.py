@@ -36,7 +36,7 @@ _QUALITY_KEYS = ("preset", "quality")  # what the field of a stored request was 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _PROBLEM = re.compile(r"^line (\d+)(?:, (\w+))?: ", re.MULTILINE)
 _PLAN = ("base_width", "base_height", "base_frames", "factor", "upscale", "width", "height", "fps", "frames")
-_CHUNK = ("index", "start", "stop", "frames")
+_CHUNK = ("start", "stop", "frames")
 
 
 @dataclass
@@ -215,22 +215,13 @@ def describe(job: Job, drawn: Collection[str] = ()) -> dict[str, Any]:
 
 
 def plan_of(job: Job) -> list[Any]:
-    """The numbers of a job's plan: `_PLAN`, and the start, stop and frames of each chunk."""
-    found = getattr(job, "plan", None)
-    if found is None:
-        from generation import services  # before plans were stored with their jobs
-
-        found = services.plan_of(job)
-    chunks = [[_get(chunk, place, name) for place, name in enumerate(_CHUNK)] for chunk in _get(found, None, "chunks")]
-    assert [chunk[0] for chunk in chunks] == list(range(len(chunks)))
-    return [*(_get(found, None, name) for name in _PLAN), [chunk[1:] for chunk in chunks]]
-
-
-def _get(found: Any, place: int | None, name: str) -> Any:
-    """A part of a plan, which may be an object, a mapping or (a chunk) a list."""
-    if isinstance(found, Mapping):
-        return found[name]
-    return found[place] if isinstance(found, list | tuple) and place is not None else getattr(found, name)
+    """Return the numbers of a job's plan: `_PLAN`, and the start, stop and frames of each chunk."""
+    plan = job.render_plan
+    assert [chunk.index for chunk in plan.chunks] == list(range(len(plan.chunks)))
+    return [
+        *(getattr(plan, name) for name in _PLAN),
+        [[getattr(chunk, name) for name in _CHUNK] for chunk in plan.chunks],
+    ]
 
 
 def sent(broker: redis.Redis) -> list[dict[str, Any]]:
