@@ -31,6 +31,8 @@ def build(job: Job, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], folde
     video = folder / f"video.{request.format}"
     reel = _Reel(plan, clips, on_step)
     media.encode(reel.play(), video, fps=plan.fps, format=request.format, metadata=settings_of(job))
+    if reel.middle is None:
+        raise ValueError(f"the clip ended before its middle, frame {plan.frames // 2}")
     media.poster(reel.middle, folder / "poster.webp")
     media.thumbnail(reel.middle, folder / "thumbnail.webp")
     media.hover_preview(reel.small, folder / "preview.webp", reel.small_fps)

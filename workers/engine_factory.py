@@ -1,5 +1,8 @@
 """From what the catalogue says to engines that are warm: which network serves which request on this machine."""
 
+from pathlib import Path
+from typing import TypeVar
+
 from django.conf import settings
 
 from generation.catalogue.load import BaseModel, Entry
@@ -13,6 +16,8 @@ from workers.engines.base import Interpolation, TextToVideo, Upscaling
 from workers.engines.film import FilmEngine
 from workers.engines.realesrgan import RealEsrganEngine
 
+E = TypeVar("E", bound=Entry)
+
 
 def text_to_video(request: RenderRequest) -> TextToVideo:
     """The engine for the base model and the motion adapter that were asked for. The LoRAs go with the call."""
@@ -24,7 +29,7 @@ def text_to_video(request: RenderRequest) -> TextToVideo:
     )
 
 
-def loras(request: RenderRequest) -> list[tuple]:
+def loras(request: RenderRequest) -> list[tuple[Path, float]]:
     """(file, weight) of every LoRA of a request: the camera motions, and the one that a few-step adapter needs."""
     catalogue = available.catalogue()
     needed = catalogue.adapters[request.motion_adapter].lora
@@ -78,6 +83,6 @@ def _model(request: RenderRequest) -> BaseModel:
     return model
 
 
-def _verified(entry: Entry) -> Entry:
+def _verified(entry: E) -> E:
     verify(entry, settings.HOME)
     return entry
