@@ -45,7 +45,9 @@ def stream(entries: Iterable[Entry]) -> Generator[bytes]:
 
     Stored, not deflated: videos are compressed already.
     """
-    zipped, taken, missing = ZipStream(), set(), []
+    zipped = ZipStream()
+    taken: set[str] = set()
+    missing: list[str] = []
     for entry in entries:
         name = _free(_safe(entry.name), taken)
         content = iter(entry.read())
@@ -75,7 +77,7 @@ async def _sent(blocks: Generator[bytes]) -> AsyncIterator[bytes]:
     held: list[bytes] = []
     size = 0
     try:
-        while (block := await sync_to_async(next)(blocks, None)) is not None:
+        while (block := await sync_to_async(lambda: next(blocks, None))()) is not None:
             held.append(block)
             size += len(block)
             if size >= BLOCK:
