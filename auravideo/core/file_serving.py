@@ -17,8 +17,10 @@ _BLOCK = 512 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-def serve(request: HttpRequest, name: str, *, download_as: str = "") -> HttpResponseBase:
+def serve(request: HttpRequest, name: str | None, *, download_as: str = "") -> HttpResponseBase:
     """The file `name` of the default storage; `download_as` makes the browser save it under that name."""
+    if not name:
+        raise Http404
     content_type = CONTENT_TYPES.get(name.rsplit(".", 1)[-1], "application/octet-stream")
     disposition = content_disposition_header(bool(download_as), download_as or name.rsplit("/", 1)[-1]) or "inline"
     if not isinstance(storages["default"], FileSystemStorage):

@@ -25,7 +25,7 @@ class Entry:
     read: Callable[[], Iterable[bytes]]
 
 
-def stored_file(name: str, stored: str, storage: Storage | None = None) -> Entry:
+def stored_file(name: str, stored: str | None, storage: Storage | None = None) -> Entry:
     """The file `stored` of a storage (the default one where none is given)."""
     return Entry(name, lambda: _blocks(storage or storages["default"], stored))
 
@@ -88,7 +88,9 @@ async def _sent(blocks: Generator[bytes]) -> AsyncIterator[bytes]:
         await sync_to_async(blocks.close)()
 
 
-def _blocks(storage: Storage, stored: str) -> Iterator[bytes]:
+def _blocks(storage: Storage, stored: str | None) -> Iterator[bytes]:
+    if not stored:
+        raise FileNotFoundError(stored)
     with storage.open(stored, "rb") as file:
         while block := file.read(BLOCK):
             yield block
