@@ -1,12 +1,14 @@
 """The videos that moderators may look at: what is private and unreported is none of them."""
 
+from typing import cast
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from gallery.models import Video
+from gallery.models import Video, VideoQuerySet
 from gallery.moderation import decisions
 from gallery.moderation.admin_parts import (
     ForModerators,
@@ -53,8 +55,8 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
     ]
     readonly_fields = ["clip", "owner", "negative_prompt", "reports_open", "history"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).open_to_moderation()
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Video]:
+        return cast(VideoQuerySet, super().get_queryset(request)).open_to_moderation()
 
     @admin.display(description=_("picture"))
     def thumb(self, video: Video) -> SafeString:
@@ -65,7 +67,7 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
         return clip_of(video)
 
     @admin.display(description=_("made by"), ordering="user__username")
-    def owner(self, video: Video) -> SafeString:
+    def owner(self, video: Video) -> SafeString | str:
         return link_to(video.user)
 
     @admin.display(description=_("video"), ordering="title")
