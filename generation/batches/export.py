@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -96,7 +96,8 @@ class Output:
 
     def _stem(self, entry: Entry) -> str:
         number = f"{entry.row.number:0{self._digits}d}"
-        slug = slugify(entry.request.prompt[:200], allow_unicode=True)[:_SLUG_LENGTH].strip("-_")
+        prompt = entry.request.prompt if entry.request else ""
+        slug = slugify(prompt[:200], allow_unicode=True)[:_SLUG_LENGTH].strip("-_")
         return f"{number}-{slug}" if slug else number
 
     def _is_here(self, entry: Entry, name: str, video: Any) -> bool:
@@ -141,7 +142,7 @@ def _copy(file: Any, target: BinaryIO) -> None:
         target.write(chunk)
 
 
-def _chunks(file: Any) -> Iterable[bytes]:
+def _chunks(file: Any) -> Iterator[bytes]:
     try:
         with file.open("rb") as source:
             yield from source.chunks()

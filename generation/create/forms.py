@@ -8,6 +8,7 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from auravideo.core.forms import choice_field, choices_of, mark_default
 from generation.queue import blocked_terms
 from generation.requests import available
 from generation.requests.available import LORA_PREFIX
@@ -148,16 +149,16 @@ class CreateForm(forms.Form):
 
     def _set_choices(self, values: Mapping[str, Any]) -> None:
         models, model = available.models(), self.chosen_model
-        self.fields["model"].choices = [(found.id, found.label) for found in models]
+        choice_field(self, "model").choices = [(found.id, found.label) for found in models]
         self.fields["model"].initial = model.id
-        self.fields["motion_adapter"].choices = [(found.id, found.label) for found in available.adapters(model)]
+        choice_field(self, "motion_adapter").choices = [(found.id, found.label) for found in available.adapters(model)]
         self.fields["motion_adapter"].initial = model.adapter
-        self.fields["seconds"].choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
+        choice_field(self, "seconds").choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
         # In the simple mode, what can only be set in the other one is a choice where it has been set.
         aspects = [id for id in ASPECT_LABELS if id != CUSTOM or self.mode == ADVANCED or values.get("aspect") == id]
-        self.fields["aspect"].choices = [(id, ASPECT_LABELS[id]) for id in aspects]
+        choice_field(self, "aspect").choices = [(id, ASPECT_LABELS[id]) for id in aspects]
         qualities = [id for id in QUALITY_LABELS if id != CUSTOM or values.get("quality") == id]
-        self.fields["quality"].choices = [(id, QUALITY_LABELS[id]) for id in qualities]
+        choice_field(self, "quality").choices = [(id, QUALITY_LABELS[id]) for id in qualities]
 
     def _add_camera_motions(self, values: Mapping[str, Any]) -> None:
         self.camera_motions = available.loras(self.chosen_adapter)
@@ -186,10 +187,10 @@ class CreateForm(forms.Form):
         if self.mode == ADVANCED:
             del self.fields["quality"]
             for name in ("short_side", "fps", "format", "model", "motion_adapter", "variations"):
-                self.fields[name].has_default = True  # so the page need not say that it may be left empty
+                mark_default(self.fields[name])
             return
-        self.fields["aspect"].widget = forms.RadioSelect(choices=self.fields["aspect"].choices)
-        self.fields["quality"].widget = forms.RadioSelect(choices=self.fields["quality"].choices)
+        self.fields["aspect"].widget = forms.RadioSelect(choices=choices_of(self, "aspect"))
+        self.fields["quality"].widget = forms.RadioSelect(choices=choices_of(self, "quality"))
         for name, field in self.fields.items():
             if name not in SIMPLE_FIELDS:
                 field.widget = forms.HiddenInput()
@@ -212,9 +213,10 @@ class CreateForm(forms.Form):
         """What the fields hold now, whether typed or preset; what another form of this kind can start from."""
         return {name: self[name].value() for name in self.fields if self[name].value() is not None}
 
-    def clean(self) -> dict:
+    def clean(self) -> dict[str, Any]:
         """Turn the fields into requests; what is wrong with them together is said at the field it is about."""
-        data = super().clean()
+        super().clean()
+        data = self.cleaned_data
         if self.errors:
             return data
         asked = self._asked(data)

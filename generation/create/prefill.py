@@ -6,7 +6,7 @@ out and said.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -180,5 +180,5 @@ def _whole(value: Any) -> int | None:
     return int(text) or None if text.isascii() and text.isdigit() and len(text) <= 5 else None
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 100_000

@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q
 
+from accounts.models import User
+from auravideo.core.forms import choices_of
 from generation.catalogue import vocabulary
 from generation.create.forms import SIMPLE, CreateForm
 from generation.domain.errors import warning_text
@@ -79,7 +81,7 @@ def _in_words(width: int, height: int) -> str:
     return f"{width}\u00a0×\u00a0{height}"
 
 
-def summarise(form: CreateForm, user=None) -> Summary | None:
+def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
     """The summary of a filled form, valid or not yet; None where something in it is wrong."""
     checked = CreateForm({**form.values(), "prompt": NO_PROMPT}, mode=form.mode)
     if not checked.is_valid():
@@ -110,7 +112,7 @@ def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:
 def costs(form: CreateForm) -> dict[str, Cost]:
     """What each quality that the form offers would be; empty where something else in it is wrong."""
     found = {}
-    for quality, _label in form.fields["quality"].choices:
+    for quality, _label in choices_of(form, "quality"):
         checked = CreateForm({**form.values(), "prompt": NO_PROMPT, "quality": quality}, mode=SIMPLE)
         if checked.is_valid():
             request = checked.render_request
@@ -118,7 +120,7 @@ def costs(form: CreateForm) -> dict[str, Cost]:
     return found
 
 
-def queue_for(user) -> Queue:
+def queue_for(user: User) -> Queue:
     """What the workers do before a clip that this person would add now."""
     priority = min(Job.objects.filter(user=user, status=Status.QUEUED).count(), services.MAX_PRIORITY)
     before = Job.objects.filter(Q(status=Status.RUNNING) | Q(priority__lte=priority), status__in=ACTIVE)

@@ -6,7 +6,10 @@ sent after the commit; a message that could not be sent is sent by `requeue_lost
 
 import logging
 import secrets
+from collections.abc import Callable
 from functools import partial
+from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -51,7 +54,7 @@ def plan_of(job: Job) -> Plan:
 
 
 @transaction.atomic
-def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int | None = None) -> Job:
+def submit(user: User, request: RenderRequest, *, batch: Batch | None = None, row: int | None = None) -> Job:
     """Queue a valid request. Its message is sent when the transaction commits.
 
     Raises:
@@ -76,7 +79,7 @@ def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int
     return job
 
 
-def _priority(user) -> int:
+def _priority(user: User) -> int:
     """How many the person has queued: so one person's flood never holds up another's first clip.
 
     Two requests of the same person are counted one after the other.
@@ -128,7 +131,7 @@ def cancel(job: Job) -> bool:
 
 
 @transaction.atomic
-def cancel_waiting(user) -> int:
+def cancel_waiting(user: User) -> int:
     """Cancel everything of a person's that waits; what is being rendered goes on. Returns how many were cancelled.
 
     One statement for all of them, since a person may have hundreds: a job that a worker claims meanwhile is left alone.
@@ -161,7 +164,14 @@ def retry(job: Job) -> bool:
         return False
     blocked_terms.load().check(job.request["prompt"])
     run, now = job.run + 1, timezone.now()
-    fresh = {"error_id": "", "error_context": {}, "traceback": "", "ended_at": None, "started_at": None, "preview": 0}
+    fresh: dict[str, Any] = {
+        "error_id": "",
+        "error_context": {},
+        "traceback": "",
+        "ended_at": None,
+        "started_at": None,
+        "preview": 0,
+    }
     fresh |= {"seen_at": None, "removed_at": None}
     fresh["priority"] = _priority(job.user)
     if not transition(job, Status.QUEUED, expected_run=job.run, run=run, first_run=run, queued_at=now, **fresh):
@@ -237,7 +247,7 @@ def _send_on_commit(job: Job) -> None:
     transaction.on_commit(partial(_try_to_send, "its message", job, partial(_send, job.pk)))
 
 
-def _send(job_id) -> None:
+def _send(job_id: UUID) -> None:
     job = Job.objects.get(pk=job_id)
     if not job.is_active:
         return
@@ -249,7 +259,7 @@ def _send(job_id) -> None:
     canvas.send(job.pk, job.run, job.priority, job_plan, done_units(job))
 
 
-def _try_to_send(what: str, job: Job, send) -> None:
+def _try_to_send(what: str, job: Job, send: Callable[[], object]) -> None:
     """A broker that does not answer must not lose the job: it stands in the database, `requeue_lost` sends it."""
     try:
         send()

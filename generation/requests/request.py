@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from generation.catalogue.load import BaseModel, Catalogue
+from generation.catalogue.load import BaseModel, Catalogue, MotionAdapter
 from generation.domain.plan import TooLarge, plan
 
 FPS = (8, 16, 24, 32)
@@ -110,7 +110,7 @@ class _Parser:
             "seed": self._whole("seed", None, 0, MAX_SEED),
             "preset": self._text("preset"),
         }
-        if not self.errors:
+        if not self.errors and model is not None:
             self._check_reach(values, model)
         if self.errors:
             raise InvalidRequest(self.errors)
@@ -142,10 +142,10 @@ class _Parser:
             self._fail(field, _("There are control characters in this text. Type it again, or paste it as plain text."))
         return value
 
-    def _whole(self, field: str, default: int | None, minimum: int, maximum: int) -> int:
+    def _whole(self, field: str, default: int | None, minimum: int, maximum: int) -> int | None:
         value = self.data.get(field, default)
         if value is None:
-            return value
+            return None
         number = _whole_number(value)
         if number is None:
             self._fail(field, _("This must be a whole number."))
@@ -200,7 +200,7 @@ class _Parser:
             self._fail("model", _("There is no model of this name. The models are: %s.") % known)
         return model
 
-    def _adapter(self, model: BaseModel | None):
+    def _adapter(self, model: BaseModel | None) -> MotionAdapter | None:
         if model is None:
             return None
         name = str(self.data.get("motion_adapter", model.adapter))
@@ -211,7 +211,7 @@ class _Parser:
             return None
         return adapter
 
-    def _loras(self, adapter: Any) -> tuple[tuple[str, float], ...]:
+    def _loras(self, adapter: MotionAdapter | None) -> tuple[tuple[str, float], ...]:
         try:
             pairs = _lora_pairs(self.data.get("motion_loras", ()))
         except (TypeError, ValueError):
