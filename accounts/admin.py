@@ -1,11 +1,15 @@
 from functools import partial
 from http import HTTPStatus
+from typing import ClassVar
 
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db import transaction
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from accounts import services, signals
@@ -25,10 +29,10 @@ class AuthenticatorAdmin(admin.ModelAdmin):
     list_select_related = ("user",)
     search_fields = ("user__username", "user__email")
 
-    def has_add_permission(self, request) -> bool:
+    def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request, obj: Authenticator | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Authenticator | None = None) -> bool:
         return False
 
 
@@ -43,8 +47,10 @@ class UserAdmin(DjangoUserAdmin):
     )
     search_fields = ("username", "email", "full_name")
     ordering = ("-date_joined",)
-    readonly_fields = ("last_login", "date_joined", "deactivated_at", "deletion_requested_at")
-    readonly_fields += ("suspended_at", "suspended_until", "suspension_reason")
+    readonly_fields: ClassVar[tuple[str, ...]] = (
+        *("last_login", "date_joined", "deactivated_at", "deletion_requested_at"),
+        *("suspended_at", "suspended_until", "suspension_reason"),
+    )
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         (_("Person"), {"fields": ("full_name", "email", "language", "theme")}),
@@ -55,12 +61,12 @@ class UserAdmin(DjangoUserAdmin):
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
     )
 
-    def get_readonly_fields(self, request, obj: User | None = None) -> tuple:
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple:
         """A suspension is ended as one, which is noted and told; not by a tick."""
         is_suspended = obj is not None and obj.is_suspended
         return (*super().get_readonly_fields(request, obj), *(["is_active"] if is_suspended else []))
 
-    def save_model(self, request, obj: User, form, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
         """Switching an account on ends its owner's own deactivation, too; switching it off, whatever it does."""
         if obj.is_active:
             obj.deactivated_at = None
@@ -68,21 +74,21 @@ class UserAdmin(DjangoUserAdmin):
         if change and "is_active" in form.changed_data and not obj.is_active:
             transaction.on_commit(partial(services.switch_off, obj))
 
-    def user_change_password(self, request, id: str, form_url: str = ""):
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """A password that an operator sets ends what is open with the old one."""
         answer = super().user_change_password(request, id, form_url)
         if request.method == "POST" and answer.status_code == HTTPStatus.FOUND:
             signals.sessions_ended.send(sender=User, user=self.get_object(request, unquote(id)))
         return answer
 
-    def has_change_permission(self, request, obj: User | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """An account that is being deleted stays closed."""
         return not (obj is not None and obj.is_being_deleted) and super().has_change_permission(request, obj)
 
-    def delete_model(self, request, obj: User) -> None:
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
         """With every file, in the background; a plain delete would leave the files behind."""
         services.request_deletion(obj)
 
-    def delete_queryset(self, request, queryset) -> None:
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for user in queryset:
             services.request_deletion(user)

@@ -1,5 +1,7 @@
 """What people type about their account."""
 
+from typing import Any
+
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import AddEmailForm, ResetPasswordForm
 from allauth.account.models import EmailAddress
@@ -9,12 +11,13 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Theme, User
+from auravideo.core.forms import choice_field
 
 
 class LanguageSelect(forms.Select):
     """Every language by its own name, and said to be in it, so that a screen reader can pronounce it."""
 
-    def create_option(self, name, value, *args, **kwargs) -> dict:
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         option = super().create_option(name, value, *args, **kwargs)
         if value:
             option["attrs"]["lang"] = value
@@ -28,11 +31,11 @@ class ProfileForm(forms.ModelForm):
         widgets = {"language": LanguageSelect}
         help_texts = {"full_name": _("Shown where you publish something; without it, your user name is.")}
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["full_name"].widget.attrs["autocomplete"] = "name"
-        self.fields["language"].choices = [("", _("As the browser asks for")), *settings.LANGUAGES]
-        self.fields["theme"].choices = [("", _("As the device prefers")), *Theme.choices]
+        choice_field(self, "language").choices = [("", _("As the browser asks for")), *settings.LANGUAGES]
+        choice_field(self, "theme").choices = [("", _("As the device prefers")), *Theme.choices]
 
 
 class ThemeForm(forms.Form):
@@ -42,9 +45,10 @@ class ThemeForm(forms.Form):
 class DeletionForm(forms.Form):
     """The person's password or, where the account has none, its user name, so that nothing is deleted by a slip."""
 
-    def __init__(self, user: User, *args: object, **kwargs: object) -> None:
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
+        widget: forms.Widget
         if user.has_usable_password():
             widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
             self.fields["password"] = forms.CharField(label=_("Your password"), widget=widget, max_length=4096)
@@ -85,5 +89,5 @@ class ForgottenPasswordForm(ResetPasswordForm):
         email = super().clean_email()
         address = Q(email=email.lower()) | Q(emailaddress__email=email.lower(), emailaddress__verified=True)
         shut = User.objects.deactivated() | User.objects.suspended()
-        self.users = self.users or list(shut.filter(address).distinct())
+        self.users: list[User] = self.users or list(shut.filter(address).distinct())
         return email

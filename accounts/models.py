@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from typing import ClassVar, cast
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -32,7 +33,7 @@ class Theme(models.TextChoices):
     LIGHT = "light", _("Light")
 
 
-class UserQuerySet(models.QuerySet):
+class UserQuerySet(models.QuerySet["User"]):
     def present(self) -> "UserQuerySet":
         """People whose public things may be shown: neither deactivated, nor being deleted, nor switched off."""
         return self.filter(is_active=True)
@@ -63,7 +64,7 @@ class UserQuerySet(models.QuerySet):
         return self.filter(deletion_requested_at__isnull=False)
 
 
-class UserManager(DjangoUserManager.from_queryset(UserQuerySet)):
+class UserManager(DjangoUserManager.from_queryset(UserQuerySet)):  # type: ignore[misc]  # auth's depends on User
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
         """Lower-case the whole address: that is how allauth stores and looks up addresses."""
@@ -97,10 +98,10 @@ class User(AbstractUser):
     suspension_reason = models.TextField(_("reason of the suspension"), max_length=1000, blank=True)
     unread_notices = models.PositiveIntegerField(_("unread notices"), default=0, editable=False)
     session_epoch = models.PositiveIntegerField(_("ended sessions"), default=0)  # raised to end all of the account
-    first_name = None
-    last_name = None
+    first_name = None  # type: ignore[assignment]  # how Django lets go of an inherited field
+    last_name = None  # type: ignore[assignment]  # how Django lets go of an inherited field
 
-    objects = UserManager()
+    objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
         verbose_name = _("user")
@@ -125,7 +126,8 @@ class User(AbstractUser):
         if "username" in (exclude or ()):
             return
         if type(self).objects.named(self.username).exclude(pk=self.pk).exists():
-            text = self._meta.get_field("username").error_messages["unique"]
+            field = cast(models.CharField, self._meta.get_field("username"))
+            text = field.error_messages["unique"]
             raise ValidationError({"username": ValidationError(text, code="unique")})
 
     @property
@@ -150,7 +152,7 @@ class User(AbstractUser):
 
         Without it, the sessions of a deactivated account would come back to life together with the account.
         """
-        digest = super()._get_session_auth_hash(secret=secret)
+        digest = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]  # private, not in the stubs
         return f"{digest}{self.session_epoch}" if self.session_epoch else digest
 
     def get_full_name(self) -> str:

@@ -11,7 +11,7 @@ from functools import wraps
 
 from allauth.mfa import app_settings
 from allauth.mfa.adapter import get_adapter
-from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.base.forms import AuthenticateForm, BaseAuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn import forms
 from cryptography.exceptions import InvalidSignature
@@ -33,7 +33,7 @@ def guarded(clean: Callable) -> Callable:
     return answer
 
 
-class OnceOnly:
+class OnceOnly(BaseAuthenticateForm):
     """Refuses a code of the app that was used already, for as long as it would be valid."""
 
     def clean_code(self) -> str:

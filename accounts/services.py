@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 from allauth.account.models import EmailAddress
@@ -52,7 +53,7 @@ def suspend(user: User, until: datetime | None, reason: str) -> bool:
     `until` None means until somebody ends it. A second suspension takes the place of the first. Says whether it stands
     now; not where the account is being deleted, or was switched off by the operator, which ends by hand alone.
     """
-    changes = {"suspended_until": until, "suspension_reason": reason, "is_active": False}
+    changes: dict[str, Any] = {"suspended_until": until, "suspension_reason": reason, "is_active": False}
     changes |= {"suspended_at": timezone.now(), "session_epoch": F("session_epoch") + 1}
     ours = Q(is_active=True) | Q(deactivated_at__isnull=False) | Q(suspended_at__isnull=False)
     if not User.objects.filter(ours, pk=user.pk, deletion_requested_at__isnull=True).update(**changes):

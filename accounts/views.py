@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone, translation
 from django.utils.translation import check_for_language
@@ -18,6 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import personal_data, preferences, services
 from accounts.forms import DeletionForm, ProfileForm, ThemeForm
+from accounts.http import SignedInRequest
 from accounts.login_stages import ReactivateStage, SuspendedStage
 from accounts.models import User
 from auravideo.core import zips
@@ -25,7 +27,7 @@ from auravideo.core import zips
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def profile(request: HttpRequest) -> HttpResponse:
+def profile(request: SignedInRequest) -> HttpResponse:
     """Name, language and theme."""
     person = User.objects.get(pk=request.user.pk)  # a copy: what is typed wrongly must not show in the page's head
     form = ProfileForm(request.POST or None, instance=person)
@@ -51,7 +53,7 @@ def set_language(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def set_theme(request: HttpRequest) -> HttpResponse:
+def set_theme(request: SignedInRequest) -> HttpResponse:
     """Sent by the light-or-dark button, which has changed the page and the cookie already."""
     form = ThemeForm(request.POST)
     if not form.is_valid():
@@ -62,7 +64,7 @@ def set_theme(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def end_sessions(request: HttpRequest) -> HttpResponse:
+def end_sessions(request: SignedInRequest) -> HttpResponse:
     """Sign out everywhere but here."""
     services.end_sessions(request.user)
     update_session_auth_hash(request, request.user)
@@ -72,14 +74,14 @@ def end_sessions(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-def data(request: HttpRequest) -> HttpResponse:
+def data(request: SignedInRequest) -> HttpResponse:
     """What is held of a person, and the ways out."""
     return render(request, "accounts/data.html", _held(request.user))
 
 
 @login_required
 @require_POST
-def download(request: HttpRequest) -> HttpResponse:
+def download(request: SignedInRequest) -> HttpResponseBase:
     """All of a person's data as a zip, made while it is sent."""
     if refused := ratelimit.consume_or_429(request, action="export", user=request.user):
         return refused
@@ -89,7 +91,7 @@ def download(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def deactivate(request: HttpRequest) -> HttpResponse:
+def deactivate(request: SignedInRequest) -> HttpResponse:
     """Switch the account off until the person signs in again."""
     if request.method == "GET":
         return render(request, "accounts/deactivate.html")
@@ -102,7 +104,7 @@ def deactivate(request: HttpRequest) -> HttpResponse:
 @login_required
 @reauthentication_required(app="accounts", enabled=lambda request: not request.user.has_usable_password())
 @require_http_methods(["GET", "POST"])
-def delete(request: HttpRequest) -> HttpResponse:
+def delete(request: SignedInRequest) -> HttpResponse:
     """Delete the account for good: says what goes, and asks for the password."""
     form = DeletionForm(request.user, request.POST or None)
     if request.method == "POST" and form.is_valid():

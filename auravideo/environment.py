@@ -5,6 +5,7 @@ import secrets
 import tempfile
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -103,7 +104,7 @@ def database(folder: Path) -> dict:
     """Django's DATABASES["default"]: DATABASE_URL, or SQLite in `folder` set up for several writing processes."""
     url = address("DATABASE_URL", ("postgres", "postgresql", "sqlite"))
     if not url:
-        config = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}
+        config: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}
     else:
         try:
             config = environ.Env.db_url_config(url)

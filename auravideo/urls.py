@@ -10,7 +10,7 @@ from auravideo import views
 from gallery.moderation.overview import overview
 
 # The admin's own sign-in would ask for a password alone, and as often as one likes.
-admin.site.login = secure_admin_login(admin.site.login)
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as allauth documents it
 admin.site.site_header = admin.site.site_title = _("AuraVideo administration")
 admin.site.index_title = _("What is on this site")
 

@@ -1,5 +1,7 @@
 """The pages that belong to no app."""
 
+from collections.abc import Callable
+
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -79,7 +81,7 @@ def _ask_redis() -> None:
     broker.connection().ping()
 
 
-def _answers(ask) -> bool:
+def _answers(ask: Callable[[], None]) -> bool:
     try:
         ask()
     except (DatabaseError, RedisError):

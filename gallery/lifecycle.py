@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from auravideo.core import publish
 from auravideo.core.storage import delete_file
-from gallery.models import GIVEN_UP, Video
+from gallery.models import GIVEN_UP, Video, VideoQuerySet
 from generation.models import Job
 from generation.queue import events
 
@@ -57,7 +57,7 @@ def _title(prompt: str) -> str:
 # --- The trash --------------------------------------------------------------------------------------------------------
 
 
-def trash(videos: QuerySet[Video]) -> tuple[int, datetime]:
+def trash(videos: VideoQuerySet) -> tuple[int, datetime]:
     """Put videos into the trash. Returns how many, and the moment, by which `restore` finds the very same ones."""
     now = timezone.now()
     count = _move(videos.kept(), now)
@@ -66,7 +66,7 @@ def trash(videos: QuerySet[Video]) -> tuple[int, datetime]:
     return count, now
 
 
-def restore(videos: QuerySet[Video]) -> int:
+def restore(videos: VideoQuerySet) -> int:
     """Take videos out of the trash as long as they can be had back; returns how many."""
     return _move(videos.in_trash(), None)
 
@@ -89,7 +89,7 @@ def _move(videos: QuerySet[Video], moment: datetime | None) -> int:
     """Pages that show the jobs of these videos are told, since they show the videos, too."""
     jobs: dict[int, list[UUID]] = {}
     for user_id, job_id in videos.order_by().values_list("user_id", "job_id"):
-        jobs.setdefault(user_id, []).extend([job_id] if job_id else [])
+        jobs.setdefault(user_id, []).extend([] if job_id is None else [job_id])
     count = videos.order_by().update(deleted_at=moment)
     for user_id, job_ids in jobs.items():
         transaction.on_commit(partial(events.publish_all, user_id, job_ids))
@@ -110,7 +110,8 @@ def purge_trash(seconds: float = PURGE_SECONDS) -> bool:
     May be interrupted anywhere and run any number of times, also beside itself. A video whose files cannot be deleted
     holds up no other one; it is tried again the next time.
     """
-    deadline, stuck = time.monotonic() + seconds, set()
+    deadline = time.monotonic() + seconds
+    stuck: set[UUID] = set()
     while video := Video.objects.expired().exclude(pk__in=stuck).order_by("deleted_at").first():
         # From now on nobody can have it back, whatever the clocks of other machines say.
         if not Video.objects.expired().filter(pk=video.pk).update(deleted_at=GIVEN_UP):
@@ -131,7 +132,7 @@ def purge(video: Video) -> None:
     For videos that nobody can be shown any more: those of `Video.objects.expired()`, and of people who have left.
     """
     for file in video.files:
-        delete_file(file.storage, file.name)
+        delete_file(file.storage, str(file))
     with transaction.atomic():
         Video.objects.filter(pk=video.pk).delete()
         if video.job_id:

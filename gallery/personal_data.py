@@ -1,6 +1,7 @@
 """What is held of a person's videos: counted, exported and erased together with their account."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from django.db.models import Sum
 from django.utils.translation import ngettext
@@ -32,7 +33,7 @@ class VideosOfPerson(Holder):
             if video := Video.objects.kept().filter(pk=video_id, user=user).first():
                 name = f"videos/{number:04d}-{file_stem(video)}"
                 yield stored_file(f"{name}.{video.format}", video.video_file.name, video.video_file.storage)
-                yield json_file(f"{name}.json", lambda video=video: _record(video))
+                yield json_file(f"{name}.json", partial(_record, video))
         if collections := list(Collection.objects.filter(user=user).order_by("created_at")):
             yield json_list("collections.json", lambda: map(_collection, collections))
 

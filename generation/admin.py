@@ -1,7 +1,11 @@
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils import formats
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,10 +22,10 @@ from generation.requests.request import InvalidRequest
 class ReadOnly:
     """The state of a job is written by services.py alone, so the admin shows it and acts through them."""
 
-    def has_add_permission(self, request, obj=None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_change_permission(self, request, obj=None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
@@ -50,7 +54,7 @@ class StageRunInline(ReadOnly, admin.TabularInline):
 class ByError(admin.AllValuesFieldListFilter):
     """The errors there have been; jobs without one say so."""
 
-    def choices(self, changelist) -> Iterable[dict]:
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
         for choice in super().choices(changelist):
             yield {**choice, "display": choice["display"] or _("none")}
 
@@ -88,12 +92,12 @@ class JobAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
         return _traceback(job.traceback)
 
     @admin.action(description=_("Cancel"), permissions=["delete"])
-    def cancel_jobs(self, request, queryset) -> None:
+    def cancel_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         done = sum(services.cancel(job) for job in queryset)
         messages.info(request, ngettext("%d job was cancelled.", "%d jobs were cancelled.", done) % done)
 
     @admin.action(description=_("Render again"), permissions=["delete"])
-    def retry_jobs(self, request, queryset) -> None:
+    def retry_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         done = 0
         for job in queryset:
             try:
@@ -130,7 +134,7 @@ class PresetAdmin(admin.ModelAdmin):
     actions = ["share"]
 
     @admin.action(description=_("Give everybody a copy of the chosen presets"), permissions=["add"])
-    def share(self, request, queryset) -> None:
+    def share(self, request: HttpRequest, queryset: QuerySet[Preset]) -> None:
         taken = {name.lower() for name in Preset.objects.filter(user=None).values_list("name", flat=True)}
         for preset in queryset.exclude(user=None):
             if preset.name.lower() in taken:

@@ -14,10 +14,15 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import Page, sync_playwright
 
 from tests.site import USER, Site
+
+if TYPE_CHECKING:
+    from generation.domain.states import Stage
+    from generation.models import Job, StageRun
 
 MAX_EVENTS = 500
 # Notes when a fragment arrived, and when the job's progress in the page became what it says: [permille, milliseconds].
@@ -38,7 +43,7 @@ OBSERVE = """
 class Worker(threading.Thread):
     """Publishes `count` events, `rate` a second, each a step further; `sent` is [permille, milliseconds] of each."""
 
-    def __init__(self, held, count: int, rate: float) -> None:
+    def __init__(self, held: "StageRun", count: int, rate: float) -> None:
         super().__init__(name="worker")
         self.held, self.count, self.rate = held, count, rate
         self.sent: list[tuple[int, float]] = []
@@ -102,7 +107,7 @@ def _measure(site: Site, count: int, rate: float) -> tuple[list, list, list]:
     return result
 
 
-def _running_job(site: Site):
+def _running_job(site: Site) -> "StageRun":
     """A job whose generation has begun, in the site's own database; Django is set up with the site's environment."""
     os.environ.update(site.environment)
     os.environ["DJANGO_SETTINGS_MODULE"] = "auravideo.settings"
@@ -114,9 +119,18 @@ def _running_job(site: Site):
     from generation.queue import claims
     from tests.factories import JobFactory
 
-    job = JobFactory(user=User.objects.get(username=USER))
-    claims.finish(claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "bench"), {})
-    return claims.claim(job.pk, 1, Stage.GENERATE, 0, "bench")
+    job = JobFactory.create(user=User.objects.get(username=USER))
+    claims.finish(_claim(job, Stage.PREPROCESS), {})
+    return _claim(job, Stage.GENERATE)
+
+
+def _claim(job: "Job", stage: "Stage") -> "StageRun":
+    from generation.queue import claims
+
+    held = claims.claim(job.pk, 1, stage, 0, "bench")
+    if held is None:
+        raise RuntimeError(f"{stage} of {job} cannot be claimed")
+    return held
 
 
 def _wait_for(worker: Worker, page: Page) -> None:

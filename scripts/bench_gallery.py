@@ -18,8 +18,16 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tests import postgres
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.test import Client
+
+    from accounts.models import User
+    from gallery.models import Video
 
 SIZES = {"small": (100, 100), "large": (100_000, 900_000)}  # of one person, of all others
 OTHERS = 2_000
@@ -92,7 +100,7 @@ def _write(rows: list[tuple], tags: list) -> None:
     )
 
 
-def _video(owner, number: int, is_old: bool, is_special: bool):
+def _video(owner: "User", number: int, is_old: bool, is_special: bool) -> "Video":
     from gallery.models import Video, Visibility
 
     chance = random.Random(number)
@@ -165,8 +173,8 @@ def pages() -> dict[str, str]:
         "explore, picks": f"{explore}sort=picks",
         "explore, tag, page 1000": f"{explore}tag=tag1&{_behind(tagged, '-published_at')}",
         "a profile": "/u/person1/",
-        "a video of one's own": f"/videos/{mine.order_by('-created_at').first().pk}/",
-        "a public video": f"/videos/{listed.exclude(user=ada).order_by('-created_at').first().pk}/",
+        "a video of one's own": f"/videos/{mine.order_by('-created_at')[0].pk}/",
+        "a public video": f"/videos/{listed.exclude(user=ada).order_by('-created_at')[0].pk}/",
     }
     searches = {
         "a common word": "heart",
@@ -189,7 +197,7 @@ def pages() -> dict[str, str]:
     return found
 
 
-def _behind(rows, order: str) -> str:
+def _behind(rows: "QuerySet[Any]", order: str) -> str:
     """The query of the thousandth page, or of the last one."""
     from auravideo.core.keyset import Order
 
@@ -223,7 +231,7 @@ def measure() -> None:
         print(json.dumps({"times": times, "queries": queries, "cards": cards}), flush=True)
 
 
-def _took(client, path: str) -> float:
+def _took(client: "Client", path: str) -> float:
     begun = time.perf_counter()
     client.get(path)
     return (time.perf_counter() - begun) * 1000
@@ -245,18 +253,25 @@ def compare(vendor: str, urls: dict[str, str], home: Path) -> float:
             [sys.executable, "-m", "scripts.bench_gallery", "measure", name],
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
-    times, cards = {name: {} for name in sites}, {}
+    times: dict[str, dict[str, list[float]]] = {name: {} for name in sites}
+    cards = {}
     for _ in range(ROUNDS):
         for name, site in sites.items():
-            print("", file=site.stdin, flush=True)
-            answer = json.loads(site.stdout.readline())
+            answer = _ask(site)
             cards[name] = answer["cards"]
             for page, took in answer["times"].items():
                 times[name].setdefault(page, []).extend(took)
     for site in sites.values():
-        site.stdin.close()
-        site.wait()
+        site.communicate()
     return _table(vendor, times, answer["queries"], cards)
+
+
+def _ask(site: subprocess.Popen[str]) -> dict[str, Any]:
+    """The answer of a process that runs `measure`."""
+    if site.stdin is None or site.stdout is None:
+        raise ValueError("the process has no pipes")
+    print("", file=site.stdin, flush=True)
+    return json.loads(site.stdout.readline())
 
 
 def _table(vendor: str, times: dict, queries: dict[str, int], cards: dict) -> float:

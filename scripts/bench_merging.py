@@ -17,12 +17,12 @@ from uuid import UUID
 
 import django
 import django_htmx
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 django.setup()
 
-from tests.e2e.live_page import Panel, a_panel, fragment, open_jobs_page, panel_fragment, row, row_fragment  # noqa: E402
+from tests.e2e.live_page import Page, Panel, a_panel, fragment, open_jobs_page, panel_fragment, row, row_fragment  # noqa: E402
 
 JOBS_JS = Path("static/js/jobs.js")
 HTMX = Path(django_htmx.__file__).parent / "static/django_htmx"
@@ -122,7 +122,7 @@ def _as_global(name: str, file: Path, called: str = "") -> str:
     return f"window.{called or name} = (() => {{ {file.read_text()}\nreturn {name}; }})();\n"
 
 
-def _measure(browser, source: str, library: str, options: argparse.Namespace) -> dict[str, list[float]]:
+def _measure(browser: Browser, source: str, library: str, options: argparse.Namespace) -> dict[str, list[float]]:
     """Return for each kind of message its three times in milliseconds."""
     ids = tuple(UUID(int=100 + number) for number in range(options.jobs))
     if CALL not in source:
@@ -149,7 +149,7 @@ def _measure(browser, source: str, library: str, options: argparse.Namespace) ->
         }
 
 
-def _times(opened, messages: list[str]) -> list[float]:
+def _times(opened: Page, messages: list[str]) -> list[float]:
     """Return the median of each of the page's three times."""
     opened.page.evaluate("window.times = []")
     for message in messages:

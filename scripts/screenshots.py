@@ -11,10 +11,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.seeded import SeededSite
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTHS = (360, 768, 1280)
-THEMES = ("light", "dark")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 STYLE = (
     "body{font:16px system-ui;margin:2rem}img{height:20rem;margin:.25rem;border:1px solid GrayText;vertical-align:top}"
 )
@@ -48,7 +54,7 @@ def _prepare(home: str) -> None:
     django.setup()
 
 
-def _take_all(site, folder: Path, only: str, language: str) -> Iterator[str]:
+def _take_all(site: "SeededSite", folder: Path, only: str, language: str) -> Iterator[str]:
     """Take them, a page at a time; yields the pages' names."""
     from playwright.sync_api import sync_playwright
 
@@ -61,7 +67,7 @@ def _take_all(site, folder: Path, only: str, language: str) -> Iterator[str]:
             if only not in page.name:
                 continue
             if page.person not in opened:
-                state = site.sign_in(browser, page.person)
+                state: Any = site.sign_in(browser, page.person)
                 opened[page.person] = browser.new_page(base_url=site.url, storage_state=state, locale=language)
             _take(opened[page.person], page.path, folder, page.name)
             print(page.name, file=sys.stderr)
@@ -69,7 +75,7 @@ def _take_all(site, folder: Path, only: str, language: str) -> Iterator[str]:
         browser.close()
 
 
-def _take(page, path: str, folder: Path, name: str) -> None:
+def _take(page: "Page", path: str, folder: Path, name: str) -> None:
     from tests.e2e.soundness import arrived
 
     page.set_viewport_size({"width": WIDTHS[0], "height": 6000})  # so that what loads when it is seen is loaded

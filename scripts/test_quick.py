@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import grimp
@@ -73,7 +73,7 @@ def select(changed: Iterable[str], graph: grimp.ImportGraph, root: Path) -> list
     return [tests[name] for name in sorted(nearness, key=lambda name: (nearness[name], name))]
 
 
-def _add_related(module: str, tests: dict[str, str], graph: grimp.ImportGraph, add) -> None:
+def _add_related(module: str, tests: dict[str, str], graph: grimp.ImportGraph, add: Callable[..., None]) -> None:
     package, _, last = module.rpartition(".")
     neighbours = _below(tests, Path("tests", *package.split("."))) if package else []
     for name in neighbours:

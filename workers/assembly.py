@@ -31,6 +31,8 @@ def build(job: Job, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], folde
     video = files["video"]
     reel = _Reel(plan, clips, on_step)
     media.encode(reel.play(), video, fps=plan.fps, format=request.format, metadata=settings_of(job))
+    if reel.middle is None:
+        raise ValueError(f"the clip ended before its middle, frame {plan.frames // 2}")
     media.poster(reel.middle, files["poster"])
     media.thumbnail(reel.middle, files["thumbnail"])
     media.hover_preview(reel.small, files["preview"], reel.small_fps)

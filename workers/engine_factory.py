@@ -1,6 +1,7 @@
 """From what the catalogue says to engines that are warm: which network serves which request on this machine."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from workers.engines.base import Interpolation, TextToVideo, Upscaling
 from workers.engines.film import FilmEngine
 from workers.engines.realesrgan import RealEsrganEngine
 
-AnyEntry = TypeVar("AnyEntry", bound=Entry)
+E = TypeVar("E", bound=Entry)
 
 
 def text_to_video(request: RenderRequest) -> TextToVideo:
@@ -28,7 +29,7 @@ def text_to_video(request: RenderRequest) -> TextToVideo:
     )
 
 
-def loras(request: RenderRequest) -> list[tuple]:
+def loras(request: RenderRequest) -> list[tuple[Path, float]]:
     """(file, weight) of every LoRA of a request: the camera motions, and the one that a few-step adapter needs."""
     catalogue = available.catalogue()
     needed = _adapter(request).lora
@@ -82,13 +83,13 @@ def _adapter(request: RenderRequest) -> MotionAdapter:
     return _found(available.catalogue().adapters, request.motion_adapter)
 
 
-def _found(entries: Mapping[str, AnyEntry], id: str) -> AnyEntry:
+def _found(entries: Mapping[str, E], id: str) -> E:
     """Return the entry `id`. Raises RenderError "model-missing" when it has left the catalogue."""
     if id not in entries:
         raise RenderError("model-missing", model=id)
     return entries[id]
 
 
-def _verified(entry: Entry) -> Entry:
+def _verified(entry: E) -> E:
     verify(entry, settings.HOME)
     return entry

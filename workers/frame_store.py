@@ -48,7 +48,7 @@ def write_chunk(job_id: object, stage: str, index: int, frames: np.ndarray, fps:
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
         raise ValueError(f"A chunk must be uint8 [frames, height, width, 3], not {frames.dtype} {list(frames.shape)}.")
     key = storage_keys.chunk(job_id, stage, index)
-    metadata = {"fps": str(fps), "index": str(index), "stage": stage, "sha256": hashlib.sha256(frames).hexdigest()}
+    metadata = {"fps": str(fps), "index": str(index), "stage": stage, "sha256": hashlib.sha256(frames.data).hexdigest()}
     _put(key, save({_TENSOR: frames}, metadata))
     return key
 
@@ -70,7 +70,7 @@ def read_chunk(key: str) -> np.ndarray:
             storage_keys.chunk(storage_keys.job_of(key), metadata["stage"], int(metadata["index"])) == key
             and frames.dtype == np.uint8
             and frames.ndim == 4
-            and metadata["sha256"] == hashlib.sha256(np.ascontiguousarray(frames)).hexdigest()
+            and metadata["sha256"] == hashlib.sha256(np.ascontiguousarray(frames).data).hexdigest()
         )
     except (SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise RenderError("frames-corrupt", key=key) from error
@@ -158,10 +158,10 @@ class _Movable(File):
 
     def __init__(self, path: Path, size: int) -> None:
         super().__init__(None, name=str(path))
-        self.size = size
+        self.path, self.size = path, size
 
     def temporary_file_path(self) -> str:
-        return self.name
+        return str(self.path)
 
 
 def _get(key: str) -> bytes | None:

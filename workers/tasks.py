@@ -8,7 +8,7 @@ from uuid import UUID
 
 from billiard import active_children
 from billiard.exceptions import WorkerLostError
-from celery import shared_task
+from celery import Task, shared_task
 from celery.signals import task_failure, worker_process_init, worker_shutting_down
 from django.conf import settings
 from django.utils import timezone
@@ -70,7 +70,7 @@ def prune() -> int:
     deleted = 0
     for job_id in frame_store.iter_jobs():
         job = Job.objects.filter(pk=job_id).first()
-        if job is not None and (job.is_active or (job.status == Status.FAILED and job.ended_at > old)):
+        if job is not None and (job.is_active or (job.status == Status.FAILED and job.ended_at and job.ended_at > old)):
             continue
         frame_store.delete_job(job_id)
         if job is not None and job.status != Status.DONE:
@@ -92,7 +92,7 @@ def _hand_back(**_kwargs: object) -> None:
 
 
 @task_failure.connect
-def _child_died(exception: BaseException, args: tuple, sender: object, **_kwargs: object) -> None:
+def _child_died(exception: BaseException, args: tuple, sender: Task, **_kwargs: object) -> None:
     """In the parent: its child died (out of memory, kill -9), so what is left of the job is queued again at once."""
     stage = stage_of(sender.name)
     if isinstance(exception, WorkerLostError) and stage is not None:

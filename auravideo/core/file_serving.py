@@ -3,10 +3,12 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.files.storage import FileSystemStorage, storages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, http_date
 
@@ -16,13 +18,16 @@ _BLOCK = 512 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-def serve(request: HttpRequest, name: str, *, download_as: str = "") -> HttpResponse:
+def serve(request: HttpRequest, name: str | None, *, download_as: str = "") -> HttpResponseBase:
     """The file `name` of the default storage; `download_as` makes the browser save it under that name."""
+    if not name:
+        raise Http404
     content_type = CONTENT_TYPES.get(name.rsplit(".", 1)[-1], "application/octet-stream")
-    disposition = content_disposition_header(bool(download_as), download_as or name.rsplit("/", 1)[-1])
+    disposition = content_disposition_header(bool(download_as), download_as or name.rsplit("/", 1)[-1]) or "inline"
     if not isinstance(storages["default"], FileSystemStorage):
         parameters = {"ResponseContentType": content_type, "ResponseContentDisposition": disposition}
-        return HttpResponseRedirect(storages["public"].url(name, parameters=parameters))
+        url = storages["public"].url(name, parameters=parameters)  # type: ignore[call-arg]  # an S3Storage takes them
+        return HttpResponseRedirect(url)
     path = Path(storages["default"].path(name))
     if not path.is_file():
         raise Http404
@@ -43,7 +48,7 @@ def _etag(path: Path) -> str:
     return f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
 
 
-def _ranged(request: HttpRequest, path: Path, content_type: str, etag: str) -> HttpResponse:
+def _ranged(request: HttpRequest, path: Path, content_type: str, etag: str) -> HttpResponseBase:
     """The whole file, or the one range that was asked for (RFC 9110, section 14), of this very file."""
     size = path.stat().st_size
     match = _RANGE.fullmatch(request.headers.get("Range", "").strip())
@@ -58,7 +63,7 @@ def _ranged(request: HttpRequest, path: Path, content_type: str, etag: str) -> H
     return response
 
 
-def _streamed(path: Path, start: int, stop: int, **options: object) -> StreamingHttpResponse:
+def _streamed(path: Path, start: int, stop: int, **options: Any) -> StreamingHttpResponse:
     response = StreamingHttpResponse(_blocks(path, start, stop), **options)
     response["Content-Length"] = str(stop - start)
     return response
@@ -73,7 +78,7 @@ def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
 
 async def _blocks(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
     """The bytes [start, stop) of a file. Asynchronous: of a plain iterator Daphne would read all before it sent any."""
-    stream = await sync_to_async(path.open)("rb")
+    stream = await sync_to_async(lambda: path.open("rb"))()
     try:
         await sync_to_async(stream.seek)(start)
         while start < stop and (block := await sync_to_async(stream.read)(min(_BLOCK, stop - start))):

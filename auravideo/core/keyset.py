@@ -39,7 +39,10 @@ class Order:
     @classmethod
     def of(cls, model: type[Model], order: str) -> "Order":
         """`order` as in `order_by`: "-created_at" begins with the newest."""
-        return cls(model._meta.get_field(order.removeprefix("-")), order.startswith("-"))
+        field = model._meta.get_field(order.removeprefix("-"))
+        if not isinstance(field, Field):
+            raise TypeError(f"{field} is a relation, which has no order.")
+        return cls(field, order.startswith("-"))
 
     def names(self, *, reverse: bool = False) -> tuple[str, str]:
         sign = "-" if self.descending != reverse else ""

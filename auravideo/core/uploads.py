@@ -1,21 +1,27 @@
 """Files that people drop on a form: streamed to a temporary file, up to a limit, and what is beyond it is not kept."""
 
+from collections.abc import Callable
 from functools import wraps
 
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
-from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
+
+from auravideo.core.http import UploadRequest
+
+View = Callable[..., HttpResponseBase]
 
 
 class BoundedUpload(TemporaryFileUploadHandler):
     """Keeps files of `limit` bytes together; of a larger one it notes the name, and lets the other fields arrive."""
 
-    def __init__(self, request: HttpRequest, limit: int) -> None:
+    def __init__(self, request: UploadRequest, limit: int) -> None:
         super().__init__(request)
         self.limit = limit
         self.received = 0
-        request.files_too_large = []
+        self.too_large: list[str] = []
+        request.files_too_large = self.too_large
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         self.received += len(raw_data)
@@ -25,23 +31,23 @@ class BoundedUpload(TemporaryFileUploadHandler):
     def file_complete(self, file_size: int) -> UploadedFile | None:
         if self.received <= self.limit:
             return super().file_complete(file_size)
-        self.request.files_too_large.append(self.field_name)
+        self.too_large.append(self.field_name)
         self.file.close()  # which deletes it
         return None
 
 
-def bounded_upload(limit: int):
+def bounded_upload(limit: int) -> Callable[[View], View]:
     """A view that takes files of `limit` bytes together; `request.files_too_large` names the fields of larger ones.
 
     Django's CSRF check reads the whole request, so the limit has to be set before it: the check is made around the view
     itself.
     """
 
-    def decorate(view):
+    def decorate(view: View) -> View:
         protected = csrf_protect(view)
 
         @wraps(view)
-        def set_up(request: HttpRequest, *args: object, **kwargs: object):
+        def set_up(request: UploadRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             request.upload_handlers = [BoundedUpload(request, limit)]
             return protected(request, *args, **kwargs)
 

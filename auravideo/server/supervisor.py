@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 STOP_SECONDS = 20  # for a worker to hand its job back
@@ -28,7 +28,7 @@ class Process:
 
     def start(self) -> None:
         """Run it in a process group of its own, so that all of it can be ended."""
-        self.popen = subprocess.Popen(  # noqa: S603
+        popen = subprocess.Popen(  # noqa: S603
             self.command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -39,11 +39,11 @@ class Process:
             text=True,
             errors="replace",
         )
-        self.started = time.monotonic()
-        threading.Thread(target=self._relay, args=(self.popen,), daemon=True).start()
+        self.popen, self.started = popen, time.monotonic()
+        threading.Thread(target=self._relay, args=(popen.stdout,), daemon=True).start()
 
-    def _relay(self, popen: subprocess.Popen) -> None:
-        for line in popen.stdout:
+    def _relay(self, output: Iterable[str]) -> None:
+        for line in output:
             sys.stdout.write(f"{self.name:<12}| {line}")
             sys.stdout.flush()
 
@@ -53,7 +53,7 @@ class Process:
 
     def signal(self, number: int) -> None:
         """Send a signal to the program itself."""
-        if self.is_running:
+        if self.popen is not None and self.popen.poll() is None:
             self.popen.send_signal(number)
 
     def kill_group(self) -> None:

@@ -6,7 +6,8 @@ file gets the same answer as where there is none.
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
@@ -17,28 +18,28 @@ from gallery.models import Video
 
 
 @require_safe
-def file(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponse:
+def file(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponseBase:
     return _served(request, _found(request, video_id, token).video_file.name, token)
 
 
 @require_safe
-def download(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponse:
+def download(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponseBase:
     found = _found(request, video_id, token)
     return _served(request, found.video_file.name, token, download_as=f"{file_stem(found)}.{found.format}")
 
 
 @require_safe
-def poster(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponse:
+def poster(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponseBase:
     return _served(request, _found(request, video_id, token).poster_file.name, token)
 
 
 @require_safe
-def preview(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponse:
+def preview(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponseBase:
     return _served(request, _found(request, video_id, token).preview_file.name, token)
 
 
 @require_safe
-def thumbnail(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponse:
+def thumbnail(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponseBase:
     """The small still picture; the poster, where the video was made before there were any."""
     found = _found(request, video_id, token)
     return _served(request, (found.thumbnail_file or found.poster_file).name, token)
@@ -50,11 +51,12 @@ def file_stem(video: Video) -> str:
 
 
 def _found(request: HttpRequest, video_id: UUID | None, token: str) -> Video:
-    videos = shared_videos(token) if token else playable_videos(request.user).filter(pk=video_id)
-    return get_object_or_404(videos)
+    if video_id is None:
+        return get_object_or_404(shared_videos(token))
+    return get_object_or_404(playable_videos(request.user), pk=video_id)
 
 
-def _served(request: HttpRequest, name: str, token: str, *, download_as: str = "") -> HttpResponse:
+def _served(request: HttpRequest, name: str | None, token: str, *, download_as: str = "") -> HttpResponseBase:
     response = serve(request, name, download_as=download_as)
     if token:
         response["X-Robots-Tag"] = "noindex"

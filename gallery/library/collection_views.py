@@ -4,12 +4,13 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from accounts.http import SignedInRequest
 from auravideo.core.keyset import Page, page_of
 from gallery.access import collections_of
 from gallery.library import services
@@ -21,7 +22,7 @@ from gallery.models import Collection
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def collections(request: HttpRequest) -> HttpResponse:
+def collections(request: SignedInRequest) -> HttpResponse:
     """All of them, and a form for a new one."""
     form = CollectionForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -37,7 +38,7 @@ def collections(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 @vary_on_headers("HX-Request", "HX-Target")
-def collection(request: HttpRequest, collection_id: UUID) -> HttpResponse:
+def collection(request: SignedInRequest, collection_id: UUID) -> HttpResponse:
     """What was added last comes first; for htmx, the cards of one more page. One query, unless there is nothing."""
     page = page_of(items_of(request.user, collection_id), request.GET, VIDEOS_A_PAGE, "-added_at")
     found = page.rows[0].collection if page.rows else _mine(request, collection_id)
@@ -48,7 +49,7 @@ def collection(request: HttpRequest, collection_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def rename(request: HttpRequest, collection_id: UUID) -> HttpResponse:
+def rename(request: SignedInRequest, collection_id: UUID) -> HttpResponse:
     found = _mine(request, collection_id)
     form = CollectionForm(request.POST)
     if not form.is_valid():
@@ -64,14 +65,14 @@ def rename(request: HttpRequest, collection_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def delete(request: HttpRequest, collection_id: UUID) -> HttpResponse:
+def delete(request: SignedInRequest, collection_id: UUID) -> HttpResponse:
     found = _mine(request, collection_id)
     services.delete_collection(found)
     messages.success(request, _("The collection “%s” was deleted. Its videos are in your library.") % found.name)
     return redirect("gallery:collections")
 
 
-def _refused(request: HttpRequest, found: Collection, form: CollectionForm) -> HttpResponse:
+def _refused(request: SignedInRequest, found: Collection, form: CollectionForm) -> HttpResponse:
     page = page_of(items_of(request.user, found.pk), {}, VIDEOS_A_PAGE, "-added_at")
     return render(request, "gallery/collection.html", _shown(found, page, form))
 
@@ -81,5 +82,5 @@ def _shown(found: Collection, page: Page, form: CollectionForm | None = None) ->
     return {"collection": found, "page": page, "videos": videos, "most": MAX_SELECTED, "form": form}
 
 
-def _mine(request: HttpRequest, collection_id: UUID) -> Collection:
+def _mine(request: SignedInRequest, collection_id: UUID) -> Collection:
     return get_object_or_404(collections_of(request.user), pk=collection_id)

@@ -1,7 +1,7 @@
 """What the pages of the library are asked and told. Everything is bounded; what is wrong is left out or says so."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -9,6 +9,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
+from auravideo.core.forms import choice_field, mark_default
 from auravideo.core.media_formats import FORMAT_LABELS
 from gallery.access import collections_of
 from gallery.models import Collection, SizeClass, Video, Visibility
@@ -40,9 +42,8 @@ class LibraryForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         models = available.catalogue().models.values()
-        self.fields["model"].choices = [("", _("Any")), *((model.id, model.label) for model in models)]
-        for field in self.fields.values():
-            field.has_default = True
+        choice_field(self, "model").choices = [("", _("Any")), *((model.id, model.label) for model in models)]
+        mark_default(*self.fields.values())
         self.full_clean()
 
     @property
@@ -117,7 +118,8 @@ class SelectionForm(forms.Form):
     collection = forms.UUIDField(required=False)
 
     def clean(self) -> dict[str, Any]:
-        found = super().clean()
+        super().clean()
+        found = self.cleaned_data
         if found.get("act") == "download" and len(found.get("video", ())) > MAX_ZIPPED:
             raise ValidationError(_("At most %s videos can be downloaded at once. Choose fewer.") % MAX_ZIPPED)
         return found
@@ -153,13 +155,15 @@ class CollectForm(forms.Form):
         label=_("Name of the new collection"), required=False, max_length=Collection._meta.get_field("name").max_length
     )
 
-    def __init__(self, user, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["collection"].queryset = collections_of(user).order_by("name")
-        self.fields["collection"].has_default = True
+        collection = cast(forms.ModelChoiceField, self.fields["collection"])
+        collection.queryset = collections_of(user).order_by("name")
+        mark_default(collection)
 
     def clean(self) -> dict[str, Any]:
-        found = super().clean()
+        super().clean()
+        found = self.cleaned_data
         if not self.errors and not (found.get("collection") or found.get("name")):
             self.add_error("name", _("Choose a collection, or name a new one."))
         return found

@@ -1,16 +1,19 @@
 """Several videos at once. What is not the person's own, or is there no more, is left out."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from accounts.http import SignedInRequest
 from auravideo.core import zips
 from auravideo.core.zips import Entry, json_file, stored_file
 from gallery import lifecycle
@@ -25,12 +28,12 @@ from gallery.models import Video, VideoQuerySet
 
 @login_required
 @require_POST
-def selected(request: HttpRequest) -> HttpResponse:
+def selected(request: SignedInRequest) -> HttpResponseBase:
     """Do what the form says with the videos that were chosen."""
     form = SelectionForm(request.POST)
     if not form.is_valid():
         for texts in form.errors.values():
-            messages.error(request, texts[0])
+            messages.error(request, str(texts[0]))
         return back(request)
     videos = library_of(request.user).filter(pk__in=form.cleaned_data["video"])
     if not videos.exists():
@@ -41,7 +44,7 @@ def selected(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def collect(request: HttpRequest) -> HttpResponse:
+def collect(request: SignedInRequest) -> HttpResponse:
     """Add videos to the collection that was chosen, or to a new one."""
     form = CollectForm(request.user, request.POST)
     if not form.is_valid():
@@ -65,33 +68,33 @@ def _collect_page(request: HttpRequest, form: CollectForm) -> HttpResponse:
     return render(request, "gallery/collect.html", {"form": form, "count": len(ids), "next": request.POST.get("next")})
 
 
-def _delete(request: HttpRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:
+def _delete(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:
     tell_deleted(request, *lifecycle.trash(videos))
 
 
-def _favourite(request: HttpRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:
+def _favourite(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:
     library.set_favourite(videos, True)
     messages.success(request, _("They are among your favourites now."))
 
 
-def _unfavourite(request: HttpRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:
+def _unfavourite(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:
     library.set_favourite(videos, False)
     messages.success(request, _("They are no longer among your favourites."))
 
 
-def _collect(request: HttpRequest, videos: VideoQuerySet, _collection: UUID | None) -> HttpResponse:
+def _collect(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID | None) -> HttpResponse:
     ids = [str(pk) for pk in videos.values_list("pk", flat=True)]
     return _collect_page(request, CollectForm(request.user, initial={"video": ids}))
 
 
-def _remove(request: HttpRequest, videos: VideoQuerySet, collection_id: UUID | None) -> None:
+def _remove(request: SignedInRequest, videos: VideoQuerySet, collection_id: UUID | None) -> None:
     collection = get_object_or_404(collections_of(request.user), pk=collection_id)
     count = library.remove_from_collection(collection, videos.values_list("pk", flat=True))
     text = ngettext("%(n)d video was taken out of “%(name)s”.", "%(n)d videos were taken out of “%(name)s”.", count)
     messages.success(request, text % {"n": count, "name": collection.name})
 
 
-def _download(_request: HttpRequest, videos: VideoQuerySet, _collection: UUID | None) -> HttpResponse:
+def _download(_request: SignedInRequest, videos: VideoQuerySet, _collection: UUID | None) -> HttpResponseBase:
     return zips.response(_files(list(videos.order_by("created_at"))), "auravideo.zip")
 
 
@@ -100,10 +103,10 @@ def _files(videos: list[Video]) -> Iterator[Entry]:
     for number, video in enumerate(videos, start=1):
         name = f"{number:03d}-{file_stem(video)}"
         yield stored_file(f"{name}.{video.format}", video.video_file.name, video.video_file.storage)
-        yield json_file(f"{name}.json", lambda video=video: settings_of(video))
+        yield json_file(f"{name}.json", partial(settings_of, video))
 
 
-_ACTS: dict[str, Callable[[HttpRequest, VideoQuerySet, UUID | None], HttpResponse | None]] = {
+_ACTS: dict[str, Callable[[SignedInRequest, VideoQuerySet, UUID | None], HttpResponseBase | None]] = {
     "delete": _delete,
     "favourite": _favourite,
     "unfavourite": _unfavourite,

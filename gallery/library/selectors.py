@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models import IntegerField, OuterRef, QuerySet, Subquery, UUIDField
 from django.db.models.functions import Lower
 
+from accounts.models import User
 from auravideo.core.video_metadata import settings_for
 from gallery.access import collections_of, library_of
 from gallery.models import Collection, CollectionItem, Video
@@ -28,7 +29,7 @@ def for_cards(videos: QuerySet[Video]) -> QuerySet[Video]:
     return videos.defer("request", "prompt")
 
 
-def shown_collections_of(user) -> QuerySet[Collection]:
+def shown_collections_of(user: User) -> QuerySet[Collection]:
     """By name; with `videos_up_to`, counted as far as `COUNT_UP_TO`, and `cover_id`, the video added last."""
     items = CollectionItem.objects.filter(collection=OuterRef("pk"), video__deleted_at=None)
     cover = items.order_by("-added_at", "-id").values("video_id")[:1]
@@ -40,7 +41,7 @@ def shown_collections_of(user) -> QuerySet[Collection]:
     )
 
 
-def items_of(user, collection_id: UUID) -> QuerySet[CollectionItem]:
+def items_of(user: User, collection_id: UUID) -> QuerySet[CollectionItem]:
     """The videos of a person's collection that are not in the trash, each with the collection."""
     mine = CollectionItem.objects.filter(collection=collection_id, collection__user=user)
     items = mine.filter(video__deleted_at=None).select_related("video", "collection")

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
 from gallery.access import collections_of
 from gallery.models import Collection, CollectionItem, SearchDoc, Video
 
@@ -40,7 +41,7 @@ def set_favourite(videos: QuerySet[Video], favourite: bool) -> int:
     return videos.filter(favourite=not favourite).update(favourite=favourite)
 
 
-def create_collection(user, name: str) -> Collection:
+def create_collection(user: User, name: str) -> Collection:
     """
     Raises:
         NameTaken: whatever the case of the letters.

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.http import SignedInRequest
 from auravideo.core.keyset import page_of
 from gallery import lifecycle
 from gallery.access import trash_of
@@ -22,7 +23,7 @@ from gallery.models import Video
 
 @login_required
 @require_safe
-def trash(request: HttpRequest) -> HttpResponse:
+def trash(request: SignedInRequest) -> HttpResponse:
     """What was deleted last comes first. No pictures: nobody is sent the files of what is deleted."""
     page = page_of(for_cards(trash_of(request.user)), request.GET, VIDEOS_A_PAGE, "-deleted_at")
     context = {"page": page, "videos": page.rows, "seconds": 60 * settings.UNDO_MINUTES}
@@ -31,7 +32,7 @@ def trash(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def undo(request: HttpRequest) -> HttpResponse:
+def undo(request: SignedInRequest) -> HttpResponse:
     """Take back one deletion, however many videos it was of."""
     form = UndoForm(request.POST)
     count = (
@@ -43,7 +44,7 @@ def undo(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def restore(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def restore(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     found = _deleted(request, video_id)
     _tell_restored(request, lifecycle.restore(trash_of(request.user).filter(pk=found.pk)))
     return redirect("gallery:trash")
@@ -51,7 +52,7 @@ def restore(request: HttpRequest, video_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def purge(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def purge(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     """Delete one video for good, before its time is over."""
     lifecycle.delete(_deleted(request, video_id))
     messages.success(request, _("The video is gone for good."))
@@ -60,7 +61,7 @@ def purge(request: HttpRequest, video_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def empty(request: HttpRequest) -> HttpResponse:
+def empty(request: SignedInRequest) -> HttpResponse:
     """Delete for good all that is in the trash."""
     count = lifecycle.give_up(trash_of(request.user))
     text = ngettext("%d video is gone for good.", "%d videos are gone for good.", count) % count

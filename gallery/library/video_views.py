@@ -5,12 +5,14 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.http import SignedInRequest
+from auravideo.core.http import HtmxHttpRequest
 from gallery import lifecycle
 from gallery.access import library_of
 from gallery.files.views import file_stem
@@ -24,7 +26,7 @@ from generation.jobs import archive
 
 
 @require_safe
-def video(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def video(request: HtmxHttpRequest, video_id: UUID) -> HttpResponse:
     """The owner's page, or the one that everybody gets of a public video."""
     found = library_of(request.user).select_related("user", "job").filter(pk=video_id).first()
     if found is None:
@@ -36,7 +38,7 @@ def video(request: HttpRequest, video_id: UUID) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def rename(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def rename(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     """The title as a field in its own place: alone for htmx, within the page otherwise."""
     found = own_video(request, video_id)
     if request.method == "GET":
@@ -53,7 +55,7 @@ def rename(request: HttpRequest, video_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def favourite(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def favourite(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     """`favourite` says what it shall be, so that pressing twice does no harm."""
     found = own_video(request, video_id)
     found.favourite = request.POST.get("favourite") == "1"
@@ -65,7 +67,7 @@ def favourite(request: HttpRequest, video_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def delete(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def delete(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     found = own_video(request, video_id)
     tell_deleted(request, *lifecycle.trash(library_of(request.user).filter(pk=found.pk)))
     return back(request)
@@ -73,7 +75,7 @@ def delete(request: HttpRequest, video_id: UUID) -> HttpResponse:
 
 @login_required
 @require_safe
-def settings_file(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def settings_file(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     """What made the video, as a file to keep or to create from."""
     found = own_video(request, video_id)
     text = json.dumps(settings_of(found), ensure_ascii=False, indent=2, sort_keys=True)
@@ -81,15 +83,15 @@ def settings_file(request: HttpRequest, video_id: UUID) -> HttpResponse:
     return HttpResponse(f"{text}\n", content_type="application/json", headers={"Content-Disposition": disposition})
 
 
-def _title(request: HttpRequest, found: Video, form: TitleForm) -> HttpResponse:
+def _title(request: SignedInRequest, found: Video, form: TitleForm) -> HttpResponse:
     if request.htmx:
         return render(request, "gallery/partials/video_title.html", {"video": found, "title_form": form})
     return _page(request, found, title_form=form)
 
 
-def _page(request: HttpRequest, found: Video, **extra: object) -> HttpResponse:
+def _page(request: HtmxHttpRequest, found: Video, **extra: object) -> HttpResponse:
     """Whoever opens it has seen that it is finished."""
-    if found.job is not None and found.job.is_new:
-        archive.mark_seen(request.user, [found.job_id])
+    if request.user.is_authenticated and found.job is not None and found.job.is_new:
+        archive.mark_seen(request.user, [found.job.pk])
     context = {"video": found, "similar": similar_to(found), "collections": found.collections.order_by("name")}
     return render(request, "gallery/video.html", context | extra)

@@ -1,12 +1,13 @@
 """The library: a person's own videos, as a grid that goes on as it is scrolled."""
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 
+from accounts.http import SignedInRequest
 from gallery.access import library_of
 from gallery.library.forms import MAX_SELECTED, LibraryForm
 from gallery.library.pages import VIDEOS_A_PAGE
@@ -17,7 +18,7 @@ from gallery.search.query import find
 @login_required
 @require_safe
 @vary_on_headers("HX-Request", "HX-Target")  # a page that is gone back to must not be the fragment of its address
-def library(request: HttpRequest) -> HttpResponse:
+def library(request: SignedInRequest) -> HttpResponse:
     """The whole page; for htmx, what a filter finds (`found`) or the cards of one more page (`cards`)."""
     form = LibraryForm(request.GET)
     videos = for_cards(library_of(request.user).filter(**form.filters))

@@ -54,7 +54,7 @@ def indexed_text(scope: str, title: str, prompt: str) -> str:
     return " ".join(kept)
 
 
-class SearchDocManager(models.Manager):
+class SearchDocManager(models.Manager["SearchDoc"]):
     def index(self, videos: Iterable[Video]) -> None:
         """Write the words of videos as they are now. A video keeps its places; called as often as one likes."""
         found = list(videos)

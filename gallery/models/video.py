@@ -3,6 +3,7 @@
 import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from generation.models import Job
 
+TOKEN_LENGTH = 43  # of secrets.token_urlsafe(32)
 GIVEN_UP = datetime(1970, 1, 1, tzinfo=UTC)  # `deleted_at` of what nobody can have back, however long the undo window
 
 
@@ -59,7 +61,7 @@ def undo_limit() -> datetime:
     return timezone.now() - timedelta(minutes=settings.UNDO_MINUTES)
 
 
-class VideoQuerySet(models.QuerySet):
+class VideoQuerySet(models.QuerySet["Video"]):
     def kept(self) -> "VideoQuerySet":
         """Videos that are not in the trash."""
         return self.filter(deleted_at=None)
@@ -130,7 +132,7 @@ class Video(models.Model):
     favourite = models.BooleanField(_("favourite"), default=False)
     visibility = models.CharField(_("visibility"), max_length=8, choices=Visibility, default=Visibility.PRIVATE)
     # The unlisted link is /s/<token>/; it goes on while the video is public, and ends when it is revoked.
-    share_token = models.CharField(_("token of the link"), max_length=43, null=True, blank=True, unique=True)
+    share_token = models.CharField(_("token of the link"), max_length=TOKEN_LENGTH, null=True, blank=True, unique=True)
     published_at = models.DateTimeField(_("made public"), null=True, blank=True)
     deleted_at = models.DateTimeField(_("put into the trash"), null=True, blank=True)
     # What others make of it.
@@ -183,7 +185,7 @@ class Video(models.Model):
     def __str__(self) -> str:
         return self.title
 
-    def save(self, *args: object, **kwargs: object) -> None:
+    def save(self, *args: Any, **kwargs: Any) -> None:
         if self._state.adding:
             self.take_from_request()
         super().save(*args, **kwargs)
@@ -206,12 +208,13 @@ class Video(models.Model):
     @property
     def gone_at(self) -> datetime | None:
         """Until when it can be had back from the trash."""
-        return self.deleted_at and self.deleted_at + timedelta(minutes=settings.UNDO_MINUTES)
+        return None if self.deleted_at is None else self.deleted_at + timedelta(minutes=settings.UNDO_MINUTES)
 
     @property
     def seconds_left(self) -> float | None:
         """How long it can still be had back from the trash; 0 when it is about to be gone."""
-        return self.gone_at and max(0.0, (self.gone_at - timezone.now()).total_seconds())
+        gone_at = self.gone_at
+        return None if gone_at is None else max(0.0, (gone_at - timezone.now()).total_seconds())
 
     @property
     def is_gif(self) -> bool:

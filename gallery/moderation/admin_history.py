@@ -15,13 +15,12 @@ class ModerationActionAdmin(ForModerators, admin.ModelAdmin):
     list_select_related = ["actor", "person", "video"]
     search_fields = ["video_title", "reason", "person__username", "actor__username"]
     search_help_text = _("Words of the reason or of the title of the video, or a user name.")
-    fields = ["created_at", "act", "who", "concerned", "which", "reason", "seen_at"]
-    readonly_fields = fields
+    fields = readonly_fields = ("created_at", "act", "who", "concerned", "which", "reason", "seen_at")
     actions = None
 
     @admin.display(description=_("who"), ordering="actor__username")
     def who(self, action: ModerationAction) -> SafeString | str:
-        return link_to(action.actor) if action.actor else _("the site itself")
+        return link_to(action.actor) if action.actor else str(_("the site itself"))
 
     @admin.display(description=_("person concerned"), ordering="person__username")
     def concerned(self, action: ModerationAction) -> SafeString | str:

@@ -1,8 +1,11 @@
 """What the pages of moderation have in common: who may open them, the clip itself, the history."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -22,7 +25,7 @@ class ForModerators(ObjectActions):
     Other staff does not see that it is there.
     """
 
-    readers = (MODERATE,)
+    readers: tuple[str, ...] = (MODERATE,)
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would count all rows once more
     list_per_page = 25
@@ -52,7 +55,7 @@ class ForModerators(ObjectActions):
 class WhetherSet(admin.EmptyFieldListFilter):
     """Whether something has happened, by a field that says when."""
 
-    def choices(self, changelist) -> Iterable[dict]:
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
         for choice, title in zip(super().choices(changelist), (_("All"), _("No"), _("Yes")), strict=True):
             yield {**choice, "display": title}
 
@@ -65,9 +68,9 @@ class Choice(admin.SimpleListFilter):
     def value(self) -> str:
         return super().value() or self.default
 
-    def choices(self, changelist) -> Iterable[dict]:
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
         for value, title in self.lookup_choices:
-            query = changelist.get_query_string({self.parameter_name: value})
+            query = changelist.get_query_string({str(self.parameter_name): value})
             yield {"selected": self.value() == value, "query_string": query, "display": title}
 
 
@@ -94,6 +97,6 @@ def link_to(thing: Video | User | None, text: str = "") -> SafeString | str:
     return format_html('<a href="{}">{}</a>', reverse(name, args=[thing.pk]), text or str(thing))
 
 
-def history_table(actions: Iterable[ModerationAction], *, names_video: bool = False) -> SafeString:
+def history_table(actions: QuerySet[ModerationAction], *, names_video: bool = False) -> SafeString:
     values = {"actions": list(actions[:100]), "names_video": names_video}
     return render_to_string("admin/moderation_history.html", values)

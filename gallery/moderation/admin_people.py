@@ -39,21 +39,21 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
     def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_view_permission(request, obj) or self.has_moderate_permission(request)
 
-    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> tuple:
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> list | tuple:
         if obj is None:
             return super().get_fieldsets(request, obj)
         own = super().get_fieldsets(request, obj) if self._sees_accounts(request) else self._few()
         return (*own, self.moderation_fieldset) if self.has_moderate_permission(request) else own
 
-    def get_list_display(self, request: HttpRequest) -> tuple:
+    def get_list_display(self, request: HttpRequest) -> list | tuple:
         few = ("username", "full_name", "is_active", "suspended_until", "date_joined")
         return super().get_list_display(request) if self._sees_accounts(request) else few
 
-    def get_list_filter(self, request: HttpRequest) -> tuple:
+    def get_list_filter(self, request: HttpRequest) -> list | tuple:
         few = ("is_active", ("suspended_at", admin.EmptyFieldListFilter))
         return super().get_list_filter(request) if self._sees_accounts(request) else few
 
-    def get_search_fields(self, request: HttpRequest) -> tuple:
+    def get_search_fields(self, request: HttpRequest) -> list | tuple:
         return super().get_search_fields(request) if self._sees_accounts(request) else ("username", "full_name")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:

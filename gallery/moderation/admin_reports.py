@@ -1,5 +1,7 @@
 """The queue of reports: each with its clip, which plays in the list, and what can be done about it."""
 
+from typing import TYPE_CHECKING
+
 from django.contrib import admin
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
@@ -13,6 +15,9 @@ from gallery.models import Report, ReportState
 from gallery.moderation import decisions
 from gallery.moderation.admin_parts import Choice, ForModerators, about, clip_of, history_table
 from gallery.moderation.selectors import history_of_video
+
+if TYPE_CHECKING:
+    from gallery.annotated import CountedReport
 
 
 class StateFilter(Choice):
@@ -44,9 +49,10 @@ class ReportAdmin(ForModerators, admin.ModelAdmin):
         decisions.WARN,
         decisions.SUSPEND,
     )
-    fields = ["clip", "about", "complaint", "created_at", "open_on_video", "state", "handled_by", "handled_at"]
-    fields += ["history"]
-    readonly_fields = fields
+    fields = readonly_fields = (
+        *("clip", "about", "complaint", "created_at", "open_on_video", "state", "handled_by", "handled_at"),
+        "history",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         """With the number of open reports of the same video."""
@@ -67,7 +73,7 @@ class ReportAdmin(ForModerators, admin.ModelAdmin):
         return render_to_string("admin/complaint.html", {"report": report})
 
     @admin.display(description=_("open reports of the video"), ordering="open_reports")
-    def open_on_video(self, report: Report) -> str:
+    def open_on_video(self, report: "CountedReport") -> str:
         return ngettext("%d open report", "%d open reports", report.open_reports) % report.open_reports
 
     @admin.display(description=_("history of moderation"))

@@ -4,6 +4,7 @@ Who may pick and not moderate looks at what everybody may find, and reads no rep
 """
 
 from collections.abc import Callable
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -12,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from gallery.access import MODERATE, PICK
-from gallery.models import Video
+from gallery.models import Video, VideoQuerySet
 from gallery.moderation import decisions
 from gallery.moderation.admin_parts import (
     ForModerators,
@@ -39,7 +40,7 @@ def _text_of(field: Field) -> Callable[[Video], str]:
 
 
 # All that a person writes is judged; the prompt itself is a column of the video.
-TEXTS = [_text_of(field) for field in FIELDS.values() if field.kind is Kind.TEXT and field.name != "prompt"]
+TEXTS: list[Any] = [_text_of(field) for field in FIELDS.values() if field.kind is Kind.TEXT and field.name != "prompt"]
 
 
 @admin.register(Video)
@@ -77,15 +78,15 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
     fields_of_pickers = ["clip", "title", "user_name", "prompt", "likes", "picked_at", "created_at"]
     readonly_fields = ["clip", "owner", "user_name", *TEXTS, "reports_open", "history"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        videos = super().get_queryset(request)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Video]:
+        videos = cast(VideoQuerySet, super().get_queryset(request))
         return videos.open_to_moderation() if self.has_moderate_permission(request) else videos.listed()
 
-    def get_list_display(self, request: HttpRequest) -> list[str]:
+    def get_list_display(self, request: HttpRequest) -> Any:
         few = ["thumb", "title", "user", "picked_at", "created_at"]  # without the way to people, which is shut
         return super().get_list_display(request) if self.has_moderate_permission(request) else few
 
-    def get_fieldsets(self, request: HttpRequest, obj: Video | None = None) -> list:
+    def get_fieldsets(self, request: HttpRequest, obj: Video | None = None) -> Any:
         few = [(None, {"fields": self.fields_of_pickers})]
         return super().get_fieldsets(request, obj) if self.has_moderate_permission(request) else few
 
@@ -98,7 +99,7 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
         return clip_of(video)
 
     @admin.display(description=_("made by"), ordering="user__username")
-    def owner(self, video: Video) -> SafeString:
+    def owner(self, video: Video) -> SafeString | str:
         return link_to(video.user)
 
     @admin.display(description=_("made by"))

@@ -6,17 +6,18 @@ Whoever is asked sees what was reported. On the page of one video or person, wha
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
+from accounts.http import SignedInRequest
 from accounts.models import User
 from gallery import access
 from gallery.models import GIVEN_UP, Report, Video
@@ -25,6 +26,9 @@ from gallery.moderation import selectors, services
 MAX_AT_ONCE = 100
 REASON_LENGTH = 1000
 REPORTS_SHOWN = 5  # of each video or person, before anything is decided
+
+if TYPE_CHECKING:
+    from gallery.annotated import NewestReport
 
 
 LEFT = ngettext_lazy(
@@ -78,6 +82,13 @@ class Subject:
     person: User
     video: Video | None = None
 
+    @property
+    def clip(self) -> Video:
+        """The video of a decision that is about one."""
+        if self.video is None:
+            raise ValueError(f"There is no video to decide about, but {self.person} alone.")
+        return self.video
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -112,8 +123,8 @@ DISMISS = Decision(
         "What is listed here may stay. Its open reports are answered, and what only reports had hidden is shown again."
     ),
     ngettext_lazy("The reports of %d video are dismissed.", "The reports of %d videos are dismissed."),
-    lambda actor, subject, data, _site: services.dismiss(actor, subject.video, data["why"]),
-    lambda _actor, subject: selectors.open_reports(subject.video).exists(),
+    lambda actor, subject, data, _site: services.dismiss(actor, subject.clip, data["why"]),
+    lambda _actor, subject: selectors.open_reports(subject.clip).exists(),
     NoteForm,
 )
 HIDE = Decision(
@@ -122,8 +133,8 @@ HIDE = Decision(
     gettext_lazy("Hide from others"),
     gettext_lazy("Nobody but its owner and moderators sees what is listed here any more. The owner is told why."),
     ngettext_lazy("%d video is hidden.", "%d videos are hidden."),
-    lambda actor, subject, data, site: services.hide(actor, subject.video, data["why"], site=site),
-    lambda _actor, subject: selectors.would_hide(subject.video),
+    lambda actor, subject, data, site: services.hide(actor, subject.clip, data["why"], site=site),
+    lambda _actor, subject: selectors.would_hide(subject.clip),
 )
 RESTORE = Decision(
     "restore",
@@ -133,8 +144,8 @@ RESTORE = Decision(
         "What is listed here is seen again by whom its owner lets see it. Every open report of it is answered."
     ),
     ngettext_lazy("%d video may be shown.", "%d videos may be shown."),
-    lambda actor, subject, data, _site: services.restore(actor, subject.video, data["why"]),
-    lambda _actor, subject: subject.video.hidden_at is not None,
+    lambda actor, subject, data, _site: services.restore(actor, subject.clip, data["why"]),
+    lambda _actor, subject: subject.clip.hidden_at is not None,
 )
 DELETE = Decision(
     "remove",
@@ -144,8 +155,8 @@ DELETE = Decision(
         "What is listed here is deleted for good, with its files. This cannot be undone. The owner is told why."
     ),
     ngettext_lazy("%d video is deleted.", "%d videos are deleted."),
-    lambda actor, subject, data, site: services.delete(actor, subject.video, data["why"], site=site),
-    lambda _actor, subject: subject.video.deleted_at != GIVEN_UP,
+    lambda actor, subject, data, site: services.delete(actor, subject.clip, data["why"], site=site),
+    lambda _actor, subject: subject.clip.deleted_at != GIVEN_UP,
     is_final=True,
 )
 WARN = Decision(
@@ -199,8 +210,8 @@ PICK = Decision(
         "What is listed here is shown among the picks of the staff, if everybody may find it. The owner is told."
     ),
     ngettext_lazy("%d video is picked.", "%d videos are picked."),
-    lambda actor, subject, data, _site: services.pick(actor, subject.video, data["why"]),
-    lambda _actor, subject: selectors.would_pick(subject.video),
+    lambda actor, subject, data, _site: services.pick(actor, subject.clip, data["why"]),
+    lambda _actor, subject: selectors.would_pick(subject.clip),
     NoteForm,
     left=ngettext_lazy(
         "%d was not picked: it is among the picks already, or not everybody may find it.",
@@ -213,8 +224,8 @@ UNPICK = Decision(
     gettext_lazy("Take off the picks"),
     gettext_lazy("What is listed here is no longer among the picks of the staff. The owner is not told."),
     ngettext_lazy("%d video is no longer picked.", "%d videos are no longer picked."),
-    lambda actor, subject, data, _site: services.unpick(actor, subject.video, data["why"]),
-    lambda _actor, subject: subject.video.picked_at is not None,
+    lambda actor, subject, data, _site: services.unpick(actor, subject.clip, data["why"]),
+    lambda _actor, subject: subject.clip.picked_at is not None,
     NoteForm,
 )
 
@@ -226,17 +237,18 @@ def actions_for(*decisions: Decision) -> list[Callable]:
 
 def _action(decision: Decision) -> Callable:
     @admin.action(description=decision.title, permissions=[decision.permission.partition(".")[2]])
-    def ask_and_do(modeladmin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+    def ask_and_do(modeladmin: admin.ModelAdmin, request: SignedInRequest, queryset: QuerySet) -> HttpResponse | None:
         return _decide(modeladmin, request, queryset, decision)
 
-    ask_and_do.__name__ = decision.name
-    ask_and_do.changes = lambda request, row: decision.changes(request.user, _subject_of(row))
-    ask_and_do.is_final = decision.is_final
-    return ask_and_do
+    action: Any = ask_and_do  # a function that says more of itself, see auravideo/core/admin_actions.py
+    action.__name__ = decision.name
+    action.changes = lambda request, row: decision.changes(request.user, _subject_of(row))
+    action.is_final = decision.is_final
+    return action
 
 
 def _decide(
-    modeladmin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet, decision: Decision
+    modeladmin: admin.ModelAdmin, request: SignedInRequest, queryset: QuerySet, decision: Decision
 ) -> HttpResponse | None:
     """The page that asks for the reason; with the reason, the deed and, as `None`, back to the list."""
     if queryset.count() > MAX_AT_ONCE:
@@ -259,7 +271,7 @@ def _decide(
     return TemplateResponse(request, "admin/decide.html", context)
 
 
-def _reported(request: HttpRequest, queryset: QuerySet) -> QuerySet:
+def _reported(request: SignedInRequest, queryset: QuerySet) -> QuerySet:
     """Return the rows whose reports are shown: reports are read by moderators alone."""
     return queryset if request.user.has_perm(access.MODERATE) else queryset.none()
 
@@ -290,20 +302,20 @@ def _videos(queryset: QuerySet) -> QuerySet[Video]:
 def _with_reports(subjects: list[Subject], queryset: QuerySet, *, once_a_person: bool) -> list[dict]:
     """The subjects, each with the newest open reports of what was chosen, and the number of those that are left out."""
     by_person = once_a_person or queryset.model is User
-    reports: dict[Any, list[Report]] = {}
+    reports: dict[Any, list[NewestReport]] = {}
     each = "video__user" if by_person else "video"
     for report in selectors.newest_open_reports(_videos(queryset), each, REPORTS_SHOWN):
         reports.setdefault(report.video.user_id if by_person else report.video_id, []).append(report)
     found = []
     for subject in subjects:
-        shown = reports.get(subject.person.pk if by_person else subject.video.pk, [])
+        shown = reports.get(subject.person.pk if by_person else subject.clip.pk, [])
         video = None if by_person else subject.video
         more = shown[0].of_all - len(shown) if shown else 0
         found.append({"person": subject.person, "video": video, "reports": shown, "more": more})
     return found
 
 
-def _do(request: HttpRequest, subjects: list[Subject], decision: Decision, data: Mapping[str, Any]) -> None:
+def _do(request: SignedInRequest, subjects: list[Subject], decision: Decision, data: Mapping[str, Any]) -> None:
     site = request.build_absolute_uri("/")
     done = sum(bool(decision.act(request.user, subject, data, site)) for subject in subjects)
     if done:

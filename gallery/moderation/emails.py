@@ -43,8 +43,8 @@ def send(action: ModerationAction, until: datetime | None, site: str) -> None:
 def write(action_id: str, until: str, site: str) -> None:
     """Write one letter; not to an account that is gone meanwhile. Raises MAIL_ERRORS where the mail server does."""
     action = ModerationAction.objects.select_related("person").filter(pk=action_id).first()
-    person = action and action.person
-    if not person or not person.email:
+    person = action.person if action else None
+    if action is None or person is None or not person.email:
         return
     with translation.override(person.language or settings.LANGUAGE_CODE):
         values = {"action": action, "person": person, "until": datetime.fromisoformat(until) if until else None}

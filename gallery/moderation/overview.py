@@ -34,7 +34,7 @@ class Stored:
 
     @property
     def used_percent(self) -> int:
-        return round(100 * (1 - self.free / self.all)) if self.all else 0
+        return round(100 * (1 - self.free / self.all)) if self.all and self.free is not None else 0
 
 
 @require_safe

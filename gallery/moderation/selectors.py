@@ -1,5 +1,7 @@
 """What moderation looks at, and who may do what: read only."""
 
+from typing import TYPE_CHECKING
+
 from django.db.models import Count, F, QuerySet, Window
 from django.db.models.functions import RowNumber
 
@@ -7,20 +9,23 @@ from accounts.models import User
 from gallery.access import MODERATE
 from gallery.models import Act, ModerationAction, Report, ReportState, Video
 
+if TYPE_CHECKING:
+    from gallery.annotated import NewestReport
+
 
 def open_reports(video: Video) -> QuerySet[Report]:
     return Report.objects.filter(video=video, state=ReportState.OPEN)
 
 
-def newest_open_reports(videos: QuerySet[Video], each: str, at_most: int) -> QuerySet[Report]:
+def newest_open_reports(videos: QuerySet[Video], each: str, at_most: int) -> "QuerySet[NewestReport]":
     """Of each video, or of the videos of each person, the newest open reports; `of_all` says how many there are.
 
     `each` is the field of a report that tells them apart. One query, however many there are.
     """
-    same = {"partition_by": F(each)}
-    place = Window(RowNumber(), **same, order_by=[F("created_at").desc(), F("pk").desc()])
+    place = Window(RowNumber(), partition_by=F(each), order_by=[F("created_at").desc(), F("pk").desc()])
+    of_all = Window(Count("pk"), partition_by=F(each))
     found = Report.objects.filter(video__in=videos, state=ReportState.OPEN)
-    found = found.annotate(place=place, of_all=Window(Count("pk"), **same)).filter(place__lte=at_most)
+    found = found.annotate(place=place, of_all=of_all).filter(place__lte=at_most)
     return found.select_related("video", "reporter").order_by("place")
 
 

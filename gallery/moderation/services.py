@@ -213,7 +213,7 @@ def _record(
     site: str = "",
 ) -> None:
     """A line of the history, which is a notice for the person concerned, and a letter where it is serious."""
-    concerned = None if act in NOT_TOLD else person or video.user
+    concerned = None if act in NOT_TOLD else person or (video.user if video else None)
     action = ModerationAction.objects.create(
         act=act,
         actor=actor,

@@ -1,6 +1,7 @@
 """Reporting a video, and what moderation has to tell a person. Handling reports is the administration's."""
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
@@ -15,6 +16,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
+from accounts.http import SignedInRequest
 from auravideo.core.keyset import page_of
 from gallery.access import shared_videos
 from gallery.models import Video
@@ -43,7 +45,8 @@ def report_shared(request: HttpRequest, token: str) -> HttpResponse:
 
 def _reportable(request: HttpRequest, videos: QuerySet[Video]) -> Video:
     """One's own video is not to be reported: who does not want it shown makes it private."""
-    return get_object_or_404(videos.exclude(user_id=request.user.pk).select_related("user"))
+    theirs = videos.exclude(user=request.user) if request.user.is_authenticated else videos
+    return get_object_or_404(theirs.select_related("user"))
 
 
 def _report(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
@@ -56,7 +59,7 @@ def _report(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
             reporter = request.user if request.user.is_authenticated else None
             site = request.build_absolute_uri("/")
             is_new = services.report(video, reporter, _visitor_key(request), **form.cleaned_data, site=site)
-            said = {place.source: place.key} | ({} if is_new else {"known": 1})
+            said: dict[str, Any] = {place.source: place.key} | ({} if is_new else {"known": 1})
             return redirect(f"{reverse('gallery:report_sent')}?{urlencode(said)}")
     return render(request, "gallery/report.html", {"form": form, "video": video, "place": place})
 
@@ -96,7 +99,7 @@ def _place_of_reported(query: Mapping[str, str]) -> Place | None:
 @login_required
 @never_cache
 @require_GET
-def notices(request: HttpRequest) -> HttpResponse:
+def notices(request: SignedInRequest) -> HttpResponse:
     """What moderation did about a person and their videos, and why. Whoever opens it has read it."""
     page = page_of(notices_of(request.user), request.GET, NOTICES_A_PAGE)
     services.mark_seen(request.user, page.rows)

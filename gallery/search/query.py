@@ -5,14 +5,20 @@ hold the words, and only as many as a page needs; how they do it is in gallery/m
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from django.db import connection
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 
+from accounts.models import User
 from auravideo.core.keyset import Page, page_of
 from gallery.models import Video
 from gallery.models.search import PUBLIC, SearchDoc, library_scope, scope_word, words_of
+
+if TYPE_CHECKING:
+    from gallery.annotated import FoundVideo
+
 
 MAX_WORDS = 8
 MAX_TEXT = 200
@@ -42,7 +48,7 @@ def find(
     size: int,
     order: str = "-created_at",
     *,
-    owner=None,
+    owner: User | None = None,
 ) -> Page:
     """The page that `query` asks for (auravideo/core/keyset.py) of those `videos` that hold every word of `text`.
 
@@ -77,7 +83,7 @@ class _Matches:
         found = self._rows(size + 1, None, descending=descending)
         return _page(found[:size], newer=False, older=len(found) > size)
 
-    def _rows(self, limit: int, mark: int | None, *, descending: bool) -> list[Video]:
+    def _rows(self, limit: int, mark: int | None, *, descending: bool) -> list["FoundVideo"]:
         """In one query. `number` is the place of each."""
         number = SearchDoc.objects.filter(video=OuterRef("pk"), scope=self.scope).values("number")[:1]
         rows = self.videos.filter(pk__in=self.of(limit, mark, descending=descending)).annotate(number=Subquery(number))
@@ -121,7 +127,7 @@ def _read(mark: str) -> int | None:
     return int(mark) if mark.isascii() and mark.isdigit() and len(mark) <= _MAX_DIGITS else None
 
 
-def _page(rows: list[Video], *, newer: bool, older: bool) -> Page:
+def _page(rows: list["FoundVideo"], *, newer: bool, older: bool) -> Page:
     return Page(
         rows,
         newer=f"after={rows[0].number}" if newer and rows else "",

@@ -3,11 +3,12 @@
 from uuid import UUID
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from auravideo.core.http import HtmxHttpRequest
 from auravideo.core.redirects import next_page
 from gallery.access import shared_videos
 from gallery.models import Video
@@ -17,17 +18,17 @@ from gallery.sharing.places import Place
 
 
 @require_POST
-def like(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def like(request: HtmxHttpRequest, video_id: UUID) -> HttpResponse:
     video = get_object_or_404(Video.objects.listed(), pk=video_id)
     return _like(request, video, Place.of(video))
 
 
 @require_POST
-def shared_like(request: HttpRequest, token: str) -> HttpResponse:
+def shared_like(request: HtmxHttpRequest, token: str) -> HttpResponse:
     return _like(request, get_object_or_404(shared_videos(token)), Place.behind(token))
 
 
-def _like(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
+def _like(request: HtmxHttpRequest, video: Video, place: Place) -> HttpResponse:
     """The button as it is now, or, without JavaScript, the page where it was pressed."""
     if not request.user.is_authenticated:
         return _sign_in(request, place)
@@ -44,7 +45,7 @@ def _like(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
     return render(request, "gallery/partials/like.html", context)
 
 
-def _sign_in(request: HttpRequest, place: Place) -> HttpResponse:
+def _sign_in(request: HtmxHttpRequest, place: Place) -> HttpResponse:
     """Whoever signs in comes back to the video; a page cannot be sent to another by an ordinary redirect."""
     answer: HttpResponseRedirect = redirect_to_login(place.page)
     return HttpResponseClientRedirect(answer.url) if request.htmx else answer

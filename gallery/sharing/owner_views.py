@@ -4,11 +4,12 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from accounts.http import SignedInRequest
 from gallery.access import library_of
 from gallery.models import Video, Visibility
 from gallery.sharing import services
@@ -18,7 +19,7 @@ from gallery.sharing.panel import panel_of
 
 @login_required
 @require_POST
-def visibility(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def visibility(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     video = _mine(request, video_id)
     form = VisibilityForm(request.POST)
     if not form.is_valid():
@@ -30,12 +31,12 @@ def visibility(request: HttpRequest, video_id: UUID) -> HttpResponse:
         Visibility.UNLISTED: _("Whoever has the link can watch it now."),
         Visibility.PUBLIC: _("Everybody can watch and find it now."),
     }
-    return _panel(request, present, said[present.visibility])
+    return _panel(request, present, said[Visibility(present.visibility)])
 
 
 @login_required
 @require_POST
-def revoke(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def revoke(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     """End the unlisted link; where there is none any more, nothing is left to do."""
     services.revoke_link(_mine(request, video_id))
     return _panel(request, _mine(request, video_id), _("The link works no more."))
@@ -43,7 +44,7 @@ def revoke(request: HttpRequest, video_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def tags(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def tags(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     video = _mine(request, video_id)
     form = TagsForm(request.POST)
     if form.is_valid():
@@ -53,7 +54,7 @@ def tags(request: HttpRequest, video_id: UUID) -> HttpResponse:
     return render(request, "gallery/partials/share_panel.html" if request.htmx else "gallery/share.html", context)
 
 
-def _panel(request: HttpRequest, video: Video, said: str) -> HttpResponse:
+def _panel(request: SignedInRequest, video: Video, said: str) -> HttpResponse:
     if request.htmx:
         context = {"video": video, "share": panel_of(request, video), "said": said}
         return render(request, "gallery/partials/share_panel.html", context)
@@ -61,5 +62,5 @@ def _panel(request: HttpRequest, video: Video, said: str) -> HttpResponse:
     return redirect("gallery:video", video.pk)
 
 
-def _mine(request: HttpRequest, video_id: UUID) -> Video:
+def _mine(request: SignedInRequest, video_id: UUID) -> Video:
     return get_object_or_404(library_of(request.user), pk=video_id)

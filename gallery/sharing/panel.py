@@ -45,10 +45,10 @@ class SharePanel:
 def panel_of(request: HttpRequest, video: Video, form: TagsForm | None = None) -> SharePanel:
     """One query. `form` is what was typed, where it was wrong."""
     place = Place.to_share(video)
-    has_both = video.visibility == Visibility.PUBLIC and video.share_token
+    token = video.share_token if video.visibility == Visibility.PUBLIC else None
     return SharePanel(
         video,
         form or TagsForm(initial={"tags": ", ".join(tags_of(video))}),
         link=request.build_absolute_uri(place.page) if place else "",
-        old_link=request.build_absolute_uri(Place.behind(video.share_token).page) if has_both else "",
+        old_link=request.build_absolute_uri(Place.behind(token).page) if token else "",
     )

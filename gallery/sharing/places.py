@@ -45,7 +45,8 @@ class Place:
         """The one that its owner gives to others; None while it is private."""
         if video.visibility == Visibility.PUBLIC:
             return cls.of(video)
-        return cls.behind(video.share_token) if video.visibility == Visibility.UNLISTED else None
+        is_unlisted = video.visibility == Visibility.UNLISTED
+        return cls.behind(video.share_token) if is_unlisted and video.share_token else None
 
     @classmethod
     def _made(cls, key: object, source: str, **names: str) -> "Place":

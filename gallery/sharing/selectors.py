@@ -2,16 +2,22 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
 from django.utils.http import urlencode
 
+from accounts.http import Viewer
 from accounts.models import User
 from auravideo.core.keyset import Page, page_of
 from gallery.models import Like, Tag, Video, VideoTag
 from gallery.search.query import SORTED_MOST, find
 from gallery.sharing import tags
 from gallery.sharing.places import Place
+
+if TYPE_CHECKING:
+    from gallery.annotated import SeenVideo
+
 
 PAGE_SIZE = 24
 MAX_TEXT = 200
@@ -56,7 +62,7 @@ class Card:
     is_liked: bool
 
 
-def explore(viewer, wanted: Wanted, query: Mapping[str, str]) -> Page:
+def explore(viewer: Viewer, wanted: Wanted, query: Mapping[str, str]) -> Page:
     """One page of the public videos as `viewer` sees them, in one query."""
     if wanted.tag and wanted.sort == NEWEST:
         return _tagged(viewer, wanted.tag, query)
@@ -70,7 +76,7 @@ def explore(viewer, wanted: Wanted, query: Mapping[str, str]) -> Page:
     return find(videos, wanted.text, query, PAGE_SIZE, ORDERS[wanted.sort])
 
 
-def _tagged(viewer, tag: str, query: Mapping[str, str]) -> Page:
+def _tagged(viewer: Viewer, tag: str, query: Mapping[str, str]) -> Page:
     """The newest of a tag, read off the tag's own index, however few they are among how many."""
     shown = _of_tag(tag).filter(Exists(Video.objects.listed().filter(pk=OuterRef("video_id"))))
     rows = _with_likes_of(viewer, shown.select_related("video__user"), video="video_id")
@@ -85,7 +91,7 @@ def _of_tag(tag: str) -> QuerySet[VideoTag]:
     return VideoTag.objects.filter(tag=found, published_at__isnull=False)
 
 
-def public_videos_of(viewer, username: str, query: Mapping[str, str]) -> Page:
+def public_videos_of(viewer: Viewer, username: str, query: Mapping[str, str]) -> Page:
     """One page of what a person has made public, newest first, as `viewer` sees it, in one query."""
     person = Subquery(_people(username).values("pk"))
     videos = Video.objects.listed().filter(user=person).select_related("user")
@@ -96,14 +102,14 @@ def _people(username: str) -> QuerySet[User]:
     return User.objects.named(username)
 
 
-def _with_likes_of(viewer, rows: QuerySet, video: str = "pk") -> QuerySet:
+def _with_likes_of(viewer: Viewer, rows: QuerySet, video: str = "pk") -> QuerySet:
     """`rows` with `is_liked`: whether the viewer likes the video that their field `video` names."""
     if not viewer.is_authenticated:
         return rows.annotate(is_liked=Value(False))
     return rows.annotate(is_liked=Exists(Like.objects.filter(user_id=viewer.pk, video=OuterRef(video))))
 
 
-def cards(videos: Collection[Video]) -> list[Card]:
+def cards(videos: Collection["SeenVideo"]) -> list[Card]:
     """The videos of a page of the above."""
     return [Card(video, Place.of(video), video.is_liked) for video in videos]
 

@@ -8,6 +8,7 @@ from django.db.models import Case, F, OuterRef, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from accounts.models import User
 from gallery.models import Like, Tag, Video, VideoTag, Visibility
 from gallery.models.search import SearchDoc
 from gallery.sharing import safety
@@ -74,14 +75,14 @@ def _keep_tags_in_step(video: Video) -> None:
 
 
 @transaction.atomic
-def like(user, video: Video) -> bool:
+def like(user: User, video: Video) -> bool:
     """Note that a person likes a video. Says whether they did not before; liking twice counts once."""
     _like, is_new = Like.objects.get_or_create(user=user, video=video)
     return is_new and bool(Video.objects.filter(pk=video.pk).update(likes=F("likes") + 1))
 
 
 @transaction.atomic
-def unlike(user, video: Video) -> bool:
+def unlike(user: User, video: Video) -> bool:
     """Take a like back; says whether there was one."""
     gone, _by_model = Like.objects.filter(user=user, video=video).delete()
     return gone == 1 and bool(Video.objects.filter(pk=video.pk, likes__gt=0).update(likes=F("likes") - 1))

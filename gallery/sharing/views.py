@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from auravideo.core.http import HtmxHttpRequest
 from auravideo.core.keyset import Page
 from gallery.access import shared_videos
 from gallery.models import Video
@@ -16,7 +17,7 @@ from gallery.sharing.selectors import Wanted
 
 
 @require_safe
-def explore(request: HttpRequest) -> HttpResponse:
+def explore(request: HtmxHttpRequest) -> HttpResponse:
     """The public videos: newest, most liked or picked; of a tag; with words in their prompt or title."""
     wanted = Wanted.of(request.GET)
     page = selectors.explore(request.user, wanted, request.GET)
@@ -25,7 +26,7 @@ def explore(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def profile(request: HttpRequest, username: str) -> HttpResponse:
+def profile(request: HtmxHttpRequest, username: str) -> HttpResponse:
     """What a person has made public. Without any there is no profile, except for the person."""
     page = selectors.public_videos_of(request.user, username, request.GET)
     is_own = username.lower() == request.user.get_username().lower()
@@ -36,20 +37,20 @@ def profile(request: HttpRequest, username: str) -> HttpResponse:
 
 
 @require_safe
-def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
+def watch(request: HtmxHttpRequest, video_id: UUID) -> HttpResponse:
     """A public video, for everybody but its owner."""
     video = watching.as_seen_by(request.user, Video.objects.listed(), pk=video_id)
     return watching.page(request, video, Place.of(video))
 
 
 @require_safe
-def shared(request: HttpRequest, token: str) -> HttpResponse:
+def shared(request: HtmxHttpRequest, token: str) -> HttpResponse:
     """The video behind a link, for whoever has it; its owner sees what they see."""
     video = watching.as_seen_by(request.user, shared_videos(token))
     return watching.unlisted(watching.page(request, video, Place.behind(token)))
 
 
-def _list(request: HttpRequest, template: str, page: Page, kept: str, context: dict) -> HttpResponse:
+def _list(request: HtmxHttpRequest, template: str, page: Page, kept: str, context: dict) -> HttpResponse:
     """A page of cards; for the scrolling of a page that is open, only the cards and where to go on."""
     context |= {"page": page, "cards": selectors.cards(page.rows), "kept": f"{kept}&" if kept else ""}
     context["here"] = request.get_full_path()

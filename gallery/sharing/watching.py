@@ -1,19 +1,23 @@
 """What the pages on which others watch a video have in common."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.cache import patch_cache_control
 
+from accounts.http import Viewer
 from gallery.models import Like, Video
 from gallery.sharing import previews
 from gallery.sharing.places import Place
 from gallery.sharing.selectors import tags_of
 
+if TYPE_CHECKING:
+    from gallery.annotated import SeenVideo
 
-def page(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
+
+def page(request: HttpRequest, video: "SeenVideo", place: Place) -> HttpResponse:
     """The page of a video (see `as_seen_by`) at one of its two places; one query."""
     context: dict[str, Any] = {
         "video": video,
@@ -38,7 +42,7 @@ def unlisted(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def as_seen_by(user, videos: QuerySet[Video], **found_by: object) -> Video:
+def as_seen_by(user: Viewer, videos: QuerySet[Video], **found_by: object) -> "SeenVideo":
     """The video with whose it is, and whether this person likes it, in one query; or 404."""
-    likes = Like.objects.filter(user_id=user.pk, video=OuterRef("pk"))
+    likes = Like.objects.filter(Q(user_id=user.pk), video=OuterRef("pk"))
     return get_object_or_404(videos.select_related("user").annotate(is_liked=Exists(likes)), **found_by)

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -96,7 +96,7 @@ class Output:
 
     def _stem(self, entry: Entry) -> str:
         number = f"{entry.row.number:0{self._digits}d}"
-        slug = stem(entry.request.prompt, length=_SLUG_LENGTH, unicode=True)
+        slug = stem(entry.request.prompt if entry.request else "", length=_SLUG_LENGTH, unicode=True)
         return f"{number}-{slug}" if slug else number
 
     def _is_here(self, entry: Entry, name: str, video: Any) -> bool:
@@ -137,7 +137,7 @@ def _copy(file: Any, target: BinaryIO) -> None:
         target.write(chunk)
 
 
-def _chunks(file: Any) -> Iterable[bytes]:
+def _chunks(file: Any) -> Iterator[bytes]:
     try:
         with file.open("rb") as source:
             yield from source.chunks()

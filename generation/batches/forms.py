@@ -1,11 +1,13 @@
 """Many prompts at once, by the rules of the batch command: parsing.py reads the rows, services.py checks them."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from auravideo.core.forms import choice_field, mark_default
 from generation.batches import parsing
 from generation.batches import services as batches
 from generation.batches.defaults import Defaults
@@ -55,9 +57,8 @@ class BatchForm(forms.Form):
     def __init__(self, *args: Any, too_large: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.too_large = too_large
-        for name in ("lines", "file"):
-            self.fields[name].has_default = True  # one of the two is needed, so neither is simply optional
-        self.fields["seconds"].choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
+        mark_default(self.fields["lines"], self.fields["file"])  # one of the two is needed, so neither is optional
+        choice_field(self, "seconds").choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
         self.rows: list[Row] = []
         self.entries: list[batches.Entry] = []
         self.name = ""
@@ -78,8 +79,9 @@ class BatchForm(forms.Form):
         ]
         return found[:MAX_SHOWN]
 
-    def clean(self) -> dict:
-        data = super().clean()
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        data = self.cleaned_data
         if self.too_large:
             self.add_error("file", _("A file may have %s MiB at most. Split it into several.") % self._most())
         elif not data.get("file") and not (data.get("lines") or "").strip():
@@ -122,9 +124,10 @@ class BatchForm(forms.Form):
     def _show(self, content: bytes) -> None:
         """A browser forgets a chosen file when the page comes back, so its text is put where it can be corrected."""
         if self.cleaned_data.get("file") and len(content) <= MAX_TEXT:
-            self.data = self.data.copy()
-            self.data["lines"] = content.decode("utf-8-sig", "replace")
-            self.data["from_file"] = self.cleaned_data["file"].name[:200]
+            data = cast(QueryDict, self.data).copy()
+            data["lines"] = content.decode("utf-8-sig", "replace")
+            data["from_file"] = self.cleaned_data["file"].name[:200]
+            self.data = data
 
     def _most(self) -> int:
         return parsing.MAX_BYTES // 2**20

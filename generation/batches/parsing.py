@@ -68,7 +68,7 @@ def read_rows(data: bytes, *, format: str = "", name: str = "") -> list[Row]:
     """
     text = _decode(data)
     readers = {"text": _read_text, "csv": _read_csv, "jsonl": _read_json_lines}
-    rows = []
+    rows: list[Row] = []
     for line, values, problem in readers[format or _format_of(name, text)](text):
         if len(rows) == MAX_ROWS:
             raise BatchFileError(_("A file may have %s rows at most. Split it into several.") % MAX_ROWS, line)
@@ -187,8 +187,8 @@ def _read_csv(text: str) -> _Found:
         if problem := next(filter(None, map(_unreadable, cells)), ""):
             yield line, {}, problem
         elif len(cells) != len(columns):
-            problem = _("This row has %(cells)s cells, but the header has %(columns)s.")
-            yield line, {}, problem % {"cells": len(cells), "columns": len(columns)}
+            message = _("This row has %(cells)s cells, but the header has %(columns)s.")
+            yield line, {}, message % {"cells": len(cells), "columns": len(columns)}
         else:
             yield line, {name: cell for name, cell in zip(columns, cells, strict=True) if cell}, ""
 

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
 from auravideo.core.file_names import stem
 from auravideo.core.zips import Entry, stored_file
 from generation.batches import services as batches
@@ -42,7 +43,7 @@ class BatchProgress:
         return self.permille // 10
 
 
-def batches_of(user) -> QuerySet[Batch]:
+def batches_of(user: User) -> QuerySet[Batch]:
     """A person's batches, newest first, each with the numbers of its jobs: `total`, and those in a state."""
     return (
         Batch.objects.filter(user=user)
@@ -57,7 +58,7 @@ def batches_of(user) -> QuerySet[Batch]:
     )
 
 
-def queue(user, form: BatchForm) -> Batch | None:
+def queue(user: User, form: BatchForm) -> Batch | None:
     """Queue the rows of a valid form that are right; None, with the reason in the form, where they are too many."""
     batch, is_new = batches.open_batch(user, form.name, form.rows)
     feed = batches.Feed(batch, form.entries)

@@ -13,6 +13,7 @@ import redis
 from django.conf import settings
 from django.db import IntegrityError
 
+from accounts.models import User
 from auravideo.core import publish
 from generation.batches.parsing import Row, digest, printable
 from generation.catalogue.load import Entry as CatalogueEntry
@@ -87,7 +88,7 @@ def _is_here(entry: CatalogueEntry) -> bool:
     return entry.builtin or entry.is_available(settings.HOME)
 
 
-def open_batch(user, name: str, rows: list[Row]) -> tuple[Batch, bool]:
+def open_batch(user: User, name: str, rows: list[Row]) -> tuple[Batch, bool]:
     """The person's batch of these rows, and whether it is new."""
     defaults = {"name": printable(name)[:200]}
     return Batch.objects.get_or_create(user=user, digest=digest(rows), defaults=defaults)
@@ -136,10 +137,13 @@ class Feed:
             yield entry
 
     def _queue(self, entry: Entry) -> None:
+        request = entry.request
+        if request is None:
+            raise ValueError(f"row {entry.row.number} asks for nothing")
         job = self.batch.jobs.filter(row=entry.row.number).first()
         if job is None:
             try:
-                services.submit(self.batch.user, entry.request, batch=self.batch, row=entry.row.number)
+                services.submit(self.batch.user, request, batch=self.batch, row=entry.row.number)
             except IntegrityError:  # the same command in another terminal was faster
                 if not self.batch.jobs.filter(row=entry.row.number).exists():
                     raise
@@ -154,7 +158,7 @@ class Feed:
 
 def statuses(batch: Batch) -> dict[int, str]:
     """The state of every job of a batch, by row."""
-    return dict(batch.jobs.values_list("row", "status"))
+    return {row: status for row, status in batch.jobs.values_list("row", "status") if row is not None}
 
 
 def job_of(batch: Batch, number: int) -> Job | None:

@@ -5,12 +5,14 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.http import SignedInRequest, SignedInUpload
 from auravideo.core import zips
 from auravideo.core.file_names import stem
 from auravideo.core.uploads import bounded_upload
@@ -30,7 +32,7 @@ JOBS_A_PAGE = 24
 @login_required
 @require_http_methods(["GET", "POST"])
 @bounded_upload(parsing.MAX_BYTES)
-def create_many(request: HttpRequest) -> HttpResponse:
+def create_many(request: SignedInUpload) -> HttpResponse:
     """Queue many prompts as one batch: all of them, or none where one is wrong."""
     if request.method == "GET":
         return render(request, "generation/create_many.html", {"form": BatchForm(), "mode": "many"})
@@ -42,7 +44,7 @@ def create_many(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-def batches(request: HttpRequest) -> HttpResponse:
+def batches(request: SignedInRequest) -> HttpResponse:
     """A person's batches, newest first."""
     page = Paginator(batches_of(request.user), BATCHES_A_PAGE).get_page(request.GET.get("page"))
     return render(request, "generation/batches.html", {"page": page})
@@ -50,7 +52,7 @@ def batches(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+def batch(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
     """One batch: how far all of it is, and its jobs in the order of its lines."""
     found = _mine(request, batch_id)
     rows = jobs_of(request.user).filter(batch=found).order_by("row")
@@ -62,7 +64,7 @@ def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def progress(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+def progress(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
     """How far a batch is: a fragment, which asks for itself again until all have ended."""
     found = _mine(request, batch_id)
     context = {"batch": found, "progress": progress_of_batch(found)}
@@ -71,7 +73,7 @@ def progress(request: HttpRequest, batch_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def cancel(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+def cancel(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
     """Cancel everything in a batch that has not ended."""
     found = _mine(request, batch_id)
     count = sum(services.cancel(job) for job in found.jobs.filter(status__in=ACTIVE))
@@ -84,7 +86,7 @@ def cancel(request: HttpRequest, batch_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def download(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+def download(request: SignedInRequest, batch_id: UUID) -> HttpResponseBase:
     """All finished videos of a batch, as a zip that is made while it is sent."""
     found = _mine(request, batch_id)
     files = finished_files(found)
@@ -94,5 +96,5 @@ def download(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     return zips.response(files, f"{stem(found.name, 'batch')}.zip")
 
 
-def _mine(request: HttpRequest, batch_id: UUID) -> Batch:
+def _mine(request: SignedInRequest, batch_id: UUID) -> Batch:
     return get_object_or_404(Batch, pk=batch_id, user=request.user)

@@ -47,7 +47,7 @@ class Wait:
         self._refused: dict[int, float] = {}  # since when the storage has not given the video of a row
         self._written = time.monotonic()
         self._stall = _Stall()
-        options = {"disable": None, "dynamic_ncols": True}
+        options: dict[str, Any] = {"disable": None, "dynamic_ncols": True}
         self._overall = tqdm(total=len(self._waiting), desc="all clips", unit="clip", position=0, **options)
         bar_format = "{desc} |{bar}| {percentage:3.0f}%"
         self._running = tqdm(total=1000, desc="waiting", position=1, leave=False, bar_format=bar_format, **options)
@@ -91,7 +91,7 @@ class Wait:
             return
         job = batches.job_of(self._feed.batch, entry.row.number)
         if job is None:
-            record = {"status": DELETED, "error": "The clip was deleted."}
+            record: dict[str, Any] | None = {"status": DELETED, "error": "The clip was deleted."}
         elif job.is_active:  # somebody tried it again just now
             return
         else:
@@ -157,10 +157,13 @@ class Wait:
 
     def _write_manifest(self) -> None:
         """A line for every row of the file, in order."""
+        output = self._output
+        if output is None:
+            return
         jobs = {job.row: job for job in self._feed.batch.jobs.all()}
         self._written = time.monotonic()
-        self._output.write_manifest(
-            self._records.get(entry.row.number) or self._output.record(entry, jobs.get(entry.row.number))
+        output.write_manifest(
+            self._records.get(entry.row.number) or output.record(entry, jobs.get(entry.row.number))
             for entry in self._entries
         )
 

@@ -234,10 +234,7 @@ def _variant_files(table: Table, layout: tuple[str, ...]) -> tuple[str | None, t
     return variant, tuple(name.format(variant=f".{variant}" if variant else "") for name in layout)
 
 
-def _scheduler(table: Table, *, required: bool) -> Mapping[str, Any] | None:
-    scheduler = table.mapping("scheduler") if required else table.mapping("scheduler", None)
-    if scheduler is None:
-        return None
+def _scheduler(table: Table, scheduler: dict[str, Any]) -> Mapping[str, Any]:
     if not str(scheduler.get("class", "")).isidentifier():
         raise table.error("scheduler", "must name a diffusers scheduler under 'class', as in class = 'DDIMScheduler'")
     return MappingProxyType(scheduler)
@@ -258,7 +255,7 @@ def _model(id: str, table: Table) -> BaseModel:
         native_fps=table.integer("native_fps", 1, 60),
         steps=table.integer("steps", 1, 200),
         guidance=table.number("guidance", 1, 50),
-        scheduler=_scheduler(table, required=True),
+        scheduler=_scheduler(table, table.mapping("scheduler")),
         adapter=table.text("adapter"),
         interpolator=table.text("interpolator"),
         upscaler=table.text("upscaler"),
@@ -278,6 +275,7 @@ def _adapter(id: str, table: Table) -> MotionAdapter:
     weights = table.text("weights", None)
     variant, files = _variant_files(table, _ADAPTER_FILES)
     lora = table.text("lora", None)
+    scheduler = table.mapping("scheduler", None)
     lora_weight = table.number("lora_weight", 0, 2, 1.0)
     return MotionAdapter(
         **_common(id, table, (weights,) if weights else files),
@@ -286,7 +284,7 @@ def _adapter(id: str, table: Table) -> MotionAdapter:
         context_length=table.integer("context_length", 1, 1024),
         context_stride=table.integer("context_stride", 1, 1024),
         max_frames=table.integer("max_frames", 1, 4096),
-        scheduler=_scheduler(table, required=False),
+        scheduler=None if scheduler is None else _scheduler(table, scheduler),
         steps=table.integer("steps", 1, 200, None),
         guidance=table.number("guidance", 1, 50, None),
         lora=(lora, lora_weight) if lora else None,

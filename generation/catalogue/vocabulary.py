@@ -90,7 +90,7 @@ def read_prompt(prompt: str, model: BaseModel, home: Path | str) -> Reading | No
 def warnings(prompt: str, model: BaseModel, home: Path | str) -> list[dict[str, object]]:
     """What a person should be told of a prompt's words, as `generation.domain.errors.warning_text` reads it."""
     reading = read_prompt(prompt, model, home)
-    if reading is None:
+    if reading is None or model.vocabulary is None:
         return []
     told: list[dict[str, object]] = []
     if reading.unknown:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+from accounts.models import User
 from generation.jobs.selectors import jobs_of
 
 Lookup = Callable[[Any, Any], Mapping[str, Any] | None]
@@ -21,7 +22,7 @@ def register(name: str, lookup: Lookup, key: Callable[[str], Any] = UUID) -> Non
     _LOOKUPS[name] = (lookup, key)
 
 
-def find(user, parameters: Mapping[str, str]) -> Mapping[str, Any] | None:
+def find(user: User, parameters: Mapping[str, str]) -> Mapping[str, Any] | None:
     """The stored request that the parameters of an address name, with its seed; None where there is none to be seen."""
     for name, (lookup, key) in _LOOKUPS.items():
         try:
@@ -32,7 +33,7 @@ def find(user, parameters: Mapping[str, str]) -> Mapping[str, Any] | None:
     return None
 
 
-def _job(user, id: UUID) -> Mapping[str, Any] | None:
+def _job(user: User, id: UUID) -> Mapping[str, Any] | None:
     job = jobs_of(user).filter(pk=id).first()
     return job.stored_request if job else None
 

@@ -1,6 +1,6 @@
 """The create form, in two modes. It reads and checks single fields; what they mean together is `requests.choices`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from auravideo.core.forms import choice_field, choices_of, mark_default
 from generation.queue import blocked_terms
 from generation.requests import available
 from generation.requests.choices import LORA_PREFIX, PROMPT_TO_COME, to_requests
@@ -25,8 +26,8 @@ MAX_TYPED = 99_999  # pixels that can be typed and reckoned with; how many may b
 
 def _form_field(field: Field) -> forms.Field:
     """Return the form's field for one of a request; the choices of an entry are set when the form is made."""
-    texts = {"label": field.label, "help_text": field.help_text, "required": field.is_required}
-    range_ = {"min_value": field.minimum, "max_value": field.maximum}
+    texts: dict[str, Any] = {"label": field.label, "help_text": field.help_text, "required": field.is_required}
+    range_: dict[str, Any] = {"min_value": field.minimum, "max_value": field.maximum}
     match field.kind:
         case Kind.TEXT:
             return forms.CharField(**texts, max_length=MAX_PROMPT, widget=forms.Textarea(attrs={"rows": 2}))
@@ -35,7 +36,7 @@ def _form_field(field: Field) -> forms.Field:
         case Kind.NUMBER:
             return forms.FloatField(**texts, **range_, widget=forms.NumberInput(attrs={"step": "0.1"}))
         case Kind.CHOICE:
-            coerce = type(field.default)
+            coerce: Callable[[Any], Any] = type(field.default)
             return forms.TypedChoiceField(
                 **texts, coerce=coerce, choices=list(field.choices.items()), initial=field.default
             )
@@ -99,16 +100,18 @@ class CreateForm(_FieldsOfARequest):
 
     def _set_choices(self, values: Mapping[str, Any]) -> None:
         model, fields = self.chosen_model, self.fields
-        fields["model"].choices = [(found.id, found.label) for found in self.offer.models()]
+        choice_field(self, "model").choices = [(found.id, found.label) for found in self.offer.models()]
         fields["model"].initial = model.id
-        fields["motion_adapter"].choices = [(found.id, found.label) for found in self.offer.adapters(model)]
+        choice_field(self, "motion_adapter").choices = [(found.id, found.label) for found in self.offer.adapters(model)]
         fields["motion_adapter"].initial = model.adapter
-        fields["seconds"].choices = [(n, _("%s s") % n) for n in range(1, self.offer.limits.max_seconds + 1)]
+        choice_field(self, "seconds").choices = [
+            (n, _("%s s") % n) for n in range(1, self.offer.limits.max_seconds + 1)
+        ]
         # In the simple mode, what can only be set in the other one is a choice where it has been set.
         aspects = [id for id in ASPECT_LABELS if id != CUSTOM or self.mode == ADVANCED or values.get("aspect") == id]
-        fields["aspect"].choices = [(id, ASPECT_LABELS[id]) for id in aspects]
+        choice_field(self, "aspect").choices = [(id, ASPECT_LABELS[id]) for id in aspects]
         qualities = [id for id in QUALITY_LABELS if id != CUSTOM or values.get("quality") == id]
-        fields["quality"].choices = [(id, QUALITY_LABELS[id]) for id in qualities]
+        choice_field(self, "quality").choices = [(id, QUALITY_LABELS[id]) for id in qualities]
 
     def _add_camera_motions(self) -> None:
         self.camera_motions = self.offer.loras(self.chosen_adapter)
@@ -138,10 +141,10 @@ class CreateForm(_FieldsOfARequest):
         if self.mode == ADVANCED:
             del self.fields["quality"]
             for name in ("short_side", "fps", "format", "model", "motion_adapter", "variations"):
-                self.fields[name].has_default = True  # so the page need not say that it may be left empty
+                mark_default(self.fields[name])
             return
-        self.fields["aspect"].widget = forms.RadioSelect(choices=self.fields["aspect"].choices)
-        self.fields["quality"].widget = forms.RadioSelect(choices=self.fields["quality"].choices)
+        self.fields["aspect"].widget = forms.RadioSelect(choices=choices_of(self, "aspect"))
+        self.fields["quality"].widget = forms.RadioSelect(choices=choices_of(self, "quality"))
         for name, field in self.fields.items():
             if name not in SIMPLE_FIELDS:
                 field.widget = forms.HiddenInput()
@@ -182,9 +185,10 @@ class CreateForm(_FieldsOfARequest):
         except InvalidRequest:
             return []
 
-    def clean(self) -> dict:
+    def clean(self) -> dict[str, Any]:
         """Turn the fields into requests; what is wrong with them together is said at the field it is about."""
-        data = super().clean()
+        super().clean()
+        data = self.cleaned_data
         if self.errors.keys() - {"prompt"}:
             return data
         try:

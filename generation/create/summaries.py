@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db.models import Count, Q, Subquery, Window
 from django.db.models.functions import Coalesce, Least
 
+from accounts.models import User
+from auravideo.core.forms import choices_of
 from generation.catalogue import vocabulary
 from generation.create.forms import CreateForm
 from generation.domain.errors import warning_text
@@ -80,7 +82,7 @@ def _in_words(width: int, height: int) -> str:
     return f"{width}\u00a0×\u00a0{height}"
 
 
-def summarise(form: CreateForm, user=None) -> Summary | None:
+def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
     """The summary of a filled form, valid or not yet; None where something in it is wrong."""
     requests = form.outline()
     if not requests:
@@ -112,14 +114,14 @@ def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:
 def costs(form: CreateForm) -> dict[str, Cost]:
     """What each quality that the form offers would be; empty where something else in it is wrong."""
     found = {}
-    for quality, _label in form.fields["quality"].choices:
+    for quality, _label in choices_of(form, "quality"):
         if requests := form.outline(quality=quality):
             request = requests[0]
             found[quality] = Cost(min(request.width, request.height), request.fps, estimate(request))
     return found
 
 
-def queue_for(user) -> Queue:
+def queue_for(user: User) -> Queue:
     """What the workers do before a clip that this person would add now."""
     # One query: a page asks for this at every key that is pressed.
     mine = Job.objects.filter(user=user, status=Status.QUEUED).order_by().values("status").annotate(n=Count("*"))

@@ -5,17 +5,19 @@ that nothing typed is lost, with or without JavaScript.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.core.files.uploadedfile import UploadedFile
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.http import SignedInRequest, SignedInUpload
 from auravideo.core.uploads import bounded_upload
 from auravideo.core.video_metadata import read_settings
 from generation.create import create_from, prefill, summaries
@@ -38,7 +40,7 @@ MODE_KEY = "create-mode"  # in the session: the mode that a person used last
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def create(request: HttpRequest) -> HttpResponse:
+def create(request: SignedInRequest) -> HttpResponse:
     """Ask for a clip, or for several variations of it."""
     mode = _mode(request)
     if request.method == "GET":
@@ -55,7 +57,7 @@ def create(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-def edit(request: HttpRequest) -> HttpResponse:
+def edit(request: SignedInRequest) -> HttpResponse:
     """The form as it was typed: in the other mode (?to=), with a preset (?preset=), without what was kept (?forget)."""
     mode, to = _mode(request), request.GET.get("to")
     if request.method != "POST":
@@ -78,7 +80,7 @@ def edit(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 @bounded_upload(MAX_FILE_BYTES)
-def from_file(request: HttpRequest) -> HttpResponse:
+def from_file(request: SignedInUpload) -> HttpResponse:
     """The form with the settings of a video file that AuraVideo made; as it was typed, if it is another file."""
     mode, typed = _mode(request), prefill.posted(request.POST)
     problem, found = "", Prefill()
@@ -101,7 +103,7 @@ def from_file(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def summary(request: HttpRequest) -> HttpResponse:
+def summary(request: SignedInRequest) -> HttpResponse:
     """What the form as it is now would make, and how long that takes: a fragment, asked for as one types."""
     form = CreateForm(request.POST, mode=_mode(request))
     return render(request, "generation/partials/summary.html", {**_summary(form, request), "is_live": True})
@@ -109,7 +111,7 @@ def summary(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def save_preset(request: HttpRequest) -> HttpResponse:
+def save_preset(request: SignedInRequest) -> HttpResponse:
     """Keep the form's settings under a name, and show the form again."""
     mode = _mode(request)
     form = CreateForm(request.POST, mode=mode)
@@ -127,17 +129,17 @@ def save_preset(request: HttpRequest) -> HttpResponse:
         else:
             text = _("The preset %s was saved.") if is_new else _("The preset %s has these settings now.")
             messages.success(request, text % name)
-            naming = None
-    return _page(request, _form(prefill.posted(request.POST), mode), naming=naming)
+            shown = None
+    return _page(request, _form(prefill.posted(request.POST), mode), naming=shown)
 
 
-def _mode(request: HttpRequest) -> str:
+def _mode(request: SignedInRequest) -> str:
     """The mode that the address names, or else the one that the person used last."""
     asked = request.GET.get("mode")
     return _remember(request, asked) if asked in MODES else request.session.get(MODE_KEY, SIMPLE)
 
 
-def _remember(request: HttpRequest, mode: str) -> str:
+def _remember(request: SignedInRequest, mode: str) -> str:
     if request.session.get(MODE_KEY) != mode:  # what is not changed is not written
         request.session[MODE_KEY] = mode
     return mode
@@ -147,7 +149,7 @@ def _form(values: Mapping[str, Any], mode: str) -> CreateForm:
     return CreateForm(mode=mode, initial=prefill.fitted(values) if values else {})
 
 
-def _queued(request: HttpRequest, jobs: list[Job]) -> HttpResponse:
+def _queued(request: SignedInRequest, jobs: list[Job]) -> HttpResponse:
     if len(jobs) == 1:
         messages.success(request, _("Your clip is queued. You can close this page; it goes on."))
         return redirect("generation:job", jobs[0].pk)
@@ -156,7 +158,7 @@ def _queued(request: HttpRequest, jobs: list[Job]) -> HttpResponse:
     return redirect("generation:jobs")
 
 
-def _start(request: HttpRequest, mode: str) -> tuple[CreateForm, list[str]]:
+def _start(request: SignedInRequest, mode: str) -> tuple[CreateForm, list[str]]:
     """The form to begin with, and notes, by the address: ?from=, ?video= or ?preset=, then ?prompt= and ?quality=."""
     stored = create_from.find(request.user, request.GET)
     found = prefill.from_request(stored) if stored is not None else Prefill()
@@ -172,7 +174,7 @@ def _start(request: HttpRequest, mode: str) -> tuple[CreateForm, list[str]]:
     return form, found.notes
 
 
-def _from_preset(request: HttpRequest) -> Prefill:
+def _from_preset(request: SignedInRequest) -> Prefill:
     try:
         id = UUID(request.GET["preset"])
     except ValueError:
@@ -185,14 +187,14 @@ def _prompt_of(values: Mapping[str, Any]) -> dict[str, Any]:
     return {"prompt": values["prompt"]} if "prompt" in values else {}
 
 
-def _request_in(file) -> Mapping[str, Any] | None:
+def _request_in(file: UploadedFile) -> Mapping[str, Any] | None:
     """The request in the metadata of a video file, None where there is none of ours."""
-    found = read_settings(file.file) or {}
+    found = read_settings(cast(BinaryIO, file.file)) or {}
     stored = found.get("request")
     return stored if "auravideo" in found and isinstance(stored, Mapping) else None
 
 
-def _page(request: HttpRequest, form: CreateForm, notes: list[str] | None = None, **context: Any) -> HttpResponse:
+def _page(request: SignedInRequest, form: CreateForm, notes: list[str] | None = None, **context: Any) -> HttpResponse:
     values = form.values()
     return render(
         request,
@@ -212,7 +214,7 @@ def _page(request: HttpRequest, form: CreateForm, notes: list[str] | None = None
     )
 
 
-def _summary(form: CreateForm, request: HttpRequest) -> dict[str, Any]:
+def _summary(form: CreateForm, request: SignedInRequest) -> dict[str, Any]:
     """What the summary's template needs."""
     is_simple = form.mode == SIMPLE
     return {

@@ -20,18 +20,30 @@ CHUNK_BYTES = 256 * 2**20  # of finished frames that one worker holds at a time
 class NativeSize(Protocol):
     """What the plan needs to know of a model: its sides in pixels and its rate in frames a second."""
 
-    native_size: int
-    min_size: int
-    native_fps: int
+    @property
+    def native_size(self) -> int: ...
+
+    @property
+    def min_size(self) -> int: ...
+
+    @property
+    def native_fps(self) -> int: ...
 
 
 class Asked(Protocol):
     """What the plan needs to know of a request."""
 
-    width: int
-    height: int
-    seconds: int
-    fps: int
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def seconds(self) -> int: ...
+
+    @property
+    def fps(self) -> int: ...
 
 
 class TooLarge(ValueError):

@@ -29,8 +29,11 @@ _PASS_PIXELS = 2300
 class Asked(Protocol):
     """What the work of a stage depends on beside the plan."""
 
-    steps: int
-    guidance: float
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def guidance(self) -> float: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

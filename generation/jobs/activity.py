@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import BooleanField, Case, Count, ExpressionWrapper, Q, When
 
+from accounts.models import User
 from generation.domain.states import ACTIVE, ENDED, NEWS, Status
 from generation.jobs.selectors import Progress, listed_jobs_of, progress_of, video_of
 from generation.models import Job
@@ -69,7 +70,7 @@ class Panel:
         return max(0, self.counts.new - sum(row.job.is_new for row in self.ended))
 
 
-def counts_of(user) -> Counts:
+def counts_of(user: User) -> Counts:
     """One query, answered by an index alone."""
     unseen = ExpressionWrapper(Q(seen_at=None), BooleanField())
     jobs = Job.objects.filter(user=user, removed_at=None).order_by()
@@ -80,7 +81,7 @@ def counts_of(user) -> Counts:
     return Counts(by_status, sum(n for status, is_unseen, n in rows if is_unseen and status in NEWS))
 
 
-def panel_of(user, counts: Counts | None = None) -> Panel:
+def panel_of(user: User, counts: Counts | None = None) -> Panel:
     """The panel of a person: three queries. What renders comes first, then what waits, in the order of the queue."""
     counts = counts or counts_of(user)
     shown = _shown(user) if counts.active or _any_news(counts) else []
@@ -88,11 +89,13 @@ def panel_of(user, counts: Counts | None = None) -> Panel:
         (job for job in shown if job.is_active),
         key=lambda job: (job.status != Status.RUNNING, job.priority, job.queued_at),
     )
-    ended = sorted((job for job in shown if not job.is_active), key=lambda job: job.ended_at, reverse=True)
+    ended = sorted(
+        (job for job in shown if not job.is_active), key=lambda job: job.ended_at or job.touched_at, reverse=True
+    )
     return Panel(counts, tuple(active_row(job) for job in active), tuple(ended_row(job) for job in ended))
 
 
-def _shown(user) -> list[Job]:
+def _shown(user: User) -> list[Job]:
     """Found first and read after, since the place in the queue would be counted for each of hundreds that wait."""
     jobs = Job.objects.filter(user=user, removed_at=None)
     waits = Case(When(status=Status.RUNNING, then=0), default=1)

@@ -10,12 +10,13 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from accounts.models import User
 from generation.domain.states import ENDED, NEWS, Status
 from generation.models import Job
 from generation.queue import events
 
 
-def mark_seen(user, job_ids: Collection[UUID] | None = None) -> int:
+def mark_seen(user: User, job_ids: Collection[UUID] | None = None) -> int:
     """Note that a person has seen how these jobs of theirs ended, or all of them; returns how many that was news of."""
     news = Job.objects.filter(user=user, status__in=NEWS, seen_at=None, removed_at=None)
     return _change(user, news if job_ids is None else news.filter(pk__in=job_ids), seen_at=timezone.now())
@@ -26,18 +27,18 @@ def remove(job: Job) -> bool:
     return _take_off(job.user, Job.objects.filter(pk=job.pk, status__in=ENDED)) == 1
 
 
-def remove_ended(user, statuses: Collection[Status], until: datetime) -> int:
+def remove_ended(user: User, statuses: Collection[Status], until: datetime) -> int:
     """Take all jobs that had ended in one of these ways by then off their owner's list; returns how many."""
     return _take_off(user, Job.objects.filter(user=user, status__in=ENDED & set(statuses), ended_at__lte=until))
 
 
-def _take_off(user, jobs: QuerySet[Job]) -> int:
+def _take_off(user: User, jobs: QuerySet[Job]) -> int:
     now = timezone.now()
     return _change(user, jobs.filter(removed_at=None), removed_at=now, seen_at=Coalesce("seen_at", now))
 
 
 @transaction.atomic
-def _change(user, jobs: QuerySet[Job], **changes: object) -> int:
+def _change(user: User, jobs: QuerySet[Job], **changes: object) -> int:
     """The version rises with every change, so that a page never goes back to an older state."""
     found = list(jobs.values_list("pk", flat=True))
     count = jobs.update(version=F("version") + 1, **changes)

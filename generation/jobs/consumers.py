@@ -6,11 +6,13 @@ partials that the page itself was made of: the article of each job that it shows
 
 import asyncio
 import logging
+from typing import cast
 from uuid import UUID
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from accounts.http import Viewer
 from generation.jobs.page_updates import View
 from generation.queue.events import group_of
 
@@ -26,7 +28,7 @@ class JobsConsumer(AsyncWebsocketConsumer):
     """Pushes a person's own jobs. Changes that come faster than they can be sent are sent together."""
 
     async def connect(self) -> None:
-        self.user = self.scope["user"]
+        self.user = cast(Viewer, self.scope["user"])
         self.tasks: dict[str, asyncio.Task] = {}
         if not self.user.is_authenticated:
             await self.close(UNAUTHENTICATED)

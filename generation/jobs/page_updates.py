@@ -6,6 +6,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import translation
 
+from accounts.models import User
 from generation.domain.states import Status
 from generation.jobs.activity import panel_of
 from generation.jobs.fragments import gone_fragment, job_fragment, panel_fragment, row_fragment
@@ -23,7 +24,7 @@ class View:
             commas; `language`, that of the page.
     """
 
-    def __init__(self, user, query: bytes) -> None:
+    def __init__(self, user: User, query: bytes) -> None:
         asked = _read(query)
         self.user = user
         self.shown = _uuids(asked.get("jobs", ""))

@@ -1,18 +1,20 @@
 """What the pages show of jobs: read only."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Case, Count, OuterRef, Prefetch, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
+from accounts.models import User
 from generation.domain.plan import Plan
 from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, Batch, Job, StageRun
 from generation.queue import estimates
 from generation.requests import available
-from generation.requests.request import InvalidRequest
+from generation.requests.request import InvalidRequest, RenderRequest
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Progress:
         return self.permille // 10
 
 
-def jobs_of(user) -> QuerySet[Job]:
+def jobs_of(user: User) -> QuerySet[Job]:
     """A person's jobs, newest first, with what their progress and their place in the queue are computed from."""
     runs = StageRun.objects.only("job_id", "run", "stage", "chunk", "status", "done", "total", "started_at")
     before = _before(OuterRef("priority"), OuterRef("queued_at"))
@@ -61,16 +63,16 @@ def video_of(job: Job) -> Any | None:
     return None if video is None or video.deleted_at else video
 
 
-def listed_jobs_of(user) -> QuerySet[Job]:
+def listed_jobs_of(user: User) -> QuerySet[Job]:
     """Those of a person's jobs that they have not taken off their list."""
     return jobs_of(user).filter(removed_at=None)
 
 
-def has_batches(user) -> bool:
+def has_batches(user: User) -> bool:
     return Batch.objects.filter(user=user).exists()
 
 
-def active_jobs_of(user) -> QuerySet[Job]:
+def active_jobs_of(user: User) -> QuerySet[Job]:
     return jobs_of(user).filter(status__in=ACTIVE)
 
 
@@ -107,13 +109,13 @@ def place_of(job: Job) -> int | None:
     return (Job.objects.filter(_before(job.priority, job.queued_at)).count() if ahead is None else ahead) + 1
 
 
-def _before(priority, queued_at) -> Q:
+def _before(priority: int | OuterRef, queued_at: datetime | OuterRef) -> Q:
     """Which jobs the queue serves before one of this priority that was queued at this time."""
     first = Q(priority__lt=priority) | Q(priority=priority, queued_at__lt=queued_at)
     return Q(first, status=Status.QUEUED)
 
 
-def estimate(request) -> float:
+def estimate(request: RenderRequest) -> float:
     """How many seconds of work a request is on this machine, all chunks one after the other."""
     request_plan = available.plan_for(request)
     return sum(estimates.seconds(stage, chunk, request_plan, request) for stage, chunk in request_plan.units)

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.files.storage import storages
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
@@ -17,6 +17,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts.http import SignedInRequest
 from auravideo.core.keyset import page_of
 from generation.domain import storage_keys
 from generation.domain.states import ENDED
@@ -35,7 +36,7 @@ BLANK = "images/logo.svg"
 
 @login_required
 @require_GET
-def jobs(request: HttpRequest) -> HttpResponse:
+def jobs(request: SignedInRequest) -> HttpResponse:
     """A person's jobs, newest first, all of them or those in one state."""
     show = request.GET.get("show", "all")
     show = show if show in FILTERS else "all"
@@ -56,7 +57,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def job(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     """One job. Whoever opens it has seen how it ended."""
     found = _mine(request, job_id)
     if found.is_new and archive.mark_seen(request.user, [found.pk]):
@@ -66,19 +67,19 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def cancel(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     return _after(request, job_id, services.cancel, _("This clip has ended already, so there is nothing to cancel."))
 
 
 @login_required
 @require_POST
-def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def retry(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     return _after(request, job_id, services.retry, _("Only a failed or cancelled clip can be rendered again."))
 
 
 @login_required
 @require_POST
-def remove(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def remove(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     """Take a job that has ended off the list; a page that shows nothing else goes back to the list."""
     found = _mine(request, job_id)
     if not archive.remove(found):
@@ -92,7 +93,7 @@ def remove(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def cancel_waiting(request: HttpRequest) -> HttpResponse:
+def cancel_waiting(request: SignedInRequest) -> HttpResponse:
     """Cancel everything that waits; what is being rendered goes on."""
     count = services.cancel_waiting(request.user)
     text = ngettext("%d waiting clip was cancelled.", "%d waiting clips were cancelled.", count) % count
@@ -102,7 +103,7 @@ def cancel_waiting(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def remove_ended(request: HttpRequest) -> HttpResponse:
+def remove_ended(request: SignedInRequest) -> HttpResponse:
     """Take what had ended when the page was made off the list, of one filter or all."""
     form = RemoveEndedForm(request.POST)
     if not form.is_valid():
@@ -116,7 +117,7 @@ def remove_ended(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def seen(request: HttpRequest) -> HttpResponse:
+def seen(request: SignedInRequest) -> HttpResponse:
     """Note that the person has seen how jobs ended: those that the panel names, or all of them."""
     form = SeenForm(request.POST)
     if not form.is_valid():
@@ -128,7 +129,7 @@ def seen(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 @cache_control(private=True, max_age=3600)
-def preview(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def preview(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     """The newest live preview of a job, a small animated picture.
 
     It is deleted when the job ends, which a page may not have heard of yet: that page gets the blank picture.
@@ -141,7 +142,7 @@ def preview(request: HttpRequest, job_id: UUID) -> HttpResponse:
         return redirect(static(BLANK))
 
 
-def _after(request: HttpRequest, job_id: UUID, act: Callable[[Job], bool], refusal: str) -> HttpResponse:
+def _after(request: SignedInRequest, job_id: UUID, act: Callable[[Job], bool], refusal: str) -> HttpResponse:
     """Do it; then the job as it is now, or, for a page that shows only its row in the panel, the panel."""
     found = _mine(request, job_id)
     try:
@@ -156,11 +157,11 @@ def _after(request: HttpRequest, job_id: UUID, act: Callable[[Job], bool], refus
     return redirect("generation:job", job_id)
 
 
-def _mine(request: HttpRequest, job_id: UUID) -> Job:
+def _mine(request: SignedInRequest, job_id: UUID) -> Job:
     return get_object_or_404(jobs_of(request.user), pk=job_id)
 
 
-def _back_to_list(request: HttpRequest) -> HttpResponse:
+def _back_to_list(request: SignedInRequest) -> HttpResponse:
     address = reverse("generation:jobs")
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
 

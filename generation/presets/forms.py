@@ -10,11 +10,10 @@ from generation.requests.qualities import QUALITIES
 from generation.requests.request import InvalidRequest
 
 
-def check_name(name: str) -> str:
+def check_name(name: str) -> None:
     """The names of the qualities are taken: a clip made with one of them is known by it."""
     if name.strip().lower() in QUALITIES:
         raise ValidationError(_("This is the name of a quality. Choose another one."))
-    return name.strip()
 
 
 class PresetNameForm(forms.Form):
@@ -36,7 +35,8 @@ class RenameForm(forms.ModelForm):
         fields = ["name"]
 
     def clean_name(self) -> str:
-        name = check_name(self.cleaned_data["name"])
+        name = self.cleaned_data["name"]
+        check_name(name)
         if own_presets(self.instance.user).filter(name__iexact=name).exclude(pk=self.instance.pk).exists():
             raise ValidationError(_("There is a preset of this name already."))
         return name
@@ -53,7 +53,8 @@ class PresetAdminForm(forms.ModelForm):
         }
 
     def clean_name(self) -> str:
-        return check_name(self.cleaned_data["name"])
+        check_name(self.cleaned_data["name"])
+        return self.cleaned_data["name"]
 
     def clean_settings(self) -> dict:
         try:

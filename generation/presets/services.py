@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
 from generation.models import Preset
 from generation.requests import available
 from generation.requests.choices import PROMPT_TO_COME
@@ -23,17 +24,17 @@ class TooManyPresets(ValueError):
         return str(_("You have %s presets already. Delete one that you no longer need.") % MAX_PRESETS)
 
 
-def visible_presets(user) -> QuerySet[Preset]:
+def visible_presets(user: User) -> QuerySet[Preset]:
     """A person's own presets and everybody's."""
     return Preset.objects.filter(Q(user=user) | Q(user=None))
 
 
-def own_presets(user) -> QuerySet[Preset]:
+def own_presets(user: User | None) -> QuerySet[Preset]:
     return Preset.objects.filter(user=user)
 
 
 @transaction.atomic
-def save(user, name: str, request: RenderRequest) -> tuple[Preset, bool]:
+def save(user: User, name: str, request: RenderRequest) -> tuple[Preset, bool]:
     """Keep the settings of a request under a name, in place of those that had it; says whether the name is new.
 
     Raises:

@@ -4,25 +4,26 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.http import SignedInRequest
 from generation.presets.forms import RenameForm
 from generation.presets.services import own_presets, visible_presets
 
 
 @login_required
 @require_GET
-def presets(request: HttpRequest) -> HttpResponse:
+def presets(request: SignedInRequest) -> HttpResponse:
     """The presets that a person can use; their own can be renamed and deleted."""
     return _page(request)
 
 
 @login_required
 @require_POST
-def rename(request: HttpRequest, preset_id: UUID) -> HttpResponse:
+def rename(request: SignedInRequest, preset_id: UUID) -> HttpResponse:
     preset = get_object_or_404(own_presets(request.user), pk=preset_id)
     form = RenameForm(request.POST, instance=preset, prefix=str(preset_id))
     if not form.is_valid():
@@ -34,14 +35,14 @@ def rename(request: HttpRequest, preset_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def delete(request: HttpRequest, preset_id: UUID) -> HttpResponse:
+def delete(request: SignedInRequest, preset_id: UUID) -> HttpResponse:
     preset = get_object_or_404(own_presets(request.user), pk=preset_id)
     preset.delete()
     messages.success(request, _("The preset %s was deleted.") % preset.name)
     return redirect("generation:presets")
 
 
-def _page(request: HttpRequest, wrong: RenameForm | None = None) -> HttpResponse:
+def _page(request: SignedInRequest, wrong: RenameForm | None = None) -> HttpResponse:
     """The list, with one form a row; `wrong` is the one that was filled in wrongly."""
     found = list(visible_presets(request.user))
     own = [preset for preset in found if not preset.is_shared]

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import cast
 
 import redis
 from django.conf import settings
@@ -69,7 +70,8 @@ def _waiting() -> Iterator[tuple[str, int]]:
 
 
 def _taken() -> Iterator[tuple[str, int]]:
-    recent = connection().zrangebyscore("unacked_index", time.time() - TAKEN_SECONDS, "+inf")
+    since = time.time() - TAKEN_SECONDS
+    recent = cast(list[bytes], connection().zrangebyscore("unacked_index", since, "+inf"))
     for raw in connection().hmget("unacked", recent) if recent else ():
         if raw:
             yield from _job_of(json.loads(raw)[0])

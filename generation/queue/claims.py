@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from generation.domain.stages import LAST
@@ -93,5 +94,5 @@ def release(held: StageRun) -> bool:
     return services.requeue(held.job, held.run)
 
 
-def _standing(held: StageRun):
+def _standing(held: StageRun) -> QuerySet[StageRun]:
     return StageRun.objects.filter(pk=held.pk, status=RunStatus.RUNNING, job__run=held.run, job__status__in=ACTIVE)

@@ -49,7 +49,7 @@ def learn(stage: Stage, model: str) -> float:
     """Seconds per unit of cost, from the last runs of this stage with this model; noted for every page to read."""
     runs = StageRun.objects.filter(stage=stage, status=RunStatus.DONE, cost__gt=0, job__request__model=model)
     recent = runs.order_by("-ended_at").values_list("started_at", "ended_at", "cost")[:HISTORY]
-    rates = sorted((ended - started).total_seconds() / cost for started, ended, cost in recent)
+    rates = sorted((ended - started).total_seconds() / cost for started, ended, cost in recent if ended)
     rate = rates[int(len(rates) * _QUICKER)] if rates else STAGES[stage].first_rate
     with suppress(RedisError):  # it is read from the history again
         cache.set(_KEY.format(stage, model), rate, _NOTED_SECONDS)

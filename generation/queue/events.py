@@ -41,6 +41,9 @@ def cut_off(user_id: int) -> None:
 
 def _send(user_id: int, message: dict[str, object]) -> None:
     try:
-        async_to_sync(get_channel_layer().group_send)(group_of(user_id), message)
+        layer = get_channel_layer()
+        if layer is None:
+            raise RuntimeError("no channel layer is configured")
+        async_to_sync(layer.group_send)(group_of(user_id), message)
     except Exception as error:
         log.warning("An event for user %s could not be delivered: %s: %s", user_id, message, error)

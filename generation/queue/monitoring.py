@@ -72,7 +72,9 @@ def stages() -> list[StageHealth]:
 def _stage(stage: Stage) -> StageHealth | None:
     runs = StageRun.objects.filter(stage=stage, status=RunStatus.DONE, ended_at__isnull=False).order_by("-ended_at")
     times = [
-        (ended - started).total_seconds() for started, ended in runs.values_list("started_at", "ended_at")[:RECENT]
+        (ended - started).total_seconds()
+        for started, ended in runs.values_list("started_at", "ended_at")[:RECENT]
+        if ended
     ]
     return StageHealth(STAGE_LABELS[stage], len(times), median(times), mean(times)) if times else None
 

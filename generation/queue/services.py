@@ -43,7 +43,7 @@ class TooManyJobs(InvalidRequest):
 
 
 @transaction.atomic
-def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int | None = None) -> Job:
+def submit(user: User, request: RenderRequest, *, batch: Batch | None = None, row: int | None = None) -> Job:
     """Queue a valid request. Its message is sent when the transaction commits.
 
     Raises:
@@ -57,7 +57,7 @@ def submit(user, request: RenderRequest, *, batch: Batch | None = None, row: int
 
 
 @transaction.atomic
-def submit_many(user, requests: Sequence[RenderRequest]) -> list[Job]:
+def submit_many(user: User, requests: Sequence[RenderRequest]) -> list[Job]:
     """Queue valid requests in their order, all of them or none, with a few statements however many there are.
 
     Raises:
@@ -66,7 +66,7 @@ def submit_many(user, requests: Sequence[RenderRequest]) -> list[Job]:
     return _submit(user, requests)
 
 
-def _submit(user, requests: Sequence[RenderRequest], **place: Any) -> list[Job]:
+def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list[Job]:
     blocked = blocked_terms.load()
     for prompt in dict.fromkeys(request.engine_prompt for request in requests):
         blocked.check(prompt)
@@ -90,7 +90,7 @@ def _submit(user, requests: Sequence[RenderRequest], **place: Any) -> list[Job]:
     return jobs
 
 
-def _room_for(user, more: int) -> int:
+def _room_for(user: User, more: int) -> int:
     """Return how many jobs the person has queued, which is the priority of the next: so one person's flood never holds
     up another's first clip.
 
@@ -147,7 +147,7 @@ def cancel(job: Job) -> bool:
 
 
 @transaction.atomic
-def cancel_waiting(user) -> int:
+def cancel_waiting(user: User) -> int:
     """Cancel everything of a person's that waits; what is being rendered goes on. Returns how many were cancelled.
 
     One statement for all of them, since a person may have hundreds: a job that a worker claims meanwhile is left alone.
@@ -180,7 +180,14 @@ def retry(job: Job) -> bool:
         return False
     blocked_terms.load().check(job.render_request.engine_prompt)
     run, now = job.run + 1, timezone.now()
-    fresh = {"error_id": "", "error_context": {}, "traceback": "", "ended_at": None, "started_at": None, "preview": 0}
+    fresh: dict[str, Any] = {
+        "error_id": "",
+        "error_context": {},
+        "traceback": "",
+        "ended_at": None,
+        "started_at": None,
+        "preview": 0,
+    }
     fresh |= {"seen_at": None, "removed_at": None}
     fresh["priority"] = min(_room_for(job.user, 1), MAX_PRIORITY)
     if not transition(job, Status.QUEUED, expected_run=job.run, run=run, first_run=run, queued_at=now, **fresh):

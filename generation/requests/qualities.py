@@ -32,7 +32,7 @@ def quality_of(
     reach = largest_short_side_of(aspect if aspect in ASPECTS else "1:1", model, max_side)
     rates = [fps for fps in FPS if fps % model.native_fps == 0] or [model.native_fps]
     few = adapter is not None and adapter.steps is not None  # was distilled for exactly so many
-    steps = adapter.steps if few else model.steps
+    steps = model.usual_steps(adapter)
     standard = max(STANDARD_SIDE, model.native_size)
     if id == DRAFT:
         fps = next((fps for fps in rates if fps > model.native_fps), rates[0])

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from generation.catalogue.load import BaseModel, Catalogue
+from generation.catalogue.load import BaseModel, Catalogue, MotionAdapter
 from generation.domain.plan import TooLarge, plan
 from generation.requests.fields import (
     FIELDS,
@@ -109,7 +109,7 @@ class _Parser:
             "steps": model.usual_steps(adapter) if model else 25,
             "guidance": model.usual_guidance(adapter) if model else 7.5,
         }
-        decided = {
+        decided: dict[str, Any] = {
             "width": width,
             "height": height,
             "model": model.id if model else "",
@@ -124,10 +124,10 @@ class _Parser:
             Kind.LENGTH: lambda field: self._whole(replace(field, maximum=limits.max_seconds)),
             Kind.MOTIONS: lambda _field: self._loras(adapter),
         }
-        values = {
+        values: dict[str, Any] = {
             name: decided[name] if name in decided else readers[field.kind](field) for name, field in FIELDS.items()
         }
-        if not self.errors:
+        if not self.errors and model is not None:
             self._check_reach(values, model)
         if self.errors:
             raise InvalidRequest(self.errors)
@@ -186,9 +186,11 @@ class _Parser:
         return number
 
     def _check_range(self, field: Field, number: float) -> None:
-        if not field.minimum <= number <= field.maximum:
+        minimum = -math.inf if field.minimum is None else field.minimum
+        maximum = math.inf if field.maximum is None else field.maximum
+        if not minimum <= number <= maximum:
             message = _("This must be between %(minimum)s and %(maximum)s.")
-            self._fail(field.name, message % {"minimum": int(field.minimum), "maximum": int(field.maximum)})
+            self._fail(field.name, message % {"minimum": f"{minimum:.0f}", "maximum": f"{maximum:.0f}"})
 
     def _one_of(self, field: Field) -> Any:
         value = self._given(field)
@@ -227,7 +229,7 @@ class _Parser:
             self._fail("model", _("There is no model of this name. The models are: %s.") % known)
         return model
 
-    def _adapter(self, model: BaseModel | None):
+    def _adapter(self, model: BaseModel | None) -> MotionAdapter | None:
         if model is None:
             return None
         name = str(self.data.get("motion_adapter", model.adapter))
@@ -238,7 +240,7 @@ class _Parser:
             return None
         return adapter
 
-    def _loras(self, adapter: Any) -> tuple[tuple[str, float], ...]:
+    def _loras(self, adapter: MotionAdapter | None) -> tuple[tuple[str, float], ...]:
         try:
             pairs = _lora_pairs(self.data.get("motion_loras", ()))
         except (TypeError, ValueError):

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from generation.domain.errors import RenderError
-from workers.engines.base import OnStep, torch_device
+from workers.engines.base import Loras, OnStep, torch_device
 from workers.engines.loading import (
     Source,
     load_pipeline,
@@ -32,7 +32,6 @@ from workers.engines.preview import LatentPreview
 
 logger = logging.getLogger(__name__)
 
-Loras = Sequence[tuple[Path, float]]
 
 # AnimateDiff's published modules were trained on 16 frames; FreeNoise's paper and diffusers slide that window by 4.
 CONTEXT_LENGTH = 16
@@ -305,11 +304,12 @@ class AnimateDiffEngine:
 
         if self._preview is None:
             self._preview = LatentPreview(self._pipeline.vae)
+        preview = self._preview
         estimate = _CleanEstimate(scheduler)
         self._pipeline.scheduler = scheduler
 
         def step_end(_pipeline: Any, index: int, _timestep: Any, _tensors: Mapping[str, Any]) -> dict[str, Any]:
-            report(index + 1, self._preview(estimate.latents))
+            report(index + 1, preview(estimate.latents))
             return {}
 
         result = self._pipeline(

@@ -1,7 +1,8 @@
 """What every engine has in common: how it is called, how it reports, and on which device it runs."""
 
-from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +13,9 @@ OnStep = Callable[[int, int, np.ndarray | None], None]
 `generation.domain.errors.Cancelled` (or anything else) to end the work at once; engines never catch it. `done` starts
 again at 0 when the work has to start again, which happens when memory runs out.
 """
+
+Loras = Sequence[tuple[Path, float]]
+"""(file, weight) of each LoRA."""
 
 
 @runtime_checkable
@@ -47,7 +51,8 @@ class TextToVideo(Engine, Protocol):
         guidance: float,
         seed: int,
         on_step: OnStep,
-        **options: Any,
+        *,
+        loras: Loras | None = None,
     ) -> np.ndarray:
         """The clip, uint8 `[frames, height, width, 3]` RGB. The same arguments give the same bytes on one machine."""
 

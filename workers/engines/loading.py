@@ -97,7 +97,7 @@ def read_json(path: Path, source: Source) -> dict[str, Any]:
     return content
 
 
-def load_model(cls: type, folder: Path, dtype: Any, source: Source, stem: str = DIFFUSERS_WEIGHTS) -> Any:
+def load_model(cls: Any, folder: Path, dtype: Any, source: Source, stem: str = DIFFUSERS_WEIGHTS) -> Any:
     """A model of diffusers or transformers from `folder` (config.json and weights), on the CPU, in `dtype`.
 
     Raises:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from generation.domain.errors import RenderError
 from workers.engines.base import Engine
@@ -60,7 +60,7 @@ class Registry:
             if key in self._engines:
                 self._engines.move_to_end(key)
                 logger.debug("Engine %s is warm", key)
-                return self._engines[key]
+                return cast(E, self._engines[key])  # of the kind that this key's factory made
             engine = self._load(key, factory)
             self._engines[key] = engine
             self._make_room(keep=key)

@@ -98,7 +98,9 @@ class Network:
         tile = None
         if fitting < (height + 2 * EDGE) * (width + 2 * EDGE):
             sides = [tile for tile in TILES if tile < max(height, width)]
-            tile = next((side for side in sides if (side + 2 * self._context) ** 2 <= fitting), (sides or [None])[-1])
+            tile = next(
+                (side for side in sides if (side + 2 * self._context) ** 2 <= fitting), sides[-1] if sides else None
+            )
         if tile is not None:
             logger.info("Network x%d at %dx%d: tiles of %d, memory is short", self.scale, width, height, tile)
             return Mode(1, tile)

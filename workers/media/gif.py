@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -84,7 +84,8 @@ def _write_pictures(frames: Iterator[np.ndarray], target: BinaryIO, palette: Pal
         stream.height, stream.width, stream.pix_fmt = *first.shape[:2], "pal8"
         stream.codec_context.time_base = _HUNDREDTH
         for frame, time in zip(chain([first], frames), times[:-1], strict=True):
-            picture = av.VideoFrame.from_ndarray((palette.map(frame), table), format="pal8")
+            indexed: Any = (palette.map(frame), table)  # what PyAV takes for pal8, and its types leave out
+            picture = av.VideoFrame.from_ndarray(indexed, format="pal8")
             picture.pts, picture.time_base = time, _HUNDREDTH
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))

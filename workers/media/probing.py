@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,29 +57,32 @@ def probe(path: str | Path) -> Probe:
                 duration = Fraction(container.duration or 0, 1_000_000)
             if not frames:
                 raise ValueError(f"{path} holds no picture.")
-            measured = {
-                "width": stream.codec_context.width,
-                "height": stream.codec_context.height,
-                "frames": frames,
-                "fps": Fraction(frames) / duration if stream.codec.name == "gif" else stream.average_rate,
-                "duration": duration,
-                "codec": stream.codec.canonical_name,
-                "format": _FORMATS.get(container.format.name, container.format.name),
-            }
+            rate = None if stream.codec.name == "gif" else stream.average_rate
+            measured = partial(
+                Probe,
+                width=stream.codec_context.width,
+                height=stream.codec_context.height,
+                frames=frames,
+                fps=rate or Fraction(frames) / duration,
+                duration=duration,
+                codec=stream.codec.canonical_name,
+                format=_FORMATS.get(container.format.name, container.format.name),
+            )
     except av.error.FileNotFoundError:
         raise
     except av.error.FFmpegError as error:
         raise ValueError(f"{path} cannot be decoded: {error.strerror}") from error
     with open(path, "rb") as file:
-        return Probe(**measured, faststart=is_faststart(file), metadata=read_settings(file))
+        return measured(faststart=is_faststart(file), metadata=read_settings(file))
 
 
 def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[int, Fraction]:
     """The number of pictures, and the time in seconds from the first one's start to the last one's end."""
-    count, start, end = 0, None, 0
+    count, end = 0, 0
+    start: int | None = None
     for packet in container.demux(stream):
         if packet.pts is not None:
             start = packet.pts if start is None else min(start, packet.pts)
             end = max(end, packet.pts + (packet.duration or 0))
         count += len(packet.decode())
-    return count, (end - (start or 0)) * stream.time_base
+    return count, (end - (start or 0)) * (stream.time_base or Fraction(0))

@@ -32,5 +32,6 @@ def resize_and_crop(frames: np.ndarray, width: int, height: int) -> np.ndarray:
     box = (left, top, present_width - left, present_height - top)
     result = np.empty((len(frames), height, width, 3), dtype=np.uint8)
     for index, frame in enumerate(frames):
-        result[index] = Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS, box=box)
+        picture = Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS, box=box)
+        result[index] = np.asarray(picture)
     return result

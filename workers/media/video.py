@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -24,7 +24,7 @@ _THREADS = 4
 
 @dataclass(frozen=True)
 class _Codec:
-    encoder: str
+    encoder: Literal["libx264", "libvpx-vp9"]
     options: Mapping[str, str]
     container: Mapping[str, str]
     milliseconds: bool  # the container rounds times to 1/1000 s
@@ -108,10 +108,12 @@ def _write_video(
         _mux(container, stream.encode(None), codec, fps)
 
 
-def _mux(container: Any, packets: Iterable[av.Packet], codec: _Codec, fps: int) -> None:
+def _mux(container: av.container.OutputContainer, packets: Iterable[av.Packet], codec: _Codec, fps: int) -> None:
     for packet in packets:
         if codec.milliseconds:
             # FFmpeg would round start and duration one by one, and at 16 fps the clip would be 1 ms too long.
+            if packet.pts is None or packet.time_base is None:
+                raise ValueError("the encoder gave a picture without a time")
             index = int(packet.pts * packet.time_base * fps)
             packet.pts = packet.dts = round(1000 * index / fps)
             packet.duration = round(1000 * (index + 1) / fps) - packet.pts

@@ -4,7 +4,7 @@ import secrets
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management import BaseCommand, CommandError
+from django.core.management import BaseCommand, CommandError, CommandParser
 
 from auravideo.demo import clips as demo
 from auravideo.server import redis_server
@@ -13,7 +13,7 @@ from auravideo.server import redis_server
 class Command(BaseCommand):
     help = "Make people, jobs in every state and videos, the same ones every time, on a site that nobody uses yet."
 
-    def add_arguments(self, parser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--password", help="of all the demo's people (default: a random one, which is printed)")
         parser.add_argument("--force", action="store_true", help="although this site has other people")
 

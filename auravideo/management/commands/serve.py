@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandError, call_command
+from django.core.management import BaseCommand, CommandError, CommandParser, call_command
 
 from auravideo.core import static_files
 from auravideo.server import redis_server
@@ -28,7 +28,7 @@ _CELERY = [sys.executable, "-W", _WARNINGS, "-m", "celery", "--quiet", "-A", "au
 class Command(BaseCommand):
     help = "Run the site: a private Redis where none is set, the pages, one worker a queue, the scheduler."
 
-    def add_arguments(self, parser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=settings.HOST, help="address to listen on (default: %(default)s)")
         parser.add_argument("--port", type=int, default=settings.PORT, help="port (default: %(default)s)")
         parser.add_argument(

@@ -110,7 +110,7 @@ class Command(BaseCommand):
             sys.exit(NOT_FINISHED)
 
     def _queue(self, feed: Feed) -> None:
-        options = {"desc": "queueing", "unit": "row", "leave": False, "dynamic_ncols": True}
+        options: dict[str, Any] = {"desc": "queueing", "unit": "row", "leave": False, "dynamic_ncols": True}
         with tqdm(total=len(feed), disable=None if len(feed) else True, **options) as bar:
             for _entry in feed.advance():
                 bar.update()

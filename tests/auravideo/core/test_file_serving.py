@@ -4,8 +4,10 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.http import Http404
 from django.urls import reverse
 
+from auravideo.core.file_serving import serve
 from tests.factories import VideoFactory
 
 pytestmark = pytest.mark.django_db
@@ -161,3 +163,14 @@ def test_somebody_else_cannot_delete_it(client, video, other_user):
     client.force_login(other_user)
     assert client.post(reverse("gallery:delete", args=[video.pk])).status_code == 404
     assert storages["default"].exists(video.video_file.name)
+
+
+@pytest.mark.parametrize("name", ["", None])
+@pytest.mark.parametrize("backend", ["local", "s3"])
+def test_a_file_that_was_never_stored_answers_404_wherever_files_are(rf, settings, backend, name):
+    if backend == "s3":
+        options = {"bucket_name": "videos", "region_name": "us-east-1", "access_key": "key", "secret_key": "secret"}
+        s3 = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+        settings.STORAGES = {**settings.STORAGES, "default": s3, "public": s3}
+    with pytest.raises(Http404):
+        serve(rf.get("/"), name)

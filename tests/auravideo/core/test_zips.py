@@ -37,9 +37,10 @@ def test_files_json_and_lists_come_out_as_they_went_in():
     assert json.loads(archive.read("none.json")) == []
 
 
-def test_a_file_that_is_gone_is_listed_and_stops_nothing():
+@pytest.mark.parametrize("gone", ["gone.mp4", "", None], ids=["gone", "never stored", "no name"])
+def test_a_file_that_is_gone_is_listed_and_stops_nothing(gone):
     stored = storages["default"].save("here.mp4", ContentFile(b"here"))
-    archive = opened([zips.stored_file("gone.mp4", "gone.mp4"), zips.stored_file("here.mp4", stored)])
+    archive = opened([zips.stored_file("gone.mp4", gone), zips.stored_file("here.mp4", stored)])
     assert archive.namelist() == ["here.mp4", "MISSING.txt"]
     assert archive.read("MISSING.txt") == b"gone.mp4\n"
 

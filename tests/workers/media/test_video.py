@@ -10,6 +10,7 @@ import pytest
 
 from tests.workers.media.clips import CODECS, RATES, SETTINGS, SIZES, decode, draw_clip, encode, psnr
 from workers import media
+from workers.media import video
 
 
 @pytest.mark.parametrize("fps", RATES)
@@ -189,3 +190,10 @@ def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(tmp_path, forma
     with pytest.raises(KeyError):
         encode(tmp_path, format, frames())
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [before]
+
+
+def test_a_picture_without_a_time_is_refused(tmp_path):
+    with av.open(str(tmp_path / "clip.webm"), "w") as container:
+        container.add_stream("libvpx-vp9", rate=24)
+        with pytest.raises(ValueError, match="without a time"):
+            video._mux(container, [av.Packet(4)], video._CODECS["webm"], 24)
