@@ -16,7 +16,8 @@ from django.conf import settings
 from django.urls import reverse
 
 from auravideo.core.video_metadata import dump_settings
-from generation.batches.parsing import COLUMNS, read_rows
+from generation.batches import services as batches
+from generation.batches.parsing import COLUMNS, Row, read_rows
 from generation.create import prefill
 from generation.create.carried_over import kept_of
 from generation.create.forms import MODES, SIMPLE_FIELDS, CreateForm
@@ -275,6 +276,23 @@ def test_it_is_read_by_the_encoder_and_checked(user, name):
     with pytest.raises(BlockedPrompt):
         services.submit(user, request)
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("name", WITHIN_THE_PROMPT)
+def test_what_is_blocked_in_it_is_said_by_the_form_and_by_a_batch(signed_in, name):
+    BlockedTerm.objects.create(term=sample(name))
+    form = CreateForm(mode="advanced", initial=prefill.from_request(a_request_with(name)).values)
+    page = signed_in.post(f"{reverse('generation:create')}?mode=advanced", form.values())
+    assert page.context["form"].errors["prompt"]
+    (entry,) = batches.check([Row(1, 1, {"prompt": "a heart", name: sample(name)})])
+    assert entry.errors["prompt"]
+
+
+@pytest.mark.parametrize("name", WITHIN_THE_PROMPT)
+def test_the_summary_names_the_words_in_it_that_the_model_does_not_know(signed_in, name):
+    form = CreateForm(mode="advanced", initial=prefill.from_request(a_request_with(name)).values)
+    response = signed_in.post(f"{reverse('generation:create-summary')}?mode=advanced", form.values())
+    assert any("lighthouse" in note for note in response.context["summary"].notes)
 
 
 class Listening:
