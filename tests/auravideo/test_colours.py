@@ -79,9 +79,7 @@ def test_every_colour_of_the_list_is_used():
     assert unused == set()
 
 
-@pytest.mark.parametrize(
-    "template", ["base.html", "400.html", "500.html", "gallery/embed.html", "admin/base_site.html"]
-)
+@pytest.mark.parametrize("template", ["base.html", "failure.html", "gallery/embed.html", "admin/base_site.html"])
 def test_who_uses_the_names_loads_the_list_first(template):
     text = (ROOT / "templates" / template).read_text()
     sheets = re.findall(r"static 'css/(\w+)\.css'", text)
