@@ -21,12 +21,14 @@ class Table:
     def __init__(self, where: str, fields: Mapping[str, Any]) -> None:
         self.where = where
         self._fields = dict(fields)
+        self._known: set[str] = set()
 
     def error(self, field: str, problem: str) -> CatalogueError:
         """The error that says what is wrong with `field`, to be raised by the caller."""
         return CatalogueError(f"{self.where}: field '{field}' {problem}")
 
     def _take(self, field: str, default: Any) -> Any:
+        self._known.add(field)
         value = self._fields.pop(field, default)
         if value is _MISSING:
             raise self.error(field, "is missing")
@@ -87,6 +89,6 @@ class Table:
         return dict(value)
 
     def done(self) -> None:
-        """Raises `CatalogueError` if a field is left that no reader took: most often a misspelling."""
+        """Raise `CatalogueError` if a field is left that no reader took: most often a misspelling."""
         for field in self._fields:
-            raise self.error(field, "is not known here")
+            raise self.error(field, f"is not known here; there are {', '.join(sorted(self._known))}")

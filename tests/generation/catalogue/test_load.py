@@ -210,7 +210,7 @@ def test_the_examples_of_the_manual_work(tmp_path: Path) -> None:
         (("guidance = 7.5", "guidance = inf"), "field 'guidance' must be a number"),
         (('label = "Mine"', ""), "field 'label' is missing"),
         (('label = "Mine"', 'label = " "'), "field 'label' must be a text that is not empty"),
-        (('label = "Mine"', 'label = "Mine"\nlable = "Mine"'), "field 'lable' is not known here"),
+        (('label = "Mine"', 'label = "Mine"\nlable = "Mine"'), "field 'lable' is not known here; there are adapter,"),
         (('repo = "me/mine"', 'repo = "mine"'), "field 'repo' must be a repository's name"),
         (('repo = "me/mine"', 'repo = "../../etc"'), "field 'repo' must be a repository's name"),
         (('repo = "me/mine"', 'repo = "me/mine"\nrevision = "main"'), "field 'revision' must be a full commit hash"),
@@ -235,6 +235,16 @@ def test_a_mistake_is_named_with_its_file_entry_and_field(
         extra(tmp_path, MODEL.replace(*change))
     assert complaint in str(caught.value)
     assert "extra.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("id", ["tiny", "tiny-motion", "zoom-in", "tiny-film", "tiny-esrgan"])
+def test_an_unknown_field_is_refused_and_the_known_are_named(catalogue: Catalogue, tmp_path: Path, id: str) -> None:
+    kind = catalogue[id].kind
+    used = {field for entry in tomllib.loads(SHIPPED.read_text(encoding="utf-8"))[kind].values() for field in entry}
+    assert used
+    with pytest.raises(CatalogueError, match="field 'colour' is not known here; there are ") as caught:
+        extra(tmp_path, f"[{kind}.{id}]\ncolour = 'red'\n")
+    assert used <= set(str(caught.value).partition("there are ")[2].split(", "))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
