@@ -39,6 +39,12 @@ def _local_folders(settings, tmp_path):
 
 
 @pytest.fixture(autouse=True)
+def _static_files_on_demand(settings):
+    """Look up a static file when it is requested: listing them all took a third of the time of each new client."""
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(autouse=True)
 def _language():
     """The language of a page stays with the thread that made it; the next test begins without one."""
     yield
