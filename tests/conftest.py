@@ -63,3 +63,10 @@ def other_user(db):
     from tests.factories import UserFactory
 
     return UserFactory()
+
+
+@pytest.fixture
+def signed_in(client, user):
+    """The test client of `user`."""
+    client.force_login(user)
+    return client

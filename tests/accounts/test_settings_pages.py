@@ -22,12 +22,6 @@ PAGES = ("accounts:profile", "accounts:data", "accounts:deactivate", "accounts:d
 PAGES += ("account_change_password", "mfa_index", "mfa_activate_totp", "account_logout")
 
 
-@pytest.fixture
-def signed_in(client, user):
-    client.force_login(user)
-    return client
-
-
 def save(client, **changes):
     return client.post(reverse("accounts:profile"), {"full_name": "", "language": "", "theme": "", **changes})
 

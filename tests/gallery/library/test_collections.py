@@ -17,12 +17,6 @@ pytestmark = pytest.mark.django_db
 URL = "/videos/collections/"
 
 
-@pytest.fixture
-def signed_in(client, user):
-    client.force_login(user)
-    return client
-
-
 def test_a_collection_is_made_and_opened(signed_in, user):
     page = signed_in.post(URL, {"name": "  By the sea "}, follow=True)
     assert page.redirect_chain[0][0] == reverse("gallery:collection", args=[user.collections.get().pk])

@@ -24,12 +24,6 @@ BAD = 'prompt,fps\na red heart,24\na blue star,7\n"a green cross",8\n,8\n'
 ADDRESSES = ("batch", "batch-progress", "batch-cancel", "batch-download")
 
 
-@pytest.fixture
-def signed_in(client, user):
-    client.force_login(user)
-    return client
-
-
 def post(client, lines="", file=None, **changes):
     data = {"lines": lines, **SETTINGS, **changes}
     if file is not None:

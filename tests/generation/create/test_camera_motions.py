@@ -68,12 +68,6 @@ def _catalogue(settings, tmp_path):
     settings.CATALOGUE_FILE = str(path)
 
 
-@pytest.fixture
-def signed_in(client, user):
-    client.force_login(user)
-    return client
-
-
 def form_for(client, **data):
     return edit(client, "mode=advanced", {**ADVANCED, **data}).context["form"]
 

@@ -24,12 +24,6 @@ GOOD = {
 }
 
 
-@pytest.fixture
-def signed_in(client, user):
-    client.force_login(user)
-    return client
-
-
 def post(client, **changes):
     return client.post(reverse("generation:create") + "?mode=advanced", {**GOOD, **changes})
 

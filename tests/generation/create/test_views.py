@@ -40,12 +40,6 @@ ADVANCED = {
 }
 
 
-@pytest.fixture
-def signed_in(client, user):
-    client.force_login(user)
-    return client
-
-
 def create(client, mode, data):
     return client.post(f"{reverse('generation:create')}?mode={mode}", data)
 

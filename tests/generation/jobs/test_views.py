@@ -20,12 +20,6 @@ ACTIONS = {"cancel": Status.QUEUED, "retry": Status.FAILED, "remove": Status.DON
 HTMX = {"HX-Request": "true"}
 
 
-@pytest.fixture
-def signed_in(client, user):
-    client.force_login(user)
-    return client
-
-
 def ended(user, status=Status.DONE, **changes) -> Job:
     return JobFactory(user=user, status=status, ended_at=timezone.now(), **changes)
 

@@ -13,12 +13,6 @@ from tests.generation.create.test_views import ADVANCED, SIMPLE, edit, values
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def signed_in(client, user):
-    client.force_login(user)
-    return client
-
-
 def save(client, data, mode="advanced", name="Night"):
     address = f"{reverse('generation:create-save-preset')}?mode={mode}"
     return client.post(address, {**data, "preset_name": name})
