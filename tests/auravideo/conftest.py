@@ -1,5 +1,6 @@
 """A site with something of everything on it, for the tests of every address."""
 
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -8,12 +9,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.contrib.auth.models import Group
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import transaction
 from django.utils import timezone
 from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 
-from gallery.models import Act, ModerationAction
+from gallery.models import Act, ModerationAction, Video
 from generation.domain.states import Status
 from generation.models import BlockedTerm
 from tests.factories import (
@@ -49,9 +51,23 @@ def _credential() -> dict:
     return {**named, "clientExtensionResults": {}, "response": response}
 
 
+@pytest.fixture(scope="class")
+def world_of_the_class(django_db_setup, django_db_blocker):
+    """The rows of `world`, made once for the tests of a class, in a transaction around the one of each test."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield _world()
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def world(db):
-    """The six persons, and something of everything, all of it the owner's."""
+def world(world_of_the_class, db):
+    """The six persons, and something of everything, all of it the owner's: `persons`, and `values` for addresses."""
+    for name in world_of_the_class.files:
+        storages["default"].save(name, ContentFile(b"bytes"))
+    return copy.deepcopy(world_of_the_class)
+
+
+def _world() -> SimpleNamespace:
     persons = {
         "anonymous": None,
         "owner": UserFactory(username="owner"),
@@ -61,7 +77,9 @@ def world(db):
         "admin": UserFactory(username="admin", is_staff=True, is_superuser=True),
     }
     owner = persons["owner"]
-    return SimpleNamespace(persons=persons, values={**_clips_of(owner), **_account_of(owner), **NOWHERE})
+    values = {**_clips_of(owner), **_account_of(owner), **NOWHERE}
+    files = [file.name for video in Video.objects.filter(deleted_at=None) for file in video.files]
+    return SimpleNamespace(persons=persons, files=files, values=values)
 
 
 def _clips_of(owner) -> dict[str, object]:
@@ -73,8 +91,6 @@ def _clips_of(owner) -> dict[str, object]:
     unlisted, public = VideoFactory(user=owner, shared=True), VideoFactory(user=owner, public=True)
     collection = CollectionFactory(user=owner)
     collection.items.create(video=video)
-    for file in [*video.files, *unlisted.files, *public.files]:
-        storages["default"].save(file.name, ContentFile(b"bytes"))
     return {
         "job_id": active.pk,
         "generation:retry:job_id": failed.pk,

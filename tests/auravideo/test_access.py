@@ -53,13 +53,16 @@ def answer(response) -> str:
     return "in" if response.url.partition("?")[0] in entrances else "to"
 
 
-@pytest.mark.parametrize(("address", "row"), CASES, ids=lambda value: getattr(value, "name", None) or value[1])
-@pytest.mark.parametrize("person", PERSONS)
-def test_everybody_gets_what_the_table_says(client, world, address, row, person):
-    if world.persons[person] is not None:
-        sign_in(client, world.persons[person])
-    response = client.generic(row[1], address.path(world.values))
-    assert answer(response) == dict(zip(HEADER, row, strict=True))[person]
+class TestAccess:
+    """One class, so that its tests share one world."""
+
+    @pytest.mark.parametrize(("address", "row"), CASES, ids=lambda value: getattr(value, "name", None) or value[1])
+    @pytest.mark.parametrize("person", PERSONS)
+    def test_everybody_gets_what_the_table_says(self, client, world, address, row, person):
+        if world.persons[person] is not None:
+            sign_in(client, world.persons[person])
+        response = client.generic(row[1], address.path(world.values))
+        assert answer(response) == dict(zip(HEADER, row, strict=True))[person]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -50,27 +50,30 @@ def directives(response) -> dict[str, list[str]]:
     return {name: values for name, *values in parts}
 
 
-@pytest.mark.parametrize("address", addresses(), ids=lambda address: address.name)
-@pytest.mark.parametrize("person", ["anonymous", "owner", "admin"])
-def test_no_page_holds_anything_inline_and_every_answer_has_the_headers(client, world, address, person):
-    if world.persons[person] is not None:
-        sign_in(client, world.persons[person])
-    response = client.get(address.path(world.values))
-    policy = directives(response)
-    assert policy["default-src"] == ["'none'"]
-    assert policy["script-src"] == policy["style-src"] == ["'self'"]
-    assert "unsafe" not in response["Content-Security-Policy"]
-    assert response["X-Content-Type-Options"] == "nosniff"
-    assert response["Referrer-Policy"] == "same-origin"
-    assert "camera=()" in response["Permissions-Policy"]
-    if address.name in FRAMED:
-        assert (policy["frame-ancestors"], response.get("X-Frame-Options")) == (["*"], None)
-    else:
-        assert (policy["frame-ancestors"], response["X-Frame-Options"]) == (["'none'"], "DENY")
-    if response["Content-Type"].startswith("text/html") and not response.streaming and response.content:
-        page = Inline(response.content.decode())
-        assert page.tags > 10, "the page was not read"
-        assert page.found == []
+class TestEveryPage:
+    """One class, so that its tests share one world."""
+
+    @pytest.mark.parametrize("address", addresses(), ids=lambda address: address.name)
+    @pytest.mark.parametrize("person", ["anonymous", "owner", "admin"])
+    def test_no_page_holds_anything_inline_and_every_answer_has_the_headers(self, client, world, address, person):
+        if world.persons[person] is not None:
+            sign_in(client, world.persons[person])
+        response = client.get(address.path(world.values))
+        policy = directives(response)
+        assert policy["default-src"] == ["'none'"]
+        assert policy["script-src"] == policy["style-src"] == ["'self'"]
+        assert "unsafe" not in response["Content-Security-Policy"]
+        assert response["X-Content-Type-Options"] == "nosniff"
+        assert response["Referrer-Policy"] == "same-origin"
+        assert "camera=()" in response["Permissions-Policy"]
+        if address.name in FRAMED:
+            assert (policy["frame-ancestors"], response.get("X-Frame-Options")) == (["*"], None)
+        else:
+            assert (policy["frame-ancestors"], response["X-Frame-Options"]) == (["'none'"], "DENY")
+        if response["Content-Type"].startswith("text/html") and not response.streaming and response.content:
+            page = Inline(response.content.decode())
+            assert page.tags > 10, "the page was not read"
+            assert page.found == []
 
 
 @pytest.mark.parametrize(

@@ -128,18 +128,21 @@ def english():
     return {form for form, polish in texts if form not in _forms(polish)}
 
 
-@pytest.mark.parametrize("address", addresses(), ids=lambda address: address.name)
-@pytest.mark.parametrize("person", ["anonymous", "owner", "admin"])
-def test_a_polish_page_has_no_english_text_of_ours(client, world, english, address, person):
-    if world.persons[person] is not None:
-        sign_in(client, world.persons[person])
-    response = client.get(address.path(world.values), headers={"Accept-Language": "pl"})
-    if response["Content-Type"].startswith("text/html") and not response.streaming and response.content:
-        html = response.content.decode()
-        assert '<html lang="pl"' in html or address.name in FRAGMENTS
-        seen = Seen(html).texts
-        assert len(seen) > 3, "the page was not read"
-        assert [text for text in seen if text.strip(" :") in english] == []
+class TestPolishPages:
+    """One class, so that its tests share one world."""
+
+    @pytest.mark.parametrize("address", addresses(), ids=lambda address: address.name)
+    @pytest.mark.parametrize("person", ["anonymous", "owner", "admin"])
+    def test_a_polish_page_has_no_english_text_of_ours(self, client, world, english, address, person):
+        if world.persons[person] is not None:
+            sign_in(client, world.persons[person])
+        response = client.get(address.path(world.values), headers={"Accept-Language": "pl"})
+        if response["Content-Type"].startswith("text/html") and not response.streaming and response.content:
+            html = response.content.decode()
+            assert '<html lang="pl"' in html or address.name in FRAGMENTS
+            seen = Seen(html).texts
+            assert len(seen) > 3, "the page was not read"
+            assert [text for text in seen if text.strip(" :") in english] == []
 
 
 @pytest.mark.parametrize("address", ["help", "account_login", "account_signup", "home"])
