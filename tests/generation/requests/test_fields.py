@@ -93,12 +93,6 @@ def submitted(client, mode: str, values: dict[str, Any]) -> dict[str, Any]:
     return Job.objects.get().request
 
 
-@pytest.fixture
-def signed_in(client, user):
-    client.force_login(user)
-    return client
-
-
 # --- The table and the parser ----------------------------------------------------------------------------------------
 
 
