@@ -16,7 +16,7 @@ class AccountsConfig(AppConfig):
 class EmailAddressesConfig(AccountConfig):
     """allauth's, which by its own name would be a second "Accounts" in the administration."""
 
-    verbose_name = _("E-mail addresses")
+    verbose_name = _("Email addresses")
 
 
 class SecondFactorsConfig(MFAConfig):

@@ -29,13 +29,13 @@ class ProfileForm(forms.ModelForm):
         model = User
         fields = ["full_name", "language", "theme"]
         widgets = {"language": LanguageSelect}
-        help_texts = {"full_name": _("Shown where you publish something; without it, your user name is.")}
+        help_texts = {"full_name": _("Shown where you publish something. If empty, your username is shown.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["full_name"].widget.attrs["autocomplete"] = "name"
-        choice_field(self, "language").choices = [("", _("As the browser asks for")), *settings.LANGUAGES]
-        choice_field(self, "theme").choices = [("", _("As the device prefers")), *Theme.choices]
+        choice_field(self, "language").choices = [("", _("Follow the browser")), *settings.LANGUAGES]
+        choice_field(self, "theme").choices = [("", _("Follow the device")), *Theme.choices]
 
 
 class ThemeForm(forms.Form):
@@ -54,7 +54,7 @@ class DeletionForm(forms.Form):
             self.fields["password"] = forms.CharField(label=_("Your password"), widget=widget, max_length=4096)
         else:
             widget = forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"})
-            self.fields["username"] = forms.CharField(label=_("Your user name"), widget=widget, max_length=150)
+            self.fields["username"] = forms.CharField(label=_("Your username"), widget=widget, max_length=150)
 
     def clean_password(self) -> str:
         """Counts as an attempt to sign in: allauth allows a few wrong ones a minute."""
@@ -65,7 +65,7 @@ class DeletionForm(forms.Form):
 
     def clean_username(self) -> str:
         if self.cleaned_data["username"].lower() != self.user.username.lower():
-            raise forms.ValidationError(_("This is not your user name."), code="mismatch")
+            raise forms.ValidationError(_("This is not your username."), code="mismatch")
         return self.cleaned_data["username"]
 
 

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 # name with one could never sign in, and could pose as somebody else's address.
 validate_username = RegexValidator(
     r"^[\w.+-]+\Z",
-    _("A user name may hold letters, digits and . + - _ only."),
+    _("A username may contain only letters, digits and . + - _"),
     code="invalid",
 )
 
@@ -79,23 +79,23 @@ class User(AbstractUser):
     """
 
     username = models.CharField(
-        _("user name"),
+        _("username"),
         max_length=150,
         unique=True,
         validators=[validate_username],
-        help_text=_("Letters, digits and . + - _ only."),
-        error_messages={"unique": _("This user name is taken already.")},
+        help_text=_("Only letters, digits and . + - _"),
+        error_messages={"unique": _("This username is taken.")},
     )
-    email = models.EmailField(_("e-mail address"), blank=True)
+    email = models.EmailField(_("email address"), blank=True)
     full_name = models.CharField(_("full name"), max_length=150, blank=True)
     language = models.CharField(_("language"), max_length=10, choices=languages, blank=True)
     theme = models.CharField(_("theme"), max_length=5, choices=Theme, blank=True)
     deactivated_at = models.DateTimeField(_("deactivated"), null=True, blank=True)
-    deletion_requested_at = models.DateTimeField(_("deletion asked for"), null=True, blank=True)
+    deletion_requested_at = models.DateTimeField(_("deletion requested"), null=True, blank=True)
     # Suspended by moderation, `is_active` being False meanwhile; without an end where `suspended_until` is empty.
     suspended_at = models.DateTimeField(_("suspended"), null=True, blank=True)
     suspended_until = models.DateTimeField(_("suspended until"), null=True, blank=True)
-    suspension_reason = models.TextField(_("reason of the suspension"), max_length=1000, blank=True)
+    suspension_reason = models.TextField(_("reason for the suspension"), max_length=1000, blank=True)
     unread_notices = models.PositiveIntegerField(_("unread notices"), default=0, editable=False)
     session_epoch = models.PositiveIntegerField(_("ended sessions"), default=0)  # raised to end all of the account
     first_name = None  # type: ignore[assignment]  # how Django lets go of an inherited field
@@ -110,13 +110,13 @@ class User(AbstractUser):
             models.UniqueConstraint(
                 Lower("username"),
                 name="accounts_user_username_ci",
-                violation_error_message=_("This user name is taken already."),
+                violation_error_message=_("This username is taken."),
             ),
             models.UniqueConstraint(
                 Lower("email"),
                 name="accounts_user_email_ci",
                 condition=~Q(email=""),
-                violation_error_message=_("There is an account with this e-mail address already."),
+                violation_error_message=_("An account with this email address already exists."),
             ),
         ]
 

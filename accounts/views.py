@@ -34,7 +34,7 @@ def profile(request: SignedInRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         form.save()
         with translation.override(person.language or translation.get_language()):  # as the next page is in
-            messages.success(request, _("Your profile is saved."))
+            messages.success(request, _("Profile saved."))
         response = redirect("accounts:profile")
         preferences.remember(response, person)
         return response
@@ -97,7 +97,7 @@ def deactivate(request: SignedInRequest) -> HttpResponse:
         return render(request, "accounts/deactivate.html")
     services.deactivate(request.user)
     logout(request)
-    messages.success(request, _("Your account is deactivated. Sign in whenever you want it back."))
+    messages.success(request, _("Your account is deactivated. Sign in any time to reactivate it."))
     return redirect("home")
 
 

@@ -83,7 +83,7 @@ class JobAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
         text = json.dumps(job.stored_request, indent=2, ensure_ascii=False)
         return format_html('<pre class="traceback" tabindex="0">{}</pre>', text)
 
-    @admin.display(description=_("what the person reads"))
+    @admin.display(description=_("what the user reads"))
     def what_they_read(self, job: Job) -> str:
         return str(job.error_text) or "–"
 
@@ -133,13 +133,13 @@ class PresetAdmin(admin.ModelAdmin):
     raw_id_fields = ["user"]
     actions = ["share"]
 
-    @admin.action(description=_("Give everybody a copy of the chosen presets"), permissions=["add"])
+    @admin.action(description=_("Copy the selected presets for everyone"), permissions=["add"])
     def share(self, request: HttpRequest, queryset: QuerySet[Preset]) -> None:
         taken = {name.lower() for name in Preset.objects.filter(user=None).values_list("name", flat=True)}
         for preset in queryset.exclude(user=None):
             if preset.name.lower() in taken:
-                messages.warning(request, _("Everybody has a preset named %s already.") % preset.name)
+                messages.warning(request, _("There is already a shared preset named %s.") % preset.name)
                 continue
             taken.add(preset.name.lower())
             Preset.objects.create(user=None, name=preset.name, settings=preset.settings)
-            messages.success(request, _("Everybody can use %s now.") % preset.name)
+            messages.success(request, _("Everyone can now use %s.") % preset.name)

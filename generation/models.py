@@ -80,7 +80,7 @@ class Job(models.Model):
     # When the newest live preview was made, in Unix seconds, so that browsers load each one anew; 0 without one.
     preview = models.PositiveIntegerField(_("previews"), default=0)
     error_id = models.CharField(_("error"), max_length=40, blank=True)
-    error_context = models.JSONField(_("details of the error"), default=dict, blank=True)
+    error_context = models.JSONField(_("error details"), default=dict, blank=True)
     traceback = models.TextField(_("traceback"), blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
     queued_at = models.DateTimeField(_("queued"))
@@ -88,7 +88,9 @@ class Job(models.Model):
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     touched_at = models.DateTimeField(_("last sign of life"))
     seen_at = models.DateTimeField(_("seen"), null=True, blank=True)  # when its owner saw how it ended
-    removed_at = models.DateTimeField(_("taken off the list"), null=True, blank=True)  # by its owner; the video stays
+    removed_at = models.DateTimeField(
+        _("removed from the list"), null=True, blank=True
+    )  # by its owner; the video stays
 
     class Meta:
         verbose_name = _("job")
@@ -174,7 +176,7 @@ class StageRun(models.Model):
     status = models.CharField(_("state"), max_length=10, choices=_choices(RUN_STATUS_LABELS), default=RunStatus.RUNNING)
     worker = models.CharField(_("worker"), max_length=200)
     done = models.PositiveIntegerField(_("steps done"), default=0)
-    total = models.PositiveIntegerField(_("steps in all"), default=0)
+    total = models.PositiveIntegerField(_("total steps"), default=0)
     cost = models.FloatField(_("cost"), default=0)  # how much work it is, see generation/queue/estimates.py
     output = models.JSONField(_("output"), default=dict, blank=True)
     error = models.TextField(_("error"), blank=True)
@@ -215,7 +217,7 @@ class Preset(models.Model):
         blank=True,
         related_name="presets",
         verbose_name=_("user"),
-        help_text=_("Empty means that everybody can use it."),
+        help_text=_("Leave empty to share it with everyone."),
     )
     name = models.CharField(_("name"), max_length=60)
     settings = models.JSONField(_("settings"), default=dict)
@@ -230,13 +232,13 @@ class Preset(models.Model):
                 "user",
                 Lower("name"),
                 name="one_preset_a_name_and_person",
-                violation_error_message=_("There is a preset of this name already."),
+                violation_error_message=_("A preset with this name already exists."),
             ),
             models.UniqueConstraint(
                 Lower("name"),
                 name="one_shared_preset_a_name",
                 condition=models.Q(user=None),
-                violation_error_message=_("There is a preset of this name already."),
+                violation_error_message=_("A preset with this name already exists."),
             ),
         ]
 
@@ -251,12 +253,12 @@ class Preset(models.Model):
 class BlockedTerm(models.Model):
     """A word or phrase that no prompt may hold, whatever its case; whole words only."""
 
-    term = models.CharField(_("term"), max_length=100, unique=True, help_text=_("A word or a phrase."))
+    term = models.CharField(_("term"), max_length=100, unique=True, help_text=_("A word or phrase."))
     message = models.CharField(
         _("message"),
         max_length=300,
         blank=True,
-        help_text=_("What the person reads who used it; empty means the site's own sentence."),
+        help_text=_("What the user reads when a prompt contains it. Leave empty for the site's own sentence."),
     )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

@@ -59,7 +59,7 @@ def rename(request: SignedInRequest, collection_id: UUID) -> HttpResponse:
     except services.Refused as error:
         form.add_error("name", str(error))
         return _refused(request, found, form)
-    messages.success(request, _("The collection is named “%s” now.") % found.name)
+    messages.success(request, _("The collection is now named “%s”.") % found.name)
     return redirect("gallery:collection", collection_id)
 
 

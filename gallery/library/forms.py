@@ -29,14 +29,14 @@ SORTS = {
 class LibraryForm(forms.Form):
     """What of the library is shown, and in which order. A value that is none narrows nothing and says so."""
 
-    q = forms.CharField(label=_("Words"), required=False, max_length=200)
+    q = forms.CharField(label=_("Keywords"), required=False, max_length=200)
     model = forms.ChoiceField(label=_("Model"), required=False)
     format = forms.ChoiceField(label=_("Format"), required=False, choices=[("", _("Any")), *FORMAT_LABELS.items()])
     size = forms.ChoiceField(label=_("Size"), required=False, choices=[("", _("Any")), *SizeClass.choices])
     visibility = forms.ChoiceField(label=_("Visible to"), required=False, choices=[("", _("Any")), *Visibility.choices])
     favourites = forms.BooleanField(label=_("Favourites only"), required=False)
     sort = forms.ChoiceField(
-        label=_("Order"), required=False, choices=[(name, label) for name, (_order, label) in SORTS.items()]
+        label=_("Sort by"), required=False, choices=[(name, label) for name, (_order, label) in SORTS.items()]
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -96,18 +96,18 @@ class IdsField(forms.Field):
     """Identifiers of videos, each under the same name."""
 
     widget = forms.MultipleHiddenInput
-    default_error_messages = {"required": _("Choose at least one video first.")}
+    default_error_messages = {"required": _("Select at least one video first.")}
 
     def clean(self, value: list[str] | None) -> list[UUID]:
         words = value or []
         if not words:
             raise ValidationError(self.error_messages["required"], "required")
         if len(words) > MAX_SELECTED:
-            raise ValidationError(_("At most %s videos can be chosen at once.") % MAX_SELECTED, "too-many")
+            raise ValidationError(_("You can select at most %s videos at once.") % MAX_SELECTED, "too-many")
         try:
             return [UUID(word) for word in words]
         except ValueError:
-            raise ValidationError(_("These are no identifiers of videos."), "invalid") from None
+            raise ValidationError(_("These are not valid video IDs."), "invalid") from None
 
 
 class SelectionForm(forms.Form):
@@ -121,7 +121,7 @@ class SelectionForm(forms.Form):
         super().clean()
         found = self.cleaned_data
         if found.get("act") == "download" and len(found.get("video", ())) > MAX_ZIPPED:
-            raise ValidationError(_("At most %s videos can be downloaded at once. Choose fewer.") % MAX_ZIPPED)
+            raise ValidationError(_("You can download at most %s videos at once. Select fewer.") % MAX_ZIPPED)
         return found
 
 
@@ -149,7 +149,7 @@ class CollectForm(forms.Form):
 
     video = IdsField()
     collection = forms.ModelChoiceField(
-        label=_("Collection"), required=False, queryset=Collection.objects.none(), empty_label=_("A new one")
+        label=_("Collection"), required=False, queryset=Collection.objects.none(), empty_label=_("New collection")
     )
     name = forms.CharField(
         label=_("Name of the new collection"), required=False, max_length=Collection._meta.get_field("name").max_length

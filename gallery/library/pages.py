@@ -32,5 +32,5 @@ def tell_deleted(request: HttpRequest, count: int, at: datetime) -> None:
         messages.success(request, ngettext("%d video was deleted.", "%d videos were deleted.", count) % count)
         return
     stamp = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    text = ngettext("%d video is in the trash now.", "%d videos are in the trash now.", count) % count
+    text = ngettext("%d video was moved to the trash.", "%d videos were moved to the trash.", count) % count
     messages.success(request, text, extra_tags=f"{UNDO}{stamp}")

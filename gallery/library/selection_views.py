@@ -37,7 +37,7 @@ def selected(request: SignedInRequest) -> HttpResponseBase:
         return back(request)
     videos = library_of(request.user).filter(pk__in=form.cleaned_data["video"])
     if not videos.exists():
-        messages.info(request, _("None of these videos is in your library any more."))
+        messages.info(request, _("None of these videos are in your library anymore."))
         return back(request)
     return _ACTS[form.cleaned_data["act"]](request, videos, form.cleaned_data["collection"]) or back(request)
 
@@ -74,12 +74,12 @@ def _delete(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID |
 
 def _favourite(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:
     library.set_favourite(videos, True)
-    messages.success(request, _("They are among your favourites now."))
+    messages.success(request, _("Added to your favourites."))
 
 
 def _unfavourite(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID | None) -> None:
     library.set_favourite(videos, False)
-    messages.success(request, _("They are no longer among your favourites."))
+    messages.success(request, _("Removed from your favourites."))
 
 
 def _collect(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID | None) -> HttpResponse:
@@ -90,7 +90,7 @@ def _collect(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID 
 def _remove(request: SignedInRequest, videos: VideoQuerySet, collection_id: UUID | None) -> None:
     collection = get_object_or_404(collections_of(request.user), pk=collection_id)
     count = library.remove_from_collection(collection, videos.values_list("pk", flat=True))
-    text = ngettext("%(n)d video was taken out of “%(name)s”.", "%(n)d videos were taken out of “%(name)s”.", count)
+    text = ngettext("%(n)d video was removed from “%(name)s”.", "%(n)d videos were removed from “%(name)s”.", count)
     messages.success(request, text % {"n": count, "name": collection.name})
 
 

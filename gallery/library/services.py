@@ -20,12 +20,12 @@ class Refused(ValueError):
 
 class NameTaken(Refused):
     def __str__(self) -> str:
-        return str(_("You have a collection with this name already."))
+        return str(_("You already have a collection with this name."))
 
 
 class TooManyCollections(Refused):
     def __str__(self) -> str:
-        return str(_("You have %s collections already. Delete one that you no longer need.") % MAX_COLLECTIONS)
+        return str(_("You already have %s collections. Delete one you no longer need.") % MAX_COLLECTIONS)
 
 
 @transaction.atomic

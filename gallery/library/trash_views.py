@@ -55,7 +55,7 @@ def restore(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 def purge(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     """Delete one video for good, before its time is over."""
     lifecycle.delete(_deleted(request, video_id))
-    messages.success(request, _("The video is gone for good."))
+    messages.success(request, _("The video was deleted forever."))
     return redirect("gallery:trash")
 
 
@@ -64,17 +64,20 @@ def purge(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 def empty(request: SignedInRequest) -> HttpResponse:
     """Delete for good all that is in the trash."""
     count = lifecycle.give_up(trash_of(request.user))
-    text = ngettext("%d video is gone for good.", "%d videos are gone for good.", count) % count
-    messages.success(request, text if count else _("The trash was empty already."))
+    text = ngettext("%d video was deleted forever.", "%d videos were deleted forever.", count) % count
+    messages.success(request, text if count else _("The trash was already empty."))
     return redirect("gallery:trash")
 
 
 def _tell_restored(request: HttpRequest, count: int) -> None:
     if count:
-        text = ngettext("%d video is back in your library.", "%d videos are back in your library.", count) % count
+        text = (
+            ngettext("%d video was restored to your library.", "%d videos were restored to your library.", count)
+            % count
+        )
         messages.success(request, text)
     else:
-        messages.error(request, _("It is too late: nothing of it is in the trash any more."))
+        messages.error(request, _("Too late: it is no longer in the trash."))
 
 
 def _deleted(request: HttpRequest, video_id: UUID) -> Video:

@@ -49,7 +49,7 @@ def rename(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     library.rename(found, form.cleaned_data["title"])
     if request.htmx:
         return render(request, "gallery/partials/video_title.html", {"video": found, "focus": True})
-    messages.success(request, _("The title is saved."))
+    messages.success(request, _("Title saved."))
     return redirect("gallery:video", video_id)
 
 

@@ -31,7 +31,7 @@ class Collection(models.Model):
                 "user",
                 Lower("name"),
                 name="collection_name_ci",
-                violation_error_message=_("You have a collection with this name already."),
+                violation_error_message=_("You already have a collection with this name."),
             )
         ]
 

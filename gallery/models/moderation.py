@@ -14,16 +14,16 @@ class Reason(models.TextChoices):
 
     SEXUAL = "sexual", _("Sexual content")
     VIOLENCE = "violence", _("Violence or cruelty")
-    HATE = "hate", _("Hatred or harassment")
+    HATE = "hate", _("Hate or harassment")
     PERSON = "person", _("Shows a real person without consent")
-    COPYRIGHT = "copyright", _("Somebody else's work")
+    COPYRIGHT = "copyright", _("Someone else's work")
     SPAM = "spam", _("Advertising or spam")
     OTHER = "other", _("Something else")
 
 
 class ReportState(models.TextChoices):
     OPEN = "open", _("Open")
-    UPHELD = "upheld", _("Acted on")
+    UPHELD = "upheld", _("Action taken")
     DISMISSED = "dismissed", _("Dismissed")
 
 
@@ -41,7 +41,7 @@ class Report(models.Model):
         verbose_name=_("reported by"),
     )
     # A keyed hash of the visitor's address: enough to count one visitor once, not enough to find them.
-    visitor_key = models.CharField(_("key of the visitor"), max_length=32, blank=True, editable=False)
+    visitor_key = models.CharField(_("visitor key"), max_length=32, blank=True, editable=False)
     reason = models.CharField(_("reason"), max_length=10, choices=Reason)
     note = models.TextField(_("note"), max_length=1000, blank=True)
     created_at = models.DateTimeField(_("reported"), auto_now_add=True)
@@ -67,14 +67,14 @@ class Act(models.TextChoices):
 
     DISMISS = "dismiss", _("Reports dismissed")
     HIDE = "hide", _("Video hidden")
-    AUTO_HIDE = "auto-hide", _("Video hidden until somebody has looked at it")
+    AUTO_HIDE = "auto-hide", _("Video hidden until it is reviewed")
     RESTORE = "restore", _("Video shown again")
     DELETE = "delete", _("Video deleted")
     WARN = "warn", _("Warning")
     SUSPEND = "suspend", _("Account suspended")
     UNSUSPEND = "unsuspend", _("Suspension ended")
-    PICK = "pick", _("Picked by the staff")
-    UNPICK = "unpick", _("No longer picked by the staff")
+    PICK = "pick", _("Picked by staff")
+    UNPICK = "unpick", _("No longer picked by staff")
 
 
 class ModerationAction(models.Model):
@@ -84,9 +84,9 @@ class ModerationAction(models.Model):
     """
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
-    act = models.CharField(_("what"), max_length=10, choices=Act)
+    act = models.CharField(_("action"), max_length=10, choices=Act)
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("who")
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("moderator")
     )
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -94,7 +94,7 @@ class ModerationAction(models.Model):
         null=True,
         blank=True,
         related_name="moderation_actions",
-        verbose_name=_("person concerned"),
+        verbose_name=_("user concerned"),
     )
     video = models.ForeignKey(
         Video,
@@ -104,10 +104,10 @@ class ModerationAction(models.Model):
         related_name="moderation_actions",
         verbose_name=_("video"),
     )
-    video_title = models.CharField(_("title of the video"), max_length=200, blank=True)  # outlives the video
-    reason = models.TextField(_("why"), max_length=1000, blank=True)  # the person concerned reads it
+    video_title = models.CharField(_("video title"), max_length=200, blank=True)  # outlives the video
+    reason = models.TextField(_("reason"), max_length=1000, blank=True)  # the person concerned reads it
     created_at = models.DateTimeField(_("when"), auto_now_add=True)
-    seen_at = models.DateTimeField(_("seen by the person"), null=True, blank=True)
+    seen_at = models.DateTimeField(_("seen by the user"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("moderation action")

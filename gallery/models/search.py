@@ -89,8 +89,8 @@ class SearchDoc(models.Model):
     objects = SearchDocManager()
 
     class Meta:
-        verbose_name = _("entry of the search")
-        verbose_name_plural = _("entries of the search")
+        verbose_name = _("search entry")
+        verbose_name_plural = _("search entries")
         constraints = [models.UniqueConstraint(fields=["video", "scope"], name="searched_once")]
 
     def __str__(self) -> str:

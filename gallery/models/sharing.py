@@ -44,11 +44,11 @@ class VideoTag(models.Model):
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     video = models.ForeignKey(Video, models.CASCADE, related_name="video_tags", verbose_name=_("video"))
     tag = models.ForeignKey(Tag, models.CASCADE, related_name="video_tags", verbose_name=_("tag"))
-    published_at = models.DateTimeField(_("made public"), null=True, blank=True)
+    published_at = models.DateTimeField(_("published"), null=True, blank=True)
 
     class Meta:
-        verbose_name = _("tag of a video")
-        verbose_name_plural = _("tags of videos")
+        verbose_name = _("video tag")
+        verbose_name_plural = _("video tags")
         constraints = [models.UniqueConstraint(fields=["video", "tag"], name="tagged_once")]
         indexes = [
             models.Index(

@@ -23,7 +23,7 @@ class Visibility(models.TextChoices):
     """Who may watch a video: its owner; whoever has its link; everybody."""
 
     PRIVATE = "private", _("Private")
-    UNLISTED = "unlisted", _("With the link")
+    UNLISTED = "unlisted", _("Unlisted")
     PUBLIC = "public", _("Public")
 
 
@@ -45,7 +45,7 @@ class Safety(models.TextChoices):
 
     UNCHECKED = "unchecked", _("Not checked")
     PASSED = "passed", _("Passed")
-    REFUSED = "refused", _("Refused")
+    REFUSED = "refused", _("Rejected")
 
 
 LISTED = Q(visibility=Visibility.PUBLIC, deleted_at=None, hidden_at=None)  # the condition of indexes; see `listed()`
@@ -113,7 +113,7 @@ class Video(models.Model):
     width = models.PositiveIntegerField(_("width"))
     height = models.PositiveIntegerField(_("height"))
     frames = models.PositiveIntegerField(_("frames"))
-    fps = models.PositiveIntegerField(_("frames a second"))
+    fps = models.PositiveIntegerField(_("frames per second"))
     size = models.PositiveBigIntegerField(_("size in bytes"))
     video_file = models.FileField(_("video file"), max_length=255)
     poster_file = models.FileField(_("poster"), max_length=255)
@@ -123,7 +123,7 @@ class Video(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     # What lists filter and sort by, taken from the request when the row is made; a request never changes.
     prompt = models.TextField(_("prompt"), editable=False)
-    prompt_key = models.CharField(_("key of the prompt"), max_length=32, editable=False)
+    prompt_key = models.CharField(_("prompt key"), max_length=32, editable=False)
     seed = models.PositiveBigIntegerField(_("seed"), null=True, editable=False)
     model = models.CharField(_("model"), max_length=80, editable=False)
     format = models.CharField(_("format"), max_length=8, editable=False)
@@ -132,12 +132,12 @@ class Video(models.Model):
     favourite = models.BooleanField(_("favourite"), default=False)
     visibility = models.CharField(_("visibility"), max_length=8, choices=Visibility, default=Visibility.PRIVATE)
     # The unlisted link is /s/<token>/; it goes on while the video is public, and ends when it is revoked.
-    share_token = models.CharField(_("token of the link"), max_length=TOKEN_LENGTH, null=True, blank=True, unique=True)
-    published_at = models.DateTimeField(_("made public"), null=True, blank=True)
-    deleted_at = models.DateTimeField(_("put into the trash"), null=True, blank=True)
+    share_token = models.CharField(_("link token"), max_length=TOKEN_LENGTH, null=True, blank=True, unique=True)
+    published_at = models.DateTimeField(_("published"), null=True, blank=True)
+    deleted_at = models.DateTimeField(_("moved to trash"), null=True, blank=True)
     # What others make of it.
     likes = models.PositiveIntegerField(_("likes"), default=0)
-    picked_at = models.DateTimeField(_("picked by the staff"), null=True, blank=True)
+    picked_at = models.DateTimeField(_("picked by staff"), null=True, blank=True)
     hidden_at = models.DateTimeField(_("hidden by moderation"), null=True, blank=True)
     safety = models.CharField(_("safety check"), max_length=9, choices=Safety, default=Safety.UNCHECKED)
 
@@ -147,7 +147,7 @@ class Video(models.Model):
         verbose_name = _("video")
         verbose_name_plural = _("videos")
         ordering = ["-created_at"]
-        permissions = [("pick", _("Can pick: choose public videos for the picks of the staff"))]
+        permissions = [("pick", _("Can pick: choose public videos for the staff picks"))]
         indexes = [
             models.Index(fields=["user", "-created_at", "-id"], condition=Q(deleted_at=None), name="library"),
             models.Index(fields=["user", "-size", "-id"], condition=Q(deleted_at=None), name="library_largest"),

@@ -14,15 +14,15 @@ class ModerationActionAdmin(ForModerators, admin.ModelAdmin):
     list_filter = ["act", ("created_at", admin.DateFieldListFilter), ("actor", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["actor", "person", "video"]
     search_fields = ["video_title", "reason", "person__username", "actor__username"]
-    search_help_text = _("Words of the reason or of the title of the video, or a user name.")
+    search_help_text = _("Words from the reason or the video title, or a username.")
     fields = readonly_fields = ("created_at", "act", "who", "concerned", "which", "reason", "seen_at")
     actions = None
 
-    @admin.display(description=_("who"), ordering="actor__username")
+    @admin.display(description=_("moderator"), ordering="actor__username")
     def who(self, action: ModerationAction) -> SafeString | str:
-        return link_to(action.actor) if action.actor else str(_("the site itself"))
+        return link_to(action.actor) if action.actor else str(_("the site"))
 
-    @admin.display(description=_("person concerned"), ordering="person__username")
+    @admin.display(description=_("user concerned"), ordering="person__username")
     def concerned(self, action: ModerationAction) -> SafeString | str:
         return link_to(action.person)
 

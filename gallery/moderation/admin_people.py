@@ -77,6 +77,6 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
         text = _("%(videos)s, with open reports: %(reports)s") % {"videos": user.videos.count(), "reports": reports}
         return format_html('<a href="{}">{}</a>', address, text)
 
-    @admin.display(description=_("history of moderation"))
+    @admin.display(description=_("moderation history"))
     def moderation(self, user: User) -> SafeString:
         return history_table(history_of_person(user), names_video=True)

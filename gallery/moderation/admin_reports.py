@@ -40,7 +40,7 @@ class ReportAdmin(ForModerators, admin.ModelAdmin):
     list_filter = [StateFilter, "reason", ("created_at", admin.DateFieldListFilter)]
     list_select_related = ["video", "video__user", "reporter"]
     search_fields = ["note", "video__title", "video__prompt", "video__user__username"]
-    search_help_text = _("Words of the note, of the title or the prompt of the video, or its owner’s user name.")
+    search_help_text = _("Words from the note, the video's title or prompt, or its owner’s username.")
     actions = decisions.actions_for(
         decisions.DISMISS,
         decisions.HIDE,
@@ -72,10 +72,10 @@ class ReportAdmin(ForModerators, admin.ModelAdmin):
     def complaint(self, report: Report) -> SafeString:
         return render_to_string("admin/complaint.html", {"report": report})
 
-    @admin.display(description=_("open reports of the video"), ordering="open_reports")
+    @admin.display(description=_("open reports on the video"), ordering="open_reports")
     def open_on_video(self, report: "CountedReport") -> str:
         return ngettext("%d open report", "%d open reports", report.open_reports) % report.open_reports
 
-    @admin.display(description=_("history of moderation"))
+    @admin.display(description=_("moderation history"))
     def history(self, report: Report) -> SafeString:
         return history_table(history_of_video(report.video))

@@ -15,7 +15,7 @@ class BlockedTermForm(forms.ModelForm):
         """Signs alone would never be found, since words are compared."""
         term = self.cleaned_data["term"]
         if not words_of(term):
-            raise forms.ValidationError(_("There is no word in it."), code="wordless")
+            raise forms.ValidationError(_("This contains no word."), code="wordless")
         return term
 
 
@@ -25,7 +25,7 @@ class BlockedTermAdmin(admin.ModelAdmin):
     list_display = ["term", "message", "is_active", "created_at"]
     list_filter = ["is_active"]
     search_fields = ["term", "message"]
-    search_help_text = _("Words of the term or of its message.")
+    search_help_text = _("Words from the term or its message.")
     fields = ["term", "message", "is_active"]
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -58,7 +58,7 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
     ]
     list_select_related = ["user"]
     search_fields = ["title", "prompt", "user__username"]
-    search_help_text = _("Words of the title or the prompt, or the owner’s user name.")
+    search_help_text = _("Words from the title or prompt, or the owner’s username.")
     actions = decisions.actions_for(
         decisions.DISMISS,
         decisions.HIDE,
@@ -70,10 +70,10 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
     )
     fieldsets = [
         (None, {"fields": ["clip", "title", "owner", "prompt", *TEXTS]}),
-        (_("Who sees it"), {"fields": ["visibility", "hidden_at", "safety", "published_at", "deleted_at"]}),
-        (_("What others make of it"), {"fields": ["likes", "picked_at", "reports_open"]}),
+        (_("Who can see it"), {"fields": ["visibility", "hidden_at", "safety", "published_at", "deleted_at"]}),
+        (_("Feedback"), {"fields": ["likes", "picked_at", "reports_open"]}),
         (_("File"), {"fields": ["model", "format", "width", "height", "frames", "fps", "size", "created_at"]}),
-        (_("history of moderation"), {"fields": ["history"]}),
+        (_("moderation history"), {"fields": ["history"]}),
     ]
     fields_of_pickers = ["clip", "title", "user_name", "prompt", "likes", "picked_at", "created_at"]
     readonly_fields = ["clip", "owner", "user_name", *TEXTS, "reports_open", "history"]
@@ -115,6 +115,6 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
     def reports_open(self, video: Video) -> int:
         return open_reports(video).count()
 
-    @admin.display(description=_("history of moderation"))
+    @admin.display(description=_("moderation history"))
     def history(self, video: Video) -> SafeString:
         return history_table(history_of_video(video))

@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 
 LEFT = ngettext_lazy(
-    "%d was left as it is: it was so already, or it is gone.",
-    "%d were left as they are: they were so already, or they are gone.",
+    "%d was left unchanged: nothing to change, or already gone.",
+    "%d were left unchanged: nothing to change, or already gone.",
 )
 
 
 class ReasonForm(forms.Form):
     why = forms.CharField(
-        label=gettext_lazy("Why"),
-        help_text=gettext_lazy("The person concerned reads this, in your words."),
+        label=gettext_lazy("Reason"),
+        help_text=gettext_lazy("The user will read this, in your words."),
         max_length=REASON_LENGTH,
         widget=forms.Textarea(attrs={"rows": 4, "cols": 60}),
     )
@@ -48,7 +48,7 @@ class ReasonForm(forms.Form):
 
 class NoteForm(forms.Form):
     why = forms.CharField(
-        label=gettext_lazy("Why"),
+        label=gettext_lazy("Reason"),
         help_text=gettext_lazy("For the history; nobody else reads it."),
         max_length=REASON_LENGTH,
         required=False,
@@ -65,7 +65,7 @@ class SuspensionForm(ReasonForm):
             (7, gettext_lazy("7 days")),
             (30, gettext_lazy("30 days")),
             (90, gettext_lazy("90 days")),
-            ("", gettext_lazy("Until somebody ends it")),
+            ("", gettext_lazy("Until a moderator ends it")),
         ],
         coerce=int,
         empty_value=None,
@@ -118,11 +118,12 @@ def _until(days: int | None) -> datetime | None:
 DISMISS = Decision(
     "dismiss",
     access.MODERATE,
-    gettext_lazy("Dismiss the reports"),
+    gettext_lazy("Dismiss reports"),
     gettext_lazy(
-        "What is listed here may stay. Its open reports are answered, and what only reports had hidden is shown again."
+        "The videos below may stay. Their open reports are closed, and videos hidden only "
+        "because of reports are shown again."
     ),
-    ngettext_lazy("The reports of %d video are dismissed.", "The reports of %d videos are dismissed."),
+    ngettext_lazy("Reports on %d video were dismissed.", "Reports on %d videos were dismissed."),
     lambda actor, subject, data, _site: services.dismiss(actor, subject.clip, data["why"]),
     lambda _actor, subject: selectors.open_reports(subject.clip).exists(),
     NoteForm,
@@ -131,8 +132,8 @@ HIDE = Decision(
     "hide",
     access.MODERATE,
     gettext_lazy("Hide from others"),
-    gettext_lazy("Nobody but its owner and moderators sees what is listed here any more. The owner is told why."),
-    ngettext_lazy("%d video is hidden.", "%d videos are hidden."),
+    gettext_lazy("Only the owner and moderators will see the videos below. The owner is told why."),
+    ngettext_lazy("%d video was hidden.", "%d videos were hidden."),
     lambda actor, subject, data, site: services.hide(actor, subject.clip, data["why"], site=site),
     lambda _actor, subject: selectors.would_hide(subject.clip),
 )
@@ -141,20 +142,20 @@ RESTORE = Decision(
     access.MODERATE,
     gettext_lazy("Show to others again"),
     gettext_lazy(
-        "What is listed here is seen again by whom its owner lets see it. Every open report of it is answered."
+        "The videos below are visible again to everyone their owner chose. Every open report on them is closed."
     ),
-    ngettext_lazy("%d video may be shown.", "%d videos may be shown."),
+    ngettext_lazy("%d video may be shown again.", "%d videos may be shown again."),
     lambda actor, subject, data, _site: services.restore(actor, subject.clip, data["why"]),
     lambda _actor, subject: subject.clip.hidden_at is not None,
 )
 DELETE = Decision(
     "remove",
     access.MODERATE,
-    gettext_lazy("Delete for good"),
+    gettext_lazy("Delete forever"),
     gettext_lazy(
-        "What is listed here is deleted for good, with its files. This cannot be undone. The owner is told why."
+        "The videos below are deleted forever, with their files. This cannot be undone. The owner is told why."
     ),
-    ngettext_lazy("%d video is deleted.", "%d videos are deleted."),
+    ngettext_lazy("%d video was deleted.", "%d videos were deleted."),
     lambda actor, subject, data, site: services.delete(actor, subject.clip, data["why"], site=site),
     lambda _actor, subject: subject.clip.deleted_at != GIVEN_UP,
     is_final=True,
@@ -163,9 +164,7 @@ WARN = Decision(
     "warn",
     access.MODERATE,
     gettext_lazy("Send a warning"),
-    gettext_lazy(
-        "Who is listed here gets a warning, as a notice and as a letter. Open reports of the video are answered."
-    ),
+    gettext_lazy("The users below get a warning, as a notice and by email. Open reports on the video are closed."),
     ngettext_lazy("%d warning was sent.", "%d warnings were sent."),
     lambda actor, subject, data, site: services.warn(actor, subject.person, data["why"], subject.video, site=site),
     lambda _actor, subject: not subject.person.is_being_deleted,
@@ -175,10 +174,11 @@ SUSPEND = Decision(
     access.MODERATE,
     gettext_lazy("Suspend"),
     gettext_lazy(
-        "Who is listed here is signed out and cannot sign in; their clips that wait are cancelled, and what they "
-        "published is not shown. Nothing is deleted. They are told why and until when."
+        "The users below are signed out and cannot sign in. Their waiting clips are cancelled, "
+        "and their published videos are not shown. Nothing is deleted. They are told why and "
+        "until when."
     ),
-    ngettext_lazy("%d person is suspended.", "%d people are suspended."),
+    ngettext_lazy("%d user was suspended.", "%d users were suspended."),
     lambda actor, subject, data, site: services.suspend(
         actor, subject.person, _until(data["days"]), data["why"], subject.video, site=site
     ),
@@ -186,18 +186,18 @@ SUSPEND = Decision(
     SuspensionForm,
     once_a_person=True,
     left=ngettext_lazy(
-        "%d was not suspended: nobody suspends themselves, other staff is a superuser’s business, and accounts that "
-        "are being deleted or were switched off are closed already.",
-        "%d were not suspended: nobody suspends themselves, other staff is a superuser’s business, and accounts that "
-        "are being deleted or were switched off are closed already.",
+        "%d was not suspended. You cannot suspend yourself, only superusers suspend other "
+        "staff, and accounts that are being deleted or were switched off are already closed.",
+        "%d were not suspended. You cannot suspend yourself, only superusers suspend other "
+        "staff, and accounts that are being deleted or were switched off are already closed.",
     ),
 )
 UNSUSPEND = Decision(
     "unsuspend",
     access.MODERATE,
     gettext_lazy("End the suspension"),
-    gettext_lazy("Who is listed here can sign in again, and what they published is shown again. They are told."),
-    ngettext_lazy("%d suspension is ended.", "%d suspensions are ended."),
+    gettext_lazy("The users below can sign in again, and their published videos are shown again. They are told."),
+    ngettext_lazy("%d suspension was ended.", "%d suspensions were ended."),
     lambda actor, subject, data, site: services.unsuspend(actor, subject.person, data["why"], site=site),
     lambda actor, subject: selectors.would_unsuspend(actor, subject.person),
     once_a_person=True,
@@ -205,24 +205,22 @@ UNSUSPEND = Decision(
 PICK = Decision(
     "pick",
     access.PICK,
-    gettext_lazy("Add to the picks"),
-    gettext_lazy(
-        "What is listed here is shown among the picks of the staff, if everybody may find it. The owner is told."
-    ),
-    ngettext_lazy("%d video is picked.", "%d videos are picked."),
+    gettext_lazy("Add to staff picks"),
+    gettext_lazy("The videos below appear among the staff picks if they are public. The owner is told."),
+    ngettext_lazy("%d video was picked.", "%d videos were picked."),
     lambda actor, subject, data, _site: services.pick(actor, subject.clip, data["why"]),
     lambda _actor, subject: selectors.would_pick(subject.clip),
     NoteForm,
     left=ngettext_lazy(
-        "%d was not picked: it is among the picks already, or not everybody may find it.",
-        "%d were not picked: they are among the picks already, or not everybody may find them.",
+        "%d was not picked: it is already among the picks, or it is not public.",
+        "%d were not picked: they are already among the picks, or they are not public.",
     ),
 )
 UNPICK = Decision(
     "unpick",
     access.PICK,
-    gettext_lazy("Take off the picks"),
-    gettext_lazy("What is listed here is no longer among the picks of the staff. The owner is not told."),
+    gettext_lazy("Remove from staff picks"),
+    gettext_lazy("The videos below no longer appear among the staff picks. The owner is not told."),
     ngettext_lazy("%d video is no longer picked.", "%d videos are no longer picked."),
     lambda actor, subject, data, _site: services.unpick(actor, subject.clip, data["why"]),
     lambda _actor, subject: subject.clip.picked_at is not None,
@@ -252,7 +250,7 @@ def _decide(
 ) -> HttpResponse | None:
     """The page that asks for the reason; with the reason, the deed and, as `None`, back to the list."""
     if queryset.count() > MAX_AT_ONCE:
-        messages.error(request, _("Choose at most %d at once.") % MAX_AT_ONCE)
+        messages.error(request, _("Select at most %d at once.") % MAX_AT_ONCE)
         return None
     subjects = _subjects(queryset, once_a_person=decision.once_a_person)
     form = decision.form(request.POST if "decided" in request.POST else None)

@@ -26,7 +26,7 @@ class TagsForm(forms.Form):
         label=gettext_lazy("Tags"),
         max_length=400,
         required=False,
-        help_text=gettext_lazy("Up to 10, with commas or spaces between them, such as: sea, night, loop"),
+        help_text=gettext_lazy("Up to 10, separated by commas or spaces, such as: sea, night, loop"),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
     )
 
@@ -34,7 +34,7 @@ class TagsForm(forms.Form):
         typed = tags.read(self.cleaned_data["tags"])
         errors = [
             *(
-                _("“%s” cannot be a tag: letters, digits and hyphens between them only.") % word[:40]
+                _("“%s” cannot be a tag. Use letters and digits, with hyphens only between them.") % word[:40]
                 for word in typed.malformed
             ),
             *(_("“%s” is longer than 30 characters.") % word[:40] for word in typed.too_long),
@@ -43,8 +43,8 @@ class TagsForm(forms.Form):
             count = len(typed.tags)
             errors.append(
                 ngettext(
-                    "That is %(n)d tag; at most %(most)d are possible.",
-                    "These are %(n)d tags; at most %(most)d are possible.",
+                    "That is %(n)d tag; at most %(most)d are allowed.",
+                    "These are %(n)d tags; at most %(most)d are allowed.",
                     count,
                 )
                 % {"n": count, "most": tags.MAX_TAGS}

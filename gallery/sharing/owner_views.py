@@ -27,9 +27,9 @@ def visibility(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     services.set_visibility(video, Visibility(form.cleaned_data["visibility"]))
     present = _mine(request, video_id)  # as it is, whoever else changed it meanwhile
     said = {
-        Visibility.PRIVATE: _("Nobody but you can watch it now."),
-        Visibility.UNLISTED: _("Whoever has the link can watch it now."),
-        Visibility.PUBLIC: _("Everybody can watch and find it now."),
+        Visibility.PRIVATE: _("Now only you can watch it."),
+        Visibility.UNLISTED: _("Anyone with the link can now watch it."),
+        Visibility.PUBLIC: _("Anyone can now find and watch it."),
     }
     return _panel(request, present, said[Visibility(present.visibility)])
 
@@ -39,7 +39,7 @@ def visibility(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 def revoke(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     """End the unlisted link; where there is none any more, nothing is left to do."""
     services.revoke_link(_mine(request, video_id))
-    return _panel(request, _mine(request, video_id), _("The link works no more."))
+    return _panel(request, _mine(request, video_id), _("The link no longer works."))
 
 
 @login_required
@@ -49,7 +49,7 @@ def tags(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     form = TagsForm(request.POST)
     if form.is_valid():
         services.set_tags(video, form.cleaned_data["tags"])
-        return _panel(request, video, _("The tags are saved."))
+        return _panel(request, video, _("Tags saved."))
     context = {"video": video, "share": panel_of(request, video, form)}
     return render(request, "gallery/partials/share_panel.html" if request.htmx else "gallery/share.html", context)
 

@@ -115,10 +115,10 @@ class Output:
         except (OSError, ValueError):
             records = [None]
         if not all(isinstance(record, dict) and "batch" in record for record in records):
-            raise OutputError(_("%s is no manifest of ours. Name another folder, or move that file away.") % path)
+            raise OutputError(_("%s is not one of our manifests. Name another folder, or move that file away.") % path)
         others = [record for record in records if record["batch"] != self._batch]
         if any(record.get("file") for record in others):
-            raise OutputError(_("%s is of another batch. Name another folder, or move that file away.") % path)
+            raise OutputError(_("%s belongs to another batch. Name another folder, or move that file away.") % path)
         return [] if others else records
 
     def _write(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
@@ -148,4 +148,4 @@ def _chunks(file: Any) -> Iterator[bytes]:
 
 
 def _cannot_write(path: Path, error: OSError) -> str:
-    return _("%(path)s cannot be written: %(reason)s.") % {"path": path, "reason": error.strerror or error}
+    return _("Cannot write %(path)s: %(reason)s.") % {"path": path, "reason": error.strerror or error}

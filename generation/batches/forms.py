@@ -25,7 +25,7 @@ class BatchForm(forms.Form):
 
     lines = forms.CharField(
         label=_("Prompts"),
-        help_text=_("One a line. CSV with a header and JSON Lines work, too."),
+        help_text=_("One per line. CSV with a header and JSON Lines also work."),
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"}),
@@ -39,20 +39,22 @@ class BatchForm(forms.Form):
     )
     aspect = forms.ChoiceField(
         label=_("Shape"),
-        help_text=_("For rows that name no size."),
+        help_text=_("For rows without a size."),
         choices=[(id, ASPECT_LABELS[id]) for id in ASPECTS],
         initial="1:1",
     )
-    seconds = forms.TypedChoiceField(label=_("Length"), help_text=_("For rows that do not say."), coerce=int, initial=2)
+    seconds = forms.TypedChoiceField(
+        label=_("Length"), help_text=_("For rows without their own."), coerce=int, initial=2
+    )
     quality = forms.ChoiceField(
         label=_("Quality"),
-        help_text=_("Size, frame rate and steps, for rows that do not say."),
+        help_text=_("Size, frame rate and steps, for rows without their own."),
         choices=[(id, QUALITY_LABELS[id]) for id in QUALITIES],
         initial=STANDARD,
     )
     # The name of the file whose text was put into `lines`; its ending still says how to read them.
     from_file = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
-    skip_invalid = forms.BooleanField(label=_("Skip the lines that are wrong"), required=False)
+    skip_invalid = forms.BooleanField(label=_("Skip invalid lines"), required=False)
 
     def __init__(self, *args: Any, too_large: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -83,11 +85,11 @@ class BatchForm(forms.Form):
         super().clean()
         data = self.cleaned_data
         if self.too_large:
-            self.add_error("file", _("A file may have %s MiB at most. Split it into several.") % self._most())
+            self.add_error("file", _("A file may be at most %s MiB. Split it up.") % self._most())
         elif not data.get("file") and not (data.get("lines") or "").strip():
             self.add_error("lines", _("Paste some prompts or choose a file."))
         elif data.get("file") and (data.get("lines") or "").strip() and not data.get("from_file"):
-            self.add_error("lines", _("Paste some prompts or choose a file, one of the two."))
+            self.add_error("lines", _("Paste prompts or choose a file, not both."))
         if self.errors:
             return data
         self._read(data)

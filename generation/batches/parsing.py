@@ -71,10 +71,10 @@ def read_rows(data: bytes, *, format: str = "", name: str = "") -> list[Row]:
     rows: list[Row] = []
     for line, values, problem in readers[format or _format_of(name, text)](text):
         if len(rows) == MAX_ROWS:
-            raise BatchFileError(_("A file may have %s rows at most. Split it into several.") % MAX_ROWS, line)
+            raise BatchFileError(_("A file may have at most %s rows. Split it up.") % MAX_ROWS, line)
         rows.append(Row(len(rows) + 1, line, values, problem))
     if not rows:
-        raise BatchFileError(_("There is no row in this file."))
+        raise BatchFileError(_("This file has no rows."))
     return rows
 
 
@@ -92,7 +92,7 @@ def printable(text: object) -> str:
 def _decode(data: bytes) -> str:
     """The file as text; bytes that are not UTF-8 stay in it as lone surrogates and are reported with their row."""
     if len(data) > MAX_BYTES:
-        raise BatchFileError(_("A file may have %s MiB at most. Split it into several.") % (MAX_BYTES // 2**20))
+        raise BatchFileError(_("A file may be at most %s MiB. Split it up.") % (MAX_BYTES // 2**20))
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise BatchFileError(_("This is UTF-16 text. Save it as UTF-8."))
     return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
@@ -120,7 +120,7 @@ def _unreadable(line: str) -> str:
         byte = f"0x{ord(found[0]) - 0xDC00:02X}"
         return _("This is not UTF-8 text (byte %s). Save the file as UTF-8.") % byte
     if "\0" in line:
-        return str(_("There is a NUL byte in this line, so this is not a text file, or not one in UTF-8."))
+        return str(_("This line contains a NUL byte, so this is not a text file, or not in UTF-8."))
     return ""
 
 
@@ -154,7 +154,7 @@ def _json_object(line: str) -> tuple[dict[str, Any], str]:
         problem = _("This is not JSON (%(error)s at character %(place)s).")
         return {}, problem % {"error": error.msg.removesuffix(" at"), "place": error.pos + 1}
     except ValueError:  # more digits than Python reads
-        return {}, str(_("There is a number in this line that is too long."))
+        return {}, str(_("This line contains a number that is too long."))
     except RecursionError:
         return {}, str(_("This is too deeply nested."))
     if isinstance(value, dict):
@@ -171,7 +171,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) < len(pairs):
         names = [name for name, _value in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _Refused(_("The field %s is given twice.") % twice[:50])
+        raise _Refused(_("The field %s appears twice.") % twice[:50])
     return values
 
 
@@ -205,7 +205,7 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            problem = _("The quotes of this row do not match (%s), so nothing after it can be read.")
+            problem = _("The quotes in this row do not match (%s), so nothing after it can be read.")
             raise BatchFileError(problem % error, line) from None
         if any(cells):
             yield line, cells
@@ -225,7 +225,7 @@ def _check_header(cells: list[str], line: int) -> list[str]:
             message = _("There is no column named %(name)s. The first line names the columns: %(columns)s.")
             raise BatchFileError(message % {"name": printable(name[:50]), "columns": ", ".join(COLUMNS)}, line)
         if columns.count(name) > 1:
-            raise BatchFileError(_("The column %s is there twice.") % name, line)
+            raise BatchFileError(_("The column %s appears twice.") % name, line)
     if "prompt" not in columns:
         raise BatchFileError(_("There must be a column named prompt."), line)
     return columns

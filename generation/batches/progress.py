@@ -67,8 +67,10 @@ def queue(user: User, form: BatchForm) -> Batch | None:
     if len(feed) - waiting > room:
         if is_new:
             batch.delete()
-        message = _("These are %(rows)s clips, and you may have %(room)s more waiting. Wait for some of yours, or take "
-                    "fewer lines.")  # fmt: skip
+        message = _(
+            "That is %(rows)s clips, but you may only have %(room)s more waiting. Wait for some to "
+            "finish, or use fewer lines."
+        )
         form.add_error(None, message % {"rows": len(feed) - waiting, "room": max(0, room)})
         return None
     for _entry in feed.advance():

@@ -80,7 +80,7 @@ def cancel(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
     if count:
         messages.success(request, ngettext("%s clip was cancelled.", "%s clips were cancelled.", count) % count)
     else:
-        messages.info(request, _("All of them have ended already, so there is nothing to cancel."))
+        messages.info(request, _("All of them have already ended, so there is nothing to cancel."))
     return redirect("generation:batch", batch_id)
 
 
@@ -91,7 +91,7 @@ def download(request: SignedInRequest, batch_id: UUID) -> HttpResponseBase:
     found = _mine(request, batch_id)
     files = finished_files(found)
     if not files:
-        messages.info(request, _("None of these clips is finished yet, so there is nothing to download."))
+        messages.info(request, _("None of these clips are finished yet, so there is nothing to download."))
         return redirect("generation:batch", batch_id)
     return zips.response(files, f"{stem(found.name, 'batch')}.zip")
 

@@ -63,22 +63,20 @@ class CreateForm(_FieldsOfARequest):
 
     quality = forms.ChoiceField(
         label=FIELDS["quality"].label,
-        help_text=_("How large, smooth and careful. Try a draft first."),
+        help_text=_("Size, smoothness and detail. Try a draft first."),
         initial=STANDARD,
     )
-    aspect = forms.ChoiceField(
-        label=_("Shape"), help_text=_("The shape of the picture, width to height."), initial="1:1"
-    )
+    aspect = forms.ChoiceField(label=_("Shape"), help_text=_("Width to height."), initial="1:1")
     short_side = forms.IntegerField(
         label=_("Resolution"),
-        help_text=_("The shorter side in pixels; larger is upscaled."),
+        help_text=_("The shorter side in pixels. Larger sizes are upscaled."),
         required=False,
         min_value=MIN_SIDE,
         max_value=MAX_TYPED,
     )
     variations = forms.IntegerField(
         label=_("Variations"),
-        help_text=_("So many clips at once: the seed and those that follow it, or each with a new one."),
+        help_text=_("How many to make. Each gets its own seed."),
         required=False,
         min_value=1,
         max_value=MAX_VARIATIONS,

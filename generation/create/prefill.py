@@ -112,7 +112,7 @@ def _plain(field: Field, value: Any) -> Any:
 def _take_models(request: Mapping[str, Any], found: Prefill, offer: Offer) -> None:
     wanted = _name(request.get("model"))
     if wanted and wanted not in {model.id for model in offer.models()}:
-        found.notes.append(_("The model %s is not on this machine, so the usual one is chosen.") % wanted)
+        found.notes.append(_("The model %s is not on this machine, so the default is selected.") % wanted)
         return
     values = found.values
     values["model"] = wanted or offer.default_model().id
@@ -120,7 +120,9 @@ def _take_models(request: Mapping[str, Any], found: Prefill, offer: Offer) -> No
     wanted = _name(request.get("motion_adapter"))
     fitting = {adapter.id for adapter in offer.adapters(model)}
     if wanted and wanted not in fitting:
-        found.notes.append(_("The motion adapter %s is not on this machine, so the model's own is chosen.") % wanted)
+        found.notes.append(
+            _("The motion adapter %s is not on this machine, so the model's default is selected.") % wanted
+        )
     values["motion_adapter"] = wanted if wanted in fitting else model.adapter
     _take_camera_motions(request, found, offer)
 
@@ -134,7 +136,7 @@ def _take_camera_motions(request: Mapping[str, Any], found: Prefill, offer: Offe
         if (id := _name(pair[0])) in fitting:
             found.values[LORA_PREFIX + id] = pair[1]
         else:
-            found.notes.append(_("The camera motion %s is not on this machine and is left out.") % id)
+            found.notes.append(_("The camera motion %s is not on this machine and was left out.") % id)
 
 
 def _take_size(request: Mapping[str, Any], found: Prefill) -> None:
@@ -153,7 +155,7 @@ def _take_seconds(request: Mapping[str, Any], found: Prefill, longest: int) -> N
         return
     found.values["seconds"] = min(request["seconds"], longest)
     if request["seconds"] > longest:
-        found.notes.append(_("It was longer than this site allows; the longest that may be made is %s s.") % longest)
+        found.notes.append(_("It was longer than this site allows; the maximum is %s s.") % longest)
 
 
 def _name(value: Any) -> str:

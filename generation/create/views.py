@@ -86,18 +86,18 @@ def from_file(request: SignedInUpload) -> HttpResponse:
     problem, found = "", Prefill()
     file = request.FILES.get("video_file")
     if request.files_too_large:
-        problem = _("This file is larger than %s MB, which no clip of this site is.") % (MAX_FILE_BYTES // 2**20)
+        problem = _("This file is larger than %s MB; no clip of this site is that large.") % (MAX_FILE_BYTES // 2**20)
     elif file is None:
         problem = _("Choose a video file first.")
     else:
         stored = _request_in(file)
         if stored is None:
-            problem = _("There are no settings in this file: AuraVideo did not make it, or another program changed it.")
+            problem = _("This file has no settings: it was not made by AuraVideo, or another program changed it.")
         else:
             found = prefill.from_request(stored)
     if problem:
         return _page(request, _form(typed, mode), file_problem=problem)
-    messages.success(request, _("These are the settings of the file."))
+    messages.success(request, _("Settings loaded from the file."))
     return _page(request, _form(found.values, mode), notes=found.notes)
 
 
@@ -127,7 +127,7 @@ def save_preset(request: SignedInRequest) -> HttpResponse:
         except presets.TooManyPresets as error:
             naming.add_error("preset_name", str(error))
         else:
-            text = _("The preset %s was saved.") if is_new else _("The preset %s has these settings now.")
+            text = _("The preset %s was saved.") if is_new else _("The preset %s was updated.")
             messages.success(request, text % name)
             shown = None
     return _page(request, _form(prefill.posted(request.POST), mode), naming=shown)
@@ -151,9 +151,11 @@ def _form(values: Mapping[str, Any], mode: str) -> CreateForm:
 
 def _queued(request: SignedInRequest, jobs: list[Job]) -> HttpResponse:
     if len(jobs) == 1:
-        messages.success(request, _("Your clip is queued. You can close this page; it goes on."))
+        messages.success(request, _("Your clip is queued. You can close this page; rendering continues."))
         return redirect("generation:job", jobs[0].pk)
-    text = ngettext("%s clip is queued.", "%s clips are queued. You can close this page; they go on.", len(jobs))
+    text = ngettext(
+        "%s clip is queued.", "%s clips are queued. You can close this page; rendering continues.", len(jobs)
+    )
     messages.success(request, text % len(jobs))
     return redirect("generation:jobs")
 
@@ -170,7 +172,7 @@ def _start(request: SignedInRequest, mode: str) -> tuple[CreateForm, list[str]]:
         found.values = in_quality(found.values, quality, available.offer())
     form = _form(found.values, mode)
     if stored is not None and quality and not summaries.draws_same_noise(stored, form):
-        found.notes.append(_("In this quality the same seed gives another composition than it did before."))
+        found.notes.append(_("In this quality, the same seed gives a different composition than before."))
     return form, found.notes
 
 

@@ -12,21 +12,22 @@ from django.utils.translation import gettext_lazy as _
 
 ERRORS: Mapping[str, Any] = {
     "out-of-memory": _(
-        "The graphics card ran out of memory, even in the most economical mode. A smaller size, fewer seconds or "
-        "another model will fit."
+        "The graphics card ran out of memory, even in the most economical mode. Try a smaller "
+        "size, fewer seconds or another model."
     ),
     "model-missing": _("The model %(model)s is not on this machine. The operator can fetch it with: %(command)s"),
     "model-corrupt": _(
         "A file of the model %(model)s is damaged or was changed (%(file)s). The operator can fetch it again with: "
         "%(command)s"
     ),
-    "frames-missing": _("The frames of an earlier stage are gone. “Try again” makes the clip anew."),
-    "frames-corrupt": _("The frames of an earlier stage were damaged in storage. “Try again” makes them anew."),
+    "frames-missing": _("The frames of an earlier stage are gone. “Try again” renders them again."),
+    "frames-corrupt": _("The frames of an earlier stage were damaged in storage. “Try again” renders them again."),
     "worker-lost": _(
-        "The worker that rendered this clip was lost %(attempts)s times at the same stage (%(stage)s), so we stopped "
-        "trying. A smaller size or fewer seconds may fit; the operator finds more in the log."
+        "The worker rendering this clip was lost %(attempts)s times at the same stage "
+        "(%(stage)s), so we stopped trying. A smaller size or fewer seconds may work; the "
+        "operator will find details in the log."
     ),
-    "request-invalid": _("What was asked for cannot be rendered on this site any more: %(details)s"),
+    "request-invalid": _("This request can no longer be rendered on this site: %(details)s"),
     "internal": _(
         "Something went wrong on our side (reference %(reference)s). “Try again” continues where it stopped."
     ),
@@ -34,19 +35,19 @@ ERRORS: Mapping[str, Any] = {
 
 WARNINGS: Mapping[str, Any] = {
     "prompt-cut": _(
-        "The prompt has %(tokens)s tokens and the model reads %(limit)s, so the end of it has no effect. Put what "
-        "matters first."
+        "The prompt has %(tokens)s tokens and the model reads only %(limit)s, so the end of it "
+        "has no effect. Put what matters first."
     ),
     "words-unknown": _(
-        "The model %(model)s knows a small world only. These words of the prompt do not show in the clip: %(words)s."
+        "The model %(model)s knows only a small world. These words of the prompt will not show in the clip: %(words)s."
     ),
     "shape-unsaid": _(
-        "The prompt names no shape that the model %(model)s knows, so it chose one. It knows: %(shapes)s."
+        "The prompt names no shape that the model %(model)s knows, so it picked one. It knows: %(shapes)s."
     ),
 }
 
 _DEFAULTS = {
-    "model": _("that was asked for"),
+    "model": _("you asked for"),
     "file": "?",
     "command": "python manage.py fetch_models",
     "attempts": "3",

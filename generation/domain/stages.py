@@ -84,8 +84,8 @@ _TABLE = (
         queue="generate",
         label=_("Generating"),
         about=_(
-            "paints small pictures, eight a second, all at once out of noise. This takes most of the time, and the "
-            "preview sharpens as you watch."
+            "creates small frames, eight per second, all at once out of noise. This takes most of "
+            "the time, and the preview sharpens as you watch."
         ),
         per_chunk=False,
         cost=_generate_cost,
@@ -95,7 +95,7 @@ _TABLE = (
         stage=Stage.INTERPOLATE,
         queue="interpolate",
         label=_("Interpolating"),
-        about=_("draws the pictures between them, until the motion is as smooth as you asked."),
+        about=_("creates the frames in between, until the motion is as smooth as you asked."),
         per_chunk=True,
         cost=_interpolate_cost,
         first_rate=1e-5,
@@ -105,7 +105,7 @@ _TABLE = (
         stage=Stage.UPSCALE,
         queue="upscale",
         label=_("Upscaling"),
-        about=_("enlarges every picture to its full size and adds detail."),
+        about=_("enlarges every frame to full size and adds detail."),
         per_chunk=True,
         cost=_upscale_cost,
         first_rate=2e-6,
@@ -115,7 +115,7 @@ _TABLE = (
         stage=Stage.ASSEMBLE,
         queue=CPU,
         label=_("Assembling"),
-        about=_("writes the video file, with everything in it that is needed to make it again."),
+        about=_("writes the video file, with everything needed to make it again."),
         per_chunk=False,
         cost=lambda plan, _chunk, _request: plan.frames * plan.width * plan.height,
         first_rate=2e-7,

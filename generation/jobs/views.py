@@ -68,7 +68,7 @@ def job(request: SignedInRequest, job_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def cancel(request: SignedInRequest, job_id: UUID) -> HttpResponse:
-    return _after(request, job_id, services.cancel, _("This clip has ended already, so there is nothing to cancel."))
+    return _after(request, job_id, services.cancel, _("This clip has already ended, so there is nothing to cancel."))
 
 
 @login_required
@@ -83,11 +83,11 @@ def remove(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     """Take a job that has ended off the list; a page that shows nothing else goes back to the list."""
     found = _mine(request, job_id)
     if not archive.remove(found):
-        messages.info(request, _("A clip that is waiting or rendering stays on the list. Cancel it first."))
+        messages.info(request, _("A clip that is waiting or rendering cannot be removed. Cancel it first."))
         return _back_to_list(request)
     if request.htmx and request.htmx.current_url_abs_path != reverse("generation:job", args=[job_id]):
         return HttpResponse(panel_fragment(panel_of(request.user)))
-    messages.success(request, _("The clip was taken off the list of jobs."))
+    messages.success(request, _("The clip was removed from the list."))
     return _back_to_list(request)
 
 
@@ -97,7 +97,7 @@ def cancel_waiting(request: SignedInRequest) -> HttpResponse:
     """Cancel everything that waits; what is being rendered goes on."""
     count = services.cancel_waiting(request.user)
     text = ngettext("%d waiting clip was cancelled.", "%d waiting clips were cancelled.", count) % count
-    messages.info(request, text if count else _("Nothing was waiting any more."))
+    messages.info(request, text if count else _("Nothing was waiting."))
     return redirect("generation:jobs")
 
 
@@ -110,8 +110,8 @@ def remove_ended(request: SignedInRequest) -> HttpResponse:
         return HttpResponse(status=400)
     show = form.cleaned_data["show"]
     count = archive.remove_ended(request.user, FILTERS[show], form.cleaned_data["until"])
-    text = ngettext("%d clip was taken off the list.", "%d clips were taken off the list.", count) % count
-    messages.info(request, text if count else _("There was nothing to take off the list."))
+    text = ngettext("%d clip was removed from the list.", "%d clips were removed from the list.", count) % count
+    messages.info(request, text if count else _("There was nothing to remove."))
     return redirect(_list_address(show))
 
 

@@ -13,7 +13,7 @@ from generation.requests.request import InvalidRequest
 def check_name(name: str) -> None:
     """The names of the qualities are taken: a clip made with one of them is known by it."""
     if name.strip().lower() in QUALITIES:
-        raise ValidationError(_("This is the name of a quality. Choose another one."))
+        raise ValidationError(_("This is the name of a quality. Choose another name."))
 
 
 class PresetNameForm(forms.Form):
@@ -38,7 +38,7 @@ class RenameForm(forms.ModelForm):
         name = self.cleaned_data["name"]
         check_name(name)
         if own_presets(self.instance.user).filter(name__iexact=name).exclude(pk=self.instance.pk).exists():
-            raise ValidationError(_("There is a preset of this name already."))
+            raise ValidationError(_("A preset with this name already exists."))
         return name
 
 
@@ -49,7 +49,7 @@ class PresetAdminForm(forms.ModelForm):
         model = Preset
         fields = ["name", "user", "settings"]
         help_texts = {
-            "settings": _('As in {"size": "512x288", "seconds": 4, "fps": 24, "model": "tiny", "steps": 16}.'),
+            "settings": _('For example {"size": "512x288", "seconds": 4, "fps": 24, "model": "tiny", "steps": 16}.'),
         }
 
     def clean_name(self) -> str:

@@ -21,7 +21,7 @@ class TooManyPresets(ValueError):
     """The person has as many presets as one person may have."""
 
     def __str__(self) -> str:
-        return str(_("You have %s presets already. Delete one that you no longer need.") % MAX_PRESETS)
+        return str(_("You already have %s presets. Delete one you no longer need.") % MAX_PRESETS)
 
 
 def visible_presets(user: User) -> QuerySet[Preset]:

@@ -29,7 +29,7 @@ def rename(request: SignedInRequest, preset_id: UUID) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form)
     form.save()
-    messages.success(request, _("The preset is named %s now.") % preset.name)
+    messages.success(request, _("The preset is now named %s.") % preset.name)
     return redirect("generation:presets")
 
 

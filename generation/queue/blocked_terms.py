@@ -48,7 +48,7 @@ class BlockedTerms:
         for start, word in enumerate(words):
             for term_words, term, message in self._by_first_word.get(word, ()):
                 if words[start : start + len(term_words)] == term_words:
-                    raise BlockedPrompt(message or _("This site renders nothing with “%s” in the prompt.") % term)
+                    raise BlockedPrompt(message or _("This site does not render prompts that contain “%s”.") % term)
 
 
 def load() -> BlockedTerms:

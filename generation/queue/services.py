@@ -38,7 +38,7 @@ class TooManyJobs(InvalidRequest):
     """The person has as many jobs waiting as one person may have."""
 
     def __init__(self) -> None:
-        text = _("You have %s clips waiting or rendering already. Wait for some of them, or cancel them.")
+        text = _("You already have %s clips waiting or rendering. Wait for some to finish, or cancel some.")
         super().__init__({"prompt": [text % settings.MAX_ACTIVE_JOBS]})
 
 

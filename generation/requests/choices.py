@@ -80,8 +80,9 @@ def _size(chosen: Mapping[str, Any], offer: Offer) -> tuple[int, int]:
         return chosen["width"], chosen["height"]
     width, height = size_of(chosen.get("short_side") or offer.quality(STANDARD, chosen).short_side, aspect)
     if max(width, height) > limit:
-        message = _("The longer side would have %(longer)s pixels, and this site allows %(limit)s. At most "
-                    "%(largest)s fit here.")  # fmt: skip
+        message = _(
+            "The longer side would be %(longer)s pixels, and this site allows %(limit)s. At most %(largest)s fit here."
+        )
         largest = largest_short_side_of(aspect, offer.chosen_model(chosen), limit)
         values = {"longer": max(width, height), "limit": limit, "largest": largest}
         raise InvalidRequest({"short_side": [message % values]})

@@ -151,12 +151,12 @@ class _Parser:
             return ""
         value = value.strip()
         if len(value) > MAX_PROMPT:
-            message = _("At most %(limit)s characters are read; these are %(length)s.")
+            message = _("At most %(limit)s characters are allowed; this has %(length)s.")
             self._fail(field.name, message % {"limit": MAX_PROMPT, "length": len(value)})
         elif field.is_required and _is_blank(value):
             self._fail(field.name, _("Describe what the clip should show, in a sentence."))
         elif _CONTROL.search(value) or _has_surrogates(value):
-            message = _("There are control characters in this text. Type it again, or paste it as plain text.")
+            message = _("This text contains control characters. Type it again, or paste it as plain text.")
             self._fail(field.name, message)
         return value
 
@@ -226,7 +226,7 @@ class _Parser:
         model = self.catalogue.models.get(str(self.data["model"]))
         if model is None:
             known = ", ".join(self.catalogue.models)
-            self._fail("model", _("There is no model of this name. The models are: %s.") % known)
+            self._fail("model", _("There is no model with this name. The models are: %s.") % known)
         return model
 
     def _adapter(self, model: BaseModel | None) -> MotionAdapter | None:
@@ -247,7 +247,7 @@ class _Parser:
             self._fail("motion_loras", _("Camera motions look like this: zoom-in:0.8, pan-left:0.5."))
             return ()
         if len(pairs) > MAX_LORAS or len({id for id, _weight in pairs}) < len(pairs):
-            self._fail("motion_loras", _("Give each camera motion once, and at most %s.") % MAX_LORAS)
+            self._fail("motion_loras", _("Give each camera motion once, and at most %s in all.") % MAX_LORAS)
             return ()
         for id, weight in pairs:
             lora = self.catalogue.loras.get(id)

@@ -105,7 +105,7 @@ def test_no_two_groups_of_the_administration_have_one_name(admin):
     groups = admin.get(reverse("admin:index")).context["app_list"]
     names = [str(group["name"]) for group in groups]
     assert len(set(names)) == len(names)
-    assert {"Accounts", "E-mail addresses", "Second factors"} <= set(names)
+    assert {"Accounts", "Email addresses", "Second factors"} <= set(names)
     (factors,) = (group["models"] for group in groups if group["name"] == "Second factors")
     assert [str(model["name"]) for model in factors] == ["Second factors"]
 

@@ -145,7 +145,7 @@ def test_signing_in_again_asks_first_and_then_everything_is_back(client, user):
     video = a_video_with_files(user)
     services.deactivate(user)
     page = sign_in(client, user, follow=True).content.decode()
-    assert "Come back?" in page
+    assert "Welcome back?" in page
     assert user.username in page
     assert "csrfmiddlewaretoken" in page
     assert client.post(reverse("accounts:reactivate")).url == reverse("generation:create")
@@ -202,7 +202,7 @@ def test_who_has_forgotten_the_password_can_still_come_back(client, user):
     assert sign_in(client, user, "a lamp in the rain").url == reverse("accounts:reactivate")
 
 
-# --- Delete for good --------------------------------------------------------------------------------------------------
+# --- Delete forever --------------------------------------------------------------------------------------------------
 
 
 def test_the_page_says_beforehand_what_goes(client, user, other_user):

@@ -40,7 +40,7 @@ def must_confirm(settings):
 
 def test_where_it_is_required_the_link_comes_before_the_first_sign_in(client, must_confirm):
     assert client.post(reverse("account_signup"), FORM).url == reverse("account_email_verification_sent")
-    assert "Look into your mailbox" in client.get(reverse("account_email_verification_sent")).content.decode()
+    assert "Check your email" in client.get(reverse("account_email_verification_sent")).content.decode()
     assert not get_user(client).is_authenticated
     login = {"login": "ada", "password": FORM["password1"]}
     assert client.post(reverse("account_login"), login).url == reverse("account_email_verification_sent")
@@ -76,7 +76,7 @@ def test_where_it_is_off_no_mail_is_sent(client):
 def test_a_link_that_was_tampered_with_confirms_nothing(client, must_confirm):
     client.post(reverse("account_signup"), FORM)
     page = client.get(link_in(mail.outbox[0])[:-4] + "abc/").content.decode()
-    assert "This link works no more" in page
+    assert "This link no longer works" in page
     assert not EmailAddress.objects.get().verified
 
 
@@ -175,7 +175,7 @@ MAIN, OTHER = "main@example.org", "other@example.org"
 
 
 def offered(client) -> dict[str, list[str]]:
-    """What can be done with each address that has a form."""
+    """Actions with each address that has a form."""
     page = client.get(reverse("account_email")).content.decode()
     forms = re.findall(r'<input type="hidden" name="email" value="(\S+)">(.*?)</form>', page, re.DOTALL)
     return {address: re.findall(r'name="action_(\w+)"', form) for address, form in forms}

@@ -37,7 +37,7 @@ def test_names_of_any_alphabet_are_welcome(name):
 def test_a_user_name_is_taken_whatever_its_case():
     User.objects.create_user("Ada", "ada@example.com", "pw")
     errors = errors_of(User(username="aDA", email="other@example.com", password="x"))
-    assert list(chain(*errors.values())) == ["This user name is taken already."]
+    assert list(chain(*errors.values())) == ["This username is taken."]
     with pytest.raises(IntegrityError):
         User.objects.create_user("aDA", "other@example.com", "pw")
 
@@ -45,7 +45,7 @@ def test_a_user_name_is_taken_whatever_its_case():
 def test_an_address_is_taken_whatever_its_case():
     User.objects.create_user("ada", "ada@example.com", "pw")
     errors = errors_of(User(username="eve", email="ADA@example.com", password="x"))
-    assert list(chain(*errors.values())) == ["There is an account with this e-mail address already."]
+    assert list(chain(*errors.values())) == ["An account with this email address already exists."]
     with pytest.raises(IntegrityError):
         User.objects.bulk_create([User(username="eve", email="Ada@Example.com")])
 
@@ -74,7 +74,7 @@ def test_the_migrations_of_accounts_describe_the_model():
 def test_a_user_name_is_unique_whatever_its_case_in_every_script(taken, wanted):
     User.objects.create_user(taken, "first@example.com", "pw")
     errors = errors_of(User(username=wanted, email="x@example.com", password="x"))
-    assert "This user name is taken already." in [text for texts in errors.values() for text in texts]
+    assert "This username is taken." in [text for texts in errors.values() for text in texts]
     assert list(User.objects.named(wanted).values_list("username", flat=True)) == [taken]
 
 

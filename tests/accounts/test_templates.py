@@ -62,7 +62,7 @@ def test_the_letters_are_ours(client, user, settings):
     passwords = {"password1": "a lamp in the fog", "password2": "a lamp in the fog"}
     client.post(reverse("account_signup"), {"username": "eve", "email": user.email, **passwords})
     subjects = [letter.subject for letter in mail.outbox]
-    assert subjects == ["AuraVideo: There is no account with this address", "AuraVideo: You have an account already"]
+    assert subjects == ["AuraVideo: There is no account with this address", "AuraVideo: You already have an account"]
     for letter in mail.outbox:
         assert letter.body.startswith("Hello,")
-        assert "If this was not you, do nothing." in letter.body
+        assert "If it was not you, do nothing." in letter.body

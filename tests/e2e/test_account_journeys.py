@@ -49,10 +49,10 @@ for name in {names!r}:
     Video.objects.create(user=person, job=job, title="A heart", request=job.request, **facts, **files)
 """
 CONFIRMATION = (
-    "Confirm your e-mail address",
-    "this e-mail address was given for the account",
+    "Confirm your email address",
+    "this email address was given for the account",
     "To confirm that it is yours, open this link:",
-    "If this was not you, do nothing.",
+    "If it was not you, do nothing.",
 )
 addresses = (f"192.0.2.{number}" for number in itertools.count(1))  # everybody from their own: nobody is rate-limited
 
@@ -101,19 +101,19 @@ def meet(browser, site, language):
 def test_signing_up_ends_with_the_link_in_the_letter(meet):
     with meet("joins") as person:
         person.page.goto("/accounts/signup/")
-        person.reads("Make an account")
-        person.type({"User name": person.name, "E-mail address": person.email})
+        person.reads("Sign up")
+        person.type({"Username": person.name, "Email address": person.email})
         person.type({"Password": PASSWORD, "Repeat the password": PASSWORD})
         person.press("Sign up")
-        person.reads("Look into your mailbox")
+        person.reads("Check your email")
         person.is_shut_out()
         link = person.link_in_letter(*CONFIRMATION)
         person.page.goto(link)
-        person.reads("Confirm your e-mail address")
+        person.reads("Confirm your email address")
         person.press("Yes, confirm")
         person.is_signed_in()
         person.page.goto(link)
-        person.reads("This link works no more")
+        person.reads("This link no longer works")
 
 
 def test_either_name_signs_in_and_the_browser_remembers_if_asked(meet):
@@ -139,25 +139,25 @@ def _session_expires(person: Person) -> float:
 def test_a_forgotten_password_is_replaced_through_the_letter(meet):
     with meet("forgets") as person:
         person.page.goto("/accounts/login/")
-        person.follow("Forgotten?")
-        person.reads("Forgotten your password?")
-        person.type({"E-mail address": person.email})
+        person.follow("Forgot it?")
+        person.reads("Forgot your password?")
+        person.type({"Email address": person.email})
         person.press("Send the link")
-        person.reads("Look into your mailbox")
+        person.reads("Check your email")
         link = person.link_in_letter(
             "Choose a new password",
             "somebody asked for a new password for your account",
             "If it was not you, do nothing",
         )
         person.page.goto(_tampered(link))
-        person.reads("This link works no more")
+        person.reads("This link no longer works")
         person.page.goto(link)
         person.reads("Choose a new password")
         person.type({"New password": NEW_PASSWORD, "Repeat the password": NEW_PASSWORD})
-        person.press("Set the password")
+        person.press("Set password")
         person.reads("Your new password is set")
         person.page.goto(link)
-        person.reads("This link works no more")
+        person.reads("This link no longer works")
         person.sign_in()
         person.reads("Sign in", "The username and/or password you specified are not correct.")
         person.sign_in(password=NEW_PASSWORD)
@@ -176,27 +176,27 @@ def test_password_and_address_are_changed(meet):
         person.is_signed_in()
         person.open_settings("Password")
         person.reads("Change your password")
-        person.type({"Present password": "not the password", "New password": NEW_PASSWORD})
+        person.type({"Current password": "not the password", "New password": NEW_PASSWORD})
         person.type({"Repeat the password": NEW_PASSWORD})
-        person.press("Change the password")
+        person.press("Change password")
         person.reads("Change your password", "Please type your current password.")
-        person.type({"Present password": PASSWORD, "New password": NEW_PASSWORD, "Repeat the password": NEW_PASSWORD})
-        person.press("Change the password")
+        person.type({"Current password": PASSWORD, "New password": NEW_PASSWORD, "Repeat the password": NEW_PASSWORD})
+        person.press("Change password")
         person.reads("Change your password", "Your new password is set.")
 
-        person.open_settings("E-mail address")
-        person.reads("Your e-mail addresses")
+        person.open_settings("Email address")
+        person.reads("Your email addresses")
         old, new = person.email, f"new-{person.email}"
         person.type({"New address": new})
         person.press("Add")
         person.proves_again(NEW_PASSWORD)
-        person.reads("Your e-mail addresses", "A link that confirms the address is on its way to", "not confirmed")
+        person.reads("Your email addresses", "A link that confirms the address is on its way to", "not confirmed")
         person.page.goto(person.link_in_letter(*CONFIRMATION, to=new))
-        person.reads("Confirm your e-mail address")
+        person.reads("Confirm your email address")
         person.press("Yes, confirm")
-        person.reads("Your e-mail addresses", "is confirmed")
-        person.press("Make it the main one", new)
-        person.reads("Your e-mail addresses", "This is your main address now.")
+        person.reads("Your email addresses", "is confirmed")
+        person.press("Make it your main address", new)
+        person.reads("Your email addresses", "This is now your main address.")
         person.press("Remove", old)
         expect(person.main.locator(".keys").get_by_role("listitem")).to_have_text(re.compile(re.escape(new)))
         person.sign_out()
@@ -224,7 +224,7 @@ def test_a_second_factor_is_asked_for_and_a_recovery_code_replaces_it_once(meet)
 
         person.sign_in()
         _gives(person, "000000")
-        person.reads("The second factor", "Incorrect code.")
+        person.reads("Second factor", "Incorrect code.")
         person.page.goto("/settings/")
         _gives(person, totp(secret, time.time() + 30))  # each code works once; a clock may be half a minute fast
         person.is_signed_in()
@@ -236,11 +236,11 @@ def test_a_second_factor_is_asked_for_and_a_recovery_code_replaces_it_once(meet)
         person.sign_out()
         person.sign_in()
         _gives(person, recovery)
-        person.reads("The second factor", "Incorrect code.")
+        person.reads("Second factor", "Incorrect code.")
 
 
 def _gives(person: Person, code: str) -> None:
-    person.reads("The second factor")
+    person.reads("Second factor")
     person.type({"Code from your app, or a recovery code": code})
     person.press("Sign in")
 
@@ -255,7 +255,7 @@ def test_the_profile_takes_effect_on_the_next_page(meet):
         person.field("language").select_option(other := {"en": "pl", "pl": "en"}[person.language])
         person.press("Save")
         person.language = other
-        person.reads("Your profile", "Your profile is saved.")
+        person.reads("Your profile", "Profile saved.")
         expect(person.page.locator("html")).to_have_attribute("data-theme", "light")
         expect(person.field("full name")).to_have_value("Ada Lovelace")
         person.field("theme").select_option("dark")
@@ -269,8 +269,8 @@ def test_leaving_for_a_while_and_for_good(meet):
     with meet("leaves") as person:
         person.sign_in()
         person.is_signed_in()
-        person.open_settings("Your data, and leaving")
-        person.reads("Your data, and leaving", "1 video", "1 job")
+        person.open_settings("Your data and leaving")
+        person.reads("Your data and leaving", "1 video", "1 job")
         with person.page.expect_download() as download:
             person.press("Download your data")
         with zipfile.ZipFile(download.value.path()) as archive:
@@ -279,21 +279,21 @@ def test_leaving_for_a_while_and_for_good(meet):
             assert any(name.startswith("videos/") and name.endswith(".mp4") for name in archive.namelist())
         assert (profile["user_name"], profile["email"]) == (person.name, person.email)
 
-        person.follow("Deactivate the account")
+        person.follow("Deactivate account")
         person.reads("Deactivate your account")
-        person.press("Deactivate the account")
+        person.press("Deactivate account")
         expect(person.main.get_by_role("status")).to_contain_text(person.say("Your account is deactivated."))
         person.is_shut_out()
         person.sign_in()
-        person.reads("Come back?")
+        person.reads("Welcome back?")
         person.page.goto("/jobs/")
-        person.reads("Come back?")
-        person.press("Yes, activate it again")
+        person.reads("Welcome back?")
+        person.press("Reactivate my account")
         person.is_signed_in()
-        person.reads("What should be seen?", "Welcome back. Everything is as you left it.")
+        person.reads("What do you want to see?", "Welcome back. Everything is as you left it.")
 
-        person.open_settings("Your data, and leaving")
-        person.follow("Delete the account")
+        person.open_settings("Your data and leaving")
+        person.follow("Delete account")
         person.reads("Delete your account", "This cannot be undone.", "1 video", "The account is closed at once")
         person.type({"Your password": "not the password"})
         person.press("Delete everything")

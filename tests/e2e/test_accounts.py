@@ -71,7 +71,7 @@ def test_a_passkey_alone_signs_in(page, name, authenticator):
     expect(page).to_have_url(re.compile("/create/$"))
     add_passkey(page, alone=True)
     page.goto("/accounts/2fa/webauthn/")
-    expect(page.get_by_text("signs you in alone")).to_be_visible()
+    expect(page.get_by_text("replaces the password")).to_be_visible()
     for address in (*_addresses_of_passkey(page), "/accounts/2fa/webauthn/reauthenticate/"):
         page.goto(address)
         expect(page).to_have_url(re.compile(f"{re.escape(address)}$"))
@@ -117,7 +117,7 @@ def test_a_passkey_is_a_second_factor_and_a_lost_one_says_what_to_do(page, name,
     add_passkey(page, alone=False)
     sign_out(page)
     sign_in(page, name)
-    expect(page.get_by_role("heading", name="The second factor")).to_be_visible()
+    expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
     page.get_by_role("button", name="Use a passkey").click()
     expect(page).to_have_url(re.compile("/create/$"))
     sign_out(page)

@@ -109,7 +109,7 @@ def test_a_dropped_clip_fills_the_form_and_a_foreign_file_does_not(signed_up, tm
     page.goto("/create/?mode=advanced")
     request = {"prompt": "a green cross", "width": 384, "height": 256, "seconds": 4, "fps": 16, "seed": 99, "steps": 7}
     drop(page, encode(tmp_path, "mp4", metadata={"auravideo": 1, "request": request}).read_bytes())
-    expect(page.get_by_text("These are the settings of the file.")).to_be_visible()
+    expect(page.get_by_text("Settings loaded from the file.")).to_be_visible()
     expect(page.locator("[name=prompt]")).to_have_value("a green cross")
     expect(page.locator("[name=seed]")).to_have_value("99")
     expect(page.locator("select[name=aspect]")).to_have_value("3:2")

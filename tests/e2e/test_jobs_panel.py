@@ -154,7 +154,7 @@ def test_the_wish_to_be_told_is_remembered_and_can_be_taken_back(jobs_page, pane
     ask_to_be_told(jobs_page, panel)
     jobs_page.page.reload()
     panel.locator("summary").click()
-    switch = panel.get_by_role("switch", name="Tell me when a clip is finished")
+    switch = panel.get_by_role("switch", name="Notify me when a clip is finished")
     expect(switch).to_have_attribute("aria-checked", "true")
     switch.click()
     expect(switch).to_have_attribute("aria-checked", "false")

@@ -153,12 +153,12 @@ def test_what_is_typed_and_chosen_narrows_the_grid_and_the_address(visit):
         page.get_by_role("searchbox").press_sequentially("heart", delay=10)
         expect(cards(page)).to_have_count(8)
         expect(page).to_have_url(re.compile(r"/videos/\?q=heart$"))
-        page.get_by_label("Order").select_option(label="Largest file first")
+        page.get_by_label("Sort by").select_option(label="Largest file first")
         expect(page).to_have_url(re.compile(r"/videos/\?q=heart&sort=largest$"))
         assert titles(page)[0] == "Clip 24"
         page.get_by_label("Format").select_option("gif")
-        expect(page.get_by_role("heading", name="No video matches")).to_be_visible()
-        expect(page.locator("#library-says")).to_have_text("No video matches.")
+        expect(page.get_by_role("heading", name="No videos match")).to_be_visible()
+        expect(page.locator("#library-says")).to_have_text("No videos match.")
         assert page.evaluate("window.sameDocument") is True
         page.get_by_role("link", name="Without: Format: GIF").click()
         expect(cards(page)).to_have_count(8)
@@ -168,12 +168,12 @@ def test_what_is_typed_and_chosen_narrows_the_grid_and_the_address(visit):
 def test_on_a_phone_the_filters_are_folded_away_until_they_are_used(visit):
     with visit("finder", viewport={"width": 360, "height": 700}) as page:
         expect(page.get_by_label("Format")).to_be_hidden()
-        page.get_by_text("Filters and order").click()
-        page.get_by_label("Order").select_option("oldest")
+        page.get_by_text("Filters and sorting").click()
+        page.get_by_label("Sort by").select_option("oldest")
         expect(page).to_have_url(re.compile("sort=oldest"))
         page.reload()
-        expect(page.get_by_label("Order")).to_have_value("oldest")
-        expect(page.get_by_label("Order")).to_be_visible()
+        expect(page.get_by_label("Sort by")).to_have_value("oldest")
+        expect(page.get_by_label("Sort by")).to_be_visible()
         assert too_wide(page) == []
 
 
@@ -181,11 +181,11 @@ def test_going_back_leads_to_what_was_found_before(visit):
     with visit("finder") as page:
         page.get_by_role("searchbox").press_sequentially("star", delay=10)
         expect(cards(page)).to_have_count(8)
-        page.get_by_label("Order").select_option("oldest")
+        page.get_by_label("Sort by").select_option("oldest")
         expect(page).to_have_url(re.compile("sort=oldest"))
         page.go_back()
         expect(page).to_have_url(re.compile(r"\?q=star$"))
-        expect(page.get_by_label("Order")).to_have_value("newest")
+        expect(page.get_by_label("Sort by")).to_have_value("newest")
         assert titles(page)[0] == "Clip 1"
         page.go_back()
         expect(cards(page)).to_have_count(A_PAGE)
@@ -274,15 +274,15 @@ def test_several_are_deleted_and_had_back(visit, language):
 def test_all_are_chosen_or_none_or_a_row_of_them(visit):
     with visit("keeper") as page:
         count = bar(page).locator("output")
-        page.get_by_label("Select all that are shown").check()
+        page.get_by_label("Select everything shown").check()
         expect(count).to_have_text(str(A_PAGE))
-        bar(page).get_by_role("button", name="Choose none").click()
+        bar(page).get_by_role("button", name="Clear").click()
         expect(bar(page)).to_be_hidden()
-        expect(page.get_by_label("Select all that are shown")).to_be_focused()
+        expect(page.get_by_label("Select everything shown")).to_be_focused()
         choose(page, "Clip 2")
         card(page, "Clip 7").get_by_role("checkbox").click(modifiers=["Shift"])
         expect(count).to_have_text("6")
-        assert page.get_by_label("Select all that are shown").evaluate("box => box.indeterminate")
+        assert page.get_by_label("Select everything shown").evaluate("box => box.indeterminate")
         assert violations(page) == []
         assert too_wide(page) == []
 
@@ -319,12 +319,12 @@ def test_a_collection_is_made_filled_named_emptied_and_deleted(visit):
         page.get_by_role("link", name="Collections").click()
         page.get_by_label("Name of the new collection").fill("evening")
         page.get_by_role("button", name="Create", exact=True).click()
-        expect(page.get_by_text("You have a collection with this name already.")).to_be_visible()
+        expect(page.get_by_text("You already have a collection with this name.")).to_be_visible()
         page.get_by_role("link", name="Evening").click()
         assert sorted(titles(page)) == ["Clip 1", "Clip 2"]
 
         choose(page, "Clip 1")
-        bar(page).get_by_role("button", name="Take out of this collection").click()
+        bar(page).get_by_role("button", name="Remove from this collection").click()
         assert titles(page) == ["Clip 2"]
         page.locator("summary").filter(has_text="Rename").click()
         page.get_by_label("Name", exact=True).fill("Night")
@@ -333,7 +333,7 @@ def test_a_collection_is_made_filled_named_emptied_and_deleted(visit):
 
         page.get_by_role("link", name="Clip 2", exact=True).click()
         page.get_by_role("button", name="Take out of “Night”").click()
-        expect(page.get_by_text("It is in none yet.")).to_be_visible()
+        expect(page.get_by_text("It is in no collection yet.")).to_be_visible()
         page.get_by_role("button", name="Add to a collection").click()
         page.get_by_label("Collection", exact=True).select_option(label="Night")
         page.get_by_role("button", name="Add", exact=True).click()
@@ -400,7 +400,7 @@ def test_the_files_of_a_video_come_by_their_names(visit):
             with page.expect_download() as loading:
                 page.locator(".files").get_by_role("link", name=link).click()
             assert loading.value.suggested_filename == name
-        similar = page.get_by_role("region", name="The same prompt, or the same seed")
+        similar = page.get_by_role("region", name="Same prompt or same seed")
         expect(similar.locator(".card")).to_have_count(6)
         page.get_by_role("link", name="Create from this").click()
         expect(page.locator("[name=prompt]")).to_have_value("a red heart")
@@ -420,8 +420,8 @@ def test_who_was_signed_out_meanwhile_is_asked_to_sign_in(visit, library_site):
 def test_everything_works_without_javascript(visit):
     with visit("plain", java_script_enabled=False) as page:
         page.get_by_role("searchbox").fill("heart")
-        page.get_by_label("Order").select_option("oldest")
-        page.get_by_role("button", name="Find").click()
+        page.get_by_label("Sort by").select_option("oldest")
+        page.get_by_role("button", name="Search").click()
         assert titles(page)[0] == "Clip 24"
         card(page, "Clip 24").get_by_role("button", name="Favourite: Clip 24").click()
         expect(page).to_have_url(re.compile("q=heart.*sort=oldest"))
@@ -448,7 +448,7 @@ def test_everything_works_without_javascript(visit):
 
         page.goto("/videos/")
         bar(page).get_by_role("button", name="Delete", exact=True).click()
-        expect(page.locator(".messages")).to_contain_text("Choose at least one video first.")
+        expect(page.locator(".messages")).to_contain_text("Select at least one video first.")
 
 
 def test_older_and_newer_are_links_without_javascript(visit):

@@ -36,10 +36,10 @@ POLISH = {
     "Jobs by state": "Zadania według stanu",
     "Notices": "Powiadomienia",
     "Overview: work, storage, reports": "Przegląd: praca, miejsce, zgłoszenia",
-    "Read what happened": "Przeczytaj, co się stało",
+    "Read them": "Przeczytaj, co się stało",
     "Report a video": "Zgłoś film",
     "Report this video": "Zgłoś ten film",
-    "Send the report": "Wyślij zgłoszenie",
+    "Send report": "Wyślij zgłoszenie",
     "Show to others again": "Pokaż znów innym",
     "Suspension ended": "Zawieszenie zakończone",
     "Thank you": "Dziękujemy",
@@ -47,7 +47,7 @@ POLISH = {
     "Video hidden": "Film ukryty",
     "Video shown again": "Film znów widoczny",
     "Warning": "Ostrzeżenie",
-    "We know already": "Już o tym wiemy",
+    "Already reported": "Już o tym wiemy",
     "What should we know?": "Co powinniśmy wiedzieć?",
     "Your account is suspended": "Twoje konto jest zawieszone",
     "Your video is hidden": "Twój film jest ukryty",
@@ -115,7 +115,7 @@ def reports(page: Page, video: str, language: str, note: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(say(language, "Report a video"))
     page.get_by_label(say(language, "Advertising or spam")).check()
     page.get_by_label(say(language, "What should we know?")).fill(note)
-    page.get_by_role("button", name=say(language, "Send the report")).click()
+    page.get_by_role("button", name=say(language, "Send report")).click()
 
 
 def decides(page: Page, action: str, button: str = "", sees: str = "") -> None:
@@ -157,7 +157,7 @@ def status(browser, site, path: str) -> int:
 def test_a_visitor_reports_what_they_watch_and_is_told_when_it_is_known(browser, site, language, javascript):
     video = somebody(site, f"dora-{language}-{javascript}".lower(), language)
     with open_page(browser, site, locale=language, java_script_enabled=javascript) as page:
-        for expected in ("Thank you", "We know already"):
+        for expected in ("Thank you", "Already reported"):
             reports(page, video, language, "It sells tulips.")
             expect(page.get_by_role("heading", level=1)).to_have_text(say(language, expected))
             page.get_by_role("link", name=say(language, "Back to the video")).click()
@@ -256,7 +256,7 @@ def plays_in_the_list(page: Page) -> None:
 def reads_why_it_is_hidden(carl: Person, video: str, letters: Path) -> None:
     page = carl.page
     page.goto("/help/")
-    page.get_by_role("link", name=say(carl.language, "Read what happened")).click()
+    page.get_by_role("link", name=say(carl.language, "Read them")).click()
     reads_the_newest_notice(carl, "Video hidden", WHY["hide"])
     page.goto(f"/videos/{video}/")
     expect(page.get_by_role("main")).to_contain_text(say(carl.language, "This video is hidden"))

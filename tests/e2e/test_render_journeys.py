@@ -26,10 +26,10 @@ from generation.domain.states import Stage
 print(*[StageRun.objects.filter(job="{job}", stage=stage).count() for stage in Stage])
 """  # how often each stage was begun
 POLISH = {
-    "What should be seen?": "Co ma być widać?",
+    "What do you want to see?": "Co ma być widać?",
     "Draft": "Szkic",
     "Make the video": "Utwórz film",
-    "Your clip is queued. You can close this page; it goes on.": (
+    "Your clip is queued. You can close this page; rendering continues.": (
         "Twój klip jest w kolejce. Możesz zamknąć tę stronę; praca trwa dalej."
     ),
     "Finished": "Gotowe",
@@ -38,7 +38,7 @@ POLISH = {
     "Render in full": "Renderuj w pełnej jakości",
     "How it was made": "Jak powstał",
     "Try again": "Spróbuj ponownie",
-    "The frames of an earlier stage were damaged in storage. “Try again” makes them anew.": (
+    "The frames of an earlier stage were damaged in storage. “Try again” renders them again.": (
         "Klatki z wcześniejszego etapu uległy uszkodzeniu w magazynie. „Spróbuj ponownie” utworzy je od nowa."
     ),
     "Something went wrong on our side (reference {}). “Try again” continues where it stopped.": (
@@ -111,11 +111,11 @@ def test_a_draft_is_rendered_in_full_with_its_prompt_and_seed(in_language):
     page, said = in_language
     prompt = "a large red heart rising over the sea"
     page.goto("/create/?mode=simple")
-    expect(page.get_by_role("heading", level=1)).to_have_text(said("What should be seen?"))
+    expect(page.get_by_role("heading", level=1)).to_have_text(said("What do you want to see?"))
     expect(page.locator("label", has=page.locator("[name=quality][value=draft]"))).to_contain_text(said("Draft"))
     expect(page.locator("#create-form .button--lamp")).to_have_text(said("Make the video"))
     draft = ask(page, prompt)
-    expect(page.get_by_text(said("Your clip is queued. You can close this page; it goes on."))).to_be_visible()
+    expect(page.get_by_text(said("Your clip is queued. You can close this page; rendering continues."))).to_be_visible()
     expect_end(card_of(page, draft), "done")
     expect(card_of(page, draft).locator(".job__status")).to_have_text(said("Finished"))
     card_of(page, draft).get_by_role("link", name=said("Open the video")).click()
@@ -173,7 +173,7 @@ def test_a_downloaded_clip_dropped_on_the_form_brings_its_prompt_and_seed_back(s
     assert file.suffix == ".mp4"
     page.goto("/create/?mode=advanced")
     drop(page, file.read_bytes())
-    expect(page.get_by_text("These are the settings of the file.")).to_be_visible()
+    expect(page.get_by_text("Settings loaded from the file.")).to_be_visible()
     expect(page.locator("[name=prompt]")).to_have_value(prompt)
     expect(page.locator("[name=seed]")).to_have_value(str(seed))
     expect(page.locator("[name=short_side]")).to_have_value("128")
@@ -251,7 +251,7 @@ def test_frames_that_storage_damaged_are_made_anew_when_one_tries_again(in_langu
     expect_end(card, "failed")
     expect(card.locator(".job__status")).to_have_text(said("Failed"))
     expect(card.locator(".notice--error")).to_have_text(
-        said("The frames of an earlier stage were damaged in storage. “Try again” makes them anew.")
+        said("The frames of an earlier stage were damaged in storage. “Try again” renders them again.")
     )
     try_again(page, card, said)
 

@@ -24,14 +24,14 @@ POLISH = {
     "Make it public": "Upublicznij",
     "Make it private": "Ustaw jako prywatny",
     "Revoke the link": "Unieważnij link",
-    "Link to give to others": "Link dla innych",
+    "Link to share": "Link dla innych",
     "Only you.": "Tylko Ty.",
-    "Whoever has the link.": "Każdy, kto ma link.",
-    "Everybody.": "Wszyscy.",
-    "The link works no more.": "Link już nie działa.",
+    "Anyone with the link.": "Każdy, kto ma link.",
+    "Everyone.": "Wszyscy.",
+    "The link no longer works.": "Link już nie działa.",
     "Copy link": "Skopiuj link",
     "Copied": "Skopiowano",
-    "Only with the link": "Dla osób z linkiem",
+    "Unlisted": "Dla osób z linkiem",
     "Explore": "Odkrywaj",
     "Most liked": "Najbardziej lubiane",
     "Staff picks": "Wybór redakcji",
@@ -117,23 +117,23 @@ def test_a_link_is_shared_watched_elsewhere_and_revoked(browser, shared, languag
         panel = page.locator("#sharing")
         expect(panel).to_contain_text(say(language, "Only you."))
         press(page, say(language, "Share with a link"))
-        expect(panel).to_contain_text(say(language, "Whoever has the link."))
-        link = panel.get_by_label(say(language, "Link to give to others")).input_value()
+        expect(panel).to_contain_text(say(language, "Anyone with the link."))
+        link = panel.get_by_label(say(language, "Link to share")).input_value()
         assert re.fullmatch(rf"{shared.url}/s/[\w-]{{43}}/", link)
         with open_page(browser, shared, locale=language, java_script_enabled=javascript) as visitor:
             answer = visitor.goto(link)
             assert answer.status == 200
             assert "noindex" in answer.headers["x-robots-tag"]
             expect(visitor.get_by_role("heading", level=1)).to_have_text(f"a boat for {language} {javascript}")
-            expect(visitor.get_by_role("main")).to_contain_text(say(language, "Only with the link"))
+            expect(visitor.get_by_role("main")).to_contain_text(say(language, "Unlisted"))
             if javascript:
                 visitor.wait_for_function("document.querySelector('video').readyState >= 1")
         press(page, say(language, "Revoke the link"))
-        expect(page.get_by_role("main")).to_contain_text(say(language, "The link works no more."))
+        expect(page.get_by_role("main")).to_contain_text(say(language, "The link no longer works."))
         expect(panel).to_contain_text(say(language, "Only you."))
         assert {status(browser, shared, f"{link}{name}") for name in ("", "file/", "poster/", "preview/")} == {404}
         press(page, say(language, "Share with a link"))
-        again = panel.get_by_label(say(language, "Link to give to others"))
+        again = panel.get_by_label(say(language, "Link to share"))
         expect(again).not_to_have_value(link)
         assert (status(browser, shared, again.input_value()), status(browser, shared, link)) == (200, 404)
 
@@ -148,7 +148,7 @@ def test_public_and_back(browser, shared, language):
         page.goto(f"/videos/{video}/")
         assert {status(browser, shared, address) for address in addresses} == {404}
         press(page, say(language, "Make it public"))
-        expect(page.locator("#sharing")).to_contain_text(say(language, "Everybody."))
+        expect(page.locator("#sharing")).to_contain_text(say(language, "Everyone."))
         assert {status(browser, shared, address) for address in addresses} == {200}
         for place in ("/explore/", "/u/ada/"):
             visitor.goto(place)
@@ -173,7 +173,7 @@ def test_the_link_is_copied_with_one_click(browser, shared, language):
         page.get_by_role("button", name=say(language, "Copy link")).click()
         expect(page.get_by_role("button", name=say(language, "Copied"), exact=True)).to_be_visible()
         expect(page.locator("#sharing [role=status]")).to_have_text(say(language, "Copied"))
-        link = page.get_by_label(say(language, "Link to give to others")).input_value()
+        link = page.get_by_label(say(language, "Link to share")).input_value()
         assert page.evaluate("navigator.clipboard.readText()") == link
         expect(page.get_by_role("button", name=say(language, "Copy link"))).to_be_visible()
 
@@ -196,13 +196,13 @@ def test_tags_lead_to_what_has_them_and_a_wrong_one_is_said_at_its_field(browser
         page.goto(f"/videos/{video}/")
         press(page, "Make it public")
         page.get_by_label("Tags").fill("sea, <b>")
-        press(page, "Save the tags")
+        press(page, "Save tags")
         expect(page.locator("#sharing")).to_contain_text("“<b>” cannot be a tag")
         expect(page.get_by_label("Tags")).to_have_attribute("aria-invalid", "true")
         expect(page.get_by_label("Tags")).to_have_value("sea, <b>")
         page.get_by_label("Tags").fill(f"Wooden-{javascript} #sea")
-        press(page, "Save the tags")
-        expect(page.get_by_role("main")).to_contain_text("The tags are saved.")
+        press(page, "Save tags")
+        expect(page.get_by_role("main")).to_contain_text("Tags saved.")
     with open_page(browser, shared, java_script_enabled=javascript) as visitor:
         visitor.goto(f"/videos/{video}/")
         visitor.get_by_role("link", name=f"#wooden-{javascript}".lower()).click()
@@ -306,7 +306,7 @@ def test_scrolling_goes_on_until_the_end_and_shows_nothing_twice(browser, shared
             expect(page.locator(".card")).to_have_count(count)
         assert page.locator(".card__title").all_inner_texts() == expected
         expect(page.get_by_role("link", name="More", exact=True)).to_have_count(0)
-        expect(page.get_by_role("status").filter(has_text="12 more videos")).to_contain_text("That is all.")
+        expect(page.get_by_role("status").filter(has_text="12 more videos")).to_contain_text("That is everything.")
     with open_page(browser, shared, java_script_enabled=False) as page:
         page.goto("/explore/?q=lantern")
         seen = page.locator(".card__title").all_inner_texts()

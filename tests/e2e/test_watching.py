@@ -111,7 +111,7 @@ def test_a_change_in_one_tab_is_seen_in_the_other(quick_page, pages_only):
     other.goto(f"/jobs/{first}/")
     other.get_by_role("button", name="Remove from the list").click()
     expect(other).to_have_url(re.compile("/jobs/$"))
-    expect(other.get_by_text("The clip was taken off the list of jobs.")).to_be_visible()
+    expect(other.get_by_text("The clip was removed from the list.")).to_be_visible()
     expect(quick_page.locator(f"#job-{first}")).to_have_count(0)
     expect(quick_page.locator(f"#job-{second}")).to_be_visible()
 
@@ -135,5 +135,5 @@ def test_everything_on_the_list_works_without_javascript(browser, pages_only):
         expect(page.locator(".job")).to_have_count(2)
         page.locator("summary", has_text="Remove all that have ended").click()
         page.get_by_role("button", name="Remove them from this list").click()
-        expect(page.get_by_text("2 clips were taken off the list.")).to_be_visible()
+        expect(page.get_by_text("2 clips were removed from the list.")).to_be_visible()
         expect(page.locator(".job")).to_have_count(0)

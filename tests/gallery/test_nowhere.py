@@ -133,11 +133,11 @@ def _private(video, _moderator):
 
 
 def _hidden(video, moderator):
-    moderation.hide(moderator, video, "why")
+    moderation.hide(moderator, video, "reason")
 
 
 def _suspended(video, moderator):
-    moderation.suspend(moderator, video.user, timezone.now() + timedelta(days=1), "why")
+    moderation.suspend(moderator, video.user, timezone.now() + timedelta(days=1), "reason")
 
 
 def _deactivated(video, _moderator):
@@ -157,7 +157,7 @@ def _deleted(video, _moderator):
 
 
 def _deleted_by_moderation(video, moderator):
-    moderation.delete(moderator, video, "why")
+    moderation.delete(moderator, video, "reason")
 
 
 def _refused(video, _moderator):

@@ -54,7 +54,7 @@ class Story:
 
 
 def asked_for(prompt: str, seconds: int = 2, fps: int = 16, steps: int = 2, **more: str) -> dict[str, str]:
-    """A small clip: 128 pixels from 64, so that every stage has work unless it is 8 frames a second."""
+    """A small clip: 128 pixels from 64, so that every stage has work unless it is 8 frames per second."""
     numbers = {"seconds": str(seconds), "fps": str(fps), "steps": str(steps)}
     return {"prompt": prompt, "aspect": "1:1", "short_side": "128", **numbers, "seed": "7", **more}
 

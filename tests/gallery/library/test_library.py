@@ -101,7 +101,7 @@ def test_a_choice_that_is_none_narrows_nothing_and_says_so(client, videos):
 
 def test_what_narrows_the_list_can_be_left_out_one_by_one(client, videos):
     html = client.get(f"{URL}?q=unicorn&format=gif&favourites=on").content.decode()
-    assert "No video matches" in html
+    assert "No videos match" in html
     links = re.findall(r'class="chip" href="([^"]+)"', html)
     assert [link.replace("&amp;", "&") for link in links] == [
         "/videos/?format=gif&favourites=on",
@@ -115,7 +115,7 @@ def test_an_empty_library_leads_to_creating(client, user):
     html = client.get(URL).content.decode()
     assert "No videos yet" in html
     assert reverse("generation:create") in html
-    assert "No video matches" in client.get(f"{URL}?q=x").content.decode()
+    assert "No videos match" in client.get(f"{URL}?q=x").content.decode()
 
 
 @pytest.mark.parametrize("sort", ["newest", "oldest", "largest"])

@@ -96,8 +96,8 @@ def test_of_a_mixed_selection_ones_own_part_counts(client, videos, other_user):
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ({}, "Choose at least one video first."),
-        ({"video": ["nonsense"]}, "These are no identifiers of videos."),
+        ({}, "Select at least one video first."),
+        ({"video": ["nonsense"]}, "These are not valid video IDs."),
         ({"video": [str(uuid4()) for _ in range(forms.MAX_SELECTED + 1)]}, "At most 500 videos can be chosen"),
     ],
 )
@@ -162,7 +162,7 @@ def test_adding_to_a_new_collection_makes_it(client, user, videos):
     client.post(reverse("gallery:collect"), data)
     assert user.collections.get().name == "Sea"
     page = client.post(reverse("gallery:collect"), {**data, "name": "sEA"}).content.decode()
-    assert "You have a collection with this name already." in page
+    assert "You already have a collection with this name." in page
     page = client.post(reverse("gallery:collect"), {"video": [videos[0].pk]}).content.decode()
     assert "Choose a collection, or name a new one." in page
     assert user.collections.count() == 1

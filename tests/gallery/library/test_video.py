@@ -45,7 +45,7 @@ def test_a_video_is_found_by_its_new_title_and_no_longer_by_the_old_one(client, 
     client.post(address(video, "rename"), {"title": "Lighthouse"})
     assert "Lighthouse" in client.get("/videos/?q=lighthouse").content.decode()
     client.post(address(video, "rename"), {"title": "Beacon"})
-    assert "No video matches" in client.get("/videos/?q=lighthouse").content.decode()
+    assert "No videos match" in client.get("/videos/?q=lighthouse").content.decode()
 
 
 @pytest.mark.parametrize(("title", "says"), [("   ", "Give the video a title."), ("x" * 201, "at most 200")])

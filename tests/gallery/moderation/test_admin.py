@@ -54,7 +54,7 @@ def a_public_video(**fields) -> Video:
 
 def act(client, address, decision, *rows, **data):
     """The action with its reason, as the page that asks for it sends it."""
-    values = {"why": WHY, "decided": "yes", **data}
+    values = {"reason": WHY, "decided": "yes", **data}
     chosen = {"action": decision.name, "_selected_action": [row.pk for row in rows]}
     return client.post(address, {**chosen, **values}, follow=True)
 
@@ -198,7 +198,7 @@ def test_seeing_what_was_reported_costs_no_query_a_row(signed_in, report, decisi
 def test_without_a_reason_nothing_happens_to_anybody(signed_in, report, decision):
     for why in ("", "x" * 1001):
         response = act(signed_in, QUEUE, decision, report, why=why)
-        assert response.context["form"].errors["why"]
+        assert response.context["form"].errors["reason"]
     assert not ModerationAction.objects.exists()
 
 
@@ -340,7 +340,7 @@ def test_the_page_of_a_person_offers_what_would_change_something(signed_in, mode
 
 def test_what_cannot_be_undone_is_told_from_the_rest(signed_in, report):
     page = signed_in.get(page_of(report)).content.decode()
-    assert re.findall(r'class="button deletelink">([^<]+)<', page) == ["Delete for good"]
+    assert re.findall(r'class="button deletelink">([^<]+)<', page) == ["Delete forever"]
     assert 'class="default deletelink"' in asked(signed_in, QUEUE, decisions.DELETE, report)
     assert "deletelink" not in asked(signed_in, QUEUE, decisions.HIDE, report)
 

@@ -1,4 +1,4 @@
-"""Reporting a video, signed in or not, and what the person concerned reads of it."""
+"""Reporting a video, signed in or not, and what the user concerned reads of it."""
 
 import pytest
 from django.urls import reverse
@@ -42,7 +42,7 @@ def test_a_visitor_reports_without_signing_in_and_no_address_is_kept(client, vid
 
 def test_the_same_visitor_is_told_that_it_is_known_another_one_is_not(client, video):
     client.post(address(video), DATA)
-    assert "We know already" in client.post(address(video), DATA, follow=True).content.decode()
+    assert "Already reported" in client.post(address(video), DATA, follow=True).content.decode()
     client.post(address(video), DATA, REMOTE_ADDR="192.0.2.7")
     assert Report.objects.count() == 2
 
@@ -233,7 +233,7 @@ def test_a_video_that_is_gone_is_named_and_not_linked(client, video):
 
 
 @pytest.mark.parametrize(
-    ("language", "texts"), [("en", ("Video hidden", "Why:")), ("pl", ("Film ukryty", "Dlaczego:"))]
+    ("language", "texts"), [("en", ("Video hidden", "Reason:")), ("pl", ("Film ukryty", "Dlaczego:"))]
 )
 def test_notices_are_in_the_readers_language(client, video, language, texts):
     services.hide(a_moderator(), video, "x")

@@ -127,7 +127,7 @@ def test_scrolling_gets_the_cards_alone_and_where_to_go_on(client, a_small_page)
     assert html.count("<li>") == 2
     assert 'id="older" hx-swap-oob="true"' in html
     assert "2 more videos" in html  # for who listens instead of looking
-    assert "That is all." not in html
+    assert "That is everything." not in html
     assert f'hx-get="{EXPLORE}?q=wave&before=' in html.replace("&amp;", "&")
     assert "HX-Request" in part["Vary"]
     last = client.get(EXPLORE + address_of(part, "next"), headers={"HX-Request": "true", "HX-Target": "cards"})
@@ -194,8 +194,8 @@ def test_nothing_of_somebody_who_is_not_there(client, query):
     [
         ({}, "Nothing is public yet"),
         ({"q": "dragon"}, "Nothing here has “dragon” in it"),
-        ({"tag": "dragon"}, "Nothing public has this tag"),
-        ({"sort": "picks"}, "Nothing is picked yet"),
+        ({"tag": "dragon"}, "No public video has this tag"),
+        ({"sort": "picks"}, "No picks yet"),
     ],
 )
 def test_an_empty_page_says_why_and_what_to_do(client, query, says):
@@ -259,7 +259,7 @@ def test_without_anything_public_there_is_a_profile_for_the_person_alone(client,
     client.force_login(user)
     response = client.get(profile(user))
     assert response.status_code == 200
-    assert "You have made nothing public yet" in response.content.decode()
+    assert "You have not published anything yet" in response.content.decode()
 
 
 @pytest.mark.parametrize("name", ["nobody", "x" * 151, "a%00b", "a%2Fb", "@"])

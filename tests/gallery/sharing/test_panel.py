@@ -32,11 +32,11 @@ def test_it_says_in_plain_words_who_can_watch(client, video):
     assert "Only you." in shown(client, video)
     services.set_visibility(video, Visibility.UNLISTED)
     page = shown(client, video)
-    assert "Whoever has the link." in page
+    assert "Anyone with the link." in page
     assert f'value="http://testserver/s/{video.share_token}/"' in page
     services.set_visibility(video, Visibility.PUBLIC)
     page = shown(client, video)
-    assert "Everybody." in page
+    assert "Everyone." in page
     assert f'value="http://testserver/videos/{video.pk}/"' in page
     assert f'value="http://testserver/s/{video.share_token}/"' in page  # it goes on, so it can be revoked
 
@@ -58,7 +58,7 @@ def test_sharing_with_htmx_and_without(client, video, to, headers):
 def test_revoking_leads_back_and_the_link_is_gone_from_the_panel(client, video):
     services.set_visibility(video, Visibility.UNLISTED)
     html = post(client, video, "revoke", headers=HTMX).content.decode()
-    assert "The link works no more." in html
+    assert "The link no longer works." in html
     assert "/s/" not in html
     assert post(client, video, "revoke").status_code == 302  # pressed in a page that is too old
 

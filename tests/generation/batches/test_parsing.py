@@ -147,7 +147,7 @@ def test_a_json_lines_file_has_an_object_a_line():
         ("5", "This must be a JSON object on one line"),
         ('{"prompt": "a", "guidance": NaN}', "NaN is not a number."),
         ('{"prompt": "a", "guidance": -Infinity}', "-Infinity is not a number."),
-        ('{"prompt": "a", "seed": ' + "9" * 5000 + "}", "There is a number in this line that is too long."),
+        ('{"prompt": "a", "seed": ' + "9" * 5000 + "}", "This line contains a number that is too long."),
         ('{"prompt": "a", "prompt": "b"}', "The field prompt is given twice."),
         ('{"prompt": {"a": 1, "a": 2}}', "The field a is given twice."),
         ("[" * 100_000, "This is too deeply nested."),
@@ -193,12 +193,12 @@ def test_utf_16_is_recognised_by_its_mark(encoding):
 @pytest.mark.parametrize("format", ["text", "csv", "jsonl"])
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"\xef\xbb\xbf", b"   \r\n\t"])
 def test_a_file_without_rows_is_refused(format, data):
-    assert refusal_of(data, format=format) == "There is no row in this file."
+    assert refusal_of(data, format=format) == "This file has no rows."
 
 
 def test_a_header_alone_is_no_row_and_neither_are_comments():
-    assert refusal_of("prompt,fps\n", format="csv") == "There is no row in this file."
-    assert refusal_of("# nothing\n", format="text") == "There is no row in this file."
+    assert refusal_of("prompt,fps\n", format="csv") == "This file has no rows."
+    assert refusal_of("# nothing\n", format="text") == "This file has no rows."
 
 
 def test_a_file_has_ten_thousand_rows_at_most():

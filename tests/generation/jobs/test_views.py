@@ -150,7 +150,7 @@ def test_the_filters_count_and_show_a_persons_own_listed_jobs(signed_in, user, o
 def test_an_empty_filter_says_so_and_offers_the_way_back(signed_in, user):
     JobFactory(user=user)
     page = get_jobs(signed_in, "show=failed").content.decode()
-    assert "No clip failed." in page
+    assert "No clips failed." in page
     assert f'href="{reverse("generation:jobs")}"' in page
 
 
@@ -288,7 +288,7 @@ def test_cancelling_all_waiting_leaves_what_is_being_rendered_and_what_has_ended
     assert {states[job.pk] for job in waiting} == {Status.CANCELLED}
     assert (states[running.pk], states[done.pk]) == (Status.RUNNING, Status.DONE)
     again = signed_in.post(reverse("generation:cancel_waiting"), follow=True)
-    assert "Nothing was waiting any more." in again.content.decode()
+    assert "Nothing was waiting." in again.content.decode()
 
 
 @pytest.mark.parametrize("stage", [None, *Stage])

@@ -89,7 +89,7 @@ def test_thousands_of_bad_rows_do_not_bury_what_to_do(run, file):
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "There is no row in this file."),
+        (b"", "This file has no rows."),
         ("a heart".encode("utf-16"), "This is UTF-16 text. Save it as UTF-8."),
         (b'prompt\n"a heart', "line 2: The quotes of this row do not match"),
         (b"prompt,prompt\na,b", "line 1: The column prompt is there twice."),
