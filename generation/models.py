@@ -68,7 +68,7 @@ class Job(models.Model):
     seed = models.PositiveBigIntegerField(_("seed"))
     # How it is rendered, frozen at submission: an edited catalogue must not cut a running job into other chunks.
     # Null where the model had left the catalogue before plans were stored.
-    plan = models.JSONField(null=True, blank=True, editable=False)
+    plan = models.JSONField(_("plan"), null=True, blank=True, editable=False)
     warnings = models.JSONField(_("warnings"), default=list, blank=True)
     status = models.CharField(_("state"), max_length=10, choices=_choices(STATUS_LABELS), default=Status.QUEUED)
     # Rises with every change; who holds an older one is out of date.

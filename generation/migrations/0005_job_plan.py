@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='job',
             name='plan',
-            field=models.JSONField(blank=True, editable=False, null=True),
+            field=models.JSONField(blank=True, editable=False, null=True, verbose_name='plan'),
         ),
         migrations.RunPython(freeze_plans, migrations.RunPython.noop),
     ]
