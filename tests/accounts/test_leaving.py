@@ -76,7 +76,7 @@ def rows_of(user_id: int) -> dict[str, int]:
 def test_the_page_says_what_deactivating_means_before_it_is_done(client, user):
     client.force_login(user)
     page = client.get(reverse("accounts:deactivate")).content.decode()
-    for promise in ("signed out everywhere", "hidden from everybody", "are cancelled", "Nothing is deleted"):
+    for promise in ("signed out everywhere", "hidden from everyone", "are cancelled", "Nothing is deleted"):
         assert promise in page
     user.refresh_from_db()
     assert user.is_active
