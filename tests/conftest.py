@@ -1,6 +1,7 @@
 """What the tests need, started by them: a Redis server of their own, a folder of their own for everything else."""
 
 import pytest
+from django.test import override_settings
 from django.utils import translation
 
 
@@ -29,13 +30,19 @@ def _empty_redis(_redis_server):
     estimates._rate.cache_clear()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords():
+    """Hash passwords fast, also for users that are made once for several tests."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _local_folders(settings, tmp_path):
     """Every test has storage of its own."""
     for alias, folder in (("default", "media"), ("public", "media"), ("frames", "frames")):
         settings.STORAGES[alias]["OPTIONS"]["location"] = str(tmp_path / "storage" / folder)
     settings.STORAGES = dict(settings.STORAGES)
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)

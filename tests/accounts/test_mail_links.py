@@ -153,7 +153,7 @@ def test_a_reset_link_works_once_and_for_its_account_alone(client, user, other_u
     client.post(form.request["PATH_INFO"], new)
     assert User.objects.get(pk=user.pk).check_password(new["password1"])
     assert User.objects.get(pk=other_user.pk).check_password(PASSWORD)
-    assert "works no more" in client.get(link, follow=True).content.decode()
+    assert "no longer works" in client.get(link, follow=True).content.decode()
 
 
 @pytest.mark.parametrize(

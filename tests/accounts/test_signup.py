@@ -143,7 +143,7 @@ def test_a_forgotten_password_is_replaced_through_the_link_in_the_mail(client, a
     client.post(form.request["PATH_INFO"], {"password1": new, "password2": new})
     ada.refresh_from_db()
     assert ada.check_password(new)
-    assert "works no more" in client.get(link, follow=True).content.decode()
+    assert "no longer works" in client.get(link, follow=True).content.decode()
 
 
 def test_every_page_of_the_account_is_in_our_look(client, ada):
