@@ -21,6 +21,7 @@ from generation.requests.sizes import CUSTOM, suggested_short_sides
 SIMPLE, ADVANCED = MODES = ("simple", "advanced")
 SIMPLE_FIELDS = ("prompt", "aspect", "seconds", "quality")
 MAX_VARIATIONS = 8
+OF_A_REQUEST = tuple(name for name, field in FIELDS.items() if field.kind is not Kind.MOTIONS)
 MAX_TYPED = 99_999  # pixels that can be typed and reckoned with; how many may be asked for, `parse` says
 
 
@@ -48,14 +49,10 @@ def _form_field(field: Field) -> forms.Field:
             return forms.ChoiceField(**texts)
 
 
-class _FieldsOfARequest(forms.Form):
-    """A field for each of a request, but for the camera motions, which depend on the adapter."""
-
-    locals().update({name: _form_field(field) for name, field in FIELDS.items() if field.kind is not Kind.MOTIONS})
-
-
-class CreateForm(_FieldsOfARequest):
+class CreateForm(forms.Form):
     """What a person asks for; a valid form has `requests`, one for each variation.
+
+    Its fields are those of a request and, declared here, those that stand for several of them.
 
     Both modes have all fields, so that switching loses nothing. In the simple mode those of the advanced one are hidden
     and hold what was set there; the quality takes the place of the size, the rate and the steps.
@@ -85,6 +82,7 @@ class CreateForm(_FieldsOfARequest):
 
     def __init__(self, data: Mapping | None = None, *, mode: str = SIMPLE, initial: Mapping | None = None) -> None:
         super().__init__(data, initial=dict(initial or {}))
+        self.fields = {name: _form_field(FIELDS[name]) for name in OF_A_REQUEST} | self.fields
         self.mode = mode
         self.offer = available.offer()
         self.requests: list[RenderRequest] = []

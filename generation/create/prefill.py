@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 from django.utils.translation import gettext as _
 
 from generation.batches.forms import BatchForm
-from generation.create.forms import ADVANCED, SIMPLE_FIELDS, CreateForm
+from generation.create.forms import ADVANCED, OF_A_REQUEST, SIMPLE_FIELDS, CreateForm
 from generation.requests import available
 from generation.requests.choices import LORA_PREFIX, in_quality
 from generation.requests.fields import FIELDS, MAX_PROMPT, Field, Kind, with_present_names
@@ -19,7 +19,7 @@ from generation.requests.offer import Offer
 from generation.requests.qualities import QUALITIES, STANDARD, Quality, matching
 from generation.requests.sizes import ASPECTS, CUSTOM, aspect_of
 
-FORM_FIELDS = tuple(CreateForm.base_fields)
+FORM_FIELDS = {*OF_A_REQUEST, *CreateForm.base_fields}
 
 
 @dataclass

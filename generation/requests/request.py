@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -103,9 +103,8 @@ class _Parser:
         model = self._model()
         adapter = self._adapter(model)
         width, height = self._size()
-        limits = self.limits
         self.defaults = {
-            "seconds": min(FIELDS["seconds"].default, limits.max_seconds),
+            "seconds": min(FIELDS["seconds"].default, self.limits.max_seconds),
             "steps": model.usual_steps(adapter) if model else 25,
             "guidance": model.usual_guidance(adapter) if model else 7.5,
         }
@@ -114,18 +113,10 @@ class _Parser:
             "height": height,
             "model": model.id if model else "",
             "motion_adapter": adapter.id if adapter else "",
-        }
-        readers: Mapping[Kind, Callable[[Field], Any]] = {
-            Kind.TEXT: self._text,
-            Kind.QUALITY: self._text,
-            Kind.WHOLE: self._whole,
-            Kind.NUMBER: self._decimal,
-            Kind.CHOICE: self._one_of,
-            Kind.LENGTH: lambda field: self._whole(replace(field, maximum=limits.max_seconds)),
-            Kind.MOTIONS: lambda _field: self._loras(adapter),
+            "motion_loras": self._loras(adapter),
         }
         values: dict[str, Any] = {
-            name: decided[name] if name in decided else readers[field.kind](field) for name, field in FIELDS.items()
+            name: decided[name] if name in decided else self._read(FIELDS[name]) for name in FIELDS
         }
         if not self.errors and model is not None:
             self._check_reach(values, model)
@@ -143,6 +134,20 @@ class _Parser:
         known = {*FIELDS, "size"}
         for name in sorted(set(self.data) - known):
             self._fail(name[:50], _("There is no such field. The fields are: %s.") % ", ".join(sorted(known)))
+
+    def _read(self, field: Field) -> Any:
+        """Return the value of a field that depends on no other one."""
+        match field.kind:
+            case Kind.WHOLE:
+                return self._whole(field)
+            case Kind.LENGTH:
+                return self._whole(replace(field, maximum=self.limits.max_seconds))
+            case Kind.NUMBER:
+                return self._decimal(field)
+            case Kind.CHOICE:
+                return self._one_of(field)
+            case _:
+                return self._text(field)
 
     def _text(self, field: Field) -> str:
         value = self.data.get(field.name, "")
