@@ -60,7 +60,7 @@ class Field:
 
     `default` None means what suits the model, or nothing. `choices` maps values to labels. Numbers lie between
     `minimum` and `maximum`. `by_quality`: a quality decides it unless it is set by hand. `mention` is how the simple
-    mode says that it is set, with the value as %s. `facts` None: the page of a video tells it in another way.
+    mode says that a plain field is set, with the value as %s. `facts` None: the page of a video tells it otherwise.
     """
 
     name: str
@@ -125,7 +125,6 @@ _FIELDS = (
         Kind.ENTRY,
         _("Model"),
         _("The base model that generates the frames."),
-        mention="%s",
         facts=Facts.SUBJECT,
     ),
     Field(
@@ -133,10 +132,9 @@ _FIELDS = (
         Kind.ENTRY,
         _("Motion adapter"),
         _("What sets the frames in motion."),
-        mention="%s",
         facts=Facts.SUBJECT,
     ),
-    Field("motion_loras", Kind.MOTIONS, _("Camera motion"), mention="%s", facts=Facts.SUBJECT),
+    Field("motion_loras", Kind.MOTIONS, _("Camera motion"), facts=Facts.SUBJECT),
     Field(
         "steps",
         Kind.WHOLE,

@@ -1,6 +1,7 @@
 """Whatever a file holds is read as rows, or is a clear message at its line."""
 
 import json
+from hashlib import sha256
 
 import pytest
 from hypothesis import given, settings
@@ -223,6 +224,7 @@ def test_a_file_has_ten_mebibytes_at_most():
         ("", '\n{"prompt": "a"}', {"prompt": "a"}),
         ("", "prompt;fps\na;8", {"prompt": "a", "fps": "8"}),
         ("", "fps,prompt\n8,a", {"prompt": "a", "fps": "8"}),
+        ("", "prompt,preset\na,mine", {"prompt": "a", "preset": "mine"}),
         ("prompts", "a heart, red", {"prompt": "a heart, red"}),
         ("prompts.lst", "prompt, please", {"prompt": "prompt, please"}),
         ("", "a heart", {"prompt": "a heart"}),
@@ -241,6 +243,11 @@ def test_the_same_rows_are_the_same_batch_however_they_are_written():
     assert digest(plain) == digest(read_rows(b"# two\n\na heart\r\n  a star", format="text"))
     assert digest(plain) == digest(read_rows(b"prompt,fps\na heart,\na star,\n", format="csv"))
     assert digest(plain) == digest(read_rows(b'{"prompt": "a heart"}\n{"prompt": "a star"}', format="jsonl"))
+
+
+def test_the_old_name_of_a_column_makes_the_same_batch():
+    old, new = (read_rows(f"prompt,{name}\na heart,mine\n".encode(), format="csv") for name in ("preset", "quality"))
+    assert digest(old) == digest(new) == sha256(b'[[{"preset": "mine", "prompt": "a heart"}, ""]]').hexdigest()
 
 
 @pytest.mark.parametrize(
