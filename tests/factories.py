@@ -45,7 +45,7 @@ def planned(request: dict) -> dict | None:
     """The plan of a stored request, as it is stored; None where its model is not in the catalogue."""
     try:
         return available.plan_for(RenderRequest.from_dict(request)).to_dict()
-    except InvalidRequest:
+    except (InvalidRequest, KeyError):  # or it was stored by an earlier version
         return None
 
 

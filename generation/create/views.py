@@ -120,6 +120,7 @@ def save_preset(request: SignedInRequest) -> HttpResponse:
     if not outline:
         form.errors.pop("prompt", None)  # which is not kept, and may still be empty
         return _page(request, form, naming=naming)
+    shown: PresetNameForm | None = naming
     if naming.is_valid():
         name = naming.cleaned_data["preset_name"]
         try:

@@ -120,7 +120,7 @@ def test_signing_in_says_that_it_is_suspended_why_and_until_when(client, user):
 
 def test_a_suspension_without_an_end_says_so(client, user):
     services.suspend(user, None, WHY)
-    assert "until whoever runs this site ends" in sign_in(client, user, follow=True).content.decode()
+    assert "until the site's operator ends" in sign_in(client, user, follow=True).content.decode()
 
 
 def test_it_is_said_in_the_persons_language_whatever_the_browser_asks_for(client, user):

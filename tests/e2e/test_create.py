@@ -115,7 +115,7 @@ def test_a_dropped_clip_fills_the_form_and_a_foreign_file_does_not(signed_up, tm
     expect(page.locator("select[name=aspect]")).to_have_value("3:2")
     page.locator("[name=negative_prompt]").fill("rain")
     drop(page, encode(tmp_path, "mp4").read_bytes())
-    expect(page.get_by_text("There are no settings in this file")).to_be_visible()
+    expect(page.get_by_text("This file has no settings")).to_be_visible()
     expect(page.locator("[name=negative_prompt]")).to_have_value("rain")
 
 

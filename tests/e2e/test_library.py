@@ -383,7 +383,7 @@ def test_a_video_is_deleted_from_its_page_and_put_back_from_the_trash(visit):
         page.wait_for_load_state("networkidle")  # a picture that is asked for after its video was deleted is not there
         address = page.url
         page.get_by_role("main").get_by_role("button", name="Delete", exact=True).click()
-        expect(page.locator(".messages")).to_contain_text("1 video is in the trash now.")
+        expect(page.locator(".messages")).to_contain_text("1 video was moved to the trash.")
         assert page.request.get(address).status == 404
         assert page.request.get(f"{address}file/").status == 404
         page.get_by_role("link", name="Trash").click()

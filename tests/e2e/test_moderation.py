@@ -23,7 +23,7 @@ WHY = {
 }
 POLISH = {
     "1 person is suspended.": "Zawieszono 1 osobę.",
-    "1 suspension is ended.": "Zakończono 1 zawieszenie.",
+    "1 suspension was ended.": "Zakończono 1 zawieszenie.",
     "1 video is hidden.": "1 film został ukryty.",
     "1 video may be shown.": "1 film może być pokazywany.",
     "1 warning was sent.": "Wysłano 1 ostrzeżenie.",
@@ -198,7 +198,7 @@ def test_the_moderators_morning(browser, site, letters, language):
         moderator.goto(f"/admin/accounts/user/?q={name}")
         moderator.locator("#result_list tbody th a").first.click()
         decides(moderator, "unsuspend", say(language, "End the suspension"))
-        says(moderator, language, "1 suspension is ended.")
+        says(moderator, language, "1 suspension was ended.")
         moderator.goto(f"/admin/gallery/video/{video}/change/")
         decides(moderator, "restore", say(language, "Show to others again"))
         says(moderator, language, "1 video may be shown.")

@@ -67,7 +67,7 @@ def test_what_is_deleted_is_gone_from_the_storage_after_its_time(browser, site_o
         page.locator(".deleted__one", has=page.locator(f'[formaction*="{video}"]')).get_by_role(
             "button", name="Delete now"
         ).click()
-        expect(page.locator(".messages")).to_contain_text("gone for good")
+        expect(page.locator(".messages")).to_contain_text("deleted forever")
     assert site.python(purge) == "True"
     assert list(stored.filter(Prefix=folder)) == []
     assert site.rows("SELECT count(*) FROM gallery_video WHERE id = ?", video.replace("-", "")) == [(0,)]

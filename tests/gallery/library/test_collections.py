@@ -25,7 +25,11 @@ def test_a_collection_is_made_and_opened(signed_in, user):
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("", "Give the collection a name."), ("SEA", "this name already"), ("x" * 81, "at most 80")],
+    [
+        ("", "Give the collection a name."),
+        ("SEA", "already have a collection with this name"),
+        ("x" * 81, "at most 80"),
+    ],
 )
 def test_a_name_that_will_not_do_says_so_at_the_field(signed_in, user, name, says):
     CollectionFactory(user=user, name="Sea")
@@ -56,14 +60,14 @@ def test_there_is_an_end_to_how_many_one_person_has(signed_in, user, monkeypatch
     monkeypatch.setattr(services, "MAX_COLLECTIONS", 1)
     CollectionFactory(user=user)
     page = signed_in.post(URL, {"name": "Another"})
-    assert "You have 1 collections already." in page.content.decode()
+    assert "You already have 1 collections." in page.content.decode()
 
 
 def test_renaming_keeps_what_is_in_it_and_may_change_the_case(signed_in, user):
     collection = CollectionFactory(user=user, name="sea")
     collection.items.create(video=VideoFactory(user=user))
     page = signed_in.post(reverse("gallery:collection-rename", args=[collection.pk]), {"name": "Sea"}, follow=True)
-    assert "is named “Sea” now" in page.content.decode()
+    assert "is now named “Sea”" in page.content.decode()
     collection.refresh_from_db()
     assert (collection.name, collection.items.count()) == ("Sea", 1)
 

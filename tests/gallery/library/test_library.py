@@ -146,7 +146,7 @@ def test_scrolling_gets_the_cards_alone_and_the_way_on(client, user):
     assert "<html" not in html
     assert 'id="paging"' in html
     assert 'id="older"' not in html
-    assert "2 more videos. That is all." in " ".join(html.split())
+    assert "2 more videos. That is everything." in " ".join(html.split())
 
 
 def test_filtering_with_htmx_gets_the_grid_and_an_address_that_can_be_kept(client, videos):

@@ -39,11 +39,11 @@ def body(response) -> bytes:
 def test_chosen_videos_go_into_the_trash_and_come_back_together(client, user, videos):
     page = act(client, "delete", videos[:2])
     assert list(Video.objects.kept()) == [videos[2]]
-    assert "2 videos are in the trash now." in page.content.decode()
+    assert "2 videos were moved to the trash." in page.content.decode()
     stamp = page.content.decode().partition('name="at" value="')[2].partition('"')[0]
     page = client.post(reverse("gallery:undo"), {"at": stamp, "next": "/videos/?q=sea"}, follow=True)
     assert page.redirect_chain[0][0] == "/videos/?q=sea"
-    assert "2 videos are back in your library." in page.content.decode()
+    assert "2 videos were restored to your library." in page.content.decode()
     assert Video.objects.kept().count() == 3
 
 
@@ -58,7 +58,7 @@ def test_undoing_one_deletion_leaves_another_as_it_is(client, user, videos):
 @pytest.mark.parametrize("stamp", ["", "x", "-1", "99999999999999999999", "1"])
 def test_an_undo_of_nothing_says_that_it_is_too_late(client, videos, stamp):
     page = client.post(reverse("gallery:undo"), {"at": stamp}, follow=True)
-    assert "too late" in page.content.decode()
+    assert "Too late" in page.content.decode()
 
 
 def test_somebody_elses_deletion_cannot_be_undone(client, videos, other_user):
@@ -82,7 +82,7 @@ def test_favourites_are_set_and_unset(client, videos):
 def test_somebody_elses_videos_are_left_out(client, videos, other_user, name):
     theirs = VideoFactory(user=other_user)
     page = act(client, name, [theirs])
-    assert "None of these videos is in your library" in page.content.decode()
+    assert "None of these videos are in your library" in page.content.decode()
     theirs.refresh_from_db()
     assert (theirs.deleted_at, theirs.favourite) == (None, False)
 
@@ -98,7 +98,7 @@ def test_of_a_mixed_selection_ones_own_part_counts(client, videos, other_user):
     [
         ({}, "Select at least one video first."),
         ({"video": ["nonsense"]}, "These are not valid video IDs."),
-        ({"video": [str(uuid4()) for _ in range(forms.MAX_SELECTED + 1)]}, "At most 500 videos can be chosen"),
+        ({"video": [str(uuid4()) for _ in range(forms.MAX_SELECTED + 1)]}, "You can select at most 500 videos"),
     ],
 )
 def test_a_selection_that_is_none_says_why_and_does_nothing(client, videos, data, says):
@@ -141,14 +141,14 @@ def test_more_than_a_zip_may_hold_is_refused_with_the_number(client, user, monke
     client.force_login(user)
     monkeypatch.setattr(forms, "MAX_ZIPPED", 2)
     page = act(client, "download", VideoFactory.create_batch(3, user=user))
-    assert "At most 2 videos can be downloaded at once." in page.content.decode()
+    assert "You can download at most 2 videos at once." in page.content.decode()
 
 
 def test_adding_to_a_collection_asks_which_one_and_adds_once(client, user, videos):
     collection = CollectionFactory(user=user, name="Sea")
     collection.items.create(video=videos[0])
     page = act(client, "collect", videos, next="/videos/?q=sea").content.decode()
-    assert "3 videos are chosen." in page
+    assert "3 videos selected" in page
     assert all(str(video.pk) in page for video in videos)
     data = {"video": [video.pk for video in videos], "collection": collection.pk, "next": "/videos/?q=sea"}
     page = client.post(reverse("gallery:collect"), data, follow=True)
@@ -186,7 +186,7 @@ def test_taking_out_of_a_collection_keeps_the_video(client, user, videos, other_
     for video in videos:
         collection.items.create(video=video)
     page = act(client, "remove", videos[:2], collection=collection.pk)
-    assert "2 videos were taken out of “Sea”." in page.content.decode()
+    assert "2 videos were removed from “Sea”." in page.content.decode()
     assert [item.video for item in collection.items.all()] == [videos[2]]
     assert Video.objects.kept().count() == 3
     assert act(client, "remove", videos, collection=theirs.pk).status_code == 404

@@ -86,7 +86,7 @@ def test_a_favourite_is_what_was_asked_for_however_often(client, video):
 
 def test_deleting_offers_to_undo(client, video):
     page = client.post(address(video, "delete"), follow=True).content.decode()
-    assert "1 video is in the trash now." in page
+    assert "1 video was moved to the trash." in page
     assert reverse("gallery:undo") in page
     assert not Video.objects.kept().exists()
 
@@ -149,7 +149,7 @@ def test_the_trash_shows_what_can_be_had_back_and_until_when(client, user, video
     VideoFactory(user=other_user, title="Theirs", deleted_at=timezone.now())
     html = client.get(reverse("gallery:trash")).content.decode()
     assert "Just now" in html
-    assert "gone for good in 10 min" in html
+    assert "deleted forever in 10 min" in html
     assert not any(title in html for title in ("Long ago", "Theirs", "A red heart"))
 
 
@@ -167,7 +167,7 @@ def test_emptying_the_trash_touches_nobody_elses_and_nothing_that_is_kept(client
     VideoFactory.create_batch(2, user=user, deleted_at=timezone.now())
     theirs = VideoFactory(user=other_user, deleted_at=timezone.now())
     page = client.post(reverse("gallery:empty-trash"), follow=True).content.decode()
-    assert "2 videos are gone for good." in page
+    assert "2 videos were deleted forever." in page
     assert list(Video.objects.in_trash()) == [theirs]
     assert list(Video.objects.kept()) == [video]
 

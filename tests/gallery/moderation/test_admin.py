@@ -54,7 +54,7 @@ def a_public_video(**fields) -> Video:
 
 def act(client, address, decision, *rows, **data):
     """The action with its reason, as the page that asks for it sends it."""
-    values = {"reason": WHY, "decided": "yes", **data}
+    values = {"why": WHY, "decided": "yes", **data}
     chosen = {"action": decision.name, "_selected_action": [row.pk for row in rows]}
     return client.post(address, {**chosen, **values}, follow=True)
 
@@ -198,14 +198,14 @@ def test_seeing_what_was_reported_costs_no_query_a_row(signed_in, report, decisi
 def test_without_a_reason_nothing_happens_to_anybody(signed_in, report, decision):
     for why in ("", "x" * 1001):
         response = act(signed_in, QUEUE, decision, report, why=why)
-        assert response.context["form"].errors["reason"]
+        assert response.context["form"].errors["why"]
     assert not ModerationAction.objects.exists()
 
 
 def test_many_are_hidden_at_once_and_the_list_says_how_many(signed_in, moderator, report):
     second, other = ReportFactory(video=report.video), ReportFactory(video=a_public_video())
     response = act(signed_in, QUEUE, decisions.HIDE, report, second, other)
-    assert texts(response) == ["2 videos are hidden."]
+    assert texts(response) == ["2 videos were hidden."]
     assert Video.objects.filter(hidden_at__isnull=False).count() == 2
     assert set(Report.objects.values_list("state", "handled_by")) == {("upheld", moderator.pk)}
     assert set(ModerationAction.objects.values_list("act", "actor", "reason")) == {(Act.HIDE, moderator.pk, WHY)}
@@ -214,16 +214,16 @@ def test_many_are_hidden_at_once_and_the_list_says_how_many(signed_in, moderator
 def test_what_was_so_already_is_said_too(signed_in, moderator, report):
     services.hide(moderator, report.video, WHY)
     response = act(signed_in, f"{QUEUE}?state=all", decisions.HIDE, report)
-    assert texts(response) == ["1 was left as it is: it was so already, or it is gone."]
-    assert texts(act(signed_in, f"{QUEUE}?state=all", decisions.RESTORE, report)) == ["1 video may be shown."]
+    assert texts(response) == ["1 was left unchanged: nothing to change, or already gone."]
+    assert texts(act(signed_in, f"{QUEUE}?state=all", decisions.RESTORE, report)) == ["1 video may be shown again."]
 
 
 def test_dismissing_needs_no_reason(signed_in, report):
-    assert texts(act(signed_in, QUEUE, decisions.DISMISS, report, why="")) == ["The reports of 1 video are dismissed."]
+    assert texts(act(signed_in, QUEUE, decisions.DISMISS, report, why="")) == ["Reports on 1 video were dismissed."]
 
 
 def test_deleting_from_the_queue(signed_in, report):
-    assert texts(act(signed_in, QUEUE, decisions.DELETE, report)) == ["1 video is deleted."]
+    assert texts(act(signed_in, QUEUE, decisions.DELETE, report)) == ["1 video was deleted."]
     assert not Video.objects.kept().exists()
 
 
@@ -232,7 +232,7 @@ def test_a_warning_is_about_each_video_a_suspension_about_each_person(signed_in,
     assert texts(act(signed_in, QUEUE, decisions.WARN, report, other)) == ["2 warnings were sent."]
     third, fourth = ReportFactory(video=report.video), ReportFactory(video=other.video)
     response = act(signed_in, QUEUE, decisions.SUSPEND, third, fourth, days="7")
-    assert texts(response) == ["1 person is suspended."]
+    assert texts(response) == ["1 user was suspended."]
     assert ModerationAction.objects.filter(act=Act.SUSPEND).count() == 1
 
 
@@ -263,21 +263,21 @@ def test_a_moderator_cannot_suspend_other_staff_and_is_told(signed_in, moderator
 def test_too_many_at_once_are_refused(signed_in, monkeypatch, report):
     monkeypatch.setattr(decisions, "MAX_AT_ONCE", 1)
     other = ReportFactory(video=a_public_video())
-    assert texts(act(signed_in, QUEUE, decisions.HIDE, report, other)) == ["Choose at most 1 at once."]
+    assert texts(act(signed_in, QUEUE, decisions.HIDE, report, other)) == ["Select at most 1 at once."]
     assert not Video.objects.filter(hidden_at__isnull=False).exists()
 
 
 def test_videos_are_picked_from_their_list(signed_in):
     public, unlisted = a_public_video(), VideoFactory(shared=True)
     response = act(signed_in, VIDEOS, decisions.PICK, public, unlisted, why="")
-    assert texts(response)[0] == "1 video is picked."
+    assert texts(response)[0] == "1 video was picked."
     assert "1 was not picked" in texts(response)[1]
     assert texts(act(signed_in, VIDEOS, decisions.UNPICK, public, why="")) == ["1 video is no longer picked."]
 
 
 def test_a_suspension_is_ended_from_the_list_of_people(signed_in, moderator, user):
     services.suspend(moderator, user, None, WHY)
-    assert texts(act(signed_in, PEOPLE, decisions.UNSUSPEND, user)) == ["1 suspension is ended."]
+    assert texts(act(signed_in, PEOPLE, decisions.UNSUSPEND, user)) == ["1 suspension was ended."]
     assert User.objects.get(pk=user.pk).is_active
 
 
@@ -311,7 +311,7 @@ def test_the_page_of_a_video_offers_what_would_change_something(signed_in, moder
 
 def test_a_video_with_open_reports_can_be_left_as_it_is_from_its_page(signed_in, moderator, report):
     assert offered(signed_in, report.video) == {"dismiss", "hide", "pick", "remove", "warn"}
-    assert texts(act(signed_in, VIDEOS, decisions.DISMISS, report.video)) == ["The reports of 1 video are dismissed."]
+    assert texts(act(signed_in, VIDEOS, decisions.DISMISS, report.video)) == ["Reports on 1 video were dismissed."]
     assert "dismiss" not in offered(signed_in, report.video)
 
 

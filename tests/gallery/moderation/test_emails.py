@@ -76,7 +76,7 @@ def test_a_letter_leads_to_the_site_as_the_moderator_reached_it(
 ):
     report = ReportFactory(video=video)
     client.force_login(a_moderator())
-    values = {"action": action, "_selected_action": str(report.pk), "reason": WHY, "days": "3", "decided": "yes"}
+    values = {"action": action, "_selected_action": str(report.pk), "why": WHY, "days": "3", "decided": "yes"}
     with django_capture_on_commit_callbacks(execute=True):
         client.post(reverse("admin:gallery_report_changelist"), values, follow=True)
     (letter,) = mail.outbox

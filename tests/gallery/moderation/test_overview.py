@@ -103,7 +103,7 @@ def test_a_broker_that_is_away_is_said_and_holds_nothing_up(client, monkeypatch)
     monkeypatch.setattr(broker, "depths", away)
     client.force_login(UserFactory(is_staff=True, is_superuser=True))
     before = time.monotonic()
-    assert "Redis does not answer" in client.get(ADDRESS).content.decode()
+    assert "Redis is not responding" in client.get(ADDRESS).content.decode()
     assert time.monotonic() - before < 5
 
 

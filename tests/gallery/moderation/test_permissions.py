@@ -107,7 +107,7 @@ def test_only_its_permission_offers_a_decision(rf, decision):
 
 
 def decide(client, address: str, decision: Decision, row):
-    values = {"action": decision.name, "_selected_action": row.pk, "reason": "Lovely", "decided": "yes"}
+    values = {"action": decision.name, "_selected_action": row.pk, "why": "Lovely", "decided": "yes"}
     return client.post(reverse(address), values, follow=True)
 
 

@@ -177,12 +177,12 @@ def test_a_notice_says_what_which_why_and_is_new_once(client, video):
     services.hide(a_moderator(), video, "It shows my neighbour")
     client.force_login(video.user)
     page = client.get(reverse("gallery:library")).content.decode()
-    assert "There is 1 notice for you" in page
+    assert "1 unread notice" in page
     page = client.get(reverse("gallery:notices")).content.decode()
     for text in ("Video hidden", video.title, "It shows my neighbour", reverse("gallery:video", args=[video.pk])):
         assert text in page
     assert page.count('badge--warning">new') == 1
-    assert "There is 1 notice for you" not in page
+    assert "1 unread notice" not in page
     assert User.objects.get(pk=video.user_id).unread_notices == 0
     assert 'badge--warning">new' not in client.get(reverse("gallery:notices")).content.decode()
 
@@ -207,7 +207,7 @@ def test_the_line_on_every_page_costs_no_query(client, user, django_assert_max_n
         client.get(reverse("help"))
     services.warn(a_moderator(), user, "")
     with django_assert_max_num_queries(len(before)):
-        assert "There is 1 notice for you" in client.get(reverse("help")).content.decode()
+        assert "1 unread notice" in client.get(reverse("help")).content.decode()
 
 
 def test_older_notices_are_on_older_pages_and_stay_unread_until_they_are_opened(client, user):

@@ -132,7 +132,7 @@ def test_scrolling_gets_the_cards_alone_and_where_to_go_on(client, a_small_page)
     assert "HX-Request" in part["Vary"]
     last = client.get(EXPLORE + address_of(part, "next"), headers={"HX-Request": "true", "HX-Target": "cards"})
     assert "hx-get=" not in last.content.decode()
-    assert "1 more video. That is all." in last.content.decode()
+    assert "1 more video. That is everything." in last.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_nothing_of_somebody_who_is_not_there(client, query):
     ("query", "says"),
     [
         ({}, "Nothing is public yet"),
-        ({"q": "dragon"}, "Nothing here has “dragon” in it"),
+        ({"q": "dragon"}, "Nothing here contains “dragon”"),
         ({"tag": "dragon"}, "No public video has this tag"),
         ({"sort": "picks"}, "No picks yet"),
     ],

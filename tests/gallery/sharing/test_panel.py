@@ -90,7 +90,7 @@ def test_it_says_what_keeps_a_video_back(client, video, settings):
     services.set_visibility(video, Visibility.PUBLIC)
     assert "safety check" not in shown(client, video)
     settings.SAFETY_CHECK = "tests.gallery.sharing.test_safety.no_hearts"
-    assert "waits for the safety check" in shown(client, video)
+    assert "is waiting for this site's safety check" in shown(client, video)
     Video.objects.update(safety=Safety.REFUSED)
     assert "has refused this video" in shown(client, video)
     Video.objects.update(safety=Safety.PASSED)

@@ -103,8 +103,8 @@ def test_ragged_rows_are_reported_and_the_others_read():
 @pytest.mark.parametrize(
     ("header", "says"),
     [
-        ("prompt,fps,prompt", "line 1: The column prompt is there twice."),
-        ("prompt,Prompt", "line 1: The column prompt is there twice."),
+        ("prompt,fps,prompt", "line 1: The column prompt appears twice."),
+        ("prompt,Prompt", "line 1: The column prompt appears twice."),
         ("prompt,colour", "line 1: There is no column named colour."),
         ("prompt,,fps", "line 1: Column 2 has no name."),
         ("fps,size", "line 1: There must be a column named prompt."),
@@ -121,7 +121,7 @@ def test_an_unknown_column_is_answered_with_the_known_ones():
 
 @pytest.mark.parametrize("row", ['"a heart', '"a" heart', '"a heart""'])
 def test_quotes_that_do_not_match_are_refused_where_the_row_begins(row):
-    assert refusal_of(f"prompt\na star\n{row}\na cross\n", format="csv").startswith("line 3: The quotes of this row")
+    assert refusal_of(f"prompt\na star\n{row}\na cross\n", format="csv").startswith("line 3: The quotes in this row")
 
 
 # --- JSON Lines --------------------------------------------------------------------------------------------------
@@ -149,8 +149,8 @@ def test_a_json_lines_file_has_an_object_a_line():
         ('{"prompt": "a", "guidance": NaN}', "NaN is not a number."),
         ('{"prompt": "a", "guidance": -Infinity}', "-Infinity is not a number."),
         ('{"prompt": "a", "seed": ' + "9" * 5000 + "}", "This line contains a number that is too long."),
-        ('{"prompt": "a", "prompt": "b"}', "The field prompt is given twice."),
-        ('{"prompt": {"a": 1, "a": 2}}', "The field a is given twice."),
+        ('{"prompt": "a", "prompt": "b"}', "The field prompt appears twice."),
+        ('{"prompt": {"a": 1, "a": 2}}', "The field a appears twice."),
         ("[" * 100_000, "This is too deeply nested."),
         ('{"prompt": ' * 100_000, "This is too deeply nested."),
         ("# a heart", "This is not JSON"),
@@ -204,11 +204,11 @@ def test_a_header_alone_is_no_row_and_neither_are_comments():
 
 def test_a_file_has_ten_thousand_rows_at_most():
     assert len(read_rows(b"a\n" * 10_000, format="text")) == 10_000
-    assert refusal_of(b"a\n" * 10_001, format="text").startswith("line 10001: A file may have 10000 rows at most.")
+    assert refusal_of(b"a\n" * 10_001, format="text").startswith("line 10001: A file may have at most 10000 rows.")
 
 
 def test_a_file_has_ten_mebibytes_at_most():
-    assert refusal_of(b"x" * (parsing.MAX_BYTES + 1)).startswith("A file may have 10 MiB at most.")
+    assert refusal_of(b"x" * (parsing.MAX_BYTES + 1)).startswith("A file may be at most 10 MiB.")
     assert len(read_rows(b"x" * parsing.MAX_BYTES, format="text")) == 1
 
 

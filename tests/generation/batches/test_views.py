@@ -82,12 +82,12 @@ def test_what_is_wrong_is_said_by_line_and_once(signed_in):
     page = post(signed_in, "prompt,size\na red heart,1x1\na blue star,256x256\n").content.decode()
     assert page.count("A side must be an even number") == 1
     assert "What is wrong" in page
-    assert "another look" not in page
+    assert "Please check the marked field" not in page
 
 
 def test_what_is_wrong_with_the_page_itself_is_said_without_lines(signed_in):
     page = post(signed_in, "").content.decode()
-    assert "another look" in page
+    assert "Please check the marked field" in page
     assert "What is wrong" not in page
 
 
@@ -131,13 +131,13 @@ def test_what_cannot_be_read_at_all_is_answered_at_its_field(signed_in, lines, f
 
 def test_a_file_that_is_too_large_is_refused(signed_in):
     response = post(signed_in, file=("p.txt", b"x" * (parsing.MAX_BYTES + 1)))
-    assert "10 MiB at most" in str(response.context["form"].errors["file"])
+    assert "at most 10 MiB" in str(response.context["form"].errors["file"])
 
 
 def test_more_lines_than_may_wait_are_refused_as_a_whole(signed_in, settings):
     settings.MAX_ACTIVE_JOBS = 2
     response = post(signed_in, GOOD)
-    assert "you may have 2 more waiting" in response.content.decode()
+    assert "you may only have 2 more waiting" in response.content.decode()
     assert not Job.objects.exists()
     assert not Batch.objects.exists()
 
@@ -145,7 +145,7 @@ def test_more_lines_than_may_wait_are_refused_as_a_whole(signed_in, settings):
 def test_that_there_are_too_many_is_said_above_the_lines_that_are_skipped(signed_in, settings):
     settings.MAX_ACTIVE_JOBS = 1
     page = post(signed_in, BAD, skip_invalid="on").content.decode()
-    assert page.index("you may have 1 more waiting") < page.index("What is wrong")
+    assert page.index("you may only have 1 more waiting") < page.index("What is wrong")
 
 
 def test_the_same_lines_again_are_the_same_batch_and_go_on(signed_in, settings):

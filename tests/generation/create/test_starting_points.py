@@ -38,7 +38,7 @@ def test_what_is_no_draft_is_not_offered_in_full(signed_in, user):
 def test_it_is_said_when_the_full_clip_will_not_have_the_drafts_composition(signed_in, user):
     job = JobFactory(user=user, seed=1, request=a_request(fps=8))
     page = signed_in.get(reverse("generation:create"), {"from": job.pk, "quality": "standard"})
-    assert "another composition" in page.content.decode()
+    assert "a different composition" in page.content.decode()
 
 
 def test_creating_from_a_video_fills_in_its_request(signed_in, user):
@@ -100,13 +100,13 @@ def test_a_clips_file_fills_in_the_form(signed_in, tmp_path, format):
 )
 def test_a_foreign_file_is_refused_and_what_was_typed_stays(signed_in, tmp_path, metadata):
     response = read_file(signed_in, encode(tmp_path, "mp4", metadata=metadata).read_bytes(), ADVANCED)
-    assert "There are no settings in this file" in response.content.decode()
+    assert "This file has no settings" in response.content.decode()
     assert values(response)["negative_prompt"] == "rain"
 
 
 @pytest.mark.parametrize("content", [b"\0", b"not a video" * 1000, b"GIF89a"])
 def test_a_broken_file_is_refused(signed_in, content):
-    assert "There are no settings in this file" in read_file(signed_in, content).content.decode()
+    assert "This file has no settings" in read_file(signed_in, content).content.decode()
 
 
 def test_a_file_that_is_too_large_is_refused_and_what_was_typed_stays(signed_in, monkeypatch):
@@ -127,7 +127,7 @@ def test_what_the_site_cannot_do_of_a_file_is_left_out_and_said(signed_in, tmp_p
     request = {**a_request(seed=9), "model": "sd-9000", "seconds": 60, "fps": 7, "steps": "many", "extra": {"a": 1}}
     response = read_file(signed_in, encode(tmp_path, "mp4", metadata={"auravideo": 9, "request": request}).read_bytes())
     assert "sd-9000 is not on this machine" in response.content.decode()
-    assert "the longest that may be made is 10 s" in response.content.decode()
+    assert "the maximum is 10 s" in response.content.decode()
     found = values(response)
     assert (found["model"], found["seconds"], found["fps"], found.get("steps")) == ("tiny", 10, 24, None)
 

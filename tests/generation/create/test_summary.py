@@ -28,7 +28,7 @@ def test_the_summary_says_sizes_rates_and_steps(signed_in):
     data = {**ADVANCED, "aspect": "1:1", "short_side": "256", "fps": "24", "steps": "16", "seconds": "2"}
     text = signed_in.post(f"{reverse('generation:create-summary')}?mode=advanced", data).content.decode()
     text = text.replace("\u00a0", " ")
-    for part in ("17 frames of 64 × 64", "16 steps", "gaps", "48 frames, 24 a second", "4 times, to 256 × 256"):
+    for part in ("17 frames of 64 × 64", "16 steps", "48 frames at 24 per second", "4 times, to 256 × 256"):
         assert part in text
 
 

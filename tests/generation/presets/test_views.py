@@ -37,7 +37,7 @@ def test_saving_under_a_known_name_replaces_its_settings(signed_in, user):
     save(signed_in, ADVANCED)
     response = save(signed_in, {**ADVANCED, "steps": "12"}, name="NIGHT")
     assert Preset.objects.get(user=user).settings["steps"] == 12
-    assert "has these settings now" in response.content.decode()
+    assert "was updated" in response.content.decode()
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 61, "draft", "Best", "a\0b"])
@@ -53,7 +53,7 @@ def test_a_name_that_cannot_be_is_answered_at_its_field(signed_in, name):
 def test_settings_that_cannot_be_rendered_are_not_kept(signed_in, prompt, field, value):
     response = save(signed_in, {**ADVANCED, "prompt": prompt, field: value})
     assert list(response.context["form"].errors) == [field]
-    assert "needs another look" in response.content.decode()
+    assert "Please check the marked field" in response.content.decode()
     assert values(response)["prompt"] == prompt
     assert not Preset.objects.exists()
 
@@ -61,7 +61,7 @@ def test_settings_that_cannot_be_rendered_are_not_kept(signed_in, prompt, field,
 def test_the_number_of_presets_is_bounded(signed_in, user, monkeypatch):
     monkeypatch.setattr(presets, "MAX_PRESETS", 1)
     save(signed_in, ADVANCED)
-    assert "You have 1 presets already" in save(signed_in, ADVANCED, name="another").content.decode()
+    assert "You already have 1 presets" in save(signed_in, ADVANCED, name="another").content.decode()
     assert Preset.objects.count() == 1
 
 

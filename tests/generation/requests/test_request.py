@@ -133,7 +133,7 @@ def test_a_request_without_a_prompt_is_refused():
 
 @pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
 def test_ten_thousand_characters_are_too_many_and_the_limit_itself_is_not(field):
-    assert_refused(field, "x" * 10_000, says="At most 1000 characters are read; these are 10000")
+    assert_refused(field, "x" * 10_000, says="At most 1000 characters are allowed; this has 10000")
     assert_refused(field, "x" * (MAX_PROMPT + 1))
     assert len(getattr(ask(**{field: "x" * MAX_PROMPT}), field)) == MAX_PROMPT
 

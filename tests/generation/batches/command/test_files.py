@@ -80,7 +80,7 @@ def test_the_clips_of_two_batches_do_not_mix(run, file, workers, tmp_path):
     before = (folder / "manifest.jsonl").read_bytes()
     code, _out, err = run(file("a star\n"), output=folder)
     assert (code, Job.objects.count()) == (1, 1)
-    assert "is of another batch" in err
+    assert "belongs to another batch" in err
     assert (folder / "manifest.jsonl").read_bytes() == before
 
 
@@ -103,7 +103,7 @@ def test_a_folder_that_cannot_be_written_to_is_noticed_before_anything_is_queued
     (tmp_path / "taken").write_text("a file")
     code, _out, err = run(file("a heart\n"), output=tmp_path / "taken")
     assert (code, Job.objects.count()) == (1, 0)
-    assert err.startswith(f"{tmp_path / 'taken'} cannot be written")
+    assert err.startswith(f"Cannot write {tmp_path / 'taken'}")
 
 
 def test_a_video_that_was_deleted_is_said(run, file, workers, tmp_path):

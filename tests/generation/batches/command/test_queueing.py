@@ -38,14 +38,14 @@ def test_the_format_can_be_said(run, file):
 
 BAD_ROWS = {
     "": "line 3, prompt: Describe what the clip should show, in a sentence.",
-    "x" * 10_000: "line 3, prompt: At most 1000 characters are read; these are 10000.",
-    "a\x1bheart": "line 3, prompt: There are control characters in this text.",
+    "x" * 10_000: "line 3, prompt: At most 1000 characters are allowed; this has 10000.",
+    "a\x1bheart": "line 3, prompt: This text contains control characters.",
 }
 BAD_FIELDS = {
     "fps": (7, "line 3, fps: This must be one of: 8, 16, 24, 32."),
     "seconds": (100, "line 3, seconds: This must be between 1 and 10."),
     "guidance": ("nan", "line 3, guidance: This must be a number."),
-    "model": ("sd-9000", "line 3, model: There is no model of this name. The models are: tiny"),
+    "model": ("sd-9000", "line 3, model: There is no model with this name. The models are: tiny"),
 }
 BAD = [({"prompt": prompt}, says) for prompt, says in BAD_ROWS.items()]
 BAD += [({"prompt": "a heart", field: value}, says) for field, (value, says) in BAD_FIELDS.items()]
@@ -91,8 +91,8 @@ def test_thousands_of_bad_rows_do_not_bury_what_to_do(run, file):
     [
         (b"", "This file has no rows."),
         ("a heart".encode("utf-16"), "This is UTF-16 text. Save it as UTF-8."),
-        (b'prompt\n"a heart', "line 2: The quotes of this row do not match"),
-        (b"prompt,prompt\na,b", "line 1: The column prompt is there twice."),
+        (b'prompt\n"a heart', "line 2: The quotes in this row do not match"),
+        (b"prompt,prompt\na,b", "line 1: The column prompt appears twice."),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_even_without_its_bad_rows(run, file, data, says):
@@ -244,7 +244,7 @@ def test_without_redis_the_clips_are_kept_and_it_is_said_once(run, file, setting
     try:
         code, out, err = run(file("a heart\na star\n"))
         assert (code, out) == (0, "2 rows: 2 queued.\n")
-        assert err.startswith("Redis does not answer. The clips are kept in the database")
+        assert err.startswith("Redis is not responding. The clips are kept in the database")
         assert err.count("make run") == 1
         assert not [record for record in caplog.records if record.name == "generation.queue.services"]
         assert list(Job.objects.values_list("status", flat=True)) == ["queued", "queued"]
