@@ -59,7 +59,7 @@ def test_it_names_the_limits_that_the_operator_has_set(client, settings):
     page = client.get(reverse("help")).content.decode()
     assert "up to 1312 pixels" in page
     assert "Up to 7 seconds" in page
-    assert "23 clips of yours" in page
+    assert "23 clips waiting or rendering" in page
 
 
 def test_polish_keeps_the_words_that_the_model_reads(client):

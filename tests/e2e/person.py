@@ -14,7 +14,7 @@ from tests.site import PASSWORD
 POLISH = {
     "1 job": "1 zadanie",
     "1 video": "1 film",
-    "A link that confirms the address is on its way to": "Link potwierdzający adres jest w drodze na",
+    "We sent a confirmation link to": "Link potwierdzający adres jest w drodze na",
     "Add": "Dodaj",
     "Back to sign-in": "Wróć do logowania",
     "Change password": "Zmień hasło",
@@ -62,7 +62,7 @@ POLISH = {
     "Sign out": "Wyloguj się",
     "Stay signed in": "Nie wylogowuj mnie",
     "Switch on": "Włącz",
-    "The account is closed at once": "Konto zostanie zamknięte od razu",
+    "The account is closed immediately": "Konto zostanie zamknięte od razu",
     "Second factor": "Drugi składnik",
     "The username and/or password you specified are not correct.": (
         "Podana nazwa użytkownika i/lub hasło są niepoprawne."
@@ -91,7 +91,7 @@ POLISH = {
     "is confirmed": "jest potwierdzony",
     "language": "język",
     "not confirmed": "niepotwierdzony",
-    "somebody asked for a new password for your account": "ktoś poprosił o nowe hasło do Twojego konta",
+    "someone asked for a new password for your account": "ktoś poprosił o nowe hasło do Twojego konta",
     "theme": "motyw",
     "this email address was given for the account": "ten adres e-mail podano dla konta",
 }

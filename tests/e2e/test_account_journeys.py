@@ -146,7 +146,7 @@ def test_a_forgotten_password_is_replaced_through_the_letter(meet):
         person.reads("Check your email")
         link = person.link_in_letter(
             "Choose a new password",
-            "somebody asked for a new password for your account",
+            "someone asked for a new password for your account",
             "If it was not you, do nothing",
         )
         person.page.goto(_tampered(link))
@@ -190,7 +190,7 @@ def test_password_and_address_are_changed(meet):
         person.type({"New address": new})
         person.press("Add")
         person.proves_again(NEW_PASSWORD)
-        person.reads("Your email addresses", "A link that confirms the address is on its way to", "not confirmed")
+        person.reads("Your email addresses", "We sent a confirmation link to", "not confirmed")
         person.page.goto(person.link_in_letter(*CONFIRMATION, to=new))
         person.reads("Confirm your email address")
         person.press("Yes, confirm")
@@ -294,7 +294,7 @@ def test_leaving_for_a_while_and_for_good(meet):
 
         person.open_settings("Your data and leaving")
         person.follow("Delete account")
-        person.reads("Delete your account", "This cannot be undone.", "1 video", "The account is closed at once")
+        person.reads("Delete your account", "This cannot be undone.", "1 video", "The account is closed immediately")
         person.type({"Your password": "not the password"})
         person.press("Delete everything")
         person.reads("Delete your account", "Incorrect password.")

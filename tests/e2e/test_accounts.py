@@ -149,7 +149,7 @@ def test_the_settings_work_without_javascript(browser, pages_only, name):
         page.locator("[name=full_name]").fill("Ada Lovelace")
         page.locator("[name=theme]").select_option("dark")
         page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("main").get_by_role("status")).to_have_text(re.compile("profile is saved"))
+        expect(page.get_by_role("main").get_by_role("status")).to_have_text(re.compile("Profile saved"))
         expect(page.locator("html")).to_have_attribute("data-theme", "dark")
         page.get_by_role("button", name="Polski").click()
         expect(page.locator("html")).to_have_attribute("lang", "pl")

@@ -248,7 +248,7 @@ def test_a_filter_goes_on_being_one_while_scrolling(visit):
 
 
 WORDS = {
-    "en": {"Delete": "Delete", "Undo": "Undo", "gone": "3 videos are in the trash now.", "back": "3 videos are back"},
+    "en": {"Delete": "Delete", "Undo": "Undo", "gone": "3 videos were moved to the trash.", "back": "3 videos were restored"},
     "pl": {"Delete": "Usuń", "Undo": "Cofnij", "gone": "3 filmy są teraz w koszu.", "back": "3 filmy są z powrotem"},
 }
 
@@ -332,7 +332,7 @@ def test_a_collection_is_made_filled_named_emptied_and_deleted(visit):
         expect(page.get_by_role("heading", level=1)).to_have_text("Night")
 
         page.get_by_role("link", name="Clip 2", exact=True).click()
-        page.get_by_role("button", name="Take out of “Night”").click()
+        page.get_by_role("button", name="Remove from “Night”").click()
         expect(page.get_by_text("It is in no collection yet.")).to_be_visible()
         page.get_by_role("button", name="Add to a collection").click()
         page.get_by_label("Collection", exact=True).select_option(label="Night")
@@ -387,7 +387,7 @@ def test_a_video_is_deleted_from_its_page_and_put_back_from_the_trash(visit):
         assert page.request.get(address).status == 404
         assert page.request.get(f"{address}file/").status == 404
         page.get_by_role("link", name="Trash").click()
-        page.get_by_role("button", name="Put back: Clip 9").click()
+        page.get_by_role("button", name="Restore: Clip 9").click()
         expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
         assert page.request.get(address).status == 200
 

@@ -22,10 +22,10 @@ WHY = {
     "suspend": "It was the third time.",
 }
 POLISH = {
-    "1 person is suspended.": "Zawieszono 1 osobę.",
+    "1 user was suspended.": "Zawieszono 1 osobę.",
     "1 suspension was ended.": "Zakończono 1 zawieszenie.",
-    "1 video is hidden.": "1 film został ukryty.",
-    "1 video may be shown.": "1 film może być pokazywany.",
+    "1 video was hidden.": "1 film został ukryty.",
+    "1 video may be shown again.": "1 film może być pokazywany.",
     "1 warning was sent.": "Wysłano 1 ostrzeżenie.",
     "A warning": "Ostrzeżenie",
     "Account suspended": "Konto zawieszone",
@@ -184,7 +184,7 @@ def test_the_moderators_morning(browser, site, letters, language):
         sees_the_queue(moderator, queue, language)
         plays_in_the_list(moderator)
         decides(moderator, "hide", sees="I know this cat.")
-        says(moderator, language, "1 video is hidden.")
+        says(moderator, language, "1 video was hidden.")
         assert status(browser, site, f"/videos/{video}/") == 404
         reads_why_it_is_hidden(carl, video, letters)
         moderator.goto(f"{queue}&state=all")
@@ -193,7 +193,7 @@ def test_the_moderators_morning(browser, site, letters, language):
         reads_the_newest_notice(carl, "Warning", WHY["warn"])
         moderator.goto(f"{queue}&state=all")
         decides(moderator, "suspend")
-        says(moderator, language, "1 person is suspended.")
+        says(moderator, language, "1 user was suspended.")
         is_shut_out_and_reads_why(carl)
         moderator.goto(f"/admin/accounts/user/?q={name}")
         moderator.locator("#result_list tbody th a").first.click()
@@ -201,7 +201,7 @@ def test_the_moderators_morning(browser, site, letters, language):
         says(moderator, language, "1 suspension was ended.")
         moderator.goto(f"/admin/gallery/video/{video}/change/")
         decides(moderator, "restore", say(language, "Show to others again"))
-        says(moderator, language, "1 video may be shown.")
+        says(moderator, language, "1 video may be shown again.")
         assert status(browser, site, f"/videos/{video}/") == 200
         has_the_whole_history(moderator, name, language)
         carl.sign_in()
