@@ -248,7 +248,7 @@ def test_a_filter_goes_on_being_one_while_scrolling(visit):
 
 
 WORDS = {
-    "en": {"Delete": "Delete", "Undo": "Undo", "gone": "3 videos were moved to the trash.", "back": "3 videos were restored"},
+    "en": {"Delete": "Delete", "Undo": "Undo", "gone": "3 videos were moved", "back": "3 videos were restored"},
     "pl": {"Delete": "Usuń", "Undo": "Cofnij", "gone": "3 filmy są teraz w koszu.", "back": "3 filmy są z powrotem"},
 }
 
