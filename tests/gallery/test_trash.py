@@ -1,4 +1,4 @@
-"""Deleting can be undone for a while; then rows and files are gone, whatever happens in between."""
+"""A deletion can be undone for a while; then rows and files are gone, whatever goes wrong in between."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -25,14 +25,14 @@ KINDS = {"video_file": "video.mp4", "poster_file": "p.webp", "preview_file": "h.
 
 @pytest.fixture(autouse=True)
 def sent(monkeypatch):
-    """The messages that were sent instead of being put into the queue."""
+    """Capture messages instead of queueing them."""
     messages = []
     monkeypatch.setattr(app, "send_task", lambda name, **options: messages.append((name, options["queue"])))
     return messages
 
 
 def a_video(user, **values) -> Video:
-    """With a job, a stage of it, and every file."""
+    """Create a video with a job, a stage run, and every file."""
     job = JobFactory(user=user, status=Status.DONE)
     now = timezone.now()
     job.stage_runs.create(run=1, stage="assemble", worker="w", started_at=now, heartbeat_at=now)
@@ -182,13 +182,13 @@ def test_a_video_whose_files_cannot_be_deleted_holds_up_no_other(user, monkeypat
 
 
 def test_who_takes_it_back_at_the_last_moment_has_it_or_has_it_not(user, monkeypatch):
-    """A restore between finding and purging: the conditional update decides."""
+    """If it is restored between being found and being purged, the conditional update decides."""
     video = a_video(user, deleted_at=age(11))
     expired, calls = type(Video.objects.all()).expired, []
 
     def found_then_restored(self):
         calls.append(1)
-        if len(calls) == 2:  # the claim
+        if len(calls) == 2:  # called to claim the video
             Video.objects.filter(pk=video.pk).update(deleted_at=None)
         return expired(self)
 
@@ -242,7 +242,7 @@ def test_a_deleted_account_takes_its_trash_with_it_at_once(user):
 
 @pytest.fixture
 def bucket(settings):
-    """The storage is S3 (an imitation of it within this process); gives the keys that are in it."""
+    """Store files in S3, imitated within this process; returns a function that lists the keys."""
     with mock_aws():
         client = boto3.client("s3", region_name="us-east-1")
         client.create_bucket(Bucket="videos")

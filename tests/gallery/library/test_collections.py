@@ -1,4 +1,4 @@
-"""Collections: named once a person, in any case; their videos stay whatever happens to them."""
+"""Collections: names are unique per user in any case, and their videos survive whatever happens to them."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The library's grid: what is found, in which order, page by page, and at which cost."""
+"""The library grid: its filters, order, pages and query costs."""
 
 import re
 from datetime import timedelta
@@ -37,7 +37,7 @@ def a_video(user, title: str, age: int = 0, **values) -> Video:
 
 @pytest.fixture
 def videos(client, user, other_user):
-    """Four of one's own; the trash's and somebody else's are never among what is found."""
+    """Create four videos of the user, plus a deleted one and another user's, which must never be found."""
     client.force_login(user)
     a_video(other_user, "Theirs")
     a_video(user, "Deleted", deleted_at=timezone.now())
@@ -172,7 +172,7 @@ def test_a_page_takes_at_most_six_queries(client, user, busy, videos, django_ass
 
 
 def test_a_page_loads_no_requests_and_no_prompts(client, user, django_assert_max_num_queries, monkeypatch):
-    """They may be long, and no card shows them."""
+    """They may be long, and cards don't show them."""
     client.force_login(user)
     a_video(user, "Heart", prompt="a heart that is described at length")
     assert "described at length" not in client.get(URL).content.decode()
@@ -200,7 +200,7 @@ def test_the_weight_of_a_page_does_not_grow_with_the_titles(client, user):
     ],
 )
 def test_a_page_is_read_off_an_index_from_where_it_begins(user, query, index):
-    """So that the thousandth page of a hundred thousand videos costs what the first one does."""
+    """Page 1000 of a hundred thousand videos costs as much as page 1."""
     form = LibraryForm(QueryDict(query))
     videos, order = library_of(user).filter(**form.filters), Order.of(Video, form.order)
     mark = order.read(f"5-{uuid4().hex}")

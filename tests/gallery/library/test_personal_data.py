@@ -1,4 +1,4 @@
-"""What a person is told of, and given, of their library."""
+"""The library's part of the data summary and the export."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Several videos at once: only one's own, never too many, and each act does what it says."""
+"""Bulk actions: only on the user's own videos, never on too many, each doing what it says."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The owner's page of a video: title, favourite, settings, what is like it, the trash."""
+"""The owner's page of a video: title, favourite, settings, similar videos, deletion."""
 
 import json
 from datetime import timedelta
@@ -140,7 +140,7 @@ def test_the_page_is_bounded_in_queries_whatever_is_like_it(client, user, video,
         client.get(address(video))
 
 
-# --- The page of the trash --------------------------------------------------------------------------------------------
+# --- The trash page ---------------------------------------------------------------------------------------------------
 
 
 def test_the_trash_shows_what_can_be_had_back_and_until_when(client, user, video, other_user):

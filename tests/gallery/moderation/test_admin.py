@@ -1,4 +1,4 @@
-"""The administration of moderation: the queue, what is done about many at once, and who sees none of it."""
+"""The moderation admin: the report queue, bulk decisions, permissions."""
 
 import re
 
@@ -33,7 +33,7 @@ def _sent(monkeypatch):
 
 @pytest.fixture
 def moderator():
-    """Somebody who could moderate when that was all there was: they pick, too."""
+    """Create a moderator from before the permissions were split, who may also pick."""
     return staff_with("moderate", "pick")
 
 
@@ -53,7 +53,7 @@ def a_public_video(**fields) -> Video:
 
 
 def act(client, address, decision, *rows, **data):
-    """The action with its reason, as the page that asks for it sends it."""
+    """Submit an action with its reason, as the confirmation page does."""
     values = {"reason": WHY, "decided": "yes", **data}
     chosen = {"action": decision.name, "_selected_action": [row.pk for row in rows]}
     return client.post(address, {**chosen, **values}, follow=True)
@@ -142,7 +142,7 @@ def test_a_reason_is_asked_for_before_anything_happens(signed_in, report, decisi
 
 
 def asked(client, address, decision, *rows) -> str:
-    """The page that asks for the reason of a decision."""
+    """Return the confirmation page of a decision."""
     return client.post(
         address, {"action": decision.name, "_selected_action": [row.pk for row in rows]}
     ).content.decode()
@@ -292,7 +292,7 @@ def test_what_can_be_done_in_the_list_can_be_done_on_the_page_of_one(signed_in, 
 
 
 def offered(client, row) -> set[str]:
-    """The decisions that the page of one offers."""
+    """Return the names of the decisions offered on a single object's page."""
     page = client.get(page_of(row)).content.decode()
     return set(re.findall(r'name="action" value="(\w+)"', page))
 
@@ -331,7 +331,7 @@ def test_the_page_of_a_report_offers_what_would_change_something(signed_in, mode
 def test_the_page_of_a_person_offers_what_would_change_something(signed_in, moderator, user):
     assert offered(signed_in, user) == {"warn", "suspend"}
     services.suspend(moderator, user, None, WHY)
-    assert offered(signed_in, user) == {"warn", "suspend", "unsuspend"}  # for longer, or shorter
+    assert offered(signed_in, user) == {"warn", "suspend", "unsuspend"}  # suspending again changes the end
     assert offered(signed_in, moderator) == offered(signed_in, a_moderator()) == {"warn"}
     accounts.request_deletion(user)
     assert offered(signed_in, user) == set()
@@ -383,7 +383,7 @@ def test_nobody_changes_what_is_history_not_even_a_superuser(client, moderator, 
     assert ModerationAction.objects.get().reason == WHY
 
 
-# --- Who may ----------------------------------------------------------------------------------------------------------
+# --- Permissions ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("codenames", [(), ("view_report", "change_report", "view_video", "view_blockedterm")])

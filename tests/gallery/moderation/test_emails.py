@@ -1,4 +1,4 @@
-"""Who is concerned gets a letter, in their language, also when the mail server or the broker fails at first."""
+"""The user concerned gets an email, in their language, even if the mail server or the broker fails at first."""
 
 import smtplib
 from datetime import timedelta
@@ -29,7 +29,7 @@ def video():
 
 @pytest.fixture
 def hide(video, django_capture_on_commit_callbacks):
-    """Hide the video, and what follows from that."""
+    """Return a function that hides the video and runs the on-commit callbacks."""
 
     def hide_it():
         with django_capture_on_commit_callbacks(execute=True):
@@ -39,7 +39,7 @@ def hide(video, django_capture_on_commit_callbacks):
 
 
 class Failing:
-    """A mail server that fails so many times."""
+    """A mail server that fails a given number of times."""
 
     def __init__(self, times: int, error: Exception, monkeypatch) -> None:
         self.times, self.error, self.asked = times, error, 0

@@ -1,4 +1,4 @@
-"""The overview says how the work goes, and does not hang when something does not answer."""
+"""The overview shows the state of the work, and doesn't hang if a service doesn't answer."""
 
 import time
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What a person reported and was told is among what they can have, and names nobody when they are gone."""
+"""A user's reports and notices are in their export, and are anonymous once the account is gone."""
 
 import json
 
@@ -19,7 +19,7 @@ def _sent(monkeypatch):
 
 
 def handed_out(user) -> dict:
-    """Every JSON file of the person's zip, by its name."""
+    """Return every JSON file of the user's export, by name."""
     entries = [entry for entry in accounts.export(user) if entry.name.endswith(".json")]
     return {entry.name: json.loads(b"".join(entry.read())) for entry in entries}
 

@@ -1,4 +1,4 @@
-"""Each act is done once, leaves a line of the history, and is told to the person whom it concerns, to nobody else."""
+"""Each action is done once, recorded in the history, and announced to the user concerned and nobody else."""
 
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ WHY = "It shows somebody who did not agree"
 
 @pytest.fixture(autouse=True)
 def _letters(letters_written):
-    """What is done is told at once."""
+    """Send emails immediately."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def video():
 
 @pytest.fixture
 def committed(django_capture_on_commit_callbacks):
-    """What happens on commit happens at the end of the block."""
+    """Run on-commit callbacks at the end of the block."""
     return lambda: django_capture_on_commit_callbacks(execute=True)
 
 

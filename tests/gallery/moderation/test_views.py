@@ -1,4 +1,4 @@
-"""Reporting a video, signed in or not, and what the user concerned reads of it."""
+"""Reporting a video, signed in or not, and the notices that the user concerned reads."""
 
 import pytest
 from django.urls import reverse

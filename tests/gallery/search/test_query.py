@@ -1,4 +1,4 @@
-"""Searching finds what holds every word, newest first, page by page, and nothing that the list does not hold."""
+"""Searches find the videos that contain every word, newest first, page by page, within the given list only."""
 
 import pytest
 from django.utils import timezone

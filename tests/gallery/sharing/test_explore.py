@@ -1,4 +1,4 @@
-"""Explore and profiles: what everybody may find and nothing else, in order, page by page, in few queries."""
+"""Explore and profiles: public videos and nothing else, in order, page by page, in few queries."""
 
 from datetime import timedelta
 
@@ -29,7 +29,7 @@ def publish(title: str, *, minutes: int = 0, tags=(), **changes) -> Video:
     video = VideoFactory(title=title, public=True, request=a_request(prompt=f"{title}, painted", seed=1), **changes)
     services.set_tags(video, tags)
     SearchDoc.objects.all().delete()
-    SearchDoc.objects.index(Video.objects.order_by("published_at"))  # as if they had been made public one by one
+    SearchDoc.objects.index(Video.objects.order_by("published_at"))  # in order of publication, as happens in real life
     return video
 
 
@@ -39,7 +39,7 @@ def titles(response) -> list[str]:
 
 
 def address_of(response, rel: str) -> str:
-    """The address of the link to another page."""
+    """Return the URL of the previous or next page."""
     page = response.context["page"]
     return f"?{response.context['kept']}{page.older if rel == 'next' else page.newer}"
 
@@ -78,7 +78,7 @@ def test_each_order_goes_with_a_tag_or_a_search_which_goes_before_a_tag(client, 
     publish("d", tags=["sea"], likes=4, picked_at=NOW - timedelta(hours=3))
     order = {"newest": "dcba", "liked": "dbac", "picks": "abcd"}[sort]
     if "q" in query and sort == "picks":
-        order = "dcba"  # a search is of everything
+        order = "dcba"  # searches cover all public videos
     titles_found = titles(client.get(EXPLORE, {"sort": sort, **query}))
     assert [title[-1] for title in titles_found] == [name for name in order if name in found]
 
@@ -126,7 +126,7 @@ def test_scrolling_gets_the_cards_alone_and_where_to_go_on(client, a_small_page)
     assert "<html" not in html
     assert html.count("<li>") == 2
     assert 'id="older" hx-swap-oob="true"' in html
-    assert "2 more videos" in html  # for who listens instead of looking
+    assert "2 more videos" in html  # for screen readers
     assert "That is everything." not in html
     assert f'hx-get="{EXPLORE}?q=wave&before=' in html.replace("&amp;", "&")
     assert "HX-Request" in part["Vary"]

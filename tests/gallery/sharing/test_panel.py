@@ -1,4 +1,4 @@
-"""The panel on the owner's page: what it says, what its buttons do, with HTMX and without."""
+"""The share panel on the owner's page: its texts and buttons, with and without HTMX."""
 
 import pytest
 from django.urls import reverse
@@ -38,7 +38,7 @@ def test_it_says_in_plain_words_who_can_watch(client, video):
     page = shown(client, video)
     assert "Everyone." in page
     assert f'value="http://testserver/videos/{video.pk}/"' in page
-    assert f'value="http://testserver/s/{video.share_token}/"' in page  # it goes on, so it can be revoked
+    assert f'value="http://testserver/s/{video.share_token}/"' in page  # still valid, so it can be revoked
 
 
 @pytest.mark.parametrize("to", ["unlisted", "public"])
@@ -60,7 +60,7 @@ def test_revoking_leads_back_and_the_link_is_gone_from_the_panel(client, video):
     html = post(client, video, "revoke", headers=HTMX).content.decode()
     assert "The link no longer works." in html
     assert "/s/" not in html
-    assert post(client, video, "revoke").status_code == 302  # pressed in a page that is too old
+    assert post(client, video, "revoke").status_code == 302  # pressed on a stale page
 
 
 @pytest.mark.parametrize("value", ["", "everybody", "x" * 999])

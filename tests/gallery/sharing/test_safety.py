@@ -1,4 +1,4 @@
-"""Where a safety check is configured, nobody but its owner sees a video before it has passed."""
+"""If a safety check is configured, only the owner sees a video before it has passed."""
 
 import pytest
 from django.urls import reverse
@@ -16,7 +16,7 @@ asked: list[tuple[dict, bytes]] = []
 
 
 def no_hearts(request: dict, files: dict) -> bool:
-    """A check as an operator would write one: it reads the prompt and the picture."""
+    """Check a video as an operator's code would: by its prompt and its picture."""
     with files["poster"].open("rb") as poster:
         asked.append((request, poster.read()))
     return "heart" not in request["prompt"]
@@ -35,7 +35,7 @@ def configured(settings):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """The messages that were sent instead of being put into the queue."""
+    """Capture messages instead of queueing them."""
     messages = []
     monkeypatch.setattr(app, "send_task", lambda name, args, **options: messages.append((name, args[0], options)))
     return messages
@@ -75,7 +75,7 @@ def test_what_is_refused_is_never_shown(client, sent, stored):
     assert client.get(reverse("gallery:shared", args=[heart.share_token])).status_code == 404
     services.set_visibility(heart, Visibility.PUBLIC)
     assert not is_shown(client, heart)
-    assert len(sent) == 1  # once is enough
+    assert len(sent) == 1  # not checked a second time
 
 
 def test_one_that_has_passed_is_not_asked_about_again(sent, star):

@@ -1,4 +1,4 @@
-"""Who may watch a video, and what others make of it. Many at once: tests/e2e/test_sharing.py."""
+"""Visibility, tags and likes of a video. Concurrency is tested in tests/e2e/test_sharing.py."""
 
 import pytest
 from django.utils import timezone

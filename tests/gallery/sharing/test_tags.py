@@ -1,4 +1,4 @@
-"""Tags as people type them."""
+"""Parsing of tags as users type them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The pages on which others watch a video, the files behind a link, likes, and what other sites embed."""
+"""The pages where others watch a video, the files behind a link, likes, and embeds."""
 
 import json
 from html.parser import HTMLParser
@@ -59,7 +59,7 @@ def body(response) -> bytes:
 
 
 class Head(HTMLParser):
-    """The meta properties and links of a page, and every address in it."""
+    """The meta properties and links of a page, with every URL in it."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
