@@ -1,4 +1,4 @@
-"""What an operator can do with an account."""
+"""An operator's control over accounts."""
 
 import pytest
 from allauth.mfa.models import Authenticator

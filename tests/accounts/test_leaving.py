@@ -1,4 +1,4 @@
-"""Deactivating loses nothing and closes every road in; deleting leaves neither a row nor a file."""
+"""Deactivating loses nothing and closes every way in; deleting leaves neither rows nor files."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def sent(monkeypatch):
-    """The messages that were sent instead of being put into the queue."""
+    """Capture messages instead of queueing them."""
     messages = []
     monkeypatch.setattr(app, "send_task", lambda name, args, **options: messages.append((name, *args)))
     return messages
@@ -60,7 +60,7 @@ def files_in(alias: str) -> list[Path]:
 
 
 def rows_of(user_id: int) -> dict[str, int]:
-    """Every row of every model that points at the person."""
+    """Return the rows of every model that points at the user."""
     found = {}
     for model in apps.get_models():
         for field in model._meta.fields:

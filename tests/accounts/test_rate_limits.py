@@ -1,4 +1,4 @@
-"""Guessing and flooding are answered with a page that says so, counted in the cache."""
+"""Guessing and flooding are limited, and answered with a page that says so."""
 
 import pytest
 from django.contrib.auth import get_user

@@ -1,4 +1,4 @@
-"""The settings of an account: name, language, theme, sessions, and one's own data as a zip."""
+"""Account settings: name, language, theme, sessions, and the data export."""
 
 import io
 import json
@@ -179,7 +179,7 @@ def test_signing_out_everywhere_else_spares_this_session(signed_in, user):
     assert get_user(signed_in) == user
 
 
-# --- One's own data ---------------------------------------------------------------------------------------------------
+# --- Data export ------------------------------------------------------------------------------------------------------
 
 
 def test_the_zip_holds_the_profile_the_jobs_and_the_videos(signed_in, user):

@@ -29,7 +29,7 @@ def sign_in(client, login, password=PASSWORD, **more):
 
 
 def error_at(response, field: str) -> str:
-    """The text that the page shows at a field; the field must point to it."""
+    """Return the error shown at a field, which must refer to it."""
     page = response.content.decode()
     widget = re.search(rf'<(?:input|textarea)[^>]*id="id_{field}"[^>]*>', page)[0]
     assert 'aria-invalid="true"' in widget

@@ -1,4 +1,4 @@
-"""A suspended account is shut by every road, says why to nobody but its owner, and opens by itself or by hand."""
+"""A suspended account is closed in every way, explains why to its owner alone, and reopens by itself or by hand."""
 
 import re
 from datetime import timedelta
@@ -27,7 +27,7 @@ WHY = "Three films that belong to somebody else"
 
 @pytest.fixture(autouse=True)
 def sent(monkeypatch):
-    """The messages that were sent instead of being put into the queue."""
+    """Capture messages instead of queueing them."""
     messages = []
     monkeypatch.setattr(app, "send_task", lambda name, args, **options: messages.append((name, *args)))
     return messages
@@ -105,7 +105,7 @@ def test_a_suspended_account_can_still_be_deleted(user):
     assert not User.objects.exists()
 
 
-# --- What the person reads --------------------------------------------------------------------------------------------
+# --- What the user reads ----------------------------------------------------------------------------------------------
 
 
 def test_signing_in_says_that_it_is_suspended_why_and_until_when(client, user):
@@ -170,7 +170,7 @@ def test_who_has_forgotten_the_password_can_still_read_why(client, user):
     assert WHY in sign_in(client, user, "a lamp in the rain", follow=True).content.decode()
 
 
-# --- The end of it ----------------------------------------------------------------------------------------------------
+# --- Its end ----------------------------------------------------------------------------------------------------------
 
 
 def test_ended_by_hand_everything_is_as_before(client, user):
@@ -213,7 +213,7 @@ def test_old_sessions_do_not_come_back(client, user):
     assert client.get(reverse("gallery:library")).status_code == 302
 
 
-# --- Together with deactivating ---------------------------------------------------------------------------------------
+# --- Combined with deactivation ---------------------------------------------------------------------------------------
 
 
 def test_coming_back_from_a_deactivation_ends_no_suspension(client, user):
