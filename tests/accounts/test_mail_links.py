@@ -215,7 +215,7 @@ def test_each_address_offers_what_can_be_done_with_it(client, with_addresses, ve
 
 @pytest.mark.parametrize("verified", [{"main": True, "other": True}, {"main": False, "other": False}])
 @pytest.mark.parametrize(("action", "left"), [("primary", {MAIN: False, OTHER: True}), ("remove", {MAIN: True})])
-def test_what_an_address_offers_is_done(client, with_addresses, verified, action, left):
+def test_the_actions_of_each_address_work(client, with_addresses, verified, action, left):
     with_addresses(**verified)
     client.post(reverse("account_email"), {"email": OTHER, f"action_{action}": ""})
     assert dict(EmailAddress.objects.values_list("email", "primary")) == left

@@ -56,7 +56,7 @@ def test_every_message_is_ours(folder):
 
 
 @pytest.mark.django_db
-def test_the_letters_are_ours(client, user, settings):
+def test_the_emails_are_ours(client, user, settings):
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     client.post(reverse("account_reset_password"), {"email": "nobody@example.org"})
     passwords = {"password1": "a lamp in the fog", "password2": "a lamp in the fog"}

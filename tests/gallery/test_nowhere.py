@@ -178,7 +178,7 @@ BEHIND_THE_LINK = {
 }
 
 
-def test_all_that_hides_a_video_is_tried():
+def test_every_way_to_hide_a_video_is_tried():
     assert len(HIDING) == 9
 
 
@@ -193,7 +193,7 @@ def test_a_public_video_is_everywhere(client, video, other_user, person):
 
 
 @pytest.mark.parametrize("person", ["anonymous", "stranger"])
-def test_an_unlisted_video_is_behind_its_link_alone(client, video, other_user, person):
+def test_an_unlisted_video_is_only_at_its_link(client, video, other_user, person):
     sharing.set_visibility(video, Visibility.UNLISTED)
     if person == "stranger":
         client.force_login(other_user)
@@ -212,14 +212,14 @@ def test_a_video_that_may_not_be_shown_is_nowhere(client, video, moderator, othe
 
 
 @pytest.mark.parametrize("person", ["anonymous", "stranger"])
-def test_a_video_that_waits_for_the_safety_check_is_nowhere(client, video, other_user, settings, person):
+def test_a_video_awaiting_its_safety_check_is_nowhere(client, video, other_user, settings, person):
     settings.SAFETY_CHECK = "tests.gallery.test_nowhere.HIDING"
     if person == "stranger":
         client.force_login(other_user)
     assert shown_at(client, Known.of(video)) == set()
 
 
-def test_a_link_that_was_revoked_leads_nowhere(client, video):
+def test_a_revoked_link_leads_nowhere(client, video):
     sharing.set_visibility(video, Visibility.UNLISTED)
     known = Known.of(video)
     sharing.revoke_link(video)
@@ -238,7 +238,7 @@ def chosen(client, video: Video) -> tuple:
     return kept.favourite, is_zip, answers["collect"].status_code == 200, kept.deleted_at is not None
 
 
-def test_nobody_gets_a_video_of_somebody_else_by_choosing_it(client, video, other_user):
+def test_selecting_another_users_video_does_nothing(client, video, other_user):
     """Not even of a public one: it can be watched and downloaded, but not filed or deleted."""
     client.force_login(other_user)
     assert chosen(client, video) == (False, False, False, False)
@@ -246,7 +246,7 @@ def test_nobody_gets_a_video_of_somebody_else_by_choosing_it(client, video, othe
     assert chosen(client, video) == (True, True, True, True)
 
 
-def test_a_private_video_that_nobody_complained_of_is_not_even_a_moderators(client, video, moderator):
+def test_moderators_do_not_see_unreported_private_videos(client, video, moderator):
     known = Known.of(video)
     sharing.set_visibility(video, Visibility.PRIVATE)
     client.force_login(moderator)
@@ -255,7 +255,7 @@ def test_a_private_video_that_nobody_complained_of_is_not_even_a_moderators(clie
     assert client.get(reverse("admin:gallery_video_change", args=[video.pk])).status_code == 302  # not found
 
 
-def test_a_moderator_plays_what_was_reported_whatever_became_of_it(client, video, moderator, other_user):
+def test_moderators_can_always_play_a_reported_video(client, video, moderator, other_user):
     known = Known.of(video)
     moderation.report(video, other_user, "", "spam")
     sharing.set_visibility(video, Visibility.PRIVATE)
@@ -265,5 +265,5 @@ def test_a_moderator_plays_what_was_reported_whatever_became_of_it(client, video
     assert WORD in client.get(reverse("admin:gallery_video_change", args=[video.pk])).content.decode()
 
 
-def test_what_is_found_is_what_is_there(video):
+def test_the_hidden_video_stays_indexed(video):
     assert SearchDoc.objects.filter(video=video).count() == 2

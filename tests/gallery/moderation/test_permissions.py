@@ -111,7 +111,7 @@ def decide(client, address: str, decision: Decision, row):
     return client.post(reverse(address), values, follow=True)
 
 
-def test_who_may_pick_picks_what_everybody_may_find_and_reads_no_reports(client):
+def test_pickers_pick_public_videos_and_read_no_reports(client):
     public, hidden = VideoFactory(public=True), VideoFactory(public=True, title="A hidden one")
     Video.objects.filter(pk=hidden.pk).update(hidden_at=hidden.published_at)
     ReportFactory(video=public, note="A secret complaint")
@@ -132,14 +132,14 @@ def test_who_may_pick_picks_what_everybody_may_find_and_reads_no_reports(client)
     assert Video.objects.get(pk=public.pk).hidden_at is None
 
 
-def test_who_may_moderate_alone_picks_nothing(client):
+def test_moderators_without_the_pick_permission_cannot_pick(client):
     public = VideoFactory(public=True)
     client.force_login(staff_with("moderate"))
     decide(client, "admin:gallery_video_changelist", decisions.PICK, public)
     assert Video.objects.get(pk=public.pk).picked_at is None
 
 
-def test_whoever_could_moderate_before_the_update_can_pick_after_it():
+def test_existing_moderators_can_pick_after_the_update():
     """The migration runs on a site that had one permission for both."""
     Permission.objects.filter(codename="pick").delete()
     by_themselves, by_a_group, other = staff_with("moderate"), staff_with(), staff_with("view_video")

@@ -24,7 +24,7 @@ def handed_out(user) -> dict:
     return {entry.name: json.loads(b"".join(entry.read())) for entry in entries}
 
 
-def test_reports_and_notices_are_handed_out(user, other_user):
+def test_reports_and_notices_are_exported(user, other_user):
     moderator, theirs = a_moderator(username="grzegorz"), VideoFactory(user=other_user)
     services.report(theirs, user, "key", Reason.SPAM, "tulips")
     services.warn(moderator, user, "no more tulips")

@@ -84,7 +84,7 @@ def test_each_order_goes_with_a_tag_or_a_search_which_goes_before_a_tag(client, 
 
 
 @pytest.mark.parametrize("query", [{"tag": "sea"}, {"q": "boat"}])
-def test_of_very_many_the_newest_are_sorted(client, monkeypatch, query):
+def test_only_the_newest_matches_are_sorted(client, monkeypatch, query):
     for module in (selectors, search):
         monkeypatch.setattr(module, "SORTED_MOST", 2)
     for n, title in enumerate(["boat new", "boat newer", "boat newest"]):
@@ -149,7 +149,7 @@ def test_scrolling_gets_the_cards_alone_and_where_to_go_on(client, a_small_page)
         "sort=liked&before=999999999999999999-" + "0" * 32,
     ],
 )
-def test_an_address_that_makes_no_sense_is_no_error(client, query):
+def test_nonsensical_parameters_are_no_error(client, query):
     publish("one")
     assert client.get(f"{EXPLORE}?{query}").status_code == 200
 
@@ -204,7 +204,7 @@ def test_an_empty_page_says_why_and_what_to_do(client, query, says):
     assert 'class="empty"' in page
 
 
-def test_who_likes_what_is_marked(client, user):
+def test_the_viewers_likes_are_marked(client, user):
     liked, other = publish("liked"), publish("other", minutes=1)
     services.like(user, liked)
     services.like(other.user, other)
@@ -252,7 +252,7 @@ def test_a_profile_is_found_by_a_name_with_letters_of_every_alphabet(client, nam
     assert titles(client.get(f"/u/{name}/")) == ["shown"]
 
 
-def test_without_anything_public_there_is_a_profile_for_the_person_alone(client, user, other_user):
+def test_without_public_videos_only_the_user_sees_their_profile(client, user, other_user):
     assert client.get(profile(user)).status_code == 404
     client.force_login(other_user)
     assert client.get(profile(user)).status_code == 404
@@ -263,7 +263,7 @@ def test_without_anything_public_there_is_a_profile_for_the_person_alone(client,
 
 
 @pytest.mark.parametrize("name", ["nobody", "x" * 151, "a%00b", "a%2Fb", "@"])
-def test_a_name_that_nobody_has_is_no_page(client, db, name):
+def test_an_unknown_username_answers_404(client, db, name):
     assert client.get(f"/u/{name}/").status_code == 404
 
 

@@ -64,7 +64,7 @@ def test_revoking_leads_back_and_the_link_is_gone_from_the_panel(client, video):
 
 
 @pytest.mark.parametrize("value", ["", "everybody", "x" * 999])
-def test_a_visibility_that_there_is_not_is_refused(client, video, value):
+def test_an_invalid_visibility_is_rejected(client, video, value):
     assert post(client, video, "visibility", {"visibility": value}).status_code == 400
 
 
@@ -75,7 +75,7 @@ def test_tags_are_saved_and_shown_again(client, video):
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX])
-def test_a_wrong_tag_is_said_at_the_field_and_what_was_typed_is_kept(client, video, headers):
+def test_an_invalid_tag_is_reported_at_the_field_and_input_is_kept(client, video, headers):
     services.set_tags(video, ("before",))
     response = post(client, video, "tags", {"tags": "sea, <b>"}, headers=headers)
     html = response.content.decode()
