@@ -1,4 +1,4 @@
-"""How allauth behaves here, beyond its settings."""
+"""Customizations of allauth beyond its settings."""
 
 from ipaddress import AddressValueError, IPv6Network
 
@@ -19,9 +19,9 @@ from accounts.models import User
 
 class AccountAdapter(DefaultAccountAdapter):
     def pre_login(self, request: HttpRequest, user: User, **hooks: object) -> HttpResponse | None:
-        """Let who is deactivated or suspended through to the stage that says so.
+        """Let deactivated and suspended users proceed to the login stage that explains it.
 
-        A suspension whose time has come ends here, at the latest.
+        Also ends a suspension that has expired, in case the scheduler has not done so yet.
         """
         if user.is_suspended and services.end_suspension_if_over(user, site=request.build_absolute_uri("/")):
             user.refresh_from_db()
@@ -36,20 +36,20 @@ class AccountAdapter(DefaultAccountAdapter):
         return username
 
     def get_login_stages(self) -> list[str]:
-        """Ours come last: after the e-mail address and the second factor have been proved."""
+        """Append our stages after email verification and the second factor."""
         ours = ["accounts.login_stages.SuspendedStage", "accounts.login_stages.ReactivateStage"]
         return [*super().get_login_stages(), *ours]
 
     def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
-        """To the addresses, where one that was added can now be made the main one."""
+        """Redirect to the email settings, where a newly added address can now be made primary."""
         if self.request.user == email_address.user and not email_address.primary:
             return reverse("account_email")
         return super().get_email_verification_redirect_url(email_address)
 
     def client_network(self, request: HttpRequest) -> str:
-        """Return whom a request counts as: its IPv4 address, or the network of its IPv6 one.
+        """Return the key for rate limits: the IPv4 address, or the network of an IPv6 address.
 
-        A visitor has a whole IPv6 network and could pretend to be as many; allauth's rate limits count the same way.
+        A visitor usually has a whole IPv6 network and could pose as that many clients. allauth counts the same way.
         """
         ip = self.get_client_ip(request)
         try:
@@ -64,7 +64,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
 class MFAAdapter(DefaultMFAAdapter):
     def build_totp_svg(self, url: str) -> str:
-        """Without the XML declaration: it is written into the page, which needs no data: address then."""
+        """Return the SVG without an XML declaration, to be inlined in the page instead of using a data: URL."""
         return qrcode.make(url, image_factory=SvgPathImage).to_string(encoding="unicode")
 
     def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:

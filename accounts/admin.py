@@ -15,13 +15,13 @@ from django.utils.translation import gettext_lazy as _
 from accounts import services, signals
 from accounts.models import User
 
-# allauth's own page shows the secrets, and lets them be changed.
+# allauth's own admin shows the secrets and makes them editable.
 admin.site.unregister(Authenticator)
 
 
 @admin.register(Authenticator)
 class AuthenticatorAdmin(admin.ModelAdmin):
-    """Second factors, to be removed for somebody who has lost theirs."""
+    """Second factors, which an operator can remove for users who have lost theirs."""
 
     fields = readonly_fields = ("user", "type", "created_at", "last_used_at")
     list_display = ("user", "type", "created_at", "last_used_at")
@@ -62,12 +62,12 @@ class UserAdmin(DjangoUserAdmin):
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple:
-        """A suspension is ended as one, which is noted and told; not by a tick."""
+        """Lock `is_active` during a suspension, which must be ended by the action that records and announces it."""
         is_suspended = obj is not None and obj.is_suspended
         return (*super().get_readonly_fields(request, obj), *(["is_active"] if is_suspended else []))
 
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
-        """Switching an account on ends its owner's own deactivation, too; switching it off, whatever it does."""
+        """Clear the user's own deactivation when activating an account; end sessions and jobs when disabling one."""
         if obj.is_active:
             obj.deactivated_at = None
         super().save_model(request, obj, form, change)
@@ -75,18 +75,18 @@ class UserAdmin(DjangoUserAdmin):
             transaction.on_commit(partial(services.switch_off, obj))
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        """A password that an operator sets ends what is open with the old one."""
+        """End the user's open connections, too, when an operator sets a new password."""
         answer = super().user_change_password(request, id, form_url)
         if request.method == "POST" and answer.status_code == HTTPStatus.FOUND:
             signals.sessions_ended.send(sender=User, user=self.get_object(request, unquote(id)))
         return answer
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """An account that is being deleted stays closed."""
+        """Keep accounts that are being deleted closed."""
         return not (obj is not None and obj.is_being_deleted) and super().has_change_permission(request, obj)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        """With every file, in the background; a plain delete would leave the files behind."""
+        """Delete in the background, files included; a plain delete would leave the files behind."""
         services.request_deletion(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:

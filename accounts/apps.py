@@ -10,17 +10,17 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
-        from accounts import receivers  # noqa: F401  connects them
+        from accounts import receivers  # noqa: F401  connects the receivers
 
 
 class EmailAddressesConfig(AccountConfig):
-    """allauth's, which by its own name would be a second "Accounts" in the administration."""
+    """allauth's account app, renamed so that the admin doesn't list two "Accounts"."""
 
     verbose_name = _("Email addresses")
 
 
 class SecondFactorsConfig(MFAConfig):
-    """allauth's, by the words that the pages of the site have for it; its model has no names to translate."""
+    """allauth's MFA app, named as on the site's pages; its model has no translatable names."""
 
     verbose_name = _("Second factors")
     names_of_fields = {"user": _("user"), "type": _("kind"), "created_at": _("added"), "last_used_at": _("last used")}

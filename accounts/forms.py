@@ -1,4 +1,4 @@
-"""What people type about their account."""
+"""Forms of the account settings."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from auravideo.core.forms import choice_field
 
 
 class LanguageSelect(forms.Select):
-    """Every language by its own name, and said to be in it, so that a screen reader can pronounce it."""
+    """A language menu with each option in its own language, marked with `lang` for screen readers."""
 
     def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         option = super().create_option(name, value, *args, **kwargs)
@@ -43,7 +43,7 @@ class ThemeForm(forms.Form):
 
 
 class DeletionForm(forms.Form):
-    """The person's password or, where the account has none, its user name, so that nothing is deleted by a slip."""
+    """A confirmation by password, or by username if the account has no password, to prevent accidental deletion."""
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -57,7 +57,7 @@ class DeletionForm(forms.Form):
             self.fields["username"] = forms.CharField(label=_("Your username"), widget=widget, max_length=150)
 
     def clean_password(self) -> str:
-        """Counts as an attempt to sign in: allauth allows a few wrong ones a minute."""
+        """Check the password. Counts as a sign-in attempt, which allauth limits to a few failures a minute."""
         password = self.cleaned_data["password"]
         if not get_adapter().reauthenticate(self.user, password):
             raise get_adapter().validation_error("incorrect_password")
@@ -70,8 +70,11 @@ class DeletionForm(forms.Form):
 
 
 class AddressForm(AddEmailForm):
-    """allauth lets people add the address of another account, since they could never confirm it. But where nothing is
-    ever confirmed they could make it their main one, which the database refuses."""
+    """A form that rejects addresses of other accounts.
+
+    allauth accepts those, since they could never be confirmed. But if confirmation is turned off, users could make one
+    their primary address, which the database rejects.
+    """
 
     def clean_email(self) -> str:
         email = super().clean_email()
@@ -82,8 +85,11 @@ class AddressForm(AddEmailForm):
 
 
 class ForgottenPasswordForm(ResetPasswordForm):
-    """allauth writes to active accounts alone; who deactivated theirs needs a password to come back, too, and who is
-    suspended to read why."""
+    """A password reset that also reaches deactivated and suspended users.
+
+    allauth sends emails to active accounts only, but deactivated users need a password to come back, and suspended
+    users need one to read why.
+    """
 
     def clean_email(self) -> str:
         email = super().clean_email()

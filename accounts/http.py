@@ -1,11 +1,11 @@
-"""Requests of people who are signed in, for the type checker."""
+"""Typed requests of signed-in users."""
 
 from django.contrib.auth.models import AnonymousUser
 
 from accounts.models import User
 from auravideo.core.http import HtmxHttpRequest, UploadRequest
 
-Viewer = User | AnonymousUser  # `request.user` where nobody has to be signed in
+Viewer = User | AnonymousUser  # `request.user` of a view that needs no sign-in
 
 
 class SignedInRequest(HtmxHttpRequest):
@@ -15,4 +15,4 @@ class SignedInRequest(HtmxHttpRequest):
 
 
 class SignedInUpload(SignedInRequest, UploadRequest):
-    """The same of a view that is decorated with `bounded_upload`, too."""
+    """The same for views that also use `bounded_upload`."""

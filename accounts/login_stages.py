@@ -1,4 +1,4 @@
-"""The steps of signing in that belong to us: a suspended account says so, a deactivated one asks to be switched on."""
+"""Our login stages: suspended users are told why, deactivated users are asked to reactivate."""
 
 from allauth.account.stages import LoginStage
 from django.http import HttpResponse
@@ -6,7 +6,7 @@ from django.shortcuts import redirect
 
 
 class SuspendedStage(LoginStage):
-    """The end of the road, after the password and the second factor, so that nobody else learns of it."""
+    """A dead end, after the password and the second factor so that only the owner learns of the suspension."""
 
     key = "suspended"
     urlname = "accounts:suspended"
@@ -22,7 +22,7 @@ class ReactivateStage(LoginStage):
     urlname = "accounts:reactivate"
 
     def handle(self) -> tuple[HttpResponse | None, bool]:
-        """A page instead of a session, as long as the account is deactivated."""
+        """Redirect to the reactivation page, without a session, while the account is deactivated."""
         if self.login.user is not None and self.login.user.is_deactivated:
             return redirect(self.urlname), True
         return None, True

@@ -1,4 +1,4 @@
-"""Who a person is. Everything else in the project points at `User`."""
+"""The user model. Everything else in the project points at `User`."""
 
 import re
 from collections.abc import Collection
@@ -14,8 +14,8 @@ from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-# People sign in with either name or e-mail address, and allauth takes whatever holds an "@" for an address: a user
-# name with one could never sign in, and could pose as somebody else's address.
+# Users sign in with a username or an email address, and allauth treats anything with an "@" as an address: a username
+# containing one could never sign in, and could impersonate someone's address.
 validate_username = RegexValidator(
     r"^[\w.+-]+\Z",
     _("A username may contain only letters, digits and . + - _"),
@@ -24,7 +24,7 @@ validate_username = RegexValidator(
 
 
 def languages() -> list[tuple[str, str]]:
-    """Return the languages of the site. A function, so that a new one needs no migration."""
+    """Return the site's languages. A function, so that adding one needs no migration."""
     return settings.LANGUAGES
 
 
@@ -35,47 +35,47 @@ class Theme(models.TextChoices):
 
 class UserQuerySet(models.QuerySet["User"]):
     def present(self) -> "UserQuerySet":
-        """People whose public things may be shown: neither deactivated, nor being deleted, nor switched off."""
+        """Return the users whose public content may be shown: not deactivated, suspended, disabled or being deleted."""
         return self.filter(is_active=True)
 
     def deactivated(self) -> "UserQuerySet":
-        """People who switched their account off and may come back; not while they are suspended as well."""
+        """Return the users who deactivated their account and may reactivate it; excludes suspended ones."""
         return self.switched_off().filter(deactivated_at__isnull=False, suspended_at=None)
 
     def suspended(self) -> "UserQuerySet":
-        """People whose account moderation has switched off."""
+        """Return the users suspended by moderation."""
         return self.switched_off().filter(suspended_at__isnull=False)
 
     def switched_off(self) -> "UserQuerySet":
-        """People whose account is shut, and may be open again one day."""
+        """Return the users whose account is inactive but may become active again."""
         return self.filter(is_active=False, deletion_requested_at__isnull=True)
 
     def named(self, username: str) -> "UserQuerySet":
-        """Who has this user name, whatever its case.
+        """Match a username case-insensitively.
 
-        SQLite knows the case of ASCII letters alone, but Django lends it Python's regular expressions.
+        SQLite folds only ASCII letters, so other names are matched with Django's regular expressions.
         """
         if connection.vendor == "sqlite" and not username.isascii():
             return self.filter(username__iregex=rf"^{re.escape(username)}$")
         return self.annotate(name_lower=Lower("username")).filter(name_lower=Lower(Value(username)))
 
     def leaving(self) -> "UserQuerySet":
-        """People who asked for their account to be deleted, and whose things are not all gone yet."""
+        """Return the users whose account deletion was requested and is not finished yet."""
         return self.filter(deletion_requested_at__isnull=False)
 
 
 class UserManager(DjangoUserManager.from_queryset(UserQuerySet)):  # type: ignore[misc]  # auth's depends on User
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
-        """Lower-case the whole address: that is how allauth stores and looks up addresses."""
+        """Lower-case the whole address, as allauth does when it stores and looks up addresses."""
         return (email or "").strip().lower()
 
 
 class User(AbstractUser):
-    """A person's account.
+    """A user account.
 
-    User names and addresses are unique whatever their case. Only accounts made on the command line (a service that runs
-    batches, say) may be without an address; signing up on the site asks for one.
+    Usernames and email addresses are unique case-insensitively. Only accounts created on the command line (for a batch
+    service, say) may lack an email address; signing up on the site requires one.
     """
 
     username = models.CharField(
@@ -92,14 +92,14 @@ class User(AbstractUser):
     theme = models.CharField(_("theme"), max_length=5, choices=Theme, blank=True)
     deactivated_at = models.DateTimeField(_("deactivated"), null=True, blank=True)
     deletion_requested_at = models.DateTimeField(_("deletion requested"), null=True, blank=True)
-    # Suspended by moderation, `is_active` being False meanwhile; without an end where `suspended_until` is empty.
+    # Suspended by moderation; `is_active` is then False. Indefinite if `suspended_until` is null.
     suspended_at = models.DateTimeField(_("suspended"), null=True, blank=True)
     suspended_until = models.DateTimeField(_("suspended until"), null=True, blank=True)
     suspension_reason = models.TextField(_("reason for the suspension"), max_length=1000, blank=True)
     unread_notices = models.PositiveIntegerField(_("unread notices"), default=0, editable=False)
-    session_epoch = models.PositiveIntegerField(_("ended sessions"), default=0)  # raised to end all of the account
-    first_name = None  # type: ignore[assignment]  # how Django lets go of an inherited field
-    last_name = None  # type: ignore[assignment]  # how Django lets go of an inherited field
+    session_epoch = models.PositiveIntegerField(_("ended sessions"), default=0)  # incremented to end all sessions
+    first_name = None  # type: ignore[assignment]  # Django's way to remove an inherited field
+    last_name = None  # type: ignore[assignment]  # Django's way to remove an inherited field
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -121,7 +121,7 @@ class User(AbstractUser):
         ]
 
     def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
-        """And what the constraint on the user name cannot see on SQLite, for the forms that change the name."""
+        """Check the username beyond what the constraint can on SQLite, for forms that change it."""
         super().validate_constraints(exclude)
         if "username" in (exclude or ()):
             return
@@ -132,15 +132,15 @@ class User(AbstractUser):
 
     @property
     def is_deactivated(self) -> bool:
-        """The person switched the account off and may come back; `is_active` is False meanwhile.
+        """Return whether the user deactivated the account and may reactivate it; `is_active` is then False.
 
-        Not while moderation has switched it off, too: a suspension comes first.
+        False during a suspension, which takes precedence.
         """
         return self.deactivated_at is not None and self.suspended_at is None and self.deletion_requested_at is None
 
     @property
     def is_suspended(self) -> bool:
-        """Moderation has switched the account off."""
+        """Return whether moderation has suspended the account."""
         return self.suspended_at is not None and self.deletion_requested_at is None
 
     @property
@@ -148,15 +148,15 @@ class User(AbstractUser):
         return self.deletion_requested_at is not None
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """What a session must match: Django's hash of the password, and the number that ends all sessions when raised.
+        """Return the hash a session must match: Django's password hash plus the session epoch.
 
-        Without it, the sessions of a deactivated account would come back to life together with the account.
+        Without the epoch, the old sessions of a deactivated account would become valid again when it is reactivated.
         """
         digest = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]  # private, not in the stubs
         return f"{digest}{self.session_epoch}" if self.session_epoch else digest
 
     def get_full_name(self) -> str:
-        """The full name, or the user name of somebody who gave none."""
+        """Return the full name, or the username if none is set."""
         return self.full_name.strip() or self.username
 
     def get_short_name(self) -> str:

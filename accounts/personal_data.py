@@ -1,6 +1,6 @@
-"""What the apps hold of a person: each registers how to count, stop, export and erase its part.
+"""Registry of personal data: each app registers how to count, stop, export and erase its part.
 
-So an account can be closed and its data handed out without this app knowing the others (docs/architecture.md).
+This lets accounts be closed and exported without this app depending on the others (docs/architecture.md).
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,30 +12,30 @@ from auravideo.core.zips import Entry
 
 @dataclass(frozen=True)
 class Holding:
-    """One line of what the person is told beforehand, such as '12 videos'; `size` in bytes, 0 where it says nothing."""
+    """One line of the summary, such as '12 videos'; `size` in bytes, 0 if not applicable."""
 
     label: str
     size: int = 0
 
 
 class Holder:
-    """One app's part of a person's data. An app overrides what it needs and registers an instance when it is ready."""
+    """One app's part of a user's data. Apps override what they need and register an instance in `ready`."""
 
     def summary(self, user: User) -> Iterable[Holding]:
-        """What would go with the account."""
+        """Return what would be deleted with the account."""
         return ()
 
     def stop(self, user: User) -> None:
-        """End what runs for the person, who has left. Called more than once."""
+        """Stop everything running for a user who is deactivated, suspended or leaving. Called more than once."""
 
     def export(self, user: User) -> Iterable[Entry]:
-        """The files that the person gets with their data."""
+        """Return the files to include in the user's data export."""
         return ()
 
     def erase(self, user: User) -> Iterator[None]:
-        """Delete rows and files for good, yielding after each item, so that the caller may pause there.
+        """Delete rows and files forever, yielding after each item so that the caller may pause.
 
-        It is begun anew after an interruption: what is gone already is no error.
+        Idempotent: safe to rerun after an interruption.
         """
         yield from ()
 
@@ -44,7 +44,7 @@ _holders: list[Holder] = []
 
 
 def register(holder: Holder) -> None:
-    """Add a part. Apps register in the order of INSTALLED_APPS: what builds on another app comes later."""
+    """Register a part. Apps register in the order of INSTALLED_APPS, so dependents come after what they build on."""
     _holders.append(holder)
 
 

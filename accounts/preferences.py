@@ -1,4 +1,4 @@
-"""Which language and theme a person sees: what their profile says, else the cookie, else what the browser asks for."""
+"""The language and theme of a page: from the profile, else the cookie, else the browser."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +12,7 @@ YEAR = 365 * 24 * 3600
 
 
 class ProfileLanguageMiddleware(MiddlewareMixin):
-    """The profile's language before the cookie's and the browser's, which Django's LocaleMiddleware has chosen from."""
+    """The profile's language, overriding the one Django's LocaleMiddleware took from the cookie or the browser."""
 
     def process_request(self, request: HttpRequest) -> None:
         language = getattr(request.user, "language", "")
@@ -22,18 +22,18 @@ class ProfileLanguageMiddleware(MiddlewareMixin):
 
 
 def theme_of(request: HttpRequest) -> str:
-    """'dark', 'light', or '' for what the device prefers."""
+    """Return 'dark', 'light', or '' to follow the device."""
     chosen = getattr(getattr(request, "user", None), "theme", "") or request.COOKIES.get(THEME_COOKIE, "")
     return chosen if chosen in Theme.values else ""
 
 
 def context(request: HttpRequest) -> dict[str, str]:
-    """`theme`, for every page."""
+    """Provide `theme` to every template."""
     return {"theme": theme_of(request)}
 
 
 def remember(response: HttpResponse, user: User) -> None:
-    """Keep the cookies in step with the profile, so that the pages look the same after signing out."""
+    """Copy the profile's settings to cookies, so that pages look the same after signing out."""
     _set(response, settings.LANGUAGE_COOKIE_NAME, user.language)
     _set(response, THEME_COOKIE, user.theme)
 

@@ -1,4 +1,4 @@
-"""A new password ends the sessions elsewhere (Django sees to that), and whatever of them is open just then."""
+"""Receivers of password changes. Django ends the other sessions; these end their open connections, too."""
 
 from allauth.account.signals import password_changed, password_reset, password_set
 from django.dispatch import receiver

@@ -1,8 +1,8 @@
-"""allauth's forms for the second factor, more careful in two places.
+"""allauth's forms for the second factor, hardened in two ways.
 
-What no passkey would send is an incorrect answer: allauth lets some errors of the parser and of the signature check
-through, which would be an error 500. And the code of an app works once, as RFC 6238 (section 5.2) demands: allauth
-remembers it for one period, but it is valid for longer where a clock may be wrong (MFA_TOTP_TOLERANCE).
+Malformed passkey responses count as incorrect: allauth lets some errors of the parser and of the signature check
+escape, which would be a 500. And each authenticator code works only once, as RFC 6238 (section 5.2) requires: allauth
+remembers it for one period, but it stays valid for longer if clock drift is tolerated (MFA_TOTP_TOLERANCE).
 """
 
 import struct
@@ -21,7 +21,7 @@ UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticErro
 
 
 def guarded(clean: Callable) -> Callable:
-    """A credential that cannot be read, or that was signed by another key, is an incorrect one."""
+    """Treat credentials that are unreadable or signed by another key as incorrect."""
 
     @wraps(clean)
     def answer(form):
@@ -34,7 +34,7 @@ def guarded(clean: Callable) -> Callable:
 
 
 class OnceOnly(BaseAuthenticateForm):
-    """Refuses a code of the app that was used already, for as long as it would be valid."""
+    """A form that rejects a used authenticator code for as long as it would remain valid."""
 
     def clean_code(self) -> str:
         code = super().clean_code()

@@ -1,4 +1,4 @@
-"""Everything that may happen to an account as a whole: leave, come back, be suspended, be deleted, be handed out."""
+"""The life of an account: deactivated, reactivated, suspended, exported, deleted."""
 
 import logging
 import time
@@ -19,39 +19,39 @@ from accounts.models import User
 from auravideo.core import publish
 from auravideo.core.zips import Entry, json_file
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 SETTLE_TASK = "accounts.tasks.settle"
-SETTLE_SECONDS = 20.0  # a task deletes for so long, then makes room for the clips that wait in the same queue
-SETTLE_ANEW = timedelta(days=1)  # how long the sweeper looks again at an account that was switched off
+SETTLE_SECONDS = 20.0  # time limit of one task, so that clips in the same queue get their turn
+SETTLE_ANEW = timedelta(days=1)  # how long the sweeper revisits an account that was switched off
 
 
 @transaction.atomic
 def deactivate(user: User) -> bool:
-    """Switch an account off: nobody can sign in, every session ends, what runs is cancelled, nothing is deleted."""
+    """Deactivate an account: end sessions, cancel jobs, delete nothing. Returns whether this call did."""
     now = timezone.now()
     changes = {"is_active": False, "deactivated_at": now, "session_epoch": F("session_epoch") + 1}
     if not User.objects.filter(pk=user.pk, is_active=True).update(**changes):
         return False
     transaction.on_commit(partial(send_settle, user.pk))
-    log.info("Account %s was deactivated", user.pk)
+    logger.info("Account %s was deactivated", user.pk)
     return True
 
 
 def reactivate(user: User) -> bool:
-    """Switch a deactivated account on again. Says whether this call did."""
+    """Reactivate a deactivated account. Returns whether this call did."""
     if not User.objects.deactivated().filter(pk=user.pk).update(is_active=True, deactivated_at=None):
         return False
-    log.info("Account %s is active again", user.pk)
+    logger.info("Account %s was reactivated", user.pk)
     return True
 
 
 @transaction.atomic
 def suspend(user: User, until: datetime | None, reason: str) -> bool:
-    """Switch an account off for moderation: as when its owner does, except that they cannot switch it on again.
+    """Suspend an account for moderation: like a deactivation, but the user cannot undo it.
 
-    `until` None means until somebody ends it. A second suspension takes the place of the first. Says whether it stands
-    now; not where the account is being deleted, or was switched off by the operator, which ends by hand alone.
+    `until` None means indefinitely. A new suspension replaces the current one. Returns whether the account is suspended
+    now: False if it is being deleted, or was disabled by an operator, who alone can enable it.
     """
     changes: dict[str, Any] = {"suspended_until": until, "suspension_reason": reason, "is_active": False}
     changes |= {"suspended_at": timezone.now(), "session_epoch": F("session_epoch") + 1}
@@ -59,37 +59,37 @@ def suspend(user: User, until: datetime | None, reason: str) -> bool:
     if not User.objects.filter(ours, pk=user.pk, deletion_requested_at__isnull=True).update(**changes):
         return False
     transaction.on_commit(partial(send_settle, user.pk))
-    log.info("Account %s is suspended until %s", user.pk, until or "somebody ends it")
+    logger.info("Account %s is suspended until %s", user.pk, until or "somebody ends it")
     return True
 
 
 def unsuspend(user: User) -> bool:
-    """End a suspension before its time. Says whether this call did."""
+    """End a suspension early. Returns whether this call did."""
     return _end_suspension(User.objects.suspended().filter(pk=user.pk))
 
 
 @transaction.atomic
 def end_suspension_if_over(user: User, *, site: str = "") -> bool:
-    """End a suspension whose time has come, and tell whoever keeps the history. Says whether this call did.
+    """End a suspension that has expired, and signal it. Returns whether this call did.
 
-    `site` is the address at which the person reached it, where they did.
+    `site` is the base URL the user signed in at, if they triggered this.
     """
     over = User.objects.suspended().filter(pk=user.pk, suspended_until__lte=timezone.now())
     if not _end_suspension(over):
         return False
     signals.suspension_over.send(sender=User, user=user, site=site)
-    log.info("The suspension of account %s is over", user.pk)
+    logger.info("The suspension of account %s has expired", user.pk)
     return True
 
 
 def end_suspensions() -> int:
-    """End every suspension whose time has come; the scheduler asks for it. Returns how many."""
+    """End all expired suspensions; called by the scheduler. Returns how many."""
     over = User.objects.suspended().filter(suspended_until__lte=timezone.now())
     return sum(end_suspension_if_over(user) for user in over)
 
 
 def _end_suspension(users: QuerySet[User]) -> bool:
-    """Who had switched the account off themselves meanwhile finds it so."""
+    """End the suspension. Keep the account inactive if its owner also deactivated it."""
     is_active = Case(When(deactivated_at=None, then=Value(True)), default=Value(False), output_field=BooleanField())
     fresh = {"suspended_at": None, "suspended_until": None, "suspension_reason": ""}
     return users.update(is_active=is_active, **fresh) == 1
@@ -97,9 +97,10 @@ def _end_suspension(users: QuerySet[User]) -> bool:
 
 @transaction.atomic
 def request_deletion(user: User) -> bool:
-    """Make an account inaccessible at once and for good, and have everything of it deleted in the background.
+    """Close an account immediately and irrevocably, and delete its data in the background.
 
-    Its names are free again for somebody else; what is left of it cannot be signed in to by any road.
+    The username and email address become available again; nobody can sign in to the remains. Returns whether
+    this call did.
     """
     changes = {
         "is_active": False,
@@ -119,7 +120,7 @@ def request_deletion(user: User) -> bool:
     EmailAddress.objects.filter(user_id=user.pk).delete()
     Authenticator.objects.filter(user_id=user.pk).delete()
     transaction.on_commit(partial(send_settle, user.pk))
-    log.info("Account %s is to be deleted", user.pk)
+    logger.info("Account %s is scheduled for deletion", user.pk)
     return True
 
 
@@ -131,7 +132,7 @@ def end_sessions(user: User) -> None:
 
 
 def switch_off(user: User) -> None:
-    """What follows when an operator has switched an account off: its sessions end, and what runs for it."""
+    """Finish disabling an account in the admin: end its sessions and stop its jobs."""
     end_sessions(user)
     personal_data.stop(user)
 
@@ -142,9 +143,9 @@ def send_settle(user_id: int) -> None:
 
 
 def settle(user_id: int, seconds: float = SETTLE_SECONDS) -> bool:
-    """See through what follows from leaving: stop what runs and, where it was asked for, delete everything.
+    """Finish closing an account: stop its jobs and, if deletion was requested, delete everything.
 
-    May be interrupted anywhere and run any number of times. Returns False when `seconds` were not enough.
+    Safe to interrupt and to rerun. Returns False if `seconds` were not enough.
     """
     deadline = time.monotonic() + seconds
     user = User.objects.filter(pk=user_id, is_active=False).first()
@@ -157,12 +158,12 @@ def settle(user_id: int, seconds: float = SETTLE_SECONDS) -> bool:
         if time.monotonic() > deadline:
             return False
     user.delete()
-    log.info("Account %s is deleted", user_id)
+    logger.info("Account %s was deleted", user_id)
     return True
 
 
 def settle_left_over(seconds: float = SETTLE_SECONDS) -> int:
-    """See to what was interrupted, or whose message was lost, for so long. Returns how many accounts were seen to."""
+    """Settle accounts whose task was interrupted or lost, for up to `seconds`. Returns how many were attempted."""
     deadline = time.monotonic() + seconds
     since = timezone.now() - SETTLE_ANEW
     recent = User.objects.switched_off().filter(Q(deactivated_at__gt=since) | Q(suspended_at__gt=since))
@@ -176,13 +177,13 @@ def settle_left_over(seconds: float = SETTLE_SECONDS) -> int:
 
 
 def export(user: User) -> Iterator[Entry]:
-    """Everything that is held of a person, as the files of a zip."""
+    """Yield all personal data of a user, as the entries of a zip."""
     yield json_file("profile.json", lambda: _profile(user))
     yield from personal_data.export(user)
 
 
 def _profile(user: User) -> dict:
-    """No secrets: what a stolen zip would give away must not open the account."""
+    """Return the profile without secrets: a stolen export must not give access to the account."""
     addresses = EmailAddress.objects.filter(user=user).order_by("pk")
     second_factors = Authenticator.objects.filter(user=user).order_by("pk")
     return {

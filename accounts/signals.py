@@ -1,8 +1,8 @@
-"""What accounts tell the apps that build on them."""
+"""Signals from accounts to the apps that build on them."""
 
 from django.dispatch import Signal
 
-sessions_ended = Signal()  # user: signed out everywhere, or everywhere but where they asked for it
-# user, and site, the address at which they reached it ('' where the scheduler acts): sent within the transaction that
-# ends a suspension whose time has come
+sessions_ended = Signal()  # user: signed out everywhere, possibly except in the session that asked for it
+# user, and site: the base URL the user signed in at, '' if triggered by the scheduler. Sent within the transaction
+# that ends an expired suspension.
 suspension_over = Signal()

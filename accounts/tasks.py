@@ -1,4 +1,4 @@
-"""What the `cpu` queue does for accounts. The web processes send these by name."""
+"""Celery tasks of accounts on the `cpu` queue. The web processes send them by name."""
 
 from celery import shared_task
 
@@ -7,7 +7,7 @@ from accounts import services
 
 @shared_task(name=services.SETTLE_TASK, ignore_result=True)
 def settle(user_id: int) -> None:
-    """A large account is deleted in several messages, so that clips do not wait behind it."""
+    """Settle an account, a large one in several messages, so that clips don't wait behind it."""
     if not services.settle(user_id):
         services.send_settle(user_id)
 

@@ -1,4 +1,4 @@
-"""The settings of an account, and leaving it."""
+"""Account settings, deactivation and deletion."""
 
 from allauth.account.decorators import reauthentication_required
 from allauth.account.stages import LoginStageController
@@ -28,12 +28,12 @@ from auravideo.core import zips
 @login_required
 @require_http_methods(["GET", "POST"])
 def profile(request: SignedInRequest) -> HttpResponse:
-    """Name, language and theme."""
-    person = User.objects.get(pk=request.user.pk)  # a copy: what is typed wrongly must not show in the page's head
+    """Edit name, language and theme."""
+    person = User.objects.get(pk=request.user.pk)  # a copy, so that invalid input doesn't show in the page header
     form = ProfileForm(request.POST or None, instance=person)
     if request.method == "POST" and form.is_valid():
         form.save()
-        with translation.override(person.language or translation.get_language()):  # as the next page is in
+        with translation.override(person.language or translation.get_language()):  # the next page's language
             messages.success(request, _("Profile saved."))
         response = redirect("accounts:profile")
         preferences.remember(response, person)
@@ -43,7 +43,7 @@ def profile(request: SignedInRequest) -> HttpResponse:
 
 @require_POST
 def set_language(request: HttpRequest) -> HttpResponse:
-    """The switch at the foot of every page: a cookie and, for who is signed in, the profile."""
+    """Set the language from the page footer: in the cookie and, for signed-in users, in the profile."""
     language = request.POST.get("language", "")
     known = language in dict(settings.LANGUAGES) and check_for_language(language)
     if request.user.is_authenticated and known:
@@ -54,7 +54,7 @@ def set_language(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def set_theme(request: SignedInRequest) -> HttpResponse:
-    """Sent by the light-or-dark button, which has changed the page and the cookie already."""
+    """Save the theme; the light/dark button has already changed the page and the cookie."""
     form = ThemeForm(request.POST)
     if not form.is_valid():
         return HttpResponse(status=400)
@@ -75,14 +75,14 @@ def end_sessions(request: SignedInRequest) -> HttpResponse:
 @login_required
 @require_GET
 def data(request: SignedInRequest) -> HttpResponse:
-    """What is held of a person, and the ways out."""
+    """Show what is stored about the user, with the ways to export it or leave."""
     return render(request, "accounts/data.html", _held(request.user))
 
 
 @login_required
 @require_POST
 def download(request: SignedInRequest) -> HttpResponseBase:
-    """All of a person's data as a zip, made while it is sent."""
+    """Send all of the user's data as a zip, built while streaming."""
     if refused := ratelimit.consume_or_429(request, action="export", user=request.user):
         return refused
     name = f"auravideo-{request.user.username}-{timezone.localdate():%Y-%m-%d}.zip"
@@ -92,7 +92,7 @@ def download(request: SignedInRequest) -> HttpResponseBase:
 @login_required
 @require_http_methods(["GET", "POST"])
 def deactivate(request: SignedInRequest) -> HttpResponse:
-    """Switch the account off until the person signs in again."""
+    """Deactivate the account until its owner signs in again."""
     if request.method == "GET":
         return render(request, "accounts/deactivate.html")
     services.deactivate(request.user)
@@ -105,7 +105,7 @@ def deactivate(request: SignedInRequest) -> HttpResponse:
 @reauthentication_required(app="accounts", enabled=lambda request: not request.user.has_usable_password())
 @require_http_methods(["GET", "POST"])
 def delete(request: SignedInRequest) -> HttpResponse:
-    """Delete the account for good: says what goes, and asks for the password."""
+    """Delete the account forever: show what will be deleted, and ask for the password."""
     form = DeletionForm(request.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
         services.request_deletion(request.user)
@@ -118,7 +118,7 @@ def delete(request: SignedInRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def reactivate(request: HttpRequest) -> HttpResponse:
-    """The last step of signing in to a deactivated account."""
+    """Offer reactivation, the last step of signing in to a deactivated account."""
     stage = LoginStageController.enter(request, ReactivateStage.key)
     if request.user.is_authenticated or stage is None:
         return redirect("account_login")
@@ -134,7 +134,7 @@ def reactivate(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_GET
 def suspended(request: HttpRequest) -> HttpResponse:
-    """Why nobody gets further with this account, and until when: for who has just proved that it is theirs."""
+    """Explain the suspension and when it ends, to a user who has just proved ownership of the account."""
     stage = LoginStageController.enter(request, SuspendedStage.key)
     if request.user.is_authenticated or stage is None or not stage.login.user.is_suspended:
         return redirect("account_login")

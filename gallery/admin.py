@@ -1,6 +1,6 @@
-"""Moderation: everything that the gallery shows in the administration."""
+"""The gallery's admin pages, all of them for moderation."""
 
-from gallery.moderation import (  # noqa: F401  each registers its pages
+from gallery.moderation import (  # noqa: F401  imported to register their pages
     admin_history,
     admin_people,
     admin_reports,

@@ -1,4 +1,4 @@
-"""Rows with what a query adds to them, for the type checker alone: django_stubs_ext is not installed with the site."""
+"""Annotated row types, for the type checker only: django_stubs_ext is not installed in production."""
 
 from typing import TypedDict
 
@@ -12,15 +12,15 @@ class _Like(TypedDict):
 
 
 class _Place(TypedDict):
-    number: int  # among what a search found
+    number: int  # row number in the search index
 
 
 class _OpenReports(TypedDict):
-    open_reports: int  # of the same video
+    open_reports: int  # on the same video
 
 
 class _AllReports(TypedDict):
-    of_all: int  # open reports of the same video or person
+    of_all: int  # open reports on the same video or user
 
 
 SeenVideo = WithAnnotations[Video, _Like]

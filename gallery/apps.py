@@ -8,7 +8,7 @@ class GalleryConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import personal_data
-        from gallery import access, receivers  # noqa: F401  connects them
+        from gallery import access, receivers  # noqa: F401  connects the receivers
         from gallery.moderation.personal_data import ModerationOfPerson
         from gallery.personal_data import VideosOfPerson
         from gallery.sharing.personal_data import LikesOfPerson

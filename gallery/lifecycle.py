@@ -1,8 +1,8 @@
-"""Everything that may happen to a video as a whole: made by a job, put into the trash, had back, gone for good.
+"""The life of a video: created from a job, moved to the trash, restored, deleted forever.
 
-A video goes in two steps. First it is in the trash, where nobody sees it any more, its owner included; after
-UNDO_MINUTES a task of the `cpu` queue purges it. What a crash leaves of a purge is a video in the trash whose time is
-over, which the next one finds.
+Deletion has two steps. A video first goes to the trash, where nobody can watch it, not even its owner; after
+UNDO_MINUTES a task on the `cpu` queue purges it. A purge interrupted by a crash leaves an expired video in the trash,
+and the next purge picks it up.
 """
 
 import logging
@@ -22,15 +22,15 @@ from gallery.models import GIVEN_UP, Video, VideoQuerySet
 from generation.models import Job
 from generation.queue import events
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 TITLE_LENGTH = 80
 PURGE_TASK = "gallery.tasks.purge_trash"
-PURGE_SECONDS = 20.0  # a task deletes for so long, then makes room for the clips that wait in the same queue
+PURGE_SECONDS = 20.0  # time limit of one purge task, so that clips in the same queue get their turn
 
 
 def create(job: Job, output: dict) -> Video:
-    """The video of a finished job; `output` is what workers/assembly.py stored."""
+    """Create the video of a finished job from `output`, the result of workers/assembly.py."""
     return Video.objects.create(
         user=job.user,
         job=job,
@@ -44,12 +44,12 @@ def create(job: Job, output: dict) -> Video:
         video_file=output["video"],
         poster_file=output["poster"],
         preview_file=output["preview"],
-        thumbnail_file=output.get("thumbnail", ""),  # a stage that ended before an update knew of none
+        thumbnail_file=output.get("thumbnail", ""),  # absent if the stage ran before an upgrade
     )
 
 
 def _title(prompt: str) -> str:
-    """The prompt's beginning, cut at a word."""
+    """Return the start of the prompt, cut at a word boundary."""
     line = " ".join(prompt.split())
     return line if len(line) <= TITLE_LENGTH else line[:TITLE_LENGTH].rsplit(" ", 1)[0] + "…"
 
@@ -58,7 +58,7 @@ def _title(prompt: str) -> str:
 
 
 def trash(videos: VideoQuerySet) -> tuple[int, datetime]:
-    """Put videos into the trash. Returns how many, and the moment, by which `restore` finds the very same ones."""
+    """Move videos to the trash. Returns how many, and the timestamp by which `restore` finds exactly these."""
     now = timezone.now()
     count = _move(videos.kept(), now)
     if count and not settings.UNDO_MINUTES:
@@ -67,12 +67,12 @@ def trash(videos: VideoQuerySet) -> tuple[int, datetime]:
 
 
 def restore(videos: VideoQuerySet) -> int:
-    """Take videos out of the trash as long as they can be had back; returns how many."""
+    """Restore videos from the trash if there is still time. Returns how many."""
     return _move(videos.in_trash(), None)
 
 
 def give_up(videos: QuerySet[Video]) -> int:
-    """Delete videos for good, whether they are in the trash or not: gone at once, their files soon after."""
+    """Delete videos forever, in the trash or not. They disappear at once, their files soon after. Returns how many."""
     count = _move(videos.exclude(deleted_at=GIVEN_UP), GIVEN_UP)
     if count:
         transaction.on_commit(send_purge)
@@ -80,13 +80,13 @@ def give_up(videos: QuerySet[Video]) -> int:
 
 
 def delete(video: Video) -> bool:
-    """Delete one video for good, see `give_up`."""
+    """Delete one video forever, see `give_up`. Returns whether this call did."""
     return bool(give_up(Video.objects.filter(pk=video.pk)))
 
 
 @transaction.atomic
 def _move(videos: QuerySet[Video], moment: datetime | None) -> int:
-    """Pages that show the jobs of these videos are told, since they show the videos, too."""
+    """Set `deleted_at`, and refresh the pages that show the jobs of these videos, since they show the videos too."""
     jobs: dict[int, list[UUID]] = {}
     for user_id, job_id in videos.order_by().values_list("user_id", "job_id"):
         jobs.setdefault(user_id, []).extend([] if job_id is None else [job_id])
@@ -96,7 +96,7 @@ def _move(videos: QuerySet[Video], moment: datetime | None) -> int:
     return count
 
 
-# --- Gone for good ----------------------------------------------------------------------------------------------------
+# --- Purging ----------------------------------------------------------------------------------------------------------
 
 
 def send_purge() -> None:
@@ -105,21 +105,21 @@ def send_purge() -> None:
 
 
 def purge_trash(seconds: float = PURGE_SECONDS) -> bool:
-    """Purge the videos whose time in the trash is over, for so long. Returns False when `seconds` were not enough.
+    """Purge expired videos for up to `seconds`. Returns False if that was not enough time.
 
-    May be interrupted anywhere and run any number of times, also beside itself. A video whose files cannot be deleted
-    holds up no other one; it is tried again the next time.
+    Safe to interrupt, to rerun and to run concurrently. A video whose files cannot be deleted doesn't block the
+    others, and is retried on the next run.
     """
     deadline = time.monotonic() + seconds
     stuck: set[UUID] = set()
     while video := Video.objects.expired().exclude(pk__in=stuck).order_by("deleted_at").first():
-        # From now on nobody can have it back, whatever the clocks of other machines say.
+        # Make it unrestorable, even if the clocks of other machines differ.
         if not Video.objects.expired().filter(pk=video.pk).update(deleted_at=GIVEN_UP):
             continue
         try:
             purge(video)
         except Exception:
-            log.exception("Video %s could not be deleted", video.pk)
+            logger.exception("Video %s could not be deleted", video.pk)
             stuck.add(video.pk)
         if time.monotonic() > deadline:
             return False
@@ -127,9 +127,9 @@ def purge_trash(seconds: float = PURGE_SECONDS) -> bool:
 
 
 def purge(video: Video) -> None:
-    """Delete the files of a video, then its rows and the record of its job: no file is left that no row points to.
+    """Delete a video's files, then its rows and its job, so that no file is ever left without a row.
 
-    For videos that nobody can be shown any more: those of `Video.objects.expired()`, and of people who have left.
+    Only for videos that nobody can be shown: those of `Video.objects.expired()`, and those of accounts being deleted.
     """
     for file in video.files:
         delete_file(file.storage, str(file))

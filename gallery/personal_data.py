@@ -1,4 +1,4 @@
-"""What is held of a person's videos: counted, exported and erased together with their account."""
+"""A user's videos as personal data: counted, exported and erased with the account."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -24,9 +24,9 @@ class VideosOfPerson(Holder):
             yield Holding(ngettext("%d collection", "%d collections", collections) % collections)
 
     def export(self, user: User) -> Iterator[Entry]:
-        """Each video as its file and its settings. One query a video: the download may take long.
+        """Yield each video as its file and its settings. One query per video: the download may take long.
 
-        What is in the trash is deleted: who wants it puts it back first.
+        Excludes the trash: users who want those videos restore them first.
         """
         ids = list(Video.objects.kept().filter(user=user).order_by("created_at").values_list("pk", flat=True))
         for number, video_id in enumerate(ids, start=1):
@@ -38,7 +38,7 @@ class VideosOfPerson(Holder):
             yield json_list("collections.json", lambda: map(_collection, collections))
 
     def erase(self, user: User) -> Iterator[None]:
-        """The trash is no exception. Collections, likes and tags go with the rows that they belong to."""
+        """Erase all videos, the trash included. Collections, likes and tags go with their rows."""
         while video := Video.objects.filter(user=user).first():
             lifecycle.purge(video)
             yield

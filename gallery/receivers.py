@@ -1,6 +1,6 @@
-"""What the gallery does when something else happens, within the same transaction.
+"""Signal receivers of the gallery, run within the sender's transaction.
 
-What is saved is found by its words from then on; who updates titles or publishes by a query tells the search itself.
+Saving a video updates the search index. Code that sets titles or publishes with a bulk update must do it itself.
 """
 
 from django.db.models.signals import post_save
@@ -17,7 +17,7 @@ from generation.queue.signals import job_done
 
 @receiver(job_done)
 def make_video(job: Job, output: dict, **_kwargs: object) -> None:
-    """A finished job announces itself, and has its video as soon as it is done."""
+    """Create the video of a job that has just finished, in the same transaction."""
     lifecycle.create(job, output)
 
 

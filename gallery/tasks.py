@@ -1,4 +1,4 @@
-"""What the `cpu` queue does for the gallery. The web processes send it by name."""
+"""Celery tasks of the gallery on the `cpu` queue. The web processes send them by name."""
 
 from celery import shared_task
 
@@ -8,7 +8,7 @@ from gallery.moderation import emails
 
 @shared_task(name=lifecycle.PURGE_TASK, ignore_result=True)
 def purge_trash() -> None:
-    """A large trash is purged in several messages, so that clips do not wait behind it."""
+    """Purge the trash, in several messages if it is large, so that clips don't wait behind it."""
     if not lifecycle.purge_trash():
         lifecycle.send_purge()
 

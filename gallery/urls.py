@@ -1,4 +1,4 @@
-"""The addresses of the gallery. Each part names its own; files come at one address to everybody who may have them."""
+"""URLs of the gallery. Each package has its own; file URLs are shared by everyone allowed to load the files."""
 
 from django.urls import path
 

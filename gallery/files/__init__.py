@@ -1,1 +1,1 @@
-"""Videos, posters and previews as files, for whoever may see them."""
+"""Videos, posters and previews as files, access-checked."""

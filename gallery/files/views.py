@@ -1,7 +1,7 @@
-"""The files of a video, at two addresses: by its id for whoever may play it, and by its token for whoever has the link.
+"""File views of a video, each at two addresses: by ID for viewers who may play it, and by token for its unlisted link.
 
-By the id that is its owner, everybody once it is public, and a moderator, who has to look at it. Who may not have a
-file gets the same answer as where there is none.
+By ID, a file is served to the owner, to everyone once the video is public, and to moderators reviewing it. A forbidden
+file answers 404, exactly like a missing one.
 """
 
 from uuid import UUID
@@ -40,13 +40,13 @@ def preview(request: HttpRequest, video_id: UUID | None = None, token: str = "")
 
 @require_safe
 def thumbnail(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponseBase:
-    """The small still picture; the poster, where the video was made before there were any."""
+    """Serve the small still image, or the poster for videos older than thumbnails."""
     found = _found(request, video_id, token)
     return _served(request, (found.thumbnail_file or found.poster_file).name, token)
 
 
 def file_stem(video: Video) -> str:
-    """Return what a saved file of a video is called, without the ending."""
+    """Return the download file name of a video, without the extension."""
     return stem(video.title, "video")
 
 

@@ -1,1 +1,1 @@
-"""What a person does with their own videos: the library, its collections and its trash."""
+"""A user's own videos: the library, its collections and its trash."""

@@ -1,4 +1,4 @@
-"""Collections: a person's own sets of videos."""
+"""Collections: a user's own sets of videos."""
 
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from gallery.models import Collection
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def collections(request: SignedInRequest) -> HttpResponse:
-    """All of them, and a form for a new one."""
+    """List the user's collections, with a form to create one."""
     form = CollectionForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -39,7 +39,7 @@ def collections(request: SignedInRequest) -> HttpResponse:
 @require_safe
 @vary_on_headers("HX-Request", "HX-Target")
 def collection(request: SignedInRequest, collection_id: UUID) -> HttpResponse:
-    """What was added last comes first; for htmx, the cards of one more page. One query, unless there is nothing."""
+    """Show a collection, newest additions first; for HTMX, the next page of cards. One query unless it is empty."""
     page = page_of(items_of(request.user, collection_id), request.GET, VIDEOS_A_PAGE, "-added_at")
     found = page.rows[0].collection if page.rows else _mine(request, collection_id)
     if request.htmx.target == "cards":

@@ -1,4 +1,4 @@
-"""What the pages of the library are asked and told. Everything is bounded; what is wrong is left out or says so."""
+"""Forms of the library. Every input is bounded; invalid values are ignored or reported."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -27,7 +27,7 @@ SORTS = {
 
 
 class LibraryForm(forms.Form):
-    """What of the library is shown, and in which order. A value that is none narrows nothing and says so."""
+    """Filters and sort order of the library. Invalid values are ignored and reported."""
 
     q = forms.CharField(label=_("Keywords"), required=False, max_length=200)
     model = forms.ChoiceField(label=_("Model"), required=False)
@@ -52,7 +52,7 @@ class LibraryForm(forms.Form):
 
     @property
     def filters(self) -> dict[str, Any]:
-        """The lookups that narrow a query of videos."""
+        """Return the lookups that narrow a queryset of videos."""
         asked = {"size_class": "size", "model": "model", "format": "format", "visibility": "visibility"}
         found = {column: self.cleaned_data.get(name) for column, name in asked.items()}
         found["favourite"] = self.cleaned_data.get("favourites")
@@ -60,7 +60,7 @@ class LibraryForm(forms.Form):
 
     @property
     def is_sorted(self) -> bool:
-        """Whether another order than the usual one was asked for."""
+        """Return whether an order other than the default is selected."""
         return self.order != SORTS["newest"][0]
 
     @property
@@ -69,13 +69,13 @@ class LibraryForm(forms.Form):
 
     @property
     def kept(self) -> str:
-        """The query of the same list, for the address of another page of it: '' or 'a=b&'."""
+        """Return the query string prefix that keeps this list when paging: '' or 'a=b&'."""
         query = self._query()
         return f"{query}&" if query else ""
 
     @property
     def narrowed_by(self) -> list[dict[str, Any]]:
-        """Each thing that narrows the list: what it is, and the query without it."""
+        """Return each active filter: its label, its value, and the query string without it."""
         found = []
         for name in ("q", "model", "format", "size", "visibility", "favourites"):
             if value := self.cleaned_data.get(name):
@@ -85,7 +85,7 @@ class LibraryForm(forms.Form):
         return found
 
     def _query(self, without: str = "") -> str:
-        """Only what says something, in the order of the form."""
+        """Encode the non-default values, in the form's order."""
         said = {name: value for name, value in self.cleaned_data.items() if value and name != without}
         if said.get("sort") == "newest":
             del said["sort"]
@@ -93,7 +93,7 @@ class LibraryForm(forms.Form):
 
 
 class IdsField(forms.Field):
-    """Identifiers of videos, each under the same name."""
+    """Video IDs, all under the same field name."""
 
     widget = forms.MultipleHiddenInput
     default_error_messages = {"required": _("Select at least one video first.")}
@@ -111,7 +111,7 @@ class IdsField(forms.Field):
 
 
 class SelectionForm(forms.Form):
-    """Several videos at once, and what is to be done with them."""
+    """Several videos and the action to apply to them."""
 
     video = IdsField()
     act = forms.ChoiceField(choices=[(name, name) for name in ACTS])
@@ -135,7 +135,7 @@ class TitleForm(forms.ModelForm):
 
 
 class CollectionForm(forms.ModelForm):
-    """The name of a collection. Whether it is free is the service's to say."""
+    """The name of a collection. The service checks that it is unique."""
 
     class Meta:
         model = Collection
@@ -145,7 +145,7 @@ class CollectionForm(forms.ModelForm):
 
 
 class CollectForm(forms.Form):
-    """Which collection some videos are added to: one that is there, or a new one."""
+    """The collection to add videos to: an existing one or a new one."""
 
     video = IdsField()
     collection = forms.ModelChoiceField(
@@ -170,7 +170,7 @@ class CollectForm(forms.Form):
 
 
 class UndoForm(forms.Form):
-    """When videos were put into the trash, in microseconds since 1970."""
+    """The time at which the videos were deleted, in microseconds since 1970."""
 
     at = forms.IntegerField(min_value=0, max_value=2**53)
 

@@ -1,4 +1,4 @@
-"""What several pages of the library do alike: find the person's own video, lead back, tell what can be undone."""
+"""Helpers shared by the library's pages: find the user's video, redirect back, offer to undo."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -14,7 +14,7 @@ from gallery.access import library_of
 from gallery.models import Video
 
 VIDEOS_A_PAGE = 24
-UNDO = "undo:"  # begins the extra tag of a message that can be undone; templates/base.html reads it
+UNDO = "undo:"  # prefix of the extra tag on messages with an undo button; read by templates/base.html
 
 
 def own_video(request: HttpRequest, video_id: UUID) -> Video:
@@ -22,12 +22,12 @@ def own_video(request: HttpRequest, video_id: UUID) -> Video:
 
 
 def back(request: HttpRequest, otherwise: str = "gallery:library") -> HttpResponse:
-    """To the page of this site that the form names as `next`, or to the library."""
+    """Redirect to the form's `next` page if it is on this site, or to the library."""
     return redirect(next_page(request, otherwise))
 
 
 def tell_deleted(request: HttpRequest, count: int, at: datetime) -> None:
-    """The message after a deletion; with the button that takes it back, where there is time to."""
+    """Show the deletion message, with an undo button if there is time to undo."""
     if not settings.UNDO_MINUTES:
         messages.success(request, ngettext("%d video was deleted.", "%d videos were deleted.", count) % count)
         return

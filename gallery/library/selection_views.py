@@ -1,4 +1,4 @@
-"""Several videos at once. What is not the person's own, or is there no more, is left out."""
+"""Bulk actions on selected videos. Videos that are gone or not the user's own are skipped."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -29,7 +29,7 @@ from gallery.models import Video, VideoQuerySet
 @login_required
 @require_POST
 def selected(request: SignedInRequest) -> HttpResponseBase:
-    """Do what the form says with the videos that were chosen."""
+    """Apply the form's action to the selected videos."""
     form = SelectionForm(request.POST)
     if not form.is_valid():
         for texts in form.errors.values():
@@ -45,7 +45,7 @@ def selected(request: SignedInRequest) -> HttpResponseBase:
 @login_required
 @require_POST
 def collect(request: SignedInRequest) -> HttpResponse:
-    """Add videos to the collection that was chosen, or to a new one."""
+    """Add videos to the chosen collection or to a new one."""
     form = CollectForm(request.user, request.POST)
     if not form.is_valid():
         return _collect_page(request, form)
@@ -99,7 +99,7 @@ def _download(_request: SignedInRequest, videos: VideoQuerySet, _collection: UUI
 
 
 def _files(videos: list[Video]) -> Iterator[Entry]:
-    """Each video and its settings, under the same name."""
+    """Yield each video and its settings, under the same name."""
     for number, video in enumerate(videos, start=1):
         name = f"{number:03d}-{file_stem(video)}"
         yield stored_file(f"{name}.{video.format}", video.video_file.name, video.video_file.storage)

@@ -1,4 +1,4 @@
-"""What the pages of the library show: read only."""
+"""Queries of the library's pages. Read only."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,19 +18,22 @@ AMONG = 60
 
 
 class _Count(Subquery):
-    """How many rows a query that has a limit finds, so that a large collection costs no more than a small one."""
+    """The number of rows a limited query finds, so that large collections cost no more than small ones."""
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
     output_field = IntegerField()
 
 
 def for_cards(videos: QuerySet[Video]) -> QuerySet[Video]:
-    """Without what no card shows, and what may be long."""
+    """Defer the fields that cards don't show and that may be long."""
     return videos.defer("request", "prompt")
 
 
 def shown_collections_of(user: User) -> QuerySet[Collection]:
-    """By name; with `videos_up_to`, counted as far as `COUNT_UP_TO`, and `cover_id`, the video added last."""
+    """Return the user's collections by name.
+
+    Annotated with `videos_up_to`, counted up to `COUNT_UP_TO` + 1, and `cover_id`, the video added last.
+    """
     items = CollectionItem.objects.filter(collection=OuterRef("pk"), video__deleted_at=None)
     cover = items.order_by("-added_at", "-id").values("video_id")[:1]
     counted = items.order_by().values("pk")[: COUNT_UP_TO + 1]
@@ -42,16 +45,16 @@ def shown_collections_of(user: User) -> QuerySet[Collection]:
 
 
 def items_of(user: User, collection_id: UUID) -> QuerySet[CollectionItem]:
-    """The videos of a person's collection that are not in the trash, each with the collection."""
+    """Return the items of the user's collection whose videos are not in the trash, with video and collection."""
     mine = CollectionItem.objects.filter(collection=collection_id, collection__user=user)
     items = mine.filter(video__deleted_at=None).select_related("video", "collection")
     return items.defer("video__request", "video__prompt")
 
 
 def similar_to(video: Video) -> list[Video]:
-    """The newest other videos of the same person with the same prompt, or the same seed.
+    """Return the user's newest other videos with the same prompt or the same seed.
 
-    Looked for among `AMONG` of each: nobody who made a prompt ten thousand times waits until all of them are sorted.
+    Looks at no more than `AMONG` of each, so that a prompt used ten thousand times doesn't mean sorting them all.
     """
     others = for_cards(library_of(video.user).exclude(pk=video.pk)).order_by()
     found = list(others.filter(prompt_key=video.prompt_key)[:AMONG])
@@ -61,5 +64,5 @@ def similar_to(video: Video) -> list[Video]:
 
 
 def settings_of(video: Video) -> Mapping[str, Any]:
-    """What made a video, as its file carries it: enough to make it again."""
+    """Return the settings of a video as embedded in its file: enough to make it again."""
     return settings_for(video.request)

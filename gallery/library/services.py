@@ -1,4 +1,4 @@
-"""What a person makes of their own videos: names, favourites, collections."""
+"""Changes to a user's own videos: titles, favourites, collections."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -11,11 +11,11 @@ from accounts.models import User
 from gallery.access import collections_of
 from gallery.models import Collection, CollectionItem, SearchDoc, Video
 
-MAX_COLLECTIONS = 200  # of one person
+MAX_COLLECTIONS = 200  # per user
 
 
 class Refused(ValueError):
-    """Why a collection cannot be made or renamed; the text is the person's."""
+    """A collection cannot be created or renamed; the message is shown to the user."""
 
 
 class NameTaken(Refused):
@@ -30,22 +30,23 @@ class TooManyCollections(Refused):
 
 @transaction.atomic
 def rename(video: Video, title: str) -> None:
-    """Give a video a title, which is checked already; it is found by it from then on."""
+    """Set the title of a video, already validated, and update the search index."""
     Video.objects.filter(pk=video.pk).update(title=title)
     video.title = title
     SearchDoc.objects.index([video])
 
 
 def set_favourite(videos: QuerySet[Video], favourite: bool) -> int:
-    """Returns how many of these videos were not what they are now."""
+    """Set or clear the favourite flag of videos. Returns how many changed."""
     return videos.filter(favourite=not favourite).update(favourite=favourite)
 
 
 def create_collection(user: User, name: str) -> Collection:
-    """
+    """Create a collection.
+
     Raises:
-        NameTaken: whatever the case of the letters.
-        TooManyCollections: there is no room for another one.
+        NameTaken: the user has one of this name, compared case-insensitively.
+        TooManyCollections: the user already has `MAX_COLLECTIONS`.
     """
     if collections_of(user).filter(name__iexact=name).exists():
         raise NameTaken
@@ -54,14 +55,15 @@ def create_collection(user: User, name: str) -> Collection:
     try:
         with transaction.atomic():
             return Collection.objects.create(user=user, name=name)
-    except IntegrityError:  # somebody was faster
+    except IntegrityError:  # lost a race with another request
         raise NameTaken from None
 
 
 def rename_collection(collection: Collection, name: str) -> None:
-    """
+    """Rename a collection.
+
     Raises:
-        NameTaken: by another collection of the person.
+        NameTaken: another of the user's collections has this name, compared case-insensitively.
     """
     others = Collection.objects.filter(user_id=collection.user_id).exclude(pk=collection.pk)
     if others.filter(name__iexact=name).exists():
@@ -75,13 +77,13 @@ def rename_collection(collection: Collection, name: str) -> None:
 
 
 def delete_collection(collection: Collection) -> None:
-    """The videos stay in the library."""
+    """Delete a collection; its videos stay in the library."""
     Collection.objects.filter(pk=collection.pk).delete()
 
 
 @transaction.atomic
 def add_to_collection(collection: Collection, videos: Iterable[Video]) -> int:
-    """Add videos of the same person; returns how many of them were not in it before."""
+    """Add the owner's videos to the collection. Returns how many were not in it yet."""
     chosen = [video for video in videos if video.user_id == collection.user_id]
     there = set(collection.items.filter(video__in=chosen).values_list("video_id", flat=True))
     new = [CollectionItem(collection=collection, video=video) for video in chosen if video.pk not in there]
@@ -90,5 +92,5 @@ def add_to_collection(collection: Collection, videos: Iterable[Video]) -> int:
 
 
 def remove_from_collection(collection: Collection, video_ids: Iterable[UUID]) -> int:
-    """Returns how many were in it; the videos stay in the library."""
+    """Remove videos from the collection; they stay in the library. Returns how many were removed."""
     return collection.items.filter(video_id__in=list(video_ids)).delete()[0]

@@ -1,4 +1,4 @@
-"""The trash: what was deleted a short while ago, until it is gone for good."""
+"""The trash: recently deleted videos, until they are purged."""
 
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from gallery.models import Video
 @login_required
 @require_safe
 def trash(request: SignedInRequest) -> HttpResponse:
-    """What was deleted last comes first. No pictures: nobody is sent the files of what is deleted."""
+    """List the trash, last deleted first. No pictures: the files of deleted videos are not served."""
     page = page_of(for_cards(trash_of(request.user)), request.GET, VIDEOS_A_PAGE, "-deleted_at")
     context = {"page": page, "videos": page.rows, "seconds": 60 * settings.UNDO_MINUTES}
     return render(request, "gallery/trash.html", context)
@@ -33,7 +33,7 @@ def trash(request: SignedInRequest) -> HttpResponse:
 @login_required
 @require_POST
 def undo(request: SignedInRequest) -> HttpResponse:
-    """Take back one deletion, however many videos it was of."""
+    """Undo one deletion, whether of one video or of many."""
     form = UndoForm(request.POST)
     count = (
         lifecycle.restore(trash_of(request.user).filter(deleted_at=form.cleaned_data["at"])) if form.is_valid() else 0
@@ -53,7 +53,7 @@ def restore(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def purge(request: SignedInRequest, video_id: UUID) -> HttpResponse:
-    """Delete one video for good, before its time is over."""
+    """Delete one video forever, before its time in the trash is up."""
     lifecycle.delete(_deleted(request, video_id))
     messages.success(request, _("The video was deleted forever."))
     return redirect("gallery:trash")
@@ -62,7 +62,7 @@ def purge(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def empty(request: SignedInRequest) -> HttpResponse:
-    """Delete for good all that is in the trash."""
+    """Delete everything in the trash forever."""
     count = lifecycle.give_up(trash_of(request.user))
     text = ngettext("%d video was deleted forever.", "%d videos were deleted forever.", count) % count
     messages.success(request, text if count else _("The trash was already empty."))

@@ -1,4 +1,4 @@
-"""One's own video: its page, its title, its settings, its way into the trash."""
+"""Views of a user's own video: its page, title, settings and deletion."""
 
 import json
 from uuid import UUID
@@ -27,7 +27,7 @@ from generation.jobs import archive
 
 @require_safe
 def video(request: HtmxHttpRequest, video_id: UUID) -> HttpResponse:
-    """The owner's page, or the one that everybody gets of a public video."""
+    """Show the owner's page, or the public page to everyone else."""
     found = library_of(request.user).select_related("user", "job").filter(pk=video_id).first()
     if found is None:
         return watch(request, video_id)
@@ -39,7 +39,7 @@ def video(request: HtmxHttpRequest, video_id: UUID) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def rename(request: SignedInRequest, video_id: UUID) -> HttpResponse:
-    """The title as a field in its own place: alone for htmx, within the page otherwise."""
+    """Edit the title in place: only the field for HTMX, the whole page otherwise."""
     found = own_video(request, video_id)
     if request.method == "GET":
         return _title(request, found, TitleForm(initial={"title": found.title}))
@@ -56,7 +56,7 @@ def rename(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def favourite(request: SignedInRequest, video_id: UUID) -> HttpResponse:
-    """`favourite` says what it shall be, so that pressing twice does no harm."""
+    """Set the flag to the submitted value rather than toggling it, so that a double click is harmless."""
     found = own_video(request, video_id)
     found.favourite = request.POST.get("favourite") == "1"
     library.set_favourite(Video.objects.filter(pk=found.pk), found.favourite)
@@ -76,7 +76,7 @@ def delete(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 @login_required
 @require_safe
 def settings_file(request: SignedInRequest, video_id: UUID) -> HttpResponse:
-    """What made the video, as a file to keep or to create from."""
+    """Download the settings of the video as a JSON file, to keep or to create from."""
     found = own_video(request, video_id)
     text = json.dumps(settings_of(found), ensure_ascii=False, indent=2, sort_keys=True)
     disposition = content_disposition_header(True, f"{file_stem(found)}.json")
@@ -90,7 +90,7 @@ def _title(request: SignedInRequest, found: Video, form: TitleForm) -> HttpRespo
 
 
 def _page(request: HtmxHttpRequest, found: Video, **extra: object) -> HttpResponse:
-    """Whoever opens it has seen that it is finished."""
+    """Render the owner's page; opening it marks the finished job as seen."""
     if request.user.is_authenticated and found.job is not None and found.job.is_new:
         archive.mark_seen(request.user, [found.job.pk])
     context = {"video": found, "similar": similar_to(found), "collections": found.collections.order_by("name")}

@@ -1,4 +1,4 @@
-"""The library: a person's own videos, as a grid that goes on as it is scrolled."""
+"""The library: a user's own videos in an endlessly scrolling grid."""
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
@@ -17,9 +17,9 @@ from gallery.search.query import find
 
 @login_required
 @require_safe
-@vary_on_headers("HX-Request", "HX-Target")  # a page that is gone back to must not be the fragment of its address
+@vary_on_headers("HX-Request", "HX-Target")  # the Back button must not show a cached fragment
 def library(request: SignedInRequest) -> HttpResponse:
-    """The whole page; for htmx, what a filter finds (`found`) or the cards of one more page (`cards`)."""
+    """Show the whole page; for HTMX, the filtered results (`found`) or the next page of cards (`cards`)."""
     form = LibraryForm(request.GET)
     videos = for_cards(library_of(request.user).filter(**form.filters))
     page = find(videos, form.text, request.GET, VIDEOS_A_PAGE, form.order, owner=request.user)

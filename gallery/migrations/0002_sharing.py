@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 def fill(apps, _schema_editor):
-    """The columns that repeat the request, for the videos that were there before them."""
+    """Fill the columns copied from the request, for existing videos."""
     videos = apps.get_model("gallery", "Video").objects
     for video in videos.only("request").iterator(500):
         prompt = video.request["prompt"]

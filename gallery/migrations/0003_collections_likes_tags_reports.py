@@ -9,7 +9,7 @@ from django.db.models import Q
 
 
 def classify(apps, _schema_editor):
-    """The size of the videos that were there before: by their shorter side, as models/video.py does."""
+    """Set the size class of existing videos, by the shorter side, as models/video.py does."""
     videos = apps.get_model("gallery", "Video").objects
     medium = Q(width__gte=512, height__gte=512)
     large = Q(width__gte=1024, height__gte=1024)

@@ -3,8 +3,8 @@ from django.db import migrations, models
 
 BATCH = 500
 
-# The tokenizer takes every sign beyond ASCII for a letter: what a word is was decided before (gallery/models/search.py).
-# The words live in gallery_searchdoc; the full-text table keeps its index alone and refers to them (external content).
+# The tokenizer treats every non-ASCII character as a letter; gallery/models/search.py has already split the words.
+# The text lives in gallery_searchdoc; the full-text table stores only the index (external content).
 FTS5 = (
     """CREATE VIRTUAL TABLE gallery_searchdoc_fts USING fts5(
         text, content='gallery_searchdoc', content_rowid='number', detail='none', columnsize=0,
@@ -22,19 +22,19 @@ FTS5 = (
     END""",
 )
 GIN = (
-    # Stored, since PostgreSQL often reads the newest rows one after the other until a page is full.
+    # Stored, because PostgreSQL often scans the newest rows until a page is full.
     """ALTER TABLE gallery_searchdoc ADD COLUMN words tsvector
     GENERATED ALWAYS AS (array_to_tsvector(string_to_array(text, ' '))) STORED""",
     "CREATE INDEX gallery_searchdoc_words ON gallery_searchdoc USING gin (words)",
-    # Read in the order of time without the table itself: a page of a word that no newer video holds goes through it all.
-    # By the negated number, or the planner would rather go through the primary key, and through the rows of every scope.
+    # Allows index-only scans in time order: searching for an old or rare word may scan all of it.
+    # Negated, or the planner would prefer the primary key and scan the rows of every scope.
     """CREATE INDEX gallery_searchdoc_newest ON gallery_searchdoc (scope, (-number))
     INCLUDE (words, video_id, number)""",
-    # How frequent a word is decides which way PostgreSQL takes, so it had better know of many words.
+    # The planner chooses between the indexes by word frequency, so keep statistics on many words.
     "ALTER TABLE gallery_searchdoc ALTER COLUMN words SET STATISTICS 1000",
 )
-NO_FTS5 = ("DROP TABLE gallery_searchdoc_fts",)  # its triggers go with the table that they are on
-NO_GIN = ("ALTER TABLE gallery_searchdoc DROP COLUMN words",)  # its indexes go with it
+NO_FTS5 = ("DROP TABLE gallery_searchdoc_fts",)  # drops only the index; the triggers go with gallery_searchdoc
+NO_GIN = ("ALTER TABLE gallery_searchdoc DROP COLUMN words",)  # its indexes are dropped with it
 
 
 def make_index(_apps, schema_editor):
@@ -51,7 +51,7 @@ def _execute(schema_editor, sqlite, postgresql):
 
 
 def index_all(apps, _schema_editor):
-    """The words of the videos that are there already, oldest first."""
+    """Index the existing videos, oldest first."""
     from gallery.models.search import PUBLIC, indexed_text, library_scope
 
     docs = apps.get_model("gallery", "SearchDoc").objects

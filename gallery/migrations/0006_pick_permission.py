@@ -6,10 +6,10 @@ PICK_NAME = "Can pick: choose public videos for the picks of the staff"
 
 
 def let_moderators_pick(apps, _schema_editor):
-    """Give everybody who may moderate the permission to pick, which was part of it until now.
+    """Grant the pick permission to everyone who may moderate; moderating used to include it.
 
-    Django makes permissions after all migrations, so that this one is made here. On a new site there is nobody to give
-    it to, and not even a permission to moderate.
+    Django creates permissions only after all migrations, so this one is created here. On a new site there is nobody to
+    grant it to, and the permission to moderate doesn't exist yet.
     """
     Permission = apps.get_model("auth", "Permission")
     moderate = Permission.objects.filter(**MODERATE).first()

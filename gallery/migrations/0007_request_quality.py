@@ -1,12 +1,12 @@
-"""`preset` in the request of a video becomes `quality`, as in the request of a job (generation, 0006)."""
+"""Rename `preset` to `quality` in the requests of videos, as generation 0006 does for jobs."""
 
 from django.db import migrations
 
-ROWS = 500  # in memory at a time
+ROWS = 500  # rows in memory at a time
 
 
 def rename(apps, old, new):
-    """Rename the key some rows at a time, in the order of their ids; what has no such key is not touched."""
+    """Rename the key in batches, in ID order; rows without it are left alone."""
     videos, last = apps.get_model("gallery", "Video").objects, None
     while True:
         found = videos.filter(request__has_key=old).order_by("pk").only("request")

@@ -1,4 +1,4 @@
-"""What came out, and what people make of it."""
+"""Videos and everything users attach to them."""
 
 from gallery.models.collection import Collection, CollectionItem
 from gallery.models.moderation import Act, ModerationAction, Reason, Report, ReportState

@@ -1,4 +1,4 @@
-"""Collections: what a person puts together of their own videos."""
+"""Collections: a user's own groupings of their videos."""
 
 import uuid
 
@@ -11,7 +11,7 @@ from gallery.models.video import Video
 
 
 class Collection(models.Model):
-    """A named set of one person's videos; a video may be in any number of them."""
+    """A named set of one user's videos; a video may be in any number of them."""
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
@@ -40,7 +40,7 @@ class Collection(models.Model):
 
 
 class CollectionItem(models.Model):
-    """A video's place in a collection, newest additions first. Its key is a UUID: lists are paged by it."""
+    """A video's place in a collection, newest additions first. The key is a UUID because lists are paged by it."""
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     collection = models.ForeignKey(Collection, models.CASCADE, related_name="items", verbose_name=_("collection"))

@@ -1,4 +1,4 @@
-"""Reports of videos, and what was done about videos and people."""
+"""Reports of videos, and the actions taken on videos and users."""
 
 import uuid
 
@@ -10,7 +10,7 @@ from gallery.models.video import Video
 
 
 class Reason(models.TextChoices):
-    """Why somebody reports a video."""
+    """The reason for reporting a video."""
 
     SEXUAL = "sexual", _("Sexual content")
     VIOLENCE = "violence", _("Violence or cruelty")
@@ -28,7 +28,7 @@ class ReportState(models.TextChoices):
 
 
 class Report(models.Model):
-    """Somebody finds that a video should not be shown. `reporter` is empty where nobody was signed in."""
+    """A complaint about a video. `reporter` is null for anonymous visitors."""
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     video = models.ForeignKey(Video, models.CASCADE, related_name="reports", verbose_name=_("video"))
@@ -40,7 +40,7 @@ class Report(models.Model):
         related_name="reports",
         verbose_name=_("reported by"),
     )
-    # A keyed hash of the visitor's address: enough to count one visitor once, not enough to find them.
+    # A keyed hash of the visitor's IP address: tells visitors apart without identifying them.
     visitor_key = models.CharField(_("visitor key"), max_length=32, blank=True, editable=False)
     reason = models.CharField(_("reason"), max_length=10, choices=Reason)
     note = models.TextField(_("note"), max_length=1000, blank=True)
@@ -63,7 +63,7 @@ class Report(models.Model):
 
 
 class Act(models.TextChoices):
-    """What moderation did."""
+    """A moderation action."""
 
     DISMISS = "dismiss", _("Reports dismissed")
     HIDE = "hide", _("Video hidden")
@@ -78,9 +78,9 @@ class Act(models.TextChoices):
 
 
 class ModerationAction(models.Model):
-    """One line of the history: who did what to which video or person, when and why. Never changed, never deleted.
+    """An entry of the moderation history: who did what to which video or user, when and why. Append-only.
 
-    `actor` is empty where the site acted by itself; `person` is whom it concerns, and sees it as a notice.
+    `actor` is null if the site acted automatically; `person` is the user concerned, who sees the entry as a notice.
     """
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
@@ -105,7 +105,7 @@ class ModerationAction(models.Model):
         verbose_name=_("video"),
     )
     video_title = models.CharField(_("video title"), max_length=200, blank=True)  # outlives the video
-    reason = models.TextField(_("reason"), max_length=1000, blank=True)  # the person concerned reads it
+    reason = models.TextField(_("reason"), max_length=1000, blank=True)  # shown to the user concerned
     created_at = models.DateTimeField(_("when"), auto_now_add=True)
     seen_at = models.DateTimeField(_("seen by the user"), null=True, blank=True)
 
@@ -123,7 +123,7 @@ class ModerationAction(models.Model):
 
     @property
     def is_bad(self) -> bool:
-        """Something was taken from the person concerned."""
+        """Return whether the action restricts the user concerned."""
         return self.act in (Act.HIDE, Act.AUTO_HIDE, Act.DELETE, Act.WARN, Act.SUSPEND)
 
     @property
@@ -132,5 +132,5 @@ class ModerationAction(models.Model):
 
     @property
     def links_to_video(self) -> bool:
-        """Whether the person concerned can still open the video."""
+        """Return whether the user concerned can still open the video."""
         return self.video is not None and self.video.user_id == self.person_id and self.video.deleted_at is None

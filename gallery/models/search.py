@@ -1,8 +1,8 @@
-"""What searches read: the words of each video, once for its owner's library and once for explore.
+"""The search index: the words of each video, once for its owner's library and once for Explore.
 
-The number of a row rises with time, so that a search which goes through the rows from the end finds the newest first
-and stops as soon as a page is full. SQLite searches a full-text table that triggers keep in step with this one
-(migration 0004), PostgreSQL one index of the words and one in the order of time that holds them, too.
+Row numbers increase with time, so a search that reads the rows from the end finds the newest first and stops as soon as
+a page is full. SQLite searches a full-text table that triggers keep in sync with this one (migration 0004). PostgreSQL
+has a GIN index of the words, and a covering index in time order that includes them.
 """
 
 import re
@@ -15,18 +15,18 @@ from django.utils.translation import gettext_lazy as _
 from gallery.models.video import Video
 
 PUBLIC = "public"
-_LONGEST = 100  # characters of a word that count; PostgreSQL takes 2046 bytes
-_INDEXED_BYTES = 2500  # of a video's words; an index of PostgreSQL in the order of time takes rows of 2704
+_LONGEST = 100  # characters of a word that are indexed; PostgreSQL's limit is 2046 bytes
+_INDEXED_BYTES = 2500  # per video; rows of PostgreSQL's time-ordered index are limited to 2704
 _NO_WORD = re.compile(r"[\W_]+")
-# Scripts that put no space between words: every sign is searched for by itself.
+# Scripts without spaces between words: each character is indexed by itself.
 _SIGN = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff])")
 _UNDECOMPOSED = str.maketrans({"ł": "l", "đ": "d", "ø": "o", "ß": "ss", "æ": "ae", "œ": "oe"})
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text as they are searched for, each once: small letters without accents, no punctuation.
+    """Return the distinct search words of a text: lower case, without accents or punctuation.
 
-    Both databases take them as they are: what is a letter is decided here alone.
+    Both databases take them verbatim, so tokenization is defined here and nowhere else.
     """
     plain = unicodedata.normalize("NFKD", text.casefold().translate(_UNDECOMPOSED))
     bare = "".join(sign for sign in plain if not unicodedata.combining(sign))
@@ -39,12 +39,12 @@ def library_scope(user_id: int) -> str:
 
 
 def scope_word(scope: str) -> str:
-    """The scope as one more word of each of its rows, which the full-text table finds like the others."""
+    """Return the scope as an extra word of each of its rows, so that the full-text index can match it."""
     return f"scope{scope}"
 
 
 def indexed_text(scope: str, title: str, prompt: str) -> str:
-    """What a row of the search holds of a video: its scope and its words, of a very long text the first."""
+    """Return the text of a search row: the scope, then as many of the video's words as fit into the limit."""
     kept, left = [], _INDEXED_BYTES
     for word in (scope_word(scope), *words_of(f"{title} {prompt}")):
         left -= 4 + len(word.encode())  # as PostgreSQL stores it in a tsvector
@@ -56,7 +56,7 @@ def indexed_text(scope: str, title: str, prompt: str) -> str:
 
 class SearchDocManager(models.Manager["SearchDoc"]):
     def index(self, videos: Iterable[Video]) -> None:
-        """Write the words of videos as they are now. A video keeps its places; called as often as one likes."""
+        """Index the current words of the videos. Idempotent; existing rows keep their number."""
         found = list(videos)
         present = {(doc.video_id, doc.scope): doc for doc in self.filter(video__in=[video.pk for video in found])}
         made, changed = [], []
@@ -74,12 +74,12 @@ class SearchDocManager(models.Manager["SearchDoc"]):
 
     @staticmethod
     def _scopes(video: Video) -> list[str]:
-        """What was public once keeps its row: whether it is found is decided when it is looked for."""
+        """Return the scopes to index. A once-public video keeps its row; visibility is checked when searching."""
         return [library_scope(video.user_id), *([PUBLIC] if video.published_at else [])]
 
 
 class SearchDoc(models.Model):
-    """The words of one video within one scope: `PUBLIC`, or a person's library."""
+    """The words of one video in one scope: `PUBLIC`, or a user's library."""
 
     number = models.BigAutoField(_("number"), primary_key=True)
     video = models.ForeignKey(Video, models.CASCADE, related_name="docs", verbose_name=_("video"))

@@ -1,4 +1,4 @@
-"""What makes a public video found: likes and tags."""
+"""Likes and tags of shared videos."""
 
 import uuid
 
@@ -10,7 +10,7 @@ from gallery.models.video import Video
 
 
 class Like(models.Model):
-    """One person likes one video. `Video.likes` counts them, so that lists need not."""
+    """One user's like of one video. Denormalized as `Video.likes`, so that lists need not count."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="likes", verbose_name=_("user"))
     video = models.ForeignKey(Video, models.CASCADE, related_name="liked_by", verbose_name=_("video"))
@@ -26,7 +26,7 @@ class Like(models.Model):
 
 
 class Tag(models.Model):
-    """A word that people file public videos under: lower case, letters, digits and hyphens."""
+    """A tag of public videos: lower case, letters, digits and hyphens."""
 
     name = models.CharField(_("name"), max_length=30, unique=True)
 
@@ -39,7 +39,7 @@ class Tag(models.Model):
 
 
 class VideoTag(models.Model):
-    """A tag of a video. `published_at` repeats the video's, so that a tag's page is read off one index."""
+    """A tag on a video. `published_at` repeats the video's, so that a tag's page can be read from one index."""
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     video = models.ForeignKey(Video, models.CASCADE, related_name="video_tags", verbose_name=_("video"))

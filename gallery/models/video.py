@@ -1,4 +1,4 @@
-"""What came out: videos, kept until somebody deletes them."""
+"""Videos: finished clips, kept until they are deleted."""
 
 import hashlib
 import uuid
@@ -15,12 +15,12 @@ from django.utils.translation import gettext_lazy as _
 
 from generation.models import Job
 
-TOKEN_LENGTH = 43  # of secrets.token_urlsafe(32)
-GIVEN_UP = datetime(1970, 1, 1, tzinfo=UTC)  # `deleted_at` of what nobody can have back, however long the undo window
+TOKEN_LENGTH = 43  # the length of secrets.token_urlsafe(32)
+GIVEN_UP = datetime(1970, 1, 1, tzinfo=UTC)  # `deleted_at` of videos that can never be restored
 
 
 class Visibility(models.TextChoices):
-    """Who may watch a video: its owner; whoever has its link; everybody."""
+    """The audience of a video: its owner, anyone with the link, or everyone."""
 
     PRIVATE = "private", _("Private")
     UNLISTED = "unlisted", _("Unlisted")
@@ -28,7 +28,7 @@ class Visibility(models.TextChoices):
 
 
 class SizeClass(models.TextChoices):
-    """What lists filter by: the shorter side, in pixels."""
+    """A size filter of lists, by the shorter side in pixels."""
 
     SMALL = "small", _("Small, below 512")
     MEDIUM = "medium", _("Medium, 512 to 1023")
@@ -41,44 +41,44 @@ class SizeClass(models.TextChoices):
 
 
 class Safety(models.TextChoices):
-    """What the safety check of the site said, where one is configured."""
+    """The result of the site's safety check, if one is configured."""
 
     UNCHECKED = "unchecked", _("Not checked")
     PASSED = "passed", _("Passed")
     REFUSED = "refused", _("Rejected")
 
 
-LISTED = Q(visibility=Visibility.PUBLIC, deleted_at=None, hidden_at=None)  # the condition of indexes; see `listed()`
+LISTED = Q(visibility=Visibility.PUBLIC, deleted_at=None, hidden_at=None)  # condition of indexes; see `listed()`
 
 
 def prompt_key(prompt: str) -> str:
-    """Equal for prompts that differ in case and white space only; short enough for an index."""
+    """Return a key equal for prompts that differ only in case and white space; 32 characters, short enough to index."""
     return hashlib.sha256(" ".join(prompt.casefold().split()).encode()).hexdigest()[:32]
 
 
 def undo_limit() -> datetime:
-    """What was put into the trash before this moment, or at it, cannot be had back any more."""
+    """Return the cutoff: videos deleted at or before this moment can no longer be restored."""
     return timezone.now() - timedelta(minutes=settings.UNDO_MINUTES)
 
 
 class VideoQuerySet(models.QuerySet["Video"]):
     def kept(self) -> "VideoQuerySet":
-        """Videos that are not in the trash."""
+        """Return the videos that are not in the trash."""
         return self.filter(deleted_at=None)
 
     def in_trash(self) -> "VideoQuerySet":
-        """Videos in the trash that can still be had back."""
+        """Return the videos in the trash that can still be restored."""
         return self.filter(deleted_at__gt=undo_limit())
 
     def expired(self) -> "VideoQuerySet":
-        """Videos in the trash that cannot be had back any more, and are about to be purged."""
+        """Return the deleted videos that can no longer be restored and are due to be purged."""
         return self.filter(deleted_at__lte=undo_limit())
 
     def shown(self) -> "VideoQuerySet":
-        """Videos that others than their owner may be shown at all, if their visibility lets them.
+        """Return the videos that may be shown to others than the owner, as far as their visibility allows.
 
-        Neither deleted, nor hidden by moderation, nor refused by the safety check (nor waiting for it, where one is
-        configured), nor of somebody who is suspended, deactivated or leaving.
+        Excludes videos that are deleted, hidden by moderation, rejected by the safety check (or not yet passed, if one
+        is configured), or owned by a user who is suspended, deactivated or being deleted.
         """
         videos = self.kept().filter(hidden_at=None, user__is_active=True)
         if settings.SAFETY_CHECK:
@@ -86,9 +86,9 @@ class VideoQuerySet(models.QuerySet["Video"]):
         return videos.exclude(safety=Safety.REFUSED)
 
     def open_to_moderation(self) -> "VideoQuerySet":
-        """Videos that a moderator may look at: what others could watch, and what was reported or acted on.
+        """Return the videos that moderators may see: shared, hidden, reported or acted on before.
 
-        What is private, or in the trash, and has given nobody a reason is its owner's alone.
+        Private and deleted videos that were never reported or moderated remain visible to their owner only.
         """
         reported, acted_on = (
             models.Exists(apps.get_model("gallery", name).objects.filter(video=models.OuterRef("pk")))
@@ -98,18 +98,18 @@ class VideoQuerySet(models.QuerySet["Video"]):
         return self.filter(shared | Q(hidden_at__isnull=False) | reported | acted_on)
 
     def listed(self) -> "VideoQuerySet":
-        """Videos that everybody may find: the only ones that explore, profiles, searches and oEmbed may name."""
+        """Return the public videos, the only ones that Explore, profiles, searches and oEmbed may reveal."""
         return self.shown().filter(visibility=Visibility.PUBLIC)
 
 
 class Video(models.Model):
-    """A finished clip. The files are names in the default storage."""
+    """A finished clip. Its files are names in the default storage."""
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="videos", verbose_name=_("user"))
     job = models.OneToOneField(Job, models.SET_NULL, null=True, blank=True, related_name="video", verbose_name=_("job"))
     title = models.CharField(_("title"), max_length=200)
-    request = models.JSONField(_("request"))  # with the seed that was drawn
+    request = models.JSONField(_("request"))  # including the seed that was drawn
     width = models.PositiveIntegerField(_("width"))
     height = models.PositiveIntegerField(_("height"))
     frames = models.PositiveIntegerField(_("frames"))
@@ -118,24 +118,24 @@ class Video(models.Model):
     video_file = models.FileField(_("video file"), max_length=255)
     poster_file = models.FileField(_("poster"), max_length=255)
     preview_file = models.FileField(_("hover preview"), max_length=255)
-    # What grids show, small whatever the size of the clip; "" where it was made before there were any.
+    # Small still image for grids, whatever the size of the clip; "" for videos older than thumbnails.
     thumbnail_file = models.FileField(_("thumbnail"), max_length=255, blank=True, default="")
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
-    # What lists filter and sort by, taken from the request when the row is made; a request never changes.
+    # Copied from the request on creation, for filtering and sorting; a request never changes.
     prompt = models.TextField(_("prompt"), editable=False)
     prompt_key = models.CharField(_("prompt key"), max_length=32, editable=False)
     seed = models.PositiveBigIntegerField(_("seed"), null=True, editable=False)
     model = models.CharField(_("model"), max_length=80, editable=False)
     format = models.CharField(_("format"), max_length=8, editable=False)
     size_class = models.CharField(_("size"), max_length=6, choices=SizeClass, default=SizeClass.SMALL, editable=False)
-    # What its owner made of it.
+    # Set by the owner.
     favourite = models.BooleanField(_("favourite"), default=False)
     visibility = models.CharField(_("visibility"), max_length=8, choices=Visibility, default=Visibility.PRIVATE)
-    # The unlisted link is /s/<token>/; it goes on while the video is public, and ends when it is revoked.
+    # The unlisted link is /s/<token>/. It stays valid while the video is public, until it is revoked.
     share_token = models.CharField(_("link token"), max_length=TOKEN_LENGTH, null=True, blank=True, unique=True)
     published_at = models.DateTimeField(_("published"), null=True, blank=True)
     deleted_at = models.DateTimeField(_("moved to trash"), null=True, blank=True)
-    # What others make of it.
+    # Set by others.
     likes = models.PositiveIntegerField(_("likes"), default=0)
     picked_at = models.DateTimeField(_("picked by staff"), null=True, blank=True)
     hidden_at = models.DateTimeField(_("hidden by moderation"), null=True, blank=True)
@@ -191,7 +191,7 @@ class Video(models.Model):
         super().save(*args, **kwargs)
 
     def take_from_request(self) -> None:
-        """Fill the columns that repeat the request. Whoever makes rows in bulk calls it."""
+        """Fill the columns copied from the request. `bulk_create` bypasses `save`, so call this first."""
         self.prompt = self.request["prompt"]
         self.prompt_key = prompt_key(self.prompt)
         self.seed = self.request.get("seed")
@@ -201,18 +201,18 @@ class Video(models.Model):
 
     @property
     def files(self) -> list[FieldFile]:
-        """Every file that is stored for it."""
+        """Return every stored file of the video."""
         found = (self.video_file, self.poster_file, self.preview_file, self.thumbnail_file)
         return [file for file in found if file]
 
     @property
     def gone_at(self) -> datetime | None:
-        """Until when it can be had back from the trash."""
+        """Return the time until which it can be restored; None if it is not in the trash."""
         return None if self.deleted_at is None else self.deleted_at + timedelta(minutes=settings.UNDO_MINUTES)
 
     @property
     def seconds_left(self) -> float | None:
-        """How long it can still be had back from the trash; 0 when it is about to be gone."""
+        """Return how long it can still be restored, in seconds; 0 when time is up, None if it is not in the trash."""
         gone_at = self.gone_at
         return None if gone_at is None else max(0.0, (gone_at - timezone.now()).total_seconds())
 

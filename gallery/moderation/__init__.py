@@ -1,1 +1,1 @@
-"""Reports, and what is done about them."""
+"""Reports, and the decisions moderators take on them."""

@@ -1,4 +1,4 @@
-"""The history of moderation: who did what, when and why. Read only."""
+"""The moderation history: who did what, when and why. Read only."""
 
 from django.contrib import admin
 from django.utils.safestring import SafeString

@@ -1,4 +1,4 @@
-"""What the pages of moderation have in common: who may open them, the clip itself, the history."""
+"""Shared parts of the moderation pages: permissions, the clip, the history."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,14 +20,14 @@ from gallery.models import ModerationAction, Video
 
 
 class ForModerators(ObjectActions):
-    """A ModelAdmin whose rows are read with one of some permissions, and written by services alone.
+    """A ModelAdmin that is visible with one of the `readers` permissions and written only by services.
 
-    Other staff does not see that it is there.
+    It is hidden from all other staff.
     """
 
     readers: tuple[str, ...] = (MODERATE,)
     show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # each would count all rows once more
+    show_facets = admin.ShowFacets.NEVER  # each facet would count all rows again
     list_per_page = 25
 
     def has_moderate_permission(self, request: HttpRequest) -> bool:
@@ -53,7 +53,7 @@ class ForModerators(ObjectActions):
 
 
 class WhetherSet(admin.EmptyFieldListFilter):
-    """Whether something has happened, by a field that says when."""
+    """A yes/no filter on a nullable field, such as the time of an event."""
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         for choice, title in zip(super().choices(changelist), (_("All"), _("No"), _("Yes")), strict=True):
@@ -61,7 +61,7 @@ class WhetherSet(admin.EmptyFieldListFilter):
 
 
 class Choice(admin.SimpleListFilter):
-    """A filter that is set from the start; "all" lifts it."""
+    """A filter with a default value; "all" lifts it."""
 
     default = ""
 
@@ -75,12 +75,12 @@ class Choice(admin.SimpleListFilter):
 
 
 def clip_of(video: Video) -> SafeString:
-    """The clip, to be played where it stands; nothing of it is loaded before, but the small still picture."""
+    """Render the clip as a player. Until it is played, only the thumbnail is loaded."""
     return render_to_string("admin/clip.html", {"video": video})
 
 
 def about(video: Video) -> SafeString:
-    """What it is called and shows, whose it is, and who sees it."""
+    """Render the title, prompt, owner and visibility of a video."""
     return render_to_string("admin/about_video.html", {"video": video})
 
 
@@ -90,7 +90,7 @@ def thumbnail_of(video: Video) -> SafeString:
 
 
 def link_to(thing: Video | User | None, text: str = "") -> SafeString | str:
-    """A link to the page of a video or a person here."""
+    """Link to the admin page of a video or a user."""
     if thing is None:
         return "–"
     name = "admin:gallery_video_change" if isinstance(thing, Video) else "admin:accounts_user_change"

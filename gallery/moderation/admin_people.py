@@ -1,6 +1,6 @@
-"""People, as the administration of accounts shows them, and what moderation did about them.
+"""The user admin, extended by moderation.
 
-Who may moderate and has no rights over accounts sees what moderating takes: no address, no rights, nothing to change.
+Moderators without rights on accounts see only what moderation needs: no email address, no permissions, nothing to edit.
 """
 
 from django.contrib import admin
@@ -57,7 +57,7 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
         return super().get_search_fields(request) if self._sees_accounts(request) else ("username", "full_name")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Nor what could be found out by asking the list for it."""
+        """Refuse lookups that would reveal hidden fields through the list's filters."""
         if not self._sees_accounts(request) and lookup.split("__")[0] not in ("id", "is_active", "suspended_at"):
             return False
         return super().lookup_allowed(lookup, value, request)
@@ -71,7 +71,7 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
 
     @admin.display(description=_("videos"))
     def videos_of_person(self, user: User) -> SafeString:
-        """Their number, the reports that are open of them, and the way to them."""
+        """Return the number of videos and of open reports on them, linked to the list."""
         reports = user.videos.filter(reports__state=ReportState.OPEN).values("reports").count()
         address = f"{reverse('admin:gallery_video_changelist')}?user__id__exact={user.pk}"
         text = _("%(videos)s, with open reports: %(reports)s") % {"videos": user.videos.count(), "reports": reports}

@@ -1,4 +1,4 @@
-"""The queue of reports: each with its clip, which plays in the list, and what can be done about it."""
+"""The report queue: each report with a playable clip and the actions available."""
 
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ class ReportAdmin(ForModerators, admin.ModelAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        """With the number of open reports of the same video."""
+        """Annotate the number of open reports on the same video."""
         same = Report.objects.filter(video=OuterRef("video"), state=ReportState.OPEN).order_by().values("video")
         count = Subquery(same.annotate(n=Count("pk")).values("n"))
         return super().get_queryset(request).annotate(open_reports=Coalesce(count, Value(0)))

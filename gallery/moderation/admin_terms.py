@@ -1,4 +1,4 @@
-"""The words that no prompt may hold. They are the one thing that moderators write here by hand."""
+"""The blocked terms that no prompt may contain, the only rows moderators edit directly."""
 
 from django import forms
 from django.contrib import admin
@@ -12,7 +12,7 @@ from generation.queue.blocked_terms import words_of
 
 class BlockedTermForm(forms.ModelForm):
     def clean_term(self) -> str:
-        """Signs alone would never be found, since words are compared."""
+        """Reject terms without a word: prompts are compared word by word, so punctuation would never match."""
         term = self.cleaned_data["term"]
         if not words_of(term):
             raise forms.ValidationError(_("This contains no word."), code="wordless")

@@ -1,6 +1,6 @@
-"""The videos that moderators may look at: what is private and unreported is none of them.
+"""The videos moderators may see. Private videos without a report are not among them.
 
-Who may pick and not moderate looks at what everybody may find, and reads no reports.
+Staff who may pick but not moderate see the public videos only, and no reports.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from generation.requests.fields import FIELDS, Field, Kind
 
 
 def _text_of(field: Field) -> Callable[[Video], str]:
-    """Return the column that shows what its owner wrote in a field of the request."""
+    """Return a column that shows the user's text in a field of the request."""
 
     @admin.display(description=field.label)
     def written(video: Video) -> str:
@@ -39,7 +39,7 @@ def _text_of(field: Field) -> Callable[[Video], str]:
     return written
 
 
-# All that a person writes is judged; the prompt itself is a column of the video.
+# Moderators judge everything the user wrote; the prompt itself is a column of the video.
 TEXTS: list[Any] = [_text_of(field) for field in FIELDS.values() if field.kind is Kind.TEXT and field.name != "prompt"]
 
 
@@ -83,7 +83,7 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
         return videos.open_to_moderation() if self.has_moderate_permission(request) else videos.listed()
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        few = ["thumb", "title", "user", "picked_at", "created_at"]  # without the way to people, which is shut
+        few = ["thumb", "title", "user", "picked_at", "created_at"]  # no links to users, which are off limits to them
         return super().get_list_display(request) if self.has_moderate_permission(request) else few
 
     def get_fieldsets(self, request: HttpRequest, obj: Video | None = None) -> Any:
@@ -104,7 +104,7 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
 
     @admin.display(description=_("made by"))
     def user_name(self, video: Video) -> str:
-        """For whom the page of the person is shut."""
+        """Return the owner's name as plain text, for staff who may not open the user's page."""
         return str(video.user)
 
     @admin.display(description=_("video"), ordering="title")

@@ -1,6 +1,7 @@
-"""What moderators decide about many at once: each decision asks for its reason first, then says what it did.
+"""Moderators' bulk actions: each asks for a reason first, then reports what it did.
 
-Whoever is asked sees what was reported. On the page of one video or person, what would change nothing is not offered.
+The confirmation page shows what was reported. The page of a single video or user offers only actions that would change
+something.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +26,7 @@ from gallery.moderation import selectors, services
 
 MAX_AT_ONCE = 100
 REASON_LENGTH = 1000
-REPORTS_SHOWN = 5  # of each video or person, before anything is decided
+REPORTS_SHOWN = 5  # per video or user, on the confirmation page
 
 if TYPE_CHECKING:
     from gallery.annotated import NewestReport
@@ -77,14 +78,14 @@ class SuspensionForm(ReasonForm):
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom a decision is about, and because of which video, where it is because of one."""
+    """The user a decision is about and, if it is about a video, that video."""
 
     person: User
     video: Video | None = None
 
     @property
     def clip(self) -> Video:
-        """The video of a decision that is about one."""
+        """Return the video. Raises ValueError if the decision is about a user only."""
         if self.video is None:
             raise ValueError(f"There is no video to decide about, but {self.person} alone.")
         return self.video
@@ -92,10 +93,16 @@ class Subject:
 
 @dataclass(frozen=True)
 class Decision:
-    """One action of the lists. `act` says whether it changed anything; `done` counts what was changed.
+    """One admin action.
 
-    `permission` is what whoever decides must have. `changes` says beforehand whether it would change anything; what
-    `is_final` cannot be undone.
+    Attributes:
+        permission: required of the moderator.
+        act: carries it out; returns a true value if anything changed.
+        done: the success message, with the number of changes.
+        left: the message for subjects that were left unchanged.
+        changes: returns whether it would change anything.
+        once_a_person: act once per user, however many of their videos are selected.
+        is_final: irreversible, so the button is styled as a warning.
     """
 
     name: str
@@ -103,7 +110,7 @@ class Decision:
     title: Any
     meaning: Any
     done: Any
-    act: Callable[[User, Subject, Mapping[str, Any], str], object]  # the last is the address of the site
+    act: Callable[[User, Subject, Mapping[str, Any], str], object]  # the last argument is the site's URL
     changes: Callable[[User, Subject], bool]
     form: type[forms.Form] = ReasonForm
     once_a_person: bool = False
@@ -229,7 +236,7 @@ UNPICK = Decision(
 
 
 def actions_for(*decisions: Decision) -> list[Callable]:
-    """The decisions as actions of a ModelAdmin: it has a method `has_..._permission` for each that they name."""
+    """Return the decisions as ModelAdmin actions. The ModelAdmin must define their `has_..._permission` methods."""
     return [_action(decision) for decision in decisions]
 
 
@@ -238,7 +245,7 @@ def _action(decision: Decision) -> Callable:
     def ask_and_do(modeladmin: admin.ModelAdmin, request: SignedInRequest, queryset: QuerySet) -> HttpResponse | None:
         return _decide(modeladmin, request, queryset, decision)
 
-    action: Any = ask_and_do  # a function that says more of itself, see auravideo/core/admin_actions.py
+    action: Any = ask_and_do  # carries extra attributes, see auravideo/core/admin_actions.py
     action.__name__ = decision.name
     action.changes = lambda request, row: decision.changes(request.user, _subject_of(row))
     action.is_final = decision.is_final
@@ -248,7 +255,7 @@ def _action(decision: Decision) -> Callable:
 def _decide(
     modeladmin: admin.ModelAdmin, request: SignedInRequest, queryset: QuerySet, decision: Decision
 ) -> HttpResponse | None:
-    """The page that asks for the reason; with the reason, the deed and, as `None`, back to the list."""
+    """Show the page that asks for a reason; once it is given, act and return None, which goes back to the list."""
     if queryset.count() > MAX_AT_ONCE:
         messages.error(request, _("Select at most %d at once.") % MAX_AT_ONCE)
         return None
@@ -270,12 +277,12 @@ def _decide(
 
 
 def _reported(request: SignedInRequest, queryset: QuerySet) -> QuerySet:
-    """Return the rows whose reports are shown: reports are read by moderators alone."""
+    """Return the rows whose reports are shown. Only moderators may read reports."""
     return queryset if request.user.has_perm(access.MODERATE) else queryset.none()
 
 
 def _subjects(queryset: QuerySet, *, once_a_person: bool) -> list[Subject]:
-    """Whom and what the chosen rows are about: reports, videos or people. Two reports of a video are one subject."""
+    """Return the subjects of the selected reports, videos or users. Two reports on one video are one subject."""
     if queryset.model is User:
         return [_subject_of(person) for person in queryset]
     videos: Iterable[Video] = _videos(queryset).select_related("user").order_by("-created_at")
@@ -292,13 +299,13 @@ def _subject_of(row: User | Video | Report) -> Subject:
 
 
 def _videos(queryset: QuerySet) -> QuerySet[Video]:
-    """The videos that were chosen, be it by a report; of people who were chosen, all of theirs."""
+    """Return the videos of the selected rows, directly or by report; for users, all of theirs."""
     column, field = {User: ("pk", "user"), Video: ("pk", "pk"), Report: ("video", "pk")}[queryset.model]
     return Video.objects.filter(**{f"{field}__in": queryset.order_by().values(column)})
 
 
 def _with_reports(subjects: list[Subject], queryset: QuerySet, *, once_a_person: bool) -> list[dict]:
-    """The subjects, each with the newest open reports of what was chosen, and the number of those that are left out."""
+    """Return the subjects, each with its newest open reports and the number of reports not shown."""
     by_person = once_a_person or queryset.model is User
     reports: dict[Any, list[NewestReport]] = {}
     each = "video__user" if by_person else "video"

@@ -1,6 +1,6 @@
-"""The letters that tell a person what moderation did: in their language, and never in the way of what was done.
+"""Emails that tell users about moderation actions, in their language, without ever blocking the action.
 
-The `cpu` queue writes them, so that nobody waits for a mail server, and tries again where that one does not answer.
+They are sent by the `cpu` queue, so that no request waits for the mail server, and are retried if it is down.
 """
 
 import logging
@@ -17,19 +17,19 @@ from django.utils import translation
 from auravideo.core import publish
 from gallery.models import ModerationAction
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 LETTER_TASK = "gallery.tasks.write_letter"
 MAIL_ERRORS = (SMTPException, OSError)
 
 
 def send(action: ModerationAction, until: datetime | None, site: str) -> None:
-    """Have a letter about `action` written to the person whom it concerns; `until` is the end of a suspension.
+    """Queue the email about `action` to the user concerned; `until` is the end of a suspension.
 
-    `site` is the address that whoever acted reached the site at, for the link within the letter; '' without one.
+    `site` is the base URL the moderator used, for the link in the email; '' for no link.
 
-    Where the broker does not answer it is written here and now. A letter that cannot be sent is logged: the notice on
-    the site says the same.
+    If the broker is down, the email is sent right here. A failure is only logged, since the notice on the site says the
+    same.
     """
     args = (str(action.pk), until.isoformat() if until else "", site)
     if publish.attempt(partial(publish.send_task, LETTER_TASK, *args), f"the email about {action.act}"):
@@ -37,11 +37,11 @@ def send(action: ModerationAction, until: datetime | None, site: str) -> None:
     try:
         write(*args)
     except MAIL_ERRORS as error:
-        log.warning("The letter about %s to account %s could not be sent: %s", action.act, action.person_id, error)
+        logger.warning("The email about %s to account %s could not be sent: %s", action.act, action.person_id, error)
 
 
 def write(action_id: str, until: str, site: str) -> None:
-    """Write one letter; not to an account that is gone meanwhile. Raises MAIL_ERRORS where the mail server does."""
+    """Send one email, unless the account no longer exists. Raises one of MAIL_ERRORS if the mail server fails."""
     action = ModerationAction.objects.select_related("person").filter(pk=action_id).first()
     person = action.person if action else None
     if action is None or person is None or not person.email:

@@ -1,4 +1,4 @@
-"""What people type when they report a video."""
+"""The form for reporting a video."""
 
 from django import forms
 from django.utils.translation import gettext_lazy as _

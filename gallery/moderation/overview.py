@@ -1,4 +1,4 @@
-"""The overview of the administration: how the work goes, what is stored, what waits to be looked at."""
+"""The admin overview: queues and stages, storage, open reports."""
 
 import shutil
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from gallery.models import Report, ReportState, Video
 from generation.queue import monitoring
 
 NEWEST = 5
-PLOT_HEIGHT = 60  # of the columns, in the units of the drawing
+PLOT_HEIGHT = 60  # height of the columns, in SVG units
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What the videos take, in bytes; `free` and `all` of the disk, None where the storage is elsewhere."""
+    """Storage used by videos, in bytes; `free` and `all` describe the disk, None if the storage is remote."""
 
     videos: int
     bytes: int
@@ -39,7 +39,7 @@ class Stored:
 
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    """For moderators and superusers; the administration itself has let in staff alone."""
+    """Show the overview to moderators and superusers. The admin site has already excluded non-staff users."""
     if not request.user.has_perm(MODERATE):
         raise PermissionDenied
     open_reports = Report.objects.filter(state=ReportState.OPEN)
@@ -58,7 +58,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 def stored() -> Stored:
-    """The videos by what they take, and the disk that holds them."""
+    """Measure the storage used by videos, and the disk that holds them."""
     trash = Q(deleted_at__isnull=False)
     found = Video.objects.order_by().aggregate(
         videos=Count("pk"), bytes=Sum("size", default=0), in_trash=Sum("size", filter=trash, default=0)
@@ -72,13 +72,13 @@ def stored() -> Stored:
 
 
 def bars(counts: list[tuple[Any, int]]) -> list[dict]:
-    """Counts with the lengths of their bars, 0 to 100, the longest one 100."""
+    """Return the counts with bar lengths from 0 to 100, the longest being 100."""
     most = max((count for _label, count in counts), default=0) or 1
     return [{"label": label, "count": count, "length": -(-100 * count // most)} for label, count in counts]
 
 
 def columns(days: list[monitoring.Day]) -> list[dict]:
-    """Days with the places of their columns in a drawing of `PLOT_HEIGHT`, finished clips below failed ones."""
+    """Return the days with the column positions of a chart `PLOT_HEIGHT` high, finished clips below failed ones."""
     most = max((day.done + day.failed for day in days), default=0) or 1
     found = []
     for number, day in enumerate(days):

@@ -1,6 +1,6 @@
-"""What is held of what a person reported and of what moderation did about them: handed out with their data.
+"""A user's reports and moderation notices, exported with their data.
 
-Nothing is erased here: what is left when the account is gone names nobody.
+Nothing is erased here: rows that outlive the account no longer identify anybody.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What moderation looks at, and who may do what: read only."""
+"""Queries of moderation, and who may do what. Read only."""
 
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,9 @@ def open_reports(video: Video) -> QuerySet[Report]:
 
 
 def newest_open_reports(videos: QuerySet[Video], each: str, at_most: int) -> "QuerySet[NewestReport]":
-    """Of each video, or of the videos of each person, the newest open reports; `of_all` says how many there are.
+    """Return the newest open reports, up to `at_most` per group; `of_all` is the size of the group.
 
-    `each` is the field of a report that tells them apart. One query, however many there are.
+    `each` is the report field to group by, such as the video or its user. A single query.
     """
     place = Window(RowNumber(), partition_by=F(each), order_by=[F("created_at").desc(), F("pk").desc()])
     of_all = Window(Count("pk"), partition_by=F(each))
@@ -30,15 +30,15 @@ def newest_open_reports(videos: QuerySet[Video], each: str, at_most: int) -> "Qu
 
 
 def reporters_of(video: Video) -> int:
-    """How many different people have an open report of a video, as far as one can know.
+    """Return how many different visitors have an open report on a video, as far as can be told.
 
-    Those who share an address count once, signed in or not: accounts are quickly made.
+    Visitors sharing an IP address count once, signed in or not, because accounts are cheap to create.
     """
     return open_reports(video).values("visitor_key").distinct().count()
 
 
 def notices_of(person: User) -> QuerySet[ModerationAction]:
-    """What moderation has to tell a person."""
+    """Return the moderation notices of a user."""
     return ModerationAction.objects.filter(person=person).select_related("video")
 
 
@@ -51,7 +51,7 @@ def history_of_person(person: User) -> QuerySet[ModerationAction]:
 
 
 def hiding_of(video: Video) -> ModerationAction | None:
-    """Why a video is hidden, and since when; None where it is not."""
+    """Return the action that hid the video; None if it is not hidden."""
     if video.hidden_at is None:
         return None
     return ModerationAction.objects.filter(video=video, act__in=(Act.HIDE, Act.AUTO_HIDE)).first()
@@ -63,7 +63,7 @@ def is_hidden_by_reports(video: Video) -> bool:
 
 
 def may_suspend(actor: User, person: User) -> bool:
-    """Nobody themselves; other staff by a superuser alone."""
+    """Return whether `actor` may suspend `person`: never themselves, and other staff only as a superuser."""
     if actor.pk == person.pk:
         return False
     is_staff = person.is_superuser or person.is_staff or person.has_perm(MODERATE)
@@ -74,7 +74,7 @@ def may_suspend(actor: User, person: User) -> bool:
 
 
 def would_hide(video: Video) -> bool:
-    """Also where reports alone have hidden it, or some are open: hiding answers them."""
+    """Return whether hiding would change anything: also true if only reports hid it, or if some are open."""
     return video.hidden_at is None or is_hidden_by_reports(video) or open_reports(video).exists()
 
 
@@ -83,7 +83,10 @@ def would_pick(video: Video) -> bool:
 
 
 def would_suspend(actor: User, person: User) -> bool:
-    """A suspension may take the place of another; what the operator has switched off is closed already."""
+    """Return whether a suspension would change anything. It may replace an earlier one.
+
+    Not for accounts that an operator has disabled: those are closed already.
+    """
     is_open = person.is_active or person.is_deactivated or person.is_suspended
     return is_open and not person.is_being_deleted and may_suspend(actor, person)
 

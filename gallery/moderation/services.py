@@ -1,8 +1,8 @@
-"""What moderation does about videos and people: the only writer of reports and of the history.
+"""Moderation of videos and users: the only writer of reports and of the history.
 
-Each call is one transaction and one compare-and-set: what somebody else has done already is done once. It writes a line
-of the history (who, when, why) and, on commit, tells the person concerned. `actor` None means the site itself. `site`
-is the address that the actor reached it at, for the link in the email; without it there is no link.
+Each call is one transaction and one compare-and-set, so an action that someone else already took is not repeated. It
+records a history entry (who, when, why) and, on commit, notifies the user concerned. `actor` None means the site
+itself. `site` is the base URL the actor used, for the link in the email; without it there is no link.
 """
 
 from collections.abc import Iterable
@@ -20,19 +20,19 @@ from gallery.models import Act, ModerationAction, Report, ReportState, Video
 from gallery.moderation import emails
 from gallery.moderation.selectors import is_hidden_by_reports, may_suspend, open_reports, reporters_of
 
-NOT_TOLD = (Act.DISMISS, Act.UNPICK)  # nothing happened to the person
+NOT_TOLD = (Act.DISMISS, Act.UNPICK)  # no consequence for the user
 WRITTEN_TO = (Act.HIDE, Act.AUTO_HIDE, Act.DELETE, Act.WARN, Act.SUSPEND, Act.UNSUSPEND)
-LOOKED_AT = (Act.RESTORE, Act.DISMISS)  # acts by which somebody found a video to be in order
+LOOKED_AT = (Act.RESTORE, Act.DISMISS)  # a moderator decided that the video is fine
 
 
 @transaction.atomic
 def report(
     video: Video, reporter: User | None, visitor_key: str, reason: str, note: str = "", *, site: str = ""
 ) -> bool:
-    """Take in a report. Says whether it is new: of the same person or visitor, one is open at a time.
+    """File a report. Returns whether it is new: each user or visitor can have one open report per video.
 
-    A video that enough different people report is hidden until somebody has looked at it; one that somebody has looked
-    at stays as they left it.
+    A video that enough different visitors report is hidden until a moderator reviews it; after a review, reports no
+    longer hide it.
     """
     _lock(video)
     if open_reports(video).filter(**_who(reporter, visitor_key)).exists():
@@ -48,7 +48,7 @@ def _who(reporter: User | None, visitor_key: str) -> dict:
 
 
 def _lock(video: Video) -> bool:
-    """What else happens to this video waits for this transaction. Says whether the video is still there."""
+    """Lock the video for this transaction. Returns whether it still exists."""
     return Video.objects.select_for_update().filter(pk=video.pk).first() is not None
 
 
@@ -58,7 +58,7 @@ def _was_looked_at(video: Video) -> bool:
 
 @transaction.atomic
 def dismiss(actor: User, video: Video, why: str) -> int:
-    """Find that a video may stay: its open reports are answered, and it is shown again if only they had hidden it.
+    """Dismiss the open reports on a video, and show it again if only reports had hidden it.
 
     Returns how many reports were open.
     """
@@ -73,9 +73,9 @@ def dismiss(actor: User, video: Video, why: str) -> int:
 
 @transaction.atomic
 def hide(actor: User, video: Video, why: str, *, site: str = "") -> bool:
-    """Show a video to nobody but its owner; open reports of it are answered by that.
+    """Hide a video from everyone but its owner, and close its open reports. Returns whether anything changed.
 
-    What its reports had hidden is hidden by somebody then, who says why. Says whether anything changed.
+    A video that reports had hidden stays hidden, now by the moderator's decision and with their reason.
     """
     _lock(video)
     closed = _close(actor, video, ReportState.UPHELD)
@@ -94,9 +94,9 @@ def _hide(actor: User | None, video: Video, act: Act, why: str, site: str) -> bo
 
 @transaction.atomic
 def restore(actor: User, video: Video, why: str) -> bool:
-    """Show a hidden video again, to whom its visibility lets; open reports of it are answered by that.
+    """Show a hidden video again, within its visibility, and dismiss its open reports. Returns whether anything changed.
 
-    Of one that is not hidden they are dismissed. Says whether anything changed.
+    If the video is not hidden, only the reports are dismissed.
     """
     _lock(video)
     closed = _close(actor, video, ReportState.DISMISSED)
@@ -116,7 +116,7 @@ def _restore(actor: User, video: Video, why: str) -> bool:
 
 @transaction.atomic
 def delete(actor: User, video: Video, why: str, *, site: str = "") -> bool:
-    """Delete a video for good, without the time in which its owner could have it back."""
+    """Delete a video forever, bypassing the trash. Returns whether this call did."""
     if not _lock(video) or not gallery.delete(video):
         return False
     _close(actor, video, ReportState.UPHELD)
@@ -126,7 +126,7 @@ def delete(actor: User, video: Video, why: str, *, site: str = "") -> bool:
 
 @transaction.atomic
 def warn(actor: User, person: User, why: str, video: Video | None = None, *, site: str = "") -> bool:
-    """Tell a person that what they did is not wanted here; open reports of `video` are answered by that."""
+    """Send the user a warning, and close the open reports on `video`. Returns False if the account is being deleted."""
     if video is not None:
         _lock(video)
     if not User.objects.filter(pk=person.pk, deletion_requested_at=None).exists():
@@ -141,9 +141,9 @@ def warn(actor: User, person: User, why: str, video: Video | None = None, *, sit
 def suspend(
     actor: User, person: User, until: datetime | None, why: str, video: Video | None = None, *, site: str = ""
 ) -> bool:
-    """Shut a person out until a moment, or until somebody ends it; open reports of `video` are answered by that.
+    """Suspend a user until a given time, or indefinitely, and close the open reports on `video`.
 
-    Says whether it was done: nobody may do it to themselves, and a moderator not to other staff.
+    Returns whether it was done: nobody can suspend themselves, and only superusers can suspend staff.
     """
     if video is not None:
         _lock(video)
@@ -157,7 +157,7 @@ def suspend(
 
 @transaction.atomic
 def unsuspend(actor: User, person: User, why: str, *, site: str = "") -> bool:
-    """End a suspension before its time; by whoever may suspend the person."""
+    """End a suspension early. Returns whether this call did; requires the right to suspend the user."""
     if not may_suspend(actor, person) or not accounts.unsuspend(person):
         return False
     _record(Act.UNSUSPEND, actor, person=person, why=why, site=site)
@@ -165,13 +165,13 @@ def unsuspend(actor: User, person: User, why: str, *, site: str = "") -> bool:
 
 
 def note_end_of_suspension(person: User, *, site: str = "") -> None:
-    """The line for a suspension that has run out; accounts/services.py ends it."""
+    """Record that a suspension has expired; accounts/services.py ends it."""
     _record(Act.UNSUSPEND, None, person=person, site=site)
 
 
 @transaction.atomic
 def pick(actor: User, video: Video, why: str = "") -> bool:
-    """Put a video that everybody may find among the picks of the staff."""
+    """Add a public video to the staff picks. Returns whether this call did."""
     listed = Video.objects.listed().filter(pk=video.pk, picked_at=None)
     if not Video.objects.filter(pk__in=listed.values("pk")).update(picked_at=timezone.now()):
         return False
@@ -189,9 +189,9 @@ def unpick(actor: User, video: Video, why: str = "") -> bool:
 
 @transaction.atomic
 def mark_seen(person: User, notices: Iterable[ModerationAction]) -> None:
-    """Note that a person has read these, and count what is left."""
+    """Mark these notices as read, and update the unread count."""
     unseen = [notice.pk for notice in notices if notice.seen_at is None]
-    User.objects.select_for_update(no_key=True).get(pk=person.pk)  # a notice that comes just now is counted after this
+    User.objects.select_for_update(no_key=True).get(pk=person.pk)  # concurrent notices wait, and are counted afterwards
     ModerationAction.objects.filter(person=person, pk__in=unseen, seen_at=None).update(seen_at=timezone.now())
     left = ModerationAction.objects.filter(person=person, seen_at=None).count()
     User.objects.filter(pk=person.pk).exclude(unread_notices=left).update(unread_notices=left)
@@ -212,7 +212,7 @@ def _record(
     until: datetime | None = None,
     site: str = "",
 ) -> None:
-    """A line of the history, which is a notice for the person concerned, and a letter where it is serious."""
+    """Record a history entry, which is also a notice to the user concerned, with an email if it is serious."""
     concerned = None if act in NOT_TOLD else person or (video.user if video else None)
     action = ModerationAction.objects.create(
         act=act,

@@ -1,4 +1,4 @@
-"""Reporting a video, and what moderation has to tell a person. Handling reports is the administration's."""
+"""Reporting a video, and a user's moderation notices. Reports are handled in the admin."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,26 +31,26 @@ NOTICES_A_PAGE = 20
 
 @require_http_methods(["GET", "POST"])
 def report(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    """Report a video that everybody may watch; whoever asks need not be signed in."""
+    """Report a public video; no account needed."""
     video = _reportable(request, Video.objects.listed().filter(pk=video_id))
     return _report(request, video, Place.of(video))
 
 
 @require_http_methods(["GET", "POST"])
 def report_shared(request: HttpRequest, token: str) -> HttpResponse:
-    """Report a video that one may watch because one has its link."""
+    """Report a video seen through its unlisted link."""
     video = _reportable(request, shared_videos(token))
     return unlisted(_report(request, video, Place.behind(token)))
 
 
 def _reportable(request: HttpRequest, videos: QuerySet[Video]) -> Video:
-    """One's own video is not to be reported: who does not want it shown makes it private."""
+    """Exclude the user's own videos, which they can simply make private."""
     theirs = videos.exclude(user=request.user) if request.user.is_authenticated else videos
     return get_object_or_404(theirs.select_related("user"))
 
 
 def _report(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
-    """The form; once it is sent, the thanks, whose address says which video it was."""
+    """Show the form; once it is sent, redirect to the thank-you page of this video."""
     form = ReportForm(request.POST or None)
     if request.method == "POST":
         if refused := _too_many(request):
@@ -65,7 +65,7 @@ def _report(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
 
 
 def _too_many(request: HttpRequest) -> HttpResponse | None:
-    """By address for everybody, and by account, so that no account is a way around it."""
+    """Rate-limit by IP address and also by account, so that changing addresses doesn't help."""
     refused = ratelimit.consume_or_429(request, action="report")
     if refused or not request.user.is_authenticated:
         return refused
@@ -73,19 +73,19 @@ def _too_many(request: HttpRequest) -> HttpResponse | None:
 
 
 def _visitor_key(request: HttpRequest) -> str:
-    """Tells visitors apart without keeping their address."""
+    """Return a key that tells visitors apart without storing their IP address."""
     return salted_hmac("gallery.report", get_adapter().client_network(request)).hexdigest()[:32]
 
 
 @require_GET
 def report_sent(request: HttpRequest) -> HttpResponse:
-    """Thanks. A page of its own: the video may be hidden by now."""
+    """Thank the reporter, on a page of its own because the video may already be hidden."""
     context = {"is_known": "known" in request.GET, "place": _place_of_reported(request.GET)}
     return unlisted(render(request, "gallery/report_sent.html", context))
 
 
 def _place_of_reported(query: Mapping[str, str]) -> Place | None:
-    """Where to go back to; None where the address names nothing that may be watched, as once a report has hidden it."""
+    """Return the page to go back to; None if the video cannot be watched, such as when the report just hid it."""
     token = query.get("share", "")
     if shared_videos(token).exists():
         return Place.behind(token)
@@ -100,7 +100,7 @@ def _place_of_reported(query: Mapping[str, str]) -> Place | None:
 @never_cache
 @require_GET
 def notices(request: SignedInRequest) -> HttpResponse:
-    """What moderation did about a person and their videos, and why. Whoever opens it has read it."""
+    """List what moderation did about the user and their videos, and why. Opening the page marks them as read."""
     page = page_of(notices_of(request.user), request.GET, NOTICES_A_PAGE)
     services.mark_seen(request.user, page.rows)
     return render(request, "gallery/notices.html", {"page": page, "notices": page.rows})

@@ -1,1 +1,1 @@
-"""Full-text search, on both databases."""
+"""Full-text search on SQLite and PostgreSQL."""

@@ -1,7 +1,7 @@
-"""Find videos by the words of their prompt and title, page by page.
+"""Search videos by the words of their prompt and title, page by page.
 
-The last word may be the beginning of one, since it may still be being typed. Both databases read the newest rows that
-hold the words, and only as many as a page needs; how they do it is in gallery/models/search.py.
+The last word matches as a prefix, because the user may still be typing. Both databases read only the newest matching
+rows, as many as a page needs; see gallery/models/search.py.
 """
 
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 MAX_WORDS = 8
 MAX_TEXT = 200
-MIN_PREFIX, MAX_PREFIX = 3, 8  # what is shorter or longer is looked for as a whole word; the index knows these
-SORTED_MOST = 2_000  # of what a search finds, so many of the newest are sorted by anything but their date
+MIN_PREFIX, MAX_PREFIX = 3, 8  # lengths the index has prefixes for; others match as whole words
+SORTED_MOST = 2_000  # sort orders other than by date consider only this many of the newest matches
 _MAX_DIGITS = 18
-_NEWEST = {"-created_at": True, "created_at": False, "-published_at": True}  # orders that the rows' numbers follow
+_NEWEST = {"-created_at": True, "created_at": False, "-published_at": True}  # orders that match the row numbers
 
 _SQLITE = """
     SELECT doc.video_id FROM gallery_searchdoc_fts AS fts CROSS JOIN gallery_searchdoc AS doc ON doc.number = fts.rowid
@@ -50,12 +50,12 @@ def find(
     *,
     owner: User | None = None,
 ) -> Page:
-    """The page that `query` asks for (auravideo/core/keyset.py) of those `videos` that hold every word of `text`.
+    """Return one page of the `videos` that contain every word of `text`; `query` selects it (auravideo/core/keyset.py).
 
     Args:
-        owner: whose library the videos are of; without one, they are public ones.
-        order: a field of the video, as in `order_by`. The newest or the oldest first is quick however many hold the
-            words; by anything else the newest `SORTED_MOST` that hold them are sorted.
+        owner: the owner of the library to search; None searches public videos.
+        order: a field of the video, as in `order_by`. By date, the search is fast however many videos match; any other
+            order sorts only the newest `SORTED_MOST` matches.
     """
     words = words_of(text[:MAX_TEXT])[:MAX_WORDS]
     if not words:
@@ -67,7 +67,7 @@ def find(
 
 
 class _Matches:
-    """Those of `videos` that hold the words, in the order of their rows' numbers."""
+    """The `videos` that contain the words, in the order of their row numbers."""
 
     def __init__(self, videos: QuerySet[Video], words: list[str], scope: str) -> None:
         self.videos, self.words, self.scope = videos, words, scope
@@ -84,17 +84,17 @@ class _Matches:
         return _page(found[:size], newer=False, older=len(found) > size)
 
     def _rows(self, limit: int, mark: int | None, *, descending: bool) -> list["FoundVideo"]:
-        """In one query. `number` is the place of each."""
+        """Return up to `limit` videos in one query, annotated with their row `number`."""
         number = SearchDoc.objects.filter(video=OuterRef("pk"), scope=self.scope).values("number")[:1]
         rows = self.videos.filter(pk__in=self.of(limit, mark, descending=descending)).annotate(number=Subquery(number))
         return list(rows.order_by(F("number").desc() if descending else F("number")))
 
     def of(self, limit: int, mark: int | None = None, *, descending: bool) -> RawSQL:
-        """The keys of the first `limit` behind a mark."""
+        """Return the IDs of the first `limit` matches after a mark, as a subquery."""
         videos, parameters = self.videos.order_by().values("id").query.sql_with_params()
         is_sqlite = connection.vendor == "sqlite"
         place = "fts.rowid"
-        if not is_sqlite:  # by what only the index in the order of time has, see migration 0004
+        if not is_sqlite:  # the expression of the time-ordered index, see migration 0004
             place, descending, mark = "(-doc.number)", not descending, mark and -mark
         sql = (_SQLITE if is_sqlite else _POSTGRESQL).format(
             bound="TRUE" if mark is None else f"{place} {'<' if descending else '>'} %s",
@@ -106,14 +106,18 @@ class _Matches:
         return RawSQL(sql, [*wanted, *marks, *parameters, limit])  # noqa: S611
 
     def _fts5(self) -> str:
-        """Words are letters and digits alone, so that nothing has to be escaped. A prompt may hold the scope's, too."""
+        """Build the FTS5 query. Words are only letters and digits, so nothing needs escaping.
+
+        The scope is matched as a word. A prompt could contain it as well, so the SQL also checks the scope column.
+        """
         terms = [f'"{word}"' for word in (scope_word(self.scope), *self.words)]
         return " AND ".join(terms) + "*" * self._is_beginning()
 
     def _tsquery(self) -> str:
-        """Several words of a library are found by the index, which had better know the library as one more of them.
+        """Build the tsquery; includes the scope as a word when several words are searched in a library.
 
-        Of one word there are often so many that PostgreSQL does better to read the newest rows one after the other.
+        That lets PostgreSQL use the GIN index. A single word is often so frequent that reading the newest rows in order
+        is faster.
         """
         by_index = self.scope != PUBLIC and len(self.words) > 1
         words = [scope_word(self.scope), *self.words] if by_index else self.words

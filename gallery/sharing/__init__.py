@@ -1,1 +1,1 @@
-"""Videos that others may see: links, explore, likes, tags, profiles."""
+"""Sharing videos: links, Explore, likes, tags, profiles."""

@@ -1,6 +1,6 @@
-"""The player that other sites put into a frame, and the oEmbed answer that tells them how.
+"""The player that other sites embed in a frame, and the oEmbed endpoint that tells them how.
 
-Both know no viewer: they show what everybody, or whoever has the link, may see.
+Both ignore the session: they show only what everyone, or anyone with the link, may see.
 """
 
 from urllib.parse import urlsplit
@@ -29,7 +29,7 @@ NO_LIMIT = 10_000  # pixels
 def embed(request: HttpRequest, video_id: UUID) -> HttpResponse:
     video = get_object_or_404(Video.objects.listed(), pk=video_id)
     response = render(request, "gallery/embed.html", {"video": video, "place": Place.of(video)})
-    response["X-Robots-Tag"] = "noindex"  # the video's own page is to be found
+    response["X-Robots-Tag"] = "noindex"  # search engines should find the video's own page
     return response
 
 
@@ -43,18 +43,18 @@ def shared_embed(request: HttpRequest, token: str) -> HttpResponse:
 
 @require_safe
 def oembed(request: HttpRequest) -> HttpResponse:
-    """404 for an address of nothing that may be seen, 501 for a format other than JSON, as the specification says."""
+    """Answer an oEmbed request: 404 if the URL names no visible video, 501 for any format but JSON, as specified."""
     if request.GET.get("format", "json") != "json":
         return HttpResponse(status=501)
     video, place = _named(request, request.GET.get("url", ""))
     limits = (_pixels(request, "maxwidth"), _pixels(request, "maxheight"))
     response = JsonResponse(previews.oembed(request, video, place, *limits))
-    response["Access-Control-Allow-Origin"] = "*"  # nothing in it depends on who asks
+    response["Access-Control-Allow-Origin"] = "*"  # the answer is the same for every visitor
     return response
 
 
 def _named(request: HttpRequest, url: str) -> tuple[Video, Place]:
-    """The video at an address of this site, and that address."""
+    """Resolve a URL of this site to a video and its place. Raises Http404 if there is none."""
     try:
         parts = urlsplit(url[:MAX_ADDRESS])
         match = resolve(parts.path)
@@ -72,6 +72,6 @@ def _named(request: HttpRequest, url: str) -> tuple[Video, Place]:
 
 
 def _pixels(request: HttpRequest, name: str) -> int:
-    """A limit in pixels; what is no number of them is no limit."""
+    """Parse a limit in pixels; invalid values mean no limit."""
     text = request.GET.get(name, "")
     return int(text) or NO_LIMIT if text.isascii() and text.isdigit() and len(text) < 6 else NO_LIMIT

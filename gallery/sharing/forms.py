@@ -1,4 +1,4 @@
-"""What people type and press to share."""
+"""Forms for sharing, liking and tagging."""
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -14,13 +14,13 @@ class VisibilityForm(forms.Form):
 
 
 class LikeForm(forms.Form):
-    """What it should be like afterwards, so that pressing twice by mistake changes nothing."""
+    """The desired state rather than a toggle, so that a double click changes nothing."""
 
     liked = forms.ChoiceField(choices=[("yes", ""), ("no", "")])
 
 
 class TagsForm(forms.Form):
-    """Tags as one line, with commas or spaces between them. Cleaned, it is a tuple of names."""
+    """Tags on one line, separated by commas or spaces. Cleans to a tuple of names."""
 
     tags = forms.CharField(
         label=gettext_lazy("Tags"),

@@ -1,4 +1,4 @@
-"""Liking what one may watch."""
+"""Liking videos."""
 
 from uuid import UUID
 
@@ -29,7 +29,7 @@ def shared_like(request: HtmxHttpRequest, token: str) -> HttpResponse:
 
 
 def _like(request: HtmxHttpRequest, video: Video, place: Place) -> HttpResponse:
-    """The button as it is now, or, without JavaScript, the page where it was pressed."""
+    """Return the updated button or, without JavaScript, redirect to the page it was pressed on."""
     if not request.user.is_authenticated:
         return _sign_in(request, place)
     form = LikeForm(request.POST)
@@ -46,6 +46,6 @@ def _like(request: HtmxHttpRequest, video: Video, place: Place) -> HttpResponse:
 
 
 def _sign_in(request: HtmxHttpRequest, place: Place) -> HttpResponse:
-    """Whoever signs in comes back to the video; a page cannot be sent to another by an ordinary redirect."""
+    """Redirect to sign-in and back to the video; HTMX needs a client-side redirect for a full page."""
     answer: HttpResponseRedirect = redirect_to_login(place.page)
     return HttpResponseClientRedirect(answer.url) if request.htmx else answer

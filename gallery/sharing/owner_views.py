@@ -1,4 +1,4 @@
-"""What the owner does to share a video. Each answers with the panel, or, without JavaScript, with the video's page."""
+"""The owner's sharing actions. Each answers with the share panel or, without JavaScript, with the video's page."""
 
 from uuid import UUID
 
@@ -25,7 +25,7 @@ def visibility(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     if not form.is_valid():
         return HttpResponse(status=400)
     services.set_visibility(video, Visibility(form.cleaned_data["visibility"]))
-    present = _mine(request, video_id)  # as it is, whoever else changed it meanwhile
+    present = _mine(request, video_id)  # as saved, in case another request changed it
     said = {
         Visibility.PRIVATE: _("Now only you can watch it."),
         Visibility.UNLISTED: _("Anyone with the link can now watch it."),
@@ -37,7 +37,7 @@ def visibility(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def revoke(request: SignedInRequest, video_id: UUID) -> HttpResponse:
-    """End the unlisted link; where there is none any more, nothing is left to do."""
+    """Revoke the unlisted link; a no-op if there is none."""
     services.revoke_link(_mine(request, video_id))
     return _panel(request, _mine(request, video_id), _("The link no longer works."))
 

@@ -1,4 +1,4 @@
-"""What the owner's page shows of sharing: who can watch the video, where, and what keeps it back."""
+"""The share panel of the owner's page: who can watch the video, where, and what holds it back."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ from gallery.sharing.selectors import tags_of
 class SharePanel:
     video: Video
     form: TagsForm
-    link: str  # what others are given, absolute; "" while it is private
-    old_link: str  # the unlisted link that goes on beside the public address; "" where there is none
+    link: str  # absolute URL to give to others; "" if the video is private
+    old_link: str  # unlisted link still valid beside the public URL; "" if there is none
 
     @property
     def is_private(self) -> bool:
@@ -32,7 +32,7 @@ class SharePanel:
 
     @property
     def kept_back(self) -> str:
-        """Why others do not see what they were meant to: "hidden", "refused" or "waiting"; "" where they do."""
+        """Return why others can't see the video: "hidden", "refused" or "waiting"; "" if nothing holds it back."""
         if self.video.hidden_at:
             return "hidden"
         if self.is_private or self.video.safety == Safety.PASSED:
@@ -43,7 +43,7 @@ class SharePanel:
 
 
 def panel_of(request: HttpRequest, video: Video, form: TagsForm | None = None) -> SharePanel:
-    """One query. `form` is what was typed, where it was wrong."""
+    """Build the panel, in one query. `form` is the rejected input, if any."""
     place = Place.to_share(video)
     token = video.share_token if video.visibility == Visibility.PUBLIC else None
     return SharePanel(

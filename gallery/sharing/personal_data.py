@@ -1,4 +1,4 @@
-"""What is held of what a person likes: counted, exported, and taken back together with their account."""
+"""A user's likes as personal data: counted, exported, and withdrawn with the account."""
 
 from collections.abc import Iterable, Iterator
 
@@ -23,7 +23,7 @@ class LikesOfPerson(Holder):
             yield json_list("likes.json", lambda: ({"video": r["video_id"], "since": r["created_at"]} for r in rows))
 
     def erase(self, user: User) -> Iterator[None]:
-        """One by one, so that the videos count them no more."""
+        """Remove likes one by one, so that each video's count goes down."""
         while like := Like.objects.filter(user=user).select_related("video").first():
             services.unlike(user, like.video)
             yield

@@ -1,7 +1,7 @@
-"""The two addresses of a video that others may watch: its own, once it is public, and the link with the token.
+"""The two places where others can watch a video: its own URL if it is public, and its unlisted link.
 
-Templates take every address from here, so that a page behind a link never names the other one, whose files would answer
-404 to a visitor.
+Templates take every URL from here, so that a page behind a link never refers to the video's own URLs, whose files
+would answer 404 to a visitor.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ FILES = ("file", "poster", "preview", "thumbnail", "download")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a video is watched: paths of the page and of all that belongs to it."""
+    """A place to watch a video: the paths of the page and of everything on it."""
 
-    key: object  # what the addresses are made of: the id, or the token
-    source: str  # the name of that key for 'create from this'
+    key: object  # the ID or the token in the URLs
+    source: str  # the kind of key, for 'create from this'
     page: str
     file: str
     poster: str
@@ -30,19 +30,19 @@ class Place:
 
     @classmethod
     def of(cls, video: Video) -> "Place":
-        """A public video at its own address."""
+        """Return a public video's own place."""
         names = {name: f"gallery:{name}" for name in (*FILES, "like", "embed")}
         return cls._made(video.pk, "video", page="gallery:video", **names)
 
     @classmethod
     def behind(cls, token: str) -> "Place":
-        """Behind the link with this token."""
+        """Return the place behind the link with this token."""
         names = {name: f"gallery:shared-{name}" for name in (*FILES, "like", "embed")}
         return cls._made(token, "share", page="gallery:shared", **names)
 
     @classmethod
     def to_share(cls, video: Video) -> "Place | None":
-        """The one that its owner gives to others; None while it is private."""
+        """Return the place its owner shares; None if the video is private."""
         if video.visibility == Visibility.PUBLIC:
             return cls.of(video)
         is_unlisted = video.visibility == Visibility.UNLISTED

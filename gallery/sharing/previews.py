@@ -1,4 +1,4 @@
-"""What other sites show of a link to a video: Open Graph and Twitter properties, and oEmbed (https://oembed.com)."""
+"""Link previews on other sites: Open Graph and Twitter tags, and oEmbed (https://oembed.com)."""
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -14,7 +14,7 @@ DESCRIPTION_LENGTH = 300
 
 
 def tags_for(request: HttpRequest, video: Video, place: Place) -> list[tuple[str, str, str]]:
-    """(attribute, name, content) of every `<meta>` of a page on which others watch a video."""
+    """Return (attribute, name, content) of each `<meta>` tag of a watch page."""
     absolute = request.build_absolute_uri
     size = {"width": video.width, "height": video.height}
     file = {"og:video": absolute(place.file), "og:video:type": CONTENT_TYPES[video.format]}
@@ -43,13 +43,13 @@ def tags_for(request: HttpRequest, video: Video, place: Place) -> list[tuple[str
 
 
 def discovery(request: HttpRequest, place: Place) -> str:
-    """The address that tells a consumer how to embed the page at `place`."""
+    """Return the oEmbed discovery URL of the page at `place`."""
     query = urlencode({"url": request.build_absolute_uri(place.page), "format": "json"})
     return request.build_absolute_uri(f"{reverse('gallery:oembed')}?{query}")
 
 
 def oembed(request: HttpRequest, video: Video, place: Place, max_width: int, max_height: int) -> dict[str, object]:
-    """An oEmbed 1.0 answer of type 'video': the player in a frame, fitted into `max_width` x `max_height` pixels."""
+    """Return an oEmbed 1.0 response of type 'video': an iframe fitted into `max_width` x `max_height` pixels."""
     width, height = fitted(video.width, video.height, max_width, max_height)
     title = video.title or video.prompt
     html = format_html(
@@ -78,6 +78,6 @@ def oembed(request: HttpRequest, video: Video, place: Place, max_width: int, max
 
 
 def fitted(width: int, height: int, max_width: int, max_height: int) -> tuple[int, int]:
-    """The size of the largest picture of the same shape within a box; never larger than it is."""
+    """Scale a size down to fit a box, keeping its aspect ratio; never scale up."""
     scale = min(1.0, max_width / width, max_height / height)
     return max(1, int(width * scale)), max(1, int(height * scale))

@@ -1,4 +1,4 @@
-"""What everybody may find, a page at a time, and what its viewer likes of it."""
+"""Queries of public videos, a page at a time, with the viewer's likes."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ ORDERS = {NEWEST: "-published_at", LIKED: "-likes", PICKS: "-picked_at"}
 
 @dataclass(frozen=True)
 class Wanted:
-    """What somebody wants to see of the public videos: of a tag, or with some words, or all of them, in an order."""
+    """A query of public videos: by tag, by words, or all of them, in some order."""
 
     sort: str = NEWEST
     tag: str = ""
@@ -35,20 +35,20 @@ class Wanted:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Wanted":
-        """From the parameters of an address; what makes no sense there counts as not said."""
+        """Parse the parameters of a URL; invalid ones are ignored."""
         sort = query.get("sort", "")
         text = " ".join(query.get("q", "").replace("\0", "")[:MAX_TEXT].split())
-        if sort not in ORDERS or (text and sort == PICKS):  # a search is of everything
+        if sort not in ORDERS or (text and sort == PICKS):  # searches cover all public videos
             sort = NEWEST
         return cls(sort, "" if text else tags.one(query.get("tag", "")), text)
 
     @property
     def sorts(self) -> list[tuple[str, str]]:
-        """The orders, each with the parameters of its address."""
+        """Return the sort orders, each with its query string."""
         return [(NEWEST, self.kept(sort="")), (LIKED, self.kept(sort=LIKED)), (PICKS, self.kept(sort=PICKS, q=""))]
 
     def kept(self, **changes: str) -> str:
-        """The parameters of an address that wants the same but for `changes`."""
+        """Return the query string of the same list with `changes` applied."""
         found = {"sort": "" if self.sort == NEWEST else self.sort, "tag": self.tag, "q": self.text, **changes}
         return urlencode({name: value for name, value in found.items() if value})
 
@@ -63,7 +63,7 @@ class Card:
 
 
 def explore(viewer: Viewer, wanted: Wanted, query: Mapping[str, str]) -> Page:
-    """One page of the public videos as `viewer` sees them, in one query."""
+    """Return one page of the public videos as `viewer` sees them, in one query."""
     if wanted.tag and wanted.sort == NEWEST:
         return _tagged(viewer, wanted.tag, query)
     videos = _with_likes_of(viewer, Video.objects.listed().select_related("user"))
@@ -77,7 +77,7 @@ def explore(viewer: Viewer, wanted: Wanted, query: Mapping[str, str]) -> Page:
 
 
 def _tagged(viewer: Viewer, tag: str, query: Mapping[str, str]) -> Page:
-    """The newest of a tag, read off the tag's own index, however few they are among how many."""
+    """Return the newest videos of a tag, read from the tag's own index, however rare the tag."""
     shown = _of_tag(tag).filter(Exists(Video.objects.listed().filter(pk=OuterRef("video_id"))))
     rows = _with_likes_of(viewer, shown.select_related("video__user"), video="video_id")
     page = page_of(rows, query, PAGE_SIZE, "-published_at")
@@ -92,7 +92,7 @@ def _of_tag(tag: str) -> QuerySet[VideoTag]:
 
 
 def public_videos_of(viewer: Viewer, username: str, query: Mapping[str, str]) -> Page:
-    """One page of what a person has made public, newest first, as `viewer` sees it, in one query."""
+    """Return one page of a user's public videos, newest first, as `viewer` sees them, in one query."""
     person = Subquery(_people(username).values("pk"))
     videos = Video.objects.listed().filter(user=person).select_related("user")
     return page_of(_with_likes_of(viewer, videos), query, PAGE_SIZE, "-published_at")
@@ -103,14 +103,14 @@ def _people(username: str) -> QuerySet[User]:
 
 
 def _with_likes_of(viewer: Viewer, rows: QuerySet, video: str = "pk") -> QuerySet:
-    """`rows` with `is_liked`: whether the viewer likes the video that their field `video` names."""
+    """Annotate `rows` with `is_liked`: whether the viewer likes the video in their field `video`."""
     if not viewer.is_authenticated:
         return rows.annotate(is_liked=Value(False))
     return rows.annotate(is_liked=Exists(Like.objects.filter(user_id=viewer.pk, video=OuterRef(video))))
 
 
 def cards(videos: Collection["SeenVideo"]) -> list[Card]:
-    """The videos of a page of the above."""
+    """Return the videos of a page as cards."""
     return [Card(video, Place.of(video), video.is_liked) for video in videos]
 
 

@@ -1,4 +1,4 @@
-"""Everything that changes who may watch a video, and what others make of it."""
+"""Changes to who may watch a video, and to its tags and likes."""
 
 import secrets
 from collections.abc import Collection
@@ -16,11 +16,11 @@ from gallery.sharing import safety
 
 @transaction.atomic
 def set_visibility(video: Video, to: Visibility) -> bool:
-    """Let a video be watched by its owner, by whoever has its link, or by everybody. Says whether this call did.
+    """Make a video private, unlisted or public. Returns whether this call changed it.
 
-    A compare-and-set: where somebody was faster, or the video is in the trash, nothing changes. The first time that it
-    becomes public is its date for ever, so that nobody moves a video to the top by hiding it for a moment. What is made
-    private loses its link: made unlisted again, it has another one.
+    A compare-and-set: nothing changes if another request was faster or the video is in the trash. The date of first
+    publication is kept forever, so that hiding a video briefly doesn't move it to the top. Making it private revokes
+    its link; if it becomes unlisted again, it gets a new one.
     """
     changes: dict[str, object] = {"visibility": to}
     if to == Visibility.PUBLIC:
@@ -42,7 +42,7 @@ def set_visibility(video: Video, to: Visibility) -> bool:
 
 @transaction.atomic
 def revoke_link(video: Video) -> bool:
-    """End the link for good; says whether there was one. What nothing but the link let be watched is private then."""
+    """Revoke the unlisted link. Returns whether there was one. An unlisted video becomes private."""
     linked = Video.objects.kept().filter(pk=video.pk, share_token=video.share_token, share_token__isnull=False)
     private = When(visibility=Visibility.UNLISTED, then=Value(Visibility.PRIVATE))
     revoked = linked.update(share_token=None, visibility=Case(private, default=F("visibility")))
@@ -51,14 +51,14 @@ def revoke_link(video: Video) -> bool:
 
 
 def new_token() -> str:
-    """256 bits: nobody finds a link by trying."""
+    """Return a random token of 256 bits, too many to guess."""
     return secrets.token_urlsafe(32)
 
 
 @transaction.atomic
 def set_tags(video: Video, names: Collection[str]) -> None:
-    """File a video under these tags (as gallery/sharing/tags.py reads them) and no others."""
-    # Claims the row, so that a change of the visibility comes before or after all of this.
+    """Replace the tags of a video with `names`, as parsed by gallery/sharing/tags.py."""
+    # Lock the row, so that a visibility change runs either before or after all of this.
     if not Video.objects.kept().filter(pk=video.pk).update(visibility=F("visibility")):
         return
     Tag.objects.bulk_create([Tag(name=name) for name in names], ignore_conflicts=True)
@@ -69,20 +69,20 @@ def set_tags(video: Video, names: Collection[str]) -> None:
 
 
 def _keep_tags_in_step(video: Video) -> None:
-    """The tags repeat the date of a public video, and have none while it is not public."""
+    """Copy the date of a public video to its tags; clear it if the video is not public."""
     dates = Video.objects.filter(pk=OuterRef("video_id"), visibility=Visibility.PUBLIC).values("published_at")
     VideoTag.objects.filter(video_id=video.pk).update(published_at=Subquery(dates))
 
 
 @transaction.atomic
 def like(user: User, video: Video) -> bool:
-    """Note that a person likes a video. Says whether they did not before; liking twice counts once."""
+    """Like a video. Returns whether the like is new; liking twice counts once."""
     _like, is_new = Like.objects.get_or_create(user=user, video=video)
     return is_new and bool(Video.objects.filter(pk=video.pk).update(likes=F("likes") + 1))
 
 
 @transaction.atomic
 def unlike(user: User, video: Video) -> bool:
-    """Take a like back; says whether there was one."""
+    """Withdraw a like. Returns whether there was one."""
     gone, _by_model = Like.objects.filter(user=user, video=video).delete()
     return gone == 1 and bool(Video.objects.filter(pk=video.pk, likes__gt=0).update(likes=F("likes") - 1))

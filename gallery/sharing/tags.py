@@ -1,4 +1,4 @@
-"""The words that people file videos under, read from what was typed. Pure."""
+"""Tag parsing. Pure functions."""
 
 import re
 import unicodedata
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 MAX_TAGS = 10
 MAX_LENGTH = 30
 _BETWEEN = re.compile(r"[\s,;]+")
-_TAG = re.compile(r"[^\W_]+(?:-[^\W_]+)*")  # letters and digits of any language, with hyphens between them
+_TAG = re.compile(r"[^\W_]+(?:-[^\W_]+)*")  # letters and digits of any script, hyphens only between them
 
 
 @dataclass(frozen=True)
 class Typed:
-    """What a line of tags holds: each once, in order; and the words that can be none."""
+    """A parsed line of tags: distinct and in order, with the words that are not valid tags."""
 
     tags: tuple[str, ...]
     too_long: tuple[str, ...]
@@ -24,7 +24,7 @@ class Typed:
 
 
 def read(text: str) -> Typed:
-    """The tags in `text`, between commas or white space, in lower case; a leading # is how many people write one."""
+    """Parse tags separated by commas, semicolons or white space; lower-case them and drop a leading #."""
     words = [word.removeprefix("#") for word in _BETWEEN.split(unicodedata.normalize("NFKC", text).lower())]
     words = list(dict.fromkeys(filter(None, words)))
     formed = [word for word in words if _TAG.fullmatch(word)]
@@ -36,6 +36,6 @@ def read(text: str) -> Typed:
 
 
 def one(text: str) -> str:
-    """The one tag that an address names; "" where it is none."""
+    """Return the single tag named in a URL; "" if it is not a valid one."""
     found = read(text[: 4 * MAX_LENGTH]).tags
     return found[0] if len(found) == 1 else ""

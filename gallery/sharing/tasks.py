@@ -1,4 +1,4 @@
-"""What the `cpu` queue does for sharing."""
+"""Celery tasks of sharing, on the `cpu` queue."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""The addresses of sharing. What cannot be a token or a user name is asked of no database."""
+"""URLs of sharing. The converters reject malformed tokens and usernames without touching the database."""
 
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter

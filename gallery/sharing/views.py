@@ -1,4 +1,4 @@
-"""What others see of videos: explore, profiles, and the page of one."""
+"""The pages others see: Explore, profiles, and a shared video."""
 
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from gallery.sharing.selectors import Wanted
 
 @require_safe
 def explore(request: HtmxHttpRequest) -> HttpResponse:
-    """The public videos: newest, most liked or picked; of a tag; with words in their prompt or title."""
+    """List the public videos: newest, most liked or picked; by tag, or by words in their prompt or title."""
     wanted = Wanted.of(request.GET)
     page = selectors.explore(request.user, wanted, request.GET)
     context = {"wanted": wanted, "without_text": wanted.kept(q="")}
@@ -27,7 +27,7 @@ def explore(request: HtmxHttpRequest) -> HttpResponse:
 
 @require_safe
 def profile(request: HtmxHttpRequest, username: str) -> HttpResponse:
-    """What a person has made public. Without any there is no profile, except for the person."""
+    """List a user's public videos. 404 if there are none, except for the user themselves."""
     page = selectors.public_videos_of(request.user, username, request.GET)
     is_own = username.lower() == request.user.get_username().lower()
     if not (page.rows or is_own):
@@ -38,24 +38,24 @@ def profile(request: HtmxHttpRequest, username: str) -> HttpResponse:
 
 @require_safe
 def watch(request: HtmxHttpRequest, video_id: UUID) -> HttpResponse:
-    """A public video, for everybody but its owner."""
+    """Show a public video to everyone but its owner."""
     video = watching.as_seen_by(request.user, Video.objects.listed(), pk=video_id)
     return watching.page(request, video, Place.of(video))
 
 
 @require_safe
 def shared(request: HtmxHttpRequest, token: str) -> HttpResponse:
-    """The video behind a link, for whoever has it; its owner sees what they see."""
+    """Show the video behind an unlisted link to anyone who has it; its owner sees the same page."""
     video = watching.as_seen_by(request.user, shared_videos(token))
     return watching.unlisted(watching.page(request, video, Place.behind(token)))
 
 
 def _list(request: HtmxHttpRequest, template: str, page: Page, kept: str, context: dict) -> HttpResponse:
-    """A page of cards; for the scrolling of a page that is open, only the cards and where to go on."""
+    """Render a page of cards; when an open page is scrolled, only the next cards."""
     context |= {"page": page, "cards": selectors.cards(page.rows), "kept": f"{kept}&" if kept else ""}
     context["here"] = request.get_full_path()
     is_part = request.htmx and request.htmx.target == "cards"
     response = render(request, "gallery/partials/public_cards.html" if is_part else template, context)
     patch_cache_control(response, private=True)
-    patch_vary_headers(response, ["HX-Request", "HX-Target"])  # what is gone back to must not be a part
+    patch_vary_headers(response, ["HX-Request", "HX-Target"])  # the Back button must not show a fragment
     return response

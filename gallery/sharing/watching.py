@@ -1,4 +1,4 @@
-"""What the pages on which others watch a video have in common."""
+"""Shared parts of the watch pages."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def page(request: HttpRequest, video: "SeenVideo", place: Place) -> HttpResponse:
-    """The page of a video (see `as_seen_by`) at one of its two places; one query."""
+    """Render the watch page of a video (see `as_seen_by`) at one of its places, in one query."""
     context: dict[str, Any] = {
         "video": video,
         "place": place,
@@ -35,7 +35,7 @@ def page(request: HttpRequest, video: "SeenVideo", place: Place) -> HttpResponse
 
 
 def unlisted(response: HttpResponse) -> HttpResponse:
-    """Behind a link: in no search engine, in no shared cache, and no other site is told the token."""
+    """Keep a page behind a link out of search engines and shared caches, and its token out of referrers."""
     patch_cache_control(response, private=True, no_cache=True)
     response["X-Robots-Tag"] = "noindex, nofollow"
     response["Referrer-Policy"] = "same-origin"
@@ -43,6 +43,6 @@ def unlisted(response: HttpResponse) -> HttpResponse:
 
 
 def as_seen_by(user: Viewer, videos: QuerySet[Video], **found_by: object) -> "SeenVideo":
-    """The video with whose it is, and whether this person likes it, in one query; or 404."""
+    """Return the video with its owner and whether the viewer likes it, in one query. Raises Http404."""
     likes = Like.objects.filter(Q(user_id=user.pk), video=OuterRef("pk"))
     return get_object_or_404(videos.select_related("user").annotate(is_liked=Exists(likes)), **found_by)

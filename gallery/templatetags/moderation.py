@@ -1,4 +1,4 @@
-"""What pages say of what moderation did."""
+"""Template tags about moderation."""
 
 from django import template
 
@@ -10,5 +10,5 @@ register = template.Library()
 
 @register.simple_tag
 def hiding_of(video: Video) -> ModerationAction | None:
-    """Why a video is hidden. Asks the database only where it is."""
+    """Return why a video is hidden. Queries the database only if it is."""
     return selectors.hiding_of(video)

@@ -1,4 +1,4 @@
-"""The share panel for any page of its owner, which need know nothing but the video."""
+"""The share panel, for any of the owner's pages that has the video."""
 
 from django import template
 

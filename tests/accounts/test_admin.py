@@ -1,4 +1,4 @@
-"""What an operator can do with an account."""
+"""An operator's control over accounts."""
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -53,7 +53,7 @@ def test_an_account_that_is_being_deleted_cannot_be_opened_again(admin, user):
     assert not user.is_active
 
 
-def test_who_is_not_staff_does_not_get_in(client, user):
+def test_only_staff_get_in(client, user):
     client.force_login(user)
     assert client.get(reverse("admin:index"), follow=True).status_code == 403
 
@@ -72,9 +72,7 @@ def test_an_operator_removes_a_lost_second_factor_and_sees_no_secret(admin, user
     assert not Authenticator.objects.exists()
 
 
-def test_switching_an_account_off_ends_its_sessions_and_what_runs(
-    admin, client, user, django_capture_on_commit_callbacks
-):
+def test_disabling_an_account_ends_its_sessions_and_jobs(admin, client, user, django_capture_on_commit_callbacks):
     job, somebody = JobFactory(user=user), Client()
     somebody.force_login(user)
     address = reverse("admin:accounts_user_change", args=[user.pk])
@@ -89,7 +87,7 @@ def test_switching_an_account_off_ends_its_sessions_and_what_runs(
     assert not get_user(somebody).is_authenticated
 
 
-def test_a_password_that_an_operator_sets_ends_what_is_open(admin, user):
+def test_a_password_set_by_an_operator_ends_open_connections(admin, user):
     ended = []
     listen = lambda user, **_kwargs: ended.append(user.pk)  # noqa: E731
     signals.sessions_ended.connect(listen)

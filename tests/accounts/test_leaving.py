@@ -1,4 +1,4 @@
-"""Deactivating loses nothing and closes every road in; deleting leaves neither a row nor a file."""
+"""Deactivating loses nothing and closes every way in; deleting leaves neither rows nor files."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def sent(monkeypatch):
-    """The messages that were sent instead of being put into the queue."""
+    """Capture messages instead of queueing them."""
     messages = []
     monkeypatch.setattr(app, "send_task", lambda name, args, **options: messages.append((name, *args)))
     return messages
@@ -60,7 +60,7 @@ def files_in(alias: str) -> list[Path]:
 
 
 def rows_of(user_id: int) -> dict[str, int]:
-    """Every row of every model that points at the person."""
+    """Return the rows of every model that points at the user."""
     found = {}
     for model in apps.get_models():
         for field in model._meta.fields:
@@ -98,7 +98,7 @@ def test_deactivating_ends_every_session_and_deletes_nothing(client, user, sent,
     assert len(files_in("default")) == 3
 
 
-def test_what_is_waiting_or_rendering_is_cancelled(user, other_user, django_capture_on_commit_callbacks):
+def test_queued_and_running_jobs_are_cancelled(user, other_user, django_capture_on_commit_callbacks):
     mine, done, theirs = a_running_job(user), JobFactory(user=user, status=Status.DONE), a_running_job(other_user)
     services.deactivate(user)
     services.settle(user.pk)
@@ -117,13 +117,13 @@ def test_a_settle_that_comes_too_late_cancels_nothing(user):
     assert job.status == Status.QUEUED
 
 
-def test_deactivated_people_are_left_out_of_what_is_shown(user, other_user):
+def test_deactivated_users_are_hidden(user, other_user):
     services.deactivate(user)
     assert list(User.objects.present()) == [other_user]
     assert list(Video.objects.filter(user__in=User.objects.present())) == []
 
 
-def test_a_deactivated_person_gets_no_session_by_any_road(client, user):
+def test_a_deactivated_user_cannot_get_a_session(client, user):
     user.is_staff = user.is_superuser = True
     user.save()
     services.deactivate(user)
@@ -193,7 +193,7 @@ def test_an_account_that_the_operator_switched_off_is_not_asked(client, user):
     assert not services.reactivate(user)
 
 
-def test_who_has_forgotten_the_password_can_still_come_back(client, user):
+def test_users_without_their_password_can_still_come_back(client, user):
     services.deactivate(user)
     client.post(reverse("account_reset_password"), {"email": user.email.upper()})
     link = re.search(r"http://testserver(/\S+)", mail.outbox[0].body)[1]
@@ -205,7 +205,7 @@ def test_who_has_forgotten_the_password_can_still_come_back(client, user):
 # --- Delete forever --------------------------------------------------------------------------------------------------
 
 
-def test_the_page_says_beforehand_what_goes(client, user, other_user):
+def test_the_page_lists_what_will_be_deleted(client, user, other_user):
     for _ in range(2):
         a_video_with_files(user)
     a_video_with_files(other_user)
@@ -297,7 +297,7 @@ def test_deleting_leaves_neither_a_row_nor_a_file(user, other_user):
     assert files_in("frames") == []
 
 
-def test_what_a_crash_interrupts_is_finished_by_the_scheduler(user, monkeypatch):
+def test_the_scheduler_finishes_after_a_crash(user, monkeypatch):
     for _ in range(3):
         a_video_with_files(user)
     services.request_deletion(user)
@@ -320,7 +320,7 @@ def test_what_a_crash_interrupts_is_finished_by_the_scheduler(user, monkeypatch)
     assert files_in("default") == []
 
 
-def test_a_file_that_is_gone_already_holds_up_nothing(user):
+def test_a_missing_file_holds_up_nothing(user):
     video = a_video_with_files(user)
     storages["default"].delete(video.video_file.name)
     services.request_deletion(user)
@@ -343,7 +343,7 @@ def test_a_large_account_is_deleted_in_several_messages(user, sent):
     assert sent == [(services.SETTLE_TASK, user.pk)]
 
 
-def test_a_broker_that_is_away_loses_no_deletion(user, monkeypatch, django_capture_on_commit_callbacks):
+def test_no_deletion_is_lost_if_the_broker_is_down(user, monkeypatch, django_capture_on_commit_callbacks):
     def away(*_args, **_options):
         raise ConnectionError("no broker")
 
@@ -372,7 +372,7 @@ def test_the_tasks_are_known_by_name_routed_and_scheduled():
     assert app.amqp.router.route({}, services.SETTLE_TASK)["queue"].name == "cpu"
 
 
-def test_only_a_living_account_is_settled(user):
+def test_settling_an_active_or_unknown_account_does_nothing(user):
     job = JobFactory(user=user, status=Status.QUEUED)
     services.settle(user.pk)
     services.settle(999)

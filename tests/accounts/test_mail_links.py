@@ -1,4 +1,4 @@
-"""The journeys that go through the mailbox: the links that were sent are opened."""
+"""Journeys through the mailbox, following the links that were sent."""
 
 import re
 
@@ -169,13 +169,13 @@ def test_no_page_leads_to_another_site(client, user, page, next):
     assert response.url in (reverse("generation:create"), reverse("home"))
 
 
-# --- The page of one's addresses --------------------------------------------------------------------------------------
+# --- The email settings -----------------------------------------------------------------------------------------------
 
 MAIN, OTHER = "main@example.org", "other@example.org"
 
 
 def offered(client) -> dict[str, list[str]]:
-    """Actions with each address that has a form."""
+    """Return the actions of each address that has a form."""
     page = client.get(reverse("account_email")).content.decode()
     forms = re.findall(r'<input type="hidden" name="email" value="(\S+)">(.*?)</form>', page, re.DOTALL)
     return {address: re.findall(r'name="action_(\w+)"', form) for address, form in forms}
@@ -183,7 +183,7 @@ def offered(client) -> dict[str, list[str]]:
 
 @pytest.fixture
 def with_addresses(client, user):
-    """Gives the signed-in person these addresses, each confirmed or not; `main` is the main one."""
+    """Give the signed-in user these addresses, each verified or not; `main` is the primary one."""
 
     def make(**verified: bool):
         user.emailaddress_set.all().delete()
@@ -215,7 +215,7 @@ def test_each_address_offers_what_can_be_done_with_it(client, with_addresses, ve
 
 @pytest.mark.parametrize("verified", [{"main": True, "other": True}, {"main": False, "other": False}])
 @pytest.mark.parametrize(("action", "left"), [("primary", {MAIN: False, OTHER: True}), ("remove", {MAIN: True})])
-def test_what_an_address_offers_is_done(client, with_addresses, verified, action, left):
+def test_the_actions_of_each_address_work(client, with_addresses, verified, action, left):
     with_addresses(**verified)
     client.post(reverse("account_email"), {"email": OTHER, f"action_{action}": ""})
     assert dict(EmailAddress.objects.values_list("email", "primary")) == left

@@ -1,4 +1,4 @@
-"""Two-factor sign-in end to end: codes are computed as an app computes them."""
+"""Two-factor sign-in end to end, with codes computed as an app would."""
 
 from types import SimpleNamespace
 
@@ -19,7 +19,7 @@ MFA_PAGES = ("mfa_index", "mfa_list_webauthn", "mfa_view_recovery_codes", "mfa_g
 
 
 class Clock(SimpleNamespace):
-    """The time that allauth reads, which stands still until a test moves it."""
+    """The time as seen by allauth, frozen until a test moves it."""
 
     def time(self) -> float:
         return self.now
@@ -31,12 +31,12 @@ CLOCK = Clock(now=1_800_000_015.0)
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     CLOCK.now = 1_800_000_015.0
-    monkeypatch.setattr("allauth.mfa.totp.internal.auth.time", CLOCK)  # allauth has no other way to set it
+    monkeypatch.setattr("allauth.mfa.totp.internal.auth.time", CLOCK)  # allauth has no setting for it
     return CLOCK
 
 
 def code(secret: str) -> str:
-    """Return what the app shows now."""
+    """Return the code that the app shows now."""
     return totp.code(secret, CLOCK.now)
 
 
@@ -45,13 +45,13 @@ def sign_in(client, user, password=PASSWORD, **more):
 
 
 def prove(client):
-    """Setting up a second factor asks for the password once more."""
+    """Reauthenticate by password, as setting up a second factor requires."""
     return client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
 
 
 @pytest.fixture
 def secret(client, user, clock):
-    """The secret of an authenticator app that was set up through the pages; the client is signed out afterwards."""
+    """Set up an authenticator app through the pages, sign out, and return its secret."""
     client.force_login(user)
     prove(client)
     page = client.get(reverse("mfa_activate_totp"))
@@ -99,7 +99,7 @@ def test_a_wrong_code_sets_nothing_up(client, user):
     assert not Authenticator.objects.exists()
 
 
-def test_the_password_alone_signs_in_no_more(client, user, secret):
+def test_the_password_alone_no_longer_signs_in(client, user, secret):
     assert sign_in(client, user).url == reverse("mfa_authenticate")
     assert not get_user(client).is_authenticated
     assert client.get(reverse("gallery:library")).status_code == 302
@@ -130,7 +130,7 @@ def test_a_code_works_once_also_where_it_is_valid_for_longer_than_its_period(cli
     client.post(reverse("mfa_authenticate"), {"code": used})
     client.post(reverse("account_logout"))
     clock.now += 30
-    cache.delete(f"allauth.mfa.totp.used?user={user.pk}&code={used}")  # allauth has forgotten it by then
+    cache.delete(f"allauth.mfa.totp.used?user={user.pk}&code={used}")  # by then, allauth no longer remembers the code
     sign_in(client, user)
     assert client.post(reverse("mfa_authenticate"), {"code": used}).status_code == 200
     assert not get_user(client).is_authenticated
@@ -228,7 +228,7 @@ MADE_UP = ["", "{}", '{"id": "x"}', "[]", "null", "7", "not json", '{"id": "AAAA
 
 
 @pytest.mark.parametrize("credential", MADE_UP)
-def test_a_made_up_passkey_signs_nobody_in(client, user, credential):
+def test_a_forged_passkey_does_not_sign_in(client, user, credential):
     client.get(reverse("mfa_login_webauthn"), headers={"Accept": "application/json"})
     response = client.post(reverse("mfa_login_webauthn"), {"credential": credential})
     assert response.url == reverse("account_login")
@@ -236,7 +236,7 @@ def test_a_made_up_passkey_signs_nobody_in(client, user, credential):
 
 
 @pytest.mark.parametrize("credential", MADE_UP)
-def test_a_made_up_passkey_is_neither_added_nor_a_second_factor_nor_a_proof(client, user, secret, credential):
+def test_a_forged_passkey_is_rejected_everywhere(client, user, secret, credential):
     sign_in(client, user)
     assert client.post(reverse("mfa_authenticate"), {"credential": credential}).status_code == 200
     assert not get_user(client).is_authenticated

@@ -1,4 +1,4 @@
-"""User: names and addresses that cannot be confused with somebody else's."""
+"""Usernames and email addresses cannot be confused with anyone else's."""
 
 from itertools import chain
 
@@ -84,7 +84,7 @@ def test_a_name_with_signs_of_regular_expressions_is_only_itself():
     assert User.objects.named("ŁX+A").exists()
 
 
-def test_forms_that_leave_the_name_alone_do_not_mind_it():
+def test_forms_without_the_username_skip_its_check():
     User.objects.create_user("Łukasz", "first@example.com", "pw")
-    other = User.objects.create_user("łukasz", "second@example.com", "pw")  # as a command makes it
+    other = User.objects.create_user("łukasz", "second@example.com", "pw")  # as the management command does
     other.full_clean(exclude=["username"])

@@ -1,4 +1,4 @@
-"""Guessing and flooding are answered with a page that says so, counted in the cache."""
+"""Guessing and flooding are limited, and answered with a page that says so."""
 
 import pytest
 from django.contrib.auth import get_user
@@ -64,7 +64,7 @@ def test_asking_for_new_passwords_is_limited_by_address(client):
 
 
 @pytest.mark.parametrize("name", ["login", "login_failed", "signup", "reset_password"])
-def test_what_can_be_guessed_or_flooded_has_a_limit(settings, name):
+def test_everything_that_can_be_guessed_or_flooded_has_a_limit(settings, name):
     assert settings.ACCOUNT_RATE_LIMITS[name]
 
 

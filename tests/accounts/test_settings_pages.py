@@ -1,4 +1,4 @@
-"""The settings of an account: name, language, theme, sessions, and one's own data as a zip."""
+"""Account settings: name, language, theme, sessions, and the data export."""
 
 import io
 import json
@@ -36,7 +36,7 @@ def unzipped(response) -> zipfile.ZipFile:
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if name != "account_logout"])
-def test_every_page_of_the_settings_asks_who_is_there(client, name):
+def test_every_settings_page_requires_signing_in(client, name):
     assert client.get(reverse(name)).url.startswith(reverse("account_login"))
 
 
@@ -51,7 +51,7 @@ def test_every_page_of_the_settings_has_the_menu_and_no_inline_code(signed_in, n
 
 
 @pytest.mark.parametrize("name", ["set_language", "accounts:end_sessions", "accounts:theme", "accounts:download"])
-def test_what_changes_something_takes_a_post(signed_in, name):
+def test_changes_require_a_post(signed_in, name):
     assert signed_in.get(reverse(name)).status_code == 405
 
 
@@ -69,7 +69,7 @@ def test_the_profile_is_saved(signed_in, user):
 @pytest.mark.parametrize(
     ("field", "value"), [("language", "xx"), ("theme", "pink"), ("full_name", "x" * 151), ("full_name", "a\0b")]
 )
-def test_what_is_wrong_is_said_at_its_field_and_nothing_is_saved(signed_in, user, field, value):
+def test_errors_are_shown_at_the_field_and_nothing_is_saved(signed_in, user, field, value):
     response = save(signed_in, **{"full_name": "Ada", field: value})
     assert response.status_code == 200
     assert list(response.context["form"].errors) == [field]
@@ -110,7 +110,7 @@ def test_the_profile_goes_before_the_cookie(signed_in, user):
     assert language_of(signed_in.get(reverse("gallery:library"))) == "pl"
 
 
-def test_the_switch_in_the_foot_changes_the_profile_of_who_is_signed_in(signed_in, user):
+def test_the_footer_switch_updates_a_signed_in_users_profile(signed_in, user):
     user.language = "en"
     user.save()
     signed_in.post(reverse("set_language"), {"language": "pl"})
@@ -161,7 +161,7 @@ def test_the_button_saves_the_theme(signed_in, user):
     assert user.theme == "light"
 
 
-def test_choosing_what_the_device_prefers_forgets_the_cookie(signed_in):
+def test_following_the_device_deletes_the_cookie(signed_in):
     save(signed_in, theme="dark")
     assert signed_in.cookies["theme"].value == "dark"
     save(signed_in)
@@ -179,7 +179,7 @@ def test_signing_out_everywhere_else_spares_this_session(signed_in, user):
     assert get_user(signed_in) == user
 
 
-# --- One's own data ---------------------------------------------------------------------------------------------------
+# --- Data export ------------------------------------------------------------------------------------------------------
 
 
 def test_the_zip_holds_the_profile_the_jobs_and_the_videos(signed_in, user):
@@ -235,7 +235,7 @@ def test_the_download_is_limited(signed_in):
     assert answers == [200] * 6 + [429]
 
 
-def test_the_data_page_says_what_there_is(signed_in, user):
+def test_the_data_page_lists_what_is_stored(signed_in, user):
     VideoFactory(user=user, size=3 * 2**20)
     JobFactory(user=user)
     page = signed_in.get(reverse("accounts:data")).content.decode()

@@ -29,7 +29,7 @@ def sign_in(client, login, password=PASSWORD, **more):
 
 
 def error_at(response, field: str) -> str:
-    """The text that the page shows at a field; the field must point to it."""
+    """Return the error shown at a field, which must refer to it."""
     page = response.content.decode()
     widget = re.search(rf'<(?:input|textarea)[^>]*id="id_{field}"[^>]*>', page)[0]
     assert 'aria-invalid="true"' in widget
@@ -58,7 +58,7 @@ def test_a_user_name_that_is_taken_is_said_at_the_field(client, ada, name):
     assert User.objects.get() == ada
 
 
-def test_a_name_that_differs_in_the_case_of_a_letter_of_another_alphabet_is_taken(client):
+def test_names_differing_only_in_non_ascii_case_are_taken(client):
     User.objects.create_user("Łukasz", "first@example.com", "pw")
     response = sign_up(client, username="łukasz")
     assert "already exists" in error_at(response, "username")
@@ -84,7 +84,7 @@ def test_an_address_that_is_taken_is_said_at_the_field(client, ada, address):
         ({"password2": "something else"}, "password2", "same password"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_field_and_nothing_is_made(client, changes, field, text):
+def test_errors_are_shown_at_the_field_and_no_account_is_created(client, changes, field, text):
     response = sign_up(client, **changes)
     assert text in error_at(response, field)
     assert not User.objects.exists()

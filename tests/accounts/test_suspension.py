@@ -1,4 +1,4 @@
-"""A suspended account is shut by every road, says why to nobody but its owner, and opens by itself or by hand."""
+"""A suspended account is closed in every way, explains why to its owner alone, and reopens by itself or by hand."""
 
 import re
 from datetime import timedelta
@@ -27,7 +27,7 @@ WHY = "Three films that belong to somebody else"
 
 @pytest.fixture(autouse=True)
 def sent(monkeypatch):
-    """The messages that were sent instead of being put into the queue."""
+    """Capture messages instead of queueing them."""
     messages = []
     monkeypatch.setattr(app, "send_task", lambda name, args, **options: messages.append((name, *args)))
     return messages
@@ -68,7 +68,7 @@ def test_suspending_ends_every_session_stops_what_runs_and_deletes_nothing(
     assert Video.objects.get() == video
 
 
-def test_what_they_published_is_shown_to_nobody_meanwhile(user):
+def test_their_published_videos_are_hidden_during_the_suspension(user):
     VideoFactory(user=user, visibility=Visibility.PUBLIC, published_at=timezone.now())
     assert Video.objects.listed().exists()
     services.suspend(user, None, WHY)
@@ -77,14 +77,14 @@ def test_what_they_published_is_shown_to_nobody_meanwhile(user):
     assert Video.objects.listed().exists()
 
 
-def test_a_lost_message_does_not_let_their_jobs_go_on(user):
+def test_a_lost_message_does_not_keep_their_jobs_running(user):
     job = JobFactory(user=user, status=Status.QUEUED)
     services.suspend(user, None, WHY)
     assert services.settle_left_over() == 1
     assert Job.objects.get(pk=job.pk).status == Status.CANCELLED
 
 
-def test_who_is_suspended_again_has_the_new_end_and_reason(user):
+def test_a_second_suspension_replaces_the_end_and_reason(user):
     services.suspend(user, in_a_week(), "first")
     assert services.suspend(user, None, WHY)
     assert (reads(user).suspended_until, user.suspension_reason) == (None, WHY)
@@ -105,7 +105,7 @@ def test_a_suspended_account_can_still_be_deleted(user):
     assert not User.objects.exists()
 
 
-# --- What the person reads --------------------------------------------------------------------------------------------
+# --- What the user reads ----------------------------------------------------------------------------------------------
 
 
 def test_signing_in_says_that_it_is_suspended_why_and_until_when(client, user):
@@ -161,7 +161,7 @@ def test_no_page_opens_after_it(client, user):
     assert reads(user).is_suspended
 
 
-def test_who_has_forgotten_the_password_can_still_read_why(client, user):
+def test_users_without_their_password_can_still_read_why(client, user):
     services.suspend(user, None, WHY)
     client.post(reverse("account_reset_password"), {"email": user.email})
     link = re.search(r"http://testserver(/\S+)", mail.outbox[0].body)[1]
@@ -170,7 +170,7 @@ def test_who_has_forgotten_the_password_can_still_read_why(client, user):
     assert WHY in sign_in(client, user, "a lamp in the rain", follow=True).content.decode()
 
 
-# --- The end of it ----------------------------------------------------------------------------------------------------
+# --- Its end ----------------------------------------------------------------------------------------------------------
 
 
 def test_ended_by_hand_everything_is_as_before(client, user):
@@ -213,7 +213,7 @@ def test_old_sessions_do_not_come_back(client, user):
     assert client.get(reverse("gallery:library")).status_code == 302
 
 
-# --- Together with deactivating ---------------------------------------------------------------------------------------
+# --- Combined with deactivation ---------------------------------------------------------------------------------------
 
 
 def test_coming_back_from_a_deactivation_ends_no_suspension(client, user):

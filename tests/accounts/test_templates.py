@@ -1,4 +1,4 @@
-"""Every page and every letter of allauth that this site can show is ours."""
+"""Our own templates cover every allauth page and email that this site can send."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from django.template.loader import get_template
 from django.urls import URLPattern, reverse
 
 OURS = Path(settings.BASE_DIR) / "templates"
-# What the settings switch off: to sign in, up or on by a code in a letter, or by telephone.
+# Features that the settings turn off: sign-in, sign-up and step-up by emailed code, and everything by phone.
 OFF = {
     "account/confirm_email_verification_code.html",
     "account/confirm_login_code.html",
@@ -56,7 +56,7 @@ def test_every_message_is_ours(folder):
 
 
 @pytest.mark.django_db
-def test_the_letters_are_ours(client, user, settings):
+def test_the_emails_are_ours(client, user, settings):
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     client.post(reverse("account_reset_password"), {"email": "nobody@example.org"})
     passwords = {"password1": "a lamp in the fog", "password2": "a lamp in the fog"}

@@ -1,4 +1,4 @@
-"""What the tests of the gallery share."""
+"""Fixtures shared by the gallery tests."""
 
 import pytest
 from django.utils import timezone
@@ -11,9 +11,9 @@ from tests.factories import JobFactory
 
 @pytest.fixture
 def busy(user):
-    """The person's clips wait, are rendered, and have ended: the panel of every page costs what it can.
+    """Give the user queued, running and finished clips, so that the panel on every page costs as much as it can.
 
-    How long stages take has been noted by a worker, or by the first page that wanted to know.
+    Also warms the estimate of stage durations, as a worker or an earlier page would have done.
     """
     now = timezone.now()
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""What data migrations do to the videos that are there, forwards and backwards."""
+"""Data migrations keep existing videos intact, forwards and backwards."""
 
 from importlib import import_module
 

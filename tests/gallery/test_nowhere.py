@@ -1,7 +1,7 @@
-"""A video that may not be shown is nowhere: every state that hides one, at every place that could show it.
+"""A video that may not be shown appears nowhere: each state that hides one, at each place that could reveal it.
 
-The same walk is made first with the video public (and unlisted, at its link), so that a place which shows nothing at
-all would be noticed.
+The same walk is first made with the video public (and unlisted, at its link), so that a place that never shows
+anything would be noticed.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from tests.factories import UserFactory, VideoFactory, a_request
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WORD = "zeppelin"  # in the prompt of this one video alone
+WORD = "zeppelin"  # occurs only in this video
 FILES = ("file", "download", "poster", "preview", "thumbnail")
 
 
@@ -55,7 +55,7 @@ def moderator(db):
 
 @dataclass(frozen=True)
 class Known:
-    """What the rest of the world remembers of a video, whatever became of it."""
+    """The facts about a video that outsiders may still have after it disappears."""
 
     pk: UUID
     token: str
@@ -67,13 +67,13 @@ class Known:
 
 
 def own_addresses(video: Known) -> dict[str, str]:
-    """The addresses that name the video itself, by name; each answers 404 where it may not be seen."""
+    """Return the video's own URLs by name; each answers 404 to viewers who may not see it."""
     found = {name: reverse(f"gallery:{name}", args=[video.pk]) for name in ("video", *FILES, "embed", "report")}
     return {**found, "oembed": oembed(reverse("gallery:video", args=[video.pk]))}
 
 
 def link_addresses(token: str) -> dict[str, str]:
-    """The addresses behind its link."""
+    """Return the URLs behind its unlisted link."""
     names = ("shared", *(f"shared-{file}" for file in FILES), "shared-embed", "report_shared")
     found = {name: reverse(f"gallery:{name}", args=[token]) for name in names}
     return {**found, "shared oembed": oembed(reverse("gallery:shared", args=[token]))}
@@ -84,7 +84,7 @@ def oembed(path: str) -> str:
 
 
 def lists() -> dict[str, str]:
-    """The pages that list public videos, each in a way that would list this one."""
+    """Return the pages that list public videos, each with a query that would include this one."""
     explore = reverse("gallery:explore")
     queries = {"newest": "", "liked": "sort=liked", "picks": "sort=picks", "tag": f"tag={WORD}", "search": f"q={WORD}"}
     more = {"tag and search": f"tag={WORD}&q={WORD}", "liked and search": f"sort=liked&q={WORD}"}
@@ -92,7 +92,7 @@ def lists() -> dict[str, str]:
 
 
 def shown_at(client, video: Known) -> set[str]:
-    """The places that show the video to whoever `client` is."""
+    """Return the places that show the video to `client`."""
     found = set()
     for name, address in {**own_addresses(video), **link_addresses(video.token)}.items():
         status = client.get(address).status_code
@@ -111,7 +111,7 @@ def shown_at(client, video: Known) -> set[str]:
 
 
 def given_to(client, video: Known) -> set[str]:
-    """What somebody who is signed in gets of the video by asking for it: its prompt, a like."""
+    """Return what a signed-in user obtains of the video by asking for it: its prompt, a like."""
     found = set()
     create = reverse("generation:create")
     for name, query in {"create": f"video={video.pk}", "create, link": f"share={video.token}"}.items():
@@ -178,7 +178,7 @@ BEHIND_THE_LINK = {
 }
 
 
-def test_all_that_hides_a_video_is_tried():
+def test_every_way_to_hide_a_video_is_tried():
     assert len(HIDING) == 9
 
 
@@ -193,7 +193,7 @@ def test_a_public_video_is_everywhere(client, video, other_user, person):
 
 
 @pytest.mark.parametrize("person", ["anonymous", "stranger"])
-def test_an_unlisted_video_is_behind_its_link_alone(client, video, other_user, person):
+def test_an_unlisted_video_is_only_at_its_link(client, video, other_user, person):
     sharing.set_visibility(video, Visibility.UNLISTED)
     if person == "stranger":
         client.force_login(other_user)
@@ -212,14 +212,14 @@ def test_a_video_that_may_not_be_shown_is_nowhere(client, video, moderator, othe
 
 
 @pytest.mark.parametrize("person", ["anonymous", "stranger"])
-def test_a_video_that_waits_for_the_safety_check_is_nowhere(client, video, other_user, settings, person):
+def test_a_video_awaiting_its_safety_check_is_nowhere(client, video, other_user, settings, person):
     settings.SAFETY_CHECK = "tests.gallery.test_nowhere.HIDING"
     if person == "stranger":
         client.force_login(other_user)
     assert shown_at(client, Known.of(video)) == set()
 
 
-def test_a_link_that_was_revoked_leads_nowhere(client, video):
+def test_a_revoked_link_leads_nowhere(client, video):
     sharing.set_visibility(video, Visibility.UNLISTED)
     known = Known.of(video)
     sharing.revoke_link(video)
@@ -227,7 +227,7 @@ def test_a_link_that_was_revoked_leads_nowhere(client, video):
 
 
 def chosen(client, video: Video) -> tuple:
-    """What comes of choosing a video in the library, for each thing that can be done with several."""
+    """Return the effect of each bulk action on the video."""
     answers = {}
     for act in ("favourite", "download", "collect", "delete"):
         answers[act] = client.post(
@@ -238,24 +238,24 @@ def chosen(client, video: Video) -> tuple:
     return kept.favourite, is_zip, answers["collect"].status_code == 200, kept.deleted_at is not None
 
 
-def test_nobody_gets_a_video_of_somebody_else_by_choosing_it(client, video, other_user):
-    """Not even a public one: it can be watched and downloaded, but not filed or deleted."""
+def test_selecting_another_users_video_does_nothing(client, video, other_user):
+    """Not even of a public one: it can be watched and downloaded, but not filed or deleted."""
     client.force_login(other_user)
     assert chosen(client, video) == (False, False, False, False)
     client.force_login(video.user)
     assert chosen(client, video) == (True, True, True, True)
 
 
-def test_a_private_video_that_nobody_complained_of_is_not_even_a_moderators(client, video, moderator):
+def test_moderators_do_not_see_unreported_private_videos(client, video, moderator):
     known = Known.of(video)
     sharing.set_visibility(video, Visibility.PRIVATE)
     client.force_login(moderator)
     assert shown_at(client, known) == set()
     assert WORD not in client.get(reverse("admin:gallery_video_changelist")).content.decode()
-    assert client.get(reverse("admin:gallery_video_change", args=[video.pk])).status_code == 302  # not found, they say
+    assert client.get(reverse("admin:gallery_video_change", args=[video.pk])).status_code == 302  # not found
 
 
-def test_a_moderator_plays_what_was_reported_whatever_became_of_it(client, video, moderator, other_user):
+def test_moderators_can_always_play_a_reported_video(client, video, moderator, other_user):
     known = Known.of(video)
     moderation.report(video, other_user, "", "spam")
     sharing.set_visibility(video, Visibility.PRIVATE)
@@ -265,5 +265,5 @@ def test_a_moderator_plays_what_was_reported_whatever_became_of_it(client, video
     assert WORD in client.get(reverse("admin:gallery_video_change", args=[video.pk])).content.decode()
 
 
-def test_what_is_found_is_what_is_there(video):
+def test_the_hidden_video_stays_indexed(video):
     assert SearchDoc.objects.filter(video=video).count() == 2

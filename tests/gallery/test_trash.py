@@ -1,4 +1,4 @@
-"""Deleting can be undone for a while; then rows and files are gone, whatever happens in between."""
+"""A deletion can be undone for a while; then rows and files are gone, whatever goes wrong in between."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -25,14 +25,14 @@ KINDS = {"video_file": "video.mp4", "poster_file": "p.webp", "preview_file": "h.
 
 @pytest.fixture(autouse=True)
 def sent(monkeypatch):
-    """The messages that were sent instead of being put into the queue."""
+    """Capture messages instead of queueing them."""
     messages = []
     monkeypatch.setattr(app, "send_task", lambda name, **options: messages.append((name, options["queue"])))
     return messages
 
 
 def a_video(user, **values) -> Video:
-    """With a job, a stage of it, and every file."""
+    """Create a video with a job, a stage run, and every file."""
     job = JobFactory(user=user, status=Status.DONE)
     now = timezone.now()
     job.stage_runs.create(run=1, stage="assemble", worker="w", started_at=now, heartbeat_at=now)
@@ -55,7 +55,7 @@ def mine(user):
     return Video.objects.filter(user=user)
 
 
-def test_what_is_in_the_trash_can_be_had_back_until_its_time_is_over(user, settings):
+def test_videos_can_be_restored_until_their_time_is_up(user, settings):
     settings.UNDO_MINUTES = 10
     video, kept = a_video(user), a_video(user)
     count, at = lifecycle.trash(mine(user).filter(pk=video.pk))
@@ -69,7 +69,7 @@ def test_what_is_in_the_trash_can_be_had_back_until_its_time_is_over(user, setti
     assert list(Video.objects.all()) == [kept]
 
 
-def test_what_was_deleted_before_keeps_its_own_time(user):
+def test_deleting_again_does_not_extend_the_time(user):
     video = a_video(user, deleted_at=age(5))
     assert lifecycle.trash(mine(user))[0] == 0
     video.refresh_from_db()
@@ -117,7 +117,7 @@ def test_with_a_window_nothing_is_sent_before_it_is_over(user, sent, django_capt
     assert sent == []
 
 
-def test_deleting_for_good_needs_no_window(user, sent, django_capture_on_commit_callbacks):
+def test_deleting_forever_works_without_an_undo_window(user, sent, django_capture_on_commit_callbacks):
     fresh, trashed = a_video(user), a_video(user, deleted_at=age(1))
     with django_capture_on_commit_callbacks(execute=True):
         assert lifecycle.delete(fresh)
@@ -129,7 +129,7 @@ def test_deleting_for_good_needs_no_window(user, sent, django_capture_on_commit_
     assert not Video.objects.exists()
 
 
-def test_deleting_for_good_is_undone_with_the_transaction_that_asked_for_it(user):
+def test_deleting_forever_is_rolled_back_with_its_transaction(user):
     from django.db import transaction
 
     video = a_video(user)
@@ -142,7 +142,7 @@ def test_deleting_for_good_is_undone_with_the_transaction_that_asked_for_it(user
 
 
 @pytest.mark.parametrize("files_deleted", range(1, len(KINDS) + 1))
-def test_what_a_crash_interrupts_the_next_purge_finishes(user, monkeypatch, files_deleted):
+def test_the_next_purge_finishes_after_a_crash(user, monkeypatch, files_deleted):
     video = a_video(user, deleted_at=age(11))
     real, calls = lifecycle.delete_file, []
 
@@ -163,7 +163,7 @@ def test_what_a_crash_interrupts_the_next_purge_finishes(user, monkeypatch, file
     assert [path for path in files() if path.is_file()] == []
 
 
-def test_a_video_whose_files_cannot_be_deleted_holds_up_no_other(user, monkeypatch):
+def test_undeletable_files_do_not_block_other_videos(user, monkeypatch):
     stuck, other = a_video(user, deleted_at=age(20)), a_video(user, deleted_at=age(15))
     real = lifecycle.delete_file
 
@@ -181,14 +181,14 @@ def test_a_video_whose_files_cannot_be_deleted_holds_up_no_other(user, monkeypat
     assert not Video.objects.exists()
 
 
-def test_who_takes_it_back_at_the_last_moment_has_it_or_has_it_not(user, monkeypatch):
-    """A restore between finding and purging: the conditional update decides."""
+def test_a_last_moment_restore_wins_or_loses_completely(user, monkeypatch):
+    """If it is restored between being found and being purged, the conditional update decides."""
     video = a_video(user, deleted_at=age(11))
     expired, calls = type(Video.objects.all()).expired, []
 
     def found_then_restored(self):
         calls.append(1)
-        if len(calls) == 2:  # the claim
+        if len(calls) == 2:  # called to claim the video
             Video.objects.filter(pk=video.pk).update(deleted_at=None)
         return expired(self)
 
@@ -209,7 +209,7 @@ def test_a_large_trash_is_purged_in_several_messages(user, sent):
     assert sent == [(lifecycle.PURGE_TASK, "cpu")]
 
 
-def test_a_broker_that_is_away_loses_no_deletion(user, monkeypatch, django_capture_on_commit_callbacks):
+def test_no_deletion_is_lost_if_the_broker_is_down(user, monkeypatch, django_capture_on_commit_callbacks):
     def away(*_args, **_options):
         raise ConnectionError("no broker")
 
@@ -242,7 +242,7 @@ def test_a_deleted_account_takes_its_trash_with_it_at_once(user):
 
 @pytest.fixture
 def bucket(settings):
-    """The storage is S3 (an imitation of it within this process); gives the keys that are in it."""
+    """Store files in S3, imitated within this process; returns a function that lists the keys."""
     with mock_aws():
         client = boto3.client("s3", region_name="us-east-1")
         client.create_bucket(Bucket="videos")

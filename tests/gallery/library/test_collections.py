@@ -1,4 +1,4 @@
-"""Collections: named once a person, in any case; their videos stay whatever happens to them."""
+"""Collections: names are unique per user in any case, and their videos survive whatever happens to them."""
 
 import re
 from datetime import timedelta
@@ -31,7 +31,7 @@ def test_a_collection_is_made_and_opened(signed_in, user):
         ("x" * 81, "at most 80"),
     ],
 )
-def test_a_name_that_will_not_do_says_so_at_the_field(signed_in, user, name, says):
+def test_an_invalid_name_is_reported_at_the_field(signed_in, user, name, says):
     CollectionFactory(user=user, name="Sea")
     other = CollectionFactory(user=user, name="Other")
     for address in (URL, reverse("gallery:collection-rename", args=[other.pk])):
@@ -56,7 +56,7 @@ def test_a_name_that_is_taken_at_the_same_moment_is_refused_too(user, monkeypatc
         services.create_collection(user, "sea")
 
 
-def test_there_is_an_end_to_how_many_one_person_has(signed_in, user, monkeypatch):
+def test_the_number_of_collections_is_limited(signed_in, user, monkeypatch):
     monkeypatch.setattr(services, "MAX_COLLECTIONS", 1)
     CollectionFactory(user=user)
     page = signed_in.post(URL, {"name": "Another"})

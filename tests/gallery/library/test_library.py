@@ -1,4 +1,4 @@
-"""The library's grid: what is found, in which order, page by page, and at which cost."""
+"""The library grid: its filters, order, pages and query costs."""
 
 import re
 from datetime import timedelta
@@ -37,7 +37,7 @@ def a_video(user, title: str, age: int = 0, **values) -> Video:
 
 @pytest.fixture
 def videos(client, user, other_user):
-    """Four of one's own; the trash's and somebody else's are never among what is found."""
+    """Create four videos of the user, plus a deleted one and another user's, which must never be found."""
     client.force_login(user)
     a_video(other_user, "Theirs")
     a_video(user, "Deleted", deleted_at=timezone.now())
@@ -69,7 +69,7 @@ def videos(client, user, other_user):
         ("sort=largest", ["Star", "Cross", "Moon", "Heart"]),
     ],
 )
-def test_a_query_finds_what_it_says(client, videos, query, expected):
+def test_filters_and_sorting_find_the_right_videos(client, videos, query, expected):
     assert titles(client.get(f"{URL}?{query}")) == expected
 
 
@@ -93,13 +93,13 @@ def test_no_query_is_an_error(client, videos, query):
     assert client.get(f"{URL}?{query}", headers={**HTMX, "HX-Target": "found"}).status_code == 200
 
 
-def test_a_choice_that_is_none_narrows_nothing_and_says_so(client, videos):
+def test_invalid_choices_are_ignored_and_reported(client, videos):
     page = client.get(f"{URL}?format=exe")
     assert len(titles(page)) == 4
     assert "errorlist" in page.content.decode()
 
 
-def test_what_narrows_the_list_can_be_left_out_one_by_one(client, videos):
+def test_filters_can_be_removed_one_by_one(client, videos):
     html = client.get(f"{URL}?q=unicorn&format=gif&favourites=on").content.decode()
     assert "No videos match" in html
     links = re.findall(r'class="chip" href="([^"]+)"', html)
@@ -172,7 +172,7 @@ def test_a_page_takes_at_most_six_queries(client, user, busy, videos, django_ass
 
 
 def test_a_page_loads_no_requests_and_no_prompts(client, user, django_assert_max_num_queries, monkeypatch):
-    """They may be long, and no card shows them."""
+    """They may be long, and cards don't show them."""
     client.force_login(user)
     a_video(user, "Heart", prompt="a heart that is described at length")
     assert "described at length" not in client.get(URL).content.decode()
@@ -199,8 +199,8 @@ def test_the_weight_of_a_page_does_not_grow_with_the_titles(client, user):
         ("favourites=on", "library_favourite"),
     ],
 )
-def test_a_page_is_read_off_an_index_from_where_it_begins(user, query, index):
-    """So that the thousandth page of a hundred thousand videos costs what the first one does."""
+def test_a_page_is_read_from_an_index(user, query, index):
+    """Page 1000 of a hundred thousand videos costs as much as page 1."""
     form = LibraryForm(QueryDict(query))
     videos, order = library_of(user).filter(**form.filters), Order.of(Video, form.order)
     mark = order.read(f"5-{uuid4().hex}")
@@ -212,7 +212,7 @@ def test_a_page_is_read_off_an_index_from_where_it_begins(user, query, index):
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL's plans follow what it has counted")
-def test_the_trash_is_read_off_its_own_index(user):
+def test_the_trash_is_read_from_its_own_index(user):
     plan = trash_of(user).order_by("-deleted_at", "-pk")[:25].explain()
     assert "USING INDEX trash_of_person (user_id=? AND deleted_at>?)" in plan
     assert "TEMP B-TREE" not in plan

@@ -1,4 +1,4 @@
-"""What a person is told of, and given, of their library."""
+"""The library's part of the data summary and the export."""
 
 import json
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ def video(user):
     return VideoFactory(user=user, title="Heart", video_file=name, favourite=True)
 
 
-def test_videos_come_with_what_their_owner_made_of_them(user, video):
+def test_videos_are_exported_with_their_metadata(user, video):
     found = files(user)
     assert found["videos/0001-heart.mp4"] == b"film"
     record = json.loads(found["videos/0001-heart.json"])
@@ -36,7 +36,7 @@ def test_videos_come_with_what_their_owner_made_of_them(user, video):
     assert "collections.json" not in found
 
 
-def test_collections_are_named_and_counted_with_what_is_in_them(user, other_user, video):
+def test_collections_are_counted_and_exported_with_their_videos(user, other_user, video):
     CollectionFactory(user=other_user, name="Theirs")
     CollectionFactory(user=user, name="Sea").items.create(video=video)
     CollectionFactory(user=user, name="Empty")
@@ -45,7 +45,7 @@ def test_collections_are_named_and_counted_with_what_is_in_them(user, other_user
     assert labels(user) == ["1 video", "2 collections"]
 
 
-def test_what_is_in_the_trash_goes_with_the_account_and_is_not_handed_out(user, video):
+def test_the_trash_is_erased_with_the_account_and_not_exported(user, video):
     VideoFactory(user=user, title="Deleted", deleted_at=timezone.now())
     assert labels(user) == ["2 videos"]
     assert list(files(user)) == ["videos/0001-heart.mp4", "videos/0001-heart.json"]

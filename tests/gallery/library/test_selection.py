@@ -1,4 +1,4 @@
-"""Several videos at once: only one's own, never too many, and each act does what it says."""
+"""Bulk actions: only on the user's own videos, never on too many, each doing what it says."""
 
 import io
 import json
@@ -87,7 +87,7 @@ def test_somebody_elses_videos_are_left_out(client, videos, other_user, name):
     assert (theirs.deleted_at, theirs.favourite) == (None, False)
 
 
-def test_of_a_mixed_selection_ones_own_part_counts(client, videos, other_user):
+def test_a_mixed_selection_applies_to_own_videos_only(client, videos, other_user):
     theirs = VideoFactory(user=other_user)
     act(client, "delete", [videos[0], theirs, uuid4()])
     assert set(Video.objects.kept()) == {videos[1], videos[2], theirs}
@@ -101,7 +101,7 @@ def test_of_a_mixed_selection_ones_own_part_counts(client, videos, other_user):
         ({"video": [str(uuid4()) for _ in range(forms.MAX_SELECTED + 1)]}, "You can select at most 500 videos"),
     ],
 )
-def test_a_selection_that_is_none_says_why_and_does_nothing(client, videos, data, says):
+def test_an_invalid_selection_is_reported_and_does_nothing(client, videos, data, says):
     page = client.post(reverse("gallery:selected"), {"act": "delete", **data}, follow=True)
     assert says in page.content.decode()
     assert Video.objects.kept().count() == 3
@@ -118,7 +118,7 @@ def test_the_way_back_leads_to_no_other_site(client, videos):
     assert act(client, "favourite", videos, next="/videos/?q=sea").redirect_chain[0][0] == "/videos/?q=sea"
 
 
-def test_a_zip_holds_each_video_and_what_made_it(client, user):
+def test_a_zip_holds_each_video_and_its_settings(client, user):
     client.force_login(user)
     for n in range(2):
         file = storages["default"].save(f"videos/{n}/video.mp4", ContentFile(f"film {n}".encode()))

@@ -1,4 +1,4 @@
-"""The owner's page of a video: title, favourite, settings, what is like it, the trash."""
+"""The owner's page of a video: title, favourite, settings, similar videos, deletion."""
 
 import json
 from datetime import timedelta
@@ -49,7 +49,7 @@ def test_a_video_is_found_by_its_new_title_and_no_longer_by_the_old_one(client, 
 
 
 @pytest.mark.parametrize(("title", "says"), [("   ", "Give the video a title."), ("x" * 201, "at most 200")])
-def test_a_title_that_will_not_do_says_so_at_the_field(client, video, title, says):
+def test_an_invalid_title_is_reported_at_the_field(client, video, title, says):
     for headers in ({}, HTMX):
         response = client.post(address(video, "rename"), {"title": title}, headers=headers)
         assert response.status_code == 200
@@ -74,7 +74,7 @@ def test_the_title_is_edited_in_its_place_with_htmx_and_on_a_page_without(client
     assert "<html" not in left
 
 
-def test_a_favourite_is_what_was_asked_for_however_often(client, video):
+def test_setting_a_favourite_is_idempotent(client, video):
     for value, expected in (("1", True), ("1", True), ("0", False), ("nonsense", False)):
         response = client.post(address(video, "favourite"), {"favourite": value}, headers=HTMX)
         video.refresh_from_db()
@@ -105,7 +105,7 @@ def test_the_settings_come_as_a_file_that_the_video_could_be_made_from(client, v
     assert json.loads(response.content) == {"auravideo": 1, "request": video.request}
 
 
-def test_similar_are_ones_own_of_the_same_prompt_or_seed(client, user, other_user, video):
+def test_similar_videos_are_own_ones_with_the_same_prompt_or_seed(client, user, other_user, video):
     same_prompt = VideoFactory(user=user, title="Same prompt", request=a_request(seed=99))
     same_seed = VideoFactory(user=user, title="Same seed", request=a_request(prompt="a star", seed=7))
     VideoFactory(user=user, title="Unlike", request=a_request(prompt="a moon", seed=8))
@@ -124,7 +124,7 @@ def test_the_page_names_the_collections_that_it_is_in(client, user, video):
     assert reverse("gallery:collection", args=[outside.pk]) not in html
 
 
-def test_opening_it_is_seeing_how_its_job_ended(client, user):
+def test_opening_the_page_marks_the_job_as_seen(client, user):
     client.force_login(user)
     job = JobFactory(user=user, status=Status.DONE, ended_at=timezone.now())
     video = VideoFactory(user=user, job=job)
@@ -133,17 +133,19 @@ def test_opening_it_is_seeing_how_its_job_ended(client, user):
     assert job.seen_at is not None
 
 
-def test_the_page_is_bounded_in_queries_whatever_is_like_it(client, user, video, busy, django_assert_max_num_queries):
+def test_the_number_of_queries_does_not_grow_with_similar_videos(
+    client, user, video, busy, django_assert_max_num_queries
+):
     for n in range(12):
         VideoFactory(user=user, request=a_request(seed=n))
     with django_assert_max_num_queries(10):
         client.get(address(video))
 
 
-# --- The page of the trash --------------------------------------------------------------------------------------------
+# --- The trash page ---------------------------------------------------------------------------------------------------
 
 
-def test_the_trash_shows_what_can_be_had_back_and_until_when(client, user, video, other_user):
+def test_the_trash_shows_restorable_videos_and_their_deadline(client, user, video, other_user):
     VideoFactory(user=user, title="Just now", deleted_at=timezone.now())
     VideoFactory(user=user, title="Long ago", deleted_at=timezone.now() - timedelta(days=99))
     VideoFactory(user=other_user, title="Theirs", deleted_at=timezone.now())
@@ -153,7 +155,7 @@ def test_the_trash_shows_what_can_be_had_back_and_until_when(client, user, video
     assert not any(title in html for title in ("Long ago", "Theirs", "A red heart"))
 
 
-def test_what_is_in_the_trash_is_put_back_or_deleted_one_by_one(client, user, video):
+def test_trashed_videos_are_restored_or_deleted_one_by_one(client, user, video):
     one, other = (VideoFactory(user=user, deleted_at=timezone.now()) for _ in range(2))
     client.post(address(one, "restore"))
     assert set(Video.objects.kept()) == {video, one}

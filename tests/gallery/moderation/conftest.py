@@ -1,4 +1,4 @@
-"""What the tests of moderation share."""
+"""Fixtures shared by the moderation tests."""
 
 import json
 
@@ -10,7 +10,7 @@ from gallery.moderation import emails
 
 @pytest.fixture
 def letters_written(monkeypatch):
-    """The `cpu` queue writes each letter as soon as it is asked to; other messages lie there."""
+    """Run email tasks as soon as they are queued; drop all other messages."""
     app.loader.import_default_modules()
 
     def at_once(name, args=(), *, queue, **_options):

@@ -1,4 +1,4 @@
-"""The administration of moderation: the queue, what is done about many at once, and who sees none of it."""
+"""The moderation admin: the report queue, bulk decisions, permissions."""
 
 import re
 
@@ -33,7 +33,7 @@ def _sent(monkeypatch):
 
 @pytest.fixture
 def moderator():
-    """Somebody who could moderate when that was all there was: they pick, too."""
+    """Create a moderator from before the permissions were split, who may also pick."""
     return staff_with("moderate", "pick")
 
 
@@ -53,7 +53,7 @@ def a_public_video(**fields) -> Video:
 
 
 def act(client, address, decision, *rows, **data):
-    """The action with its reason, as the page that asks for it sends it."""
+    """Submit an action with its reason, as the confirmation page does."""
     values = {"why": WHY, "decided": "yes", **data}
     chosen = {"action": decision.name, "_selected_action": [row.pk for row in rows]}
     return client.post(address, {**chosen, **values}, follow=True)
@@ -101,7 +101,7 @@ def test_the_queue_is_searched_and_filtered(signed_in, report, query, finds):
     assert len(signed_in.get(QUEUE, query).context["cl"].result_list) == int(finds)
 
 
-def test_the_queue_costs_no_query_a_row(signed_in, report, django_assert_max_num_queries):
+def test_the_queue_costs_no_query_per_row(signed_in, report, django_assert_max_num_queries):
     with django_assert_max_num_queries(20) as few:
         signed_in.get(QUEUE)
     ReportFactory.create_batch(8, reporter=UserFactory())
@@ -109,7 +109,7 @@ def test_the_queue_costs_no_query_a_row(signed_in, report, django_assert_max_num
         assert len(signed_in.get(QUEUE).context["cl"].result_list) == 9
 
 
-def test_moderators_are_sent_the_file_of_a_video_that_is_hidden_or_private(signed_in, moderator, report):
+def test_moderators_can_load_files_of_hidden_and_private_videos(signed_in, moderator, report):
     services.hide(moderator, report.video, WHY)
     path = reverse("gallery:poster", args=[report.video.pk])
     report.video.poster_file.storage.save(report.video.poster_file.name, ContentFile(b"picture"))
@@ -142,7 +142,7 @@ def test_a_reason_is_asked_for_before_anything_happens(signed_in, report, decisi
 
 
 def asked(client, address, decision, *rows) -> str:
-    """The page that asks for the reason of a decision."""
+    """Return the confirmation page of a decision."""
     return client.post(
         address, {"action": decision.name, "_selected_action": [row.pk for row in rows]}
     ).content.decode()
@@ -153,7 +153,7 @@ def page_of(row) -> str:
 
 
 @pytest.mark.parametrize("decision", [decisions.DELETE, decisions.WARN, decisions.SUSPEND], ids=lambda one: one.name)
-def test_who_decides_sees_what_was_reported_and_by_whom(signed_in, moderator, decision):
+def test_the_decision_page_shows_the_reports_and_their_reporters(signed_in, moderator, decision):
     report = ReportFactory(video=a_public_video(title="A cat"), note="It is <mine>.", reporter=UserFactory())
     answered = ReportFactory(video=report.video, note="Long ago.")
     Report.objects.filter(pk=answered.pk).update(state="dismissed")
@@ -167,7 +167,7 @@ def test_who_decides_sees_what_was_reported_and_by_whom(signed_in, moderator, de
     assert "Of another video." not in page
 
 
-def test_who_decides_about_a_person_sees_the_reports_of_all_their_videos(signed_in, user):
+def test_deciding_about_a_user_shows_reports_on_all_their_videos(signed_in, user):
     for title in ("A cat", "A dog"):
         ReportFactory(video=a_public_video(user=user, title=title), note=f"{title} that is mine.")
     page = asked(signed_in, PEOPLE, decisions.SUSPEND, user)
@@ -176,7 +176,7 @@ def test_who_decides_about_a_person_sees_the_reports_of_all_their_videos(signed_
     assert "No open reports." in asked(signed_in, PEOPLE, decisions.SUSPEND, UserFactory())
 
 
-def test_of_many_reports_the_newest_are_shown_and_the_others_are_counted(signed_in, report):
+def test_the_newest_reports_are_shown_and_the_rest_counted(signed_in, report):
     for number in range(decisions.REPORTS_SHOWN + 1):
         ReportFactory(video=report.video, note=f"note {number}")
     page = asked(signed_in, QUEUE, decisions.HIDE, report)
@@ -185,7 +185,7 @@ def test_of_many_reports_the_newest_are_shown_and_the_others_are_counted(signed_
 
 
 @pytest.mark.parametrize("decision", [decisions.HIDE, decisions.SUSPEND], ids=lambda one: one.name)
-def test_seeing_what_was_reported_costs_no_query_a_row(signed_in, report, decision, django_assert_max_num_queries):
+def test_showing_reports_costs_no_query_per_row(signed_in, report, decision, django_assert_max_num_queries):
     with django_assert_max_num_queries(20) as few:
         asked(signed_in, QUEUE, decision, report)
     others = [ReportFactory(video=a_public_video(), reporter=UserFactory()) for _n in range(4)]
@@ -211,7 +211,7 @@ def test_many_are_hidden_at_once_and_the_list_says_how_many(signed_in, moderator
     assert set(ModerationAction.objects.values_list("act", "actor", "reason")) == {(Act.HIDE, moderator.pk, WHY)}
 
 
-def test_what_was_so_already_is_said_too(signed_in, moderator, report):
+def test_rows_left_unchanged_are_reported_too(signed_in, moderator, report):
     services.hide(moderator, report.video, WHY)
     response = act(signed_in, f"{QUEUE}?state=all", decisions.HIDE, report)
     assert texts(response) == ["1 was left unchanged: nothing to change, or already gone."]
@@ -227,7 +227,7 @@ def test_deleting_from_the_queue(signed_in, report):
     assert not Video.objects.kept().exists()
 
 
-def test_a_warning_is_about_each_video_a_suspension_about_each_person(signed_in, report):
+def test_warnings_are_per_video_and_suspensions_per_user(signed_in, report):
     other = ReportFactory(video=a_public_video(user=report.video.user))
     assert texts(act(signed_in, QUEUE, decisions.WARN, report, other)) == ["2 warnings were sent."]
     third, fourth = ReportFactory(video=report.video), ReportFactory(video=other.video)
@@ -248,7 +248,7 @@ def test_a_suspension_is_as_long_as_was_chosen(signed_in, report, days, seconds)
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "5", "forever"])
-def test_a_length_that_was_not_offered_suspends_nobody(signed_in, report, days):
+def test_an_invalid_duration_suspends_nobody(signed_in, report, days):
     assert act(signed_in, QUEUE, decisions.SUSPEND, report, days=days).context["form"].errors["days"]
     assert User.objects.get(pk=report.video.user_id).is_active
 
@@ -281,7 +281,7 @@ def test_a_suspension_is_ended_from_the_list_of_people(signed_in, moderator, use
     assert User.objects.get(pk=user.pk).is_active
 
 
-def test_what_can_be_done_in_the_list_can_be_done_on_the_page_of_one(signed_in, moderator, report):
+def test_list_actions_are_available_on_the_object_page(signed_in, moderator, report):
     services.dismiss(moderator, report.video, "")
     page = signed_in.get(page_of(report)).content.decode()
     assert f'action="{QUEUE}?state=all"' in page
@@ -292,12 +292,12 @@ def test_what_can_be_done_in_the_list_can_be_done_on_the_page_of_one(signed_in, 
 
 
 def offered(client, row) -> set[str]:
-    """The decisions that the page of one offers."""
+    """Return the names of the decisions offered on a single object's page."""
     page = client.get(page_of(row)).content.decode()
     return set(re.findall(r'name="action" value="(\w+)"', page))
 
 
-def test_the_page_of_a_video_offers_what_would_change_something(signed_in, moderator):
+def test_a_video_page_offers_only_effective_decisions(signed_in, moderator):
     video = a_public_video()
     assert offered(signed_in, video) == {"hide", "pick", "remove", "warn"}
     services.pick(moderator, video)
@@ -315,30 +315,30 @@ def test_a_video_with_open_reports_can_be_left_as_it_is_from_its_page(signed_in,
     assert "dismiss" not in offered(signed_in, report.video)
 
 
-def test_what_only_reports_have_hidden_can_be_hidden_by_somebody_or_shown_again(signed_in, settings):
+def test_a_video_hidden_by_reports_can_be_hidden_by_a_moderator_or_restored(signed_in, settings):
     settings.AUTO_HIDE_REPORTS = 1
     video = a_public_video()
     services.report(video, None, "a visitor", "spam")
     assert {"hide", "restore", "dismiss"} <= offered(signed_in, video)
 
 
-def test_the_page_of_a_report_offers_what_would_change_something(signed_in, moderator, report):
+def test_a_report_page_offers_only_effective_decisions(signed_in, moderator, report):
     assert offered(signed_in, report) == {"dismiss", "hide", "remove", "warn", "suspend"}
     services.hide(moderator, report.video, WHY)
     assert offered(signed_in, report) == {"restore", "remove", "warn", "suspend"}
 
 
-def test_the_page_of_a_person_offers_what_would_change_something(signed_in, moderator, user):
+def test_a_user_page_offers_only_effective_decisions(signed_in, moderator, user):
     assert offered(signed_in, user) == {"warn", "suspend"}
     services.suspend(moderator, user, None, WHY)
-    assert offered(signed_in, user) == {"warn", "suspend", "unsuspend"}  # for longer, or shorter
+    assert offered(signed_in, user) == {"warn", "suspend", "unsuspend"}  # suspending again changes the end
     assert offered(signed_in, moderator) == offered(signed_in, a_moderator()) == {"warn"}
     accounts.request_deletion(user)
     assert offered(signed_in, user) == set()
     assert offered(signed_in, UserFactory(is_active=False)) == {"warn"}
 
 
-def test_what_cannot_be_undone_is_told_from_the_rest(signed_in, report):
+def test_irreversible_decisions_are_styled_as_warnings(signed_in, report):
     page = signed_in.get(page_of(report)).content.decode()
     assert re.findall(r'class="button deletelink">([^<]+)<', page) == ["Delete forever"]
     assert 'class="default deletelink"' in asked(signed_in, QUEUE, decisions.DELETE, report)
@@ -369,7 +369,7 @@ def test_the_history_is_on_the_pages_of_the_video_and_the_person_and_in_a_list(s
     assert len(signed_in.get(HISTORY, {"act": Act.RESTORE}).context["cl"].result_list) == 0
 
 
-def test_nobody_changes_what_is_history_not_even_a_superuser(client, moderator, report):
+def test_nobody_can_change_the_history_not_even_a_superuser(client, moderator, report):
     services.hide(moderator, report.video, WHY)
     client.force_login(UserFactory(is_staff=True, is_superuser=True))
     for model, row in (("report", report), ("moderationaction", ModerationAction.objects.get())):
@@ -383,7 +383,7 @@ def test_nobody_changes_what_is_history_not_even_a_superuser(client, moderator, 
     assert ModerationAction.objects.get().reason == WHY
 
 
-# --- Who may ----------------------------------------------------------------------------------------------------------
+# --- Permissions ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("codenames", [(), ("view_report", "change_report", "view_video", "view_blockedterm")])
@@ -418,7 +418,7 @@ def test_the_permission_gives_all_of_it_and_no_rights_over_accounts(signed_in, u
     assert signed_in.get(reverse("admin:accounts_user_delete", args=[user.pk])).status_code == 403
 
 
-def test_who_looks_after_accounts_and_may_not_moderate_sees_no_moderation_there(client, moderator, user):
+def test_account_managers_without_the_permission_see_no_moderation(client, moderator, user):
     services.suspend(moderator, user, None, "a secret reason")
     client.force_login(staff_with("view_user", "change_user"))
     response = client.get(reverse("admin:accounts_user_change", args=[user.pk]))
@@ -462,7 +462,7 @@ def test_an_account_that_is_being_deleted_is_not_warned_or_suspended(signed_in, 
 @pytest.mark.parametrize(
     "query", ["email__startswith=x", "is_superuser__exact=1", "last_login__isnull=1", "password=x"]
 )
-def test_moderators_cannot_ask_the_list_of_people_for_what_it_does_not_show(signed_in, query):
+def test_moderators_cannot_filter_users_by_hidden_fields(signed_in, query):
     people = reverse("admin:accounts_user_changelist")
     assert signed_in.get(f"{people}?{query}").status_code in (302, 400)
     assert signed_in.get(f"{people}?is_active__exact=1").status_code == 200

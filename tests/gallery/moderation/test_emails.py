@@ -1,4 +1,4 @@
-"""Who is concerned gets a letter, in their language, also when the mail server or the broker fails at first."""
+"""The user concerned gets an email, in their language, even if the mail server or the broker fails at first."""
 
 import smtplib
 from datetime import timedelta
@@ -29,7 +29,7 @@ def video():
 
 @pytest.fixture
 def hide(video, django_capture_on_commit_callbacks):
-    """Hide the video, and what follows from that."""
+    """Return a function that hides the video and runs the on-commit callbacks."""
 
     def hide_it():
         with django_capture_on_commit_callbacks(execute=True):
@@ -39,7 +39,7 @@ def hide(video, django_capture_on_commit_callbacks):
 
 
 class Failing:
-    """A mail server that fails so many times."""
+    """A mail server that fails a given number of times."""
 
     def __init__(self, times: int, error: Exception, monkeypatch) -> None:
         self.times, self.error, self.asked = times, error, 0
@@ -58,7 +58,7 @@ def refuses(*_args, **_options):
 
 
 @pytest.mark.parametrize(("language", "subject"), [("pl", "Twój film jest ukryty"), ("", "Your video is hidden")])
-def test_a_letter_is_in_the_language_of_whom_it_is_for(video, hide, letters_written, language, subject):
+def test_an_email_is_in_the_recipients_language(video, hide, letters_written, language, subject):
     User.objects.filter(pk=video.user_id).update(language=language)
     hide()
     assert mail.outbox[0].subject == f"AuraVideo: {subject}"
@@ -71,7 +71,7 @@ NOTICES = f"http://testserver{reverse_lazy('gallery:notices')}"
 @pytest.mark.parametrize(
     ("action", "place"), [("hide", NOTICES), ("remove", NOTICES), ("warn", NOTICES), ("suspend", "at testserver")]
 )
-def test_a_letter_leads_to_the_site_as_the_moderator_reached_it(
+def test_an_email_links_to_the_site_as_the_moderator_reached_it(
     video, letters_written, client, django_capture_on_commit_callbacks, action, place
 ):
     report = ReportFactory(video=video)
@@ -83,7 +83,7 @@ def test_a_letter_leads_to_the_site_as_the_moderator_reached_it(
     assert place in letter.body
 
 
-def test_a_letter_about_what_reports_did_leads_to_the_site_as_the_reporter_reached_it(
+def test_an_email_about_an_automatic_hiding_links_to_the_site_as_the_reporter_reached_it(
     video, letters_written, client, settings, django_capture_on_commit_callbacks
 ):
     settings.AUTO_HIDE_REPORTS = 1
@@ -93,7 +93,7 @@ def test_a_letter_about_what_reports_did_leads_to_the_site_as_the_reporter_reach
     assert NOTICES in letter.body
 
 
-def test_a_letter_about_a_suspension_that_ended_leads_to_the_site_as_its_owner_reached_it(
+def test_an_email_about_an_expired_suspension_links_to_the_site_as_the_user_reached_it(
     user, letters_written, client, django_capture_on_commit_callbacks
 ):
     services.suspend(a_moderator(), user, timezone.now() - timedelta(seconds=1), WHY)
@@ -103,7 +103,7 @@ def test_a_letter_about_a_suspension_that_ended_leads_to_the_site_as_its_owner_r
     assert NOTICES in letter.body
 
 
-def test_who_has_no_address_gets_no_letter_and_a_notice(letters_written, django_capture_on_commit_callbacks):
+def test_a_user_without_an_address_gets_a_notice_but_no_email(letters_written, django_capture_on_commit_callbacks):
     video = VideoFactory(user=UserFactory(email=""))
     with django_capture_on_commit_callbacks(execute=True):
         services.hide(a_moderator(), video, WHY)
@@ -111,7 +111,7 @@ def test_who_has_no_address_gets_no_letter_and_a_notice(letters_written, django_
     assert User.objects.get(pk=video.user_id).unread_notices == 1
 
 
-def test_an_account_that_is_gone_before_its_letter_gets_none(video, hide, monkeypatch):
+def test_an_account_deleted_before_its_email_gets_none(video, hide, monkeypatch):
     asked = []
     monkeypatch.setattr(app, "send_task", lambda name, args, **_options: asked.append(args))
     hide()
@@ -122,21 +122,21 @@ def test_an_account_that_is_gone_before_its_letter_gets_none(video, hide, monkey
 
 
 @pytest.mark.parametrize("error", MAIL_ERRORS)
-def test_a_mail_server_that_fails_is_asked_again(hide, letters_written, monkeypatch, error):
+def test_a_failing_mail_server_is_retried(hide, letters_written, monkeypatch, error):
     server = Failing(3, error, monkeypatch)
     hide()
     assert server.asked == 4
     assert len(mail.outbox) == 1
 
 
-def test_a_mail_server_that_stays_away_is_given_up_and_holds_up_nothing(hide, letters_written, monkeypatch):
+def test_retries_end_and_hold_up_nothing_if_the_mail_server_stays_down(hide, letters_written, monkeypatch):
     server = Failing(99, ConnectionRefusedError("no"), monkeypatch)
     hide()
     assert server.asked == 6
     assert Video.objects.get().hidden_at
 
 
-def test_without_a_broker_the_letter_is_written_here_and_now(hide, monkeypatch):
+def test_without_a_broker_the_email_is_sent_at_once(hide, monkeypatch):
     monkeypatch.setattr(app, "send_task", refuses)
     hide()
     assert len(mail.outbox) == 1

@@ -1,4 +1,4 @@
-"""The overview says how the work goes, and does not hang when something does not answer."""
+"""The overview shows the state of the work, and doesn't hang if a service doesn't answer."""
 
 import time
 from datetime import timedelta
@@ -25,7 +25,7 @@ def a_run(job: Job, stage: Stage, seconds: float) -> None:
     job.stage_runs.create(run=1, stage=stage, status=RunStatus.DONE, worker="w", **times)
 
 
-def test_jobs_are_counted_by_state_also_where_there_are_none():
+def test_jobs_are_counted_by_every_state():
     JobFactory.create_batch(2, status=Status.FAILED)
     found = {str(label): count for label, count in monitoring.jobs_by_state()}
     assert found == {"queued": 0, "rendering": 0, "done": 0, "failed": 2, "cancelled": 0}
@@ -74,7 +74,7 @@ def test_storage_counts_every_video_and_names_what_is_in_the_trash():
     assert 0 < found.used_percent < 100
 
 
-def test_where_files_are_elsewhere_no_disk_is_shown(settings):
+def test_remote_storage_shows_no_disk(settings):
     settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
     assert (stored().all, stored().used_percent) == (None, 0)
 
@@ -96,7 +96,7 @@ def test_the_colours_of_the_plot_are_explained(client):
     assert ("overview__failed" in finished, "Finished" in finished) == (False, True)
 
 
-def test_a_broker_that_is_away_is_said_and_holds_nothing_up(client, monkeypatch):
+def test_an_unavailable_broker_is_reported_and_holds_nothing_up(client, monkeypatch):
     def away():
         raise redis.ConnectionError("gone")
 
@@ -107,7 +107,7 @@ def test_a_broker_that_is_away_is_said_and_holds_nothing_up(client, monkeypatch)
     assert time.monotonic() - before < 5
 
 
-def test_where_no_worker_answers_the_page_does_not_wait_for_one(client):
+def test_the_page_does_not_wait_for_silent_workers(client):
     client.force_login(a_moderator())
     before = time.monotonic()
     page = client.get(ADDRESS).content.decode()

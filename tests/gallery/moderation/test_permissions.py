@@ -1,4 +1,4 @@
-"""Each permission opens what is named here and nothing else, and each decision asks for the one that it names."""
+"""Each permission opens exactly the pages listed here, and each decision requires the permission it names."""
 
 import importlib
 from pathlib import Path
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 OURS = ("accounts", "generation", "gallery")
 ROOT = Path(__file__).resolve().parents[3]
 DECISIONS = [value for value in vars(decisions).values() if isinstance(value, Decision)]
-# Which pages of the administration a permission opens, beside those that all staff may open.
+# The admin pages each permission opens, besides those open to all staff.
 OPENS = {
     access.MODERATE: [
         "admin:accounts_user_changelist",
@@ -54,7 +54,7 @@ def opened_by(client, person) -> set[str]:
 
 
 def ours() -> set[str]:
-    """The permissions that our models define, beyond Django's four for each."""
+    """Return the permissions our models define, beyond Django's default four."""
     options = [model._meta for model in apps.get_models()]
     return {
         f"{each.app_label}.{name}" for each in options if each.app_label in OURS for name, _text in each.permissions
@@ -85,7 +85,7 @@ def test_every_decision_names_a_permission_that_there_is():
 
 
 def lists_of(decision: Decision) -> list[admin.ModelAdmin]:
-    """The lists of the administration that offer a decision."""
+    """Return the ModelAdmins that offer a decision."""
     found = [each for each in admin.site._registry.values() for action in each.actions or () if _is(action, decision)]
     assert found, f"no list offers {decision.name}"
     return found
@@ -111,7 +111,7 @@ def decide(client, address: str, decision: Decision, row):
     return client.post(reverse(address), values, follow=True)
 
 
-def test_who_may_pick_picks_what_everybody_may_find_and_reads_no_reports(client):
+def test_pickers_pick_public_videos_and_read_no_reports(client):
     public, hidden = VideoFactory(public=True), VideoFactory(public=True, title="A hidden one")
     Video.objects.filter(pk=hidden.pk).update(hidden_at=hidden.published_at)
     ReportFactory(video=public, note="A secret complaint")
@@ -132,15 +132,15 @@ def test_who_may_pick_picks_what_everybody_may_find_and_reads_no_reports(client)
     assert Video.objects.get(pk=public.pk).hidden_at is None
 
 
-def test_who_may_moderate_alone_picks_nothing(client):
+def test_moderators_without_the_pick_permission_cannot_pick(client):
     public = VideoFactory(public=True)
     client.force_login(staff_with("moderate"))
     decide(client, "admin:gallery_video_changelist", decisions.PICK, public)
     assert Video.objects.get(pk=public.pk).picked_at is None
 
 
-def test_whoever_could_moderate_before_the_update_can_pick_after_it():
-    """The migration, on a site on which there was one permission for both."""
+def test_existing_moderators_can_pick_after_the_update():
+    """The migration runs on a site that had one permission for both."""
     Permission.objects.filter(codename="pick").delete()
     by_themselves, by_a_group, other = staff_with("moderate"), staff_with(), staff_with("view_video")
     group = Group.objects.create(name="moderators")

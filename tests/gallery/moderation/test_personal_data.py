@@ -1,4 +1,4 @@
-"""What a person reported and was told is among what they can have, and names nobody when they are gone."""
+"""A user's reports and notices are in their export, and are anonymous once the account is gone."""
 
 import json
 
@@ -19,12 +19,12 @@ def _sent(monkeypatch):
 
 
 def handed_out(user) -> dict:
-    """Every JSON file of the person's zip, by its name."""
+    """Return every JSON file of the user's export, by name."""
     entries = [entry for entry in accounts.export(user) if entry.name.endswith(".json")]
     return {entry.name: json.loads(b"".join(entry.read())) for entry in entries}
 
 
-def test_reports_and_notices_are_handed_out(user, other_user):
+def test_reports_and_notices_are_exported(user, other_user):
     moderator, theirs = a_moderator(username="grzegorz"), VideoFactory(user=other_user)
     services.report(theirs, user, "key", Reason.SPAM, "tulips")
     services.warn(moderator, user, "no more tulips")

@@ -1,4 +1,4 @@
-"""Each act is done once, leaves a line of the history, and is told to the person whom it concerns, to nobody else."""
+"""Each action is done once, recorded in the history, and announced to the user concerned and nobody else."""
 
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ WHY = "It shows somebody who did not agree"
 
 @pytest.fixture(autouse=True)
 def _letters(letters_written):
-    """What is done is told at once."""
+    """Send emails immediately."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def video():
 
 @pytest.fixture
 def committed(django_capture_on_commit_callbacks):
-    """What happens on commit happens at the end of the block."""
+    """Run on-commit callbacks at the end of the block."""
     return lambda: django_capture_on_commit_callbacks(execute=True)
 
 
@@ -97,7 +97,7 @@ def test_accounts_that_share_an_address_count_once(video, settings):
     assert not Video.objects.listed().exists()
 
 
-def test_with_nought_nothing_is_hidden_by_itself(video, settings):
+def test_zero_turns_automatic_hiding_off(video, settings):
     settings.AUTO_HIDE_REPORTS = 0
     for key in "abcdefgh":
         services.report(video, None, key, Reason.SPAM)
@@ -105,7 +105,7 @@ def test_with_nought_nothing_is_hidden_by_itself(video, settings):
 
 
 @pytest.mark.parametrize("answer", [services.dismiss, services.restore])
-def test_what_somebody_found_to_be_in_order_is_not_hidden_by_reports_again(video, settings, moderator, answer):
+def test_reports_do_not_hide_a_reviewed_video_again(video, settings, moderator, answer):
     settings.AUTO_HIDE_REPORTS = 1
     services.report(video, None, "a", Reason.SPAM)
     assert not Video.objects.listed().exists()
@@ -127,7 +127,7 @@ def test_dismissing_answers_every_open_report_and_tells_the_owner_nothing(video,
     assert mail.outbox == []
 
 
-def test_dismissing_does_not_show_what_somebody_has_hidden(video, moderator):
+def test_dismissing_does_not_restore_a_video_hidden_by_a_moderator(video, moderator):
     services.hide(moderator, video, WHY)
     ReportFactory(video=video)
     services.dismiss(moderator, video, "")
@@ -165,9 +165,7 @@ def test_restored_it_is_shown_again(video, moderator):
     assert list(ModerationAction.objects.values_list("act", flat=True)) == [Act.RESTORE, Act.HIDE]
 
 
-def test_hiding_what_its_reporters_had_hidden_answers_them_and_dismissing_later_ones_leaves_it_hidden(
-    video, moderator, settings
-):
+def test_hiding_a_video_hidden_by_reports_outlasts_dismissing_later_ones(video, moderator, settings):
     settings.AUTO_HIDE_REPORTS = 1
     services.report(video, None, "a", Reason.SPAM)
     assert services.hide(moderator, video, WHY)
@@ -191,7 +189,7 @@ def test_deleting_leaves_the_history(video, moderator, committed):
     assert ModerationAction.objects.count() == 1
 
 
-def test_what_is_deleted_is_gone_for_good_with_its_files_and_its_owner_cannot_have_it_back(video, moderator):
+def test_a_deleted_video_and_its_files_cannot_be_restored_by_the_owner(video, moderator):
     for file in video.files:
         file.storage.save(file.name, ContentFile(b"bytes"))
     services.delete(moderator, video, WHY)
@@ -206,7 +204,7 @@ def test_what_is_deleted_is_gone_for_good_with_its_files_and_its_owner_cannot_ha
 # --- People -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_warning_is_a_notice_and_a_letter_and_answers_the_reports(video, moderator, committed):
+def test_a_warning_sends_a_notice_and_an_email_and_closes_the_reports(video, moderator, committed):
     ReportFactory(video=video)
     with committed():
         assert services.warn(moderator, video.user, WHY, video)
@@ -231,7 +229,7 @@ def test_suspending_and_its_end_are_told(video, moderator, committed):
     assert list(ModerationAction.objects.values_list("act", flat=True)) == [Act.UNSUSPEND, Act.SUSPEND]
 
 
-def test_a_suspension_that_runs_out_has_its_line_without_an_actor_and_its_letter(user, moderator, committed):
+def test_an_expired_suspension_is_recorded_without_an_actor_and_emailed(user, moderator, committed):
     services.suspend(moderator, user, timezone.now() - timedelta(seconds=1), WHY)
     with committed():
         assert accounts.end_suspensions() == 1
@@ -240,7 +238,7 @@ def test_a_suspension_that_runs_out_has_its_line_without_an_actor_and_its_letter
     assert [letter.subject for letter in mail.outbox] == ["AuraVideo: Your account is open again"]
 
 
-def test_showing_what_is_not_hidden_dismisses_its_reports_with_a_line(video, moderator, settings):
+def test_restoring_a_visible_video_records_a_dismissal(video, moderator, settings):
     settings.AUTO_HIDE_REPORTS = 2
     services.report(video, None, "a", Reason.SPAM)
     assert services.restore(moderator, video, WHY)
@@ -267,14 +265,14 @@ def test_every_act_locks_the_video_before_its_reports(video, moderator, name):
     assert locked < written
 
 
-def test_who_may_not_suspend_somebody_may_not_end_it_either(moderator):
+def test_ending_a_suspension_takes_the_right_to_suspend(moderator):
     admin, another = UserFactory(is_staff=True, is_superuser=True), a_moderator()
     assert services.suspend(admin, another, None, WHY)
     assert not services.unsuspend(moderator, User.objects.get(pk=another.pk), WHY)
     assert services.unsuspend(admin, User.objects.get(pk=another.pk), WHY)
 
 
-def test_nobody_suspends_themselves_and_a_moderator_no_other_staff(moderator):
+def test_nobody_can_suspend_themselves_and_moderators_cannot_suspend_staff(moderator):
     admin, another = UserFactory(is_staff=True, is_superuser=True), a_moderator()
     for actor, person in ((moderator, moderator), (moderator, admin), (moderator, another), (admin, admin)):
         assert not services.suspend(actor, person, None, WHY)
@@ -285,7 +283,7 @@ def test_nobody_suspends_themselves_and_a_moderator_no_other_staff(moderator):
 # --- Picks ------------------------------------------------------------------------------------------------------------
 
 
-def test_only_what_everybody_may_find_is_picked(video, moderator):
+def test_only_public_videos_can_be_picked(video, moderator):
     assert services.pick(moderator, video)
     assert not services.pick(moderator, video)
     assert not services.pick(moderator, VideoFactory())

@@ -1,4 +1,4 @@
-"""Reporting a video, signed in or not, and what the user concerned reads of it."""
+"""Reporting a video, signed in or not, and the notices that the user concerned reads."""
 
 import pytest
 from django.urls import reverse
@@ -47,7 +47,7 @@ def test_the_same_visitor_is_told_that_it_is_known_another_one_is_not(client, vi
     assert Report.objects.count() == 2
 
 
-def test_a_person_who_is_signed_in_reports_under_their_name(client, user, video):
+def test_a_signed_in_user_reports_under_their_name(client, user, video):
     client.force_login(user)
     client.post(address(video), DATA)
     assert Report.objects.get().reporter == user
@@ -62,7 +62,7 @@ def test_by_its_link_an_unlisted_video_can_be_reported(client):
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_nobody_reports_what_they_may_not_see_and_nobody_their_own(client, user, video, method):
+def test_nobody_can_report_unseen_videos_or_their_own(client, user, video, method):
     client.force_login(user)
     for changes in (
         {"user": user, "visibility": Visibility.PUBLIC, "published_at": timezone.now()},
@@ -82,7 +82,7 @@ def test_nobody_reports_what_they_may_not_see_and_nobody_their_own(client, user,
 @pytest.mark.parametrize(
     "changes", [{"reason": ""}, {"reason": "boring"}, {"note": "x" * 1001}, {"note": "\x00"}], ids=str
 )
-def test_what_is_wrong_is_said_and_what_was_typed_stays(client, video, changes):
+def test_errors_are_shown_and_input_is_kept(client, video, changes):
     response = client.post(address(video), DATA | changes)
     assert response.status_code == 200
     assert set(response.context["form"].errors) == set(changes)
@@ -97,7 +97,7 @@ def test_the_report_that_hides_a_video_is_thanked_for_like_any_other(client, vid
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_who_reports_sees_what_whose_it_is_and_the_way_back(client, shared):
+def test_the_report_form_shows_title_owner_and_way_back(client, shared):
     changes = {"visibility": Visibility.UNLISTED, "share_token": TOKEN} if shared else {}
     video = VideoFactory(**{"visibility": Visibility.PUBLIC, "published_at": timezone.now(), **changes})
     User.objects.filter(pk=video.user_id).update(full_name="Dora Dora")
@@ -173,7 +173,7 @@ def test_flooding_is_answered_with_429_by_address_and_by_account(client, user, s
 # --- Notices ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_notice_says_what_which_why_and_is_new_once(client, video):
+def test_a_notice_names_action_video_and_reason_and_is_new_once(client, video):
     services.hide(a_moderator(), video, "It shows my neighbour")
     client.force_login(video.user)
     page = client.get(reverse("gallery:library")).content.decode()
@@ -187,7 +187,7 @@ def test_a_notice_says_what_which_why_and_is_new_once(client, video):
     assert 'badge--warning">new' not in client.get(reverse("gallery:notices")).content.decode()
 
 
-def test_who_acted_is_not_told(client, video):
+def test_the_moderator_is_not_named(client, video):
     moderator = a_moderator(username="grzegorz")
     services.hide(moderator, video, "Why not")
     client.force_login(video.user)

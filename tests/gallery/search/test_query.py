@@ -1,4 +1,4 @@
-"""Searching finds what holds every word, newest first, page by page, and nothing that the list does not hold."""
+"""Searches find the videos that contain every word, newest first, page by page, within the given list only."""
 
 import pytest
 from django.utils import timezone
@@ -78,7 +78,7 @@ def test_somebody_elses_videos_are_not_found(user, other_user):
     assert find(Video.objects.listed(), "heart", {}, 10, "-published_at").rows == []
 
 
-def test_what_the_list_does_not_hold_is_not_found(user):
+def test_search_stays_within_the_given_list(user):
     video = a_video(user, "a red heart")
     assert find(library_of(user).filter(format="gif"), "heart", {}, 10, owner=user).rows == []
     Video.objects.filter(pk=video.pk).update(deleted_at="2026-01-01T00:00Z")
@@ -156,18 +156,18 @@ def test_a_prompt_that_holds_the_name_of_a_scope_takes_no_place_of_others(user, 
 
 
 @pytest.mark.parametrize("sign", ["\u19b0", "\u1a80", "\U00011f02", "ﷺ", "①", "\U0001d7d8"])
-def test_every_sign_that_counts_as_a_letter_can_be_searched_for(user, sign):
+def test_every_letter_like_character_is_searchable(user, sign):
     a_video(user, f"a heart a{sign}b")
     assert prompts(user, f"a{sign}b") == [f"a heart a{sign}b"]
     assert prompts(user, f"{sign} nothing") == []
 
 
-def test_a_word_that_grows_beyond_what_an_index_takes_is_cut(user):
+def test_a_word_too_long_for_the_index_is_cut(user):
     a_video(user, "\u327c" * 180)
     assert prompts(user, "\u327c" * 180) == ["\u327c" * 180]
 
 
-def test_of_a_very_long_text_the_first_words_are_found(user):
+def test_the_first_words_of_a_very_long_text_are_found(user):
     signs = "".join(chr(0x4E00 + n) for n in range(900))
     video = a_video(user, f"{signs} end", "Beginning")
     assert len(SearchDoc.objects.get(video=video).text.encode()) < 2500

@@ -1,4 +1,4 @@
-"""Explore and profiles: what everybody may find and nothing else, in order, page by page, in few queries."""
+"""Explore and profiles: public videos and nothing else, in order, page by page, in few queries."""
 
 from datetime import timedelta
 
@@ -29,7 +29,7 @@ def publish(title: str, *, minutes: int = 0, tags=(), **changes) -> Video:
     video = VideoFactory(title=title, public=True, request=a_request(prompt=f"{title}, painted", seed=1), **changes)
     services.set_tags(video, tags)
     SearchDoc.objects.all().delete()
-    SearchDoc.objects.index(Video.objects.order_by("published_at"))  # as if they had been made public one by one
+    SearchDoc.objects.index(Video.objects.order_by("published_at"))  # in order of publication, as happens in real life
     return video
 
 
@@ -39,7 +39,7 @@ def titles(response) -> list[str]:
 
 
 def address_of(response, rel: str) -> str:
-    """The address of the link to another page."""
+    """Return the URL of the previous or next page."""
     page = response.context["page"]
     return f"?{response.context['kept']}{page.older if rel == 'next' else page.newer}"
 
@@ -78,13 +78,13 @@ def test_each_order_goes_with_a_tag_or_a_search_which_goes_before_a_tag(client, 
     publish("d", tags=["sea"], likes=4, picked_at=NOW - timedelta(hours=3))
     order = {"newest": "dcba", "liked": "dbac", "picks": "abcd"}[sort]
     if "q" in query and sort == "picks":
-        order = "dcba"  # a search is of everything
+        order = "dcba"  # searches cover all public videos
     titles_found = titles(client.get(EXPLORE, {"sort": sort, **query}))
     assert [title[-1] for title in titles_found] == [name for name in order if name in found]
 
 
 @pytest.mark.parametrize("query", [{"tag": "sea"}, {"q": "boat"}])
-def test_of_very_many_the_newest_are_sorted(client, monkeypatch, query):
+def test_only_the_newest_matches_are_sorted(client, monkeypatch, query):
     for module in (selectors, search):
         monkeypatch.setattr(module, "SORTED_MOST", 2)
     for n, title in enumerate(["boat new", "boat newer", "boat newest"]):
@@ -126,7 +126,7 @@ def test_scrolling_gets_the_cards_alone_and_where_to_go_on(client, a_small_page)
     assert "<html" not in html
     assert html.count("<li>") == 2
     assert 'id="older" hx-swap-oob="true"' in html
-    assert "2 more videos" in html  # for who listens instead of looking
+    assert "2 more videos" in html  # for screen readers
     assert "That is everything." not in html
     assert f'hx-get="{EXPLORE}?q=wave&before=' in html.replace("&amp;", "&")
     assert "HX-Request" in part["Vary"]
@@ -149,7 +149,7 @@ def test_scrolling_gets_the_cards_alone_and_where_to_go_on(client, a_small_page)
         "sort=liked&before=999999999999999999-" + "0" * 32,
     ],
 )
-def test_an_address_that_makes_no_sense_is_no_error(client, query):
+def test_nonsensical_parameters_are_no_error(client, query):
     publish("one")
     assert client.get(f"{EXPLORE}?{query}").status_code == 200
 
@@ -204,7 +204,7 @@ def test_an_empty_page_says_why_and_what_to_do(client, query, says):
     assert 'class="empty"' in page
 
 
-def test_who_likes_what_is_marked(client, user):
+def test_the_viewers_likes_are_marked(client, user):
     liked, other = publish("liked"), publish("other", minutes=1)
     services.like(user, liked)
     services.like(other.user, other)
@@ -252,7 +252,7 @@ def test_a_profile_is_found_by_a_name_with_letters_of_every_alphabet(client, nam
     assert titles(client.get(f"/u/{name}/")) == ["shown"]
 
 
-def test_without_anything_public_there_is_a_profile_for_the_person_alone(client, user, other_user):
+def test_without_public_videos_only_the_user_sees_their_profile(client, user, other_user):
     assert client.get(profile(user)).status_code == 404
     client.force_login(other_user)
     assert client.get(profile(user)).status_code == 404
@@ -263,7 +263,7 @@ def test_without_anything_public_there_is_a_profile_for_the_person_alone(client,
 
 
 @pytest.mark.parametrize("name", ["nobody", "x" * 151, "a%00b", "a%2Fb", "@"])
-def test_a_name_that_nobody_has_is_no_page(client, db, name):
+def test_an_unknown_username_answers_404(client, db, name):
     assert client.get(f"/u/{name}/").status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""The panel on the owner's page: what it says, what its buttons do, with HTMX and without."""
+"""The share panel on the owner's page: its texts and buttons, with and without HTMX."""
 
 import pytest
 from django.urls import reverse
@@ -38,7 +38,7 @@ def test_it_says_in_plain_words_who_can_watch(client, video):
     page = shown(client, video)
     assert "Everyone." in page
     assert f'value="http://testserver/videos/{video.pk}/"' in page
-    assert f'value="http://testserver/s/{video.share_token}/"' in page  # it goes on, so it can be revoked
+    assert f'value="http://testserver/s/{video.share_token}/"' in page  # still valid, so it can be revoked
 
 
 @pytest.mark.parametrize("to", ["unlisted", "public"])
@@ -60,11 +60,11 @@ def test_revoking_leads_back_and_the_link_is_gone_from_the_panel(client, video):
     html = post(client, video, "revoke", headers=HTMX).content.decode()
     assert "The link no longer works." in html
     assert "/s/" not in html
-    assert post(client, video, "revoke").status_code == 302  # pressed in a page that is too old
+    assert post(client, video, "revoke").status_code == 302  # pressed on a stale page
 
 
 @pytest.mark.parametrize("value", ["", "everybody", "x" * 999])
-def test_a_visibility_that_there_is_not_is_refused(client, video, value):
+def test_an_invalid_visibility_is_rejected(client, video, value):
     assert post(client, video, "visibility", {"visibility": value}).status_code == 400
 
 
@@ -75,7 +75,7 @@ def test_tags_are_saved_and_shown_again(client, video):
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX])
-def test_a_wrong_tag_is_said_at_the_field_and_what_was_typed_is_kept(client, video, headers):
+def test_an_invalid_tag_is_reported_at_the_field_and_input_is_kept(client, video, headers):
     services.set_tags(video, ("before",))
     response = post(client, video, "tags", {"tags": "sea, <b>"}, headers=headers)
     html = response.content.decode()

@@ -1,4 +1,4 @@
-"""Where a safety check is configured, nobody but its owner sees a video before it has passed."""
+"""If a safety check is configured, only the owner sees a video before it has passed."""
 
 import pytest
 from django.urls import reverse
@@ -16,7 +16,7 @@ asked: list[tuple[dict, bytes]] = []
 
 
 def no_hearts(request: dict, files: dict) -> bool:
-    """A check as an operator would write one: it reads the prompt and the picture."""
+    """Check a video as an operator's code would: by its prompt and its picture."""
     with files["poster"].open("rb") as poster:
         asked.append((request, poster.read()))
     return "heart" not in request["prompt"]
@@ -35,7 +35,7 @@ def configured(settings):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """The messages that were sent instead of being put into the queue."""
+    """Capture messages instead of queueing them."""
     messages = []
     monkeypatch.setattr(app, "send_task", lambda name, args, **options: messages.append((name, args[0], options)))
     return messages
@@ -59,7 +59,7 @@ def is_shown(client, video) -> bool:
     return client.get(reverse("gallery:video", args=[video.pk])).status_code == 200
 
 
-def test_what_is_made_public_waits_and_is_shown_when_it_has_passed(client, sent, star):
+def test_a_published_video_is_shown_once_it_has_passed(client, sent, star):
     services.set_visibility(star, Visibility.PUBLIC)
     assert sent == [(safety.CHECK_TASK, str(star.pk), {"queue": "cpu", "ignore_result": True})]
     assert not is_shown(client, star)
@@ -68,17 +68,17 @@ def test_what_is_made_public_waits_and_is_shown_when_it_has_passed(client, sent,
     assert is_shown(client, star)
 
 
-def test_what_is_refused_is_never_shown(client, sent, stored):
+def test_a_rejected_video_is_never_shown(client, sent, stored):
     heart = VideoFactory(**stored)
     services.set_visibility(heart, Visibility.UNLISTED)
     assert safety.check(heart.pk) == Safety.REFUSED
     assert client.get(reverse("gallery:shared", args=[heart.share_token])).status_code == 404
     services.set_visibility(heart, Visibility.PUBLIC)
     assert not is_shown(client, heart)
-    assert len(sent) == 1  # once is enough
+    assert len(sent) == 1  # not checked a second time
 
 
-def test_one_that_has_passed_is_not_asked_about_again(sent, star):
+def test_a_passed_video_is_not_checked_again(sent, star):
     services.set_visibility(star, Visibility.PUBLIC)
     safety.check(star.pk)
     services.set_visibility(star, Visibility.PRIVATE)
@@ -87,7 +87,7 @@ def test_one_that_has_passed_is_not_asked_about_again(sent, star):
     assert (len(sent), len(asked)) == (1, 1)
 
 
-def test_a_check_that_fails_leaves_it_unseen_and_is_asked_again(client, sent, star, configured, caplog):
+def test_a_failed_check_keeps_the_video_hidden_and_is_retried(client, sent, star, configured, caplog):
     configured.SAFETY_CHECK = f"{__name__}.fails"
     services.set_visibility(star, Visibility.PUBLIC)
     tasks.check_safety(str(star.pk))
@@ -103,20 +103,20 @@ def test_a_check_that_fails_leaves_it_unseen_and_is_asked_again(client, sent, st
     assert tasks.check_left_over() == 0
 
 
-def test_what_was_public_before_there_was_a_check_is_looked_at(client, sent, star):
+def test_videos_public_before_the_check_was_configured_are_checked(client, sent, star):
     Video.objects.update(visibility=Visibility.PUBLIC, published_at=timezone.now())
     assert not is_shown(client, star)
     assert tasks.check_left_over() == 1
 
 
-def test_what_is_private_or_in_the_trash_is_nobodys_business(sent, star):
+def test_private_and_trashed_videos_are_not_checked(sent, star):
     assert safety.check(star.pk) == Safety.UNCHECKED
     Video.objects.update(visibility=Visibility.PUBLIC, published_at=timezone.now(), deleted_at=timezone.now())
     assert safety.check(star.pk) == Safety.UNCHECKED
     assert (tasks.check_left_over(), asked) == (0, [])
 
 
-def test_a_broker_that_does_not_answer_keeps_nobody_from_sharing(monkeypatch, star):
+def test_sharing_works_if_the_broker_is_down(monkeypatch, star):
     def refuse(*_args, **_options):
         raise OSError("no broker")
 
@@ -142,12 +142,12 @@ def test_the_task_is_known_goes_to_the_cpu_queue_and_is_scheduled():
 
 
 @pytest.mark.parametrize("path", ["no_such_module.check", "nothing", "gallery.no_such_module.check"])
-def test_a_check_that_is_not_there_stops_the_start(configured, path):
+def test_a_missing_check_prevents_startup(configured, path):
     configured.SAFETY_CHECK = path
     assert [message.id for message in checks.check_safety()] == ["auravideo.E004"]
 
 
-def test_a_check_that_is_there_is_fine_and_none_is_fine(configured):
+def test_an_existing_check_is_fine_and_so_is_none(configured):
     configured.SAFETY_CHECK = "gallery.sharing.safety.check"
     assert checks.check_safety() == []
     configured.SAFETY_CHECK = ""

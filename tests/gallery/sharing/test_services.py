@@ -1,4 +1,4 @@
-"""Who may watch a video, and what others make of it. Many at once: tests/e2e/test_sharing.py."""
+"""Visibility, tags and likes of a video. Concurrency is tested in tests/e2e/test_sharing.py."""
 
 import pytest
 from django.utils import timezone
@@ -42,14 +42,14 @@ def test_a_public_one_is_found_by_everybody(video, other_user):
     assert video.share_token is None
 
 
-def test_setting_what_it_is_already_changes_nothing(video):
+def test_setting_the_current_visibility_changes_nothing(video):
     services.set_visibility(video, Visibility.UNLISTED)
     token = video.share_token
     assert not services.set_visibility(video, Visibility.UNLISTED)
     assert fresh(video).share_token == token
 
 
-def test_whoever_saw_an_older_state_changes_nothing(video):
+def test_a_stale_request_changes_nothing(video):
     older = fresh(video)
     services.set_visibility(video, Visibility.PUBLIC)
     assert not services.set_visibility(older, Visibility.UNLISTED)
@@ -70,7 +70,7 @@ def test_making_it_public_again_keeps_the_date_so_that_nobody_jumps_to_the_top(v
     assert video.published_at == first
 
 
-def test_the_link_goes_on_when_it_becomes_public_and_ends_when_it_becomes_private(video):
+def test_the_link_survives_going_public_and_ends_when_private(video):
     services.set_visibility(video, Visibility.UNLISTED)
     token = video.share_token
     services.set_visibility(video, Visibility.PUBLIC)
@@ -145,7 +145,7 @@ def test_tags_have_the_date_of_a_public_video_and_none_while_it_is_not(video):
     assert set(video.video_tags.values_list("published_at", flat=True)) == {None}
 
 
-def test_what_is_in_the_trash_gets_no_tags(video):
+def test_trashed_videos_cannot_be_tagged(video):
     Video.objects.update(deleted_at=timezone.now())
     services.set_tags(video, ("sea",))
     assert names(video) == set()
@@ -163,7 +163,7 @@ def test_liking_counts_once_and_can_be_taken_back(video, other_user):
     assert (fresh(video).likes, Like.objects.count()) == (0, 0)
 
 
-def test_the_likes_of_a_deleted_account_are_not_counted_any_more(video, other_user):
+def test_likes_of_a_deleted_account_no_longer_count(video, other_user):
     from accounts import personal_data
 
     services.like(other_user, video)

@@ -1,4 +1,4 @@
-"""Tags as people type them."""
+"""Parsing of tags as users type them."""
 
 import pytest
 
@@ -19,13 +19,13 @@ from gallery.sharing.tags import one, read
         ("ｓｅａ", ("sea",)),  # full-width letters are letters
     ],
 )
-def test_what_is_between_commas_and_spaces_is_a_tag_in_lower_case(text, tags):
+def test_tags_are_split_at_commas_and_spaces_and_lower_cased(text, tags):
     found = read(text)
     assert (found.tags, found.malformed, found.too_long) == (tags, (), ())
 
 
 @pytest.mark.parametrize("word", ["-sea", "sea-", "a--b", "a_b", "<b>", "sea!", "a/b", "#", "##sea", "🌊", "a\0b"])
-def test_a_word_of_other_signs_is_none_and_is_named(word):
+def test_a_malformed_tag_is_named(word):
     found = read(f"night {word}")
     assert found.tags == ("night",)
     assert found.malformed == (() if word == "#" else (word.removeprefix("#"),))
@@ -52,7 +52,7 @@ def test_an_address_names_one_tag_or_none(text, tag):
         ("x" * 401, "at most 400 characters"),
     ],
 )
-def test_what_is_wrong_is_said_at_the_field(text, error):
+def test_errors_are_shown_at_the_field(text, error):
     form = TagsForm({"tags": text})
     assert not form.is_valid()
     assert any(error in said for said in form.errors["tags"])

@@ -1,4 +1,4 @@
-"""The pages on which others watch a video, the files behind a link, likes, and what other sites embed."""
+"""The pages where others watch a video, the files behind a link, likes, and embeds."""
 
 import json
 from html.parser import HTMLParser
@@ -59,7 +59,7 @@ def body(response) -> bytes:
 
 
 class Head(HTMLParser):
-    """The meta properties and links of a page, and every address in it."""
+    """The meta properties and links of a page, with every URL in it."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Head(HTMLParser):
 
 
 @pytest.mark.parametrize("signed_in", [False, True])
-def test_everybody_sees_a_public_video_and_what_made_it(client, public, other_user, signed_in):
+def test_everyone_sees_a_public_video_and_its_settings(client, public, other_user, signed_in):
     if signed_in:
         client.force_login(other_user)
     services.set_tags(public, ("lake", "paper"))
@@ -106,7 +106,7 @@ def test_a_private_one_is_no_page_for_others(client, video, other_user):
     assert client.get(page_of(video)).status_code == 404
 
 
-def test_whoever_has_the_link_watches_it_without_an_account_and_by_the_link_alone(client, unlisted):
+def test_anyone_with_the_link_can_watch_and_only_by_the_link(client, unlisted):
     response = client.get(link_of(unlisted))
     html = response.content.decode()
     assert response.status_code == 200
@@ -172,7 +172,7 @@ def test_a_link_that_shows_nothing_answers_404_at_every_address(client, unlisted
 
 
 @pytest.mark.parametrize("make_gone", list(GONE.values())[1:], ids=list(GONE)[1:])
-def test_a_public_video_that_is_none_any_more_answers_404_at_every_address(client, public, make_gone):
+def test_a_formerly_public_video_answers_404_at_every_address(client, public, make_gone):
     addresses = [page_of(public), *(reverse(f"gallery:{name}", args=[public.pk]) for name in (*FILES, "embed"))]
     addresses.append(oembed_address(f"http://testserver{page_of(public)}"))
     assert {client.get(address).status_code for address in addresses} == {200}
@@ -190,7 +190,7 @@ def test_a_guess_finds_nothing(client, unlisted, token):
 # --- Create from this -------------------------------------------------------------------------------------------------
 
 
-def test_whoever_has_the_link_creates_from_it_until_it_is_revoked(client, unlisted, other_user):
+def test_anyone_with_the_link_can_create_from_it_until_it_is_revoked(client, unlisted, other_user):
     client.force_login(other_user)
     address = f"{reverse('generation:create')}?share={unlisted.share_token}"
     assert "a paper boat &lt;on&gt; a lake" in client.get(address).content.decode()
@@ -199,7 +199,7 @@ def test_whoever_has_the_link_creates_from_it_until_it_is_revoked(client, unlist
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 5000, "%00", "%F0%9F%98%80"])
-def test_creating_from_what_is_no_link_is_an_empty_form(client, user, token):
+def test_creating_from_an_invalid_link_gives_an_empty_form(client, user, token):
     client.force_login(user)
     assert client.get(f"{reverse('generation:create')}?share={token}").status_code == 200
 
@@ -231,7 +231,7 @@ def test_with_htmx_the_button_comes_back_as_it_is_now(client, public, other_user
     assert 'aria-pressed="false"' in like(client, public, liked="no", headers={"HX-Request": "true"}).content.decode()
 
 
-def test_who_is_not_signed_in_is_sent_there_and_comes_back(client, public):
+def test_anonymous_visitors_sign_in_and_come_back(client, public):
     wanted = f"{reverse('account_login')}?next={page_of(public)}"
     assert like(client, public).url == wanted
     assert like(client, public, headers={"HX-Request": "true"})["HX-Redirect"] == wanted
@@ -247,7 +247,7 @@ def test_behind_a_link_one_may_like_too(client, unlisted, other_user):
 
 
 @pytest.mark.parametrize("value", ["", "maybe", "x" * 999])
-def test_what_is_neither_yes_nor_no_is_refused(client, public, other_user, value):
+def test_a_value_other_than_yes_or_no_is_rejected(client, public, other_user, value):
     client.force_login(other_user)
     assert like(client, public, liked=value).status_code == 400
 
