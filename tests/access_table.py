@@ -35,10 +35,10 @@ generation:cancel                       GET     in         405    405       405 
 generation:cancel                       POST    in         to     404       404    404        404
 generation:retry                        GET     in         405    405       405    405        405
 generation:retry                        POST    in         to     404       404    404        404
-generation:cancel_waiting               GET     in         405    405       405    405        405
-generation:cancel_waiting               POST    in         to     to        to     to         to
-generation:remove_ended                 GET     in         405    405       405    405        405
-generation:remove_ended                 POST    in         400    400       400    400        400
+generation:cancel-waiting               GET     in         405    405       405    405        405
+generation:cancel-waiting               POST    in         to     to        to     to         to
+generation:remove-ended                 GET     in         405    405       405    405        405
+generation:remove-ended                 POST    in         400    400       400    400        400
 generation:seen                         GET     in         405    405       405    405        405
 generation:seen                         POST    in         to     to        to     to         to
 generation:remove                       GET     in         405    405       405    405        405
@@ -124,16 +124,16 @@ gallery:delete                          POST    in         to     404       404 
 
 gallery:report                          GET     200        404    200       200    200        200
 gallery:report                          POST    200        404    200       200    200        200
-gallery:report_shared                   GET     200        404    200       200    200        200
-gallery:report_shared                   POST    200        404    200       200    200        200
-gallery:report_sent                     GET     200        200    200       200    200        200
+gallery:report-shared                   GET     200        404    200       200    200        200
+gallery:report-shared                   POST    200        404    200       200    200        200
+gallery:report-sent                     GET     200        200    200       200    200        200
 gallery:notices                         GET     in         200    200       200    200        200
 
 accounts:profile                        GET     in         200    200       200    200        200
 accounts:theme                          GET     in         405    405       405    405        405
 accounts:theme                          POST    in         204    204       204    204        204
-accounts:end_sessions                   GET     in         405    405       405    405        405
-accounts:end_sessions                   POST    in         to     to        to     to         to
+accounts:end-sessions                   GET     in         405    405       405    405        405
+accounts:end-sessions                   POST    in         to     to        to     to         to
 accounts:download                       GET     in         405    405       405    405        405
 accounts:download                       POST    in         200    200       200    200        200
 accounts:data                           GET     in         200    200       200    200        200
@@ -214,7 +214,7 @@ admin:generation_blockedterm_add        GET     in         in     in        403 
 admin:generation_blockedterm_history    GET     in         in     in        403    200        200
 admin:generation_blockedterm_delete     GET     in         in     in        403    200        200
 admin:generation_blockedterm_change     GET     in         in     in        403    200        200
-admin_overview                          GET     in         in     in        403    200        200
+admin-overview                          GET     in         in     in        403    200        200
 admin:mfa_authenticator_add             GET     in         in     in        403    403        403
 /admin/*/<path:object_id>/              GET     in         in     in        to     to         to
 /admin/<url>                            GET     in         in     in        404    404        404

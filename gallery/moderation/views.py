@@ -60,7 +60,7 @@ def _report(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
             site = request.build_absolute_uri("/")
             is_new = services.report(video, reporter, _visitor_key(request), **form.cleaned_data, site=site)
             said: dict[str, Any] = {place.source: place.key} | ({} if is_new else {"known": 1})
-            return redirect(f"{reverse('gallery:report_sent')}?{urlencode(said)}")
+            return redirect(f"{reverse('gallery:report-sent')}?{urlencode(said)}")
     return render(request, "gallery/report.html", {"form": form, "video": video, "place": place})
 
 

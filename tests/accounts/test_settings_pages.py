@@ -50,7 +50,7 @@ def test_every_page_of_the_settings_has_the_menu_and_no_inline_code(signed_in, n
     assert "onclick" not in page
 
 
-@pytest.mark.parametrize("name", ["set_language", "accounts:end_sessions", "accounts:theme", "accounts:download"])
+@pytest.mark.parametrize("name", ["set_language", "accounts:end-sessions", "accounts:theme", "accounts:download"])
 def test_changes_require_a_post(signed_in, name):
     assert signed_in.get(reverse(name)).status_code == 405
 
@@ -174,7 +174,7 @@ def test_following_the_device_deletes_the_cookie(signed_in):
 def test_signing_out_everywhere_else_spares_this_session(signed_in, user):
     elsewhere = Client()
     elsewhere.force_login(user)
-    signed_in.post(reverse("accounts:end_sessions"))
+    signed_in.post(reverse("accounts:end-sessions"))
     assert not get_user(elsewhere).is_authenticated
     assert get_user(signed_in) == user
 

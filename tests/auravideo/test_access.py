@@ -45,6 +45,13 @@ def test_the_table_is_whole():
     assert [row for row in ROWS if len(row) != len(HEADER)] == []
 
 
+def test_our_addresses_are_named_with_hyphens():
+    names = [address.name for address in addresses()]
+    ours = [name for name in names if name.startswith(("accounts:", "gallery:", "generation:"))]
+    assert len(ours) > 50
+    assert [name for name in ours if "_" in name] == []
+
+
 def answer(response) -> str:
     """A response in the table's words."""
     if response.status_code != 302:

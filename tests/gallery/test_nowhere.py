@@ -74,7 +74,7 @@ def own_addresses(video: Known) -> dict[str, str]:
 
 def link_addresses(token: str) -> dict[str, str]:
     """Return the URLs behind its unlisted link."""
-    names = ("shared", *(f"shared-{file}" for file in FILES), "shared-embed", "report_shared")
+    names = ("shared", *(f"shared-{file}" for file in FILES), "shared-embed", "report-shared")
     found = {name: reverse(f"gallery:{name}", args=[token]) for name in names}
     return {**found, "shared oembed": oembed(reverse("gallery:shared", args=[token]))}
 
@@ -173,7 +173,7 @@ EVERYWHERE_FOR_ALL = {*FILES, "video", "embed", "oembed", "report", "file, range
 SORTS = ("newest", "liked", "picks", "tag", "search", "tag and search", "liked and search")
 LISTS = {f"explore {sort}" for sort in SORTS}
 BEHIND_THE_LINK = {
-    *("shared", *(f"shared-{file}" for file in FILES), "shared-embed", "report_shared"),
+    *("shared", *(f"shared-{file}" for file in FILES), "shared-embed", "report-shared"),
     *("shared oembed", "shared-file, range"),
 }
 

@@ -22,7 +22,7 @@ VIDEOS = reverse("admin:gallery_video_changelist")
 PEOPLE = reverse("admin:accounts_user_changelist")
 TERMS = reverse("admin:generation_blockedterm_changelist")
 HISTORY = reverse("admin:gallery_moderationaction_changelist")
-OVERVIEW = reverse("admin_overview")
+OVERVIEW = reverse("admin-overview")
 WHY = "Not here"
 
 

@@ -16,7 +16,7 @@ from tests.factories import JobFactory, ReportFactory, UserFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db
 
-ADDRESS = reverse("admin_overview")
+ADDRESS = reverse("admin-overview")
 
 
 def a_run(job: Job, stage: Stage, seconds: float) -> None:

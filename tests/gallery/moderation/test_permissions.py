@@ -32,7 +32,7 @@ OPENS = {
         "admin:gallery_video_changelist",
         "admin:generation_blockedterm_add",
         "admin:generation_blockedterm_changelist",
-        "admin_overview",
+        "admin-overview",
     ],
     access.PICK: ["admin:gallery_video_changelist"],
 }

@@ -55,7 +55,7 @@ def test_a_signed_in_user_reports_under_their_name(client, user, video):
 
 def test_by_its_link_an_unlisted_video_can_be_reported(client):
     video = VideoFactory(visibility=Visibility.UNLISTED, share_token=TOKEN)
-    address = reverse("gallery:report_shared", args=[TOKEN])
+    address = reverse("gallery:report-shared", args=[TOKEN])
     assert "noindex" in client.get(address)["X-Robots-Tag"]
     client.post(address, DATA)
     assert Report.objects.get().video == video
@@ -74,7 +74,7 @@ def test_nobody_can_report_unseen_videos_or_their_own(client, user, video, metho
         assert getattr(client, method)(address(VideoFactory(**changes)), DATA).status_code == 404
     services.suspend(UserFactory(is_superuser=True), video.user, None, "")
     assert getattr(client, method)(address(video), DATA).status_code == 404
-    wrong = reverse("gallery:report_shared", args=["no-such-token"])
+    wrong = reverse("gallery:report-shared", args=["no-such-token"])
     assert getattr(client, method)(wrong, DATA).status_code == 404
     assert not Report.objects.exists()
 
@@ -102,7 +102,7 @@ def test_the_report_form_shows_title_owner_and_way_back(client, shared):
     video = VideoFactory(**{"visibility": Visibility.PUBLIC, "published_at": timezone.now(), **changes})
     User.objects.filter(pk=video.user_id).update(full_name="Dora Dora")
     place = Place.behind(TOKEN) if shared else Place.of(video)
-    page = client.get(reverse("gallery:report_shared", args=[TOKEN]) if shared else address(video)).content.decode()
+    page = client.get(reverse("gallery:report-shared", args=[TOKEN]) if shared else address(video)).content.decode()
     for text in (f'<img src="{place.thumbnail}"', f'href="{place.page}">Cancel</a>', video.title, "Dora Dora"):
         assert text in page
     assert not shared or str(video.pk) not in page, "behind a link, a page names the other address"
@@ -145,7 +145,7 @@ def test_the_report_that_hides_a_video_leads_back_to_nothing(client, video, sett
     ids=str,
 )
 def test_thanks_that_are_opened_by_hand_lead_nowhere_else(client, query):
-    page = client.get(reverse("gallery:report_sent"), query).content.decode()
+    page = client.get(reverse("gallery:report-sent"), query).content.decode()
     assert "Thank you" in page
     assert BACK not in page
 
@@ -153,7 +153,7 @@ def test_thanks_that_are_opened_by_hand_lead_nowhere_else(client, query):
 def test_the_thanks_name_no_video_that_is_not_shown(client):
     for changes in ({}, {"visibility": Visibility.UNLISTED, "share_token": TOKEN}):
         video = VideoFactory(**changes)
-        assert BACK not in client.get(reverse("gallery:report_sent"), {"video": video.pk}).content.decode()
+        assert BACK not in client.get(reverse("gallery:report-sent"), {"video": video.pk}).content.decode()
 
 
 def test_flooding_is_answered_with_429_by_address_and_by_account(client, user, settings, video):

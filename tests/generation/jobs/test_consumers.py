@@ -284,7 +284,7 @@ def new_password(user, client) -> None:
 
 def everywhere_else(user, client) -> None:
     client.force_login(user)
-    assert client.post(reverse("accounts:end_sessions")).status_code == 302
+    assert client.post(reverse("accounts:end-sessions")).status_code == 302
 
 
 @pytest.mark.parametrize("act", [new_password, everywhere_else])

@@ -52,8 +52,8 @@ def test_nothing_can_be_done_with_somebody_elses_job(signed_in, other_user, name
 
 def test_bulk_actions_touch_nobody_elses_jobs(signed_in, other_user):
     waiting, done = JobFactory(user=other_user), ended(other_user)
-    signed_in.post(reverse("generation:cancel_waiting"))
-    signed_in.post(reverse("generation:remove_ended"), {"show": "all", "until": timezone.now().isoformat()})
+    signed_in.post(reverse("generation:cancel-waiting"))
+    signed_in.post(reverse("generation:remove-ended"), {"show": "all", "until": timezone.now().isoformat()})
     signed_in.post(reverse("generation:seen"))
     signed_in.post(reverse("generation:seen"), {"jobs": str(done.pk)})
     waiting.refresh_from_db()
@@ -62,7 +62,7 @@ def test_bulk_actions_touch_nobody_elses_jobs(signed_in, other_user):
     assert (done.removed_at, done.seen_at, done.version) == (None, None, 1)
 
 
-@pytest.mark.parametrize("name", ["jobs", "cancel_waiting", "remove_ended", "seen"])
+@pytest.mark.parametrize("name", ["jobs", "cancel-waiting", "remove-ended", "seen"])
 def test_who_is_not_signed_in_is_asked_to(client, name):
     method = client.get if name == "jobs" else client.post
     assert method(reverse(f"generation:{name}")).url.startswith(reverse("account_login"))
@@ -76,7 +76,7 @@ def test_what_changes_a_job_needs_a_sign_in_and_cannot_be_done_by_a_link(client,
     assert client.get(reverse(f"generation:{name}", args=[job.pk])).status_code == 405
 
 
-@pytest.mark.parametrize("name", ["cancel_waiting", "remove_ended", "seen"])
+@pytest.mark.parametrize("name", ["cancel-waiting", "remove-ended", "seen"])
 def test_what_changes_many_jobs_cannot_be_done_by_a_link(signed_in, name):
     assert signed_in.get(reverse(f"generation:{name}")).status_code == 405
 
@@ -235,7 +235,7 @@ def test_removing_all_of_a_filter_leaves_the_others(signed_in, user, show, left)
     for status in ENDED:
         ended(user, status)
     until = timezone.now().isoformat()
-    response = signed_in.post(reverse("generation:remove_ended"), {"show": show, "until": until})
+    response = signed_in.post(reverse("generation:remove-ended"), {"show": show, "until": until})
     assert response.url == reverse("generation:jobs") + ("" if show == "all" else f"?show={show}")
     assert Job.objects.filter(removed_at=None).count() == left
     assert Job.objects.count() == 4
@@ -245,18 +245,18 @@ def test_what_ended_after_the_page_was_made_is_not_swept_away_with_the_rest(sign
     ended(user)
     until = timezone.now()
     late = JobFactory(user=user, status=Status.FAILED, ended_at=until + timedelta(seconds=1))
-    signed_in.post(reverse("generation:remove_ended"), {"show": "all", "until": until.isoformat()})
+    signed_in.post(reverse("generation:remove-ended"), {"show": "all", "until": until.isoformat()})
     assert Job.objects.get(removed_at=None).pk == late.pk
 
 
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("remove_ended", {}),
-        ("remove_ended", {"show": "nonsense", "until": "2026-01-01T00:00:00+00:00"}),
-        ("remove_ended", {"show": "all", "until": "soon"}),
-        ("remove_ended", {"show": "all", "until": "0001-01-01T00:00:00+14:00"}),
-        ("remove_ended", {"show": "all", "until": "9999-12-31T23:59:59-14:00"}),
+        ("remove-ended", {}),
+        ("remove-ended", {"show": "nonsense", "until": "2026-01-01T00:00:00+00:00"}),
+        ("remove-ended", {"show": "all", "until": "soon"}),
+        ("remove-ended", {"show": "all", "until": "0001-01-01T00:00:00+14:00"}),
+        ("remove-ended", {"show": "all", "until": "9999-12-31T23:59:59-14:00"}),
         ("seen", {"jobs": "nonsense"}),
         ("seen", {"jobs": "x" * 100_000}),
     ],
@@ -272,7 +272,7 @@ def test_the_lists_own_forms_are_accepted(signed_in, user):
     """What the page renders is what the views read."""
     ended(user)
     context = get_jobs(signed_in).context
-    signed_in.post(reverse("generation:remove_ended"), {"show": context["show"], "until": context["now"].isoformat()})
+    signed_in.post(reverse("generation:remove-ended"), {"show": context["show"], "until": context["now"].isoformat()})
     assert listed(get_jobs(signed_in)) == []
 
 
@@ -282,12 +282,12 @@ def test_the_lists_own_forms_are_accepted(signed_in, user):
 def test_cancelling_all_waiting_leaves_what_is_being_rendered_and_what_has_ended(signed_in, user):
     waiting = [JobFactory(user=user) for _ in range(3)]
     running, done = JobFactory(user=user, status=Status.RUNNING), ended(user)
-    response = signed_in.post(reverse("generation:cancel_waiting"), follow=True)
+    response = signed_in.post(reverse("generation:cancel-waiting"), follow=True)
     assert "3 waiting clips were cancelled." in response.content.decode()
     states = dict(Job.objects.values_list("pk", "status"))
     assert {states[job.pk] for job in waiting} == {Status.CANCELLED}
     assert (states[running.pk], states[done.pk]) == (Status.RUNNING, Status.DONE)
-    again = signed_in.post(reverse("generation:cancel_waiting"), follow=True)
+    again = signed_in.post(reverse("generation:cancel-waiting"), follow=True)
     assert "Nothing was waiting." in again.content.decode()
 
 
