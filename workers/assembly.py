@@ -7,8 +7,8 @@ import numpy as np
 from django.core.files import File
 from django.core.files.storage import storages
 
-from auravideo.core.media_formats import CARD_BOX, HOVER_FPS
-from auravideo.core.video_metadata import settings_for
+from auravideo.core.media.formats import CARD_BOX, HOVER_FPS
+from auravideo.core.media.video_metadata import settings_for
 from generation.domain import storage_keys
 from generation.domain.plan import Plan
 from generation.models import Job

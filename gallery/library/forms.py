@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from auravideo.core.forms import choice_field, mark_default
-from auravideo.core.media_formats import FORMAT_LABELS
+from auravideo.core.media.formats import FORMAT_LABELS
 from gallery.access import collections_of
 from gallery.models import Collection, SizeClass, Video, Visibility
 from generation.requests import available

@@ -8,7 +8,7 @@ from django.db.models import IntegerField, OuterRef, QuerySet, Subquery, UUIDFie
 from django.db.models.functions import Lower
 
 from accounts.models import User
-from auravideo.core.video_metadata import settings_for
+from auravideo.core.media.video_metadata import settings_for
 from gallery.access import collections_of, library_of
 from gallery.models import Collection, CollectionItem, Video
 

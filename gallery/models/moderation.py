@@ -86,7 +86,7 @@ class ModerationAction(models.Model):
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     act = models.CharField(_("action"), max_length=10, choices=Act)
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("moderator")
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("taken by")
     )
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL,

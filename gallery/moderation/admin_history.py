@@ -18,7 +18,7 @@ class ModerationActionAdmin(ForModerators, admin.ModelAdmin):
     fields = readonly_fields = ("created_at", "act", "who", "concerned", "which", "reason", "seen_at")
     actions = None
 
-    @admin.display(description=_("moderator"), ordering="actor__username")
+    @admin.display(description=_("taken by"), ordering="actor__username")
     def who(self, action: ModerationAction) -> SafeString | str:
         return link_to(action.actor) if action.actor else str(_("the site"))
 

@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
-from auravideo.core.media_formats import CARD_BOX, CONTENT_TYPES
+from auravideo.core.media.formats import CARD_BOX, CONTENT_TYPES
 from gallery.models import Video
 from gallery.sharing.places import Place
 

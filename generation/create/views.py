@@ -18,8 +18,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.http import SignedInRequest, SignedInUpload
+from auravideo.core.media.video_metadata import read_settings
 from auravideo.core.uploads import bounded_upload
-from auravideo.core.video_metadata import read_settings
 from generation.create import create_from, prefill, summaries
 from generation.create.carried_over import kept_of
 from generation.create.forms import ADVANCED, MODES, SIMPLE, CreateForm

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from auravideo.core.media_formats import FORMAT_LABELS
+from auravideo.core.media.formats import FORMAT_LABELS
 
 FPS = (8, 16, 24, 32)
 MIN_SIDE = 128

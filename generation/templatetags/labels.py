@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from django import template
 from django.utils import formats
 
-from auravideo.core.media_formats import ACCEPTED_FILES
+from auravideo.core.media.formats import ACCEPTED_FILES
 from generation.requests import available
 from generation.requests.fields import FIELDS, Field, Kind
 from generation.requests.labels import QUALITY_LABELS

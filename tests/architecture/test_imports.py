@@ -16,7 +16,7 @@ HEAVY = ("torch", "torchvision", "tensorflow", "diffusers", "transformers", "spa
 PURE_ROOMS = ("generation/catalogue", "generation/domain", "generation/requests", "workers/engines", "workers/media")
 READS_THE_SETTINGS = ROOT / "generation" / "requests" / "available.py"  # the one module of these rooms that may
 PURE = [path for room in PURE_ROOMS for path in (ROOT / room).rglob("*.py") if path != READS_THE_SETTINGS]
-PURE += [ROOT / "auravideo" / "core" / f"{name}.py" for name in ("containers", "media_formats", "video_metadata")]
+PURE += (ROOT / "auravideo" / "core" / "media").glob("*.py")
 
 
 def sources(*folders: str) -> list[Path]:

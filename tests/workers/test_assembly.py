@@ -5,7 +5,7 @@ import pytest
 from django.conf import settings
 from django.core.files.storage import storages
 
-from auravideo.core.media_formats import FORMATS
+from auravideo.core.media.formats import FORMATS
 from generation.requests import available
 from generation.requests.fields import FPS
 from generation.requests.sizes import ASPECTS, size_of, suggested_short_sides

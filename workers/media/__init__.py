@@ -3,7 +3,7 @@
 Frames are uint8 `[H, W, 3]` (one) or `[F, H, W, 3]` (a clip), RGB, sRGB, 0..255. Pure: no Django, no job, no queue.
 """
 
-from auravideo.core.video_metadata import MAX_SETTINGS_BYTES, read_settings
+from auravideo.core.media.video_metadata import MAX_SETTINGS_BYTES, read_settings
 from workers.media.probing import Probe, probe
 from workers.media.resizing import resize_and_crop
 from workers.media.stills import (

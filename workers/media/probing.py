@@ -8,8 +8,8 @@ from typing import Any
 
 import av
 
-from auravideo.core.containers import is_faststart
-from auravideo.core.video_metadata import read_settings
+from auravideo.core.media.containers import is_faststart
+from auravideo.core.media.video_metadata import read_settings
 
 _FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "webm"}
 

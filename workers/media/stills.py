@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from auravideo.core.files import replacing
-from auravideo.core.media_formats import CARD_BOX, HOVER_FPS
+from auravideo.core.media.formats import CARD_BOX, HOVER_FPS
 from workers.media.arrays import checked, checked_clip
 
 HOVER_BYTES = 96_000  # with the thumbnail, 24 cards of a page stay below 3 MB

@@ -12,8 +12,8 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
 from auravideo.core.files import replacing
-from auravideo.core.media_formats import FORMATS
-from auravideo.core.video_metadata import dump_settings
+from auravideo.core.media.formats import FORMATS
+from auravideo.core.media.video_metadata import dump_settings
 from workers.media.arrays import checked
 from workers.media.gif import write_gif
 

@@ -1,12 +1,14 @@
 """Several requests at once are queued as if one after the other, all of them or none."""
 
+from dataclasses import replace
+
 import pytest
 
 from generation.domain.states import Status
 from generation.models import BlockedTerm, Job
 from generation.queue import broker, events, services
 from generation.queue.blocked_terms import BlockedPrompt
-from generation.requests.request import RenderRequest
+from generation.requests.request import InvalidRequest, RenderRequest
 from tests.factories import JobFactory, a_request
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,10 +61,9 @@ def test_where_one_prompt_is_blocked_none_is_queued(user):
     assert not broker.standing_messages()
 
 
-def test_one_that_can_no_longer_be_planned_fails_alone(user):
-    lost = asked()
-    object.__setattr__(lost, "model", "sd-9000")
-    jobs = services.submit_many(user, [asked(), lost, asked()])
-    states = [Job.objects.get(pk=job.pk).status for job in jobs]
-    assert states == [Status.QUEUED, Status.FAILED, Status.QUEUED]
-    assert broker.standing_messages() == {(str(jobs[0].pk), 1), (str(jobs[2].pk), 1)}
+def test_where_one_can_no_longer_be_planned_none_is_queued(user):
+    lost = replace(asked(), model="sd-9000")
+    with pytest.raises(InvalidRequest, match="no longer in the catalogue"):
+        services.submit_many(user, [asked(), lost, asked()])
+    assert not Job.objects.exists()
+    assert not broker.standing_messages()

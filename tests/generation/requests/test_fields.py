@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 from django.urls import reverse
 
-from auravideo.core.video_metadata import dump_settings
+from auravideo.core.media.video_metadata import dump_settings
 from generation.batches import services as batches
 from generation.batches.parsing import COLUMNS, Row, read_rows
 from generation.create import prefill

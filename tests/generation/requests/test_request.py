@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auravideo.core.media_formats import FORMATS
+from auravideo.core.media.formats import FORMATS
 from generation.catalogue.load import load_catalogue
 from generation.requests.fields import FPS, MAX_GUIDANCE, MAX_PROMPT, MAX_SEED, MAX_STEPS
 from generation.requests.request import InvalidRequest, Limits, RenderRequest, parse

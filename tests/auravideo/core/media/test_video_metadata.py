@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from auravideo.core.containers import READ_BUDGET
+from auravideo.core.media.containers import READ_BUDGET
 from tests.workers.media.clips import CODECS, SETTINGS, encode
 from workers import media
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from auravideo.core.containers import comments
+from auravideo.core.media.containers import comments
 
 MAX_SETTINGS_BYTES = 64 * 1024
 SETTINGS_VERSION = 1

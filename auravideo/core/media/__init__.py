@@ -1,0 +1,1 @@
+"""What video files are made of, without decoding any: formats, containers, the metadata in them."""
