@@ -25,7 +25,7 @@ from generation.catalogue.entries import BUILTIN_MODELS
 from workers.tiny.networks.esrgan import DetailUpscaler, save_checkpoint, start_x2_from_x4, to_compact
 from workers.tiny.training import esrgan_data
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MODELS = BUILTIN_MODELS / "real-esrgan"
 DEFAULT_MINUTES = {4: 30.0, 2: 15.0}
@@ -224,10 +224,10 @@ def main() -> None:
         options.scale, options.folder, options.models, options.seed, options.device, options.learning_rate
     )
     if not options.restart and trainer.resume():
-        log.info("resuming at step %d", trainer.progress.step)
+        logger.info("resuming at step %d", trainer.progress.step)
     pairs = esrgan_data.load_pairs(options.folder, options.pictures, options.seed)
     train(trainer, pairs, options.minutes or DEFAULT_MINUTES[options.scale], options.steps)
-    log.info("%d steps in %.1f minutes", trainer.progress.step, trainer.progress.seconds / 60)
+    logger.info("%d steps in %.1f minutes", trainer.progress.step, trainer.progress.seconds / 60)
 
 
 if __name__ == "__main__":
