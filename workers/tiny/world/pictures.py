@@ -1,8 +1,7 @@
-"""Ordinary pictures, drawn by a program: what an upscaler meets besides the tiny world.
+"""Ordinary images drawn by a program: what an upscaler sees besides the tiny world.
 
-Two sets of recipes that share no code for what they depict: `TRAINED` is what the upscaler learns from, `UNSEEN` is
-kept for measuring whether it holds up on what it was not trained on. Every recipe is
-`recipe(rng, size) -> uint8 RGB [size, size, 3]`.
+Two sets of recipes that share no drawing code: `TRAINED` is used to train the upscaler, `UNSEEN` only to measure how it
+generalizes. Every recipe is `recipe(rng, size) -> uint8 RGB [size, size, 3]`.
 """
 
 import io
@@ -62,7 +61,7 @@ def _reduce(picture: Image.Image, size: int) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _font(name: str | None, height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """A font by file name, or Pillow's own where the system does not have it."""
+    """Return a font by file name, or Pillow's own if the system lacks it."""
     if name is not None:
         try:
             return ImageFont.truetype(name, height)
