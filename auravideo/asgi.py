@@ -1,4 +1,4 @@
-"""What Daphne serves: Django's pages and the WebSockets."""
+"""The ASGI application: Django's pages and the WebSockets."""
 
 import os
 
@@ -7,7 +7,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 http_application = get_asgi_application()
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402  Django has to be set up first
+from channels.auth import AuthMiddlewareStack  # noqa: E402  Django must be set up first
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""The Celery app: one queue a stage, messages that carry ids, and a broker that only delivers."""
+"""The Celery app: one queue per stage, messages that carry only ids, and a broker that holds no state."""
 
 import os
 
@@ -8,18 +8,18 @@ from kombu import Exchange, Queue
 from generation.domain.stages import CPU, QUEUES, STAGES, task_of
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
-# Read by OpenMP when an engine loads torch. Threads that wait by spinning take the processor from those they wait for
-# as soon as anything else runs on the machine: four clips took 34 s instead of more than 280 beside one busy process.
+# OpenMP reads this when an engine loads torch. Spinning threads starve the threads they wait for as soon as anything
+# else runs on the machine: with one busy process beside them, four clips took over 280 s; with passive waiting, 34 s.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 PRIORITIES = 10  # 0 is served first
-# A message that no worker acknowledges is delivered again after this long, so it must exceed the longest task. A job
-# need not wait for that: the sweeper (generation/queue/recovery.py) sends what is left of it under a new run number,
-# and the old message, whenever it comes, is dropped.
+# Redis redelivers an unacknowledged message after this long, so it must exceed the longest task. Lost jobs don't wait
+# for it: the sweeper (generation/queue/recovery.py) requeues them under a new run number, and the old message is
+# dropped when it arrives.
 VISIBILITY_TIMEOUT = 12 * 3600
 
 app = Celery("auravideo")
-app.set_default()  # `current_app` is this one in every thread, not only in the one that imported it
+app.set_default()  # make this app `current_app` in every thread, not only the importing one
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks"),
@@ -51,7 +51,7 @@ app.conf.update(
         "sep": ":",
     },
     result_backend_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT},
-    # A publisher that cannot reach the broker gives up soon: the job is already saved, and the sweeper sends it later.
+    # Fail fast if the broker is down: the job is already saved, and the sweeper publishes it later.
     task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
     beat_schedule={
         "requeue-lost": {"task": "workers.tasks.requeue_lost", "schedule": 15.0, "options": {"expires": 15}},

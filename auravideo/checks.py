@@ -1,4 +1,4 @@
-"""Start-up checks that say how to mend what is wrong."""
+"""System checks whose messages say how to fix the problem."""
 
 import os
 from importlib.util import find_spec
@@ -11,7 +11,7 @@ from generation.catalogue.load import CatalogueError, load_catalogue
 
 @register
 def check_home(**_kwargs: object) -> list[CheckMessage]:
-    """The folder of everything can be written to."""
+    """Check that AURAVIDEO_HOME is writable."""
     if os.access(settings.HOME, os.W_OK | os.X_OK):
         return []
     hint = "Give it to the user who runs AuraVideo, or set AURAVIDEO_HOME to another folder."
@@ -20,7 +20,7 @@ def check_home(**_kwargs: object) -> list[CheckMessage]:
 
 @register
 def check_catalogue(**_kwargs: object) -> list[CheckMessage]:
-    """The catalogue can be read, and the model that the form starts with is on this machine."""
+    """Check that the catalogue is valid and that the default model is on this machine."""
     try:
         catalogue = load_catalogue(settings.CATALOGUE_FILE or None)
     except CatalogueError as error:
@@ -35,7 +35,7 @@ def check_catalogue(**_kwargs: object) -> list[CheckMessage]:
 
 @register
 def check_hosts(**_kwargs: object) -> list[CheckMessage]:
-    """With a wildcard, the WebSocket would take any origin, so another site could read a visitor's jobs."""
+    """Reject the wildcard host: WebSockets would accept any origin, so another site could read a visitor's jobs."""
     if "*" not in settings.ALLOWED_HOSTS:
         return []
     hint = "Name the hosts: ALLOWED_HOSTS=video.example.org"
@@ -44,7 +44,7 @@ def check_hosts(**_kwargs: object) -> list[CheckMessage]:
 
 @register
 def check_safety(**_kwargs: object) -> list[CheckMessage]:
-    """The module of the safety check can be found. It is not loaded: it may be large, and only workers need it."""
+    """Check that the safety check's module exists, without importing it: it may be heavy, and only workers need it."""
     if not settings.SAFETY_CHECK or _can_be_found(settings.SAFETY_CHECK.rpartition(".")[0]):
         return []
     hint = "AURAVIDEO_SAFETY_CHECK is a dotted path, such as mymodule.check, of something on the path of Python."

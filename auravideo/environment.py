@@ -1,4 +1,4 @@
-"""Strict readers of the environment: a value is what it should be, or the start stops with one line that names it."""
+"""Strict readers of environment variables: an invalid value stops start-up with one line that names the variable."""
 
 import os
 import secrets
@@ -15,16 +15,16 @@ from auravideo.core.files import create_once
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
-_SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux
+_SOCKET_PATH_LIMIT = 100  # below sockaddr_un's 108 bytes on Linux
 
 
 def text(name: str, default: str = "") -> str:
-    """The variable `name`, stripped; `default` when it is not set or empty."""
+    """Return the variable `name`, stripped; `default` if it is unset or empty."""
     return os.environ.get(name, "").strip() or default
 
 
 def boolean(name: str, default: bool) -> bool:
-    """The variable `name` as a bool; what is neither True nor False is an error, not False."""
+    """Return the variable `name` as a bool. Any other value is an error, not False."""
     value = os.environ.get(name)
     if value is None:
         return default
@@ -36,7 +36,7 @@ def boolean(name: str, default: bool) -> bool:
 
 
 def integer(name: str, default: int, minimum: int, maximum: int) -> int:
-    """The variable `name` as an int within [minimum, maximum]."""
+    """Return the variable `name` as an int in [minimum, maximum]."""
     value = text(name)
     if not value:
         return default
@@ -50,7 +50,7 @@ def integer(name: str, default: int, minimum: int, maximum: int) -> int:
 
 
 def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
-    """The variable `name`, which must be one of `choices`."""
+    """Return the variable `name`, which must be one of `choices`."""
     value = text(name, default)
     if value not in choices:
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
@@ -58,13 +58,13 @@ def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
 
 
 def words(name: str, default: list[str]) -> list[str]:
-    """The variable `name`, a comma-separated list."""
+    """Return the comma-separated variable `name` as a list."""
     value = text(name)
     return [word.strip() for word in value.split(",") if word.strip()] if value else default
 
 
 def address(name: str, schemes: tuple[str, ...]) -> str:
-    """The variable `name` as a URL of one of `schemes`, or '' when it is not set."""
+    """Return the variable `name` as a URL with one of `schemes`, or '' if it is unset."""
     value = text(name)
     if value and urlsplit(value).scheme not in schemes:
         raise ImproperlyConfigured(f"{name} must begin with {' or '.join(s + '://' for s in schemes)}, not {value!r}.")
@@ -72,7 +72,7 @@ def address(name: str, schemes: tuple[str, ...]) -> str:
 
 
 def home(base_dir: Path) -> Path:
-    """The one folder in which everything of this site lives (AURAVIDEO_HOME, default `var/`)."""
+    """Return the folder that holds all of the site's data (AURAVIDEO_HOME, default `var/`), creating it if needed."""
     path = Path(text("AURAVIDEO_HOME", "var"))
     path = path if path.is_absolute() else base_dir / path
     try:
@@ -83,7 +83,7 @@ def home(base_dir: Path) -> Path:
 
 
 def secret_key(folder: Path) -> str:
-    """SECRET_KEY, or the contents of SECRET_KEY_FILE, or a key that is generated once and kept in `folder`."""
+    """Return SECRET_KEY, the contents of SECRET_KEY_FILE, or a key generated once and kept in `folder`."""
     if key := text("SECRET_KEY"):
         return key
     path = Path(text("SECRET_KEY_FILE", str(folder / "secret_key")))
@@ -101,7 +101,7 @@ def secret_key(folder: Path) -> str:
 
 
 def database(folder: Path) -> dict:
-    """Django's DATABASES["default"]: DATABASE_URL, or SQLite in `folder` set up for several writing processes."""
+    """Return DATABASES["default"]: DATABASE_URL, or SQLite in `folder`, set up for several writers."""
     url = address("DATABASE_URL", ("postgres", "postgresql", "sqlite"))
     if not url:
         config: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}
@@ -111,17 +111,17 @@ def database(folder: Path) -> dict:
         except Exception as error:
             raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}.") from None
     if config["ENGINE"].endswith("sqlite3"):
-        # IMMEDIATE takes the write lock when a transaction begins, so that two writers wait instead of failing.
+        # IMMEDIATE takes the write lock when the transaction begins, so concurrent writers wait instead of failing.
         pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
         config["OPTIONS"] = {"timeout": 30, "transaction_mode": "IMMEDIATE", "init_command": pragmas}
     else:
-        # Under ASGI each request has a thread, and so a connection, of its own: one that is kept is found by nobody.
+        # Under ASGI each request has its own thread and so its own connection; a persistent one would never be reused.
         config["CONN_MAX_AGE"] = 0
     return config
 
 
 def email(name: str = "EMAIL_URL") -> dict[str, object]:
-    """Django's EMAIL_* settings from EMAIL_URL; e-mail goes to the console when it is not set."""
+    """Return Django's EMAIL_* settings from EMAIL_URL; emails go to the console if it is unset."""
     try:
         return environ.Env.email_url_config(text(name, "consolemail://"))
     except Exception as error:
@@ -129,8 +129,7 @@ def email(name: str = "EMAIL_URL") -> dict[str, object]:
 
 
 def redis_socket(folder: Path) -> Path:
-    """Where the private Redis listens: in `folder`, or, where that path is too long for a socket, in a private
-    folder of the system's temporary one."""
+    """Return the private Redis socket's path: in `folder`, or below the system's temporary one if that is too long."""
     path = folder / "redis" / "redis.sock"
     if len(str(path)) <= _SOCKET_PATH_LIMIT:
         return path

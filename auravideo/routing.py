@@ -1,4 +1,4 @@
-"""The addresses of the WebSockets."""
+"""WebSocket routes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.urls import path
 
 from generation.jobs.consumers import JobsConsumer
 
-# Channels reads Django's patterns, but expects applications in them where Django expects views.
+# Channels reuses Django's URL patterns, with applications in place of views.
 websocket_urlpatterns: list[Any] = [
     path("ws/jobs/", JobsConsumer.as_asgi()),  # type: ignore[arg-type]  # an application, not a view
 ]

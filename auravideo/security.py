@@ -1,4 +1,4 @@
-"""The headers that tell a browser what a page of ours may do. Pure: settings.py calls it."""
+"""Browser security headers. Pure functions, called from settings.py."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ from csp.constants import NONE, SELF
 
 
 def storage_origins(endpoint: str, bucket: str, region: str) -> list[str]:
-    """The origins that signed addresses of stored files point at; none where the site sends the files itself."""
+    """Return the origins of signed storage URLs; none if the site serves its own files."""
     if not bucket:
         return []
     if endpoint:
@@ -17,10 +17,10 @@ def storage_origins(endpoint: str, bucket: str, region: str) -> list[str]:
 
 
 def content_security_policy(storage: list[str]) -> Mapping[str, object]:
-    """django-csp's CONTENT_SECURITY_POLICY: everything from this site alone, nothing inline, nothing evaluated.
+    """Return django-csp's CONTENT_SECURITY_POLICY: same origin only, nothing inline, no eval.
 
-    Videos and pictures may also come from `storage`. 'self' covers the page's WebSocket, too (CSP level 3). A page that
-    needs more says so for itself, with csp.decorators.csp_update.
+    Images and videos may also come from `storage`. 'self' covers the page's WebSocket (CSP level 3). A page that needs
+    more overrides it with csp.decorators.csp_update.
     """
     return {
         "DIRECTIVES": {
@@ -41,8 +41,8 @@ def content_security_policy(storage: list[str]) -> Mapping[str, object]:
     }
 
 
-# What no page of ours has a use for; what is not named (playing, full screen, passkeys) keeps the browser's default,
-# which is this site alone.
+# Features that none of our pages use. Unlisted ones (autoplay, full screen, passkeys) keep the browser's default, which
+# is same origin.
 PERMISSIONS_POLICY: Mapping[str, list[str]] = {
     feature: []
     for feature in (

@@ -1,6 +1,6 @@
-"""The settings of the site, read from the environment (docs/operating.md lists every variable).
+"""Site settings, read from the environment (docs/operating.md lists every variable).
 
-With nothing set, everything lives in one folder: SQLite, a private Redis, local storage, the models that ship.
+By default, everything lives in one folder: SQLite, a private Redis and local storage. The bundled models are used.
 """
 
 from pathlib import Path
@@ -89,11 +89,11 @@ DATABASES = {"default": env.database(HOME)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.address("REDIS_URL", ("redis", "rediss", "unix"))
-REDIS_SOCKET = env.redis_socket(HOME)  # where the private Redis listens when REDIS_URL is not set
+REDIS_SOCKET = env.redis_socket(HOME)  # used if REDIS_URL is not set
 
 
 def redis_url(database: int, *, celery: bool = False) -> str:
-    """The address of one numbered Redis database; Celery has a spelling of its own for sockets."""
+    """Return the URL of a numbered Redis database; Celery spells socket URLs differently."""
     if not REDIS_URL:
         scheme, query = ("redis+socket", "virtual_host") if celery else ("unix", "db")
         return f"{scheme}://{REDIS_SOCKET}?{query}={database}"
@@ -102,7 +102,7 @@ def redis_url(database: int, *, celery: bool = False) -> str:
         return f"redis+socket://{path}?virtual_host={database}" if celery else f"unix://{path}?db={database}"
     parts = urlsplit(REDIS_URL)
     query = parts.query
-    if parts.scheme == "rediss" and "ssl_cert_reqs" not in query:  # Celery insists on it
+    if parts.scheme == "rediss" and "ssl_cert_reqs" not in query:  # required by Celery
         query = "&".join(filter(None, [query, "ssl_cert_reqs=required"]))
     return urlunsplit((parts.scheme, parts.netloc, f"/{database}", query, ""))
 
@@ -149,14 +149,14 @@ if S3_ENDPOINT_URL and not S3_BUCKET:
 STORAGES = {
     "default": _s3_storage(S3_ENDPOINT_URL) if S3_BUCKET else _local_storage("media"),
     "frames": _s3_storage(S3_ENDPOINT_URL) if S3_BUCKET else _local_storage("frames"),
-    # Signs the addresses that browsers open, where those reach the storage under another name than the workers do.
+    # Signs URLs for browsers, which may reach the storage under a different host than the workers do.
     "public": _s3_storage(S3_PUBLIC_ENDPOINT_URL or S3_ENDPOINT_URL) if S3_BUCKET else _local_storage("media"),
     "staticfiles": {"BACKEND": "auravideo.core.static_files.HashedStaticFiles"},
 }
 
 STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"
-STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns of a folder that is not there
+STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns if the folder is missing
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -189,12 +189,12 @@ ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {"reset_password": "accounts.forms.ForgottenPasswordForm", "add_email": "accounts.forms.AddressForm"}
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 ACCOUNT_EMAIL_VERIFICATION = env.choice("EMAIL_VERIFICATION", "none", ("none", "optional", "mandatory"))
-ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # in the browser that signed up, and there alone
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # only in the browser that signed up
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "AuraVideo: "
-ACCOUNT_SESSION_REMEMBER = None  # asks 'remember me'
-ACCOUNT_REAUTHENTICATION_REQUIRED = True  # for what takes an account over: its e-mail address, its second factor
-# Counted in the cache, by address, account (key: the name that was typed) or person. allauth's own for the rest.
+ACCOUNT_SESSION_REMEMBER = None  # show 'remember me'
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # for changes that could take over an account: email address, second factor
+# Counted in the cache, per IP address, account (key: the name entered) or user. Other limits are allauth's defaults.
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
     "login_failed": "10/m/ip,5/5m/key",
@@ -204,7 +204,7 @@ ACCOUNT_RATE_LIMITS = {
     "report": "20/h/ip",
     "report_signed_in": "20/h/user",
 }
-# How many proxies stand before the site: without it, all visitors behind one would share its address.
+# Number of proxies in front of the site: if too low, all visitors behind one share its address.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXIES", 0, 0, 10)
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_FORMS = {
@@ -218,22 +218,22 @@ MFA_FORMS = {
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "AuraVideo"
-MFA_TOTP_TOLERANCE = 1  # periods of 30 seconds by which a clock may be wrong
+MFA_TOTP_TOLERANCE = 1  # 30-second periods of clock drift allowed
 MFA_ALLOW_UNVERIFIED_EMAIL = ACCOUNT_EMAIL_VERIFICATION != "mandatory"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "generation:create"
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 
-EMAIL_TIMEOUT = 10  # seconds; a mail server that hangs must not hold up the page that writes a letter
+EMAIL_TIMEOUT = 10  # seconds; a hanging mail server must not block the page that sends an email
 vars().update(env.email())
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "AuraVideo <auravideo@localhost>")
 
 # --- Security -------------------------------------------------------------------------------------------------------
 
-HTTPS = env.boolean("HTTPS", False)  # the site stands behind a proxy that speaks TLS
+HTTPS = env.boolean("HTTPS", False)  # behind a TLS-terminating proxy
 SESSION_ENGINE = "auravideo.core.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # browsers offer passkeys over plain HTTP on `localhost` alone
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # over plain HTTP, browsers offer passkeys only on `localhost`
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
@@ -260,17 +260,17 @@ USE_TZ = True
 
 MAX_SIDE = env.integer("AURAVIDEO_MAX_SIDE", limits.MAX_SIDE, 128, 4096)  # pixels
 MAX_SECONDS = env.integer("AURAVIDEO_MAX_SECONDS", limits.MAX_SECONDS, 1, 60)
-MAX_ACTIVE_JOBS = env.integer("AURAVIDEO_MAX_ACTIVE_JOBS", 500, 1, 100_000)  # of one person
-CATALOGUE_FILE = env.text("AURAVIDEO_CATALOGUE")  # an operator's own entries, beside the ones that ship
+MAX_ACTIVE_JOBS = env.integer("AURAVIDEO_MAX_ACTIVE_JOBS", 500, 1, 100_000)  # per user
+CATALOGUE_FILE = env.text("AURAVIDEO_CATALOGUE")  # the operator's own entries, added to the bundled ones
 LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)
 HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)
 FAILED_FRAMES_KEPT_HOURS = 24
 
 # --- Gallery --------------------------------------------------------------------------------------------------------
 
-UNDO_MINUTES = env.integer("AURAVIDEO_UNDO_MINUTES", 10, 0, 30 * 24 * 60)  # how long a deleted video can be had back
-SAFETY_CHECK = env.text("AURAVIDEO_SAFETY_CHECK")  # what looks at a video before others may see it; "" is nothing
-AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # from different addresses; 0 is never
+UNDO_MINUTES = env.integer("AURAVIDEO_UNDO_MINUTES", 10, 0, 30 * 24 * 60)  # how long a deleted video can be restored
+SAFETY_CHECK = env.text("AURAVIDEO_SAFETY_CHECK")  # checks a video before others can see it; "" disables it
+AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # from different addresses; 0 disables it
 
 # --- Logging --------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The addresses of the site. The apps own everything below their own prefixes."""
+"""Site-wide URLs. The apps own everything below their own prefixes."""
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
@@ -9,8 +9,8 @@ from accounts.views import set_language
 from auravideo import views
 from gallery.moderation.overview import overview
 
-# The admin's own sign-in would ask for a password alone, and as often as one likes.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as allauth documents it
+# The admin's own sign-in form asks for a password only, and has no rate limit.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as documented by allauth
 admin.site.site_header = admin.site.site_title = _("AuraVideo administration")
 admin.site.index_title = _("What is on this site")
 

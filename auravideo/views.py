@@ -1,4 +1,4 @@
-"""The pages that belong to no app."""
+"""Pages that belong to no app."""
 
 from collections.abc import Callable
 
@@ -33,7 +33,7 @@ DEMO_EXAMPLES = (
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """What this site is, or straight to creating for who is signed in."""
+    """Show the landing page; redirect signed-in users to the create page."""
     if request.user.is_authenticated:
         return redirect("generation:create")
     return render(request, "home.html")
@@ -41,7 +41,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def help_page(request: HttpRequest) -> HttpResponse:
-    """How to write a prompt, what each parameter does, and what the models of this machine know. Open to everybody."""
+    """Explain prompts, parameters and what this machine's models can draw. Public."""
     models = [model for model in available.catalogue().models.values() if model.is_available(settings.HOME)]
     context = {
         "models": models,
@@ -60,14 +60,14 @@ def help_page(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def favicon(_request: HttpRequest) -> HttpResponse:
-    """Where browsers look by themselves, for pages that name no icon (files, the administration)."""
+    """Redirect to the icon; browsers request it for pages that name none (files, the admin)."""
     return redirect(static("images/favicon.svg"))
 
 
 @require_safe
 @never_cache
 def healthz(_request: HttpRequest) -> JsonResponse:
-    """Whether the database and Redis answer: 200 when both do, 503 otherwise. Names nothing else."""
+    """Return whether the database and Redis answer: 200 if both do, otherwise 503. Reveals nothing else."""
     state = {"database": _answers(_ask_database), "redis": _answers(_ask_redis)}
     return JsonResponse(state, status=200 if all(state.values()) else 503)
 

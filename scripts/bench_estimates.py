@@ -1,8 +1,8 @@
-"""How near the estimate that is shown before submitting is to what the clip then takes: `make bench-estimates`.
+"""Accuracy of the estimate shown before submitting, against the actual rendering time: `make bench-estimates`.
 
-A whole site with the models that ship renders a first ten clips, whose stages are the history that estimates come from:
-one after the other, or with --at-once all as one batch, whose stages slow each other down. Then clips of other lengths,
-sizes and rates are estimated, rendered one at a time, and compared.
+A complete site with the bundled models first renders ten clips, whose stages become the history that estimates use: one
+at a time or, with --at-once, as one batch whose stages slow each other down. Then clips of other lengths, sizes and
+frame rates are estimated, rendered one at a time, and compared.
 """
 
 import argparse
@@ -47,7 +47,7 @@ print((job.ended_at - job.started_at).total_seconds())
 
 
 def render(site: Site, rows: list[dict]) -> None:
-    """Render rows through the batch command; a failure ends the measurement."""
+    """Render rows with the batch command; raise RuntimeError if it fails."""
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     done = site.manage("batch", "-", "--format", "jsonl", "--user", USER, "--wait", stdin=lines, timeout=1800)
     if done.returncode:

@@ -1,8 +1,8 @@
-"""How long it takes from a worker's event to the changed page: `make bench-events`.
+"""Latency from a worker's event to the updated page: `make bench-events`.
 
-A site without workers (Daphne and its Redis), a person's browser on the page of one running job, and events published
-as a worker publishes them, by another process. Two times are taken of each, by the same clock: when its fragment came
-to the browser, and when the page had changed. An idle machine gives the figure of docs/performance.md.
+It uses a site without workers (Daphne and its Redis), a browser on the page of one running job, and a separate process
+that publishes events as a worker does. For each event, two times are taken on the same clock: when its fragment reached
+the browser, and when the page had changed. An idle machine gives the figure in docs/performance.md.
 """
 
 import argparse
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from generation.models import Job, StageRun
 
 MAX_EVENTS = 500
-# Notes when a fragment arrived, and when the job's progress in the page became what it says: [permille, milliseconds].
+# Records when a fragment arrives and when the page shows the job's progress: [permille, milliseconds].
 OBSERVE = """
     window.arrived = []; window.changed = [];
     const now = () => performance.timeOrigin + performance.now();
@@ -41,7 +41,7 @@ OBSERVE = """
 
 
 class Worker(threading.Thread):
-    """Publishes `count` events, `rate` a second, each a step further; `sent` is [permille, milliseconds] of each."""
+    """Publishes `count` events, `rate` per second, each one step further; `sent` lists [permille, milliseconds]."""
 
     def __init__(self, held: "StageRun", count: int, rate: float) -> None:
         super().__init__(name="worker")
@@ -108,7 +108,7 @@ def _measure(site: Site, count: int, rate: float) -> tuple[list, list, list]:
 
 
 def _running_job(site: Site) -> "StageRun":
-    """A job whose generation has begun, in the site's own database; Django is set up with the site's environment."""
+    """Return a job in the middle of generation, from the site's database; sets up Django with its environment."""
     os.environ.update(site.environment)
     os.environ["DJANGO_SETTINGS_MODULE"] = "auravideo.settings"
     import django
@@ -140,10 +140,10 @@ def _wait_for(worker: Worker, page: Page) -> None:
 
 
 def _report(what: str, sent: list, seen: list) -> int:
-    """Print the delays until `what`; returns how many events the page never showed."""
+    """Print the delays until `what`; return how many events the page never showed."""
     delays = []
     for permille, at in sent:
-        # Where several were sent together, the page shows the last of them.
+        # If several were sent together, the page shows only the last.
         later = [when for shown, when in seen if shown >= permille and when >= at]
         delays += [min(later) - at] if later else []
     lost = len(sent) - len(delays)

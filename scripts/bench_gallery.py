@@ -1,9 +1,9 @@
-"""What a page of the gallery costs with 100 videos and with very many: `make bench-gallery`, by hand; about 15 minutes.
+"""Cost of gallery pages with 100 videos and with a million: `make bench-gallery`, run by hand; about 15 minutes.
 
-On SQLite and on PostgreSQL (a server of its own, tests/postgres.py), a site with 100 videos of one person and 200 in
-all, and one with 100,000 and 1,000,000. Every page is asked for through all of Django, the two sites by turns, and the
-medians are compared; the table goes into docs/performance.md. The small site has enough of everything for a full page,
-since a page is compared with the same page; a search finds what there is, and the table says how many cards that is.
+On SQLite and on PostgreSQL (its own server, tests/postgres.py), one site has 100 videos of one user and 200 in all, the
+other 100,000 and 1,000,000. Every page is requested through the full Django stack, alternating between the sites, and
+the medians are compared; the table goes into docs/performance.md. Even the small site fills every page, so that equal
+pages are compared; a search shows what it finds, and the table states the number of cards.
 """
 
 import argparse
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from accounts.models import User
     from gallery.models import Video
 
-SIZES = {"small": (100, 100), "large": (100_000, 900_000)}  # of one person, of all others
+SIZES = {"small": (100, 100), "large": (100_000, 900_000)}  # of one user, of all others
 OTHERS = 2_000
 PAGE = 1_000
 ROUNDS, REPEATS = 4, 8
 BATCH = 5_000
 PUBLIC_SHARE = 0.9
 TAGS = 20
-FULL = 50  # videos that fill a page, with some that are not public among them
+FULL = 50  # videos that fill a page, including some that are not public
 START = datetime(2020, 1, 1, tzinfo=UTC)
 FORMATS = ("mp4", "mp4", "webm", "gif")
 SHAPES = ("circle", "square", "triangle", "star", "heart", "cross")
@@ -50,7 +50,7 @@ RARE, OLD = "zeppelin", "autumn"  # in a few videos; in every second one of the 
 
 
 def build(name: str) -> None:
-    """Fill the database of this process."""
+    """Fill this process's database."""
     from django.core.management import call_command
     from django.db import connection
 
@@ -75,7 +75,9 @@ def build(name: str) -> None:
 
 
 def _rows(people: list, mine: int, others: int) -> Iterator[tuple]:
-    """(owner, number, old, special): one person's videos lie evenly among all the others'.
+    """Yield (owner, number, old, special), one user's videos spread evenly among all others'.
+
+    One in a hundred is a favourite or a pick; on the small site, one in two.
 
     One in a hundred is a favourite, or picked; of few videos, one in two.
     """
@@ -138,7 +140,7 @@ def _video(owner: "User", number: int, is_old: bool, is_special: bool) -> "Video
     return video
 
 
-def _request(_known: list = []) -> dict:  # noqa: B006  made once a process
+def _request(_known: list = []) -> dict:  # noqa: B006  built once per process
     from generation.requests import available
     from generation.requests.request import parse
 
@@ -151,7 +153,7 @@ def _request(_known: list = []) -> dict:  # noqa: B006  made once a process
 
 
 def pages() -> dict[str, str]:
-    """The pages that are measured, by their names."""
+    """Return the measured pages by name."""
     from accounts.models import User
     from gallery.models import SearchDoc, Video, VideoTag
     from gallery.models.search import PUBLIC, library_scope
@@ -198,7 +200,7 @@ def pages() -> dict[str, str]:
 
 
 def _behind(rows: "QuerySet[Any]", order: str) -> str:
-    """The query of the thousandth page, or of the last one."""
+    """Return the query string of the thousandth page, or of the last one."""
     from auravideo.core.keyset import Order
 
     by = Order.of(rows.model, order)
@@ -208,7 +210,7 @@ def _behind(rows: "QuerySet[Any]", order: str) -> str:
 
 
 def measure() -> None:
-    """Answer each line of standard input with the times of all pages, in milliseconds, as JSON."""
+    """Answer each line on standard input with the times of all pages in milliseconds, as JSON."""
     from django.db import connection
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
@@ -241,7 +243,7 @@ def _took(client: "Client", path: str) -> float:
 
 
 def compare(vendor: str, urls: dict[str, str], home: Path) -> float:
-    """Build and measure both sites of one database; prints the table, returns the worst ratio."""
+    """Build and measure both sites on one database; print the table and return the worst ratio."""
     sites = {}
     for name, url in urls.items():
         environment = {**os.environ, "DATABASE_URL": url, "AURAVIDEO_HOME": str(home / name)}
@@ -267,7 +269,7 @@ def compare(vendor: str, urls: dict[str, str], home: Path) -> float:
 
 
 def _ask(site: subprocess.Popen[str]) -> dict[str, Any]:
-    """The answer of a process that runs `measure`."""
+    """Return the answer of a process that runs `measure`."""
     if site.stdin is None or site.stdout is None:
         raise ValueError("the process has no pipes")
     print("", file=site.stdin, flush=True)
@@ -325,7 +327,7 @@ def _work(what: str, site: str) -> int:
 
 
 def _databases(url: str) -> dict[str, str]:
-    """A database a site on one server."""
+    """Return one database per site on one server."""
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as server:

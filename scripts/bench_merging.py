@@ -1,9 +1,9 @@
-"""What merging a fragment into the page costs the browser: `make bench-merging`.
+"""Browser cost of merging a fragment into the page: `make bench-merging`.
 
-The jobs page with fifty running jobs, all of them in an open panel, and messages as the socket sends them. Each way of
-merging takes the place of jobs.js's own in the same file, so that all that surrounds it is the same: our own code,
-idiomorph (`--idiomorph FILE`, the `dist/idiomorph.js` of its npm package) and the morph of htmx 4, which django-htmx
-ships beside htmx 2. Docs/adr/0006-merging-fragments.md has the figures.
+The jobs page has fifty running jobs, all in an open panel, and gets messages as the socket sends them. Each merging
+implementation replaces jobs.js's own in the same file, so that everything else is equal: our own code, idiomorph
+(`--idiomorph FILE`, the `dist/idiomorph.js` of its npm package) and the morph of htmx 4, which django-htmx ships beside
+htmx 2. docs/adr/0006-merging-fragments.md has the figures.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.e2e.live_page import Page, Panel, a_panel, fragment, open_jobs_page, 
 
 JOBS_JS = Path("static/js/jobs.js")
 HTMX = Path(django_htmx.__file__).parent / "static/django_htmx"
-# [merging alone, all that the message's script takes, the styles and the layout after it]
+# [merging alone, the message's whole script, style and layout afterwards]
 TAKE_TIMES = """
     document.addEventListener("htmx:wsBeforeMessage", () => {
         window.merging = 0;
@@ -43,8 +43,8 @@ BEGIN, END = "  const isSameKind", "  // What the socket sends was made"
 CALL = "    merge(present, incoming);\n"
 TIMED = "    const began = performance.now();\n" + CALL + "    window.merging += performance.now() - began;\n"
 
-# What a library must be told to do as our own code does: skip what is equal, kept or newer; leave alone an opened panel
-# and the mark of a request under way.
+# Configures a library to behave as our own code does: skip equal, kept or newer elements; leave alone an open panel and
+# the mark of a pending request.
 MAY_MORPH = """
   const mayMorph = (present, incoming) => {
     if (present.nodeType !== Node.ELEMENT_NODE) return true;
@@ -113,22 +113,22 @@ def _options() -> argparse.Namespace:
 
 
 def _instead(ours: str, other: str) -> str:
-    """Return jobs.js with another way of merging; ValueError if jobs.js is no longer written as this expects."""
+    """Return jobs.js with another merging implementation. Raise ValueError if jobs.js lacks the expected markers."""
     return ours[: ours.index(BEGIN)] + MAY_MORPH + other + ours[ours.index(END) :]
 
 
 def _as_global(name: str, file: Path, called: str = "") -> str:
-    """Return the source that runs a library and keeps its `name` as a global one, beside that of another version."""
+    """Return source that runs a library and exposes its `name` as a global, under `called` if two versions coexist."""
     return f"window.{called or name} = (() => {{ {file.read_text()}\nreturn {name}; }})();\n"
 
 
 def _measure(browser: Browser, source: str, library: str, options: argparse.Namespace) -> dict[str, list[float]]:
-    """Return for each kind of message its three times in milliseconds."""
+    """Return the three times in milliseconds for each kind of message."""
     ids = tuple(UUID(int=100 + number) for number in range(options.jobs))
     if CALL not in source:
         raise ValueError("jobs.js no longer merges as this expects")
     timed = source.replace(CALL, TIMED)
-    numbers = itertools.count(301)  # every message is newer than all before it, or the page would pass it over
+    numbers = itertools.count(301)  # must exceed all earlier versions, or the page ignores the message
     kinds = {
         "progress of one job": lambda n: _progress(n, ids[n % len(ids)]),
         "progress of all jobs": lambda n: "".join(_progress(n, id) for id in ids),

@@ -1,9 +1,9 @@
-"""Find every write of `Job.status` outside its one writer. Used by `make lint`; exits 1 and names each place.
+"""Check that only one module writes `Job.status`. Used by `make lint`; exits 1 and lists each violation.
 
     python -m scripts.check_job_status [FOLDER]
 
-The syntax trees are read, so nothing is imported. The model of a queryset is rarely visible at the call, so every write
-of a `status` counts, except a `RunStatus`, which only a `StageRun` has, and a call that names another model than `Job`.
+It reads syntax trees and imports nothing. A queryset's model is rarely visible at the call, so every write of a
+`status` counts, except a `RunStatus`, which only `StageRun` has, and calls that name a model other than `Job`.
 """
 
 import ast
@@ -14,7 +14,7 @@ from pathlib import Path
 
 WRITER = Path("generation/queue/services.py")
 FOLDERS = ("accounts", "auravideo", "gallery", "generation", "workers", "scripts")
-SKIPPED = ("migrations",)  # a migration works on the models of its own time
+SKIPPED = ("migrations",)  # migrations use historical models
 FIELD = "status"
 BUILDERS = ("create", "acreate", "get_or_create", "aget_or_create", "update_or_create", "aupdate_or_create")
 UPDATES = ("update", "aupdate")
@@ -24,7 +24,7 @@ SQL = re.compile(r"\b(update|insert\s+into)\s+\W?generation_job\b", re.IGNORECAS
 
 
 def writes(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """(line, what it does) of every write of a job's status in a syntax tree."""
+    """Yield (line, description) of every write of a job's status in a syntax tree."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
             yield from _assignments(node)
@@ -53,7 +53,7 @@ def _calls(node: ast.Call) -> Iterator[tuple[int, str]]:
         fields = [*node.args[1:], *(word.value for word in node.keywords if word.arg == "fields")]
         if _may_be_jobs(node.func) and any(_names_status(found) for found in fields):
             yield node.lineno, f"calls {name}() with {FIELD!r}"
-    # A ** that cannot be read counts only on a chain that starts at the model: elsewhere update() is mostly a dict's.
+    # An unreadable ** counts only on a chain that starts at the model: elsewhere, update() is usually a dict's.
     elif (
         name in (*UPDATES, *BUILDERS)
         and _may_be_jobs(node.func)
@@ -63,7 +63,7 @@ def _calls(node: ast.Call) -> Iterator[tuple[int, str]]:
 
 
 def _gives_status(node: ast.Call, *, unknown: bool) -> bool:
-    """Whether a call passes a status that may be a job's; `unknown` is the answer for a ** that cannot be read."""
+    """Return whether a call passes a status that may be a job's; `unknown` is returned for an unreadable **."""
     for word in node.keywords:
         if word.arg == FIELD and not _is_run_status(word.value):
             return True
@@ -78,7 +78,7 @@ def _gives_status(node: ast.Call, *, unknown: bool) -> bool:
 
 
 def _names_status(node: ast.AST) -> bool:
-    """Whether a list of fields holds the status, or cannot be read."""
+    """Return whether a list of fields contains the status or is unreadable."""
     if isinstance(node, ast.List | ast.Tuple | ast.Set):
         return any(_text(field) == FIELD for field in node.elts)
     return True
@@ -89,7 +89,7 @@ def _is_run_status(node: ast.AST) -> bool:
 
 
 def _may_be_jobs(func: ast.Attribute) -> bool:
-    """False where the chain starts at the manager of a model with another name."""
+    """Return False if the chain starts at the manager of another model."""
     root = _root(func)
     return root == "Job" or not any(
         isinstance(node, ast.Attribute) and node.attr in MANAGERS for node in ast.walk(func)
@@ -97,7 +97,7 @@ def _may_be_jobs(func: ast.Attribute) -> bool:
 
 
 def _root(node: ast.AST | None) -> str:
-    """The name with which a chain of calls and attributes starts: 'Job' of Job.objects.filter().update."""
+    """Return the name a chain of calls and attributes starts with: 'Job' for Job.objects.filter().update."""
     while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else ""
@@ -108,7 +108,7 @@ def _text(node: ast.AST | None) -> object:
 
 
 def check(root: Path) -> list[str]:
-    """'path:line what' of every write outside `WRITER`. Raises FileNotFoundError if there is nothing to read."""
+    """Return 'path:line what' for every write outside `WRITER`. Raise FileNotFoundError if there is nothing to read."""
     paths = sorted(path for folder in FOLDERS for path in (root / folder).rglob("*.py"))
     if root / WRITER not in paths:
         raise FileNotFoundError(f"{root / WRITER} is missing: has the writer of {FIELD} moved?")

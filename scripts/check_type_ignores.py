@@ -1,8 +1,8 @@
-"""Find every `type: ignore` without an error code or without a reason. Used by `make lint`; exits 1 and names each.
+"""Check that every `type: ignore` has a code and a reason. Used by `make lint`; exits 1 and lists each violation.
 
     python -m scripts.check_type_ignores [FOLDER]
 
-The form is `# type: ignore[code]  # reason`. mypy itself refuses an ignore that nothing needs any more.
+The format is `# type: ignore[code]  # reason`. mypy itself reports unused ignores.
 """
 
 import io
@@ -15,11 +15,11 @@ from pathlib import Path
 FOLDERS = ("accounts", "auravideo", "gallery", "generation", "workers", "scripts", "tests")
 IGNORE = re.compile(r"#\s*(type:\s*ignore|mypy:\s*(ignore-errors|disable-error-code))")
 COMPLETE = re.compile(r"# type: ignore\[[a-z][a-z-]*(, ?[a-z][a-z-]*)*\]  # \w.*\w.*")
-WORDS = 2  # a reason has at least so many
+WORDS = 2  # minimum length of a reason
 
 
 def incomplete(source: str) -> Iterator[tuple[int, str]]:
-    """Yield (line, comment) of every ignore in Python source that does not say which error, and why."""
+    """Yield (line, comment) of every ignore without an error code or a reason."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and IGNORE.search(token.string) and not _is_complete(token.string):
             yield token.start[0], token.string
@@ -35,7 +35,7 @@ def _is_complete(comment: str) -> bool:
 
 
 def check(root: Path) -> list[str]:
-    """Return 'path:line comment' of every incomplete ignore. Raises FileNotFoundError if there is nothing to read."""
+    """Return 'path:line comment' of every incomplete ignore. Raise FileNotFoundError if there is nothing to read."""
     paths = sorted(path for folder in FOLDERS for path in (root / folder).rglob("*.py"))
     if not paths:
         raise FileNotFoundError(f"{root} holds none of {', '.join(FOLDERS)}")

@@ -1,7 +1,7 @@
-"""The texts of the site and their translations: `make messages` finds every text, and compiles what is translated.
+"""Collects the site's texts and compiles their translations: `make messages`.
 
-Babel does the work, with Django's own reader of templates, so that nobody needs GNU gettext: the compiled catalogues
-are in the repository, and tests/auravideo/test_translations.py checks that they are up to date and complete.
+Uses Babel with Django's own template reader, so GNU gettext is not required. The compiled catalogues are committed, and
+tests/auravideo/test_translations.py checks that they are complete and up to date.
 """
 
 import io
@@ -30,7 +30,7 @@ KEYWORDS = {
     "pgettext_lazy": ((1, "c"), 2),
     "npgettext_lazy": ((1, "c"), 2, 3),
 }
-# Dates and names in the header would change the files without a change of any text.
+# Header lines with dates and names, which would change the files even if no text changed.
 DATE = datetime(2026, 1, 1, tzinfo=UTC)
 NOISE = tuple(b'"' + name for name in (b"POT-Cr", b"PO-Rev", b"Last-Trans", b"Language-Team", b"Report-", b"Project-"))
 
@@ -40,7 +40,7 @@ def po_path(language: Language, locale: Path = ROOT / "locale") -> Path:
 
 
 def texts() -> Catalog:
-    """Every text that the site's code, templates and model catalogue mark for translation."""
+    """Return every text marked for translation in the site's code, templates and model catalogue."""
     catalog = Catalog(project="AuraVideo", charset="utf-8")
     for path, source in (*_python(), *_templates()):
         for _line, text, comments, context in extract("python", io.BytesIO(source), KEYWORDS, ("Translators:",)):
@@ -58,7 +58,7 @@ def _python() -> Iterator[tuple[str, bytes]]:
 
 
 def _templates() -> Iterator[tuple[str, bytes]]:
-    """Every template as Django's makemessages reads it: as Python calls of gettext, everything else made of X."""
+    """Yield every template as Django's makemessages sees it: gettext calls as Python, everything else replaced by X."""
     from django.utils.translation.template import templatize
 
     for path in sorted((ROOT / "templates").rglob("*")):
@@ -68,14 +68,14 @@ def _templates() -> Iterator[tuple[str, bytes]]:
 
 
 def _calls_alone(code: str) -> str:
-    """What `templatize` made, without what only looks like code: Babel reads Python, where indentation matters."""
+    """Keep only the gettext calls of `templatize`'s output: Babel parses Python, where indentation matters."""
     return "\n".join(line.strip() for line in code.splitlines() if "gettext(" in line or "_(" in line)
 
 
 def _model_texts() -> Iterator[tuple[str, str]]:
-    """Labels and purposes of the models that we know, which generation/catalogue/entries.py translates.
+    """Yield the labels and purposes of the bundled catalogue, which generation/catalogue/entries.py translates.
 
-    A big model's label is its name, the same in every language.
+    A large model's label is its name, the same in every language.
     """
     path = ROOT / "generation" / "catalogue" / "catalogue.toml"
     for kind, entries in tomllib.loads(path.read_text()).items():
@@ -86,7 +86,7 @@ def _model_texts() -> Iterator[tuple[str, str]]:
 
 
 def read(language: Language) -> Catalog:
-    """A language's catalogue as it stands in the repository; an empty one where there is none yet."""
+    """Return a language's catalogue from the repository; an empty one if there is none yet."""
     path = po_path(language)
     if path.exists():
         content = path.read_bytes()
@@ -96,7 +96,7 @@ def read(language: Language) -> Catalog:
 
 
 def update(language: Language, found: Catalog) -> Catalog:
-    """A language's catalogue with exactly the texts that were found; what is new has no translation yet."""
+    """Return a language's catalogue with exactly the texts found; new ones are untranslated."""
     catalog = read(language)
     catalog.update(found, no_fuzzy_matching=True)
     catalog.obsolete.clear()
@@ -104,12 +104,12 @@ def update(language: Language, found: Catalog) -> Catalog:
 
 
 def untranslated(catalog: Catalog) -> list[Message]:
-    """The texts that are shown in English."""
+    """Return the texts that are shown in English."""
     return [message for message in catalog if message.id and not is_translated(message)]
 
 
 def compiled(catalog: Catalog) -> bytes:
-    """The catalogue as a .mo file."""
+    """Return the catalogue as a .mo file."""
     catalog.creation_date = catalog.revision_date = DATE
     stream = io.BytesIO()
     write_mo(stream, catalog)
@@ -117,20 +117,20 @@ def compiled(catalog: Catalog) -> bytes:
 
 
 def written(catalog: Catalog) -> bytes:
-    """The catalogue as a .po file; without line numbers, which would change with every edit."""
+    """Return the catalogue as a .po file, without line numbers, which would change with every edit."""
     stream = io.BytesIO()
     write_po(stream, catalog, width=120, include_lineno=False, sort_by_file=True)
     return b"".join(line for line in stream.getvalue().splitlines(keepends=True) if not line.startswith(NOISE)).lstrip()
 
 
 def is_translated(message: Message) -> bool:
-    """Whether every form of a message has a translation that nobody has to look at again."""
+    """Return whether every form of a message is translated and not marked fuzzy."""
     forms = message.string if isinstance(message.string, (tuple, list)) else (message.string,)
     return not message.fuzzy and all(forms)
 
 
 def main() -> int:
-    """Update and compile every language. Returns 1 where a required one is not complete."""
+    """Update and compile every language. Return 1 if a required one is incomplete."""
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")

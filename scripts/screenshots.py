@@ -1,6 +1,6 @@
-"""`make screenshots`: every page of the demo at three widths and in both themes, and a page to look at them all.
+"""Takes screenshots of every demo page at three widths and in both themes, with an index page: `make screenshots`.
 
-Needs Chromium (scripts/need_browser) and makes a site of its own, in a temporary folder.
+Needs Chromium (scripts/need_browser) and creates its own site in a temporary folder.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _prepare(home: str) -> None:
-    """The list of pages is read with Django's help, which needs a folder that is nobody's."""
+    """Set up Django, which the list of pages needs, with a throwaway home folder."""
     import django
 
     os.environ.update(AURAVIDEO_HOME=home, DJANGO_SETTINGS_MODULE="auravideo.settings")
@@ -55,7 +55,7 @@ def _prepare(home: str) -> None:
 
 
 def _take_all(site: "SeededSite", folder: Path, only: str, language: str) -> Iterator[str]:
-    """Take them, a page at a time; yields the pages' names."""
+    """Take the screenshots page by page; yield the pages' names."""
     from playwright.sync_api import sync_playwright
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def _take_all(site: "SeededSite", folder: Path, only: str, language: str) -> Ite
 def _take(page: "Page", path: str, folder: Path, name: str) -> None:
     from tests.e2e.soundness import arrived
 
-    page.set_viewport_size({"width": WIDTHS[0], "height": 6000})  # so that what loads when it is seen is loaded
+    page.set_viewport_size({"width": WIDTHS[0], "height": 6000})  # trigger lazy loading
     page.goto(path, wait_until="networkidle")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
@@ -89,7 +89,7 @@ def _take(page: "Page", path: str, folder: Path, name: str) -> None:
 
 
 def _index(names: list[str]) -> str:
-    """The page that shows them all."""
+    """Return the index page."""
     parts = []
     for name in names:
         files = [f"{name}-{width}-{theme}.png" for theme in THEMES for width in WIDTHS]

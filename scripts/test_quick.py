@@ -1,11 +1,11 @@
-"""Run the tests that a change touches, nearest first, for less than a minute: `make test-quick`.
+"""Runs the tests that a change touches, nearest first, within a minute: `make test-quick`.
 
-The change is what differs from the merge base with `main` (or from BASE), committed or not. Nearest are the tests that
-changed themselves, then those that bear the name of a changed module, then those that import it, then those of its
-folder, then whatever reaches it through other modules. Imports come from grimp, the graph that import-linter checks.
+The change is the difference from the merge base with `main` (or from BASE), committed or not. Changed tests run first,
+then tests named after a changed module, then those that import it, then those of its folder, then those that reach it
+through other modules. The import graph comes from grimp, which import-linter uses too.
 
-It needs no earlier run to learn from, unlike pytest-testmon, so it is as quick in a fresh clone. It promises nothing
-about what it leaves out, and names it: `make test` runs everything.
+Unlike pytest-testmon it needs no earlier run, so it is just as quick in a fresh clone. It guarantees nothing about the
+tests it skips, and lists them: `make test` runs everything.
 """
 
 import os
@@ -25,12 +25,12 @@ LIMIT_SECONDS = 45
 SHOWN = 5
 MARKS = "not tensorflow and not e2e and not slow and not gpu"
 CHANGED, NAMESAKE, IMPORTER, NEIGHBOUR, INDIRECT = range(5)
-# Files of these kinds are found in the modules that name them, e.g. a template in its view.
+# Files of these kinds are traced to the modules that name them, e.g. a template to its view.
 NAMED = (".html", ".txt", ".toml", ".json", ".js", ".css", ".po")
 
 
 def changed_files(root: Path, base: str | None = None) -> list[str]:
-    """Return the paths that differ from `base` or from the merge base with main, untracked ones included."""
+    """Return the paths that differ from `base` or from the merge base with main, including untracked ones."""
     start = base or _merge_base(root)
     tracked = _git(root, "diff", "--name-only", "--no-renames", start, "--")
     untracked = _git(root, "ls-files", "--others", "--exclude-standard")
@@ -52,7 +52,7 @@ def _git(root: Path, *arguments: str) -> list[str]:
 
 
 def select(changed: Iterable[str], graph: grimp.ImportGraph, root: Path) -> list[str]:
-    """Return the test files that the changed files touch, nearest first."""
+    """Return the test files affected by the changed files, nearest first."""
     tests = {_module(path): path for path in _test_files(root)}
     nearness: dict[str, tuple[int, int]] = {}
 
@@ -83,7 +83,7 @@ def _add_related(module: str, tests: dict[str, str], graph: grimp.ImportGraph, a
 
 
 def _importers(module: str, graph: grimp.ImportGraph) -> dict[str, int]:
-    """Return every module that imports this one, with the number of imports between them."""
+    """Return every module that imports this one, directly or not, with its distance in imports."""
     steps = {module: 0}
     waiting = deque(steps if module in graph.modules else ())
     while waiting:
@@ -118,7 +118,7 @@ def _naming(path: str, root: Path) -> list[str]:
 
 
 class NearestFirst:
-    """A pytest plugin: runs the files in this order, and leaves out the tests that have not begun when time is up."""
+    """A pytest plugin that runs the files in this order and skips tests that have not started when time is up."""
 
     def __init__(self, files: list[str], seconds: float) -> None:
         self.order = {file: place for place, file in enumerate(files)}
@@ -127,7 +127,7 @@ class NearestFirst:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Undo pytest-django's order, in which every test without a database comes last."""
+        """Undo pytest-django's order, which puts tests without a database last."""
         items.sort(key=lambda item: self.order.get(_file(item), len(self.order)))
 
     @pytest.hookimpl(tryfirst=True)
@@ -149,7 +149,7 @@ def _file(item: pytest.Item) -> str:
 
 
 def main() -> int:
-    """Run them; return pytest's exit status, with 0 where there was nothing to run."""
+    """Run the tests; return pytest's exit status, or 0 if there was nothing to run."""
     started = time.monotonic()
     os.chdir(ROOT)
     changed = changed_files(ROOT, os.environ.get("BASE"))

@@ -1,4 +1,4 @@
-"""The reader of forms that other tests rely on reads them as a browser does."""
+"""The form reader used by other tests reads forms as a browser does."""
 
 from tests.html_forms import fields_of, texts_of
 

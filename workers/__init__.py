@@ -1,1 +1,1 @@
-"""The processes that turn a job into a clip: tasks, engines, frames and media."""
+"""The worker processes, which turn a job into a video: tasks, engines, frames and media."""

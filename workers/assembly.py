@@ -1,4 +1,4 @@
-"""The last stage: finished frames become a video file, a poster and a hover preview in permanent storage."""
+"""The last stage: encodes finished frames to a video, poster, hover preview and thumbnail in permanent storage."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,11 +20,11 @@ def build(job: Job, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], folde
     """Encode and store the files of `job`.
 
     Args:
-        clips: gives the finished frames anew at each call, as chunks uint8 [F, H, W, 3].
-        folder: where the files are made before they are stored.
+        clips: returns a fresh iterator over the finished frames at each call, as chunks uint8 [F, H, W, 3].
+        folder: where files are written before they are stored.
     Returns:
-        names in the default storage (`video`, `poster`, `preview`, `thumbnail`), `size` in bytes, and what the file
-        really holds (`width`, `height`, `frames`, `fps`), probed.
+        names in the default storage (`video`, `poster`, `preview`, `thumbnail`), `size` in bytes, and the probed
+            `width`, `height`, `frames` and the `fps`.
     """
     request = job.render_request
     files = {kind: folder / name for kind, name in storage_keys.video_file_names(request.format).items()}
@@ -52,7 +52,7 @@ def build(job: Job, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], folde
 
 
 class _Reel:
-    """The finished frames at their exact size, played once; keeps the middle one and a small copy of some."""
+    """A single pass over the finished frames at output size; keeps the middle frame and some small copies."""
 
     def __init__(self, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], on_step: OnStep) -> None:
         self.plan, self.clips, self.on_step = plan, clips, on_step
@@ -65,7 +65,7 @@ class _Reel:
         return self.plan.fps // self.every
 
     def play(self) -> Iterator[np.ndarray]:
-        """uint8 [H, W, 3] each."""
+        """Yield frames, uint8 [H, W, 3]."""
         done = 0
         for clip in self.clips():
             for frame in media.resize_and_crop(clip, self.plan.width, self.plan.height):
@@ -84,7 +84,7 @@ class _Reel:
 
 
 def settings_of(job: Job) -> dict:
-    """What the file carries in its metadata, so that it alone can be made again: the request, with its seed."""
+    """Return the metadata to embed, so that the file alone suffices to reproduce it: the request with its seed."""
     return settings_for(job.stored_request)
 
 

@@ -1,4 +1,4 @@
-"""From what the catalogue says to engines that are warm: which network serves which request on this machine."""
+"""From catalogue entries to warm engines."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ E = TypeVar("E", bound=Entry)
 
 
 def text_to_video(request: RenderRequest) -> TextToVideo:
-    """The engine for the base model and the motion adapter that were asked for. The LoRAs go with the call."""
+    """Return the engine for the request's base model and motion adapter. LoRAs are passed per call."""
     model, adapter = _model(request), _adapter(request)
     key = ("text-to-video", model.id, adapter.id)
     return registry.get(
@@ -30,7 +30,7 @@ def text_to_video(request: RenderRequest) -> TextToVideo:
 
 
 def loras(request: RenderRequest) -> list[tuple[Path, float]]:
-    """(file, weight) of every LoRA of a request: the camera motions, and the one that a few-step adapter needs."""
+    """Return (file, weight) of every LoRA: the camera motions, and the one a few-step adapter requires."""
     catalogue = available.catalogue()
     needed = _adapter(request).lora
     pairs = [*([needed] if needed else []), *request.motion_loras]
@@ -38,7 +38,7 @@ def loras(request: RenderRequest) -> list[tuple[Path, float]]:
 
 
 def interpolation(request: RenderRequest) -> Interpolation:
-    """The engine that makes the frames between the frames of the request's model."""
+    """Return the frame interpolation engine of the request's model."""
     entry = available.catalogue().interpolators[_model(request).interpolator]
 
     def make() -> Interpolation:
@@ -48,7 +48,7 @@ def interpolation(request: RenderRequest) -> Interpolation:
 
 
 def upscaling(request: RenderRequest) -> Upscaling:
-    """The engine that enlarges the frames of the request's model."""
+    """Return the upscaling engine of the request's model."""
     entry = available.catalogue().upscalers[_model(request).upscaler]
 
     def make() -> Upscaling:
@@ -58,13 +58,13 @@ def upscaling(request: RenderRequest) -> Upscaling:
 
 
 def count_tokens(request: RenderRequest) -> int:
-    """How many tokens the prompt of a request takes; loads the tokenizer alone."""
+    """Return the prompt's token count; loads only the tokenizer."""
     engine = AnimateDiffEngine.from_entries(_model(request), _adapter(request), settings.HOME)
     return engine.count_tokens(request.engine_prompt)
 
 
 def verify_all(request: RenderRequest) -> None:
-    """Check that everything that a request will need is on this machine, before any work is done for it.
+    """Check that every file the request needs is present and intact, before any work starts.
 
     Raises:
         RenderError: "model-missing" or "model-corrupt", naming the command that repairs it.
@@ -84,7 +84,7 @@ def _adapter(request: RenderRequest) -> MotionAdapter:
 
 
 def _found(entries: Mapping[str, E], id: str) -> E:
-    """Return the entry `id`. Raises RenderError "model-missing" when it has left the catalogue."""
+    """Return the entry `id`. Raise RenderError "model-missing" if it is no longer in the catalogue."""
     if id not in entries:
         raise RenderError("model-missing", model=id)
     return entries[id]

@@ -1,10 +1,10 @@
-"""Frames on their way from one stage to the next, through Django's storage `frames`: a folder, or S3.
+"""Frames in transit between stages, in Django's storage `frames`: a folder or S3.
 
-One object a chunk (see generation/domain/storage_keys.py): one tensor `frames`, uint8 `[F, H, W, 3]`, and in the
-header fps, index, stage and the SHA-256 of the tensor's bytes, which every read verifies. Plain safetensors, because
-any compression is slower than the disk or network that it would spare.
+One object per chunk (see generation/domain/storage_keys.py): one tensor `frames`, uint8 `[F, H, W, 3]`; the header
+holds fps, index, stage and the SHA-256 of the tensor's bytes, verified on every read. Plain safetensors: any
+compression is slower than the disk or network traffic it saves.
 
-A key is written as a whole or not at all, and writing it again replaces it: a stage that runs twice leaves one result.
+Writes are atomic and overwrite, so a stage that runs twice leaves one result.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ _TENSOR = "frames"
 
 
 def write_chunk(job_id: object, stage: str, index: int, frames: np.ndarray, fps: int) -> str:
-    """Stores a chunk and returns its key.
+    """Store a chunk and return its key.
 
     Args:
         job_id: the job's UUID.
@@ -41,8 +41,8 @@ def write_chunk(job_id: object, stage: str, index: int, frames: np.ndarray, fps:
         fps: frames per second, stored with them.
 
     Raises:
-        ValueError: frames of another type or shape, or a name that cannot be part of a key.
-        Exception: whatever the storage raises when it cannot be reached.
+        ValueError: wrong dtype or shape, or a name that is not valid in a key.
+        Exception: whatever the storage raises if it is unreachable.
     """
     frames = np.ascontiguousarray(frames)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
@@ -54,11 +54,11 @@ def write_chunk(job_id: object, stage: str, index: int, frames: np.ndarray, fps:
 
 
 def read_chunk(key: str) -> np.ndarray:
-    """The chunk that `write_chunk` stored: uint8 `[F, H, W, 3]`.
+    """Return a chunk written by `write_chunk`: uint8 `[F, H, W, 3]`.
 
     Raises:
-        RenderError: `frames-missing`, or `frames-corrupt` where it is not what was written under this key.
-        Exception: whatever the storage raises when it cannot be reached.
+        RenderError: `frames-missing`, or `frames-corrupt` if the content does not match its key or checksum.
+        Exception: whatever the storage raises if it is unreachable.
     """
     data = _get(key)
     if data is None:
@@ -80,48 +80,48 @@ def read_chunk(key: str) -> np.ndarray:
 
 
 def exists(key: str) -> bool:
-    """Whether something is stored under `key`; only reading it tells whether it is intact."""
+    """Return whether `key` exists; only reading it shows whether it is intact."""
     return _storage().exists(key)
 
 
 def list_chunks(job_id: object, stage: str) -> list[str]:
-    """The keys of a stage's stored chunks, in their order."""
+    """Return the keys of a stage's stored chunks, in order."""
     folder = storage_keys.stage_folder(job_id, stage)
     names = [name for name in _listdir(folder)[1] if name.endswith(CHUNK_SUFFIX) and not name.startswith(".")]
     return [f"{folder}/{name}" for name in sorted(names, key=lambda name: (len(name), name))]
 
 
 def write_preview(job_id: object, data: bytes) -> str:
-    """Store the live preview of a job in place of the one before, and return its key."""
+    """Store a job's live preview, replacing the previous one, and return its key."""
     key = storage_keys.live_preview(job_id)
     _put(key, data)
     return key
 
 
 def read_preview(job_id: object) -> bytes | None:
-    """Return the live preview of a job, or None if there is none yet, or no longer."""
+    """Return a job's live preview, or None if there is none."""
     return _get(storage_keys.live_preview(job_id))
 
 
 def delete_job(job_id: object) -> None:
-    """Delete everything that is stored of a job. Idempotent, and safe beside another process that does the same.
+    """Delete all stored files of a job. Idempotent and safe to run concurrently.
 
-    A worker that has not noticed yet that the job is over may write once more; the scheduled task `prune` deletes that.
+    A worker that has not yet noticed that its job ended may write once more; the scheduled task `prune` deletes that.
     """
     delete_folder(_storage(), storage_keys.frames_folder(job_id))
 
 
 def job_bytes(job_id: object) -> int:
-    """How much is stored of a job, in bytes."""
+    """Return the total size of a job's stored files, in bytes."""
     total = 0
     for key in _walk(storage_keys.frames_folder(job_id)):
-        with suppress(FileNotFoundError):  # deleted meanwhile
+        with suppress(FileNotFoundError):  # just deleted
             total += _storage().size(key)
     return total
 
 
 def iter_jobs() -> Iterator[str]:
-    """The ids of the jobs of which something is stored."""
+    """Yield the ids of all jobs with stored files."""
     yield from sorted(name for name in _listdir(storage_keys.JOBS)[0] if storage_keys.is_name(name))
 
 
@@ -133,7 +133,7 @@ def _put(key: str, data: bytes) -> None:
     storage = _storage()
     try:
         target = Path(storage.path(key))
-    except NotImplementedError:  # not a folder: an object store replaces objects as a whole
+    except NotImplementedError:  # not a folder: object stores replace whole objects
         saved = storage.save(key, File(io.BytesIO(data), key))
     else:
         saved = _put_file(storage, key, target, data)
@@ -143,9 +143,9 @@ def _put(key: str, data: bytes) -> None:
 
 
 def _put_file(storage: Storage, key: str, target: Path, data: bytes) -> str:
-    """Saves through a file beside the target, which Django's storage moves into its place.
+    """Write a temporary file next to the target and let Django's storage rename it.
 
-    Given bytes, it would empty the target first and write it piece by piece, before the eyes of a reader.
+    Given bytes, the storage would truncate the target and write it piecemeal while others read it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with files.beside(target) as part:
@@ -173,7 +173,7 @@ def _get(key: str) -> bytes | None:
 
 
 def _metadata(data: bytes) -> dict[str, str]:
-    """The metadata in a safetensors header: a length in 8 bytes, then JSON."""
+    """Return the metadata from a safetensors header: an 8-byte length, then JSON."""
     length = int.from_bytes(data[:8], "little")
     if length > len(data) - 8:
         raise ValueError("The header is longer than the file.")
@@ -183,7 +183,7 @@ def _metadata(data: bytes) -> dict[str, str]:
 def _listdir(folder: str) -> tuple[list[str], list[str]]:
     try:
         return _storage().listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):  # an object store has no folders and lists nothing
+    except (FileNotFoundError, NotADirectoryError):  # object stores have no folders and list nothing
         return [], []
 
 

@@ -1,6 +1,6 @@
-"""Run one stage of one job: claim it, keep its claim alive, stop when it was cancelled, report how it ended.
+"""The stage runner: claims a stage, keeps the claim alive, stops on cancellation, records the outcome.
 
-The stages themselves (workers/stages.py) see none of this: they get a `Context` and return what they wrote.
+The stages themselves (workers/stages.py) see none of this: they take a `Context` and return their output.
 """
 
 import logging
@@ -28,35 +28,35 @@ from generation.queue import claims, events
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import assembly, frame_store, media
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-# The database, the storage or the network is away: not this job's fault, and it may pass.
+# The database, storage or network is unavailable; not the job's fault, usually transient.
 OUTAGES = (DatabaseError, ConnectionError, TimeoutError, BotoCoreError, ClientError)
-EVENT_SECONDS = 0.2  # at most 5 events a second a job
+EVENT_SECONDS = 0.2  # at most 5 events per second and job
 PREVIEW_SECONDS = 0.7
 
 _stopping = threading.Event()
 
 
 class Stopping(Cancelled):
-    """This worker was asked to stop: what it holds goes back to the queue."""
+    """This worker is shutting down; its stage goes back to the queue."""
 
 
 def stop_soon(*_signal: object) -> None:
-    """Ask the stage that runs in this process to hand its job back at its next step."""
+    """Ask the stage running in this process to hand back its job at the next step."""
     _stopping.set()
 
 
 def listen_for_stop() -> None:
-    """In a worker's child process: `stop_soon` on SIGUSR2, which the parent sends when it is shutting down.
+    """Call `stop_soon` on SIGUSR2, which the parent sends on shutdown. For a worker's child process.
 
-    SIGUSR1 is taken: billiard ends a task by it.
+    SIGUSR1 is taken: billiard uses it to end a task.
     """
     signal.signal(signal.SIGUSR2, stop_soon)
 
 
 class Context:
-    """What a stage may know and tell: its job, its plan, its chunk, and how far it has come."""
+    """A stage's view of its job: the plan, the chunk, and progress reporting."""
 
     def __init__(self, held: StageRun) -> None:
         self.held = held
@@ -71,10 +71,10 @@ class Context:
         return self.job.render_plan
 
     def on_step(self, done: int, total: int, preview: np.ndarray | None = None) -> None:
-        """Report `done` of `total` steps. `preview`: uint8 [F, h, w, 3], a small picture of the clip so far.
+        """Report `done` of `total` steps. `preview`: uint8 [F, h, w, 3], a small version of the clip so far.
 
         Raises:
-            Cancelled: the job was cancelled or taken over; `Stopping`: this worker is to stop.
+            Cancelled: the job was cancelled or taken over, or (`Stopping`) this worker is shutting down.
         """
         self.check()
         now = time.monotonic()
@@ -88,7 +88,7 @@ class Context:
         events.publish(self.job.user_id, self.job.pk)
 
     def check(self) -> None:
-        """Raise Cancelled when this stage should not go on."""
+        """Raise Cancelled if this stage should stop."""
         if _stopping.is_set():
             raise Stopping
         if not claims.is_held(self.held):
@@ -97,8 +97,8 @@ class Context:
     def _try_to_show(self, preview: np.ndarray) -> None:
         try:
             self._show(preview)
-        except Exception as error:  # a preview is not worth a job
-            log.warning("A preview of %s could not be stored: %s", self.held, error)
+        except Exception as error:  # a failed preview must not fail the job
+            logger.warning("Could not store a preview of %s: %s", self.held, error)
 
     def _show(self, preview: np.ndarray) -> None:
         frame_store.write_preview(self.job.pk, media.animated_preview(preview))
@@ -106,7 +106,7 @@ class Context:
 
 
 class Heartbeat:
-    """A thread that keeps a claim alive while a model loads or a single step takes long."""
+    """A thread that keeps a claim alive while a model loads or during a long step."""
 
     def __init__(self, held: StageRun) -> None:
         self.held = held
@@ -125,18 +125,18 @@ class Heartbeat:
             while not self._end.wait(settings.HEARTBEAT_SECONDS):
                 try:
                     claims.beat(self.held)
-                except Exception as error:  # the next beat may come through
-                    log.warning("A heartbeat of %s was missed: %s", self.held, error)
+                except Exception as error:  # the next beat may succeed
+                    logger.warning("Missed a heartbeat of %s: %s", self.held, error)
                     close_old_connections()
         finally:
             connection.close()
 
 
 def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[Context], dict]) -> None:
-    """Do one stage, once. Returning lets the canvas go on; `Ignore` ends this branch of it.
+    """Run one stage once. Returning lets the canvas continue; `Ignore` ends this branch.
 
     Raises:
-        Ignore: nothing to do, or the stage did not finish; the database says why.
+        Ignore: there was nothing to do, or the stage did not finish; the database records why.
     """
     held = claims.claim(UUID(job_id), run_number, stage, chunk, f"{socket.gethostname()}:{os.getpid()}")
     if held is None:
@@ -148,26 +148,26 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
             output = work(context)
         finished = claims.finish(held, output)
     except Stopping:
-        log.info("Handing back %s", held)
+        logger.info("Handing back %s", held)
         claims.release(held)
         raise Ignore from None
     except Cancelled:
         _leave(context)
         raise Ignore from None
     except RenderError as error:
-        log.warning("%s failed: %s", held, error)
+        logger.warning("%s failed: %s", held, error)
         claims.fail(held, error.id, error.context, traceback.format_exc())
         raise Ignore from None
     except InvalidRequest as error:
         claims.fail(held, "request-invalid", {"details": str(error)}, traceback.format_exc())
         raise Ignore from None
     except OUTAGES:
-        # The heartbeat has ended, so the sweeper gives the stage another attempt in a minute.
-        log.exception("%s was interrupted by an outage", held)
+        # The heartbeat has stopped, so the sweeper retries the stage once it counts as lost.
+        logger.exception("%s was interrupted by an outage", held)
         raise Ignore from None
     except Exception:
         reference = uuid4().hex[:8]
-        log.exception("%s failed, reference %s", held, reference)
+        logger.exception("%s failed, reference %s", held, reference)
         claims.fail(held, "internal", {"reference": reference}, traceback.format_exc())
         raise Ignore from None
     if not finished:
@@ -176,8 +176,8 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
 
 
 def _leave(context: Context) -> None:
-    """Delete what a cancelled job left, since this stage may have written after the clean-up."""
-    log.info("%s was cancelled or taken over", context.held)
+    """Clean up after a cancelled job again, since this stage may have written after the first clean-up."""
+    logger.info("%s was cancelled or taken over", context.held)
     if not Job.objects.filter(pk=context.job.pk).exclude(status="cancelled").exists():
         frame_store.delete_job(context.job.pk)
         assembly.discard(context.job)

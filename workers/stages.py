@@ -1,4 +1,4 @@
-"""The five stages: what each reads, what it computes with, what it writes. Thin: the work is in the engines."""
+"""The five stages: what each reads, runs and writes. Deliberately thin; the engines do the work."""
 
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from workers.runner import Context
 
 
 def preprocess(context: Context) -> dict:
-    """Check that the request can still be rendered here, plan it, and warn of what the model will not read."""
+    """Check that the request can be rendered here, plan it, and record warnings."""
     request, plan = context.request, context.plan
     parse(request.to_dict(), available.catalogue(), available.limits())
     engine_factory.verify_all(request)
@@ -34,7 +34,7 @@ def preprocess(context: Context) -> dict:
 
 
 def generate(context: Context) -> dict:
-    """AnimateDiff: all base frames in one pass, written chunk by chunk."""
+    """Run AnimateDiff: all base frames in one pass, written chunk by chunk."""
     plan, request = context.plan, context.request
     clip = engine_factory.text_to_video(request).generate(
         prompt=request.engine_prompt,
@@ -56,21 +56,21 @@ def generate(context: Context) -> dict:
 
 
 def interpolate(context: Context) -> dict:
-    """FILM: the frames between the base frames of one chunk."""
+    """Run FILM on one chunk: fill in the frames between the base frames."""
     engine = engine_factory.interpolation(context.request)
     return _output(context, engine.interpolate(_input(context), context.plan.factor, context.on_step))
 
 
 def upscale(context: Context) -> dict:
-    """Real-ESRGAN: the frames of one chunk, enlarged."""
+    """Run Real-ESRGAN on the frames of one chunk."""
     engine = engine_factory.upscaling(context.request)
     return _output(context, engine.upscale(_input(context), context.plan.upscale, context.on_step))
 
 
 def assemble(context: Context) -> dict:
-    """The video, its poster, hover preview and thumbnail, in permanent storage.
+    """Write the video, poster, hover preview and thumbnail to permanent storage.
 
-    The frames stay until the job is done: the task deletes them (workers/tasks.py).
+    Frames are kept until the job is done; the task then deletes them (workers/tasks.py).
     """
     with tempfile.TemporaryDirectory(prefix="auravideo-") as folder:
         clips = partial(_finished_frames, context)
@@ -78,7 +78,7 @@ def assemble(context: Context) -> dict:
 
 
 def _warnings(request: RenderRequest) -> list[dict[str, object]]:
-    """What the person should know: text beyond the model's last token is not read, and some models know few words."""
+    """Return warnings for the user: the prompt exceeds the token limit, or uses words a small model doesn't know."""
     model = available.catalogue().models[request.model]
     count = engine_factory.count_tokens(request)
     long = [{"id": "prompt-cut", "tokens": count, "limit": model.max_prompt_tokens}]
@@ -89,7 +89,7 @@ def _warnings(request: RenderRequest) -> list[dict[str, object]]:
 
 
 def _finished_frames(context: Context) -> Iterator[np.ndarray]:
-    """The finished frames of every chunk, uint8 [F, H, W, 3], in order, one chunk in memory at a time."""
+    """Yield the finished frames chunk by chunk, uint8 [F, H, W, 3], keeping one chunk in memory at a time."""
     stage = context.plan.stages[-2]
     for chunk in context.plan.chunks:
         context.check()
@@ -106,7 +106,7 @@ def _input(context: Context) -> np.ndarray:
 
 
 def _output(context: Context, clip: np.ndarray) -> dict:
-    """Write a chunk, and refuse one that does not have the frames that the plan says."""
+    """Write a chunk after checking its frame count against the plan."""
     if len(clip) != context.plan.chunks[context.chunk].frames:
         raise ValueError(f"{context.stage} made {len(clip)} frames of chunk {context.chunk}")
     frame_store.write_chunk(context.job.pk, context.stage, context.chunk, clip, context.plan.fps)

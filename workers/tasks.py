@@ -1,4 +1,4 @@
-"""The tasks that the queues carry: one thin task a stage, and the upkeep that the scheduler asks for."""
+"""Celery tasks: one thin task per stage, and the scheduled maintenance."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ from generation.models import Job
 from generation.queue import claims, recovery, services
 from workers import frame_store, runner, stages
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name="workers.tasks.preprocess")
@@ -50,7 +50,7 @@ def assemble(job_id: str, run: int, chunk: int) -> None:
 
 @shared_task(name="workers.tasks.discard", ignore_result=True)
 def discard(job_id: str) -> None:
-    """Delete the frames of a job that ended, unless it was started again since."""
+    """Delete the frames of an ended job, unless it was restarted since."""
     if not Job.objects.filter(pk=job_id).exclude(status=Status.CANCELLED).exists():
         frame_store.delete_job(UUID(job_id))
 
@@ -62,9 +62,9 @@ def requeue_lost() -> int:
 
 @shared_task(name="workers.tasks.prune", ignore_result=True)
 def prune() -> int:
-    """Delete the frames that no job needs any more: of ended jobs, of failed ones after a day, of no job at all.
+    """Delete frames no longer needed: of ended jobs, of failed ones after a day, and of unknown jobs.
 
-    Returns how many jobs' frames were deleted.
+    Return the number of jobs whose frames were deleted.
     """
     old = timezone.now() - timedelta(hours=settings.FAILED_FRAMES_KEPT_HOURS)
     deleted = 0
@@ -86,16 +86,16 @@ def _prepare_child(**_kwargs: object) -> None:
 
 @worker_shutting_down.connect
 def _hand_back(**_kwargs: object) -> None:
-    """The parent waits for its child's task, so the child is asked to give it back at its next step."""
+    """Ask the child to hand back its job at the next step; otherwise the parent would wait for its task to finish."""
     for child in active_children():
         os.kill(child.pid, signal.SIGUSR2)
 
 
 @task_failure.connect
 def _child_died(exception: BaseException, args: tuple, sender: Task, **_kwargs: object) -> None:
-    """In the parent: its child died (out of memory, kill -9), so what is left of the job is queued again at once."""
+    """Requeue a job at once if its child process died (out of memory, kill -9). Runs in the parent."""
     stage = stage_of(sender.name)
     if isinstance(exception, WorkerLostError) and stage is not None:
         job_id, run, chunk = args
-        log.warning("The process that held %s[%s] of job %s died: %s", stage, chunk, job_id, exception)
+        logger.warning("The process running %s[%s] of job %s died: %s", stage, chunk, job_id, exception)
         claims.lose(UUID(job_id), run, stage, chunk)

@@ -1,1 +1,1 @@
-"""What every app may use, and which knows none of them."""
+"""Code shared by all apps; depends on none of them."""

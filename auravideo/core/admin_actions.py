@@ -1,7 +1,7 @@
-"""The actions of an administration list, on the page of one object as well: a button each, sent to the list.
+"""Admin list actions as buttons on the change page; each posts to the changelist.
 
-The function of an action may say more of it, as `permissions` does: `changes(request, obj)`, whether it would change
-anything, since it is not offered where it would not; and `is_final`, whether it cannot be undone, which is seen.
+Besides `permissions`, an action function may set `changes(request, obj)`, which hides the button where the action
+would have no effect, and `is_final`: irreversible, so the button is styled as a warning.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 
 class ObjectActions(admin.ModelAdmin):
-    """A ModelAdmin. `everything` is the query by which its list shows every row, where it usually filters."""
+    """A ModelAdmin whose `everything` is the query string that shows all rows of a list filtered by default."""
 
     change_form_template = "admin/object_actions.html"
     everything = ""
@@ -27,8 +27,8 @@ class ObjectActions(admin.ModelAdmin):
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None:
-            found: dict[str, Any] = {**self.get_actions(request)}  # Django 6 has another type for an action
-            found.pop("delete_selected", None)  # the page has a button of its own for it
+            found: dict[str, Any] = {**self.get_actions(request)}  # the type differs in Django 6
+            found.pop("delete_selected", None)  # the page has its own delete button
             context |= {
                 "object_actions": [
                     {"name": name, "text": text, "is_final": getattr(function, "is_final", False)}

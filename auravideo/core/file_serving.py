@@ -1,4 +1,4 @@
-"""Send a stored file: by byte ranges from the local folder, by a short-lived signed address from S3."""
+"""Serving of stored files: local ones with byte ranges, those on S3 by redirecting to a short-lived signed URL."""
 
 import re
 from collections.abc import AsyncIterator
@@ -19,14 +19,14 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 def serve(request: HttpRequest, name: str | None, *, download_as: str = "") -> HttpResponseBase:
-    """The file `name` of the default storage; `download_as` makes the browser save it under that name."""
+    """Serve the file `name` from the default storage; with `download_as`, as an attachment of that name."""
     if not name:
         raise Http404
     content_type = CONTENT_TYPES.get(name.rsplit(".", 1)[-1], "application/octet-stream")
     disposition = content_disposition_header(bool(download_as), download_as or name.rsplit("/", 1)[-1]) or "inline"
     if not isinstance(storages["default"], FileSystemStorage):
         parameters = {"ResponseContentType": content_type, "ResponseContentDisposition": disposition}
-        url = storages["public"].url(name, parameters=parameters)  # type: ignore[call-arg]  # an S3Storage takes them
+        url = storages["public"].url(name, parameters=parameters)  # type: ignore[call-arg]  # S3Storage takes them
         return HttpResponseRedirect(url)
     path = Path(storages["default"].path(name))
     if not path.is_file():
@@ -36,20 +36,20 @@ def serve(request: HttpRequest, name: str | None, *, download_as: str = "") -> H
     response["ETag"], response["Last-Modified"] = etag, http_date(changed)
     response["Content-Disposition"] = disposition
     response["Accept-Ranges"] = "bytes"
-    # A browser may keep a file, but asks each time whether it may still show it: a link is revoked at once.
+    # Browsers may cache but must revalidate, so that a revoked link stops working at once.
     response["Cache-Control"] = "private, no-cache"
     response["X-Content-Type-Options"] = "nosniff"
     return response
 
 
 def _etag(path: Path) -> str:
-    """What changes when the file does."""
+    """Return an ETag from the file's mtime and size."""
     stat = path.stat()
     return f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
 
 
 def _ranged(request: HttpRequest, path: Path, content_type: str, etag: str) -> HttpResponseBase:
-    """The whole file, or the one range that was asked for (RFC 9110, section 14), of this very file."""
+    """Return the whole file, or the single range requested (RFC 9110, section 14) if `If-Range` still matches."""
     size = path.stat().st_size
     match = _RANGE.fullmatch(request.headers.get("Range", "").strip())
     is_another = request.headers.get("If-Range", etag) != etag
@@ -70,14 +70,14 @@ def _streamed(path: Path, start: int, stop: int, **options: Any) -> StreamingHtt
 
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
-    """The range [start, stop) of bytes; '-n' means the last n."""
+    """Return the byte range [start, stop); '-n' means the last n bytes."""
     if not first:
         return max(0, size - int(last)), size
     return int(first), min(int(last) + 1, size) if last else size
 
 
 async def _blocks(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
-    """The bytes [start, stop) of a file. Asynchronous: of a plain iterator Daphne would read all before it sent any."""
+    """Yield the bytes [start, stop) of a file; async, because Daphne buffers a plain iterator whole."""
     stream = await sync_to_async(lambda: path.open("rb"))()
     try:
         await sync_to_async(stream.seek)(start)

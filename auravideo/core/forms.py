@@ -1,4 +1,4 @@
-"""Reach the fields of a form as what they are."""
+"""Typed access to form fields."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -10,10 +10,10 @@ _HAS_DEFAULT = "has_default"  # read by templates/partials/field.html
 
 
 def choice_field(form: BaseForm, name: str) -> forms.ChoiceField:
-    """Return the field `name` of `form`, which offers choices.
+    """Return the choice field `name` of `form`.
 
     Raises:
-        TypeError: it offers none.
+        TypeError: the field has no choices.
     """
     field = form.fields[name]
     if not isinstance(field, forms.ChoiceField):
@@ -22,11 +22,11 @@ def choice_field(form: BaseForm, name: str) -> forms.ChoiceField:
 
 
 def choices_of(form: BaseForm, name: str) -> Iterable[tuple[Any, Any]]:
-    """Return the (value, label) pairs of the field `name`, which are in no groups."""
+    """Return the (value, label) pairs of the field `name`, whose choices are not grouped."""
     return cast(Iterable[tuple[Any, Any]], choice_field(form, name).choices)
 
 
 def mark_default(*fields: forms.Field) -> None:
-    """Mark optional fields that stand for something when they are left empty: their labels do not say "optional"."""
+    """Mark optional fields that have a default, so that their labels don't say "optional"."""
     for field in fields:
         setattr(field, _HAS_DEFAULT, True)

@@ -1,11 +1,11 @@
-"""What our middleware adds to a request, for the type checker."""
+"""Request types that declare the attributes our middleware adds."""
 
 from django.http import HttpRequest
 from django_htmx.middleware import HtmxDetails
 
 
 class HtmxHttpRequest(HttpRequest):
-    """A request that went through `HtmxMiddleware`: every one that reaches a view."""
+    """A request after `HtmxMiddleware`, as every view receives it."""
 
     htmx: HtmxDetails
 

@@ -1,7 +1,7 @@
-"""Pages of a list that grows while it is read: a page begins after a row, not after a number of rows.
+"""Keyset pagination: a page starts after a given row, not at an offset.
 
-So nothing is shown twice and nothing is passed over when rows are added or removed between two clicks, and the
-thousandth page costs what the first one does: the row values are compared as the pair that an index is sorted by.
+No row is repeated or skipped when rows are added or removed between two clicks, and page 1000 costs as much as page 1,
+because row values are compared as the (field, key) pair that an index is sorted by.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _MAX_DIGITS = 18
 
 @dataclass(frozen=True)
 class Page:
-    """Rows in their order. `newer` and `older` are the queries of the pages before and behind it, "" where none is."""
+    """One page of rows. `newer` and `older` are the query strings of the neighbouring pages, "" where there is none."""
 
     rows: list
     newer: str
@@ -31,14 +31,14 @@ class Page:
 
 @dataclass(frozen=True)
 class Order:
-    """A list's order: by a field that holds times or whole numbers and is never empty, then by key."""
+    """A list's order: by a non-null datetime or integer field, then by key."""
 
     field: Field
     descending: bool
 
     @classmethod
     def of(cls, model: type[Model], order: str) -> "Order":
-        """`order` as in `order_by`: "-created_at" begins with the newest."""
+        """Parse an `order_by` name: "-created_at" means newest first."""
         field = model._meta.get_field(order.removeprefix("-"))
         if not isinstance(field, Field):
             raise TypeError(f"{field} is a relation, which has no order.")
@@ -49,16 +49,16 @@ class Order:
         return f"{sign}{self.field.name}", f"{sign}pk"
 
     def behind(self, rows: QuerySet, mark: tuple, *, reverse: bool = False) -> QuerySet:
-        """The rows behind a mark, in order; those before it, from the mark backwards, when `reverse`."""
+        """Return the rows after a mark, in order; with `reverse`, those before it, nearest first."""
         forwards = self.descending != reverse
         compare = TupleLessThan if forwards else TupleGreaterThan
-        # SQLite is asked for pairs in other words, from which it does not see where in the index to begin.
+        # SQLite gets the pair comparison rewritten into a form that can't seek in the index; this condition can.
         begin = {f"{self.field.name}__{'lte' if forwards else 'gte'}": mark[0]}
         found = rows.filter(compare(Tuple(F(self.field.name), F("pk")), mark), **begin)
         return found.order_by(*self.names(reverse=reverse))
 
     def mark(self, row: Model) -> str:
-        """What the rows are ordered by, times as microseconds since 1970, and the key."""
+        """Return a row's position: its field value (datetimes as microseconds since 1970) and its key."""
         value = getattr(row, self.field.attname)
         number = (value - _EPOCH) // timedelta(microseconds=1) if isinstance(value, datetime) else value
         return f"{number}-{row.pk.hex}"
@@ -76,7 +76,7 @@ class Order:
 
 
 def page_of(rows: QuerySet, query: Mapping[str, str], size: int, order: str = "-created_at") -> Page:
-    """The page that `before` or `after` in `query` ask for. A mark that cannot be read means the first page."""
+    """Return the page that `before` or `after` in `query` asks for; the first page if the mark is invalid."""
     by = Order.of(rows.model, order)
     if (mark := by.read(query.get("before", ""))) and (found := list(by.behind(rows, mark)[: size + 1])):
         return _page(by, found[:size], newer=True, older=len(found) > size)
@@ -84,7 +84,7 @@ def page_of(rows: QuerySet, query: Mapping[str, str], size: int, order: str = "-
         found = list(by.behind(rows, mark, reverse=True)[: size + 1])
         if len(found) > size:
             return _page(by, found[:size][::-1], newer=True, older=True)
-        # So few are newer that they would make a short page: then it is the first one.
+        # Fewer newer rows than fill a page: show the first page instead.
     found = list(rows.order_by(*by.names())[: size + 1])
     return _page(by, found[:size], newer=False, older=len(found) > size)
 

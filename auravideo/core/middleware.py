@@ -1,4 +1,4 @@
-"""What is done to every answer of the site."""
+"""Response middleware."""
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -8,9 +8,9 @@ _TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml")
 
 
 class TextGZipMiddleware(GZipMiddleware):
-    """Django's, which pads at random against BREACH, for text alone.
+    """Django's GZipMiddleware (with its random padding against BREACH), limited to text.
 
-    Videos and archives are compressed already, and a compressed answer could no longer be asked for by byte ranges.
+    Videos and archives are already compressed, and a gzipped response could not serve byte ranges.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

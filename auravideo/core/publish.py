@@ -1,6 +1,6 @@
-"""Send messages to the broker once what they are about is committed; when the broker is down, log it and go on.
+"""Publishing of messages after commit; if the broker is down, log it and carry on.
 
-Redis only delivers. What a message asks for is already in the database, and a scheduled task finds what was not sent.
+Redis only delivers. The work is already recorded in the database, and a scheduled task finds what was never sent.
 """
 
 import logging
@@ -17,12 +17,12 @@ BROKER_ERRORS = (OperationalError, RedisError, OSError)  # the broker is down or
 
 
 def send_task(name: str, *args: object, queue: str = "cpu") -> None:
-    """Send one message by the name of its task, whose result nobody waits for. Raises one of BROKER_ERRORS."""
+    """Send a task by name and ignore its result. Raise one of BROKER_ERRORS if the broker is unreachable."""
     current_app.send_task(name, args=args, queue=queue, ignore_result=True)
 
 
 def attempt(send: Callable[[], object], what: str) -> bool:
-    """Call `send`, which sends `what`, now. Return False, and log it, when the broker is down."""
+    """Call `send` now. If the broker is down, log that `what` was not sent and return False."""
     try:
         send()
     except BROKER_ERRORS as error:
@@ -32,12 +32,12 @@ def attempt(send: Callable[[], object], what: str) -> bool:
 
 
 def attempt_on_commit(send: Callable[[], object], what: str, *, robust: bool = False) -> None:
-    """`attempt` once the current transaction is committed, or now if there is none; not at all after a rollback.
+    """Call `attempt` after the current transaction commits, or now if there is none; never after a rollback.
 
-    With `robust`, no error of `send` whatsoever reaches the caller; Django logs it.
+    With `robust`, exceptions from `send` never reach the caller; Django logs them.
     """
 
-    def send_now() -> None:  # a function, because Django names it when it logs, and a partial has no name
+    def send_now() -> None:  # not a partial: Django logs the function's name
         attempt(send, what)
 
     transaction.on_commit(send_now, robust=robust)

@@ -1,4 +1,4 @@
-"""Where a form leads back to."""
+"""Where to go after a form."""
 
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -7,7 +7,7 @@ MAX_ADDRESS = 2000
 
 
 def next_page(request: HttpRequest, otherwise: str) -> str:
-    """Return the path on this site that a form names as `next`; `otherwise` where it names none, or leads elsewhere."""
+    """Return the local path in the form's `next` field, or `otherwise` if it is missing or leads off-site."""
     path = request.POST.get("next", "")
     is_ours = path.startswith("/") and url_has_allowed_host_and_scheme(
         path, {request.get_host()}, require_https=request.is_secure()

@@ -1,13 +1,13 @@
-"""Where chords count their finished parts. Nobody in this project ever waits for a task's result."""
+"""The result backend, which only counts a chord's finished tasks. Nothing in this project waits for a task's result."""
 
 from celery.backends.redis import RedisBackend
 
 
 class ResultBackend(RedisBackend):
-    """Celery's Redis backend without the listening.
+    """Celery's Redis backend without result subscriptions.
 
-    Celery subscribes the process that sends a group to the result of each of its tasks, keeps that subscription for
-    ever, and blocks for 20 seconds when Redis does not answer. A web process must do neither.
+    Celery subscribes the publishing process to the result of every task in a group, never unsubscribes, and blocks for
+    20 seconds if Redis is down. A web process can afford neither.
     """
 
     def add_pending_result(self, result, weak=False, start_drainer=True):

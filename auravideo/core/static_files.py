@@ -1,4 +1,4 @@
-"""Static files: named after their content, so that browsers keep them for ever, and compressed once."""
+"""Static files: content-hashed names, cached forever, compressed once."""
 
 from hashlib import sha256
 from importlib.metadata import version
@@ -11,9 +11,9 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class HashedStaticFiles(CompressedManifestStaticFilesStorage):
-    """WhiteNoise's storage, except that a file which was not collected keeps its plain name and fails no page.
+    """WhiteNoise's storage, but a file that was not collected keeps its plain name instead of raising.
 
-    WhiteNoise finds that one, too (WHITENOISE_USE_FINDERS), uncompressed and kept for a minute only.
+    WhiteNoise still finds such a file (WHITENOISE_USE_FINDERS), but uncompressed and cached for a minute only.
     """
 
     manifest_strict = False
@@ -26,10 +26,10 @@ class HashedStaticFiles(CompressedManifestStaticFilesStorage):
 
 
 def collect() -> bool:
-    """Collect the static files into STATIC_ROOT where anything changed since the last time; says whether it did.
+    """Collect static files into STATIC_ROOT if anything changed since the last run. Return whether it did.
 
-    The folder is emptied first: `collectstatic` goes by dates, and the files of an upgraded package are often older
-    than the copies of their predecessors.
+    Clear the folder first: `collectstatic` compares dates, and files of an upgraded package are often older than the
+    copies they replace.
     """
     mark = settings.HOME / "static-collected"
     present = _fingerprint()
@@ -42,7 +42,7 @@ def collect() -> bool:
 
 
 def _fingerprint() -> str:
-    """A digest of every static file's name, size and date, and of the versions of what names and compresses them."""
+    """Return a digest of all static files' names, sizes and dates and of the Django and WhiteNoise versions."""
     digest = sha256(f"{version('django')} {version('whitenoise')}".encode())
     for finder in finders.get_finders():
         for name, storage in finder.list([]):

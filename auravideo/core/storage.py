@@ -1,4 +1,4 @@
-"""Files in a storage, whichever kind it is."""
+"""Deletion helpers that work on any storage backend."""
 
 import os
 import posixpath
@@ -8,22 +8,22 @@ from django.core.files.storage import Storage
 
 
 def delete_folder(storage: Storage, folder: str) -> None:
-    """Delete everything below `folder`; nothing there is fine, and so is another process doing the same."""
+    """Delete everything below `folder`; safe if it is missing or another process is deleting it too."""
     try:
         folders, files = storage.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):  # an object store has no folders and lists nothing
+    except (FileNotFoundError, NotADirectoryError):  # object stores have no folders and list nothing
         return
     for name in files:
         storage.delete(posixpath.join(folder, name))
     for name in folders:
         delete_folder(storage, posixpath.join(folder, name))
-    with suppress(OSError, NotImplementedError):  # an object store has none; a worker may have written meanwhile
+    with suppress(OSError, NotImplementedError):  # object stores have none; a worker may just have written
         os.rmdir(storage.path(folder))
 
 
 def delete_file(storage: Storage, name: str) -> None:
-    """Delete a file, and the folder that it leaves empty; a file that is gone already is fine."""
+    """Delete a file, and its folder if that is then empty; a missing file is fine."""
     storage.delete(name)
     if folder := posixpath.dirname(name):
-        with suppress(OSError, NotImplementedError):  # it is not empty, or an object store, which has none
+        with suppress(OSError, NotImplementedError):  # not empty, or an object store
             os.rmdir(storage.path(folder))

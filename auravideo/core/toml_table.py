@@ -1,4 +1,4 @@
-"""Reads one table of a TOML file strictly: every field is named, typed and bounded, and an error says where it is."""
+"""A strict reader of one TOML table: every field is named, typed and bounded, and errors say where they are."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,15 +7,15 @@ _MISSING = object()
 
 
 class CatalogueError(ValueError):
-    """The catalogue cannot be used; the text names the file, the entry and the field, and what is needed there."""
+    """The catalogue is invalid; the message names the file, the entry, the field and what is expected."""
 
 
 class Table:
-    """One entry's fields. Each reader takes the field away; `done()` complains about what nobody asked for.
+    """One entry's fields. Each reader consumes its field; `done()` rejects what is left.
 
     Args:
-        where: the entry, as a message begins with it ("catalogue.toml: models 'tiny'").
-        fields: what the TOML file says.
+        where: prefix of error messages, such as "catalogue.toml: models 'tiny'".
+        fields: the parsed TOML table.
     """
 
     def __init__(self, where: str, fields: Mapping[str, Any]) -> None:
@@ -24,7 +24,7 @@ class Table:
         self._known: set[str] = set()
 
     def error(self, field: str, problem: str) -> CatalogueError:
-        """The error that says what is wrong with `field`, to be raised by the caller."""
+        """Return the error to raise for `field`."""
         return CatalogueError(f"{self.where}: field '{field}' {problem}")
 
     def _take(self, field: str, default: Any) -> Any:
@@ -35,7 +35,7 @@ class Table:
         return value
 
     def text(self, field: str, default: Any = _MISSING, choices: tuple[str, ...] = ()) -> Any:
-        """A non-empty string (one of `choices`, when given); `default` is returned as it is."""
+        """Return a non-empty string, one of `choices` if given; `default` is returned as is."""
         value = self._take(field, default)
         if value is default:
             return value
@@ -46,7 +46,7 @@ class Table:
         return value.strip()
 
     def integer(self, field: str, low: int, high: int, default: Any = _MISSING) -> Any:
-        """A whole number between `low` and `high`, both included."""
+        """Return an integer between `low` and `high`, inclusive."""
         value = self._take(field, default)
         if value is default:
             return value
@@ -55,7 +55,7 @@ class Table:
         return value
 
     def number(self, field: str, low: float, high: float, default: Any = _MISSING) -> Any:
-        """A number between `low` and `high`, both included (NaN is neither)."""
+        """Return a number between `low` and `high`, inclusive (so never NaN)."""
         value = self._take(field, default)
         if value is default:
             return value
@@ -64,14 +64,14 @@ class Table:
         return float(value)
 
     def flag(self, field: str, default: bool) -> bool:
-        """true or false, and nothing else."""
+        """Return a boolean; nothing else is accepted."""
         value = self._take(field, default)
         if not isinstance(value, bool):
             raise self.error(field, f"must be true or false, not {value!r}")
         return value
 
     def texts(self, field: str, default: Any = _MISSING) -> tuple[str, ...]:
-        """A list of strings that are not empty."""
+        """Return a list of non-empty strings, as a tuple."""
         value = self._take(field, default)
         if value is default:
             return value
@@ -80,7 +80,7 @@ class Table:
         return tuple(value)
 
     def mapping(self, field: str, default: Any = _MISSING) -> Any:
-        """A table, as a plain dict."""
+        """Return a table, as a plain dict."""
         value = self._take(field, default)
         if value is default:
             return value
@@ -89,6 +89,6 @@ class Table:
         return dict(value)
 
     def done(self) -> None:
-        """Raise `CatalogueError` if a field is left that no reader took: most often a misspelling."""
+        """Raise `CatalogueError` if an unknown field is left, usually a typo."""
         for field in self._fields:
             raise self.error(field, f"is not known here; there are {', '.join(sorted(self._known))}")

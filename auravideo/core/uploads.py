@@ -1,4 +1,4 @@
-"""Files that people drop on a form: streamed to a temporary file, up to a limit, and what is beyond it is not kept."""
+"""File uploads streamed to a temporary file, up to a size limit."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -14,7 +14,7 @@ View = Callable[..., HttpResponseBase]
 
 
 class BoundedUpload(TemporaryFileUploadHandler):
-    """Keeps files of `limit` bytes together; of a larger one it notes the name, and lets the other fields arrive."""
+    """Keeps up to `limit` bytes per request; beyond that, drops the file and notes its field."""
 
     def __init__(self, request: UploadRequest, limit: int) -> None:
         super().__init__(request)
@@ -32,15 +32,15 @@ class BoundedUpload(TemporaryFileUploadHandler):
         if self.received <= self.limit:
             return super().file_complete(file_size)
         self.too_large.append(self.field_name)
-        self.file.close()  # which deletes it
+        self.file.close()  # also deletes it
         return None
 
 
 def bounded_upload(limit: int) -> Callable[[View], View]:
-    """A view that takes files of `limit` bytes together; `request.files_too_large` names the fields of larger ones.
+    """Limit a view's uploads to `limit` bytes in total; `request.files_too_large` names the fields beyond it.
 
-    Django's CSRF check reads the whole request, so the limit has to be set before it: the check is made around the view
-    itself.
+    Django's CSRF check reads the whole request, so the limit must be in place first: the check is applied to the inner
+    view.
     """
 
     def decorate(view: View) -> View:

@@ -1,4 +1,4 @@
-"""Zip files that are made while they are sent: nothing is kept in memory or on disk, however much goes in."""
+"""Zip files streamed as they are built, using neither disk nor memory for the archive."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
@@ -19,31 +19,31 @@ MISSING = "MISSING.txt"
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of the zip. `read` is called when its turn comes; FileNotFoundError leaves it out and notes it."""
+    """One file in the zip. `read` is called when its turn comes; on FileNotFoundError the file is skipped and noted."""
 
     name: str
     read: Callable[[], Iterable[bytes]]
 
 
 def stored_file(name: str, stored: str | None, storage: Storage | None = None) -> Entry:
-    """The file `stored` of a storage (the default one where none is given)."""
+    """Return an entry for the file `stored` in a storage (by default, the default one)."""
     return Entry(name, lambda: _blocks(storage or storages["default"], stored))
 
 
 def json_file(name: str, value: Callable[[], object]) -> Entry:
-    """`value()` as JSON."""
+    """Return an entry that holds `value()` as JSON."""
     return Entry(name, lambda: [_json(value()).encode()])
 
 
 def json_list(name: str, values: Callable[[], Iterable[object]]) -> Entry:
-    """A JSON list that is written item by item."""
+    """Return an entry that holds a JSON list, written item by item."""
     return Entry(name, lambda: _list(values()))
 
 
 def stream(entries: Iterable[Entry]) -> Generator[bytes]:
-    """The bytes of a zip file. Names are made unique; what is missing in the storage is listed in MISSING.txt.
+    """Yield the bytes of a zip file. Names are made unique; files missing from the storage are listed in MISSING.txt.
 
-    Stored, not deflated: videos are compressed already.
+    Stored, not deflated: videos are already compressed.
     """
     zipped = ZipStream()
     taken: set[str] = set()
@@ -64,7 +64,7 @@ def stream(entries: Iterable[Entry]) -> Generator[bytes]:
 
 
 def response(entries: Iterable[Entry], filename: str) -> StreamingHttpResponse:
-    """Send a zip file for saving under `filename`."""
+    """Return a zip file as a download named `filename`."""
     answer = StreamingHttpResponse(_sent(stream(entries)), content_type="application/zip")
     answer["Content-Disposition"] = content_disposition_header(True, filename)
     answer["Cache-Control"] = "private, no-store"
@@ -73,7 +73,7 @@ def response(entries: Iterable[Entry], filename: str) -> StreamingHttpResponse:
 
 
 async def _sent(blocks: Generator[bytes]) -> AsyncIterator[bytes]:
-    """Asynchronous: of a plain iterator Daphne would read all before it sent any."""
+    """Yield blocks of at least BLOCK bytes; async, because Daphne buffers a plain iterator whole."""
     held: list[bytes] = []
     size = 0
     try:
@@ -84,7 +84,7 @@ async def _sent(blocks: Generator[bytes]) -> AsyncIterator[bytes]:
                 yield b"".join(held)
                 held, size = [], 0
         yield b"".join(held)
-    finally:  # who leaves early leaves no open file
+    finally:  # close the open file if the client disconnects
         await sync_to_async(blocks.close)()
 
 
@@ -113,7 +113,11 @@ def _json(value: object) -> str:
 
 
 def _safe(name: str) -> str:
-    """A name that stays within the folder that the zip is unpacked to."""
+    """Return `name` if it stays inside the folder the zip is unpacked to.
+
+    Raises:
+        ValueError: it is absolute, climbs with "..", or contains a backslash.
+    """
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name:
         raise ValueError(f"{name!r} cannot be a name in a zip file.")
@@ -121,7 +125,7 @@ def _safe(name: str) -> str:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """`name`, numbered where another entry has it already, whatever its case."""
+    """Return `name`, numbered if it is already taken (ignoring case)."""
     path = PurePosixPath(name)
     numbered = (str(path.with_name(f"{path.stem}-{number}{path.suffix}")) for number in count(2))
     free = name if name.lower() not in taken else next(other for other in numbered if other.lower() not in taken)

@@ -1,1 +1,1 @@
-"""A site that is not empty, for screenshots and browser tests."""
+"""Demo content for screenshots and browser tests."""

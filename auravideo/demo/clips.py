@@ -1,7 +1,7 @@
-"""A site to look at: people, jobs in every state, videos with real files. Nothing is random, and no model is loaded.
+"""A demo site: users, jobs in every state, videos with real files. Deterministic, and loads no model.
 
-Every clip goes the way that a real one goes (submit, claim, finish, assemble); only its frames are drawn instead of
-generated. `manage.py seed_demo` calls this; screenshots and browser tests stand on it.
+Every clip goes through the real code (submit, claim, finish, assemble); only its frames are drawn instead of
+generated. Used by `manage.py seed_demo`, the screenshots and the browser tests.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Clip:
-    """What somebody asked for, the scene that their video shows, and how far it has come."""
+    """One clip: its request, the scene its video shows, and its state."""
 
     owner: str
     prompt: str
@@ -59,7 +59,7 @@ class Clip:
     fps: int = 16
     format: str = "mp4"
     state: str = "done"
-    row: int | None = None  # in the owner's batch
+    row: int | None = None  # row in the owner's batch
     hours_ago: float = 1.0
     visibility: Visibility = Visibility.PRIVATE
     tags: tuple[str, ...] = ()
@@ -216,14 +216,14 @@ CLIPS = (
 
 
 def names_taken() -> list[str]:
-    """The names of the demo's people that somebody on this site has already."""
+    """Return the demo usernames that already exist on this site."""
     return sorted(
         User.objects.filter(username__in=[person.name for person in PEOPLE]).values_list("username", flat=True)
     )
 
 
 def seed(password: str, report: Callable[[str], object] = lambda line: None) -> None:
-    """Make the people, their jobs and their videos. `report` hears a line a clip."""
+    """Create the users, jobs and videos. `report` is called with one line per clip."""
     people = {person.name: _make_person(person, password) for person in PEOPLE}
     for clip in CLIPS:
         with transaction.atomic():
@@ -249,14 +249,14 @@ def _make_clip(clip: Clip, user: User) -> Job:
     request = parse({**asked, "seed": clip.scene.seed}, available.catalogue(), available.limits())
     job = services.submit(user, request, batch=_batch_of(user) if clip.row else None, row=clip.row)
     plan = job.render_plan
-    seconds = {unit: estimates.seconds(*unit, plan, request) for unit in plan.units}  # before this job is history, too
+    seconds = {unit: estimates.seconds(*unit, plan, request) for unit in plan.units}  # before the job joins the history
     _STATES[clip.state](clip, job, plan)
     _date_back(job, timedelta(hours=clip.hours_ago), seconds)
     return job
 
 
 def _share(clip: Clip, job: Job, people: Mapping[str, User]) -> None:
-    """Let the video be shared an hour after it was made, and be liked."""
+    """Publish the video an hour after it was made, and add its likes."""
     video = Video.objects.filter(job=job).first()
     if video is None or clip.visibility == Visibility.PRIVATE:
         return
@@ -293,7 +293,7 @@ def _finish(clip: Clip, job: Job, plan: Plan) -> None:
 
 
 def _run(clip: Clip, job: Job, _plan: Plan) -> None:
-    """Prepared, and painted for the larger part, with a preview that is still noisy."""
+    """Leave the job mid-generation, most of its steps done, with a preview that is still noisy."""
     claims.finish(_claim(job, Stage.PREPROCESS), {})
     claims.beat(_claim(job, Stage.GENERATE), 10, 16)
     clean = draw(clip.scene, np.arange(PREVIEW_FRAMES) / PREVIEW_FPS, PREVIEW_SIDE * 9 // 16, PREVIEW_SIDE)
@@ -326,7 +326,7 @@ def _claim(job: Job, stage: Stage, chunk: int = 0) -> StageRun:
 
 
 def _drawn(scene: Scene, plan: Plan) -> Iterator[np.ndarray]:
-    """The finished frames, a chunk at a time: uint8 [F, H, W, 3]."""
+    """Yield the finished frames chunk by chunk: uint8 [F, H, W, 3]."""
     done = 0
     for chunk in plan.chunks:
         yield draw(scene, np.arange(done, done + chunk.frames) / plan.fps, plan.height, plan.width)
@@ -334,7 +334,7 @@ def _drawn(scene: Scene, plan: Plan) -> Iterator[np.ndarray]:
 
 
 def _date_back(job: Job, age: timedelta, seconds: Mapping[tuple[Stage, int], float]) -> None:
-    """Let a job, and its video, be of `age`, and its stages take the `seconds` that they would take here."""
+    """Backdate a job and its video by `age`, each stage taking its estimated `seconds`."""
     begun = moment = timezone.now() - age
     for run in job.stage_runs.order_by("pk"):
         ended = moment + timedelta(seconds=seconds[Stage(run.stage), run.chunk])

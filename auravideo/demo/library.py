@@ -1,4 +1,4 @@
-"""The demo's library: favourites, a title, a collection, and something that was deleted just now."""
+"""The demo's library: favourites, a title, a collection and a recently deleted video."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What moderation has to do on the demo's site: reports that wait, and what was done about others."""
+"""The demo's moderation queue: open reports, a warning and a blocked term."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ TERM, ANSWER = "toy gun", "Nothing with weapons is rendered here."
 
 
 def seed(people: Mapping[str, User]) -> None:
-    """A moderator who also picks, reports of what others published, a warning for ada, a blocked term."""
+    """Create a moderator who can pick videos, reports on a published video, a warning to ada and a blocked term."""
     may = Permission.objects.filter(codename__in=("moderate", "pick"), content_type__app_label="gallery")
     people["staff"].user_permissions.add(*may)
     for video in Video.objects.listed().filter(user=people["ben"]).order_by("created_at")[:1]:

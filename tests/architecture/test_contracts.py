@@ -1,4 +1,4 @@
-"""The contracts of pyproject.toml hold, and each of them can fail: a planted import is refused by the one it breaks."""
+"""The contracts in pyproject.toml hold, and each can fail: a planted import breaks exactly the expected one."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 
-# contract -> (file, the line that is added to it)
+# contract -> (file, line added to it)
 PLANTED = [
     ("rooms", "accounts/services.py", "import generation.domain.states"),
     ("rooms", "generation/domain/plan.py", "def later():\n    import gallery.models"),
@@ -36,7 +36,7 @@ PLANTED = [
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """The tree, to be planted in."""
+    """Return a copy of the tree to plant imports in."""
     folder = tmp_path_factory.mktemp("tree")
     shutil.copy(ROOT / "pyproject.toml", folder)
     for package in SETTINGS["root_packages"]:
@@ -47,7 +47,7 @@ def copy(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def linted(copy):
-    """What import-linter says of the copy with each line planted."""
+    """Return import-linter's verdict on the copy for each planted line."""
     command = [sys.executable, str(Path(__file__).with_name("lint_planted.py")), str(copy)]
     done = subprocess.run(command, input=json.dumps(PLANTED), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A folder is small enough to be read at a glance."""
+"""Folders stay small enough to grasp at a glance."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ MOST = 18
 
 
 def crowded(root: Path) -> dict[str, int]:
-    """The folders with more than `MOST` modules, `__init__.py` not counted; migrations are a history, not a room."""
+    """Return folders with more than `MOST` modules, not counting `__init__.py`; migrations are exempt."""
     folders = {path.parent for package in PACKAGES for path in (root / package).rglob("*.py")}
     assert folders, f"nothing to read in {root}"
     counts = {folder: len({*folder.glob("*.py")} - {folder / "__init__.py"}) for folder in folders}

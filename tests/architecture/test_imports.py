@@ -1,6 +1,6 @@
-"""What the contracts of pyproject.toml cannot say: parts of a library, and what is imported lazily.
+"""Import rules that pyproject.toml's contracts cannot express: parts of a library, and lazy imports.
 
-The syntax trees are read, so that an import within a function counts.
+Reads the syntax trees, so imports within functions count.
 """
 
 import ast
@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "torchvision", "tensorflow", "diffusers", "transformers", "spandrel", "peft", "accelerate")
 PURE_ROOMS = ("generation/catalogue", "generation/domain", "generation/requests", "workers/engines", "workers/media")
-READS_THE_SETTINGS = ROOT / "generation" / "requests" / "available.py"  # the one module of these rooms that may
+READS_THE_SETTINGS = ROOT / "generation" / "requests" / "available.py"  # the only module of these packages that may
 PURE = [path for room in PURE_ROOMS for path in (ROOT / room).rglob("*.py") if path != READS_THE_SETTINGS]
 PURE += (ROOT / "auravideo" / "core" / "media").glob("*.py")
 
@@ -26,7 +26,7 @@ def sources(*folders: str) -> list[Path]:
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
-    """Every module that a file imports, `from a import b` as both 'a' and 'a.b'."""
+    """Return every module that a file imports, `from a import b` as both 'a' and 'a.b'."""
     tree = ast.parse(path.read_text(), str(path))
     nodes = tree.body if top_level_only else list(ast.walk(tree))
     found: set[str] = set()
@@ -51,16 +51,16 @@ def offenders(paths, *packages: str, top_level_only: bool = False) -> dict[str, 
 # --- Internals of libraries and of other modules ----------------------------------------------------------------------
 
 OUR_PACKAGES = ("accounts", "auravideo", "gallery", "generation", "workers")
-# What a library keeps for the request at hand is its own: a function is given what it needs.
+# Per-request state inside a library is private to it: pass functions what they need.
 REQUEST_OF_A_LIBRARY = ("allauth.core.context",)
-# Tests may look into our own modules, and these into a library.
+# Tests may use internals of our own modules, and these of libraries.
 INTERNALS_IN_TESTS = {
-    "tests/generation/queue/test_canvas.py": {"celery.canvas._chain"},  # the one type of what `chain(...)` returns
+    "tests/generation/queue/test_canvas.py": {"celery.canvas._chain"},  # the only type of what `chain(...)` returns
 }
 
 
 def internals(path: Path) -> set[str]:
-    """Every import of what its owner marks as internal: `a.internal.b`, `a._b`, `from a import _b`."""
+    """Return every import of something its owner marks as internal: `a.internal.b`, `a._b`, `from a import _b`."""
     parts = {name: name.split(".") for name in imports(path)}
     return {
         name
@@ -146,9 +146,9 @@ LIGHT = (
 
 @pytest.fixture(scope="module")
 def loaded():
-    """What each module of LIGHT has loaded of HEAVY, imported in turn by a process of its own.
+    """Return which of HEAVY each module of LIGHT has loaded, importing them one by one in a separate process.
 
-    What pytest has loaded by now says nothing. What one module loads stays there for those behind it.
+    pytest's own process has loaded too much to tell. What one module loads stays loaded for the next.
     """
     script = f"""
 import importlib, json, os, sys

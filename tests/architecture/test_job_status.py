@@ -1,4 +1,4 @@
-"""The check of who writes `Job.status`: it passes on this tree, and sees every way of writing it."""
+"""The check of writes to `Job.status` passes on this tree and detects every way of writing it."""
 
 import ast
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_a_tree_without_the_writer_is_refused(tmp_path):
 
 
 def test_the_writer_itself_is_seen_writing():
-    """So that the check does not pass because it reads nothing."""
+    """Otherwise the check could pass because it reads nothing."""
     writer = next(path for path in (ROOT / "generation").rglob("services.py") if "def submit" in path.read_text())
     assert found(writer.read_text())
 

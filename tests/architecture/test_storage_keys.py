@@ -1,4 +1,4 @@
-"""Every key of the storages is spelled in generation/domain/storage_keys.py and nowhere else."""
+"""Storage keys are spelled in generation/domain/storage_keys.py and nowhere else."""
 
 import ast
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ FOLDERS = ("accounts", "auravideo", "gallery", "generation", "workers")
 OWNER = ROOT / "generation" / "domain" / "storage_keys.py"
 ROOTS = (storage_keys.JOBS, storage_keys.VIDEOS)
 NAMES = tuple(storage_keys.PICTURES.values())
-# A name inside the zip of somebody's data, which is no key of a storage.
+# A name inside the data export's zip, not a storage key.
 NO_KEYS = {("gallery/personal_data.py", "f'videos/{number:04d}-{file_stem(video)}'")}
 
 
 def is_start(node: ast.AST) -> bool:
-    """Whether it is a text that begins as a key does."""
+    """Return whether a string starts like a key."""
     return isinstance(node, ast.Constant) and str(node.value).startswith(tuple(f"{root}/" for root in ROOTS))
 
 
@@ -27,7 +27,7 @@ def is_root(node: ast.AST) -> bool:
 
 
 def is_key(node: ast.AST) -> bool:
-    """Whether a node puts a key together, or names a file as a key does."""
+    """Return whether a node builds a key, or names a file like one."""
     match node:
         case ast.JoinedStr(values=[first, *_]):
             return is_start(first)
@@ -49,7 +49,7 @@ def is_key(node: ast.AST) -> bool:
 
 
 def spelled(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node of a syntax tree that spells a key."""
+    """Return every node of a syntax tree that spells a key."""
     return filter(is_key, ast.walk(tree))
 
 

@@ -1,4 +1,4 @@
-"""The check of what the type checker is told to ignore: it passes on this tree, and sees what says too little."""
+"""The check of `type: ignore` comments passes on this tree and detects incomplete ones."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from scripts.check_type_ignores import check, incomplete
 
 ROOT = Path(__file__).resolve().parents[2]
-MARK = "# type: " + "ignore"  # in two parts, so that this file holds none
+MARK = "# type: " + "ignore"  # split, so that this file contains none
 
 
 def test_every_ignore_in_the_tree_names_its_error_and_its_reason():

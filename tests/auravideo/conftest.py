@@ -1,4 +1,4 @@
-"""A site with something of everything on it, for the tests of every address."""
+"""A fully populated site, for the tests of every URL."""
 
 import copy
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ from tests.factories import (
     a_moderator,
 )
 
-# What addresses name that is nobody's.
+# URL values that belong to nobody.
 NOWHERE = {
     "key": "no-such-key",
     "uidb36": "1",
@@ -40,7 +40,7 @@ NOWHERE = {
 
 
 def _credential() -> dict:
-    """What a browser hands over when a passkey is added."""
+    """Return what a browser submits when a passkey is added."""
     key = ES256.from_cryptography_key(ec.derive_private_key(1, ec.SECP256R1()).public_key())
     credential = AttestedCredentialData.create(bytes(16), b"passkey", key)
     flags = AuthenticatorData.FLAG.UP | AuthenticatorData.FLAG.UV | AuthenticatorData.FLAG.AT
@@ -53,7 +53,7 @@ def _credential() -> dict:
 
 @pytest.fixture(scope="class")
 def world_of_the_class(django_db_setup, django_db_blocker):
-    """The rows of `world`, made once for the tests of a class, in a transaction around the one of each test."""
+    """Create the rows of `world` once per test class, in a transaction around each test's own."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield _world()
         transaction.set_rollback(True)
@@ -61,7 +61,7 @@ def world_of_the_class(django_db_setup, django_db_blocker):
 
 @pytest.fixture
 def world(world_of_the_class, db):
-    """The six persons, and something of everything, all of it the owner's: `persons`, and `values` for addresses."""
+    """Return six users and one of everything, owned by the owner: `persons`, and `values` for URLs."""
     for name in world_of_the_class.files:
         storages["default"].save(name, ContentFile(b"bytes"))
     return copy.deepcopy(world_of_the_class)
@@ -83,7 +83,7 @@ def _world() -> SimpleNamespace:
 
 
 def _clips_of(owner) -> dict[str, object]:
-    """What the addresses of jobs and videos name or, for one address alone, behind its name."""
+    """Return the URL values of jobs and videos; for parameters that differ between URLs, under the URL's name."""
     batch = BatchFactory(user=owner)
     active, failed = JobFactory(user=owner, batch=batch, row=1), JobFactory(user=owner, status=Status.FAILED)
     video = VideoFactory(user=owner, job=JobFactory(user=owner, status=Status.DONE, batch=batch, row=2))
@@ -130,5 +130,5 @@ def _account_of(owner) -> dict[str, object]:
 
 
 def _pages_of(model: str, row) -> dict[str, object]:
-    """What the administration's pages of one row name."""
+    """Return the URL values of the admin's change pages."""
     return {f"admin:{model}_{page}:object_id": row.pk for page in ("change", "delete", "history")}

@@ -1,4 +1,4 @@
-"""Every address of the site against everybody who may ask for it: tests/access_table.py says what they get."""
+"""Every URL of the site against every kind of user; tests/access_table.py has the expected answers."""
 
 from fnmatch import fnmatchcase
 
@@ -22,7 +22,7 @@ SOCKETS = [row for row in ROWS if row[1] == "WS"]
 
 
 def rows_of(address: Address) -> list[list[str]]:
-    """The table's rows for an address: those with its very name, else those with a pattern that fits it."""
+    """Return the table's rows for a URL: those with its exact name, otherwise those with a matching pattern."""
     if address.name in EXACT:
         return [row for row in ROWS if row[0] == address.name]
     return [row for row in ROWS if "*" in row[0] and fnmatchcase(address.name, row[0])]
@@ -53,7 +53,7 @@ def test_our_addresses_are_named_with_hyphens():
 
 
 def answer(response) -> str:
-    """A response in the table's words."""
+    """Return a response in the table's notation."""
     if response.status_code != 302:
         return str(response.status_code)
     entrances = (reverse("account_login"), reverse("admin:login"))
@@ -61,7 +61,7 @@ def answer(response) -> str:
 
 
 class TestAccess:
-    """One class, so that its tests share one world."""
+    """A single class, so that its tests share one world."""
 
     @pytest.mark.parametrize(("address", "row"), CASES, ids=lambda value: getattr(value, "name", None) or value[1])
     @pytest.mark.parametrize("person", PERSONS)

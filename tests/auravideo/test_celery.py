@@ -1,4 +1,4 @@
-"""What every worker starts with, however it is started."""
+"""What every worker process starts with, however it is started."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What is wrong is said at the start, with what to do."""
+"""Misconfiguration is reported at start-up, with a fix."""
 
 from auravideo import checks
 from generation.catalogue.load import load_catalogue

@@ -1,4 +1,4 @@
-"""Every colour is in static/css/colours.css; pages, styles, icons and code name it or repeat none but these."""
+"""Every colour is defined in static/css/colours.css; pages, styles, icons and code use those only."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COLOURS = ROOT / "static" / "css" / "colours.css"
 HEX = re.compile(r"(?<![&\w])#(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3,4})(?![\w-])")
 FUNCTION = re.compile(r"\b(?:rgb|rgba|hsl|hsla|hwb|lab|lch|oklab|oklch)\([\d.]")
-# Pictures with colours of their own, and black shapes that are masks.
+# Images with their own colours, and black shapes used as masks.
 DRAWINGS = {"heart-over-sea.svg", "heart-over-sea-still.svg"}
 MASK = "#000"
 
@@ -65,7 +65,7 @@ def test_an_icon_has_no_colour_but_those_of_the_list(path):
 
 
 def test_every_name_that_the_pages_use_is_defined():
-    """But those of Django's administration, which has a list of its own."""
+    """Except for those of Django's admin, which defines its own."""
     styles = [path for path in found_in("static/css", endings=(".css",)) if path.name != "administration.css"]
     used = {name for path in styles for name in re.findall(r"var\((--[\w-]+)\)", path.read_text())}
     defined = {name for path in [*styles, COLOURS] for name in re.findall(r"(--[\w-]+):", path.read_text())}

@@ -1,4 +1,4 @@
-"""The settings: with nothing set everything has a sensible place, and a value that cannot be read stops the start."""
+"""The settings: defaults are sensible, and an invalid value stops start-up."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def start(tmp_path, **variables):
-    """`manage.py check` in a process of its own with these variables."""
+    """Run `manage.py check` in a separate process with these variables."""
     clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
         [sys.executable, "manage.py", "check"],

@@ -1,4 +1,4 @@
-"""The help page: open to everybody, true of this machine, and with examples that lead to the form."""
+"""The help page is public, describes this machine, and has examples that lead to the form."""
 
 import re
 from urllib.parse import parse_qs, urlsplit
@@ -20,7 +20,7 @@ def page(client) -> str:
 
 
 def prompts_in(html: str) -> list[str]:
-    """The prompts of the links to the form."""
+    """Return the prompts in links to the form."""
     links = re.findall(r'href="([^"]*\?prompt=[^"]*)"', html)
     assert all(urlsplit(link).path == reverse("generation:create") for link in links)
     return [parse_qs(urlsplit(link).query)["prompt"][0] for link in links]

@@ -1,4 +1,4 @@
-"""What every page of the site promises the browser: nothing inline, nothing from elsewhere, and headers that say so."""
+"""Every page's security promises: nothing inline, nothing from other sites, and headers that enforce it."""
 
 from html.parser import HTMLParser
 
@@ -11,12 +11,12 @@ from auravideo import security
 from tests.addresses import addresses
 from tests.persons import sign_in
 
-FRAMED = {"gallery:embed", "gallery:shared-embed"}  # the players that other sites may put into a frame
+FRAMED = {"gallery:embed", "gallery:shared-embed"}  # the embeddable players
 SCRIPT_TYPES = {"", "text/javascript", "module", "application/javascript"}
 
 
 class Inline(HTMLParser):
-    """Collects what a strict Content-Security-Policy would refuse, and every address of another site."""
+    """Collects what a strict Content-Security-Policy would block, and every URL of another site."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Inline(HTMLParser):
             self.found.append("<style>")
         self._open_script = tag == "script" and "src" not in given and given.get("type", "") in SCRIPT_TYPES
         loads = {"script": "src", "img": "src", "link": "href", "video": "src", "source": "src", "iframe": "src"}
-        is_named_only = given.get("rel") in ("alternate", "canonical")  # nothing is loaded from there
+        is_named_only = given.get("rel") in ("alternate", "canonical")  # these links load nothing
         address = "" if is_named_only else given.get(loads.get(tag, ""), "")
         if address.startswith(("http:", "https:", "//")):
             self.found.append(address)
@@ -51,7 +51,7 @@ def directives(response) -> dict[str, list[str]]:
 
 
 class TestEveryPage:
-    """One class, so that its tests share one world."""
+    """A single class, so that its tests share one world."""
 
     @pytest.mark.parametrize("address", addresses(), ids=lambda address: address.name)
     @pytest.mark.parametrize("person", ["anonymous", "owner", "admin"])

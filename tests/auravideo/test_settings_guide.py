@@ -1,4 +1,4 @@
-"""docs/operating.md lists every environment variable that the site reads, with its default, and no other."""
+"""docs/operating.md lists exactly the environment variables that the site reads, with their defaults."""
 
 import ast
 import re
@@ -14,17 +14,17 @@ ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "operating.md").read_text()
 WITH_DEFAULT = {"text", "boolean", "integer", "choice", "words"}
 READERS = {*WITH_DEFAULT, "address", "email"}
-# Not settings of the site: what a started process inherits.
+# Not settings of the site: the environment that child processes inherit.
 READS_THE_ENVIRONMENT = {
     "auravideo/environment.py",  # the readers
     "auravideo/management/commands/serve.py",  # LD_LIBRARY_PATH, passed on to the interpolation worker
     "auravideo/server/supervisor.py",  # the whole environment, passed on to the processes
 }
-UNKNOWN = object()  # a default that is worked out when the site starts
+UNKNOWN = object()  # a default computed at start-up
 
 
 def variables(path: Path, names: dict[str, Any]) -> dict[str, Any]:
-    """Every variable that a module reads by one of the readers, with its default; `names` are those of the module."""
+    """Return every variable that a module reads through a reader, with its default; `names` are the module's names."""
     found: dict[str, Any] = {}
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
@@ -39,7 +39,7 @@ def variables(path: Path, names: dict[str, Any]) -> dict[str, Any]:
 
 
 def _own_variables(reader: ast.FunctionDef, names: dict[str, Any]) -> dict[str, Any]:
-    """What a reader reads unless it is told otherwise: `def email(name="EMAIL_URL")`, with the default in its body."""
+    """Return the variable that a reader reads by default: `def email(name="EMAIL_URL")`, its default from the body."""
     own = [node.value for node in reader.args.defaults if isinstance(node, ast.Constant)]
     own = [value for value in own if isinstance(value, str) and value.isupper()]
     calls = [node for node in ast.walk(reader) if isinstance(node, ast.Call) and _name(node.func) in READERS]
@@ -52,7 +52,7 @@ def _name(function: ast.expr) -> str:
 
 
 def _value(node: ast.expr, names: dict[str, Any]) -> Any:
-    """What an expression is worth: a constant, or a name of the module such as limits.MAX_SIDE."""
+    """Evaluate an expression: a constant, or a name of the module such as limits.MAX_SIDE."""
     if isinstance(node, ast.Attribute):
         return getattr(_value(node.value, names), node.attr)
     if isinstance(node, ast.Name):
@@ -64,7 +64,7 @@ def _value(node: ast.expr, names: dict[str, Any]) -> Any:
 
 
 def documented(guide: str) -> dict[str, str]:
-    """The variables of the guide's table of settings, with their defaults as they stand there."""
+    """Return the variables in the guide's table of settings, with their documented defaults."""
     table = guide.partition("\n## Settings\n")[2].partition("\n## ")[0]
     rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
     return {name: default.strip() for names, default in rows for name in re.findall(r"`(\w+)`", names)}

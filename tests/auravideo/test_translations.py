@@ -1,4 +1,4 @@
-"""Every text of the site is in every required language, and no English stands where it could not be translated."""
+"""Every text is translated to every required language, and no English is left untranslatable."""
 
 import ast
 import gettext
@@ -24,7 +24,7 @@ OURS = ("accounts", "generation", "gallery")
 TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*") if path.suffix in (".html", ".txt"))
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|<[^>]+>")
 WORDS = re.compile(r"[^\W\d_]{2,}")
-# Names, units and what is the same in every language; prompts are English because the models are.
+# Names, units and words that are the same in every language; prompts are English because the models are.
 SAME_EVERYWHERE = {"AuraVideo", "GIF", "MP4", "WebM", "px"}
 POLISH = next(each for each in TRANSLATED if each.code == "pl")
 SEEN_ATTRIBUTES = {"alt", "title", "placeholder", "aria-label", "aria-description", "content", "label"}
@@ -60,7 +60,7 @@ def test_every_text_is_translated(found, language):
 
 @pytest.mark.parametrize("language", TRANSLATED, ids=code)
 def test_a_partial_language_has_whole_texts(language):
-    """Some forms of a plural alone would mix two languages on one page, depending on a number."""
+    """A partially translated plural would mix two languages on one page, depending on a number."""
     mixed = [
         message.id for message in messages.read(language) if any(forms := _forms(message.string)) and not all(forms)
     ]
@@ -95,7 +95,7 @@ def test_a_translation_has_the_values_and_tags_of_its_text(language):
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=code)
 def test_the_plural_rule_tells_apart_what_the_language_does(language):
-    """Against the rules of the Unicode consortium (CLDR): numbers share a form exactly where the language says so."""
+    """Compared with the Unicode consortium's rules (CLDR): numbers share a form exactly where those do."""
     rule = re.fullmatch(r"nplurals=(\d); plural=(.+);", language.plural)
     form_of, category_of = gettext.c2py(rule[2]), Locale.parse(language.code, sep="-").plural_form
     pairs = {(form_of(n), category_of(n)) for n in range(1000)}
@@ -109,7 +109,7 @@ def test_the_catalogue_states_the_plural_rule_of_the_list(language):
 
 
 def test_languages_are_listed_once():
-    """Where a code is compared or chosen, it comes from auravideo/languages.py."""
+    """Codes that are compared or chosen come from auravideo/languages.py."""
     codes = "|".join(re.escape(each.code) for each in TRANSLATED)
     again = re.compile(rf"""["'](?:{codes})["']""")
     python = [path for app in (*OURS, "auravideo", "scripts", "workers") for path in (ROOT / app).rglob("*.py")]
@@ -119,7 +119,7 @@ def test_languages_are_listed_once():
 
 @pytest.fixture
 def esperanto(found, tmp_path, settings):
-    """A language of which two texts are translated, beside the others."""
+    """Add a language with two translated texts."""
     language = Language("eo", "Esperanto", "nplurals=2; plural=(n != 1);", is_required=False)
     catalog = messages.update(language, found)
     catalog.get("Sign in").string = "Ensaluti"
@@ -151,14 +151,14 @@ def test_polish_counts_as_polish_does(count, text):
         assert translation.ngettext("%d video", "%d videos", count) % count == text
 
 
-FRAGMENTS = {"generation:batch-progress"}  # parts of pages, which have no language of their own
+FRAGMENTS = {"generation:batch-progress"}  # fragments, which have no language of their own
 
 
 # --- The pages --------------------------------------------------------------------------------------------------------
 
 
 class Seen(HTMLParser):
-    """What a person reads or hears on a page: texts and shown attributes, except what is said to be in one language."""
+    """Collects what a user reads or hears on a page: texts and shown attributes, unless marked as one language."""
 
     VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
     SILENT = {"script", "style", "code", "textarea"}
@@ -194,7 +194,7 @@ class Seen(HTMLParser):
 
 @pytest.fixture(scope="module")
 def english():
-    """Every text of ours that reads otherwise in Polish."""
+    """Return every text of ours that differs in Polish."""
     texts = [(form, message.string) for message in messages.read(POLISH) if message.id for form in _forms(message.id)]
     return {form for form, polish in texts if form not in _forms(polish)}
 
@@ -245,7 +245,7 @@ NOT_SHOWN = re.compile(
 
 
 def visible_text(template: str) -> list[str]:
-    """The words that a template shows without passing them through translation."""
+    """Return the words that a template shows without translation."""
     found = [word for part in Seen(NOT_SHOWN.sub("", template)).texts for word in WORDS.findall(part)]
     return [word for word in found if word not in SAME_EVERYWHERE]
 
@@ -266,7 +266,7 @@ SHOWN |= {"empty_label", "message", "error_message", "violation_error_message"}
 
 
 def untranslated_in(source: str) -> list[str]:
-    """Plain strings in Python that a person would read: labels, messages, errors."""
+    """Return plain user-facing strings in Python: labels, messages, errors."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Assign):
@@ -279,7 +279,7 @@ def untranslated_in(source: str) -> list[str]:
 
 
 def _shown_arguments(call: ast.Call) -> list[ast.expr]:
-    """The positional arguments of a call that are shown to somebody."""
+    """Return the positional arguments of a call that are shown to users."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     of = getattr(getattr(call.func, "value", None), "id", "")
     if name == "add_error" or (of == "messages" and name in ("success", "info", "warning", "error")):
@@ -289,7 +289,7 @@ def _shown_arguments(call: ast.Call) -> list[ast.expr]:
 
 
 def _has_words(node: ast.expr) -> bool:
-    """Whether a literal has words of its own; what an f-string puts in comes from elsewhere."""
+    """Return whether a literal has words of its own; an f-string's values come from elsewhere."""
     parts = node.values if isinstance(node, ast.JoinedStr) else [node]
     texts = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
     return any(WORDS.search(text) for text in texts)
@@ -315,7 +315,7 @@ def test_the_search_in_python_finds_what_it_looks_for():
 
 
 def sentences_in(script: str) -> list[str]:
-    """String literals of a script that read like something to be shown: two words or more, the first with a capital."""
+    """Return a script's string literals that look user-facing: two words or more, the first capitalized."""
     code = re.sub(r"/\*.*?\*/|(?<!:)//[^\n]*", "", script, flags=re.S)
     literals = re.findall(r"""(["'`])((?:(?!\1)[^\\\n]|\\.)*)\1""", code)
     return [text for _quote, text in literals if re.match(r"[A-Z][a-z]+ \w+", text)]

@@ -1,4 +1,4 @@
-"""Every number of frames, size and length that the form offers comes out of the last stage exactly as asked."""
+"""The last stage delivers exactly the requested frame count, size and length, for everything the form offers."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ SIZES = [f"{width}x{height}" for width, height in OFFERED if max(width, height) 
 
 
 def clips_of(plan):
-    """Chunks as the stage before would have written them: upscaled, not yet cut to size; every frame differs."""
+    """Return chunks as the previous stage writes them: upscaled, not yet cropped; every frame differs."""
     height, width = plan.base_height * plan.upscale, plan.base_width * plan.upscale
     for chunk in plan.chunks:
         clip = np.zeros((chunk.frames, height, width, 3), np.uint8)

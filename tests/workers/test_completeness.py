@@ -1,4 +1,4 @@
-"""Whoever adds a stage of rendering learns here what is still missing. The recipe: docs/developing.md."""
+"""These tests tell what is missing when a rendering stage is added. The recipe: docs/developing.md."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_every_stage_has_a_row_in_the_table_and_stands_in_its_order():
 
 
 def test_the_stages_around_the_chunks_are_done_once():
-    """What the first one decides and the last one joins is the whole clip."""
+    """The first stage plans and the last one assembles the whole clip."""
     assert not next(iter(STAGES.values())).per_chunk
     assert not STAGES[LAST].per_chunk
 
@@ -65,7 +65,7 @@ def test_a_worker_can_do_it(stage):
 @pytest.mark.django_db(transaction=True)
 def test_its_task_claims_this_very_stage(user, stage):
     job = JobFactory(user=user, request={**a_request(), "model": "gone"}, plan=JobFactory.build(user=None).plan)
-    with suppress(Ignore):  # it fails for want of a model or of frames
+    with suppress(Ignore):  # fails for lack of a model or of frames
         app.tasks[task_of(stage)](str(job.pk), 1, 0)
     assert [run.stage for run in StageRun.objects.all()] == [stage]
 

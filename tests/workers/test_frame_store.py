@@ -1,4 +1,4 @@
-"""The hand-off of frames: the same promises on a folder and on an S3 API (moto's server, over HTTP)."""
+"""The frame store keeps the same promises on a folder and on an S3 API (moto's server, over HTTP)."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ def s3_address():
 
 @pytest.fixture(params=["folder", "s3"])
 def storage(request, settings):
-    """The storage `frames`, empty: a folder and S3 in turn."""
+    """Return the storage `frames`, empty: a folder and S3 in turn."""
     if request.param == "folder":
         return request.getfixturevalue("folder")
     return use(settings, "storages.backends.s3.S3Storage", s3_options(request.getfixturevalue("s3_address")))
@@ -45,7 +45,7 @@ def storage(request, settings):
 
 @pytest.fixture
 def folder(settings, tmp_path):
-    """The storage `frames`, empty: a folder."""
+    """Return the storage `frames`, empty: a folder."""
     return use(settings, FOLDER, {"location": str(tmp_path / "frames"), "allow_overwrite": True})
 
 

@@ -1,4 +1,4 @@
-"""A catalogue that is edited while a job is rendered: the job goes on as it was planned, or says what is missing."""
+"""If the catalogue is edited during rendering, a job continues as planned or reports what is missing."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from workers import frame_store, tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# stage -> the error of a job whose model is gone; the last one misses the frames alone, and needs no model
+# stage -> the error of a job whose model is gone; the last one needs no model and lacks only its frames
 GONE = {
     tasks.preprocess: "request-invalid",
     tasks.generate: "model-missing",
@@ -25,7 +25,7 @@ GONE = {
 
 
 def test_a_clip_is_generated_as_planned_although_the_catalogue_was_edited(user, edited_catalogue):
-    """With the model that ships: the frames are of the size, the number and the chunks that were planned."""
+    """With the bundled model, frames have the planned size, number and chunks."""
     job = JobFactory(user=user, request=a_request(size="128x128", seconds=2, fps=8, steps=2))
     planned = job.render_plan
     tasks.preprocess(str(job.pk), 1, 0)
@@ -40,7 +40,7 @@ def test_a_clip_is_generated_as_planned_although_the_catalogue_was_edited(user, 
 
 @pytest.mark.parametrize(("task", "error"), GONE.items(), ids=[task.name for task in GONE])
 def test_a_stage_whose_model_left_the_catalogue_fails_with_a_sentence(user, task, error):
-    """Whatever the stage needs of it: the plan is there, so the job can be claimed and says what is missing."""
+    """The plan is stored, so the job can be claimed and report what is missing."""
     job = JobFactory(user=user)
     Job.objects.update(request={**job.request, "model": "gone", "motion_adapter": "gone-too"})
     chunk = job.render_plan.chunks[0]

@@ -1,4 +1,4 @@
-"""One stage of one job: claimed once, reported honestly, stopped at the next step, handed back when a worker stops."""
+"""A stage is claimed once, reported truthfully, cancelled at the next step, and handed back when a worker stops."""
 
 import threading
 

@@ -1,1 +1,1 @@
-"""The networks that do the work. An engine takes arrays and gives arrays; it knows no Django, no job and no queue."""
+"""Inference engines: arrays in, arrays out. They know no Django, jobs or queues."""

@@ -1,4 +1,4 @@
-"""AnimateDiff: a sentence to a clip, by diffusers' `AnimateDiffPipeline` from local folders."""
+"""AnimateDiff text-to-video, using diffusers' `AnimateDiffPipeline` with local folders."""
 
 import functools
 import logging
@@ -33,17 +33,17 @@ from workers.engines.preview import LatentPreview
 logger = logging.getLogger(__name__)
 
 
-# AnimateDiff's published modules were trained on 16 frames; FreeNoise's paper and diffusers slide that window by 4.
+# AnimateDiff's published modules were trained on 16 frames; FreeNoise's paper and diffusers use a stride of 4.
 CONTEXT_LENGTH = 16
 CONTEXT_STRIDE = 4
 
-# Which rung fitted is a fact about the card, so it outlives the engine that found it out.
+# Which rung fits depends on the GPU, so the knowledge outlives the engine that gained it.
 _ladder = Ladder()
 
 
 @dataclass
 class _Clip:
-    """What one call of `generate` is to make, and the denoised latents once they are there."""
+    """The arguments of one `generate` call, and the denoised latents once available."""
 
     prompt: str
     negative_prompt: str
@@ -64,18 +64,18 @@ class AnimateDiffEngine:
 
     Args:
         base: folder in Stable Diffusion's layout (unet, vae, text_encoder, tokenizer, scheduler).
-        adapter: folder of the motion adapter, or its bare weights file; None for `base / "motion_adapter"`.
-        vae: folder of a VAE to use instead of the base's.
-        loras: (file or folder, weight) of the LoRAs that act on every clip that names no others.
-        scheduler: a diffusers class name under "class" and configuration fields; None for the base's own.
-        variant: infix of the weight files to prefer, such as "fp16".
-        context_length: frames that the motion adapter sees at once; longer clips go through FreeNoise. At most what the
-            adapter's positional encoding holds.
-        context_stride: by how many frames that window slides.
-        label, command: what errors call the model, and what fetches it.
-        device: "auto", "cuda" or "cpu". Half precision on the card, float32 on the processor.
-        memory_mode: "auto", or the rung of `memory.LADDER` to begin with.
-        ladder: where the rungs that fitted are remembered; by default for the whole process.
+        adapter: the motion adapter's folder or bare weights file; None for `base / "motion_adapter"`.
+        vae: folder of a VAE that replaces the base's.
+        loras: default LoRAs as (file or folder, weight), for clips that specify none.
+        scheduler: a diffusers class name under "class" plus configuration fields; None for the base's own.
+        variant: preferred infix of weight files, such as "fp16".
+        context_length: frames the motion adapter sees at once; longer clips use FreeNoise. At most the length of the
+            adapter's positional encoding.
+        context_stride: step of that sliding window, in frames.
+        label, command: the model's name in errors, and the command that downloads it.
+        device: "auto", "cuda" or "cpu". Half precision on the GPU, float32 on the CPU.
+        memory_mode: "auto", or the rung of `memory.LADDER` to start at.
+        ladder: remembers the rungs that fit; by default one per process.
     """
 
     def __init__(
@@ -111,10 +111,10 @@ class AnimateDiffEngine:
 
     @classmethod
     def from_entries(cls, model: Any, adapter: Any, home: Path | str, **options: Any) -> "AnimateDiffEngine":
-        """The engine for a `BaseModel` and a `MotionAdapter` of the catalogue whose files are under `home`.
+        """Return the engine for a catalogue `BaseModel` and `MotionAdapter` whose files are under `home`.
 
-        The adapter's scheduler replaces the model's, where it has one. The LoRA that an adapter needs is not put on:
-        pass it with the others, so that one warm engine serves every combination.
+        The adapter's scheduler, if any, overrides the model's. A LoRA that the adapter requires is not loaded: pass it
+        with the others, so that one warm engine serves every combination.
         """
         folder = adapter.path(home)
         defaults = {
@@ -130,26 +130,26 @@ class AnimateDiffEngine:
 
     @functools.cached_property
     def device(self) -> str:
-        """The torch device that computes."""
+        """Return the torch device in use."""
         return torch_device(self._device_name)
 
     @functools.cached_property
     def tokenizer(self) -> Any:
-        """The CLIP tokenizer; read without the rest of the model."""
+        """Return the CLIP tokenizer, loaded without the rest of the model."""
         return load_tokenizer(self.base / "tokenizer", self._source)
 
     @property
     def max_prompt_tokens(self) -> int:
-        """Tokens that the text encoder reads, the marks of beginning and end included; the rest of a prompt is cut."""
+        """Return the text encoder's token limit, including the start and end tokens; longer prompts are cut."""
         return self.tokenizer.model_max_length
 
     def count_tokens(self, prompt: str) -> int:
-        """How many tokens `prompt` takes, the marks of beginning and end included. Nothing else is loaded for it."""
+        """Return the token count of `prompt`, including the start and end tokens; loads only the tokenizer."""
         return len(self.tokenizer(prompt, truncation=False, verbose=False).input_ids)
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of the loaded weights and buffers; 0 when nothing is loaded."""
+        """Return the size of the loaded weights and buffers in bytes; 0 while not loaded."""
         if self._pipeline is None:
             return 0
         modules = (self._pipeline.unet, self._pipeline.vae, self._pipeline.text_encoder)
@@ -157,10 +157,10 @@ class AnimateDiffEngine:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def load(self) -> None:
-        """Reads everything from disk into main memory; it goes to the card when the first clip is made.
+        """Load all weights into main memory; they move to the GPU with the first clip.
 
         Raises:
-            RenderError: "model-missing", "model-corrupt"; "out-of-memory" when main memory does not hold it.
+            RenderError: "model-missing", "model-corrupt", or "out-of-memory" if main memory is too small.
         """
         if self._pipeline is not None:
             return
@@ -175,7 +175,7 @@ class AnimateDiffEngine:
             raise RenderError("out-of-memory", model=self._source.label) from error
 
     def release(self) -> None:
-        """Gives up the weights, on the card and in main memory."""
+        """Free the weights, on the GPU and in main memory."""
         self._pipeline = self._preview = self._arranged = None
         free_memory()
 
@@ -194,25 +194,25 @@ class AnimateDiffEngine:
         loras: Loras | None = None,
         scheduler: Mapping[str, Any] | None = None,
     ) -> np.ndarray:
-        """Makes a clip.
+        """Generate a clip.
 
         Args:
-            prompt, negative_prompt: text; what goes beyond `max_prompt_tokens` is cut, with a warning in the log.
+            prompt, negative_prompt: text; anything beyond `max_prompt_tokens` is cut and logged.
             width, height: pixels, multiples of the VAE's factor (8).
             frames: 1 or more.
-            steps: inference steps; some schedulers make one more of them.
-            guidance: guidance scale; 1 or less turns guidance off and halves the work.
-            seed: 0 to 2**64 - 1. Noise is drawn on the processor, so that the same call gives the same bytes.
-            on_step: called after every denoising step, with a preview, and after every batch of decoded frames.
-            loras, scheduler: instead of the engine's own, for this clip.
+            steps: inference steps; some schedulers run one more.
+            guidance: guidance scale; 1 or less disables guidance and halves the work.
+            seed: 0 to 2**64 - 1. Noise is drawn on the CPU, so that the same call gives the same bytes.
+            on_step: called after every denoising step with a preview, and after every batch of decoded frames.
+            loras, scheduler: override the engine's own for this clip.
 
         Returns:
             uint8 `[frames, height, width, 3]` RGB.
 
         Raises:
-            RenderError: what `load` raises; "out-of-memory" when the most economical mode does not fit either.
-            ValueError: a size, number or scheduler that cannot be.
-            FloatingPointError: the network gave no numbers.
+            RenderError: what `load` raises; "out-of-memory" if even the most economical mode does not fit.
+            ValueError: an invalid size, number or scheduler.
+            FloatingPointError: the network returned NaN or infinity.
         """
         self.load()
         wanted = self.loras if loras is None else tuple((Path(path), float(weight)) for path, weight in loras)
@@ -234,7 +234,7 @@ class AnimateDiffEngine:
         )
 
     def _window(self, frames: int) -> tuple[int, int] | None:
-        """FreeNoise's (context length, stride) for a clip of this length, None where the adapter sees it whole."""
+        """Return FreeNoise's (context length, stride) for a clip; None if the clip fits the adapter's context."""
         length = min(self.context_length, self._pipeline.motion_adapter.config.motion_max_seq_length)
         return (length, min(self.context_stride, length)) if frames > length else None
 
@@ -250,7 +250,7 @@ class AnimateDiffEngine:
                 logger.warning("The %s has %d tokens; those after %d are cut", name, count, self.max_prompt_tokens)
 
     def _after_failure(self) -> None:
-        """Takes everything off the card, so that the next, more economical mode starts from nothing."""
+        """Move everything off the GPU, so that the next, more economical mode starts clean."""
         self._arranged = None
         self._pipeline.remove_all_hooks()
         self._pipeline.to("cpu", silence_dtype_warnings=True)
@@ -268,13 +268,13 @@ class AnimateDiffEngine:
         try:
             if clip.latents is None:
                 latents = self._denoise(clip, scheduler, lambda done, picture: on_step(done, total, picture))
-                clip.latents = latents.cpu()  # kept, should there be no memory left to decode them
+                clip.latents = latents.cpu()  # kept in case decoding runs out of memory
             return self._decode(clip.latents, rung, lambda done: on_step(steps + done, total, None))
         finally:
             self._pipeline.maybe_free_model_hooks()
 
     def _arrange(self, clip: _Clip, rung: Rung) -> None:
-        """Puts LoRAs, FreeNoise, split inference and devices as this clip and this rung want them."""
+        """Set up LoRAs, FreeNoise, split inference and devices for this clip and rung."""
         offload = rung.offload and self.device != "cpu"
         wanted = (clip.loras, clip.window, rung.split, rung.tile_vae, offload)
         if wanted == self._arranged:
@@ -299,7 +299,7 @@ class AnimateDiffEngine:
         )
 
     def _denoise(self, clip: _Clip, scheduler: Any, report: Callable[[int, np.ndarray | None], None]) -> Any:
-        """The clip's latents `[1, C, F, h, w]`; `report(steps done, preview)` after every step."""
+        """Return the clip's latents `[1, C, F, h, w]`; call `report(steps done, preview)` after every step."""
         import torch
 
         if self._preview is None:
@@ -327,7 +327,7 @@ class AnimateDiffEngine:
         return result.frames
 
     def _decode(self, latents: Any, rung: Rung, report: Callable[[int], None]) -> np.ndarray:
-        """uint8 `[F, H, W, 3]` from latents on the CPU; `report(batches done)` after every batch of frames."""
+        """Return uint8 `[F, H, W, 3]` from latents on the CPU; call `report(batches done)` after every batch."""
         import torch
 
         vae = self._pipeline.vae
@@ -346,7 +346,7 @@ class AnimateDiffEngine:
 
 
 class _CleanEstimate:
-    """Listens to a scheduler's steps for its estimate of the finished latents, which shows more than noisy ones."""
+    """Captures a scheduler's estimate of the clean latents at each step, which shows more than the noisy ones."""
 
     def __init__(self, scheduler: Any) -> None:
         self.latents: Any = None
@@ -362,7 +362,7 @@ class _CleanEstimate:
 
     @staticmethod
     def _of(output: Any, scheduler: Any) -> Any:
-        """DDIM and Euler call it `pred_original_sample`, LCM `denoised`; the solvers keep it for their next step."""
+        """Return `pred_original_sample` (DDIM, Euler), `denoised` (LCM), or a solver's last model output."""
         for name in ("pred_original_sample", "denoised"):
             if getattr(output, name, None) is not None:
                 return getattr(output, name)

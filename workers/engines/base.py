@@ -1,4 +1,4 @@
-"""What every engine has in common: how it is called, how it reports, and on which device it runs."""
+"""The engines' common interface: calls, progress reports and device selection."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,9 +9,9 @@ import numpy as np
 OnStep = Callable[[int, int, np.ndarray | None], None]
 """Called as `on_step(done, total, preview)`: once with `done == 0` before the work, then after every step or batch.
 
-`preview` is a small picture of what is being made, uint8 `[F, h, w, 3]` RGB, or None. The callback may raise
-`generation.domain.errors.Cancelled` (or anything else) to end the work at once; engines never catch it. `done` starts
-again at 0 when the work has to start again, which happens when memory runs out.
+`preview` is a small version of the clip so far, uint8 `[F, h, w, 3]` RGB, or None. The callback may raise
+`generation.domain.errors.Cancelled` (or anything else) to abort at once; engines never catch it. `done` restarts at 0
+if the work has to be restarted after running out of memory.
 """
 
 Loras = Sequence[tuple[Path, float]]
@@ -23,22 +23,22 @@ class Engine(Protocol):
     """A network that can be kept warm."""
 
     def load(self) -> None:
-        """Reads the weights from disk. Calling it again does nothing.
+        """Load the weights from disk; does nothing if they are loaded.
 
         Raises:
             RenderError: "model-missing" or "model-corrupt", with the model's label.
         """
 
     def release(self) -> None:
-        """Gives the memory back. The engine may be loaded again."""
+        """Free the memory. The engine can be loaded again."""
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that the weights take while loaded; 0 before and after."""
+        """Return the size of the loaded weights in bytes; 0 while not loaded."""
 
 
 class TextToVideo(Engine, Protocol):
-    """Makes a clip from a sentence."""
+    """Generates a clip from a prompt."""
 
     def generate(
         self,
@@ -54,28 +54,28 @@ class TextToVideo(Engine, Protocol):
         *,
         loras: Loras | None = None,
     ) -> np.ndarray:
-        """The clip, uint8 `[frames, height, width, 3]` RGB. The same arguments give the same bytes on one machine."""
+        """Return a clip, uint8 `[frames, height, width, 3]` RGB. Deterministic on one machine."""
 
     def count_tokens(self, prompt: str) -> int:
-        """How many tokens `prompt` takes, the marks of beginning and end included."""
+        """Return the token count of `prompt`, including the start and end tokens."""
 
 
 class Interpolation(Engine, Protocol):
-    """Makes the frames between the frames."""
+    """Computes frames between existing frames."""
 
     def interpolate(self, frames: np.ndarray, factor: int, on_step: OnStep) -> np.ndarray:
-        """uint8 `[N, H, W, 3]` to uint8 `[(N - 1) * factor, H, W, 3]`; the frames given come back unchanged."""
+        """Return uint8 `[(N - 1) * factor, H, W, 3]` from uint8 `[N, H, W, 3]`; input frames are returned unchanged."""
 
 
 class Upscaling(Engine, Protocol):
-    """Makes frames larger."""
+    """Enlarges frames."""
 
     def upscale(self, frames: np.ndarray, factor: int, on_step: OnStep) -> np.ndarray:
-        """uint8 `[N, H, W, 3]` to uint8 `[N, H * factor, W * factor, 3]`."""
+        """Return uint8 `[N, H * factor, W * factor, 3]` from uint8 `[N, H, W, 3]`."""
 
 
 def torch_device(device: str = "auto") -> str:
-    """The torch device to run on: "auto" is the graphics card when torch sees one, the processor otherwise."""
+    """Return the torch device to use: for "auto", the GPU if torch sees one, otherwise the CPU."""
     if device != "auto":
         return device
     import torch

@@ -1,8 +1,8 @@
 """Frame interpolation with a FILM SavedModel (TensorFlow).
 
-The model is called as the released one is: `model({"x0": [B, H, W, 3], "x1": ..., "time": [B, 1]})["image"]`, all of it
-float32, pictures in 0..1, H and W multiples of 64. The released network ignores `time` and always answers with the
-midpoint: the engine finds that out when it loads, and then reaches other times by halving.
+The model has the released one's signature: `model({"x0": [B, H, W, 3], "x1": ..., "time": [B, 1]})["image"]`, all
+float32, images in 0..1, H and W multiples of 64. The released network ignores `time` and always returns the midpoint;
+the engine detects that on load and reaches other times by repeated halving.
 """
 
 import logging
@@ -22,9 +22,9 @@ from workers.engines.base import OnStep
 logger = logging.getLogger(__name__)
 
 ALIGNMENT = 64  # FILM's pyramid halves the frame six times
-TOLERANCE = Fraction(1, 32)  # of the interval: how near halving must come to the time asked for
-# How many pixels of frame pairs go through the network at once: on the processor 64 pairs of 64x64, or one of 512x512.
-# A card that cannot take as many is found out by trying.
+TOLERANCE = Fraction(1, 32)  # of the interval: maximum error of halving
+# Pixels per batch of frame pairs: on the CPU, 64 pairs of 64x64 or one of 512x512. The engine halves the batch if a GPU
+# runs out of memory.
 HOST_PIXELS, CARD_PIXELS = 2**18, 2**20
 PROBE_TIMES = (0.25, 0.75)
 PROBE_DIFFERENCE = (
@@ -34,7 +34,7 @@ PROBE_DIFFERENCE = (
 
 @dataclass(frozen=True)
 class Node:
-    """One call of the network: the frame at `time` from those at `left` and `right`, with `model_time` as its time."""
+    """One network call: the frame at `time` from those at `left` and `right`, passing `model_time` as its time."""
 
     time: Fraction
     left: Fraction
@@ -43,16 +43,16 @@ class Node:
 
 
 def direct_nodes(factor: int) -> list[Node]:
-    """The calls for a model that honours time: one for each of the factor - 1 frames between two."""
+    """Return the calls for a model that honours time: one for each of the factor - 1 frames between two."""
     times = [Fraction(step, factor) for step in range(1, factor)]
     return [Node(time, Fraction(0), Fraction(1), time) for time in times]
 
 
 def halving_nodes(factor: int) -> list[Node]:
-    """The calls for a model that only knows the midpoint, each after those it builds on.
+    """Return the calls for a midpoint-only model, each after those it depends on.
 
-    Every time asked for is replaced by the nearest multiple of 1/2, 1/4, 1/8, ..., with as few halvings as bring it
-    within `TOLERANCE`. Times share the midpoints on their ways.
+    Each requested time is rounded to a multiple of 1/2, 1/4, 1/8, ..., with as few halvings as bring it within
+    `TOLERANCE`. Times share intermediate midpoints.
     """
     nodes: dict[Fraction, Node] = {}
     for step in range(1, factor):
@@ -66,7 +66,7 @@ def halving_nodes(factor: int) -> list[Node]:
 
 
 def nearest_dyadic(time: Fraction) -> Fraction:
-    """The fraction with the smallest power of two beneath it that lies within `TOLERANCE` of `time` (0 < time < 1)."""
+    """Return the fraction with the smallest power-of-two denominator within `TOLERANCE` of `time` (0 < time < 1)."""
     parts = 2
     while abs(Fraction(round(time * parts), parts) - time) > TOLERANCE:
         parts *= 2
@@ -77,9 +77,9 @@ class FilmEngine:
     """FILM, kept warm.
 
     Args:
-        path: the folder of the SavedModel.
-        device: "auto" (a graphics card if TensorFlow sees one), "cpu" or "gpu".
-        label: what errors call the model; the folder's name by default.
+        path: the SavedModel's folder.
+        device: "auto" (a GPU if TensorFlow sees one), "cpu" or "gpu".
+        label: the model's name in errors; by default the folder's name.
     """
 
     def __init__(self, path: Path, device: str = "auto", *, label: str = "") -> None:
@@ -89,10 +89,10 @@ class FilmEngine:
         self._pixels = HOST_PIXELS
 
     def load(self) -> None:
-        """Read the SavedModel and find out whether it honours time. Calling it again does nothing.
+        """Load the SavedModel and detect whether it honours time; does nothing if it is loaded.
 
         Raises:
-            RenderError: "model-missing", "model-corrupt" (also when it does not answer as FILM does), "out-of-memory".
+            RenderError: "model-missing", "model-corrupt" (also if its output is not FILM's), "out-of-memory".
         """
         if self._model is not None:
             return
@@ -112,30 +112,31 @@ class FilmEngine:
         )
 
     def release(self) -> None:
-        """Forget the weights. TensorFlow keeps the memory for what this process loads next."""
+        """Drop the weights. TensorFlow keeps the memory for whatever this process loads next."""
         self._model = None
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of the weights while loaded, else 0."""
+        """Return the size of the loaded weights in bytes; 0 while not loaded."""
         if self._model is None:
             return 0
         return sum(file.stat().st_size for file in (self.path / "variables").glob("variables.data-*"))
 
     def interpolate(self, frames: np.ndarray, factor: int, on_step: OnStep) -> np.ndarray:
-        """Fill in factor - 1 frames between each two.
+        """Insert factor - 1 frames between each two.
 
         Args:
             frames: uint8 RGB [N, H, W, 3], N at least 2, any H and W.
-            factor: at least 1; with 1 the frames come back without the last.
+            factor: at least 1; with 1, the input is returned without its last frame.
             on_step: called with (0, total, None), then after every batch; counts computed frames. May raise.
 
         Returns:
-            uint8 [(N - 1) * factor, H, W, 3]: the frames given, unchanged, at every factor-th place, without the last.
+            uint8 [(N - 1) * factor, H, W, 3]: every factor-th frame is an input frame, unchanged; the last one is left
+            out.
 
         Raises:
             ValueError: fewer than two frames, another dtype or shape, or a factor below 1.
-            RenderError: what `load` raises; "out-of-memory" when not even one pair fits.
+            RenderError: what `load` raises; "out-of-memory" if not even one pair fits.
         """
         _check(frames, factor)
         count, height, width, _ = frames.shape
@@ -160,7 +161,7 @@ class FilmEngine:
         return result
 
     def _between(self, x0: np.ndarray, x1: np.ndarray, time: Fraction, progress: "_Progress") -> np.ndarray:
-        """The frames at `time` of some pairs, float32 [B, H, W, 3], in batches that are halved until they fit."""
+        """Return the frames at `time` of some pairs, float32 [B, H, W, 3], halving the batch until it fits."""
         tf = _tensorflow()
         pieces, start = [], 0
         while start < len(x0):
@@ -172,14 +173,14 @@ class FilmEngine:
                 if stop - start == 1:
                     raise RenderError("out-of-memory", model=self.label) from error
                 self._pixels = (stop - start) // 2 * x0.shape[1] * x0.shape[2]
-                logger.warning("%s: no memory for %d pairs at once, trying half", self.label, stop - start)
+                logger.warning("%s: out of memory with %d pairs at once, trying half", self.label, stop - start)
                 continue
             progress.add(stop - start)
             start = stop
         return np.concatenate(pieces)
 
     def _call(self, tf: Any, x0: np.ndarray, x1: np.ndarray, times: list[float]) -> np.ndarray:
-        """One call of the network: float32 [B, H, W, 3] twice and B times to float32 [B, H, W, 3]."""
+        """Call the network: float32 [B, H, W, 3] twice and B times to float32 [B, H, W, 3]."""
         with self._placed(tf):
             inputs = {
                 "x0": tf.constant(x0),
@@ -189,10 +190,10 @@ class FilmEngine:
             return self._model(inputs)["image"].numpy()
 
     def _find_out_about_time(self, tf: Any) -> bool:
-        """Whether two times give two answers for a disc that moves across a slope.
+        """Return whether two times give different results for a disc moving across a gradient.
 
         Raises:
-            ValueError: the answer has another shape than FILM's, or is no number.
+            ValueError: the output has the wrong shape or is not finite.
         """
         x, y = np.meshgrid(np.arange(64, dtype=np.float32), np.arange(64, dtype=np.float32))
         frames = [np.clip(12 - np.hypot(x - centre, y - 32), 0, 1) * 0.6 + x / 256 for centre in (28, 36)]
@@ -204,13 +205,13 @@ class FilmEngine:
 
     @contextmanager
     def _reading(self, tf: Any) -> Iterator[None]:
-        """Turn whatever reading and trying out a bad SavedModel raises into the errors that `load` promises."""
+        """Translate any error from loading or probing a bad SavedModel into the errors that `load` promises."""
         try:
             yield
         except tf.errors.ResourceExhaustedError as error:
             self._model = None
             raise RenderError("out-of-memory", model=self.label) from error
-        except Exception as error:  # a damaged graph can fail in any way that Python and TensorFlow know
+        except Exception as error:  # a damaged graph can raise any Python or TensorFlow error
             self._model = None
             logger.exception("%s: %s cannot be loaded", self.label, self.path)
             raise RenderError("model-corrupt", model=self.label, file=self.path.name) from error
@@ -220,7 +221,7 @@ class FilmEngine:
 
 
 class _Progress:
-    """Counts computed frames and tells `on_step`, which may raise."""
+    """Counts computed frames and reports them to `on_step`, which may raise."""
 
     def __init__(self, on_step: OnStep, total: int) -> None:
         self.on_step, self.total, self.done = on_step, total, 0
@@ -232,7 +233,7 @@ class _Progress:
 
 
 def pad(frames: np.ndarray, alignment: int) -> np.ndarray:
-    """Repeat the edges of [N, H, W, 3] until both sides are multiples of `alignment`, alike on opposite sides."""
+    """Pad [N, H, W, 3] evenly by repeating its edges until both sides are multiples of `alignment`."""
     margins = [(extra // 2, extra - extra // 2) for extra in (-side % alignment for side in frames.shape[1:3])]
     return np.pad(frames, [(0, 0), *margins, (0, 0)], mode="edge")
 
@@ -244,7 +245,7 @@ def crop(frames: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def to_bytes(frames: np.ndarray) -> np.ndarray:
-    """Float values in 0..1 to the nearest of 0..255, uint8."""
+    """Convert floats in 0..1 to uint8, rounding to nearest."""
     return np.rint(np.clip(frames, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
@@ -258,7 +259,7 @@ def _check(frames: np.ndarray, factor: int) -> None:
 
 
 def _tensorflow() -> Any:
-    """TensorFlow, imported when first needed: it takes seconds, and no web process may load it."""
+    """Import TensorFlow on first use: it takes seconds, and no web process may load it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
@@ -266,13 +267,13 @@ def _tensorflow() -> Any:
 
 
 def _cards(tf: Any) -> list[Any]:
-    """The graphics cards TensorFlow sees, told to take memory as needed and to give the same bits every time."""
+    """Return the GPUs TensorFlow sees, set to allocate on demand and to compute deterministically."""
     cards = tf.config.list_physical_devices("GPU")
     try:
         for card in cards:
             tf.config.experimental.set_memory_growth(card, True)
         if cards:
             tf.config.experimental.enable_op_determinism()
-    except RuntimeError:  # the cards are in use already: whoever came first has settled this
+    except RuntimeError:  # GPUs already in use keep the settings they were initialized with
         logger.debug("TensorFlow was set up before")
     return cards

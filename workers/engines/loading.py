@@ -1,8 +1,7 @@
-"""Reads AnimateDiff's parts from local folders: the base model, the motion adapter, LoRAs and the scheduler.
+"""Loaders for AnimateDiff's parts from local folders: base model, motion adapter, LoRAs and scheduler.
 
-Every part is read by the class it belongs to, and nothing is guessed: a file that is missing, damaged, or does not hold
-every weight its configuration asks for ends in a `RenderError` that names it. A weight that is silently left at its
-random start would make clips of noise.
+Nothing is guessed: a file that is missing, damaged, or lacks a weight its configuration asks for raises a `RenderError`
+that names it. A weight silently left at its random initial value would turn clips into noise.
 """
 
 import json
@@ -17,7 +16,7 @@ from workers.engines.memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
-# Schedulers that a catalogue entry may name: those that AnimateDiff and its few-step modules are used with.
+# Schedulers allowed in catalogue entries: those used with AnimateDiff and its few-step modules.
 SCHEDULERS = (
     "DDIMScheduler",
     "DPMSolverMultistepScheduler",
@@ -33,12 +32,12 @@ TRANSFORMERS_WEIGHTS = "model"
 
 
 class Source:
-    """A model on disk and what to call it: makes the errors that name it.
+    """A model on disk and its display name; creates the errors that name it.
 
     Args:
-        label: what a person calls the model.
-        command: what an operator runs to fetch it.
-        variant: the weights' infix to prefer, such as "fp16"; others are used when there is no such file.
+        label: the model's display name.
+        command: what an operator runs to download it.
+        variant: preferred infix of the weights, such as "fp16"; others are used if there is no such file.
     """
 
     def __init__(self, label: str, command: str = "python manage.py fetch_models", variant: str | None = None) -> None:
@@ -52,9 +51,9 @@ class Source:
 
     @contextmanager
     def reading(self, path: Path) -> Iterator[None]:
-        """Turns what the libraries raise about a bad file into "model-corrupt"; memory errors and ours pass.
+        """Translate library errors about a bad file into "model-corrupt"; memory errors and ours pass through.
 
-        They raise anything: tokenizers a bare `Exception`, safetensors a class of its own.
+        Libraries raise anything: tokenizers a bare `Exception`, safetensors its own class.
         """
         try:
             yield
@@ -66,12 +65,12 @@ class Source:
 
 
 def weights_file(folder: Path, stem: str, source: Source) -> tuple[Path, str | None]:
-    """The safetensors file `<stem>[.<variant>].safetensors` in `folder` and its variant.
+    """Return the safetensors file `<stem>[.<variant>].safetensors` in `folder`, and its variant.
 
-    The variant of `source` comes first, then the plain file, then whatever variant there is.
+    The preferred variant of `source` comes first, then the plain file, then any other variant.
 
     Raises:
-        RenderError: "model-missing" without one; "model-corrupt" when it is cut short or no safetensors file.
+        RenderError: "model-missing" if there is none; "model-corrupt" if it is truncated or not a safetensors file.
     """
     from safetensors import safe_open
 
@@ -87,7 +86,7 @@ def weights_file(folder: Path, stem: str, source: Source) -> tuple[Path, str | N
 
 
 def read_json(path: Path, source: Source) -> dict[str, Any]:
-    """The JSON object in `path`."""
+    """Return the JSON object in `path`."""
     if not path.is_file():
         raise source.missing(path)
     with source.reading(path):
@@ -98,10 +97,10 @@ def read_json(path: Path, source: Source) -> dict[str, Any]:
 
 
 def load_model(cls: Any, folder: Path, dtype: Any, source: Source, stem: str = DIFFUSERS_WEIGHTS) -> Any:
-    """A model of diffusers or transformers from `folder` (config.json and weights), on the CPU, in `dtype`.
+    """Return a diffusers or transformers model from `folder` (config.json and weights), on the CPU, in `dtype`.
 
     Raises:
-        RenderError: as `weights_file`; "model-corrupt" too when a weight is missing or has another shape.
+        RenderError: as `weights_file`; also "model-corrupt" if a weight is missing or has the wrong shape.
     """
     read_json(folder / "config.json", source)
     path, variant = weights_file(folder, stem, source)
@@ -115,7 +114,7 @@ def load_model(cls: Any, folder: Path, dtype: Any, source: Source, stem: str = D
 
 
 def load_tokenizer(folder: Path, source: Source) -> Any:
-    """The CLIP tokenizer in `folder`; needs no torch."""
+    """Return the CLIP tokenizer in `folder`; needs no torch."""
     from transformers import CLIPTokenizer
 
     for name in ("vocab.json", "merges.txt"):
@@ -126,7 +125,7 @@ def load_tokenizer(folder: Path, source: Source) -> Any:
 
 
 def load_motion_adapter(path: Path, dtype: Any, source: Source) -> Any:
-    """A `MotionAdapter` from a diffusers folder or, where `path` is a file, from a bare state dict."""
+    """Return a `MotionAdapter` from a diffusers folder or, if `path` is a file, from a bare state dict."""
     from diffusers import MotionAdapter
 
     if path.is_dir():
@@ -145,11 +144,11 @@ def load_motion_adapter(path: Path, dtype: Any, source: Source) -> Any:
 
 
 def align(model: Any) -> Any:
-    """`model` without gradients, its weights in memory that begins where torch's own begins (at multiples of 64 bytes).
+    """Return `model` without gradients and with its weights aligned to 64 bytes, as torch allocates them.
 
-    Weights that are used where they lie in a file begin anywhere, and the processor's kernels then sum in another
-    order: the last bits would depend on whether a weight was moved since it was read. They depend on `requires_grad`
-    too, even where none is computed, and taking a LoRA off leaves it False.
+    Memory-mapped weights have arbitrary alignment, which changes the summation order of CPU kernels: the last bits
+    would depend on whether a weight was moved since loading. They also depend on `requires_grad`, even without a
+    backward pass, and removing a LoRA leaves it False.
     """
     model.requires_grad_(False)
     for tensor in (*model.parameters(), *model.buffers()):
@@ -159,13 +158,13 @@ def align(model: Any) -> Any:
 
 
 def motion_adapter_config(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of the `MotionAdapter` that has these weights (AnimateDiff-Lightning's files come without).
+    """Return the `MotionAdapter` arguments for these weights (AnimateDiff-Lightning's files have no config).
 
-    Only what a file can differ in is read off: widths, window, layers and whether there is a middle block. For the
-    published files it comes out as `MotionAdapter()`'s own defaults.
+    Only what differs between files is inferred: widths, context length, layers, and whether there is a middle block.
+    For the published files, the result equals `MotionAdapter()`'s defaults.
 
     Raises:
-        KeyError: these are not the weights of a motion adapter.
+        KeyError: not the weights of a motion adapter.
     """
 
     def count(prefix: str) -> int:
@@ -176,7 +175,7 @@ def motion_adapter_config(weights: Mapping[str, Any]) -> dict[str, Any]:
     layers = tuple(count(f"down_blocks.{i}.motion_modules.") for i in blocks)
     return {
         "block_out_channels": tuple(weights[f"down_blocks.{i}.motion_modules.0.norm.weight"].shape[0] for i in blocks),
-        # One number where one will do: diffusers' weighing of LoRAs adds to it, which fails on a tuple.
+        # A single number where possible: diffusers' LoRA weighting adds to it, which fails on a tuple.
         "motion_layers_per_block": layers[0] if len(set(layers)) == 1 else layers,
         "motion_max_seq_length": weights[f"down_blocks.0.{first}.pos_embed.pe"].shape[1],
         "use_motion_mid_block": any(name.startswith("mid_block.") for name in weights),
@@ -184,11 +183,11 @@ def motion_adapter_config(weights: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def join_motion(unet: Any, adapter: Any) -> Any:
-    """The `UNetMotionModel` of an SD UNet and a motion adapter, sharing their weights instead of copying them.
+    """Return the `UNetMotionModel` of an SD UNet and a motion adapter, sharing their weights instead of copying them.
 
-    `UNetMotionModel.from_unet2d` builds the 1.3 billion parameters of SD 1.5 with v1-5-2 at random, in float32, before
-    it copies the real ones over; here they are built without memory and the tensors that were read are put in place.
-    The adapter is left without its layers, which belong to the model that is returned.
+    `UNetMotionModel.from_unet2d` initializes the 1.3 billion parameters of SD 1.5 with v1-5-2 at random, in float32,
+    before copying the real ones over; here the model is built on the meta device and takes over the loaded tensors. The
+    adapter loses its layers to the returned model.
     """
     import torch
     from diffusers import UNetMotionModel
@@ -196,22 +195,22 @@ def join_motion(unet: Any, adapter: Any) -> Any:
     with torch.device("meta"):
         model = UNetMotionModel.from_unet2d(unet, adapter, load_weights=False)
     model.load_state_dict({**unet.state_dict(), **adapter.state_dict()}, strict=True, assign=True)
-    # The pipeline keeps the adapter for its configuration only; with weights it would take its place on the card twice.
+    # The pipeline needs only the adapter's configuration; its weights would occupy GPU memory twice.
     adapter.down_blocks, adapter.mid_block, adapter.up_blocks = torch.nn.ModuleList(), None, torch.nn.ModuleList()
-    adapter.placeholder = torch.nn.Parameter(torch.zeros(1, dtype=unet.dtype))  # a model without any has no dtype
+    adapter.placeholder = torch.nn.Parameter(torch.zeros(1, dtype=unet.dtype))  # without parameters, no dtype
     return model.requires_grad_(False).eval()
 
 
 def load_pipeline(base: Path, adapter: Path, vae: Path | None, dtype: Any, source: Source, motion: Source) -> Any:
-    """An `AnimateDiffPipeline` from local folders, on the CPU. Its scheduler is the base's own.
+    """Return an `AnimateDiffPipeline` from local folders, on the CPU, with the base's own scheduler.
 
     Args:
         base: a folder in Stable Diffusion's layout: unet, vae, text_encoder, tokenizer, scheduler.
         adapter: a motion adapter's folder or bare weights file.
-        vae: a VAE's folder to use instead of the base's.
+        vae: folder of a VAE that replaces the base's.
 
     Raises:
-        RenderError: "model-missing" or "model-corrupt", also when adapter and base do not fit together.
+        RenderError: "model-missing" or "model-corrupt", also if adapter and base don't fit together.
     """
     from diffusers import AnimateDiffPipeline, AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
@@ -240,13 +239,13 @@ def load_pipeline(base: Path, adapter: Path, vae: Path | None, dtype: Any, sourc
 
 
 def make_scheduler(entry: Mapping[str, Any] | None, base: Path, source: Source) -> Any:
-    """A new scheduler: the base's own configuration with what the catalogue's `entry` changes.
+    """Return a new scheduler: the base's configuration, updated with the catalogue's `entry`.
 
     Args:
-        entry: a class name from `SCHEDULERS` under "class" and configuration fields; None or empty for the base's own.
+        entry: a class name from `SCHEDULERS` under "class" plus configuration fields; None or empty for the base's own.
 
     Raises:
-        ValueError: the class is not allowed or has no such field: the catalogue's mistake, not a damaged file.
+        ValueError: the class is not allowed or has no such field (an error in the catalogue, not a damaged file).
     """
     import inspect
 
@@ -269,7 +268,7 @@ def make_scheduler(entry: Mapping[str, Any] | None, base: Path, source: Source) 
 
 
 def lora_file(path: Path, source: Source) -> Path:
-    """The one safetensors file that `path` is, or that lies in it."""
+    """Return the single safetensors file at or in `path`."""
     if path.is_dir():
         files = sorted(path.glob("*.safetensors"))
         if len(files) != 1:
@@ -281,9 +280,9 @@ def lora_file(path: Path, source: Source) -> Path:
 
 
 def set_loras(pipeline: Any, loras: Sequence[tuple[Path, float]], source: Source) -> None:
-    """Makes exactly these LoRAs (file or folder, weight) act on the pipeline, instead of those that did before.
+    """Apply exactly these LoRAs (file or folder, weight) to the pipeline, replacing any others.
 
-    They are kept beside the weights, not fused into them, so that taking them off restores every bit.
+    They are kept beside the weights, not fused, so that removing them restores every bit.
     """
     pipeline.unload_lora_weights()
     for index, (path, _) in enumerate(loras):
@@ -295,11 +294,11 @@ def set_loras(pipeline: Any, loras: Sequence[tuple[Path, float]], source: Source
 
 
 def set_free_noise(pipeline: Any, window: tuple[int, int] | None) -> None:
-    """Turns FreeNoise on with `window` (context length, context stride), or off with None.
+    """Enable FreeNoise with `window` (context length, context stride), or disable it with None.
 
-    diffusers builds new blocks and copies the weights, which fails once a LoRA is loaded, and its way back fails on
-    adapters without a middle block. Here the FreeNoise blocks share the layers of the ordinary ones, LoRAs and all, so
-    turning it on and off costs nothing, changes no bit, and may happen in any order.
+    diffusers creates new blocks and copies the weights, which fails once a LoRA is loaded; disabling fails on adapters
+    without a middle block. Here, the FreeNoise blocks share the original layers, LoRAs included, so switching is free,
+    bit-exact, and possible in any order.
     """
     for motion in _motion_transformers(pipeline.unet):
         for index, block in enumerate(motion.transformer_blocks):
@@ -317,7 +316,7 @@ def _motion_transformers(unet: Any) -> Iterator[Any]:
 
 
 def _free_noise_block(plain: Any) -> Any:
-    """A `FreeNoiseTransformerBlock` around the layers of the `BasicTransformerBlock` `plain`, which it remembers."""
+    """Return a `FreeNoiseTransformerBlock` that wraps and remembers `plain`, a `BasicTransformerBlock`."""
     import torch
     from diffusers.models.attention import FreeNoiseTransformerBlock
 
@@ -330,5 +329,5 @@ def _free_noise_block(plain: Any) -> Any:
         block = FreeNoiseTransformerBlock(**{name: getattr(plain, name) for name in names})
     for name, layer in plain.named_children():
         setattr(block, name, layer)
-    block._plain = (plain,)  # in a tuple, so that torch does not count its layers twice
+    block._plain = (plain,)  # in a tuple, so that torch does not register it as a submodule
     return block.eval()

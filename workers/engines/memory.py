@@ -1,7 +1,7 @@
-"""Running on small cards: a ladder of ever more economical modes, walked down when memory runs out.
+"""Fallbacks for low GPU memory: a ladder of ever more economical modes, descended on out-of-memory errors.
 
-Which rung a model needed for a size is remembered, so that the next clip of that size starts there and does not fail
-first.
+The rung that a model needed for a size is remembered, so that the next clip of that size starts there instead of
+failing first.
 """
 
 import gc
@@ -17,17 +17,17 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# diffusers' defaults for split inference; its pull request 9231 measured 25.2 GB going down to 12-14 GB for 128 frames.
+# diffusers' defaults for split inference; its PR 9231 measured a drop from 25.2 GB to 12-14 GB for 128 frames.
 SPATIAL_SPLIT = 256
 TEMPORAL_SPLIT = 16
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One mode: how many frames are decoded at once, and what else is done to need less memory.
+    """One memory mode: frames decoded at once, and other savings.
 
-    `offload` keeps only the network that is at work on the card; `split` runs the UNet's blocks on a part of the frames
-    and pixels at a time; `tile_vae` decodes a large frame in tiles.
+    `offload` keeps only the active network on the GPU; `split` runs the UNet's blocks on part of the frames and pixels
+    at a time; `tile_vae` decodes large frames in tiles.
     """
 
     name: str
@@ -46,10 +46,10 @@ LADDER = (
 
 
 def rung_index(name: str) -> int:
-    """Where `name` stands on the ladder; "auto" is the top.
+    """Return the index of `name` on the ladder; "auto" is the top.
 
     Raises:
-        ValueError: there is no such mode.
+        ValueError: no such mode.
     """
     names = ["auto", *(rung.name for rung in LADDER)]
     if name not in names:
@@ -58,7 +58,7 @@ def rung_index(name: str) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory ran out: on the card, in one of CUDA's libraries, or on the processor."""
+    """Return whether `error` means that memory ran out: on the GPU, in a CUDA library, or on the CPU."""
     torch = sys.modules.get("torch")
     if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
@@ -68,7 +68,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_memory() -> None:
-    """Gives back what is no longer referenced, to the machine and to the card."""
+    """Release unreferenced memory, in Python and on the GPU."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
@@ -77,12 +77,12 @@ def free_memory() -> None:
 
 @dataclass
 class Ladder:
-    """Remembers, for one process, the rung on which each (model, width, height, frames) fitted."""
+    """Remembers, per process, the rung that worked for each (model, width, height, frames)."""
 
     fitted: dict[tuple[str, int, int, int], int] = field(default_factory=dict)
 
     def start(self, model: str, width: int, height: int, frames: int) -> int:
-        """The rung to begin with: the one that fitted before, or that a clip no larger needed; else the first."""
+        """Return the first rung to try: one known to fit, or needed by a clip no larger; otherwise the top."""
         known = self.fitted.get((model, width, height, frames))
         if known is not None:
             return known
@@ -101,12 +101,12 @@ class Ladder:
         first: int = 0,
         between: Callable[[], None] = free_memory,
     ) -> T:
-        """`attempt(rung)` on the first rung from `start` (at least `first`) whose memory suffices.
+        """Call `attempt(rung)` on successive rungs from `start` (at least `first`) until one fits in memory.
 
-        `between` is called after each failure, when the traceback and what it held are gone.
+        `between` is called after each failure, once the traceback and the objects it held are gone.
 
         Raises:
-            RenderError: "out-of-memory", when the last rung failed too. Every other exception passes.
+            RenderError: "out-of-memory" if the last rung failed too. All other exceptions propagate.
         """
         begin = max(first, self.start(model, width, height, frames))
         for index in range(begin, len(LADDER)):
@@ -128,11 +128,11 @@ class Ladder:
 
 
 def split_inference(unet: Any, spatial: int = SPATIAL_SPLIT, temporal: int = TEMPORAL_SPLIT) -> None:
-    """Makes a `UNetMotionModel` run its blocks on at most `spatial` pixels or `temporal` frames at a time.
+    """Make a `UNetMotionModel` run its blocks on at most `spatial` pixels or `temporal` frames at a time.
 
-    Does what diffusers' `enable_free_noise_split_inference` does, and can be undone (`join_inference`). A middle block
-    without motion modules (as with the adapters that have none there) calls its layers by position, which cannot be
-    split, and is left alone; diffusers' own function breaks on it.
+    Like diffusers' `enable_free_noise_split_inference`, but reversible (`join_inference`). A middle block without
+    motion modules (as in adapters that have none there) calls its layers by position, which cannot be split, and is
+    left alone; diffusers' own function breaks on it.
     """
     from diffusers.pipelines.free_noise_utils import SplitInferenceModule
 
@@ -159,7 +159,7 @@ def split_inference(unet: Any, spatial: int = SPATIAL_SPLIT, temporal: int = TEM
 
 
 def join_inference(unet: Any) -> None:
-    """Undoes `split_inference`."""
+    """Undo `split_inference`."""
     from diffusers.pipelines.free_noise_utils import SplitInferenceModule
 
     for parent in list(unet.modules()):

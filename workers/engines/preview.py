@@ -1,22 +1,22 @@
-"""Latents to small RGB pictures, cheaply enough for every step.
+"""Live previews: small RGB images from latents, cheap enough for every step.
 
-A VAE's decoder is close to linear on a coarse scale. So we fit, once for each VAE, the linear map from a 3x3
-neighbourhood of latents to the pixels that the decoder makes of it, by least squares on pictures that we draw and send
-through the VAE. This needs no table of published factors, works for any number of latent channels, and gives up to
-`factor` pixels per latent in each direction, so that small clips have a preview worth looking at.
+A VAE decoder is nearly linear at a coarse scale. So for each VAE we fit, once, the linear map from a 3x3 neighbourhood
+of latents to the pixels decoded from it, by least squares on synthetic images sent through the VAE. This needs no table
+of published factors, works for any number of latent channels, and yields up to `factor` pixels per latent in each
+direction, so that small clips get a useful preview.
 
-On 24 frames of the tiny world such a preview came within 17.9 dB of what the decoder shows. A map fitted on that very
-world reaches 18.9; one fitted to the pictures instead of what the decoder makes of them, and to no plain ones, 13.9.
+On 24 frames of the tiny world, such a preview reached 17.9 dB PSNR against the decoder's output. A map fitted on that
+world itself reaches 18.9; one fitted to the original images instead of the decoded ones, and without plain ones, 13.9.
 """
 
 from typing import Any
 
 import numpy as np
 
-# The preview's longer side is at most this many pixels, unless the latents themselves are larger.
+# Maximum length of the preview's longer side in pixels, unless the latents themselves are larger.
 MAX_SIDE = 128
-# Side of the pictures for the fit, in latents; how many are drawn and how many are of one plain colour (a decoder is
-# least linear where a picture is plain black or white); and the ridge, as a share of the features' mean power.
+# Side of the training images, in latents; the number of drawn and of single-colour images (a decoder is least linear on
+# plain black and white); and the ridge, as a share of the features' mean power.
 CELLS = 8
 DRAWN = 16
 PLAIN = 8
@@ -24,12 +24,12 @@ RIDGE = 1e-3
 
 
 class LatentPreview:
-    """The fitted map of one VAE.
+    """The linear map fitted to one VAE.
 
     Args:
         vae: a diffusers `AutoencoderKL`, on any device.
 
-    Fitting takes less than a second for a small VAE, and as long as sending one 320x320 picture through SD 1.5's.
+    Fitting takes under a second for a small VAE; for SD 1.5's, as long as sending one 320x320 image through it.
     """
 
     def __init__(self, vae: Any) -> None:
@@ -38,7 +38,7 @@ class LatentPreview:
         self._kernels: dict[int, Any] = {}
 
     def __call__(self, latents: Any) -> np.ndarray:
-        """uint8 `[F, h, w, 3]` RGB from scaled latents, a tensor `[1, C, F, h / p, w / p]` as the UNet sees them.
+        """Return uint8 `[F, h, w, 3]` RGB from scaled latents `[1, C, F, h / p, w / p]`, as the UNet sees them.
 
         `p` is the largest power of two, at most the VAE's factor, that keeps the longer side within `MAX_SIDE`.
         """
@@ -58,7 +58,7 @@ class LatentPreview:
         return rgb.movedim(1, -1).cpu().numpy()
 
     def _kernel(self, pixels: int) -> Any:
-        """float32 `[9 * C + 1, 3 * pixels**2]`, fitted when it is first needed."""
+        """Return the map, float32 `[9 * C + 1, 3 * pixels**2]`, fitted on first use."""
         if pixels not in self._kernels:
             import torch
 
@@ -72,7 +72,7 @@ class LatentPreview:
 
 
 def _samples(vae: Any, factor: int) -> tuple[Any, Any]:
-    """Features float32 `[N, 9 * C + 1, CELLS, CELLS]`, and what is decoded from them, `[N, 3, side, side]` in -1..1."""
+    """Return features, float32 `[N, 9 * C + 1, CELLS, CELLS]`, and decoded images, `[N, 3, side, side]` in -1..1."""
     import torch
 
     drawn = torch.from_numpy(_draw(CELLS * factor)).to(device=vae.device, dtype=vae.dtype)
@@ -87,7 +87,7 @@ def _samples(vae: Any, factor: int) -> tuple[Any, Any]:
 
 
 def _neighbourhoods(latents: Any) -> Any:
-    """`[N, C, h, w]` to `[N, 9 * C + 1, h, w]`: each latent with its neighbours, repeated at the border, and a one."""
+    """Turn `[N, C, h, w]` into `[N, 9 * C + 1, h, w]`: 3x3 neighbourhoods, borders replicated, plus a one."""
     import torch
 
     count, _, height, width = latents.shape
@@ -97,7 +97,7 @@ def _neighbourhoods(latents: Any) -> Any:
 
 
 def _draw(side: int) -> np.ndarray:
-    """float32 `[DRAWN + PLAIN, 3, side, side]` in -1..1: discs and boxes on soft backgrounds, then plain colours."""
+    """Return float32 `[DRAWN + PLAIN, 3, side, side]` in -1..1: shapes on soft gradients, then plain colours."""
     random = np.random.default_rng(0)
     pictures = np.empty((DRAWN + PLAIN, 3, side, side), np.float32)
     for picture in pictures[:DRAWN]:
@@ -108,7 +108,7 @@ def _draw(side: int) -> np.ndarray:
 
 
 def _draw_shapes(picture: np.ndarray, random: np.random.Generator) -> None:
-    """Fills a picture `[3, side, side]` with a slope between two colours and some shapes, in 0..1."""
+    """Fill an image `[3, side, side]` with a gradient between two colours and some shapes, in 0..1."""
     side = picture.shape[-1]
     y, x = np.mgrid[0:side, 0:side].astype(np.float32) / side
     first, second = random.random((2, 3, 1, 1))

@@ -1,6 +1,6 @@
-"""Makes frames larger with Real-ESRGAN: any checkpoint that spandrel reads, RRDBNet and compact ones foremost.
+"""Upscaling with Real-ESRGAN: any checkpoint spandrel reads, mainly RRDBNet and compact ones.
 
-Frames go through in batches; when memory runs short, in smaller batches, then in tiles, then in smaller tiles.
+Frames run in batches; if memory runs short, in smaller batches, then in tiles, then in smaller tiles.
 """
 
 import itertools
@@ -26,12 +26,12 @@ class RealEsrganEngine:
     """Enlarges frames by 2, 4 or 8.
 
     Args:
-        paths: the checkpoint of each scale, such as `{4: ..., 2: ...}`. A factor without a checkpoint of its own is
-            reached by several passes (8 is 4 then 2), or by enlarging further and averaging areas (2 from 4).
+        paths: the checkpoint of each scale, such as `{4: ..., 2: ...}`. A factor without its own checkpoint is
+            reached in several passes (8 is 4 then 2), or by enlarging further and averaging (2 from 4).
         device: "auto", "cpu", "cuda" or another torch device.
-        precision: "float16", "float32" or "auto": float16 where the card gains from it.
-        label: what a person calls the model, for errors.
-        command: what an operator runs to fetch it, for errors.
+        precision: "float16", "float32" or "auto": float16 where the GPU benefits.
+        label: the model's name in errors.
+        command: the download command to name in errors.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class RealEsrganEngine:
         self._modes: dict[tuple[int, int, int], Mode] = {}
 
     def load(self, factor: int | None = None) -> None:
-        """Read the checkpoints that `factor` takes, or all that there are.
+        """Load the checkpoints needed for `factor`, or all there are.
 
         Raises:
-            RenderError: "model-missing" when no checkpoint reaches the factor, "model-corrupt" when one cannot be used,
-                "out-of-memory" when the device has no room for it.
+            RenderError: "model-missing" if no checkpoint reaches the factor, "model-corrupt" if one is unusable,
+                "out-of-memory" if the device has no room for it.
         """
         scales = self._plan(factor).scales if factor else self._present()
         for scale in dict.fromkeys(scales):
@@ -63,24 +63,24 @@ class RealEsrganEngine:
                 self._networks[scale] = self._open(scale)
 
     def release(self) -> None:
-        """Give the memory back. The engine may be loaded again."""
+        """Free the memory. The engine can be loaded again."""
         self._networks.clear()
         free_memory()
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that the weights take while loaded; 0 before and after."""
+        """Return the size of the loaded weights in bytes; 0 while not loaded."""
         return sum(network.weight_bytes for network in self._networks.values())
 
     def upscale(self, frames: np.ndarray, factor: int, on_step: OnStep | None = None) -> np.ndarray:
-        """Enlarge frames, uint8 RGB [N, H, W, 3], to uint8 RGB [N, H * factor, W * factor, 3].
+        """Enlarge uint8 RGB frames [N, H, W, 3] to uint8 RGB [N, H * factor, W * factor, 3].
 
-        `on_step(done, total, None)` is called once before the work and after every batch, in units of the first pass's
-        frames (a frame of a second pass counts as many times as it is larger).
+        `on_step(done, total, None)` is called once before the work and after every batch, in units of first-pass frames
+        (a frame of a later pass counts in proportion to its area).
 
         Raises:
-            RenderError: what `load` raises; "out-of-memory" when even the smallest tile did not fit.
-            ValueError: `frames` is not what it should be.
+            RenderError: what `load` raises; "out-of-memory" if even the smallest tile does not fit.
+            ValueError: `frames` has the wrong dtype or shape.
         """
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
             raise ValueError(f"frames must be uint8 [N, H, W, 3], not {frames.dtype} {list(frames.shape)}")
@@ -102,14 +102,14 @@ class RealEsrganEngine:
         return frames
 
     def _present(self) -> list[int]:
-        """The scales whose checkpoints exist."""
+        """Return the scales whose checkpoints exist."""
         present = [scale for scale, path in self._paths.items() if path.is_file()]
         if not present:
             raise self._missing()
         return present
 
     def _plan(self, factor: int) -> "Passes":
-        """How `factor` is reached with the checkpoints that exist; logged once where it is not a single pass."""
+        """Return the passes to `factor` with the checkpoints present; log them once unless it is a single pass."""
         if factor not in self._plans:
             passes = plan_passes(factor, self._present())
             if passes is None:
@@ -144,7 +144,7 @@ class RealEsrganEngine:
         raise failure
 
     def _pass(self, frames: np.ndarray, network: Network, reduce: int, advance: Callable[[int], None]) -> np.ndarray:
-        """Enlarge all frames by one network, then average `reduce` x `reduce` pixels into one."""
+        """Run all frames through one network, then average `reduce` x `reduce` pixels into one."""
         count, height, width = frames.shape[:3]
         factor = network.scale // reduce
         large = np.empty((count, height * factor, width * factor, 3), np.uint8)
@@ -164,7 +164,7 @@ class RealEsrganEngine:
                 start += len(batch)
                 advance(len(batch))
                 continue
-            # Outside the handler: inside, the traceback would still hold what the failed attempt had allocated.
+            # Not in the handler: there, the traceback would still hold the failed attempt's memory.
             free_memory()
             logger.warning("%s x%d at %dx%d: out of memory with %s", self._label, network.scale, width, height, mode)
             if cheaper is None:
@@ -175,7 +175,7 @@ class RealEsrganEngine:
 
 @dataclass(frozen=True)
 class Passes:
-    """Enlarge by each of `scales` in turn, then average `reduce` x `reduce` pixels into one."""
+    """Enlargement by each of `scales` in turn, then averaging of `reduce` x `reduce` pixels into one."""
 
     scales: tuple[int, ...]
     reduce: int = 1
@@ -186,10 +186,10 @@ class Passes:
 
 
 def plan_passes(factor: int, scales: Sequence[int]) -> Passes | None:
-    """The cheapest way to `factor` with networks of the given scales; None when there is none.
+    """Return the cheapest passes to `factor` with networks of the given scales; None if there are none.
 
-    Cheapest is the one that computes the fewest pixels, then the one with the fewest passes; larger scales go first,
-    since a network that repairs a picture does so best on the picture as it came.
+    Cheapest means the fewest computed pixels, then the fewest passes. Larger scales go first, since a restoring network
+    works best on the original picture.
     """
     if factor < 2:
         raise ValueError(f"the upscale factor must be at least 2, not {factor}")

@@ -1,6 +1,6 @@
-"""Keeps engines warm between jobs: the least recently used one goes first when memory runs short.
+"""A cache of warm engines: the least recently used one is released first if memory runs short.
 
-A worker process has one registry. What was loaded, how long it took, what had to go and why is in its log.
+There is one registry per worker process. It logs each load and release, with durations, sizes and reasons.
 """
 
 import logging
@@ -19,16 +19,16 @@ logger = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Engine)
 
-# Weights may take this share of the memory; the rest is for what the networks compute.
+# The share of memory that weights may take; the rest is for activations.
 CUDA_SHARE = 0.7
 HOST_SHARE = 0.5
 
 
 def default_budget() -> int:
-    """Bytes that the weights of warm engines may take together: a share of the card's memory, or of the machine's.
+    """Return the byte budget for the weights of all warm engines: a share of GPU memory, or of main memory.
 
-    Asks torch only when it has been imported already: the same registry serves the TensorFlow worker, whose process
-    must never import it.
+    torch is asked only if already imported: the TensorFlow worker uses this registry too, and its process must never
+    import torch.
     """
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
@@ -40,8 +40,8 @@ class Registry:
     """Warm engines by key, least recently used first.
 
     Args:
-        budget_bytes: what the weights may take together; None asks `default_budget` at every load. A single engine
-            larger than the budget is still kept, alone.
+        budget_bytes: limit for all weights together; None calls `default_budget` at every load. A single engine over
+            the budget is still kept, alone.
     """
 
     def __init__(self, budget_bytes: int | None = None) -> None:
@@ -50,24 +50,24 @@ class Registry:
         self._lock = threading.RLock()
 
     def get(self, key: Hashable, factory: Callable[[], E]) -> E:
-        """The warm engine for `key`, or a new one from `factory`, loaded.
+        """Return the warm engine for `key`, or load a new one from `factory`.
 
         Raises:
-            RenderError: what `Engine.load` raises. When memory runs out while loading, the other engines are given up
-                and the loading is tried once more.
+            RenderError: what `Engine.load` raises. If loading runs out of memory, release all other engines and retry
+                once.
         """
         with self._lock:
             if key in self._engines:
                 self._engines.move_to_end(key)
                 logger.debug("Engine %s is warm", key)
-                return cast(E, self._engines[key])  # of the kind that this key's factory made
+                return cast(E, self._engines[key])  # the type that this key's factory returns
             engine = self._load(key, factory)
             self._engines[key] = engine
             self._make_room(keep=key)
             return engine
 
     def release(self, key: Hashable, why: str = "asked to") -> None:
-        """Gives up the engine for `key`, if it is here."""
+        """Release the engine for `key`, if present."""
         with self._lock:
             engine = self._engines.pop(key, None)
             if engine is not None:
@@ -76,18 +76,18 @@ class Registry:
                 logger.info("Released engine %s (%s), because: %s", key, _size(freed), why)
 
     def release_all(self, why: str = "asked to") -> None:
-        """Gives up every engine."""
+        """Release all engines."""
         with self._lock:
             for key in list(self._engines):
                 self.release(key, why)
 
     def keys(self) -> list[Hashable]:
-        """The keys of the warm engines, least recently used first."""
+        """Return the keys of the warm engines, least recently used first."""
         return list(self._engines)
 
     @property
     def used_bytes(self) -> int:
-        """What the weights of the warm engines take together."""
+        """Return the size of all warm engines' weights in bytes."""
         return sum(engine.memory_bytes for engine in self._engines.values())
 
     def _load(self, key: Hashable, factory: Callable[[], E]) -> E:
@@ -126,15 +126,15 @@ _default = Registry()
 
 
 def configure(budget_bytes: int | None) -> None:
-    """Sets the budget of this process's registry; None is `default_budget`."""
+    """Set the budget of this process's registry; None means `default_budget`."""
     _default._budget_bytes = budget_bytes
 
 
 def get(key: Hashable, factory: Callable[[], E]) -> E:
-    """`Registry.get` of this process's registry."""
+    """Call `Registry.get` on this process's registry."""
     return _default.get(key, factory)
 
 
 def release_all(why: str = "asked to") -> None:
-    """`Registry.release_all` of this process's registry."""
+    """Call `Registry.release_all` on this process's registry."""
     _default.release_all(why)

@@ -1,6 +1,6 @@
-"""One upscaling checkpoint on one device: how it is read, how much goes through it at once, and how it is tiled.
+"""One upscaling checkpoint on one device: loading, batch sizes and tiling.
 
-spandrel unpickles nothing but tensors, so a `.pth` from anywhere cannot run code here.
+spandrel unpickles nothing but tensors, so an untrusted `.pth` cannot run code here.
 """
 
 import itertools
@@ -20,19 +20,19 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = (".safetensors", ".pth")
 MOST_FRAMES = 16
-# More than this at once is no faster, and tensors of over 2**31 elements are beyond some of cuDNN's kernels.
+# Larger batches are no faster, and some cuDNN kernels can't handle tensors of over 2**31 elements.
 MOST_BYTES = 8 * 2**30
-# Of the memory that is free; the rest is for the workspaces of the convolutions and for what others take meanwhile.
+# Share of free memory to use; the rest is for convolution workspaces and other processes.
 MEMORY_SHARE = 0.6
-# In one batch on the processor, where larger ones only leave the caches.
+# Per batch on the CPU, where larger ones don't fit the caches.
 PROCESSOR_PIXELS = 4 * 256 * 256
-# Core sizes of tiles in pixels of the small frame, multiples of 4 for networks that begin with a pixel unshuffle.
+# Core sizes of tiles in input pixels, multiples of 4 for networks that begin with a pixel unshuffle.
 TILES = (1024, 512, 256, 128, 64, 32)
 # Pixels added around the frame, so that the networks' zero padding does not darken its edges.
 EDGE = 8
-# Around a tile where the receptive field is not known or is huge; Real-ESRGAN's own script uses 10 (`--tile_pad`).
+# Margin around tiles if the receptive field is unknown or huge; Real-ESRGAN's own script uses 10 (`--tile_pad`).
 DEFAULT_CONTEXT = 32
-# Pixels that a checkpoint is tried on, to learn how much memory it takes for each.
+# Side, in pixels, of the trial image that measures a checkpoint's memory use per pixel.
 TRIAL_SIDE = 16
 # Tensor cores came with compute capability 7.0 (Volta); before, float16 is no faster, or much slower (Pascal).
 HALF_CAPABILITY = (7, 0)
@@ -40,7 +40,7 @@ HALF_CAPABILITY = (7, 0)
 
 @dataclass(frozen=True)
 class Mode:
-    """How many frames go through at once, and in tiles of which core size (None: whole)."""
+    """Frames per batch, and the core size of tiles (None: whole frames)."""
 
     batch: int
     tile: int | None = None
@@ -49,7 +49,7 @@ class Mode:
         return f"batches of {self.batch}" if self.tile is None else f"tiles of {self.tile}"
 
     def cheaper(self, height: int, width: int) -> "Mode | None":
-        """The next more economical mode for frames of this size; None after the last."""
+        """Return the next more economical mode for frames of this size; None after the last."""
         if self.batch > 1:
             return Mode(self.batch // 2, self.tile)
         present = self.tile or max(height, width)
@@ -60,7 +60,7 @@ class Network:
     """One checkpoint on one device.
 
     Raises:
-        Exception: one of `load_errors()` when the file is damaged, unsafe, or no RGB network of this scale.
+        Exception: one of `load_errors()` if the file is damaged, unsafe, or not an RGB network of this scale.
     """
 
     def __init__(self, path: Path, scale: int, device: str, precision: str) -> None:
@@ -88,11 +88,11 @@ class Network:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes that the weights take."""
+        """Return the size of the weights in bytes."""
         return sum(weight.nbytes for weight in self._descriptor.model.state_dict().values())
 
     def first_mode(self, height: int, width: int) -> Mode:
-        """The mode to begin with: as much at once as pays and as memory has room for, as far as one can know."""
+        """Return the mode to start with: the largest that is worthwhile and is estimated to fit in memory."""
         room = min(MOST_BYTES, int(MEMORY_SHARE * free_bytes(self.device)))
         fitting = room // self._pixel_bytes
         tile = None
@@ -109,7 +109,7 @@ class Network:
         return Mode(max(1, min(MOST_FRAMES, fitting // (height * width))))
 
     def enlarge(self, frames: np.ndarray, tile: int | None, reduce: int = 1) -> np.ndarray:
-        """Enlarge uint8 [N, H, W, 3] to uint8 [N, H * scale / reduce, W * scale / reduce, 3], in tiles if asked."""
+        """Enlarge uint8 [N, H, W, 3] to uint8 [N, H * scale / reduce, W * scale / reduce, 3], optionally in tiles."""
         import torch
 
         height, width = frames.shape[1:3]
@@ -127,9 +127,9 @@ class Network:
     def _enlarge_part(
         self, small: "torch.Tensor", rows: tuple[int, int], columns: tuple[int, int], reduce: int
     ) -> "torch.Tensor":
-        """Enlarge a part of the frames (bounds in pixels of the frame as it came): uint8 [N, h, w, 3] on the device.
+        """Enlarge part of the frames (bounds in input pixels): uint8 [N, h, w, 3] on the device.
 
-        The part is computed with everything around it that it can depend on, which is then cut off: no seams.
+        The part is computed with all the context it can depend on, which is then cropped: no seams.
         """
         import torch
 
@@ -143,13 +143,13 @@ class Network:
         large = large[:, :, top : top + height, left : left + width]
         if reduce > 1:
             large = torch.nn.functional.avg_pool2d(large, reduce)
-        # Rounded on the device: a quarter of the bytes to copy, half of float16's.
+        # Round on the device: a quarter of float32's bytes to copy, half of float16's.
         return large.float().mul_(255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
     def _run(self, window: "torch.Tensor") -> "torch.Tensor":
-        """The network on one window, in 0..1; falls back to float32 for good where float16 overflows.
+        """Run the network on one window, in 0..1; fall back to float32 permanently if float16 overflows.
 
-        Some cards compute float16 convolutions wrongly (the GTX 16 series gives black or not-a-number frames).
+        Some GPUs compute float16 convolutions wrongly (the GTX 16 series returns black or NaN frames).
         """
         import torch
 
@@ -162,7 +162,7 @@ class Network:
         return large
 
     def _to_device(self, frames: np.ndarray) -> "torch.Tensor":
-        """Frames as the network takes them, continued beyond the edges: [N, 3, H + 2 EDGE, W + 2 EDGE] in 0..1."""
+        """Return frames as network input, extended beyond the edges: [N, 3, H + 2 EDGE, W + 2 EDGE] in 0..1."""
         import torch
 
         small = torch.from_numpy(np.array(frames)).to(self.device).permute(0, 3, 1, 2).to(self.dtype).div_(255)
@@ -183,9 +183,9 @@ class Network:
         self._descriptor.model.to(device=self.device, dtype=dtype, memory_format=torch.channels_last)
 
     def _measure_pixel_bytes(self) -> int:
-        """Working memory for each pixel of the small frame: the most that one layer reads and writes, doubled.
+        """Return the working memory per input pixel in bytes: twice the most that one layer reads and writes.
 
-        Doubled, because dense blocks and skip connections keep earlier features while a layer works.
+        Twice, because dense blocks and skip connections keep earlier features while a layer works.
         """
         import torch
 
@@ -205,10 +205,10 @@ class Network:
 
 
 def continue_edges(pictures: "torch.Tensor", margin: int) -> "torch.Tensor":
-    """Add `margin` pixels on all four sides of pictures [N, C, H, W] in 0..1, by reflection through the edge's value.
+    """Pad images [N, C, H, W] in 0..1 by `margin` pixels on all sides, by point reflection through the edge value.
 
-    That continues slopes. Repeating the edge, or mirroring as Real-ESRGAN's script does, makes a kink there, which a
-    sharpening network enhances: that cost 2 to 4 dB on smooth pictures as a whole.
+    This continues gradients. Repeating or mirroring the edge, as Real-ESRGAN's script does, leaves a kink there, which
+    a sharpening network amplifies: on smooth images that cost 2 to 4 dB over the whole frame.
     """
     import torch
 
@@ -223,7 +223,7 @@ def continue_edges(pictures: "torch.Tensor", margin: int) -> "torch.Tensor":
 
 
 def _receptive_radius(descriptor: Any) -> int:
-    """How far an output pixel of a network can see, in pixels of its input; a usual bound where that is not known."""
+    """Return how far a network's output pixel can see, in input pixels; a default if unknown."""
     import torch
 
     if descriptor.architecture.id != "Compact":
@@ -233,7 +233,7 @@ def _receptive_radius(descriptor: Any) -> int:
 
 
 def free_bytes(device: "torch.device") -> int:
-    """Memory that is free on a device, for torch: what the driver has, and what torch keeps but does not use."""
+    """Return the memory torch can still use on a device: the driver's free memory plus torch's unused cache."""
     import torch
 
     if device.type == "cuda":
@@ -247,7 +247,7 @@ def free_bytes(device: "torch.device") -> int:
 
 
 def load_errors() -> tuple[type[Exception], ...]:
-    """What spandrel, safetensors and torch raise about a file that is damaged, unsafe or no known network."""
+    """Return the exceptions spandrel, safetensors and torch raise for damaged, unsafe or unknown networks."""
     from safetensors import SafetensorError
     from spandrel import UnsupportedModelError
 

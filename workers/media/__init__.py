@@ -1,6 +1,6 @@
-"""Video files and pictures made of frames: what turns arrays into something that a browser plays.
+"""Encoding of frames to video files and images that browsers can play.
 
-Frames are uint8 `[H, W, 3]` (one) or `[F, H, W, 3]` (a clip), RGB, sRGB, 0..255. Pure: no Django, no job, no queue.
+Frames are uint8 `[H, W, 3]` (one) or `[F, H, W, 3]` (a clip), RGB, sRGB, 0..255. Pure: no Django, jobs or queues.
 """
 
 from auravideo.core.media.video_metadata import MAX_SETTINGS_BYTES, read_settings

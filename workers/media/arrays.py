@@ -1,4 +1,4 @@
-"""What every writer here needs: frames that were checked."""
+"""Input validation for all writers."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The frames one by one, contiguous; `ValueError` for a wrong type or shape, a changing size, or none at all."""
+    """Yield contiguous frames one by one. Raise ValueError for a bad dtype or shape, mixed sizes, or no frames."""
     shape = None
     for frame in frames:
         frame = np.asarray(frame)
@@ -22,7 +22,7 @@ def checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def checked_clip(frames: np.ndarray) -> np.ndarray:
-    """`frames` as an array; `ValueError` unless uint8 `[F, H, W, 3]` with nothing empty."""
+    """Return `frames` as an array. Raise ValueError unless it is uint8 `[F, H, W, 3]` and not empty."""
     frames = np.asarray(frames)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
         raise ValueError(f"A clip must be uint8 [frames, height, width, 3], not {frames.dtype} {list(frames.shape)}.")

@@ -1,4 +1,4 @@
-"""Writing gif: one palette for the whole clip, delays that add up, the settings as a comment."""
+"""A gif writer: one palette per clip, exact total duration, settings in a comment."""
 
 import math
 import shutil
@@ -16,17 +16,17 @@ import numpy as np
 from workers.media.arrays import checked
 from workers.media.palette import ColourCount, Palette
 
-_HUNDREDTH = Fraction(1, 100)  # a gif's unit of time, in seconds
+_HUNDREDTH = Fraction(1, 100)  # a gif's time unit, in seconds
 _MAX_FPS = 50  # browsers play delays below 2/100 s as 10/100 s
 _LOOP_EXTENSION = b"\x21\xff\x0bNETSCAPE2.0"
 _LOOP_EXTENSION_BYTES = 19
 
 
 def write_gif(frames: Iterable[np.ndarray], path: Path, *, fps: int, comment: str | None) -> None:
-    """Writes uint8 `[H, W, 3]` frames as a gif that loops for ever; see `workers.media.encode`.
+    """Write uint8 `[H, W, 3]` frames as an endlessly looping gif; see `workers.media.encode`.
 
     Args:
-        comment: ASCII text for a comment extension before the first picture.
+        comment: ASCII text for a comment extension before the first image.
     """
     if fps > _MAX_FPS:
         raise ValueError(f"A gif has at most {_MAX_FPS} frames a second, not {fps}.")
@@ -40,7 +40,7 @@ def write_gif(frames: Iterable[np.ndarray], path: Path, *, fps: int, comment: st
 
 @contextmanager
 def _repeatable(frames: Iterable[np.ndarray], folder: Path) -> Iterator[Iterable[np.ndarray]]:
-    """`frames`, or, where they are an iterator and so gone after the first pass, a copy of them on disk."""
+    """Yield `frames`, or a copy on disk if they are an iterator, which can only be consumed once."""
     if iter(frames) is not frames:
         yield frames
         return
@@ -49,7 +49,7 @@ def _repeatable(frames: Iterable[np.ndarray], folder: Path) -> Iterator[Iterable
 
 
 class _Spool:
-    """Frames in a file, uncompressed, to iterate over again and again. The frames are checked on the way in."""
+    """Frames in an uncompressed file, iterable any number of times; checked on the way in."""
 
     def __init__(self, frames: Iterable[np.ndarray], file: BinaryIO) -> None:
         self.file = file
@@ -65,7 +65,7 @@ class _Spool:
 
 
 def _make_palette(frames: Iterator[np.ndarray]) -> tuple[Palette, int]:
-    """The clip's palette, and the number of frames."""
+    """Return the clip's palette and its frame count."""
     colours, count = ColourCount(), 0
     for frame in frames:
         colours.add(frame)
@@ -74,7 +74,7 @@ def _make_palette(frames: Iterator[np.ndarray]) -> tuple[Palette, int]:
 
 
 def _write_pictures(frames: Iterator[np.ndarray], target: BinaryIO, palette: Palette, times: list[int]) -> None:
-    """Encodes the frames; `times` are their starts and, as last, the end of the clip, in 1/100 s."""
+    """Encode the frames; `times` are their start times and, last, the clip's end, in 1/100 s."""
     first = next(frames)
     table = np.zeros((256, 4), np.uint8)  # alpha, red, green, blue
     table[: len(palette.colours)] = np.insert(palette.colours, 0, 255, axis=1)
@@ -84,7 +84,7 @@ def _write_pictures(frames: Iterator[np.ndarray], target: BinaryIO, palette: Pal
         stream.height, stream.width, stream.pix_fmt = *first.shape[:2], "pal8"
         stream.codec_context.time_base = _HUNDREDTH
         for frame, time in zip(chain([first], frames), times[:-1], strict=True):
-            indexed: Any = (palette.map(frame), table)  # what PyAV takes for pal8, and its types leave out
+            indexed: Any = (palette.map(frame), table)  # PyAV accepts this for pal8, though its type hints don't
             picture = av.VideoFrame.from_ndarray(indexed, format="pal8")
             picture.pts, picture.time_base = time, _HUNDREDTH
             container.mux(stream.encode(picture))
@@ -92,7 +92,7 @@ def _write_pictures(frames: Iterator[np.ndarray], target: BinaryIO, palette: Pal
 
 
 def _copy_with_comment(source: BinaryIO, target: BinaryIO, comment: str | None) -> None:
-    """Copies a gif and puts `comment` before its first picture: behind the loop extension, which has to come first."""
+    """Copy a gif, inserting `comment` before its first image, after the loop extension, which must come first."""
     header = source.read(13)
     head = header + source.read(3 << ((header[10] & 7) + 1) if header[10] & 0x80 else 0)
     extension = source.read(_LOOP_EXTENSION_BYTES)

@@ -1,7 +1,7 @@
-"""One palette for a whole clip, and pictures in it: colours counted over all frames, ordered dithering.
+"""One palette per clip: colours counted over all frames, ordered dithering.
 
-Ordered, because its pattern stands still: error diffusion boils wherever anything moves, and doubles the file. FFmpeg's
-own palette filters measured 1 to 3 dB worse on gradients and, on noisy clips, ten times slower.
+Ordered, because its pattern is static: error diffusion flickers wherever anything moves, and doubles the file size.
+FFmpeg's own palette filters measured 1 to 3 dB worse on gradients and ten times slower on noisy clips.
 """
 
 import math
@@ -11,16 +11,16 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-COLOURS = 255  # and one for 'as in the frame before', which gif encoders call transparent
-_BITS = 6  # per channel: colours are told apart to 4 levels in 255
+COLOURS = 255  # one more means 'same as in the previous frame' (gif transparency)
+_BITS = 6  # per channel: colours are distinguished in steps of 4 levels out of 255
 _CELLS = 1 << (3 * _BITS)
-_PIXELS = 256 * 256  # of a frame, at most, that are counted
-_SAMPLES = 300_000  # what the first guess is made from
-_ROUNDS = 2  # of Lloyd's algorithm; the third gains less than 0.2 dB
+_PIXELS = 256 * 256  # counted per frame, at most
+_SAMPLES = 300_000  # for the initial guess
+_ROUNDS = 2  # of Lloyd's algorithm; a third gains less than 0.2 dB
 
 
 def _bayer() -> np.ndarray:
-    """Bayer's 8x8 matrix, -0.5..0.5."""
+    """Return Bayer's 8x8 matrix, scaled to -0.5..0.5."""
     matrix = np.zeros((1, 1))
     for _ in range(3):
         matrix = np.block([[4 * matrix, 4 * matrix + 2], [4 * matrix + 3, 4 * matrix + 1]])
@@ -31,14 +31,14 @@ _BAYER = _bayer()
 
 
 class ColourCount:
-    """How often each colour occurs in a clip, in 2^18 cells of similar colours: 8 MB, whatever the clip's length."""
+    """A histogram of a clip's colours in 2^18 cells: 8 MB, whatever the clip's length."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(_CELLS)
         self._sums = np.zeros((3, _CELLS))
 
     def add(self, frame: np.ndarray) -> None:
-        """Counts a frame, uint8 `[H, W, 3]`; of a large one every second, third ... pixel of every such row."""
+        """Count a frame, uint8 `[H, W, 3]`; large frames are subsampled on a regular grid."""
         step = math.ceil(math.sqrt(frame.shape[0] * frame.shape[1] / _PIXELS))
         pixels = frame[::step, ::step].reshape(-1, 3)
         cells = _cells(pixels)
@@ -47,7 +47,7 @@ class ColourCount:
             self._sums[channel] += np.bincount(cells, weights=pixels[:, channel], minlength=_CELLS)
 
     def palette(self) -> "Palette":
-        """The colours that serve the counted frames best: median cut, then Lloyd's algorithm."""
+        """Return the palette that fits the counted frames best: median cut, then Lloyd's algorithm."""
         used = self._counts > 0
         means, weights = (self._sums[:, used] / self._counts[used]).T, self._counts[used]
         colours = _median_cut(means, weights)
@@ -58,17 +58,17 @@ class ColourCount:
         cell = np.arange(_CELLS)
         examples = np.stack([cell >> (2 * _BITS), cell >> _BITS, cell], axis=1) % (1 << _BITS) * 4 + 1.5
         examples[used] = means
-        # A uniform quantiser of step s has a root mean square error of s / sqrt(12): dither by that step, no more.
+        # A uniform quantiser of step s has an RMS error of s / sqrt(12): dither by that step, no more.
         return Palette(colours.astype(np.uint8), _nearest(examples, colours), step=math.sqrt(12 * error))
 
 
 @dataclass(frozen=True)
 class Palette:
-    """At most 255 colours, uint8 `[N, 3]`, and the way into them.
+    """At most 255 colours, uint8 `[N, 3]`, with a lookup table.
 
     Attributes:
-        table: the nearest colour's index for each cell of similar colours.
-        step: how far apart neighbouring colours are, in levels; the height of the dither pattern.
+        table: index of the nearest colour for each histogram cell.
+        step: distance between neighbouring colours, in levels; the amplitude of the dither pattern.
     """
 
     colours: np.ndarray
@@ -80,7 +80,7 @@ class Palette:
         return (_BAYER * self.step).round().astype(np.int16)[..., None]
 
     def map(self, frame: np.ndarray) -> np.ndarray:
-        """A frame, uint8 `[H, W, 3]`, as indices into `colours`, uint8 `[H, W]`, dithered."""
+        """Return a frame, uint8 `[H, W, 3]`, as dithered indices into `colours`, uint8 `[H, W]`."""
         height, width = frame.shape[:2]
         pattern = np.tile(self._pattern, (math.ceil(height / 8), math.ceil(width / 8), 1))[:height, :width]
         return self.table[_cells(np.clip(frame + pattern, 0, 255))]
@@ -99,7 +99,7 @@ def _median_cut(means: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _centres(means: np.ndarray, weights: np.ndarray, nearest: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Each colour moved to the middle of the pixels that chose it; one that none chose stays."""
+    """Return each colour moved to the mean of the pixels assigned to it; unused colours stay."""
     totals = np.bincount(nearest, weights=weights, minlength=len(colours))
     moved = np.stack(
         [np.bincount(nearest, weights=weights * means[:, c], minlength=len(colours)) for c in range(3)], axis=1
@@ -108,7 +108,7 @@ def _centres(means: np.ndarray, weights: np.ndarray, nearest: np.ndarray, colour
 
 
 def _nearest(points: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """The index of the nearest of `colours` `[N, 3]` for each of `points` `[M, 3]`: uint8 `[M]`."""
+    """Return the index of the nearest of `colours` `[N, 3]` for each of `points` `[M, 3]`: uint8 `[M]`."""
     points, colours = points.astype(np.float32), colours.astype(np.float32)
     squares = (colours**2).sum(axis=1)
     batches = (points[start : start + 16384] for start in range(0, len(points), 16384))

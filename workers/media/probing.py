@@ -1,4 +1,4 @@
-"""What a video file really is, found by decoding all of it."""
+"""Video file properties, measured by decoding the whole file."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,13 +20,13 @@ class Probe:
 
     Attributes:
         width, height: in pixels.
-        frames: how many pictures were decoded.
-        fps: frames per second. Of a gif: frames divided by duration, since every frame has a delay of its own.
-        duration: in seconds, from the first picture to the end of the last.
-        codec: `h264`, `vp9`, `gif` or the decoder's name for another.
-        format: `mp4`, `webm`, `gif` or the demuxer's name for another.
-        faststart: the index precedes the pictures, so that playing begins before the whole file is there.
-        metadata: the settings inside the file (see `read_settings`), None without.
+        frames: number of decoded frames.
+        fps: frames per second. For a gif, frames divided by duration, since each frame has its own delay.
+        duration: in seconds, from the start of the first frame to the end of the last.
+        codec: `h264`, `vp9`, `gif` or the decoder's name for anything else.
+        format: `mp4`, `webm`, `gif` or the demuxer's name for anything else.
+        faststart: the index precedes the frames, so playback can start before the download ends.
+        metadata: the settings embedded in the file (see `read_settings`), or None.
     """
 
     width: int
@@ -41,11 +41,11 @@ class Probe:
 
 
 def probe(path: str | Path) -> Probe:
-    """Decodes a video file from end to end and says what it is.
+    """Decode a whole video file and return its properties.
 
     Raises:
-        ValueError: it is not a video file, or damaged.
-        FileNotFoundError: there is no such file.
+        ValueError: not a video file, or damaged.
+        FileNotFoundError: the file does not exist.
     """
     try:
         with av.open(str(path)) as container:
@@ -53,7 +53,7 @@ def probe(path: str | Path) -> Probe:
                 raise ValueError(f"{path} holds no video.")
             stream = container.streams.video[0]
             frames, duration = _decode(container, stream)
-            if container.format.name == "matroska,webm":  # its packets' durations are cut to whole milliseconds
+            if container.format.name == "matroska,webm":  # its packet durations are truncated to milliseconds
                 duration = Fraction(container.duration or 0, 1_000_000)
             if not frames:
                 raise ValueError(f"{path} holds no picture.")
@@ -77,7 +77,7 @@ def probe(path: str | Path) -> Probe:
 
 
 def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[int, Fraction]:
-    """The number of pictures, and the time in seconds from the first one's start to the last one's end."""
+    """Return the number of frames and the time in seconds from the first one's start to the last one's end."""
     count, end = 0, 0
     start: int | None = None
     for packet in container.demux(stream):

@@ -1,4 +1,4 @@
-"""From the size that the upscaler reached to the size that was asked for."""
+"""Resizing from the upscaler's output size to the requested size."""
 
 import numpy as np
 from PIL import Image
@@ -7,15 +7,15 @@ from workers.media.arrays import checked_clip
 
 
 def resize_and_crop(frames: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Scales a clip to cover `width` x `height` and cuts off what stands over, evenly on both sides.
+    """Scale a clip to cover `width` x `height` and crop the excess evenly on both sides.
 
     Args:
         frames: uint8 `[F, H, W, 3]`.
-        width, height: the exact size of the result, in pixels.
+        width, height: exact size of the result, in pixels.
 
     Returns:
-        uint8 `[F, height, width, 3]`; `frames` itself when the size is right already. A clip that only has to be cut
-        keeps its pixels; any scaling is Lanczos, which is antialiased when it shrinks.
+        uint8 `[F, height, width, 3]`; `frames` itself if it already has that size. Pure crops keep their pixels; any
+            scaling uses Lanczos, which antialiases when shrinking.
     """
     frames = checked_clip(frames)
     if width < 1 or height < 1:

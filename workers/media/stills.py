@@ -1,4 +1,4 @@
-"""The pictures around a video: poster, hover preview, and the live preview of a clip that is still being denoised."""
+"""Still images and animated previews: poster, thumbnail, hover preview, and the live preview during denoising."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from auravideo.core.files import replacing
 from auravideo.core.media.formats import CARD_BOX, HOVER_FPS
 from workers.media.arrays import checked, checked_clip
 
-HOVER_BYTES = 96_000  # with the thumbnail, 24 cards of a page stay below 3 MB
+HOVER_BYTES = 96_000  # with thumbnails, a page of 24 cards stays below 3 MB
 _HOVER_FRAMES = 96
 _POSTER_FORMATS = {".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -28,11 +28,11 @@ _LIVE_FRAMES = 16
 class _Attempt(NamedTuple):
     quality: int
     scale: float = 1.0
-    every: int = 1  # keep one frame in so many
+    every: int = 1  # keep every n-th frame
 
 
-# Quality first, then size, then smoothness. Ordinary clips pass at the first attempt or the second; the last ones are
-# there for pure noise, where the very last keeps 96 frames under 30 kB.
+# Reduce quality first, then size, then frame rate. Ordinary clips fit at the first or second attempt; the last ones are
+# for pure noise, where the very last keeps 96 frames under 30 kB.
 _HOVER_ATTEMPTS = (
     _Attempt(75),
     _Attempt(50),
@@ -48,7 +48,7 @@ _LIVE_ATTEMPTS = (_Attempt(50), _Attempt(15), _Attempt(0), _Attempt(0, 0.5), _At
 
 
 def poster(frame: np.ndarray, path: str | Path, *, quality: int = 85) -> None:
-    """Writes uint8 `[H, W, 3]` as the picture that stands for the clip; `.webp` or `.jpg` by the name of `path`."""
+    """Write uint8 `[H, W, 3]` as the video's poster, `.webp` or `.jpg` depending on `path`."""
     path = Path(path)
     if path.suffix.lower() not in _POSTER_FORMATS:
         raise ValueError(f"A poster is .webp or .jpg, not {path.suffix!r}.")
@@ -58,7 +58,7 @@ def poster(frame: np.ndarray, path: str | Path, *, quality: int = 85) -> None:
 
 
 def thumbnail(frame: np.ndarray, path: str | Path) -> None:
-    """Writes uint8 `[H, W, 3]` as the still picture of a card: webp of at most `THUMBNAIL_BYTES`, 320 pixels wide."""
+    """Write uint8 `[H, W, 3]` as a card's still image: webp of at most `THUMBNAIL_BYTES`, 320 pixels wide."""
     image = _fit(Image.fromarray(next(checked([frame]))), CARD_BOX)
     for scale, quality in ((scale, quality) for scale in (1.0, 0.5) for quality in _THUMBNAIL_QUALITIES):
         data = io.BytesIO()
@@ -70,14 +70,14 @@ def thumbnail(frame: np.ndarray, path: str | Path) -> None:
 
 
 def hover_preview(frames: Iterable[np.ndarray], path: str | Path, fps: int) -> None:
-    """Writes the small moving picture that a card shows while the pointer is over it: animated webp, for an `<img>`.
+    """Write the preview that a card plays on hover: animated webp, for an `<img>`.
 
-    At most `HOVER_BYTES` large, 320 pixels wide and 8 frames a second; as long as the clip. Quality, then size, then
-    the number of frames give way until it fits.
+    At most `HOVER_BYTES`, 320 pixels wide and 8 frames per second; as long as the clip. To fit, reduce quality, then
+    size, then the frame rate.
 
     Args:
-        frames: uint8 `[H, W, 3]` each; taken one by one, and only small copies of some are kept.
-        fps: of `frames`.
+        frames: uint8 `[H, W, 3]` each; consumed one by one, keeping only small copies of some.
+        fps: frame rate of `frames`.
     """
     images, times = _thin(frames, fps)
     data = _first_that_fits(images, times, _HOVER_ATTEMPTS, HOVER_BYTES, method=2)
@@ -86,14 +86,14 @@ def hover_preview(frames: Iterable[np.ndarray], path: str | Path, fps: int) -> N
 
 
 def animated_preview(frames: np.ndarray, fps: int = 8) -> bytes:
-    """The live preview: a small animated webp of a clip in the making.
+    """Return the live preview: a small animated webp of an unfinished clip.
 
     Args:
-        frames: uint8 `[F, h, w, 3]`, as small as the latents are; enlarged to 192 pixels on the long side.
-        fps: of `frames`; of a long clip 16 frames, evenly chosen, are shown at the clip's own pace.
+        frames: uint8 `[F, h, w, 3]` at latent resolution; enlarged to 192 pixels on the longer side.
+        fps: frame rate of `frames`; long clips are thinned evenly to 16 frames, at their original pace.
 
     Returns:
-        at most `LIVE_BYTES` of webp; the early steps, which are noise, at a lower quality.
+        at most `LIVE_BYTES` of webp; the noisy early steps get a lower quality.
     """
     frames = checked_clip(frames)
     count = min(len(frames), _LIVE_FRAMES)
@@ -107,7 +107,7 @@ def animated_preview(frames: np.ndarray, fps: int = 8) -> bytes:
 
 
 def _thin(frames: Iterable[np.ndarray], fps: int) -> tuple[list[Image.Image], list[int]]:
-    """Small copies of at most 96 frames, and when each starts and the last one ends, in ms."""
+    """Return small copies of at most 96 frames, and their start times plus the clip's end, in ms."""
     step, count, kept = max(1, fps // HOVER_FPS), 0, {}
     for count, frame in enumerate(checked(frames), start=1):
         index = count - 1
@@ -138,20 +138,20 @@ def _first_that_fits(
         data = _animate(images, times, attempts[index], method)
         if len(data) <= limit:
             return data
-        # Twice too large is beyond what the next attempt saves; the last one is never passed over.
+        # Beyond twice the limit, the next attempt can't save enough: skip it, but never skip the last.
         index += 2 if len(data) > 2 * limit and index + 2 < len(attempts) else 1
     raise ValueError(f"{len(images)} pictures do not fit into {limit} bytes.")
 
 
 def _animate(images: Sequence[Image.Image], times: Sequence[int], attempt: _Attempt, method: int) -> bytes:
-    """Animated webp of `images`; `times` are their starts and, as last, the end of the clip, in ms."""
+    """Return an animated webp of `images`; `times` are their start times and, last, the clip's end, in ms."""
     chosen = images[:: attempt.every]
     if attempt.scale != 1:
         chosen = [_scaled(image, attempt.scale) for image in chosen]
     starts = [*times[: len(images) : attempt.every], times[-1]]
     durations = [end - start for start, end in pairwise(starts)]
     target = io.BytesIO()
-    # kmax=0: no key frames but the first. Nobody seeks in these, and trying them takes half of the time.
+    # kmax=0: only the first frame is a key frame. Previews are never seeked, and trying key frames doubles the time.
     options = {"duration": durations, "quality": attempt.quality, "method": method, "kmin": 0, "kmax": 0}
     chosen[0].save(target, "WEBP", save_all=True, append_images=chosen[1:], loop=0, **options)
     return target.getvalue()

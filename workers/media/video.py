@@ -1,4 +1,4 @@
-"""Writing clips as mp4 (H.264), webm (VP9) or gif."""
+"""A writer for mp4 (H.264), webm (VP9) and gif."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,8 +17,7 @@ from auravideo.core.media.video_metadata import dump_settings
 from workers.media.arrays import checked
 from workers.media.gif import write_gif
 
-# Both encoders cut the work by the number of threads, so that a number taken from the machine would make the bytes
-# depend on it.
+# Both encoders split the work by thread count, so a count taken from the machine would change the bytes.
 _THREADS = 4
 
 
@@ -28,11 +27,11 @@ class _Codec:
     options: Mapping[str, str]
     container: Mapping[str, str]
     milliseconds: bool  # the container rounds times to 1/1000 s
-    even: bool  # 4:2:0 shares a colour sample between 2x2 pixels; H.264 players show odd sizes cropped or not at all
+    even: bool  # 4:2:0 shares a colour sample between 2x2 pixels; H.264 players crop odd sizes or fail
 
 
 _CODECS = {
-    # CRF 17 is the end of what x264's documentation calls visually lossless (17 to 18).
+    # CRF 17: the lower end of what x264's documentation calls visually lossless (17 to 18).
     "mp4": _Codec(
         encoder="libx264",
         options={"crf": "17", "preset": "medium", "profile": "high"},
@@ -59,23 +58,24 @@ def encode(
     format: str,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a clip to `path`, which appears when it is complete and is left as it was when anything fails.
+    """Write a clip to `path` atomically: on any error, `path` is left untouched.
 
-    The same frames give the same bytes. mp4 is H.264 High, 4:2:0, BT.709 in limited range, with the index in front;
-    webm is VP9 with the same colours and the index in front; gif has one palette made for the clip and loops for ever.
+    Deterministic: the same frames give the same bytes. mp4 is H.264 High, 4:2:0, BT.709 in limited range, with the
+    index in front; webm is VP9 with the same colours and the index in front; gif has one palette made for the clip and
+    loops forever.
 
     Args:
-        frames: uint8 `[H, W, 3]` each, all of one size. They are taken one by one, so that a generator keeps memory
-            bounded. A gif needs them twice: what can be iterated again (a list, an array, an object with `__iter__`)
-            is; an iterator is kept in a temporary file, uncompressed, next to `path`.
-        fps: frames per second, exact in mp4 and webm. A gif counts in 1/100 s: its delays differ by one so that no
-            frame is more than half a hundredth late and the whole is as long as it should be. At most 50 there.
+        frames: uint8 `[H, W, 3]` each, all of one size; consumed one by one, so a generator keeps memory bounded. A gif
+            needs two passes: re-iterable input (a list, an array, an object with `__iter__`) is iterated twice; an
+            iterator is spooled, uncompressed, to a temporary file next to `path`.
+        fps: frames per second, exact in mp4 and webm. A gif counts in 1/100 s: its delays differ by one, so that no
+            frame is more than half a hundredth off and the total duration is right. At most 50 for gif.
         format: one of `FORMATS`.
-        metadata: what `read_settings` is to give back: JSON values, at most `MAX_SETTINGS_BYTES` when written out.
+        metadata: what `read_settings` should return: JSON values, at most `MAX_SETTINGS_BYTES` when serialized.
 
     Raises:
-        ValueError: an odd size for mp4, no frame, a frame of another type or size, an unknown format, an fps that is
-            not a positive whole number, metadata that is too long or not JSON.
+        ValueError: odd size for mp4, no frames, wrong dtype, shape or size, unknown format, an fps that is not a
+            positive integer, metadata that is too long or not JSON.
     """
     if format not in FORMATS:
         raise ValueError(f"Unknown format {format!r}; known are {', '.join(FORMATS)}.")
@@ -111,7 +111,7 @@ def _write_video(
 def _mux(container: av.container.OutputContainer, packets: Iterable[av.Packet], codec: _Codec, fps: int) -> None:
     for packet in packets:
         if codec.milliseconds:
-            # FFmpeg would round start and duration one by one, and at 16 fps the clip would be 1 ms too long.
+            # FFmpeg rounds start and duration separately, which at 16 fps makes the clip 1 ms too long.
             if packet.pts is None or packet.time_base is None:
                 raise ValueError("the encoder gave a picture without a time")
             index = int(packet.pts * packet.time_base * fps)
@@ -125,7 +125,7 @@ def _configure(stream: Any, codec: _Codec, width: int, height: int, fps: int) ->
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     context = stream.codec_context
     context.time_base = Fraction(1, fps)
-    context.gop_size = 2 * fps  # a key frame every two seconds: seeking and looping start at once
+    context.gop_size = 2 * fps  # a key frame every two seconds, for fast seeking and looping
     context.thread_count = _THREADS
     context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
     context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
@@ -133,7 +133,7 @@ def _configure(stream: Any, codec: _Codec, width: int, height: int, fps: int) ->
 
 
 def _to_yuv(frame: np.ndarray) -> av.VideoFrame:
-    """Full-range RGB to limited-range BT.709 4:2:0, tagged. Untagged, players guess BT.601 for small sizes."""
+    """Convert full-range RGB to limited-range BT.709 4:2:0, tagged. Untagged, players guess BT.601 for small sizes."""
     return av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(
         format="yuv420p",
         src_colorspace=Colorspace.ITU709,

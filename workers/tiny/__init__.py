@@ -1,1 +1,1 @@
-"""The tiny models that ship: the world they know, how they are trained, and how they are measured."""
+"""The bundled tiny models: their world, training and evaluation."""

@@ -1,13 +1,13 @@
-"""Finding our way in mp4, webm and gif files without a decoder, in a bounded number of bytes.
+"""A minimal parser of mp4, webm and gif containers: no decoder, and a bounded number of bytes read.
 
-Boxes of mp4: ISO/IEC 14496-12, 4.2; the comment tag is the iTunes metadata item `\\xa9cmt`. Elements of webm: RFC 8794
-(EBML) and RFC 9559 (Matroska). Blocks of gif: GIF89a.
+mp4 boxes: ISO/IEC 14496-12, 4.2; the comment tag is the iTunes metadata item `\\xa9cmt`. webm elements: RFC 8794
+(EBML) and RFC 9559 (Matroska). gif blocks: GIF89a.
 """
 
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-# Bytes that one look into a file may read. Enough for the longest settings and the headers of some ten thousand parts.
+# Bytes read from one file at most: enough for the longest settings and the headers of about ten thousand parts.
 READ_BUDGET = 256 * 1024
 
 _EBML, _SEGMENT, _CLUSTER, _CUES = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1C53BB6B
@@ -15,11 +15,11 @@ _TAGS, _TAG, _SIMPLE_TAG, _TAG_NAME, _TAG_STRING = 0x1254C367, 0x7373, 0x67C8, 0
 
 
 class _GiveUp(Exception):
-    """The file is not what it says it is, ends early, or would take too much reading."""
+    """The file is malformed or truncated, or parsing it would exceed the read budget."""
 
 
 class _Part(NamedTuple):
-    """A box or element: its id, and where its content starts and ends, in bytes from the start of the file."""
+    """A box or element: its id and the byte offsets of its content."""
 
     id: bytes | int
     start: int
@@ -44,7 +44,7 @@ class _Reader:
 
 
 def comments(file: BinaryIO, longest: int) -> Iterator[bytes]:
-    """The comments of an mp4, webm or gif file, of `longest` bytes at most; none for anything else or after damage."""
+    """Yield the comments of an mp4, webm or gif file, up to `longest` bytes each; none from other or damaged files."""
     reader = _Reader(file)
     try:
         magic = reader.read(0, 12)
@@ -59,7 +59,7 @@ def comments(file: BinaryIO, longest: int) -> Iterator[bytes]:
 
 
 def is_faststart(file: BinaryIO) -> bool:
-    """Whether playing can begin before the whole file is there: in mp4 and webm the index precedes the pictures."""
+    """Return whether playback can start mid-download: in mp4 and webm, the index must precede the frames."""
     reader = _Reader(file)
     try:
         if int.from_bytes(reader.read(0, 4), "big") == _EBML:
@@ -94,19 +94,19 @@ def _boxes_at(reader: _Reader, start: int, end: int, *path: bytes) -> Iterator[_
         if len(path) == 1:
             yield box
         else:
-            # `meta` is a full box: four bytes of version and flags come before its children
+            # `meta` is a full box: four bytes of version and flags precede its children
             yield from _boxes_at(reader, box.start + (4 if box.id == b"meta" else 0), box.end, *path[1:])
 
 
 def _mp4_comments(reader: _Reader, longest: int) -> Iterator[bytes]:
     for box in _boxes_at(reader, 0, reader.size, b"moov", b"udta", b"meta", b"ilst", b"\xa9cmt", b"data"):
-        text = box.start + 8  # behind the value's type and locale
+        text = box.start + 8  # skip the value's type and locale
         if box.end - text <= longest:
             yield reader.read(text, box.end - text)
 
 
 def _vint(reader: _Reader, start: int, longest: int, *, keep_marker: bool) -> tuple[int, int, bool]:
-    """EBML's number of variable length: its value, its length in bytes, and whether it says 'unknown'."""
+    """Read an EBML variable-length integer: its value, its length in bytes, and whether it means 'unknown'."""
     first = reader.read(start, 1)[0]
     length = 9 - first.bit_length()
     if length > longest:
@@ -153,7 +153,7 @@ def _comment_of(reader: _Reader, simple_tag: _Part, longest: int) -> Iterator[by
 
 
 def _gif_comments(reader: _Reader, longest: int) -> Iterator[bytes]:
-    """Comments before the first picture, where `encode` puts them."""
+    """Yield the comments before the first image, which is where `encode` writes them."""
     flags = reader.read(10, 1)[0]
     place = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
     while reader.read(place, 1) == b"\x21":

@@ -1,4 +1,4 @@
-"""The files that a video consists of: the one list of formats and their types, and the sizes of small pictures."""
+"""Video formats with their content types, and the dimensions of thumbnails."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,11 +8,11 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True)
 class VideoFormat:
-    """One format that people can choose; `name` is also the ending of the file."""
+    """An output format; `name` is also the file extension."""
 
     name: str
     content_type: str
-    label: Any  # translated when it is shown
+    label: Any  # lazily translated
 
 
 VIDEO_FORMATS = (
@@ -23,8 +23,8 @@ VIDEO_FORMATS = (
 FORMATS = tuple(each.name for each in VIDEO_FORMATS)
 FORMAT_LABELS = {each.name: each.label for each in VIDEO_FORMATS}
 CONTENT_TYPES = {each.name: each.content_type for each in VIDEO_FORMATS} | {"webp": "image/webp"}
-# What `<input type="file">` offers: some systems know the type, others only the ending.
+# `accept` of `<input type="file">`: some systems know the content type, others only the extension.
 ACCEPTED_FILES = ",".join([*(each.content_type for each in VIDEO_FORMATS), *(f".{name}" for name in FORMATS)])
 
-CARD_BOX = (320, 480)  # width, height in pixels: the largest picture of a card, still or moving
-HOVER_FPS = 8  # frames a second of the moving one
+CARD_BOX = (320, 480)  # width, height in pixels: the maximum size of a card's image, still or animated
+HOVER_FPS = 8  # frame rate of the animated one

@@ -1,4 +1,4 @@
-"""The request inside the video file: written as one line of JSON, read back without trusting the file."""
+"""The request embedded in a video file: one line of JSON, parsed without trusting the file."""
 
 import json
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ SETTINGS_VERSION = 1
 
 
 def settings_for(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a video carries, so that it alone can be made again: its request with the seed, and the version."""
+    """Return the metadata to reproduce a video from its file alone: the request with its seed, and a version."""
     return {"auravideo": SETTINGS_VERSION, "request": dict(request)}
 
 
 def dump_settings(metadata: Mapping[str, Any], *, ascii_only: bool) -> str:
-    """`metadata` as JSON, keys sorted. A gif's comment has to be ASCII (GIF89a, 24); mp4 and webm take UTF-8.
+    """Return `metadata` as JSON with sorted keys. A gif comment must be ASCII (GIF89a, 24); mp4 and webm take UTF-8.
 
     Raises:
-        ValueError: it cannot be written as JSON, or is longer than `MAX_SETTINGS_BYTES`.
+        ValueError: it is not serializable, or longer than `MAX_SETTINGS_BYTES`.
     """
 
     def dump(ascii_only: bool) -> str:
@@ -34,7 +34,7 @@ def dump_settings(metadata: Mapping[str, Any], *, ascii_only: bool) -> str:
     text = dump(ascii_only)
     try:
         size = len(text.encode())
-    except UnicodeEncodeError:  # half a surrogate pair; JSON can escape it, UTF-8 cannot hold it
+    except UnicodeEncodeError:  # a lone surrogate: JSON can escape it, UTF-8 can't encode it
         text = dump(True)
         size = len(text)
     if size > MAX_SETTINGS_BYTES:
@@ -43,16 +43,16 @@ def dump_settings(metadata: Mapping[str, Any], *, ascii_only: bool) -> str:
 
 
 def read_settings(file: str | Path | BinaryIO) -> dict[str, Any] | None:
-    """The settings that `encode` wrote into a file, or None where there are none that can be read.
+    """Return the settings that `encode` embedded in a file, or None if there are none or they are unreadable.
 
-    Safe on files from strangers: no decoder runs, little is read (see `containers.READ_BUDGET`), and damaged or hostile
-    content is None. What comes back is any JSON object: check it as you would check a form.
+    Safe on untrusted files: runs no decoder, reads little (`containers.READ_BUDGET`), and returns None for damaged or
+    hostile content. The result may be any JSON object, so validate it like a form.
 
     Args:
-        file: a path, or a binary file that can seek; its position is kept.
+        file: a path, or a seekable binary file, whose position is restored.
 
     Raises:
-        OSError: the file cannot be opened or read at all.
+        OSError: the file cannot be opened or read.
     """
     if isinstance(file, (str, Path)):
         with open(file, "rb") as opened:

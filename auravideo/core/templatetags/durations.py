@@ -1,4 +1,4 @@
-"""Lengths of time in words, no more exact than an estimate is."""
+"""Durations in words, rounded as an estimate deserves."""
 
 from django import template
 from django.utils.translation import gettext as _
@@ -9,7 +9,7 @@ register = template.Library()
 
 @register.filter
 def about(seconds: float | None) -> str:
-    """'5 s', '3 min', '2 h 10 min'; '' for None."""
+    """Format seconds as '5 s', '3 min' or '2 h 10 min'; '' for None."""
     if seconds is None:
         return ""
     if seconds < 90:

@@ -1,4 +1,4 @@
-"""Moments on pages: in the time zone of the site, and said so; where there is JavaScript, in the reader's own."""
+"""Timestamps on pages: in the site's time zone, named; with JavaScript, in the reader's own."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ register = template.Library()
 
 @register.filter
 def moment(value: datetime | None) -> SafeString | str:
-    """As an element that static/js/auravideo.js writes anew; '' for None."""
+    """Return a <time> element, which static/js/auravideo.js converts to local time; '' for None."""
     if value is None:
         return ""
     return format_html('<time datetime="{}" data-moment>{}</time>', value.isoformat(), moment_text(value))
@@ -21,6 +21,6 @@ def moment(value: datetime | None) -> SafeString | str:
 
 @register.filter
 def moment_text(value: datetime) -> str:
-    """'26 November 2026, 20:40 UTC', for letters."""
+    """Return a timestamp as plain text, such as '26 November 2026, 20:40 UTC', for emails."""
     local = timezone.localtime(value)
     return f"{date_format(local, 'DATETIME_FORMAT')} {local.tzname()}"

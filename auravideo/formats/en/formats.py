@@ -1,4 +1,4 @@
-"""Dates in English as one reads them anywhere: Django's own are those of the United States."""
+"""International English date formats; Django's own are American."""
 
 DATE_FORMAT = "j F Y"
 SHORT_DATE_FORMAT = "j M Y"

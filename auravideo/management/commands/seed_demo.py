@@ -1,4 +1,4 @@
-"""Fill an empty site with something to look at."""
+"""Fill an empty site with demo content."""
 
 import secrets
 
@@ -11,24 +11,24 @@ from auravideo.server import redis_server
 
 
 class Command(BaseCommand):
-    help = "Make people, jobs in every state and videos, the same ones every time, on a site that nobody uses yet."
+    help = "Create users, jobs in every state and videos, always the same ones, on a new site."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--password", help="of all the demo's people (default: a random one, which is printed)")
-        parser.add_argument("--force", action="store_true", help="although this site has other people")
+        parser.add_argument("--password", help="for all demo users (default: a random one, which is printed)")
+        parser.add_argument("--force", action="store_true", help="even if the site already has users")
 
     def handle(self, *, password: str | None, force: bool, verbosity: int, **_options: object) -> None:
         if taken := demo.names_taken():
-            raise CommandError(f"The demo's names are taken on this site already: {', '.join(taken)}.")
+            raise CommandError(f"These demo usernames are already taken: {', '.join(taken)}.")
         others = get_user_model().objects.count()
         if others and not force:
-            raise CommandError(f"This site has {others} accounts. To add the demo's people all the same: --force")
+            raise CommandError(f"This site has {others} accounts. To add the demo users anyway, pass --force.")
         password = password or secrets.token_urlsafe(12)
         redis = redis_server.PrivateRedis(None if settings.REDIS_URL else settings.REDIS_SOCKET)
-        redis.ensure()  # what is queued here is rendered when the site runs
+        redis.ensure()  # jobs queued here are rendered once the site runs
         try:
             demo.seed(password, self.stdout.write if verbosity > 1 else lambda line: None)
         finally:
             redis.stop()
         names = ", ".join(person.name for person in demo.PEOPLE)
-        self.stdout.write(f"{len(demo.CLIPS)} clips were made. Sign in as one of {names}; the password is: {password}")
+        self.stdout.write(f"{len(demo.CLIPS)} clips created. Sign in as one of {names}; the password is: {password}")

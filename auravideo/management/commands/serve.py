@@ -1,4 +1,4 @@
-"""Everything that the site needs, in one command."""
+"""Run everything the site needs with one command."""
 
 import os
 import signal
@@ -20,19 +20,19 @@ from generation.domain.states import Stage
 from generation.queue import broker
 
 READY_SECONDS = 180
-# Celery warns of root because of pickled messages; ours are JSON alone.
+# Celery warns about root because of pickle; we accept JSON only.
 _WARNINGS = "ignore:You're running the worker with superuser privileges"
 _CELERY = [sys.executable, "-W", _WARNINGS, "-m", "celery", "--quiet", "-A", "auravideo"]
 
 
 class Command(BaseCommand):
-    help = "Run the site: a private Redis where none is set, the pages, one worker a queue, the scheduler."
+    help = "Run the site: a private Redis unless REDIS_URL is set, the pages, one worker per queue, the scheduler."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=settings.HOST, help="address to listen on (default: %(default)s)")
         parser.add_argument("--port", type=int, default=settings.PORT, help="port (default: %(default)s)")
         parser.add_argument(
-            "--queues", default=",".join(QUEUES), help="the workers to run here, by queue (default: %(default)s)"
+            "--queues", default=",".join(QUEUES), help="queues to run workers for (default: %(default)s)"
         )
 
     def handle(self, *, host: str, port: int, queues: str, **_options: object) -> None:
@@ -59,29 +59,29 @@ class Command(BaseCommand):
             supervisor.stop()
             redis.stop()
         if supervisor.failed is not None:
-            raise CommandError(f"{supervisor.failed.name} ended by itself; what it said stands above.")
+            raise CommandError(f"{supervisor.failed.name} exited unexpectedly; see its output above.")
 
     def _wait_until_ready(self, supervisor: Supervisor, host: str, port: int, queues: set[str]) -> bool:
-        """Wait until the pages answer and every queue has a worker. False when the site is to stop before that."""
+        """Wait until the pages answer and every queue has a worker. Return False if the site stops first."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and not supervisor.is_stopping:
             if any(process.vital and not process.is_running for process in supervisor.processes):
-                return False  # watch() says which
-            supervisor.tend()  # an older site of this folder may have taken its Redis with it just now
+                return False  # watch() reports which one
+            supervisor.tend()  # an older instance of this site may just have shut down the Redis it shared
             if _pages_answer(host, port) and queues <= broker.live_queues():
                 return True
             time.sleep(0.3)
         if not supervisor.is_stopping:
-            raise CommandError(f"The site did not become ready within {READY_SECONDS} s; what it said stands above.")
+            raise CommandError(f"The site did not become ready within {READY_SECONDS} s; see the output above.")
         return False
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
-    """Say so at once where another program listens already, instead of after two minutes of waiting."""
+    """Fail at once if the port is taken, instead of after minutes of waiting."""
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
-        hint = "Stop what runs there, or choose another port: PORT=8001 make run"
+        hint = "Stop the program that uses it, or choose another port: PORT=8001 make run"
         raise CommandError(f"Cannot listen on {host}:{port}: {error.strerror}. {hint}") from None
 
 
@@ -99,7 +99,7 @@ def _worker(queue: str) -> Process:
 
 
 def _cuda_for_tensorflow() -> dict[str, str]:
-    """Where TensorFlow finds CUDA 12 on a machine with a card (see requirements-gpu.txt); empty without one."""
+    """Return the library path where TensorFlow finds CUDA 12 (requirements-gpu.txt); empty if not installed."""
     folders = sorted(Path(sys.prefix).glob("cuda12/nvidia/*/lib"))
     paths = [*map(str, folders), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
     return {"LD_LIBRARY_PATH": ":".join(paths)} if folders else {}

@@ -1,4 +1,4 @@
-"""Lengths of time in words."""
+"""Durations are formatted in words."""
 
 import pytest
 

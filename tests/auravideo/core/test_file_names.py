@@ -1,4 +1,4 @@
-"""What people typed becomes a file name that any system takes."""
+"""User input becomes a file name that any system accepts."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from auravideo.core.file_names import stem
         ("", "video"),
         ("---", "video"),
         ("a" * 300, "a" * 60),
-        ("a" * 59 + " b", "a" * 59),  # no dash at the end
+        ("a" * 59 + " b", "a" * 59),  # no trailing dash
     ],
 )
 def test_a_title_is_a_name_in_ascii(text, expected):

@@ -1,4 +1,4 @@
-"""Files are sent whole or by byte ranges, to their owner alone."""
+"""Files are served whole or by byte ranges, and only to their owner."""
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -27,7 +27,7 @@ def fetch(client, video, header=None, name="gallery:file"):
 
 
 def body(response) -> bytes:
-    """All that the server would send."""
+    """Return the complete response body."""
 
     async def read() -> bytes:
         return b"".join([block async for block in response])

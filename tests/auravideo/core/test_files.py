@@ -1,4 +1,4 @@
-"""A file is there whole or not at all, and nothing else stays in its folder, whatever goes wrong."""
+"""Files are written completely or not at all, and leave nothing else behind, whatever goes wrong."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ import pytest
 from auravideo.core.files import beside, create_once, replace_text, replacing
 
 ROOT = Path(__file__).resolve().parents[3]
-# What writes in a process of its own, which may be given less than this one has.
+# The code of a writer process, which can run with fewer rights than this one.
 IN_A_PROCESS = """
 import os, resource, signal, sys
 from auravideo.core.files import create_once, replace_text, replacing
@@ -36,7 +36,7 @@ CALLS = {
 
 
 def write(target: Path, call: str, **limits: bool) -> str:
-    """Call it in a process of its own; what it raised."""
+    """Run it in a separate process; return the error it raised."""
     script = IN_A_PROCESS.format(call=CALLS[call], **{"few_bytes": False, "unprivileged": False, **limits})
     command = [sys.executable, "-c", script, str(target)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
@@ -44,7 +44,7 @@ def write(target: Path, call: str, **limits: bool) -> str:
 
 @pytest.fixture
 def open_folder():
-    """A folder that every user can reach, but only its owner can write to."""
+    """Return a folder that every user can enter, but only its owner can write to."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o555)
     yield folder
@@ -93,7 +93,7 @@ def test_an_error_while_writing_keeps_the_old_file(tmp_path):
     def write_half():
         with replacing(target) as part:
             part.write_text("half of the n")
-            assert target.read_text() == "old"  # what a reader sees meanwhile
+            assert target.read_text() == "old"  # what a concurrent reader sees
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -1,4 +1,4 @@
-"""Pages that begin after a row: the marks in their addresses are exact, and a mangled one does no harm."""
+"""Keyset pagination: marks in URLs are exact, and mangled ones are harmless."""
 
 from datetime import timedelta
 

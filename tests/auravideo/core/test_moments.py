@@ -1,4 +1,4 @@
-"""Moments are told with their time zone."""
+"""Timestamps name their time zone."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Messages leave after the commit or not at all, and a broker that is down is logged and nothing else."""
+"""Messages are sent after commit or not at all, and an unreachable broker is logged without further harm."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ TASK = "accounts.tasks.settle"
 
 
 def waiting(queue: str = "cpu") -> list[dict]:
-    """The messages of a queue, the first to be served last."""
+    """Return the messages of a queue; the first one is delivered last."""
     return [json.loads(raw) for raw in broker.connection().lrange(queue, 0, -1)]
 
 
@@ -90,7 +90,7 @@ def test_robust_keeps_even_a_defect_from_the_caller(caplog):
 
 
 def test_every_thread_sends_through_our_broker():
-    """Celery's current app is the thread's own; pages are served by threads that did not import the app."""
+    """Celery's current app is per thread, and pages are served by threads that did not import the app."""
     thread = Thread(target=publish.attempt, args=(send, "it"))
     thread.start()
     thread.join()

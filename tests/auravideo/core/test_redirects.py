@@ -1,4 +1,4 @@
-"""A form leads back to a page of this site and to nothing else."""
+"""Forms only lead back to pages of this site."""
 
 import pytest
 from django.test import RequestFactory

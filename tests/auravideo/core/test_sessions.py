@@ -1,4 +1,4 @@
-"""A session is found by what was given out, and by nothing else."""
+"""Only well-formed session keys find a session."""
 
 import pytest
 from django.conf import settings

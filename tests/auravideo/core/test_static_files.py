@@ -1,4 +1,4 @@
-"""Static files are named after their content and compressed; a page never fails for one that was not collected."""
+"""Static files are hashed and compressed; a file that was not collected never breaks a page."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""A folder is deleted with all that is in it, in either kind of storage."""
+"""Folders are deleted with all their content, on either kind of storage."""
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage, storages
@@ -38,7 +38,7 @@ def test_a_file_goes_with_the_folder_that_it_leaves_empty():
     assert storage.listdir("jobs/1")[0] == ["upscale"]
     delete_file(storage, "jobs/1/preview.webp")
     assert storage.exists("jobs/1/upscale/0.bin")
-    delete_file(storage, "jobs/1/preview.webp")  # once more: no error
+    delete_file(storage, "jobs/1/preview.webp")  # repeating it is no error
     delete_file(InMemoryStorage(), "jobs/1/preview.webp")
 
 

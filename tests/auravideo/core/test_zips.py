@@ -1,4 +1,4 @@
-"""Zip files are made while they are sent, hold what was asked for, and unpack nowhere else."""
+"""Zip files are streamed, hold what was requested, and cannot unpack outside their folder."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""`manage.py seed_demo`: a site to look at, the same one every time, never mixed into somebody's own."""
+"""`manage.py seed_demo` creates the same demo site every time and never touches existing users."""
 
 from io import StringIO
 
@@ -27,7 +27,7 @@ def seed(*arguments: str) -> str:
 
 @pytest.fixture
 def few(monkeypatch):
-    """One clip of each state; the drawing of a video takes a second."""
+    """Return one clip per state; drawing a video takes a second."""
     by_state = {clip.state: clip for clip in demo.CLIPS}
     monkeypatch.setattr(demo, "CLIPS", tuple(by_state.values()))
 

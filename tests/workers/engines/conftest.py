@@ -1,4 +1,4 @@
-"""Small models of the published architectures, written once for all tests of the engines."""
+"""Small models of the published architectures, written once for all engine tests."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
-    """Folders and files of a small base model, its motion adapter and two LoRAs. Not to be changed by a test."""
+    """Write a small base model, its motion adapter and two LoRAs, once; tests must not modify them."""
     import torch
 
     from tests import full_size_models as models
@@ -24,7 +24,7 @@ def small(tmp_path_factory):
 
 @pytest.fixture
 def new_engine(small):
-    """Makes an engine of the small models, on the processor, with a memory ladder of its own."""
+    """Return a factory of engines of the small models, on the CPU, each with its own memory ladder."""
     from workers.engines.animatediff import AnimateDiffEngine
     from workers.engines.memory import Ladder
 

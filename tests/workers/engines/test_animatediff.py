@@ -12,7 +12,7 @@ from workers.engines.loading import SCHEDULERS, Source, join_motion, load_model,
 
 
 def silent(done, total, preview):
-    """An on_step that looks at nothing."""
+    """Ignore progress."""
 
 
 def make(engine, frames=3, size=(64, 48), steps=2, seed=7, on_step=silent, prompt="a red heart", **options):
@@ -27,14 +27,14 @@ def engine(small):
 
 
 def native_pipeline(small):
-    """diffusers' own way to the same pipeline."""
+    """Build the same pipeline the diffusers way."""
     from diffusers import AnimateDiffPipeline, DDIMScheduler, MotionAdapter
 
     adapter = MotionAdapter.from_pretrained(small.adapter)
     pipeline = AnimateDiffPipeline.from_pretrained(small.base, motion_adapter=adapter, feature_extractor=None)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
-        part.requires_grad_(False)  # as every engine's are; the last bit depends on it
+        part.requires_grad_(False)  # as in every engine; the last bit depends on it
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -174,7 +174,7 @@ def test_clips_within_the_window_do_without_free_noise(small, new_engine):
     assert engine._window(25) == (24, 6)
     wide = new_engine(context_length=64)
     wide.load()
-    assert wide._window(33) == (32, 4)  # the adapter's positional encoding ends there
+    assert wide._window(33) == (32, 4)  # the limit of the adapter's positional encoding
 
 
 def test_without_guidance_the_network_runs_once_a_frame_and_the_negative_prompt_is_nothing(engine, monkeypatch):

@@ -29,7 +29,7 @@ def nothing(done, total, preview):
 
 
 def save_blender(folder: Path, *, honours_time: bool, answer: str = "image") -> Path:
-    """A SavedModel with FILM's signature that mixes its frames, by half or by time; refuses sides FILM would refuse."""
+    """Write a SavedModel with FILM's signature that blends frames, equally or by time; rejects sizes FILM rejects."""
     import tensorflow as tf
 
     class Blender(tf.Module):
@@ -88,7 +88,7 @@ def frames():
 
 
 def batch_sizes(engine: FilmEngine, monkeypatch) -> list[int]:
-    """How many pairs each call of the network gets from now on; the calls go through."""
+    """Record how many pairs each network call gets from now on; calls pass through."""
     sizes, call = [], engine._call
 
     def counted(tf, x0, x1, times):
@@ -100,7 +100,7 @@ def batch_sizes(engine: FilmEngine, monkeypatch) -> list[int]:
 
 
 def blended(frames: np.ndarray, factor: int) -> np.ndarray:
-    """What a linear blend answers, before rounding: float64."""
+    """Return a linear blend before rounding: float64."""
     first, second = frames[:-1].astype(np.float64), frames[1:].astype(np.float64)
     steps = [(first * (factor - step) + second * step) / factor for step in range(factor)]
     return np.stack(steps, axis=1).reshape(-1, *frames.shape[1:])
@@ -177,7 +177,7 @@ def test_a_damaged_file_is_reported_as_corrupt(tmp_path, victim):
 
 def test_a_model_that_answers_something_else_is_reported_as_corrupt(tmp_path):
     engine = FilmEngine(save_blender(tmp_path / "model", honours_time=True, answer="picture"), device="cpu")
-    for _ in range(2):  # a failed load leaves nothing behind that a second one would take for a model
+    for _ in range(2):  # a failed load must not leave a model behind
         with pytest.raises(RenderError) as caught:
             engine.load()
         assert caught.value.id == "model-corrupt"
@@ -202,7 +202,7 @@ def test_frames_in_between_are_at_their_time_and_rounded_to_the_nearest(timed, f
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 5, 8])
 def test_halving_puts_every_frame_within_a_32nd_of_its_time(midpoint, factor):
-    """Brightness 0 to 240: the value of a frame is its time, 7.5 of it are a 32nd of the interval."""
+    """Brightness runs from 0 to 240, so a frame's value is its time; 7.5 is a 32nd of the interval."""
     ramp = np.stack([np.full((64, 64, 3), value, np.uint8) for value in (0, 240)])
     clip = midpoint.interpolate(ramp, factor, nothing)
     for step in range(1, factor):
@@ -286,7 +286,7 @@ def test_cancelling_stops_before_the_next_batch(timed, frames, monkeypatch):
 
 
 def run_out_of_memory_above(engine: FilmEngine, limit: int, monkeypatch) -> list[int]:
-    """Let calls with more than `limit` pairs fail as TensorFlow fails; returns the sizes that were tried."""
+    """Let calls with more than `limit` pairs fail as TensorFlow does; return the sizes tried."""
     import tensorflow as tf
 
     tried, call = [], engine._call

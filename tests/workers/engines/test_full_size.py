@@ -1,7 +1,7 @@
-"""Every full-size entry of the catalogue, loaded and run by the code that would load the downloaded files.
+"""Every full-size entry of the catalogue, loaded and run by the same code as the downloaded files.
 
-The files are made at random on the spot, in the published layout, with the published configurations; their widths are
-small, so that the processor can run them. One test, marked slow, makes the real widths.
+The files are generated at random, in the published layout, with the published configurations; their widths are small,
+so that the CPU can run them. One test, marked slow, uses the real widths.
 """
 
 import functools
@@ -21,7 +21,7 @@ CATALOGUE = load_catalogue()
 BASES = [model for model in CATALOGUE.models.values() if not model.builtin]
 ADAPTERS = [adapter for adapter in CATALOGUE.adapters.values() if not adapter.builtin]
 CAMERA = [lora for lora in CATALOGUE.loras.values() if not lora.hidden]
-# guoyww's v1-5-3 is the one published adapter without motion modules in the middle block.
+# guoyww's v1-5-3 is the only published adapter without motion modules in the middle block.
 WITHOUT_MID_BLOCK = {"animatediff-v1-5-3"}
 
 
@@ -50,7 +50,7 @@ def write_lora(lora, home, widths):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A home with the first base and every adapter and LoRA that can be downloaded."""
+    """Return a home folder with the first base and every downloadable adapter and LoRA."""
     torch.set_num_threads(1)
     home = tmp_path_factory.mktemp("home")
     write_base(BASES[0], home, models.SMALL)
@@ -122,12 +122,12 @@ def test_every_adapter_makes_short_and_long_clips_with_its_own_steps_and_loras(a
 
 @pytest.fixture(scope="module")
 def plain(home):
-    """Return the clip that an adapter makes without a LoRA, made once for the module."""
+    """Return an adapter's clip without a LoRA, generated once per module."""
 
     @functools.cache
     def clip(adapter_id):
         engine = engine_for(BASES[0], CATALOGUE.adapters[adapter_id], home)
-        return make(engine, 2, 2, 1.0)  # the only step of one would be at t = 0, where the network has no say
+        return make(engine, 2, 2, 1.0)  # a single step would be at t = 0, where the network has no influence
 
     return clip
 

@@ -24,7 +24,7 @@ def out_of_memory():
 
 
 class Card:
-    """A stand-in for a card's memory: attempts on rungs above `fits` fail. Nothing else is pretended."""
+    """A stand-in for GPU memory: attempts on rungs above `fits` fail. Nothing else is faked."""
 
     def __init__(self, fits):
         self.fits, self.tried = fits, []
@@ -42,7 +42,7 @@ def make(engine, frames=3, size=(64, 48), on_step=lambda *_: None, **options):
 
 @pytest.fixture(scope="module")
 def expected(small):
-    """What `make` gives with the whole model at hand."""
+    """Return what `make` gives with the whole model in memory."""
     return make(AnimateDiffEngine(small.base, small.adapter, device="cpu", ladder=Ladder()))
 
 
@@ -131,7 +131,7 @@ def test_split_inference_gives_the_same_numbers_and_can_be_undone(new_engine):
     with torch.no_grad():
         whole = unet(sample, 500, text).sample
         split_inference(unet, spatial=5, temporal=2)
-        split_inference(unet, spatial=5, temporal=2)  # twice is once
+        split_inference(unet, spatial=5, temporal=2)  # twice is the same as once
         assert len(list(unet.named_modules())) > len(before)
         assert torch.allclose(whole, unet(sample, 500, text).sample, atol=1e-4)
         join_inference(unet)
@@ -147,12 +147,12 @@ def test_every_mode_makes_the_same_clip(new_engine, small, frames):
     for mode in ("split", "offload", "sliced-vae"):
         engine._first_rung = rung_index(mode)
         engine._ladder = Ladder()
-        assert abs(make(engine, frames, loras=loras) - full).max() <= 2  # rounding, where sums are split elsewhere
+        assert abs(make(engine, frames, loras=loras) - full).max() <= 2  # rounding, since sums are split differently
 
 
 def test_offloading_keeps_only_the_network_at_work_on_the_device_and_is_taken_back(new_engine, expected):
     engine = new_engine(memory_mode="offload")
-    engine.__dict__["device"] = "cpu:0"  # a device that is not "cpu" to the engine, so that the hooks are really set
+    engine.__dict__["device"] = "cpu:0"  # a device other than "cpu" for the engine, so that hooks are really installed
     assert abs(make(engine).astype(int) - expected).max() <= 1
     parts = [engine._pipeline.text_encoder, engine._pipeline.unet, engine._pipeline.vae]
     assert all(hasattr(part, "_hf_hook") for part in parts)
@@ -177,13 +177,13 @@ def test_an_engine_that_runs_out_while_denoising_goes_on_more_economically(new_e
     clip = make(engine, on_step=lambda *call: calls.append(call[:2]))
     assert abs(clip.astype(int) - expected).max() <= 2
     assert len(started) == fits + 1
-    assert [call[0] for call in calls].count(0) == fits + 1  # the work starts again, and says so
+    assert [call[0] for call in calls].count(0) == fits + 1  # the work restarts, and progress shows it
     assert list(engine._ladder.fitted.values()) == [fits]
 
 
 def test_an_engine_that_runs_out_while_decoding_keeps_what_it_denoised(new_engine, expected, monkeypatch):
     engine = new_engine()
-    make(engine)  # the preview is fitted now, for which a few small frames are decoded
+    make(engine)  # fit the preview now, which decodes a few small frames
     decode, denoise, sizes, runs = engine._pipeline.vae.decode, engine._denoise, [], []
 
     def failing(latents):

@@ -30,7 +30,7 @@ def test_the_preview_resembles_what_the_decoder_shows(vae):
 
 
 def test_the_preview_of_the_model_that_ships_is_close_to_its_frames():
-    """Closer, on scenes that the fit has not seen, than a frame's mean colour is (about 15 dB)."""
+    """On scenes it was not fitted to, it is closer than a frame's mean colour (about 15 dB)."""
     from diffusers import AutoencoderKL
 
     shipped = load_catalogue().models["tiny"].path("")

@@ -23,7 +23,7 @@ def _one_thread():
 
 @pytest.fixture
 def compact(tmp_path):
-    """Compact checkpoints of both scales: {4: path, 2: path}."""
+    """Write compact checkpoints of both scales: {4: path, 2: path}."""
     return {scale: write(tmp_path / f"x{scale}.safetensors", compact_state(scale)) for scale in (4, 2)}
 
 
@@ -179,7 +179,7 @@ def test_cancelling_passes_through_at_once_and_the_engine_stays_usable(compact, 
 
 @pytest.fixture
 def limited_memory(monkeypatch):
-    """Make memory run out for inputs of more than `limit` pixels; lists what was tried, counts the freeing."""
+    """Raise out-of-memory for inputs of more than `limit` pixels; record attempts, count calls that free memory."""
 
     class Limit:
         limit, tried, freed = 10**9, [], 0
@@ -224,7 +224,7 @@ def test_out_of_memory_with_one_frame_goes_on_in_ever_smaller_tiles(compact, lim
     limited_memory.tried.clear()
     steps = []
     assert largest_difference(engine.upscale(frames, 2, lambda *call: steps.append(call[0])), expected) <= 1
-    # The batch of two, one frame, tiles of 128 and of 64 (with what surrounds them) do not fit; tiles of 32 do.
+    # The batch of two, one frame, tiles of 128 and of 64 (with their margins) do not fit; tiles of 32 do.
     assert [side for _, side in limited_memory.tried[:4]] == [176, 176, 144, 80]
     assert max(side for _, side in limited_memory.tried[4:]) == 48
     assert steps == [0, 1, 2]

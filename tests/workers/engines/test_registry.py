@@ -10,7 +10,7 @@ from workers.engines.registry import Registry
 
 
 class Weights:
-    """An engine that is nothing but its size."""
+    """An engine that has nothing but a size."""
 
     def __init__(self, size, log, name="", failures=0):
         self.size, self.log, self.name, self.failures = size, log, name, failures

@@ -21,7 +21,7 @@ def _one_thread():
 
 @pytest.fixture
 def compact(tmp_path):
-    """Compact checkpoints of both scales: {4: path, 2: path}."""
+    """Write compact checkpoints of both scales: {4: path, 2: path}."""
     return {scale: write(tmp_path / f"x{scale}.safetensors", compact_state(scale)) for scale in (4, 2)}
 
 

@@ -1,4 +1,4 @@
-"""Clips that are drawn, and files that are decoded, for the tests of media."""
+"""Drawn clips and decoded files for the media tests."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ SETTINGS = {
 
 
 def draw_clip(width: int, height: int, count: int) -> np.ndarray:
-    """A disc that moves over a gradient: uint8 [count, height, width, 3]."""
+    """Return a disc moving over a gradient: uint8 [count, height, width, 3]."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     background = np.stack([x / width * 200 + 20, y / height * 180 + 30, 255 - x / width * 120 - y / height * 100], -1)
     clip = np.repeat(background.astype(np.uint8)[None], count, axis=0)
@@ -33,7 +33,7 @@ def draw_clip(width: int, height: int, count: int) -> np.ndarray:
 
 
 def decode(path: Path, only: int | None = None) -> np.ndarray:
-    """The pictures of a video as uint8 [F, H, W, 3], or `only` one of them, [H, W, 3]."""
+    """Return a video's frames as uint8 [F, H, W, 3], or `only` one of them, [H, W, 3]."""
     if path.suffix == ".gif":
         with Image.open(path) as image:
             pictures = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
@@ -46,7 +46,7 @@ def decode(path: Path, only: int | None = None) -> np.ndarray:
 
 
 def limited_bt709_to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    """Our own arithmetic (ITU-R BT.709-6, item 3), so that one library's mistake does not hide in its inverse."""
+    """Convert with our own arithmetic (ITU-R BT.709-6, item 3), so that no library's inverse hides its own error."""
     assert frame.format.name == "yuv420p"
     y, cb, cr = (
         np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width].astype(float)

@@ -1,4 +1,4 @@
-"""What a gif needs beyond a video."""
+"""Gif files: palette, timing and comments."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def test_gif_plays_for_ever_from_one_palette(tmp_path):
 
 
 def gif_pictures(data: bytes) -> list[dict]:
-    """The picture blocks of a gif: whether each has a colour table of its own."""
+    """Return, for each image block of a gif, whether it has its own colour table."""
     pictures, place = [], 13 + (3 << ((data[10] & 7) + 1))
     while data[place] != 0x3B:
         if data[place] == 0x21:
@@ -53,7 +53,7 @@ def test_gif_shows_a_gradient_well_and_its_dithering_stands_still(tmp_path):
 
 
 def test_gif_palette_is_made_from_all_frames(tmp_path):
-    """A clip that turns from red to blue: a palette of its first frame would have no blue."""
+    """A clip turns from red to blue: a palette of its first frame would lack blue."""
     ramp = np.linspace(0, 255, 64).astype(np.uint8)
     red, blue = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
     red[..., 0], blue[..., 2] = ramp, ramp

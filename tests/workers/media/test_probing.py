@@ -1,4 +1,4 @@
-"""What a probe says of files that are not as they should be."""
+"""Probing of unusual and broken files."""
 
 import json
 

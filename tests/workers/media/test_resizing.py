@@ -1,4 +1,4 @@
-"""From one size to another."""
+"""Resizing and cropping."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_cutting_alone_keeps_the_pixels_of_the_middle(width, height):
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize(("from_width", "from_height"), [(256, 256), (1024, 576), (512, 912)])
 def test_any_size_is_covered_without_distortion_or_border(from_width, from_height, width, height):
-    """A disc in the middle of a flat picture stays a disc in the middle, and no edge gets another colour."""
+    """A disc in the middle of a flat image stays a disc in the middle, and no edge changes colour."""
     y, x = np.mgrid[0:from_height, 0:from_width] + 0.5
     side = min(from_width, from_height)
     disc = (x - from_width / 2) ** 2 + (y - from_height / 2) ** 2 < (side / 5) ** 2

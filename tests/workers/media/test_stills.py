@@ -26,7 +26,7 @@ def test_poster_knows_its_formats(tmp_path):
 
 
 def animation(data: bytes | Path) -> tuple[Image.Image, list[np.ndarray], int]:
-    """An animated picture, its frames, and its length in ms."""
+    """Return an animated image, its frames, and its duration in ms."""
     image = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data)
     frames, length = [], 0
     for frame in ImageSequence.Iterator(image):

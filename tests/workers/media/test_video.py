@@ -1,4 +1,4 @@
-"""Encoding: what comes out is what was asked for."""
+"""Encoded files match the request."""
 
 import struct
 import weakref
@@ -108,7 +108,7 @@ def test_frames_are_let_go_as_they_are_encoded(tmp_path, format, once):
 
 
 class _Token:
-    """Lives as long as an array does (arrays themselves cannot be in a WeakSet: they have no hash)."""
+    """Lives as long as an array (arrays themselves are unhashable, so a WeakSet can't hold them)."""
 
     @classmethod
     def of(cls, array: np.ndarray) -> "_Token":

@@ -1,1 +1,1 @@
-"""The architectures of the shipped models."""
+"""The bundled models' architectures."""

@@ -1,4 +1,4 @@
-"""The tiny text-to-video network and its noise: what training and export share."""
+"""The tiny text-to-video network and its noise schedule, shared by training and export."""
 
 import torch
 from diffusers import DDIMScheduler, MotionAdapter, UNet2DConditionModel, UNetMotionModel
@@ -14,9 +14,9 @@ LONGEST = 32
 
 
 def build_networks() -> tuple[UNet2DConditionModel, MotionAdapter]:
-    """The untrained image network and motion adapter, in the shapes that AnimateDiffPipeline loads.
+    """Return the untrained image network and motion adapter, in the shapes that AnimateDiffPipeline loads.
 
-    Words come in at 4x4, where the width is and where every place sees every other; the 8x8 layers draw.
+    Text enters at 4x4, where the network is widest and every position attends to every other; the 8x8 layers draw.
     """
     unet = UNet2DConditionModel(
         sample_size=8,
@@ -43,7 +43,7 @@ def build_networks() -> tuple[UNet2DConditionModel, MotionAdapter]:
 
 
 def join_networks(unet: UNet2DConditionModel, adapter: MotionAdapter) -> UNetMotionModel:
-    """The network that is trained: image layers and motion modules in one, with the plain attention products."""
+    """Return the network to train: image layers and motion modules joined, with plain attention."""
     motion = UNetMotionModel.from_unet2d(unet, adapter)
     motion.set_attn_processor(AttnProcessor())
     for module in motion.modules():
@@ -53,7 +53,7 @@ def join_networks(unet: UNet2DConditionModel, adapter: MotionAdapter) -> UNetMot
 
 
 class FrameNumbers(SinusoidalPositionalEmbedding):
-    """The positions of a clip's frames, of which training may look at any few: `network_sees` says which."""
+    """Positional encodings of a clip's frames; training may pick any subset of frames (see `network_sees`)."""
 
     picked: torch.Tensor | None = None
 
@@ -62,7 +62,7 @@ class FrameNumbers(SinusoidalPositionalEmbedding):
 
 
 def network_sees(network: UNetMotionModel, frames: torch.Tensor | None) -> None:
-    """From now on the network is given these frames of each clip (int64 [F], rising); None for the first ones."""
+    """Set which frames of each clip the network is given (int64 [F], ascending); None for the first ones."""
     for module in network.modules():
         if isinstance(module, FrameNumbers):
             module.picked = frames
@@ -70,7 +70,7 @@ def network_sees(network: UNetMotionModel, frames: torch.Tensor | None) -> None:
 
 @torch.no_grad()
 def _start_near_identity(adapter: MotionAdapter) -> None:
-    """Let temporal attention begin as "look at your own frame", so that the frame's number reaches the features."""
+    """Initialize temporal attention as "look at your own frame", so that frame numbers reach the features."""
     for name, weight in adapter.named_parameters():
         if ".attn" not in name or weight.dim() != 2:
             continue
@@ -79,7 +79,7 @@ def _start_near_identity(adapter: MotionAdapter) -> None:
 
 
 def build_scheduler() -> DDIMScheduler:
-    """Zero-terminal signal-to-noise, v-prediction, trailing steps: the first step really starts from pure noise."""
+    """Return a zero-terminal-SNR, v-prediction scheduler with trailing steps: sampling starts from pure noise."""
     return DDIMScheduler(
         beta_schedule="scaled_linear",
         beta_start=0.00085,

@@ -1,8 +1,8 @@
 """A compact Real-ESRGAN network, in the layout of Real-ESRGAN's own compact models (SRVGGNetCompact).
 
-Convolutions and PReLUs at the small size, one pixel shuffle at the end, and the picture itself added, enlarged
-by repetition. The names of the weights (`body.0.weight`, ...) are those of the published models, so that whatever loads
-`realesr-animevideov3.pth` loads these.
+Convolutions and PReLUs at the small size, one pixel shuffle at the end, and the nearest-neighbour-enlarged input added.
+Weight names (`body.0.weight`, ...) match the published models, so whatever loads `realesr-animevideov3.pth` loads
+these.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from auravideo.core.files import replacing
 
 FEATURES = 24
 CONVOLUTIONS = 8
-# The kernel of Keys (1981) with a = -0.5, as in Pillow and MATLAB.
+# Keys' kernel (1981) with a = -0.5, as in Pillow and MATLAB.
 KEYS_A = -0.5
 # The linear path needs each channel's four diagonal neighbours: 3x3 windows of these cover the 5x5 that bicubic reads.
 CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
@@ -24,7 +24,7 @@ CARRIED = 3 * len(CORNERS)
 
 
 class DetailUpscaler(nn.Module):
-    """What is trained: bicubic enlargement, plus details made from what varies in the picture.
+    """The network being trained: bicubic enlargement plus learned details.
 
     Float [B, 3, H, W] in 0..1 to float [B, 3, H * scale, W * scale], not clamped. The filters that see the picture do
     not respond to a flat or evenly sloping picture, and nothing has a bias, so neither gets any details, and half the
@@ -41,7 +41,7 @@ class DetailUpscaler(nn.Module):
         layers += [nn.Conv2d(features, 3 * scale * scale, 3, padding=1, bias=False)]
         self.body = nn.ModuleList(layers)
         for layer in self.body[:-1:2]:
-            nn.init.kaiming_normal_(layer.weight, a=0.25)  # PReLU's slope to begin with
+            nn.init.kaiming_normal_(layer.weight, a=0.25)  # initial PReLU slope
         nn.init.zeros_(self.body[-1].weight)
         taps = torch.from_numpy(bicubic_taps(scale)).float()
         kernel = torch.einsum("py,qx->pqyx", taps, taps).reshape(scale * scale, 1, 5, 5)
@@ -51,12 +51,12 @@ class DetailUpscaler(nn.Module):
         self.register_buffer("plane", nn.functional.normalize(plane), persistent=False)
 
     def first_weight(self) -> Tensor:
-        """The filters on the picture, [features, 3, 3, 3], without what responds to a level or a slope."""
+        """Return the first layer's filters, [features, 3, 3, 3], with their response to levels and slopes removed."""
         weight = self.body[0].weight.flatten(2)
         return (weight - weight @ self.plane.T @ self.plane).unflatten(2, (3, 3))
 
     def forward(self, small: Tensor) -> Tensor:
-        # Differences between pixels need full precision; the details made of them do well with half of it.
+        # Differences between pixels need full precision; the details derived from them do well with half precision.
         with torch.autocast(small.device.type, enabled=False):
             details = nn.functional.conv2d(small, self.first_weight(), padding=1)
         for layer in self.body[1:]:
@@ -64,7 +64,7 @@ class DetailUpscaler(nn.Module):
         return nn.functional.pixel_shuffle(details, self.scale) + self.enlarge_bicubic(small)
 
     def enlarge_bicubic(self, small: Tensor) -> Tensor:
-        """The part that is not trained: bicubic enlargement, in full precision."""
+        """Return the untrained part: bicubic enlargement in full precision."""
         with torch.autocast(small.device.type, enabled=False):
             padded = nn.functional.pad(small, (2, 2, 2, 2), mode="replicate")
             return nn.functional.pixel_shuffle(nn.functional.conv2d(padded, self.bicubic, groups=3), self.scale)
@@ -85,7 +85,7 @@ class CompactUpscaler(nn.Module):
 
     @property
     def receptive_radius(self) -> int:
-        """How many pixels of the input, in each direction, an output pixel can depend on."""
+        """Return how many input pixels away, in each direction, an output pixel can depend on."""
         return sum(isinstance(layer, nn.Conv2d) for layer in self.body)
 
     def forward(self, small: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ class CompactUpscaler(nn.Module):
 
 
 def cubic_weights(distance: np.ndarray) -> np.ndarray:
-    """Keys' cubic convolution kernel at the given distances (in pixels of the small picture)."""
+    """Return Keys' cubic convolution kernel at the given distances (in input pixels)."""
     d = np.abs(distance)
     near = (KEYS_A + 2) * d**3 - (KEYS_A + 3) * d**2 + 1
     far = KEYS_A * (d**3 - 5 * d**2 + 8 * d - 4)
@@ -104,13 +104,13 @@ def cubic_weights(distance: np.ndarray) -> np.ndarray:
 
 
 def bicubic_taps(scale: int) -> np.ndarray:
-    """Bicubic enlargement as a filter bank: [scale, 5], for each output phase the weights of pixels -2..2."""
+    """Return bicubic enlargement as a filter bank: [scale, 5], for each output phase the weights of pixels -2..2."""
     offsets = (np.arange(scale) + 0.5) / scale - 0.5
     return cubic_weights(np.arange(-2, 3)[None, :] - offsets[:, None])
 
 
 def _split_taps(taps: np.ndarray) -> np.ndarray:
-    """Write filters over pixels -2..2 as 3-tap filters over the left and the right neighbour: [scale, 2, 3].
+    """Split filters over pixels -2..2 into 3-tap filters over the left and the right neighbour: [scale, 2, 3].
 
     Taps -2, -1 can only come from the left neighbour's window (-2, -1, 0), 1, 2 from the right one's (0, 1, 2); 0 is in
     both and shared evenly.
@@ -122,7 +122,7 @@ def _split_taps(taps: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def to_compact(detail: DetailUpscaler) -> CompactUpscaler:
-    """The same function in the published layout (the outermost pixels differ, where one repeats and one pads).
+    """Return the same function in the published layout (only the outermost pixels differ, by their padding).
 
     Twelve more features carry the picture through all layers, which is exact: pixel values are never negative, so PReLU
     leaves them alone. The last layer makes bicubic enlargement of them.
@@ -149,7 +149,7 @@ def to_compact(detail: DetailUpscaler) -> CompactUpscaler:
 
 
 def _set_bicubic_head(head: nn.Conv2d, scale: int) -> None:
-    """Make bicubic enlargement, less the repeated picture that the layout adds, of the twelve carried features."""
+    """Make the twelve carried features produce bicubic enlargement minus the repeated input that the layout adds."""
     split = torch.from_numpy(_split_taps(bicubic_taps(scale))).float()
     for channel in range(3):
         for corner, (dy, dx) in enumerate(CORNERS):
@@ -161,7 +161,7 @@ def _set_bicubic_head(head: nn.Conv2d, scale: int) -> None:
 
 @torch.no_grad()
 def start_x2_from_x4(x2: DetailUpscaler, x4: DetailUpscaler) -> None:
-    """Set x2's weights so that its details are x4's, averaged over 2x2 pixels: same body, head averaged by phase."""
+    """Initialize x2 so that its details are x4's averaged over 2x2 pixels: same body, head averaged by phase."""
     state = x4.state_dict()
     head = f"body.{len(x4.body) - 1}.weight"
     state[head] = state[head].unflatten(0, (3, 2, 2, 2, 2)).mean(dim=(2, 4)).flatten(0, 2)
@@ -169,9 +169,9 @@ def start_x2_from_x4(x2: DetailUpscaler, x4: DetailUpscaler) -> None:
 
 
 def save_checkpoint(state: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write the weights as float16 safetensors, whole or not at all."""
+    """Write the weights as float16 safetensors, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     halves = {name: weight.detach().cpu().to(torch.float16).contiguous() for name, weight in state.items()}
     with replacing(path) as part:
         save_file(halves, part, metadata=metadata)
-        part.chmod(0o644)  # safetensors writes files that only their owner may read
+        part.chmod(0o644)  # safetensors creates files readable by their owner only

@@ -17,13 +17,13 @@ import tensorflow as tf
 
 LEVELS = 6  # the coarsest level of a 64x64 frame is 2x2: both sides must be multiples of 32 (64 for the caller)
 SPECIAL_LEVELS = 1  # the finest levels have a flow estimator of their own, as in FILM; the others share one
-FINE, COARSE = 16, 32  # feature channels seen by the same level, and added by the level beneath it
+FINE, COARSE = 16, 32  # feature channels seen by the same level, and added by the next finer level
 HIDDEN = 24  # channels a flow estimator hands to the next finer one
 WIDTHS = (48, 56)  # of the flow estimators: half size, the shared one
 FUSION = 24
 LEAK = 0.1
 STILL = 3.0  # how much less likely, as a logit, an untouched frame is than a warped one before training
-CHANGE = 4 / 255  # of the value range: what flickers less may as well be blended
+CHANGE = 4 / 255  # of the value range: smaller differences may as well be blended
 PASSING = (0.25, 0.5)  # pixels of motion an interval: below the first a pixel stands still, above the second it moves
 TINY = 1e-4  # keeps log(t) and log(1 - t) finite
 
@@ -63,10 +63,10 @@ class FlowEstimator(tf.Module):
 
 
 class FilmNetwork(tf.Module):
-    """The network. Call it with {"x0", "x1", "time"}; it answers {"image"}; see `__call__`."""
+    """The network: call it with {"x0", "x1", "time"} to get {"image"}; see `__call__`."""
 
     def __init__(self, seed: int = 0):
-        """Create the network with fresh weights that depend on `seed` alone."""
+        """Create the network with fresh weights determined by `seed`."""
         super().__init__(name="film")
         rng = tf.random.Generator.from_seed(seed, alg="philox")
         self.first = Conv(3, FINE, rng)
@@ -98,8 +98,10 @@ class FilmNetwork(tf.Module):
         return {"image": tf.clip_by_value(image, 0.0, 1.0)}
 
     def interpolate(self, x0, x1, time) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The image, not clipped, and the velocities of each level (finest first, [B, h, w, 4], y before x, in that
-        level's pixels per interval): what training looks at."""
+        """Return the unclipped image and each level's velocities, for training.
+
+        Velocities are [B, h, w, 4], finest level first, y before x, in that level's pixels per interval.
+        """
         batch = tf.shape(x0)[0]
         levels = self._features(tf.concat([x0, x1], axis=0) - 0.5)
         moment = tf.reshape(time, [-1, 1, 1, 1])
@@ -153,11 +155,11 @@ class FilmNetwork(tf.Module):
 
 
 def alive(x0: tf.Tensor, x1: tf.Tensor, velocity: tf.Tensor) -> tf.Tensor:
-    """Where something changes or passes through, float32 [B, H, W, 1] in 0..1; elsewhere the frames are copied as is.
+    """Return where something changes or passes through, float32 [B, H, W, 1] in 0..1; elsewhere, frames are copied.
 
-    Change: the frames differ within two pixels, fully so by `CHANGE`. Passing through: the network says that what is
-    here at the time asked for has moved (`PASSING`), though the frames may be alike here; believed only as far as they
-    differ anywhere, so that two equal frames have nothing but themselves between them.
+    Change: the frames differ within two pixels, fully so by `CHANGE`. Passing through: the network predicts
+    motion here at the requested time (`PASSING`), although the frames may be alike here; trusted only as far as the frames
+    differ anywhere, so that between two equal frames there is only that frame.
     """
     change = tf.reduce_max(tf.abs(x0 - x1), axis=-1, keepdims=True)
     change = tf.nn.max_pool2d(change, 5, 1, "SAME") / CHANGE
@@ -169,7 +171,7 @@ def alive(x0: tf.Tensor, x1: tf.Tensor, velocity: tf.Tensor) -> tf.Tensor:
 
 
 def both_flows(velocity: tf.Tensor, moment: tf.Tensor) -> tf.Tensor:
-    """Velocities [B, h, w, 4] at `moment` [B, 1, 1, 1] as flows to both frames, one above the other: [2B, h, w, 2]."""
+    """Return velocities [B, h, w, 4] at `moment` [B, 1, 1, 1] as flows to both frames, stacked: [2B, h, w, 2]."""
     return tf.concat([-moment * velocity[..., :2], (1.0 - moment) * velocity[..., 2:]], axis=0)
 
 
@@ -194,21 +196,21 @@ def warp(image: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
 
 
 def _corner(position: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Whole and fractional part of positions clipped to the picture: int32 [B, h, w] and float32 [B, h, w, 1]."""
+    """Return the integer and fractional parts of clipped positions: int32 [B, h, w] and float32 [B, h, w, 1]."""
     position = tf.clip_by_value(position, 0.0, tf.cast(size - 1, tf.float32))
     whole = tf.floor(position)
     return tf.cast(whole, tf.int32), (position - whole)[..., None]
 
 
 def count_parameters(network: tf.Module) -> int:
-    """How many numbers training may change."""
+    """Return the number of trainable parameters."""
     return sum(int(tf.size(variable)) for variable in network.trainable_variables)
 
 
 def export(network: FilmNetwork, path: Path) -> None:
-    """Write the network as a SavedModel that `tf.saved_model.load(path)` makes callable, over an earlier one.
+    """Write the network as a SavedModel for `tf.saved_model.load(path)`, replacing an earlier one.
 
-    Only the variables and the inference graph are written: no optimizer, no training graph, no source locations.
+    Only the variables and the inference graph are saved: no optimizer, no training graph, no source locations.
     """
     options = tf.saved_model.SaveOptions(save_debug_info=False)
     tf.saved_model.save(network, str(path), signatures=network.__call__.get_concrete_function(), options=options)

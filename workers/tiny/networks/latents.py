@@ -1,10 +1,10 @@
-"""What the tiny world's latents mean: a scene as 18 numbers for each 8x8 pixels, computed without any network.
+"""The meaning of the tiny world's latents: a scene as 18 numbers per 8x8 pixels, computed without a network.
 
-A latent space that is learnt from pixels alone spends its variance on what covers many pixels. Shape and angle are
-little of that, and diffusion learns them last. So the tiny autoencoder is trained towards latents that are laid down
-here: around the object, a soft disc carries everything that words say of it, at full strength; beside it stand the
-background's brightness, in quarter cells, and its hue. Diffusion trains on these directly, the decoder learns to draw
-them and the encoder to find them in pictures.
+A latent space learned from pixels alone spends its variance on whatever covers many pixels. Shape and angle are a small
+part of that, and diffusion learns them last. So the tiny autoencoder is trained towards latents that are designed here:
+around the object, a soft disc carries everything words say about it, at full strength; beside it are the background's
+brightness, in quarter cells, and its hue. Diffusion trains on these directly, the decoder learns to draw them and the
+encoder to recognize them in images.
 
 Channels: 0 disc; 1, 2 way from the object's centre; 3 radius; 4, 5 cosine and sine of its angle; 6-8 shape; 9-11
 colour; 12 brightness of the background; 13-15 its differences across, down and crosswise within the cell; 16, 17 hue.
@@ -19,7 +19,7 @@ CHANNELS = 18
 FACTOR = 8
 OBJECT = slice(0, 12)
 BACKGROUND = slice(12, 18)
-# The corners of an octahedron: what is easily mistaken for each other lies opposite.
+# The corners of an octahedron: attributes that are easily confused are opposite.
 SHAPE_CODES = {
     "circle": (1, 0, 0),
     "square": (-1, 0, 0),
@@ -31,14 +31,14 @@ SHAPE_CODES = {
 DISC_REACH, DISC_MARGIN, DISC_SOFTNESS = 1.2, 0.05, 0.035
 WAY_UNIT = 0.2
 MIDDLE_RADIUS, RADIUS_UNIT = 0.17, 0.08
-OBJECT_GAIN = 1.6  # so that a coded attribute stands out against noise of deviation 1 as much as the scenery does
+OBJECT_GAIN = 1.6  # so that coded attributes stand out against unit-variance noise as much as the scenery does
 BRIGHTNESS_UNIT, HUE_UNIT = 70.0, 28.0
-DETAIL_UNITS = np.array([5.0, 14.0, 4.0], np.float32)[:, None, None]  # hills differ downwards, stars in all ways
+DETAIL_UNITS = np.array([5.0, 14.0, 4.0], np.float32)[:, None, None]  # hills vary vertically, stars in all directions
 MIDDLE_BRIGHTNESS = 140.0
 
 
 def _colour_codes() -> dict[str, np.ndarray]:
-    """The eight colours, each of red, green and blue brought to mean 0 and deviation 1 over them."""
+    """Return codes of the eight colours: red, green and blue normalized to mean 0 and deviation 1 over them."""
     values = np.array(list(COLOURS.values()), np.float32)
     return dict(zip(COLOURS, (values - values.mean(axis=0)) / values.std(axis=0), strict=True))
 
@@ -47,18 +47,18 @@ COLOUR_CODES = _colour_codes()
 
 
 def scene_latents(scene: Scene, times: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The latents of a scene at `times` (seconds, [T]): float32 [T, 18, height / 8, width / 8]."""
+    """Return a scene's latents at `times` (seconds, [T]): float32 [T, 18, height / 8, width / 8]."""
     ground = background_latents(background(scene.background, scene.seed, height, width))
     return join(object_latents(scene, times, height, width), ground)
 
 
 def join(thing: np.ndarray, ground: np.ndarray) -> np.ndarray:
-    """Object latents [T, 12, h, w] over background latents [6, h, w]: float32 [T, 18, h, w]."""
+    """Join object latents [T, 12, h, w] and background latents [6, h, w]: float32 [T, 18, h, w]."""
     return np.concatenate([thing, np.broadcast_to(ground, (len(thing), *ground.shape))], axis=1)
 
 
 def object_latents(scene: Scene, times: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The object's twelve channels: float32 [T, 12, height / 8, width / 8]."""
+    """Return the object's twelve channels: float32 [T, 12, height / 8, width / 8]."""
     x, y, radius, angle = (column[:, None, None] for column in object_path(scene, times, height, width).T)
     columns, rows = (np.arange(n // FACTOR, dtype=np.float32) for n in (width, height))
     dx = ((columns + 0.5) * FACTOR / min(height, width))[None, None, :] - x
@@ -72,7 +72,7 @@ def object_latents(scene: Scene, times: np.ndarray, height: int, width: int) -> 
 
 
 def background_latents(picture: np.ndarray) -> np.ndarray:
-    """The background's six channels from its pixels, float32 RGB [H, W, 3] in 0..255: float32 [6, H / 8, W / 8]."""
+    """Return the background's channels, float32 [6, H / 8, W / 8], from its float32 RGB [H, W, 3] in 0..255."""
     height, width = picture.shape[0] // FACTOR, picture.shape[1] // FACTOR
     quarters = picture.reshape(height, 2, FACTOR // 2, width, 2, FACTOR // 2, 3).mean(axis=(2, 5))
     bright = quarters @ np.array([0.299, 0.587, 0.114], np.float32)  # [h, 2, w, 2]
@@ -86,7 +86,7 @@ def background_latents(picture: np.ndarray) -> np.ndarray:
 
 
 def sample_grounds(rng: np.random.Generator, count: int, height: int, width: int) -> dict[str, np.ndarray]:
-    """`count` backgrounds of each kind as latents: float32 [count, 6, height / 8, width / 8] by name."""
+    """Return `count` backgrounds of each kind as latents: float32 [count, 6, height / 8, width / 8] by name."""
     return {
         name: np.stack(
             [background_latents(background(name, int(rng.integers(2**31)), height, width)) for _ in range(count)]

@@ -1,1 +1,1 @@
-"""How the shipped models are trained and measured."""
+"""Training and evaluation of the bundled models."""

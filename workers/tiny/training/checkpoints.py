@@ -1,4 +1,4 @@
-"""What the trainers share: a clock that resumes, checkpoints, an average of the weights, and the curves."""
+"""Shared training utilities: a resumable clock, checkpoints, weight averaging and plots."""
 
 import copy
 import time
@@ -10,7 +10,7 @@ from auravideo.core.files import replacing
 
 
 class Budget:
-    """A training's clock in seconds, which goes on where an earlier sitting stopped."""
+    """A training's clock in seconds, which continues across sessions."""
 
     def __init__(self, minutes: float, spent: float = 0.0):
         self.total = minutes * 60.0
@@ -23,12 +23,12 @@ class Budget:
 
     @property
     def progress(self) -> float:
-        """How far the training is, 0..1."""
+        """Return the training progress, 0..1."""
         return min(1.0, self.spent / self.total)
 
 
 class Average:
-    """An exponential moving average of a model's weights, which samples better than the weights of any one step."""
+    """An exponential moving average of a model's weights, which samples better than any single step's weights."""
 
     def __init__(self, model: torch.nn.Module, decay: float = 0.999):
         self.decay = decay
@@ -41,19 +41,19 @@ class Average:
 
 
 def save_checkpoint(path: Path, **state) -> None:
-    """Write a checkpoint whole or not at all, so that a kill while writing loses nothing."""
+    """Write a checkpoint atomically, so that a kill while writing loses nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         torch.save(state, part)
 
 
 def load_checkpoint(path: Path, device: str = "cpu") -> dict | None:
-    """Read a checkpoint written by `save_checkpoint`, or None where there is none yet."""
+    """Read a checkpoint written by `save_checkpoint`; None if there is none yet."""
     return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
 
 
 def plot_curves(path: Path, curves: dict[str, list[tuple[int, float]]], title: str) -> None:
-    """Save named curves of (step, value) as one PNG."""
+    """Save named curves of (step, value) as a PNG."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,7 +1,7 @@
-"""What the tiny upscaler learns from: pairs of a large picture and the small one that it has to be made from.
+"""Training data of the tiny upscaler: pairs of a large image and the small one to reconstruct it from.
 
-Pairs are drawn once and kept in a cache of plain arrays (a few hundred megabytes below `var/train/`), so that training
-only cuts patches. All pictures are uint8 RGB.
+Pairs are drawn once and cached as plain arrays (a few hundred megabytes below `var/train/`), so that training only cuts
+patches. All images are uint8 RGB.
 """
 
 import logging
@@ -21,7 +21,7 @@ SIZE = 256
 SCALES = (2, 4)
 WORLD_SHARE = 0.5
 KINDS = ("world", *pictures.TRAINED)
-# Within the ordinary pictures: more of what a network that learns to sharpen edges is tempted to spoil.
+# Within the ordinary images: more of those that a sharpening network is likely to spoil.
 ORDINARY_SHARES = {
     "flat": 0.03,
     "gradient": 0.12,
@@ -55,19 +55,19 @@ def shrink(picture: np.ndarray, scale: int, kernel: Image.Resampling) -> np.ndar
 
 
 def enlarge_bicubic(picture: np.ndarray, scale: int) -> np.ndarray:
-    """Pillow's bicubic enlargement of uint8 [H, W, 3]: what the network has to beat."""
+    """Return Pillow's bicubic enlargement of uint8 [H, W, 3], the baseline to beat."""
     size = (picture.shape[1] * scale, picture.shape[0] * scale)
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
 
 
 def psnr(first: np.ndarray, second: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of two uint8 arrays of one shape, over all channels; 99 when they are equal."""
+    """Return the peak signal-to-noise ratio in dB of two uint8 arrays of one shape, over all channels; 99 if equal."""
     error = float(np.mean((first.astype(np.float64) - second.astype(np.float64)) ** 2))
     return 99.0 if error == 0 else 10 * np.log10(255.0**2 / error)
 
 
 def _degrade(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a decoder does to a frame, lightly: a slight blur or a little noise, never another colour."""
+    """Degrade a frame slightly, as a decoder does: a little blur or noise, never a colour shift."""
     if rng.random() < 0.5:
         soft = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(rng.uniform(0.25, 0.6)))
         return np.asarray(soft)
@@ -76,9 +76,9 @@ def _degrade(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _world_pair(rng: np.random.Generator) -> tuple[np.ndarray, dict[int, np.ndarray] | None]:
-    """A frame at 256 pixels, or a quarter of one at 512 (the world as the second of two enlargements meets it).
+    """Return a frame at 256 pixels, or a quarter of one at 512 (as in the second of two enlargements).
 
-    Some small pictures are not shrunk but drawn small, like the frames that the diffusion model learned from.
+    Some small images are drawn small rather than shrunk, like the frames the diffusion model learned from.
     """
     scene = world.sample_scene(rng)
     times = np.array([rng.uniform(0, LONGEST_CLIP)])
@@ -95,7 +95,7 @@ def _world_pair(rng: np.random.Generator) -> tuple[np.ndarray, dict[int, np.ndar
 
 
 def make_pair(rng: np.random.Generator) -> tuple[np.ndarray, dict[int, np.ndarray], int]:
-    """Draw one large picture and its small ones: (uint8 [256, 256, 3], {scale: uint8}, index into KINDS)."""
+    """Draw one large image and its small ones: (uint8 [256, 256, 3], {scale: uint8}, index into KINDS)."""
     small = None
     if rng.random() < WORLD_SHARE:
         name = "world"
@@ -112,7 +112,7 @@ def make_pair(rng: np.random.Generator) -> tuple[np.ndarray, dict[int, np.ndarra
 
 
 def load_pairs(folder: Path, count: int, seed: int) -> Pairs:
-    """Open the cache in `folder`, drawing `count` pairs first where it is missing or was made otherwise."""
+    """Open the cache in `folder`; draw `count` pairs first if it is missing or was made with other settings."""
     target = folder / f"esrgan-pairs-v{CACHE_VERSION}-{seed}-{count}"
     if not (target / "kind.npy").exists():
         _draw_cache(target, count, seed)
@@ -135,14 +135,14 @@ def _draw_cache(target: Path, count: int, seed: int) -> None:
             files[f"small{scale}"][index] = picture
     for file in files.values():
         file.flush()
-    np.save(target / "kind.npy", kinds)  # last: its presence says that the cache is whole
+    np.save(target / "kind.npy", kinds)  # written last: its presence marks a complete cache
     log.info("drew %d pairs into %s", count, target)
 
 
 def cut_batch(
     pairs: Pairs, scale: int, batch: int, side: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut random patches, turned, mirrored, with channels exchanged and sometimes as negatives.
+    """Cut random patches, rotated, mirrored, with channels swapped and sometimes inverted.
 
     Returns:
         float32 [batch, 3, side, side] and [batch, 3, side * scale, side * scale], both in 0..1.
@@ -159,7 +159,7 @@ def cut_batch(
 
 
 def _busiest_place(picture: np.ndarray, side: int, rng: np.random.Generator) -> tuple[int, int]:
-    """The best of three random places in two cases of three: most of a frame of the world is empty ground."""
+    """Return the best of three random places two times out of three: most of a frame is empty background."""
     places = rng.integers(0, picture.shape[0] - side + 1, (3, 2))
     if rng.random() < 1 / 3:
         return tuple(places[0])

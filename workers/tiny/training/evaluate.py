@@ -1,10 +1,10 @@
-"""Measure the shipped text-to-video model on prompts that no training has seen.
+"""Measures the bundled text-to-video model on held-out prompts.
 
     python -m workers.tiny.training.evaluate --count 60 [--seed 7] [--steps 16] [--guidance 3.5] [--sheet sheet.png]
 
-Another seed than the usual one draws other sentences: choose settings on those, and measure on the usual ones.
-Generates each clip with diffusers' AnimateDiffPipeline, lets a judge that knows only pixels say what is in it, prints
-the share of right answers and writes a contact sheet: one row a clip, asked and seen.
+A different seed draws other sentences: choose settings on those, and measure on the default ones. Generates each clip
+with diffusers' AnimateDiffPipeline, lets a judge that sees only pixels classify it, prints the accuracy and writes a
+contact sheet: one row per clip, requested and seen.
 """
 
 import argparse
@@ -27,7 +27,7 @@ ATTRIBUTES = ("background", "colour", "motion", "shape", "size")
 
 
 def load_pipeline(folder: Path = MODELS):
-    """The AnimateDiffPipeline of an exported folder, in float32."""
+    """Return the AnimateDiffPipeline of an exported folder, in float32."""
     from diffusers import AnimateDiffPipeline, MotionAdapter
 
     adapter = MotionAdapter.from_pretrained(folder / "motion-adapter", torch_dtype=torch.float32)
@@ -39,7 +39,7 @@ def load_pipeline(folder: Path = MODELS):
 
 
 def generate(pipeline, prompt: str, seed: int, steps: int, guidance: float, frames: int, size=(64, 64)) -> np.ndarray:
-    """One clip: uint8 RGB [frames, height, width, 3]."""
+    """Return one clip: uint8 RGB [frames, height, width, 3]."""
     video = pipeline(
         prompt,
         num_frames=frames,
@@ -54,14 +54,14 @@ def generate(pipeline, prompt: str, seed: int, steps: int, guidance: float, fram
 
 
 def score(results: Iterable[tuple[Scene, Scene]]) -> dict[str, float]:
-    """The share of clips whose judged attribute is the one asked for, and of those with all of them right."""
+    """Return the share of clips with each attribute judged correctly, and of those with all of them right."""
     rows = [[getattr(asked, name) == getattr(seen, name) for name in ATTRIBUTES] for asked, seen in results]
     shares = np.mean(rows, axis=0)
     return {**dict(zip(ATTRIBUTES, shares.tolist(), strict=True)), "all": float(np.mean(np.all(rows, axis=1)))}
 
 
 def contact_sheet(rows: list[tuple[str, str, np.ndarray]], columns: int = 9) -> Image.Image:
-    """A picture with one row a clip (asked, seen, uint8 [F, H, W, 3]): evenly spaced frames under two lines of text."""
+    """Return an image with one row per clip (asked, seen, uint8 [F, H, W, 3]): two lines of text above its frames."""
     height, width = rows[0][2].shape[1:3]
     sheet = Image.new("RGB", (columns * width, len(rows) * (height + 26)), "white")
     pen = ImageDraw.Draw(sheet)

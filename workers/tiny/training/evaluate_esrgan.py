@@ -1,8 +1,8 @@
-"""Measure the tiny upscaler against bicubic: `python -m workers.tiny.training.evaluate_esrgan`.
+"""Measures the tiny upscaler against bicubic: `python -m workers.tiny.training.evaluate_esrgan`.
 
-Prints, for each kind of picture, the mean PSNR of bicubic and of the network, the mean gain and the least, and writes a
-comparison of enlarged crops as a PNG. No picture measured was trained on: frames of the world are of combinations that
-are held out, ordinary pictures have seeds of their own, and the lower part of the table has recipes of its own.
+Prints, for each kind of image, the mean PSNR of bicubic and of the network, and the mean and minimum gain, and writes a
+comparison of enlarged crops as a PNG. No measured image was trained on: world frames use held-out combinations,
+ordinary images have their own seeds, and the lower part of the table has its own recipes.
 """
 
 import argparse
@@ -27,7 +27,7 @@ DRAWN_SMALL_KIND = "world, drawn small"
 
 @dataclass(frozen=True)
 class Gain:
-    """PSNR in dB of one kind of picture: the means of bicubic and of the network, the mean and the least gain."""
+    """PSNR in dB for one kind of image: means of bicubic and of the network, mean and minimum gain."""
 
     bicubic: float
     network: float
@@ -36,14 +36,14 @@ class Gain:
 
 
 def world_frame(rng: np.random.Generator, side: int, *others: int) -> list[np.ndarray]:
-    """One frame of a held-out scene, drawn at each of the sides given: uint8 [side, side, 3] each."""
+    """Return a frame of a held-out scene, drawn at each of the given sides: uint8 [side, side, 3] each."""
     scene = world.sample_scene(rng, held_out=True)
     times = np.array([rng.uniform(0, LONGEST_CLIP)])
     return [world.draw(scene, times, each, each)[0] for each in (side, *others)]
 
 
 def measured_pairs(kind: str, scale: int, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (large, small) pictures of one kind, shrunk by bicubic and by area averaging in turn."""
+    """Yield (large, small) images of one kind, shrunk by bicubic and by area averaging in turn."""
     for index in range(count):
         rng = np.random.default_rng([MEASURING_SEED, index])
         if kind == DRAWN_SMALL_KIND:
@@ -57,12 +57,12 @@ def measured_pairs(kind: str, scale: int, count: int) -> Iterator[tuple[np.ndarr
 
 
 def kinds() -> list[str]:
-    """Every kind that is measured, in the order of the table."""
+    """Return all measured kinds, in table order."""
     return [WORLD_KIND, DRAWN_SMALL_KIND, *pictures.TRAINED, *pictures.UNSEEN]
 
 
 def measure(engine: RealEsrganEngine, kind: str, scale: int, count: int) -> Gain:
-    """Compare the network with bicubic on `count` pictures of one kind."""
+    """Compare the network with bicubic on `count` images of one kind."""
     pairs = list(measured_pairs(kind, scale, count))
     enlarged = engine.upscale(np.stack([small for _, small in pairs]), scale)
     ours = np.array([psnr(picture, large) for picture, (large, _) in zip(enlarged, pairs, strict=True)])
@@ -71,7 +71,7 @@ def measure(engine: RealEsrganEngine, kind: str, scale: int, count: int) -> Gain
 
 
 def flat_error(engine: RealEsrganEngine, scale: int, count: int) -> int:
-    """The largest error, in grey levels, on pictures of one colour (all of its pixels, edges included)."""
+    """Return the largest error, in grey levels, on single-colour images (all pixels, edges included)."""
     rng = np.random.default_rng(MEASURING_SEED)
     corners = np.array([(r, g, b) for r in (0, 255) for g in (0, 255) for b in (0, 255)])
     colours = np.concatenate([corners, rng.integers(0, 256, (count, 3))]).astype(np.uint8)
@@ -81,7 +81,7 @@ def flat_error(engine: RealEsrganEngine, scale: int, count: int) -> int:
 
 
 def draw_comparison(engine: RealEsrganEngine, scale: int, path: Path, side: int = 72, zoom: int = 3) -> None:
-    """Write crops side by side: the small picture, bicubic, the network, the original; one row a kind."""
+    """Draw crops side by side: the small image, bicubic, the network, the original; one row per kind."""
     rows = []
     for kind in (name for name in kinds() if name != "flat"):
         large, small = next(measured_pairs(kind, scale, 1))

@@ -1,9 +1,9 @@
-"""How well a frame interpolation model fills in held-out clips, against blending the two neighbours.
+"""Measures a frame interpolation model on held-out clips, against blending the two neighbours.
 
     python -m workers.tiny.training.evaluate_film [--model FOLDER] [--scenes 400]
 
-The figure is PSNR of the squared error pooled over all frames of a row, after rounding to 8 bits: a few frames with
-much motion decide it, and frames in which nothing moves cannot hide them.
+The figure is PSNR of the squared error pooled over all frames of a row, after rounding to 8 bits: it is dominated by
+the few frames with much motion, which static frames cannot mask.
 """
 
 import argparse
@@ -29,7 +29,7 @@ Interpolate = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Triplet:
-    """Two frames and the true one at `time`: uint8 [H, W, 3]; `kind` is what moves how."""
+    """Two frames and the true one at `time`: uint8 [H, W, 3]; `kind` describes the motion."""
 
     x0: np.ndarray
     between: np.ndarray
@@ -53,7 +53,7 @@ class Row:
 
 
 def held_out_triplets(count: int, time: float, height: int = 64, width: int = 64, seed: int = 1) -> list[Triplet]:
-    """Pairs of neighbouring base frames of scenes that no training saw, with the true frame at `time` (0..1)."""
+    """Yield neighbouring base frames of held-out scenes, with the true frame at `time` (0..1)."""
     rng = np.random.default_rng(seed)
     triplets = []
     for _ in range(count):
@@ -64,7 +64,7 @@ def held_out_triplets(count: int, time: float, height: int = 64, width: int = 64
 
 
 def other_triplets(count: int, height: int = 64, width: int = 64, seed: int = 2) -> list[Triplet]:
-    """Textured bodies over textured grounds at random times: not the tiny world."""
+    """Yield textured bodies over textured backgrounds at random times: not the tiny world."""
     rng = np.random.default_rng(seed)
     samples = [film_data.sample_other(rng, height, width) for _ in range(count)]
     as_bytes = [[_to_bytes(x) for x in (s.x0, s.between, s.x1)] for s in samples]
@@ -72,13 +72,13 @@ def other_triplets(count: int, height: int = 64, width: int = 64, seed: int = 2)
 
 
 def foreign_triplets(count: int, time: float = 0.5, side: int = 64, seed: int = 3) -> list[Triplet]:
-    """Textures, letters and drawings in motion, from programs that no training used (`workers.tiny.world.foreign`)."""
+    """Yield moving textures, letters and drawings never used in training (`workers.tiny.world.foreign`)."""
     rng = np.random.default_rng(seed)
     return [Triplet(*foreign.draw_triplet(rng, time, side, side), time, "foreign") for _ in range(count)]
 
 
 def measure(name: str, triplets: list[Triplet], interpolate: Interpolate, batch: int = 16) -> Row:
-    """PSNR of the model and of the linear blend (weights 1 - time and time) over the triplets."""
+    """Return the PSNR of the model and of the linear blend (weights 1 - time and time) over the triplets."""
     blend_error, model_error = [], []
     for start in range(0, len(triplets), batch):
         part = triplets[start : start + batch]
@@ -101,12 +101,12 @@ def _squared_error(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def _psnr(errors: Iterable[np.ndarray]) -> float:
-    """Peak signal to noise ratio in dB of 8-bit values, from mean squared errors of frames of one size."""
+    """Return the peak signal-to-noise ratio in dB of 8-bit values, from mean squared errors of equally large frames."""
     return 10.0 * math.log10(255.0**2 / max(float(np.concatenate(list(errors)).mean()), 1e-6))
 
 
 def load(path: Path) -> Interpolate:
-    """A SavedModel as a function of arrays."""
+    """Return a SavedModel as a function of arrays."""
     import tensorflow as tf
 
     model = tf.saved_model.load(str(path))
@@ -119,7 +119,7 @@ def load(path: Path) -> Interpolate:
 
 
 def table(interpolate: Interpolate, scenes: int) -> Iterable[Row]:
-    """All rows: each time, each motion at the middle, larger and non-square frames, and other pictures."""
+    """Return all rows: each time, each motion at the midpoint, larger and non-square frames, and other images."""
     for time in TIMES:
         yield measure(f"64x64, t = {time:.3g}", held_out_triplets(scenes, time), interpolate)
     middle = held_out_triplets(scenes * 2, 0.5, seed=3)

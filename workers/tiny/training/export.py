@@ -1,9 +1,9 @@
-"""Write the trained networks as the folders that ship, in half precision.
+"""Exports the trained networks to the bundled folders, in half precision.
 
     python -m workers.tiny.training.export
 
-models/text-to-video is a Stable Diffusion folder, models/motion-adapter a MotionAdapter: together they are what
-`AnimateDiffPipeline.from_pretrained(base, motion_adapter=...)` loads.
+models/text-to-video is a Stable Diffusion folder, models/motion-adapter a MotionAdapter; together they load with
+`AnimateDiffPipeline.from_pretrained(base, motion_adapter=...)`.
 """
 
 import argparse
@@ -35,7 +35,7 @@ INDEX = {
 
 
 def split_networks(weights: dict[str, torch.Tensor]) -> tuple[UNet2DConditionModel, MotionAdapter]:
-    """Part the joined network's weights into the image network and the motion adapter."""
+    """Split the joined network's weights into the image network and the motion adapter."""
     unet, adapter = build_networks()
     names = unet.state_dict().keys()
     unet.load_state_dict({name: weights[name] for name in names})
@@ -44,20 +44,20 @@ def split_networks(weights: dict[str, torch.Tensor]) -> tuple[UNet2DConditionMod
 
 
 def load_vae() -> AutoencoderKL:
-    """The trained autoencoder; its latents have deviation 1 already, so that the scaling factor is 1."""
+    """Return the trained autoencoder; its latents already have unit deviation, so the scaling factor is 1."""
     vae = train_vae.load_vae()
     vae.register_to_config(scaling_factor=1.0)
     return vae
 
 
 def load_networks() -> tuple[UNet2DConditionModel, MotionAdapter]:
-    """The averaged weights of the diffusion checkpoint, or untrained ones where there is none."""
+    """Return the averaged weights of the diffusion checkpoint, or untrained ones if there is none."""
     state = checkpoints.load_checkpoint(train_diffusion.CHECKPOINT)
     return split_networks(state["average"] if state else join_networks(*build_networks()).state_dict())
 
 
 def export(folder: Path) -> None:
-    """Write both folders; `unet` and `adapter` come from one checkpoint and belong together."""
+    """Write both folders; `unet` and `adapter` must come from the same checkpoint."""
     base = folder / "text-to-video"
     unet, adapter = load_networks()
     unet.half().save_pretrained(base / "unet")

@@ -1,9 +1,9 @@
-"""What the tiny interpolation network learns from: clips of the tiny world, and other moving pictures beside them.
+"""Training data of the tiny interpolation network: clips of the tiny world, and other moving images.
 
-Every sample is three moments of one scene (the two frames, and one in between) with the true flow from the moment in
-between to both frames, which the drawing code knows. Lengths are in short sides, as in `world`; an interval is the time
-between the two frames. The other pictures (textured blobs over textured grounds, everything moving, turning and
-growing) keep the network from knowing nothing but the tiny world.
+Every sample is three moments of one scene (the two frames, and one in between) with the true flow from the middle
+moment to both frames, which the drawing code knows. Lengths are in short sides, as in `world`; an interval is the time
+between the two frames. The other images (textured blobs over textured backgrounds, everything moving, turning and
+growing) keep the network from overfitting to the tiny world.
 """
 
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ OTHER_SHARE = 0.3
 LONGEST_START = 3.0  # seconds: clips are mostly two to four seconds long
 SPACINGS, SPACING_ODDS = (1.0, 0.5, 2.0), (0.7, 0.15, 0.15)  # in base intervals
 USUAL_TIMES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)  # 16, 24 and 32 fps from 8
-KEEP = {"still": 0.2, "bouncing": 1.0, "circling": 1.0}  # what moves most is what has to be learned
+KEEP = {"still": 0.2, "bouncing": 1.0, "circling": 1.0}  # undersample small motions
 KEEP_OTHERS = 0.6
 SIZES = ((64, 64), (64, 64), (64, 64), (64, 64), (64, 128), (128, 64), (128, 128))
-PIXELS = 4 * 64 * 64  # of a batch, whatever the size of its frames
+PIXELS = 4 * 64 * 64  # per batch, whatever the frame size
 
 
 @dataclass(frozen=True)
 class Sample:
     """Three moments: float32 RGB [H, W, 3] in 0..1, `time` in 0..1, `flow` float32 [H, W, 4] in pixels.
 
-    The flow leads from each pixel at `time` to where it is in x0 (y, x) and in x1 (y, x).
+    The flow leads from each pixel at `time` to its position in x0 (y, x) and in x1 (y, x).
     """
 
     x0: np.ndarray
@@ -38,7 +38,7 @@ class Sample:
 
 
 def make_batch(seed: int, step: int) -> dict[str, np.ndarray]:
-    """The training batch of a step: the same for the same seed and step, whoever computes it.
+    """Return a step's training batch, determined by the seed and step alone.
 
     Returns float32 arrays x0, x1, between [B, H, W, 3] in 0..1, time [B, 1] and flow [B, H, W, 4] in pixels.
     """
@@ -54,7 +54,7 @@ def make_batch(seed: int, step: int) -> dict[str, np.ndarray]:
 
 
 def augment(sample: Sample, rng: np.random.Generator) -> Sample:
-    """Mirror, reverse in time and exchange colours, each at random: the flow goes along."""
+    """Mirror, reverse in time and swap colours, each at random, transforming the flow accordingly."""
     x0, x1, between, time, flow = sample.x0, sample.x1, sample.between, sample.time, sample.flow
     if rng.random() < 0.5:
         x0, x1, between, flow = (a[:, ::-1] for a in (x0, x1, between, flow))
@@ -78,7 +78,7 @@ def _random_time(rng: np.random.Generator) -> float:
 
 
 def sample_world(rng: np.random.Generator, height: int, width: int) -> Sample:
-    """Three moments of a training scene of the tiny world; those with much motion come more often."""
+    """Return three moments of a training scene of the tiny world; scenes with much motion are drawn more often."""
     scene = world.sample_scene(rng)
     while rng.random() > KEEP.get(scene.motion, KEEP_OTHERS):
         scene = world.sample_scene(rng)
@@ -90,14 +90,14 @@ def sample_world(rng: np.random.Generator, height: int, width: int) -> Sample:
 
 
 def world_flow(scene: world.Scene, times: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Flow from times[1] to times[0] and times[2] (seconds): float32 [H, W, 4] in pixels, 0 in the background."""
+    """Return the flow from times[1] to times[0] and times[2] (s): float32 [H, W, 4] in pixels, 0 in the background."""
     inside = world.object_mask(scene, times[1:2], height, width)[0, ..., None] > 0.5
     before, now, after = world.object_path(scene, times, height, width)
     return np.where(inside, _rigid_flow(now, [before, after], height, width), 0.0).astype(np.float32)
 
 
 def _rigid_flow(now, others, height: int, width: int) -> np.ndarray:
-    """Flow in pixels of a body from `now` (x, y, radius, angle; short sides) to each of `others`."""
+    """Return the flow in pixels of a body from `now` (x, y, radius, angle; short sides) to each of `others`."""
     short = min(height, width)
     dx = (np.arange(width)[None, :] + 0.5) / short - now[0]
     dy = (np.arange(height)[:, None] + 0.5) / short - now[1]
@@ -136,12 +136,12 @@ class _Body:
         self.contrast = rng.choice([0.0, 0.4, 1.0], p=[0.3, 0.4, 0.3])
 
     def pose(self, moment: float) -> np.ndarray:
-        """x, y, radius (short sides) and angle (radians) at a moment of the interval."""
+        """Return x, y, radius (short sides) and angle (radians) at a moment of the interval."""
         x, y = self.place + self.velocity * moment + self.pull * moment**2
         return np.array([x, y, self.radius * np.exp(self.growth * moment), self.turn * moment])
 
     def draw(self, moment: float, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """Colour [H, W, 3] in 0..1 and cover [H, W, 1] in 0..1."""
+        """Return colour [H, W, 3] in 0..1 and coverage [H, W, 1] in 0..1."""
         short = min(height, width)
         x, y, radius, angle = self.pose(moment)
         dx = ((np.arange(width)[None, :] + 0.5) / short - x) / radius
@@ -157,7 +157,7 @@ class _Body:
 
 
 def _look_up(lattice: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Smooth noise: the lattice [n, n, 3], repeated for ever, read bilinearly at u, v [H, W]."""
+    """Return smooth noise: the endlessly repeated lattice [n, n, 3], sampled bilinearly at u, v [H, W]."""
     n = len(lattice)
     left, top = np.floor(u).astype(int), np.floor(v).astype(int)
     fx, fy = (u - left)[..., None], (v - top)[..., None]
@@ -167,7 +167,7 @@ def _look_up(lattice: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def sample_other(rng: np.random.Generator, height: int, width: int) -> Sample:
-    """Three moments of a picture of moving, turning, growing textured bodies, now and then with a change of light."""
+    """Return three moments of moving, turning, growing textured bodies, sometimes with a change of light."""
     span = np.array([width, height]) / min(height, width)
     bodies = [_Body(rng, span, ground=True)] + [_Body(rng, span, ground=False) for _ in range(rng.integers(1, 4))]
     time = _random_time(rng)

@@ -1,7 +1,7 @@
-"""What the tiny text-to-video network is shown while it learns: clips as latents, with sentences.
+"""Training data of the tiny text-to-video network: clips as latents, with sentences.
 
-Nothing is drawn and nothing stored: a clip's latents are computed from its scene (`workers.tiny.networks.latents`).
-Only the backgrounds come from a pool, because painting one takes longer than everything else.
+Nothing is drawn or stored: a clip's latents are computed from its scene (`workers.tiny.networks.latents`). Only the
+backgrounds come from a pool, because painting one takes longer than everything else.
 """
 
 from dataclasses import dataclass, replace
@@ -45,14 +45,14 @@ class Batch:
 
 
 class Teacher:
-    """Makes batches; the same generator gives the same ones."""
+    """Makes batches, deterministically for a given generator."""
 
     def __init__(self, rng: np.random.Generator):
         self.rng = rng
         self._grounds: dict[str, dict[str, np.ndarray]] = {}
 
     def batch(self, lesson: Lesson) -> Batch:
-        """One batch: all its clips have one shape of frame and show the same moments."""
+        """Return one batch: all its clips have one frame shape and show the same moments."""
         rng = self.rng
         shape = _choose(lesson.shapes, rng)
         frames = np.sort(rng.choice(FRAMES, size=lesson.frames, replace=False))
@@ -62,7 +62,7 @@ class Teacher:
         return Batch(np.stack(clips), frames, sentences, scenes, lesson.least_noise)
 
     def clip(self, scene: Scene, shape: str, frames: np.ndarray) -> np.ndarray:
-        """Latents of some frames of a scene before a background out of the pool: float32 [18, F, h, w]."""
+        """Return latents of some frames of a scene, with a background from the pool: float32 [18, F, h, w]."""
         if shape not in self._grounds:
             self._grounds[shape] = sample_grounds(np.random.default_rng(17), POOL[shape], *SIZES[shape])
         pool = self._grounds[shape][scene.background]
@@ -71,7 +71,7 @@ class Teacher:
 
 
 def sample_lesson(world: str, rng: np.random.Generator) -> Scene:
-    """A training scene.
+    """Return a training scene.
 
     "lines" has one large yellow circle that starts near the middle and goes left, right, up or down over black: all
     there is to learn is which way. "first" is motion and little else, "plain" has no landscapes, "ways" goes left,
@@ -90,7 +90,7 @@ def sample_lesson(world: str, rng: np.random.Generator) -> Scene:
 
 
 def _middling_seed(rng: np.random.Generator) -> int:
-    """A scene's seed whose place, the first two numbers that it gives (see `world.object_path`), is near the middle."""
+    """Return a scene seed whose position, its first two numbers (see `world.object_path`), is near the middle."""
     while True:
         seed = int(rng.integers(2**31))
         if np.abs(np.random.default_rng(seed).random(2) - 0.5).max() < MIDDLE:

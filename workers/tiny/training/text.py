@@ -1,10 +1,10 @@
-"""The tiny world's CLIP text side: a byte-level tokenizer that accepts any text, and an encoder taught what words mean.
+"""The tiny world's CLIP text side: a byte-level tokenizer for any text, and an encoder trained on word meanings.
 
     python -m workers.tiny.training.text --steps 3000
 
-The encoder is trained on words alone, before any picture: linear readers of its last hidden states have to name the
-scene's attributes. Diffusion then receives embeddings in which every attribute is already laid out, and spends its
-time on pictures. Resumes from var/train/text.pt.
+The encoder is trained on words alone, before any image: linear readers of its last hidden states have to predict the
+scene's attributes. Diffusion then gets embeddings in which every attribute is already separated, and can spend its time
+on images. Resumes from var/train/text.pt.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def _merges(learner: Tokenizer) -> list:
 
 
 def build_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """The untrained text encoder: hidden size 128, two layers, 48 positions."""
+    """Return the untrained text encoder: hidden size 128, two layers, 48 positions."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=WIDTH,
@@ -77,21 +77,21 @@ def build_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def tokenize(tokenizer: CLIPTokenizer, sentences: list[str]) -> torch.Tensor:
-    """Token ids as the pipelines make them: int64 [len(sentences), 48], padded with the end token and cut."""
+    """Return token ids as in the pipelines: int64 [len(sentences), 48], padded with the end token and cut."""
     return tokenizer(
         sentences, padding="max_length", max_length=POSITIONS, truncation=True, return_tensors="pt"
     ).input_ids
 
 
 class Readers(torch.nn.Module):
-    """One linear reader per attribute, applied to single hidden states; thrown away after training."""
+    """One linear reader per attribute, applied to single hidden states; discarded after training."""
 
     def __init__(self):
         super().__init__()
         self.heads = torch.nn.ModuleDict({name: torch.nn.Linear(WIDTH, len(v)) for name, v in ATTRIBUTES.items()})
 
     def forward(self, hidden: torch.Tensor, answers: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict]:
-        """Cross-entropy over all readers of hidden [B, K, 128], and the share of right answers per attribute."""
+        """Return the cross-entropy over all readers of hidden [B, K, 128], and the accuracy per attribute."""
         loss, right = 0.0, {}
         for name, head in self.heads.items():
             logits = head(hidden).flatten(0, 1)
@@ -103,7 +103,7 @@ class Readers(torch.nn.Module):
 
 
 def _batch(rng, count: int, held_out: bool = False):
-    """Sentences, and index of each attribute's value in their scenes, said or not: what is not said is a guess."""
+    """Return sentences, and the index of each attribute's value in their scenes, whether mentioned or not."""
     scenes = [sample_scene(rng, held_out) for _ in range(count)]
     sentences = [describe(scene, rng, partial=not held_out) for scene in scenes]
     answers = {
@@ -114,7 +114,7 @@ def _batch(rng, count: int, held_out: bool = False):
 
 
 class Trainer:
-    """Teaches the encoder; every padding position has to know the whole sentence, so that attention may look at any."""
+    """Trains the encoder; each padding position must know the whole sentence, as attention may look at any."""
 
     def __init__(self, steps: int):
         torch.manual_seed(0)
@@ -146,7 +146,7 @@ class Trainer:
         bar.close()
 
     def train_step(self) -> float:
-        """One optimiser step; what it learns from depends on its number alone."""
+        """Run one optimizer step, whose data depends on the step number alone."""
         sentences, answers = _batch(np.random.default_rng([2, self.step]), BATCH)
         loss, _ = self.model["readers"](_summaries(self.model["encoder"], tokenize(self.tokenizer, sentences)), answers)
         self.optimiser.zero_grad(set_to_none=True)
@@ -157,7 +157,7 @@ class Trainer:
         return loss.item()
 
     def save(self) -> None:
-        """Keep the checkpoint, the curve, and the folders that diffusion reads."""
+        """Save the checkpoint, the curve, and the folders that diffusion reads."""
         states = {name: part.state_dict() for name, part in self._parts().items()}
         checkpoints.save_checkpoint(CHECKPOINT, **states, step=self.step, curves=self.curves)
         checkpoints.plot_curves(FOLDER.parent / "text.png", self.curves, "text encoder")
@@ -166,14 +166,14 @@ class Trainer:
 
     @torch.no_grad()
     def measure(self, count: int = 500) -> dict[str, float]:
-        """The share of held-out sentences in which each attribute is read correctly."""
+        """Return the share of held-out sentences in which each attribute is read correctly."""
         sentences, answers = _batch(np.random.default_rng(4), count, held_out=True)
         summaries = _summaries(self.model["encoder"].eval(), tokenize(self.tokenizer, sentences))
         return self.model["readers"](summaries, answers)[1]
 
 
 def _summaries(encoder: CLIPTextModel, ids: torch.Tensor) -> torch.Tensor:
-    """Hidden states of the first end token and of three later ones: float32 [B, 4, 128]."""
+    """Return hidden states of the first end token and of three later ones: float32 [B, 4, 128]."""
     hidden = encoder(ids).last_hidden_state
     first = ids.argmax(dim=1)
     last = torch.full_like(first, POSITIONS - 1)

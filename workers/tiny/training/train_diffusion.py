@@ -1,10 +1,10 @@
-"""Train the tiny text-to-video network: motion first, then the whole world, then whole clips.
+"""Trains the tiny text-to-video network: motion first, then the whole world, then whole clips.
 
     python -m workers.tiny.training.train_diffusion --minutes 100 [--device cuda]
 
-Needs the text encoder (`workers.tiny.training.text`) and nothing else. Resumes from var/train/diffusion.pt. The log's
-gaps say whether words are listened to: how much the loss at t = 900 grows, in per cent, when one attribute's word is
-exchanged for a wrong one.
+Needs the text encoder (`workers.tiny.training.text`) and nothing else. Resumes from var/train/diffusion.pt. The logged
+gaps show whether the network listens to words: by how many per cent the loss at t = 900 grows if one attribute's word
+is replaced by a wrong one.
 """
 
 import argparse
@@ -32,14 +32,14 @@ SNR_LIMIT = 5.0
 NO_TEXT = 0.1
 TOKENS_SEEN = 8
 FIELDS = {"shape": SHAPES, "colour": tuple(COLOURS), "size": SIZES, "motion": MOTIONS, "background": BACKGROUNDS}
-# The curriculum. Its first two parts are counted in steps, because motion has to be learnt before the world widens,
-# however fast the machine is. A few frames from all over the clip teach motion at a fraction of the price of them all;
-# the last part sees whole clips, which is what the pipeline will ask for.
+# The curriculum. The first two parts are counted in steps, because motion must be learned before the world widens,
+# whatever the machine's speed. A few frames from all over the clip teach motion at a fraction of the cost of all
+# frames; the last part sees whole clips, as the pipeline will request.
 SQUARE = {"square": 1.0}
 EVERY_SHAPE = {"square": 0.7, "wide": 0.1, "tall": 0.08, "broad": 0.07, "high": 0.05}
-# Which way an object goes is the product of a word, the frame's number and the place, and each two of them say nothing:
-# a saddle from which the whole world never led away in 5,000 steps. So the lines come first, at noise so high that the
-# answer cannot be seen in the picture, and later ways are practised between the lessons.
+# An object's direction is a joint function of a word, the frame number and the position; any two of them carry no
+# information. Training on the whole world never left that saddle point in 5,000 steps. So straight lines come first, at
+# noise so high that the image doesn't give away the answer, and directions are practised again between later lessons.
 FIRST_STEPS, PLAIN_STEPS = 300, 600
 FIRST = Lesson({"lines": 1.0}, SQUARE, frames=3, clips=24, least_noise=880)
 PLAIN = Lesson({"plain": 0.5, "ways": 0.2, "first": 0.2, "lines": 0.1}, SQUARE, frames=6, clips=16)
@@ -53,7 +53,7 @@ WIDER_FROM, WHOLE_FROM = 0.5, 0.75  # shares of the budget
 
 @dataclass
 class Words:
-    """The frozen text side: `embed` gives hidden states for sentences, float32 [B, 48, 128]."""
+    """The frozen text side: `embed` returns hidden states for sentences, float32 [B, 48, 128]."""
 
     tokenizer: CLIPTokenizer
     encoder: CLIPTextModel
@@ -70,41 +70,41 @@ class Words:
 
 
 class Noise:
-    """The forward process of the scheduler that ships, with v as the target."""
+    """The forward process of the bundled scheduler, with v as the target."""
 
     def __init__(self, scheduler: DDIMScheduler, device: str):
         self.alphas = scheduler.alphas_cumprod.to(device)
 
     def apply(self, clean: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Noisy latents at steps t (int64 [B]) and the velocity that the network has to name."""
+        """Return noisy latents at steps t (int64 [B]) and the velocity that the network must predict."""
         signal = self.alphas[t].sqrt().view(-1, 1, 1, 1, 1)
         rest = (1.0 - self.alphas[t]).sqrt().view(-1, 1, 1, 1, 1)
         return signal * clean + rest * noise, signal * noise - rest * clean
 
     def weight(self, t: torch.Tensor) -> torch.Tensor:
-        """Min-SNR weights of the velocity's error: 1 at high noise, less where denoising is easy."""
+        """Return min-SNR weights of the velocity error: 1 at high noise, less where denoising is easy."""
         ratio = self.alphas[t] / (1.0 - self.alphas[t])
         return ((ratio.clamp(max=SNR_LIMIT) + 1.0) / (ratio + 1.0)).view(-1, 1, 1, 1, 1)
 
 
 def predict(network: UNetMotionModel, noisy: torch.Tensor, t: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-    """The network's velocity in bfloat16 arithmetic: float32 [B, 18, F, h, w]."""
+    """Return the network's velocity, computed in bfloat16: float32 [B, 18, F, h, w]."""
     hidden = hidden.repeat_interleave(noisy.shape[2], dim=0)
     with torch.autocast(noisy.device.type, dtype=torch.bfloat16):
         return network(noisy, t, hidden).sample.float()
 
 
 def object_weights(clean: torch.Tensor) -> torch.Tensor:
-    """How much each place of clean latents [B, 18, F, h, w] counts: more in and around the object; mean 1."""
+    """Return loss weights for positions of clean latents [B, 18, F, h, w]: more in and around the object; mean 1."""
     disc = clean[:, :1] / OBJECT_GAIN
     weights = 1.0 + OBJECT_WEIGHT * torch.nn.functional.max_pool3d(disc, (1, 3, 3), stride=1, padding=(0, 1, 1))
     return weights / weights.mean()
 
 
 class Gaps:
-    """Measures, on fixed clips of the world and fixed noise, how much worse the network does with one wrong word.
+    """Measures, on fixed clips and fixed noise, how much worse the network does with one wrong word.
 
-    Motions are measured pair by pair: a mean over them would hide that one pair is not told apart at all.
+    Motions are measured pair by pair: a mean would hide a pair that is not told apart at all.
     """
 
     PAIRS = (("moving left", "moving right"), ("rising", "falling"), ("growing", "shrinking"), ("spinning", "circling"))
@@ -123,7 +123,7 @@ class Gaps:
             self.rows[name] = (noisy, target, object_weights(clean), t, hidden)
 
     def _sets(self, rng: np.random.Generator, count: int):
-        """Name, scenes, and the same scenes but for the one thing that is said wrongly of them."""
+        """Return the name, the scenes, and the same scenes with one attribute misdescribed."""
         for name, values in FIELDS.items():
             if name != "motion":
                 asked = [sample_lesson("world", rng) for _ in range(count)]
@@ -141,7 +141,7 @@ class Gaps:
 
     @torch.no_grad()
     def measure(self, network: UNetMotionModel) -> dict[str, float]:
-        """For each thing that words say, by how many per cent a wrong one makes the weighted loss grow."""
+        """Return, for each attribute, by how many per cent a wrong word raises the weighted loss."""
         network_sees(network, self.frames)
         gaps = {}
         for name, (noisy, target, weights, t, hidden) in self.rows.items():
@@ -153,7 +153,7 @@ class Gaps:
 
 
 class Trainer:
-    """Everything one training holds; `run` goes on until the budget is spent."""
+    """The complete state of one training; `run` continues until the budget is spent."""
 
     def __init__(self, minutes: float, device: str):
         torch.manual_seed(0)
@@ -192,7 +192,7 @@ class Trainer:
         bar.close()
 
     def train_step(self) -> float:
-        """One optimiser step on one batch; gives its loss."""
+        """Run one optimizer step on one batch; return its loss."""
         progress = self.budget.progress
         rate = PEAK_RATE * min(1.0, (self.step + 1) / 100) * (0.02 + 0.98 * np.cos(0.5 * np.pi * progress) ** 2)
         for group in self.optimiser.param_groups:
@@ -206,7 +206,7 @@ class Trainer:
         return loss.item()
 
     def lesson(self) -> Lesson:
-        """What to show now."""
+        """Return the current lesson."""
         if self.step < PLAIN_STEPS:
             return FIRST if self.step < FIRST_STEPS else PLAIN
         if self.budget.progress >= WHOLE_FROM:
@@ -216,7 +216,7 @@ class Trainer:
         return WORLD if self.budget.progress < WIDER_FROM else WIDER
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Velocity error, weighed towards the object and by min-SNR, at steps drawn towards high noise."""
+        """Return the velocity error, weighted towards the object and by min-SNR, at steps drawn towards high noise."""
         clean = torch.from_numpy(batch.latents).to(self.device)
         count = len(clean)
         hidden = self.words.embed(batch.sentences)

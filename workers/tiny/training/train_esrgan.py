@@ -1,10 +1,10 @@
-"""Train the tiny upscaler: `python -m workers.tiny.training.train_esrgan --scale 4`, then `--scale 2`.
+"""Trains the tiny upscaler: `python -m workers.tiny.training.train_esrgan --scale 4`, then `--scale 2`.
 
-The network starts as bicubic enlargement (see `DetailUpscaler`) and minimises the mean over patches of log(mean squared
+The network starts as bicubic enlargement (see `DetailUpscaler`) and minimizes the mean over patches of log(mean squared
 error). That is mean PSNR itself, so that a gradient, where bicubic is nearly perfect, weighs as much as text, where it
 is poor; a patch that falls below bicubic counts fourfold. The exported weights are a running average of the trained
-ones, in the published compact layout. Training stops after `--minutes` (or `--steps`) in all, however often it was
-interrupted; patches depend on seed and step alone.
+ones, in the published compact layout. Training stops after `--minutes` (or `--steps`) in total, across interruptions;
+patches depend on seed and step alone.
 """
 
 import argparse
@@ -25,19 +25,19 @@ from generation.catalogue.entries import BUILTIN_MODELS
 from workers.tiny.networks.esrgan import DetailUpscaler, save_checkpoint, start_x2_from_x4, to_compact
 from workers.tiny.training import esrgan_data
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MODELS = BUILTIN_MODELS / "real-esrgan"
 DEFAULT_MINUTES = {4: 30.0, 2: 15.0}
 BATCH = 8
 PATCH = 36
-# The outermost pixels see the padding instead of a picture; the engine adds an edge and cuts it off again.
+# The outermost pixels see padding instead of image; the engine adds a margin and crops it.
 MARGIN = 2
 LEARNING_RATE = {4: 1e-3, 2: 4e-4}
 WARM_UP_STEPS = 200
-# Rounding to 8 bits alone leaves an error of 1/sqrt(12) grey levels; nothing is to be gained below it.
+# Rounding to 8 bits alone leaves an error of 1/sqrt(12) grey levels; nothing can be gained below it.
 ERROR_FLOOR = (0.29 / 255) ** 2
-# How much more a patch counts by which it falls below bicubic: that is a promise, not an average.
+# Extra weight of a patch's shortfall against bicubic: never being worse is a guarantee, not an average.
 BELOW_BICUBIC = 3.0
 AVERAGE_DECAY = 0.999
 GRADIENT_LIMIT = 5.0
@@ -47,7 +47,7 @@ CURVE_STEPS = 50
 
 @dataclass
 class Progress:
-    """How far a training is: optimiser steps, seconds spent on them, and the curve (step, mean patch PSNR in dB)."""
+    """Training progress: optimizer steps, seconds spent on them, and the curve (step, mean patch PSNR in dB)."""
 
     step: int = 0
     seconds: float = 0.0
@@ -55,19 +55,19 @@ class Progress:
 
 
 def checkpoint_path(scale: int, models: Path = MODELS) -> Path:
-    """Where the trained weights of a scale are shipped."""
+    """Return where the trained weights of a scale are stored in the package."""
     return models / f"RealESRGAN_tiny_x{scale}.safetensors"
 
 
 def patch_errors(enlarged: Tensor, large: Tensor, scale: int) -> Tensor:
-    """Mean squared error of each patch [B], without the margin."""
+    """Return the mean squared error of each patch [B], without the margin."""
     cut = MARGIN * scale
     difference = (enlarged - large)[..., cut:-cut, cut:-cut]
     return difference.square().mean(dim=(1, 2, 3))
 
 
 class Trainer:
-    """One training of one scale, with everything that a resumed training needs to go on as if never interrupted."""
+    """One training of one scale, with all the state needed to resume as if never interrupted."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Trainer:
         return self.folder / f"esrgan-x{self.scale}.pt"
 
     def resume(self) -> bool:
-        """Load the saved state of an interrupted training; False where there is none."""
+        """Load the saved state of an interrupted training. Return False if there is none."""
         if not self.state_path.exists():
             return False
         state = torch.load(self.state_path, map_location=self.device, weights_only=True)
@@ -126,7 +126,7 @@ class Trainer:
         draw_curve(self.progress.curve, self.folder / f"esrgan-x{self.scale}.png", self.scale)
 
     def train_step(self, pairs: esrgan_data.Pairs, done: float) -> float:
-        """One optimiser step at `done` (0..1) of the whole training; returns the batch's mean PSNR in dB."""
+        """Run one optimizer step at `done` (0..1) of the whole training; return the batch's mean PSNR in dB."""
         rng = np.random.default_rng([self.seed, self.scale, self.progress.step])
         batch = esrgan_data.cut_batch(pairs, self.scale, BATCH, PATCH, rng)
         small, large = (torch.from_numpy(array).to(self.device) for array in batch)
@@ -156,7 +156,7 @@ class Trainer:
 
 
 def train(trainer: Trainer, pairs: esrgan_data.Pairs, minutes: float, steps: int | None) -> None:
-    """Train until `steps` are done or, without them, until `minutes` have been spent in all; saves as it goes."""
+    """Train until `steps` are done or, without them, until `minutes` have been spent in total; save along the way."""
     progress, recent, saved = trainer.progress, [], time.monotonic()
     total = steps or round(minutes * 60)
     bar = tqdm(total=total, initial=min(total, _spent(progress, steps)), unit="step" if steps else "s")
@@ -173,7 +173,7 @@ def train(trainer: Trainer, pairs: esrgan_data.Pairs, minutes: float, steps: int
             if time.monotonic() - saved > EXPORT_SECONDS:
                 trainer.save()
                 saved = time.monotonic()
-    finally:  # Ctrl-C too loses no step
+    finally:  # Ctrl-C must not lose a step either
         bar.close()
         trainer.save()
 
@@ -219,15 +219,15 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(options.threads)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to end in order, as on Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # shut down cleanly, as on Ctrl-C
     trainer = Trainer(
         options.scale, options.folder, options.models, options.seed, options.device, options.learning_rate
     )
     if not options.restart and trainer.resume():
-        log.info("resuming at step %d", trainer.progress.step)
+        logger.info("resuming at step %d", trainer.progress.step)
     pairs = esrgan_data.load_pairs(options.folder, options.pictures, options.seed)
     train(trainer, pairs, options.minutes or DEFAULT_MINUTES[options.scale], options.steps)
-    log.info("%d steps in %.1f minutes", trainer.progress.step, trainer.progress.seconds / 60)
+    logger.info("%d steps in %.1f minutes", trainer.progress.step, trainer.progress.seconds / 60)
 
 
 if __name__ == "__main__":

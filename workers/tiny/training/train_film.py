@@ -1,10 +1,10 @@
-"""Train the tiny frame interpolation network and export it.
+"""Trains and exports the tiny frame interpolation network.
 
     python -m workers.tiny.training.train_film --minutes 40
 
-Runs on a graphics card if there is one, else on the processor. Interrupted, it continues where it was when it is called
-again with the same folder. What a step learns from depends on the seed and the step's number alone; the learning rate
-follows the share of the minutes that is used up, so that any budget ends with small steps.
+Runs on a GPU if there is one, otherwise on the CPU. If interrupted, it resumes when rerun with the same folder. A
+step's data depends only on the seed and the step number; the learning rate follows the share of minutes used, so that
+any budget ends with small steps.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tqdm import tqdm
 from workers.tiny.training import evaluate_film, film_data
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# Multiply in bfloat16 where the processor can: 1.6 times faster on the machines this was trained on.
+# Multiply in bfloat16 where the CPU can: 1.6 times faster on the machines used for training.
 os.environ.setdefault("ONEDNN_DEFAULT_FPMATH_MODE", "BF16")
 
 PEAK_RATE, LAST_RATE, WARM_UP_STEPS = 1e-3, 1e-5, 200
@@ -31,7 +31,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.99, 1e-8
 CLIP_NORM = 1.0
 AVERAGING = 0.998  # of the exponential moving average of the weights that is exported
 SQUARE_WEIGHT, GRADIENT_WEIGHT = 4.0, 0.25
-FLOW_WEIGHT, LAST_FLOW_WEIGHT = 0.05, 0.002  # the true flow guides the start, the picture decides the end
+FLOW_WEIGHT, LAST_FLOW_WEIGHT = 0.05, 0.002  # the true flow guides the start, the image decides the end
 BAR = "{percentage:3.0f}%|{bar}| {n:.0f}/{total} s{postfix}"
 REPORT_STEPS, SAVE_SECONDS, VALIDATION_SCENES = 500, 60, 48
 
@@ -54,7 +54,7 @@ class Trainer:
         self.update = tf.function(self._update, autograph=False)
 
     def checkpoint(self):
-        """Everything that resuming needs, as a `tf.train.Checkpoint`."""
+        """Return everything needed to resume, as a `tf.train.Checkpoint`."""
         slots = {f"slots{i}": list(pair) for i, pair in enumerate(zip(self.first, self.second, strict=True))}
         return self.tf.train.Checkpoint(
             network=self.network, average=self.average, step=self.step, seconds=self.seconds, **slots
@@ -77,7 +77,7 @@ class Trainer:
         return loss
 
     def _update(self, batch, rate, flow_weight):
-        """One step of Adam (Kingma and Ba, 2015) with a clipped gradient; returns the loss."""
+        """Run one step of Adam (Kingma and Ba, 2015) with a clipped gradient; return the loss."""
         tf = self.tf
         with tf.GradientTape() as tape:
             loss = self._loss(batch, flow_weight)
@@ -94,7 +94,7 @@ class Trainer:
         return loss
 
     def train_on(self, batch: dict[str, np.ndarray], progress: float) -> float:
-        """One step; `progress` (0..1) sets the learning rate and how much the true flow counts."""
+        """Run one step; `progress` (0..1) sets the learning rate and the weight of the true flow."""
         tf = self.tf
         wave = 0.5 + 0.5 * math.cos(math.pi * min(progress, 1.0))
         rate = (LAST_RATE + (PEAK_RATE - LAST_RATE) * wave) * min(1.0, (int(self.step) + 1) / WARM_UP_STEPS)
@@ -103,7 +103,7 @@ class Trainer:
         return float(self.update(batch, tf.constant(rate, tf.float32), tf.constant(flow_weight, tf.float32)))
 
     def validate(self) -> float:
-        """How many dB the averaged weights gain on blending, at the middle of held-out pairs."""
+        """Return by how many dB the averaged weights beat blending, at the midpoint of held-out pairs."""
 
         def interpolate(x0, x1, time):
             return self.average({"x0": x0, "x1": x1, "time": time})["image"].numpy()
@@ -113,7 +113,7 @@ class Trainer:
 
 
 def batches(seed: int, start: int, workers: int) -> Iterator[dict[str, np.ndarray]]:
-    """The batches of steps start, start + 1, ...; `workers` processes draw them ahead, 0 draws them here."""
+    """Yield the batches of steps start, start + 1, ...; `workers` processes prefetch them (0: this process)."""
     step = start
     if not workers:
         while True:
@@ -128,7 +128,7 @@ def batches(seed: int, start: int, workers: int) -> Iterator[dict[str, np.ndarra
 
 
 def draw_curve(history: list[dict], path: Path) -> None:
-    """Loss and gain over the steps as a PNG."""
+    """Save loss and gain over the steps as a PNG."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -147,7 +147,7 @@ def draw_curve(history: list[dict], path: Path) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train until the minutes are used up, then export; checkpoints and the curve are written on the way."""
+    """Train until the minutes are used up, then export; write checkpoints and the curve along the way."""
     import tensorflow as tf
 
     from workers.tiny.networks import film as film_model
@@ -163,7 +163,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def run(trainer: Trainer, manager, arguments: argparse.Namespace) -> None:
-    """Take steps until the minutes are used up."""
+    """Run steps until the minutes are used up."""
     folder = arguments.folder
     record = folder / "history.json"
     history = [e for e in json.loads(record.read_text()) if e["step"] <= trainer.step] if record.exists() else []

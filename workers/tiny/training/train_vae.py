@@ -1,11 +1,11 @@
-"""Train the tiny world's AutoencoderKL: latents of 18 channels for each 8x8 pixels to frames, and frames to latents.
+"""Trains the tiny world's AutoencoderKL: 18-channel latents per 8x8 pixels to frames, and frames to latents.
 
     python -m workers.tiny.training.train_vae decoder --minutes 50 [--device cuda]
     python -m workers.tiny.training.train_vae encoder --minutes 25
 
-What the latents mean is laid down in `workers.tiny.networks.latents`, so the two halves are trained one after the
-other, and diffusion, which needs neither, may be trained beside them. Resumes from var/train/decoder.pt and encoder.pt.
-The object's pixels weigh more, because they are few and say what was asked for.
+The meaning of the latents is defined in `workers.tiny.networks.latents`, so the two halves are trained one after the
+other, and diffusion, which needs neither, can be trained in parallel. Resumes from var/train/decoder.pt and encoder.pt.
+The object's pixels weigh more, because they are few and carry what the prompt asks for.
 """
 
 import argparse
@@ -23,19 +23,19 @@ from workers.tiny.world.scenes import draw, object_mask, sample_scene
 FOLDER = Path("var/train")
 FRAME_SIZES = ((64, 64),) * 12 + ((64, 112), (112, 64), (64, 96), (96, 64))
 OBJECT_WEIGHT = 4.0
-FINE_WEIGHT, FINE = 3.0, 0.25  # how much more a pixel counts that differs by FINE from those around it: stars, outlines
-SPINNING = 0.25  # share of frames, beside the usual tenth, of objects at any angle, which are the hardest to draw
+FINE_WEIGHT, FINE = 3.0, 0.25  # extra weight of a pixel that differs from its surroundings by FINE: stars, outlines
+SPINNING = 0.25  # share of frames, besides the usual tenth, of objects at any angle, the hardest to draw
 PEAK_RATE = {"decoder": 2e-3, "encoder": 2e-3}
 MINUTES = {"decoder": 50.0, "encoder": 25.0}
-MOST_NOISE = 0.3  # what the decoder learns to look past, because diffusion's latents are never exact
-LOG_VARIANCE = -6.0  # of the posterior that the encoder gives: it knows where things are to a twentieth
-# Which way round an object is turned cannot be told from its pixels alone: a square looks alike in four ways. The
-# encoder learns the angle by how well the decoder redraws the picture, all the rest by its value.
+MOST_NOISE = 0.3  # noise the decoder learns to ignore, because diffusion's latents are never exact
+LOG_VARIANCE = -6.0  # of the encoder's posterior: it locates things to within a twentieth
+# An object's rotation is ambiguous in its pixels: a square looks the same four ways. The encoder learns the angle from
+# how well the decoder redraws the image, everything else from its value.
 ANGLE = slice(4, 6)
 
 
 def build_vae() -> AutoencoderKL:
-    """The untrained autoencoder: factor 8, 18 latent channels, wide norm groups (narrow ones wash colours out)."""
+    """Return the untrained autoencoder: factor 8, 18 latent channels, wide norm groups (narrow ones dull colours)."""
     stages = 4
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * stages,
@@ -50,7 +50,7 @@ def build_vae() -> AutoencoderKL:
 
 
 def part_of(vae: AutoencoderKL, part: str) -> torch.nn.Module:
-    """The layers that one of the two trainings changes: "decoder" or "encoder", with the 1x1 convolution beside it."""
+    """Return the layers that one training changes: "decoder" or "encoder", with the adjacent 1x1 convolution."""
     if part == "decoder":
         return torch.nn.ModuleDict({"conv": vae.post_quant_conv, "layers": vae.decoder})
     return torch.nn.ModuleDict({"conv": vae.quant_conv, "layers": vae.encoder})
@@ -61,7 +61,7 @@ def checkpoint(part: str) -> Path:
 
 
 def load_vae() -> AutoencoderKL:
-    """The averaged weights of both checkpoints; a half that was not trained yet is as it was built."""
+    """Return the averaged weights of both checkpoints; an untrained half keeps its initial weights."""
     torch.manual_seed(0)
     vae = build_vae()
     for part in PEAK_RATE:
@@ -71,12 +71,12 @@ def load_vae() -> AutoencoderKL:
 
 
 def to_pixels(frames: np.ndarray) -> torch.Tensor:
-    """uint8 [N, H, W, 3] as the autoencoder wants it: float32 [N, 3, H, W] in -1..1."""
+    """Convert uint8 [N, H, W, 3] to the autoencoder's float32 [N, 3, H, W] in -1..1."""
     return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 def sample_frames(rng: np.random.Generator, count: int, size: tuple[int, int], held_out: bool = False):
-    """Frames of random scenes at random times.
+    """Return frames of random scenes at random times.
 
     Returns:
         pixels float32 [count, 3, h, w] in -1..1, latents float32 [count, 18, h / 8, w / 8] and how much of each pixel
@@ -96,7 +96,7 @@ def sample_frames(rng: np.random.Generator, count: int, size: tuple[int, int], h
 
 
 def picture_loss(seen: torch.Tensor, pixels: torch.Tensor, mask: torch.Tensor):
-    """How far decoded frames are from the drawn ones, and the plain mean squared error of frames in -1..1."""
+    """Return the loss between decoded and drawn frames, and the plain mean squared error of frames in -1..1."""
     error = seen.float() - pixels
     around = torch.nn.functional.avg_pool2d(pixels, 5, stride=1, padding=2, count_include_pad=False)
     fine = ((pixels - around).abs().amax(dim=1, keepdim=True) / FINE).clamp(max=1.0)
@@ -108,14 +108,14 @@ def picture_loss(seen: torch.Tensor, pixels: torch.Tensor, mask: torch.Tensor):
 
 
 def decoder_loss(vae: AutoencoderKL, pixels: torch.Tensor, latents: torch.Tensor, mask: torch.Tensor):
-    """`picture_loss` of what the decoder draws from latents with some noise in them, from none to `MOST_NOISE`."""
+    """Return `picture_loss` of frames decoded from latents with noise between zero and `MOST_NOISE`."""
     level = MOST_NOISE * torch.rand(len(latents), 1, 1, 1, device=latents.device)
     noisy = latents + level * torch.randn_like(latents)
     return picture_loss(vae.decode(noisy.to(memory_format=torch.channels_last)).sample, pixels, mask)
 
 
 def encoder_loss(vae: AutoencoderKL, pixels: torch.Tensor, latents: torch.Tensor, mask: torch.Tensor):
-    """How far the encoder's means are from the latents, and what the decoder makes of them from the pictures."""
+    """Return the loss between the encoder's means and the latents, and between redrawn and original images."""
     posterior = vae.encode(pixels.to(memory_format=torch.channels_last)).latent_dist
     error = (posterior.mean.float() - latents).square().mean(dim=(0, 2, 3))
     error[ANGLE] = 0.0
@@ -128,13 +128,13 @@ LOSSES = {"decoder": decoder_loss, "encoder": encoder_loss}
 
 
 def psnr(mse: float) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error between frames in -1..1."""
+    """Return the peak signal-to-noise ratio in dB of a mean squared error between frames in -1..1."""
     return float(10 * np.log10(4.0 / mse))
 
 
 @torch.no_grad()
 def measure(vae: AutoencoderKL, part: str, device: str, count: int = 96) -> dict[str, float]:
-    """Held-out frames in dB, over all pixels and over the object's.
+    """Measure held-out frames in dB, over all pixels and over the object's.
 
     "decoder": drawn from exact latents, and from latents with noise of deviation 0.2; "encoder": there and back.
     """
@@ -158,7 +158,7 @@ def measure(vae: AutoencoderKL, part: str, device: str, count: int = 96) -> dict
 
 
 class Trainer:
-    """One training of a half of the autoencoder; `run` goes on until the budget is spent."""
+    """The training of one half of the autoencoder; `run` continues until the budget is spent."""
 
     def __init__(self, part: str, minutes: float, device: str, batch: int):
         self.part, self.device, self.batch = part, device, batch
@@ -179,7 +179,7 @@ class Trainer:
         torch.manual_seed(self.step)
 
     def run(self) -> None:
-        """Train until the budget is spent; every two minutes a checkpoint, a measurement and the curves."""
+        """Train until the budget is spent; every two minutes, save a checkpoint, measurements and the curves."""
         bar = tqdm(total=round(self.budget.total), initial=round(self.budget.spent), unit="s", mininterval=10)
         saved = self.budget.spent
         while self.budget.progress < 1.0:
@@ -195,7 +195,7 @@ class Trainer:
         bar.close()
 
     def train_step(self) -> float:
-        """One optimiser step; gives the batch's mean squared error of frames in -1..1."""
+        """Run one optimizer step; return the batch's mean squared error of frames in -1..1."""
         warm = min(1.0, (self.step + 1) / 100)
         rate = PEAK_RATE[self.part] * warm * (0.02 + 0.98 * np.cos(0.5 * np.pi * self.budget.progress) ** 2)
         for group in self.optimiser.param_groups:

@@ -1,1 +1,1 @@
-"""The small world that the shipped models know: drawn, described and judged."""
+"""The small world of the bundled models: drawing, describing and judging it."""

@@ -1,4 +1,4 @@
-"""Moving pictures that the interpolation network was never shown, nor anything of their kind, to measure it on.
+"""Moving images unlike anything the interpolation network was trained on, for evaluation.
 
 Pieces of pictures (dead leaves, lines, mosaics, clouds, letters ...: `workers.tiny.world.pictures`, which its training
 does not use) are shifted, turned and enlarged by Pillow, with an elliptic piece of another picture gliding in front.
@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw
 
 from workers.tiny.world import pictures
 
-# Without plain colours and film grain, which show no motion, and without checks, whose motion nobody could tell.
+# Without plain colours and film grain, which show no motion, and checks, whose motion is ambiguous.
 KINDS = ("gradient", "waves", "text", "noise", "lines", "leaves", "conic gradient", "lattice noise", "mosaic")
 CANVAS = 3  # the source picture's side in frames
-FASTEST = 0.09  # short sides an interval; the piece in front moves up to twice that
-FINE = 2  # the frames are drawn this much larger and then reduced
+FASTEST = 0.09  # short sides per interval; the piece in front moves up to twice that
+FINE = 2  # supersampling factor
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Glide:
     growth: float
 
     def matrix(self, moment: float, source: int, side: int) -> tuple[float, ...]:
-        """Pillow's affine coefficients from an output pixel to the source picture's pixel."""
+        """Return Pillow's affine coefficients from output pixels to source pixels."""
         scale = np.exp(-self.growth * (moment - 0.5))
         cos, sin = (scale * f(self.turn * (moment - 0.5)) for f in (np.cos, np.sin))
         x, y = self.place * source - self.way * moment * side
@@ -37,7 +37,7 @@ class Glide:
 
 
 def draw_triplet(rng: np.random.Generator, time: float, height: int, width: int) -> list[np.ndarray]:
-    """Frames at moments 0, `time` and 1 of one interval: uint8 [H, W, 3] each. Frames are square: `height`=`width`."""
+    """Return frames at moments 0, `time` and 1 of one interval: uint8 [H, W, 3] each, square (`height` = `width`)."""
     side = FINE * max(height, width)
     ground, piece = (_source(rng, CANVAS * side) for _ in range(2))
     back, front = (_glide(rng, FASTEST * factor) for factor in (1, 2))
@@ -46,7 +46,7 @@ def draw_triplet(rng: np.random.Generator, time: float, height: int, width: int)
 
 
 def _frame(ground, piece, back, front, start, radii, moment, side, height, width) -> np.ndarray:
-    """One moment: the ground, and before it the piece in its ellipse."""
+    """Draw one moment: the background, and in front of it the piece in its ellipse."""
     frame = ground.transform(
         (side, side), Image.Transform.AFFINE, back.matrix(moment, ground.width, side), Image.BICUBIC
     )

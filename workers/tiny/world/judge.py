@@ -1,4 +1,4 @@
-"""Say what is in a clip of the tiny world from its pixels alone: background, colour, shape, size, motion.
+"""A judge that classifies a clip of the tiny world from pixels alone: background, colour, shape, size, motion.
 
 Knows the world (its palettes and outlines) and nothing of any model. The background is the one whose rows look most
 like the clip's; the object is what is nearer to one of the eight colours than to that background; the rest is geometry
@@ -14,13 +14,13 @@ from PIL import Image
 from workers.tiny.world import scenes as world
 from workers.tiny.world.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene
 
-RATE = 8.0  # frames a second that are looked at
-MOST_PIXELS = 96  # short side that is looked at
+RATE = 8.0  # frame rate used
+MOST_PIXELS = 96  # short side used
 PROFILE_ROWS = 24
-GROWTH = 1.35  # how much larger the object has to become, linearly, to be growing
-TRAVEL = 0.085  # how far, in short sides, the object has to get to be moving
+GROWTH = 1.35  # minimum linear scale change that counts as growing
+TRAVEL = 0.085  # minimum distance, in short sides, that counts as moving
 SIZE_EDGE = 0.172  # radius between small and large
-GRID = 28  # side of the window in which outlines are compared
+GRID = 28  # side of the window for comparing outlines
 WINDOW = 1.5  # half side of that window, in radii
 NAMES = tuple(COLOURS)
 
@@ -38,7 +38,7 @@ class Track:
 
 
 def judge(clip: np.ndarray, fps: float = RATE) -> Scene:
-    """What a clip shows: uint8 RGB [F, H, W, 3] at `fps` frames a second; the nearest scene, whatever is in it."""
+    """Return the scene nearest to a clip, uint8 RGB [F, H, W, 3] at `fps` frames per second."""
     frames = prepare(clip, fps)
     background = find_background(frames)
     track = follow_object(frames, background)
@@ -49,7 +49,7 @@ def judge(clip: np.ndarray, fps: float = RATE) -> Scene:
 
 
 def prepare(clip: np.ndarray, fps: float) -> np.ndarray:
-    """At most 8 frames a second and 96 pixels: float32 [T, h, w, 3] in 0..255."""
+    """Reduce to at most 8 frames per second and 96 pixels: float32 [T, h, w, 3] in 0..255."""
     frames = clip[:: max(1, round(fps / RATE))]
     height, width = frames.shape[1:3]
     factor = MOST_PIXELS / min(height, width)
@@ -64,7 +64,7 @@ def prepare(clip: np.ndarray, fps: float) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _profiles() -> dict[str, np.ndarray]:
-    """Typical colours of each background from top to bottom, several variants: [variants, rows, 3]."""
+    """Return each background's typical colours from top to bottom, in several variants: [variants, rows, 3]."""
     return {
         name: np.stack([np.median(world.background(name, seed, 96, 96), axis=1) for seed in range(12)])[:, 2::4]
         for name in BACKGROUNDS
@@ -72,7 +72,7 @@ def _profiles() -> dict[str, np.ndarray]:
 
 
 def find_background(frames: np.ndarray) -> str:
-    """The background whose rows are nearest to the clip's; medians over time and row see past the object."""
+    """Return the background whose rows are nearest to the clip's; medians over time and row ignore the object."""
     rows = np.median(frames, axis=(0, 2))
     places = ((np.arange(PROFILE_ROWS) + 0.5) / PROFILE_ROWS * len(rows)).astype(int)
     rows = rows[places]
@@ -82,14 +82,14 @@ def find_background(frames: np.ndarray) -> str:
 
 @lru_cache(maxsize=8)
 def _palette(name: str) -> np.ndarray:
-    """The colours that a background is made of, in the judge's colour space: [K, 3]."""
+    """Return the colours of a background in the judge's colour space: [K, 3]."""
     pixels = np.concatenate([world.background(name, seed, 48, 48).reshape(-1, 3) for seed in range(4)])
     coarse = np.unique((pixels / 24).round(), axis=0) * 24
     return _perceived(coarse[:64] if len(coarse) <= 64 else coarse[:: len(coarse) // 48])
 
 
 def _perceived(rgb: np.ndarray) -> np.ndarray:
-    """Colours as brightness, counted half, and two differences: distances then say more about hue than about shade."""
+    """Convert colours to half-weighted brightness and two differences, so that distances favour hue over shade."""
     r, g, b = np.moveaxis(rgb.astype(np.float32), -1, 0)
     grey = 0.299 * r + 0.587 * g + 0.114 * b
     return np.stack([0.5 * grey, 0.9 * (b - grey), 1.1 * (r - grey)], axis=-1)
@@ -99,7 +99,7 @@ def _perceived(rgb: np.ndarray) -> np.ndarray:
 
 
 def follow_object(frames: np.ndarray, background: str) -> Track | None:
-    """Find the object's colour, then its mask in every frame; None where nothing has one of the eight colours."""
+    """Find the object's colour, then its mask in every frame; return None if nothing has one of the eight colours."""
     seen = _perceived(frames)
     away = _distance(seen, _palette(background)).min(axis=-1)
     near = _distance(seen, _perceived(np.array(list(COLOURS.values()))))
@@ -115,13 +115,13 @@ def follow_object(frames: np.ndarray, background: str) -> Track | None:
 
 
 def _distance(pixels: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Distances of pixels [..., 3] to colours [K, 3]: float32 [..., K]."""
+    """Return the distances of pixels [..., 3] to colours [K, 3]: float32 [..., K]."""
     squares = np.square(pixels).sum(axis=-1, keepdims=True) + np.square(colours).sum(axis=-1)
     return np.sqrt(np.maximum(squares - 2.0 * pixels @ colours.T, 0.0))
 
 
 def _main_part(mask: np.ndarray) -> np.ndarray:
-    """Drop stray pixels: what is more than twice the object's own radius away from its middle."""
+    """Drop stray pixels more than twice the object's radius away from its middle."""
     rows, columns = np.nonzero(mask > 0.5)
     if len(rows) == 0:
         return mask * 0
@@ -132,7 +132,7 @@ def _main_part(mask: np.ndarray) -> np.ndarray:
 
 
 def _track(frames: np.ndarray, masks: np.ndarray, colour: str) -> Track | None:
-    """Centres and radii from masks; frames in which the object is lost are left out."""
+    """Compute centres and radii from masks, omitting frames in which the object is lost."""
     area = masks.sum(axis=(1, 2))
     kept = area > 0.25 * np.median(area)
     if kept.sum() < 2:
@@ -153,7 +153,7 @@ def _size(track: Track) -> str:
 
 
 def find_motion(track: Track) -> tuple[str, float]:
-    """The motion's name, and how fast the object turns (radians a frame; 0 where it does not)."""
+    """Return the motion's name and the object's rotation speed (radians per frame; 0 if it does not turn)."""
     swelling = _ends_ratio(track.radii)
     smooth = _smooth(track.centres)
     span_x, span_y = np.ptp(smooth, axis=0)
@@ -174,13 +174,13 @@ def find_motion(track: Track) -> tuple[str, float]:
 
 
 def _ends_ratio(radii: np.ndarray) -> float:
-    """The radius in the last quarter of the clip over that in the first."""
+    """Return the ratio of the radius in the last quarter of the clip to that in the first."""
     quarter = max(1, len(radii) // 4)
     return float(np.median(radii[-quarter:]) / np.median(radii[:quarter]))
 
 
 def _smooth(centres: np.ndarray) -> np.ndarray:
-    """Centres with single outliers removed: the median of each with its neighbours."""
+    """Return centres without single outliers: the median of each with its neighbours."""
     if len(centres) < 5:
         return centres
     padded = np.concatenate([centres[:1], centres, centres[-1:]])
@@ -188,9 +188,9 @@ def _smooth(centres: np.ndarray) -> np.ndarray:
 
 
 def find_spin(track: Track) -> float:
-    """Radians a frame by which the outline turns, 0 if standing still explains the outlines at least as well.
+    """Return the outline's rotation in radians per frame; 0 if standing still explains it at least as well.
 
-    The outline's angular harmonics are turned back at each speed that is tried; at the right one they add up.
+    The outline's angular harmonics are rotated back at each candidate speed; at the right one they add up.
     """
     harmonics = _harmonics(track)
     times = np.arange(len(harmonics))
@@ -206,7 +206,7 @@ def find_spin(track: Track) -> float:
 
 
 def _harmonics(track: Track, count: int = 5) -> np.ndarray:
-    """The mask's angular harmonics 1..5 about its centre, in units of its own radius: complex [T, 5]."""
+    """Return the mask's angular harmonics 1..5 about its centre, in units of its own radius: complex [T, 5]."""
     short = min(track.masks.shape[1:])
     rows, columns = (np.arange(n, dtype=np.float32) + 0.5 for n in track.masks.shape[1:])
     x = (columns[None, None, :] / short - track.centres[:, 0, None, None]) / track.radii[:, None, None]
@@ -221,7 +221,7 @@ def _harmonics(track: Track, count: int = 5) -> np.ndarray:
 
 @lru_cache(maxsize=512)
 def _template(shape: str, angle: float) -> np.ndarray:
-    """A shape's filled body about its own centroid, scaled to area 2.4 radii squared: float32 [GRID, GRID]."""
+    """Return a shape's filled body about its own centroid, scaled to area 2.4 radii squared: float32 [GRID, GRID]."""
     fine = (np.arange(160, dtype=np.float32) + 0.5) / 160 * 3.2 - 1.6
     body = np.clip(0.5 - (world.outline_distance(shape, fine[None, :], fine[:, None]) + 0.1) / 0.02, 0, 1)[None]
     area = body.sum() * 0.02**2
@@ -231,7 +231,7 @@ def _template(shape: str, angle: float) -> np.ndarray:
 
 
 def _window(masks: np.ndarray, centres: np.ndarray, radii: np.ndarray, turn) -> np.ndarray:
-    """Masks resampled about their centres, in units of their radii, turned by `turn` radians: [T, GRID, GRID]."""
+    """Return masks resampled about their centres, in their radii, rotated by `turn` radians: [T, GRID, GRID]."""
     short = min(masks.shape[1:])
     steps = (np.arange(GRID, dtype=np.float32) + 0.5) / GRID * 2 * WINDOW - WINDOW
     turn = np.broadcast_to(np.asarray(turn, np.float32), len(masks))[:, None, None]
@@ -242,7 +242,7 @@ def _window(masks: np.ndarray, centres: np.ndarray, radii: np.ndarray, turn) -> 
 
 
 def _bilinear(masks: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Values of masks [T, h, w] at pixel positions [T, n, m]; outside is the nearest edge."""
+    """Return the values of masks [T, h, w] at pixel positions [T, n, m]; the nearest edge counts outside."""
     x0 = np.clip(np.floor(x).astype(int), 0, masks.shape[2] - 2)
     y0 = np.clip(np.floor(y).astype(int), 0, masks.shape[1] - 2)
     fx, fy = np.clip(x - x0, 0, 1), np.clip(y - y0, 0, 1)
@@ -253,7 +253,7 @@ def _bilinear(masks: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def find_shape(track: Track, spin: float) -> str:
-    """The shape whose outline differs least from the clip's mean outline, spinning undone."""
+    """Return the shape whose outline differs least from the clip's mean outline, with rotation undone."""
     inner = track.radii - world.OUTLINE
     body = _window(track.masks, track.centres, inner, spin * np.arange(len(inner))).mean(axis=0)
     angles = np.arange(0, 360, 10) if spin else (0,)

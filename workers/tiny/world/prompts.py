@@ -1,4 +1,4 @@
-"""Sentences for the tiny world: the same scene in many wordings, and the prompts that the models are measured on."""
+"""Sentences for the tiny world: the same scene in many wordings, and the evaluation prompts."""
 
 import re
 
@@ -29,7 +29,7 @@ SIZE_WORDS = {
     "large": ("large", "large", "large", "big", "huge", "giant"),
 }
 
-# Each motion as pairs: how it reads after a noun ("a star rising"), and as the verb of a sentence ("a star rises").
+# Each motion as pairs: after a noun ("a star rising"), and as a sentence's verb ("a star rises").
 MOTION_WORDS = {
     "moving left": (
         ("moving left", "moves left"),
@@ -143,9 +143,9 @@ BACKGROUND_WORDS = {
     "sea": ("over the sea", "above the sea", "over the ocean", "above the water", "by the sea", "over the waves"),
     "desert": ("in the desert", "over the desert", "in a desert", "over sand dunes", "above the sand", "in the sahara"),
 }
-# How often a sentence leaves an attribute unsaid, so that shorter prompts work as well.
+# How often a sentence omits an attribute, so that shorter prompts work too.
 LEFT_OUT = {"size": 0.3, "motion": 0.08, "colour": 0.04, "shape": 0.03, "background": 0.06}
-# What people add to a prompt and what says nothing about this world: the encoder learns to read past it.
+# Common prompt additions that mean nothing in this world: the encoder learns to ignore them.
 STYLE_WORDS = (
     "cinematic",
     "high quality",
@@ -164,7 +164,7 @@ STYLE_WORDS = (
 PLAIN_LEADS = ("a video of ", "a clip of ", "an animation of ", "please show ", "show me ")
 STYLED = 0.12
 EVALUATION_SEED = 60
-# Words that join the others, and may stand anywhere.
+# Words that join the others and may appear anywhere.
 FUNCTION_WORDS = (
     *("a", "an", "the", "this", "one", "some", "and", "or", "of", "in", "on", "at", "to", "by", "with", "from", "into"),
     *("over", "above", "before", "behind", "under", "against", "that", "which", "while", "is", "are", "it", "its"),
@@ -174,7 +174,7 @@ FUNCTION_WORDS = (
 
 
 def describe(scene: Scene, rng: np.random.Generator, partial: bool = True) -> str:
-    """Say what is in a scene, in one of many wordings; with `partial`, some attributes are sometimes left out."""
+    """Describe a scene in one of many wordings; with `partial`, some attributes are sometimes omitted."""
     said = {name: not partial or rng.random() >= chance for name, chance in LEFT_OUT.items()}
     noun = _noun_phrase(scene, said, rng)
     participle, verb = _pick(MOTION_WORDS[scene.motion], rng) if said["motion"] else ("", "")
@@ -200,20 +200,20 @@ def describe(scene: Scene, rng: np.random.Generator, partial: bool = True) -> st
 
 
 def evaluation_prompts(count: int = 60, seed: int = EVALUATION_SEED) -> list[tuple[str, Scene]]:
-    """Full prompts with their scenes, all from combinations that no training has seen; the same on every call."""
+    """Return full prompts with their scenes, all from held-out combinations; the same on every call."""
     rng = np.random.default_rng(seed)
     scenes = [sample_scene(rng, held_out=True) for _ in range(count)]
     return [(describe(scene, rng, partial=False), scene) for scene in scenes]
 
 
 def corpus(count: int = 6000, seed: int = 1) -> list[str]:
-    """Sentences to learn the tokenizer's vocabulary from."""
+    """Return sentences for learning the tokenizer's vocabulary."""
     rng = np.random.default_rng(seed)
     return [describe(sample_scene(rng), rng) for _ in range(count)]
 
 
 def vocabulary() -> dict:
-    """Every word of these sentences, by whether it says an attribute; `generation.catalogue.vocabulary` reads this."""
+    """Return all words, by whether they name an attribute; used by `generation.catalogue.vocabulary`."""
     motions = {name: sorted({phrase for pair in pairs for phrase in pair}) for name, pairs in MOTION_WORDS.items()}
     said = {"shape": SHAPE_WORDS, "colour": COLOUR_WORDS, "size": SIZE_WORDS, "background": BACKGROUND_WORDS}
     attributes = {name: {value: sorted(set(words)) for value, words in table.items()} for name, table in said.items()}
@@ -221,7 +221,7 @@ def vocabulary() -> dict:
 
 
 def _noun_phrase(scene: Scene, said: dict[str, bool], rng: np.random.Generator) -> str:
-    """The object with its article and whatever adjectives are said, such as "a large red heart"."""
+    """Return the object with its article and any mentioned adjectives, such as "a large red heart"."""
     size = _pick(SIZE_WORDS[scene.size], rng) if said["size"] else ""
     colour = _pick(COLOUR_WORDS[scene.colour], rng) if said["colour"] else ""
     shape = _pick(SHAPE_WORDS[scene.shape], rng) if said["shape"] else "shape"
@@ -237,6 +237,6 @@ def _pick(options: tuple, rng: np.random.Generator):
 
 
 def _tidy(text: str) -> str:
-    """Close the gaps that unsaid parts leave: doubled spaces, commas that stand alone."""
+    """Remove the gaps that omitted parts leave: double spaces, stray commas."""
     text = re.sub(r"(\s*,)+", ",", " ".join(text.split()))
     return re.sub(r"[\s,]*:", ":", text).strip(" ,:")

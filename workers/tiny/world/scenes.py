@@ -40,13 +40,13 @@ BACKGROUNDS = ("black", "white", "grey", "starry night", "sunset", "meadow", "se
 RADIUS = {"small": 0.135, "large": 0.23}
 OUTLINE = 0.022
 OUTLINE_SHADE = 0.35
-REACH = 1.27  # no shape reaches further from its centre than this many radii
+REACH = 1.27  # no shape extends further from its centre than this many radii
 HELD_OUT_ONE_IN = 10
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is in a clip; `seed` settles what words do not: start, phase, exact speed, stars, the line of the hills."""
+    """A clip's content; `seed` determines what words don't: start, phase, exact speed, stars, the line of the hills."""
 
     shape: str
     colour: str
@@ -57,7 +57,7 @@ class Scene:
 
 
 def is_held_out(scene: Scene) -> bool:
-    """Whether this combination of attributes (the seed does not matter) is kept out of all training: about 10 %."""
+    """Return whether this combination of attributes (ignoring the seed) is held out of all training: about 10 %."""
     name = "|".join((scene.shape, scene.colour, scene.size, scene.motion, scene.background))
     digest = hashlib.blake2s(name.encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") % HELD_OUT_ONE_IN == 0
@@ -66,7 +66,7 @@ def is_held_out(scene: Scene) -> bool:
 def sample_scene(rng: np.random.Generator, held_out: bool = False) -> Scene:
     """Draw a scene uniformly, either from the training combinations or from the held-out ones.
 
-    A spinning circle is never drawn: nobody could see it spin.
+    Spinning circles are never drawn: the spin would be invisible.
     """
     while True:
         scene = Scene(
@@ -95,7 +95,7 @@ def draw(scene: Scene, times: np.ndarray, height: int, width: int) -> np.ndarray
 
 
 def object_mask(scene: Scene, times: np.ndarray, height: int, width: int) -> np.ndarray:
-    """How much of each pixel the object covers, outline included: float32 [T, height, width] in 0..1."""
+    """Return how much of each pixel the object covers, outline included: float32 [T, height, width] in 0..1."""
     distance = _object_distance(scene, times, height, width)
     return np.clip(0.5 - distance * min(height, width), 0.0, 1.0).astype(np.float32)
 
@@ -104,7 +104,7 @@ def object_mask(scene: Scene, times: np.ndarray, height: int, width: int) -> np.
 
 
 def object_path(scene: Scene, times: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Where the object is: float32 [T, 4] of x, y, radius (short sides) and angle (radians, clockwise)."""
+    """Return the object's path: float32 [T, 4] of x, y, radius (short sides) and angle (radians, clockwise)."""
     t = np.asarray(times, np.float32)
     rng = np.random.default_rng(scene.seed)
     place_x, place_y, pace, phase = rng.random(4)
@@ -122,13 +122,13 @@ def object_path(scene: Scene, times: np.ndarray, height: int, width: int) -> np.
 
 
 def _swelling(motion: str, t: np.ndarray, pace: float) -> np.ndarray:
-    """Radius over time relative to the object's own: 0.5 to 1.3, or back, in about two seconds, then at rest."""
+    """Return the radius over time relative to the object's own: 0.5 to 1.3, or back, in about 2 s, then constant."""
     progress = np.clip(t / (2.0 + 0.5 * pace), 0.0, 1.0)
     return 0.5 + 0.8 * (progress if motion == "growing" else 1.0 - progress)
 
 
 def _track(motion, t, place_x, place_y, pace, phase, square):
-    """Position over time as fractions of the room to move in; `square` undoes the room's aspect for circles."""
+    """Return the position over time as fractions of the free space; `square` undoes its aspect ratio for circles."""
     u, v = np.full_like(t, place_x), np.full_like(t, place_y)
     run = np.clip(0.12 * phase + t * (0.38 + 0.09 * pace), 0.0, 1.0)
     if motion == "moving right":
@@ -152,7 +152,7 @@ def _track(motion, t, place_x, place_y, pace, phase, square):
 
 
 def _object_distance(scene: Scene, times: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Signed distance to the object's edge in short sides, negative inside: float32 [T, height, width]."""
+    """Return the signed distance to the object's edge in short sides, negative inside: float32 [T, height, width]."""
     x, y, radius, angle = (column[:, None, None] for column in object_path(scene, times, height, width).T)
     columns, rows = _grid(height, width)
     dx, dy = columns - x, rows - y
@@ -163,7 +163,7 @@ def _object_distance(scene: Scene, times: np.ndarray, height: int, width: int) -
 
 
 def outline_distance(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Signed distance to a shape's edge about its centre, everything in radii; negative inside."""
+    """Return the signed distance to a shape's edge about its centre, in radii; negative inside."""
     return _DISTANCES[shape](x, y)
 
 
@@ -180,7 +180,7 @@ def _triangle(x, y):
 
 
 def _star(x, y):
-    """A five-pointed star: the plane is folded into one half of one point, whose edge is a straight line."""
+    """Return the distance to a five-pointed star: the plane is folded onto half a point, whose edge is straight."""
     tip, notch, half = 1.22, 0.52, np.pi / 5
     turn = np.arctan2(x, -y)
     fold = np.abs(turn - 2 * half * np.round(turn / (2 * half)))
@@ -191,7 +191,7 @@ def _star(x, y):
 
 
 def _heart(x, y):
-    """A square that stands on its corner, with a disc on each of its two upper sides."""
+    """Return the distance to a heart: a square on its corner with a disc on each of its two upper sides."""
     side = 0.63
     x, y = np.abs(x), y - 0.12
     across, along = (x + y) * 0.70710678, (y - x) * 0.70710678
@@ -219,7 +219,7 @@ _DISTANCES = {
 
 @lru_cache(maxsize=8)
 def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel centres in short sides: x as float32 [1, width], y as float32 [height, 1]."""
+    """Return pixel centres in short sides: x as float32 [1, width], y as float32 [height, 1]."""
     short = min(height, width)
     x = (np.arange(width, dtype=np.float32) + 0.5) / short
     y = (np.arange(height, dtype=np.float32) + 0.5) / short
@@ -227,7 +227,7 @@ def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def background(name: str, seed: int, height: int, width: int) -> np.ndarray:
-    """The scene without its object: float32 RGB [height, width, 3] in 0..255."""
+    """Return the scene without its object: float32 RGB [height, width, 3] in 0..255."""
     plain = {"black": (8, 8, 10), "white": (246, 246, 246), "grey": (128, 128, 128)}
     if name in plain:
         return np.broadcast_to(np.asarray(plain[name], np.float32), (height, width, 3))
@@ -237,14 +237,14 @@ def background(name: str, seed: int, height: int, width: int) -> np.ndarray:
 
 
 def _gradient(height: int, width: int, top, bottom) -> np.ndarray:
-    """A vertical blend of two colours: float32 [height, width, 3]."""
+    """Return a vertical blend of two colours: float32 [height, width, 3]."""
     v = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None, None]
     row = np.asarray(top, np.float32) * (1 - v) + np.asarray(bottom, np.float32) * v
     return np.repeat(row, width, axis=1)
 
 
 def _paint(canvas: np.ndarray, below: np.ndarray, colour) -> np.ndarray:
-    """Cover everything beneath the line `below` (short sides, [width]) with a colour."""
+    """Fill everything below the line `below` (short sides, [width]) with a colour."""
     height, width = canvas.shape[:2]
     _, y = _grid(height, width)
     cover = np.clip(0.5 + (y - below[None, :]) * min(height, width), 0.0, 1.0)[..., None]
@@ -252,7 +252,7 @@ def _paint(canvas: np.ndarray, below: np.ndarray, colour) -> np.ndarray:
 
 
 def _hills(rng, height: int, width: int, level: float, swing: float) -> np.ndarray:
-    """A soft skyline: y in short sides, float32 [width]; `level` is a fraction of the height."""
+    """Return a soft skyline: y in short sides, float32 [width]; `level` is a fraction of the height."""
     x = _grid(height, width)[0][0]
     a, b, phase_a, phase_b = rng.random(4)
     wave = np.sin(x * (2.5 + 2 * a) + 6.3 * phase_a) + 0.5 * np.sin(x * (6 + 3 * b) + 6.3 * phase_b)

@@ -1,4 +1,4 @@
-"""Whether the object of a clip flickers: how much its size and its hue vary where the sentence gives no reason to."""
+"""Flicker of a clip's object: how much its size and hue vary although the prompt gives no reason to."""
 
 import colorsys
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import numpy as np
 from workers.tiny.world.judge import RATE, find_background, follow_object, prepare
 from workers.tiny.world.scenes import Scene
 
-CORE = 0.9  # a mask's value from which a pixel shows the object and nothing of what is behind it
-# What counts as steady. Drawn clips, seen by the same judge, stay below both in 99 of 100
+CORE = 0.9  # mask value above which a pixel shows only the object, nothing behind it
+# Thresholds of steadiness. Drawn clips, seen by the same judge, stay below both in 99 of 100
 # (tests/workers/tiny/world/test_steadiness.py).
 STEADY_SIZE = 0.10
 STEADY_HUE = 8.0
@@ -28,9 +28,9 @@ class Steadiness:
 
 
 def measure(clip: np.ndarray, asked: Scene, fps: float = RATE) -> Steadiness | None:
-    """The steadiness of a clip, uint8 RGB [F, H, W, 3], of the scene that was asked for.
+    """Return the steadiness of a clip, uint8 RGB [F, H, W, 3], of the requested scene.
 
-    None where no object is found. An object that is to grow or shrink is only held to its hue.
+    Return None if no object is found. An object meant to grow or shrink is judged by its hue only.
     """
     frames = prepare(clip, fps)
     track = follow_object(frames, find_background(frames))
@@ -42,12 +42,12 @@ def measure(clip: np.ndarray, asked: Scene, fps: float = RATE) -> Steadiness | N
 
 
 def share(measured: list[Steadiness | None]) -> float:
-    """The share of clips whose object is steady; one that was not found is not."""
+    """Return the share of clips whose object is steady; clips without an object count as unsteady."""
     return float(np.mean([found is not None and found.is_steady for found in measured]))
 
 
 def _hue_deviation(frames: np.ndarray, masks: np.ndarray) -> float:
-    """Circular deviation in degrees of the hue of the object's mean colour, frame by frame."""
+    """Return the circular deviation, in degrees, of the hue of the object's mean colour over the frames."""
     angles = []
     for frame, mask in zip(frames, masks, strict=True):
         core = mask >= min(CORE, mask.max())

@@ -1,4 +1,4 @@
-"""The formats are listed once; whoever offers, writes or serves them reads that list."""
+"""Formats are listed once; all code that offers, writes or serves them uses that list."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The settings inside a file, and files from strangers."""
+"""Settings embedded in a file, and untrusted files."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The tiny interpolation network: what it computes, that it can be trained, and how good the shipped weights are."""
+"""The tiny interpolation network: its output, its training, and the quality of the bundled weights."""
 
 import numpy as np
 import pytest
@@ -98,8 +98,8 @@ def test_the_shipped_model_is_small():
     assert count_parameters(FilmNetwork()) <= 1_200_000
 
 
-# The thresholds are what is promised. Over 400 scenes `python -m workers.tiny.training.evaluate_film` finds 6 dB
-# (64x64), 9 dB (128x64) and 3.6 dB (256x256; see models/film/README.md); few scenes scatter by some 1.5 dB around that.
+# The thresholds are promises. Over 400 scenes, `python -m workers.tiny.training.evaluate_film` measures 6 dB (64x64), 9
+# dB (128x64) and 3.6 dB (256x256; see models/film/README.md); small samples scatter by about 1.5 dB around that.
 @pytest.mark.parametrize(("time", "gain"), [(1 / 2, 3.0), (1 / 3, 2.0), (2 / 3, 2.0)])
 def test_the_shipped_model_beats_blending_on_held_out_clips(shipped, time, gain):
     assert measure("", held_out_triplets(96, time), shipped).gain >= gain
@@ -118,7 +118,7 @@ def test_what_stands_still_is_copied_to_the_bit(shipped):
 
 
 def test_something_that_passes_where_both_frames_are_alike_is_drawn(shipped):
-    """Halfway, a fast circle is where neither frame shows anything but the background."""
+    """Halfway, a fast circle is where both frames show only background."""
     scene = world.Scene("circle", "yellow", "small", "bouncing", "black", seed=1)
     starts = np.arange(0, 2, 1 / 16)
     path = world.object_path(scene, np.stack([starts, starts + 1 / 8], axis=1).ravel(), 64, 64).reshape(-1, 2, 4)

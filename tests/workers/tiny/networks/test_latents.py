@@ -1,4 +1,4 @@
-"""The latents that are laid down rather than learnt: they say what is in a scene, and say it steadily."""
+"""The designed latents describe a scene, and do so consistently."""
 
 from dataclasses import replace
 

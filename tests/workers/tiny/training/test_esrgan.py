@@ -32,13 +32,13 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def shipped():
-    """The engine with the checkpoints that ship."""
+    """Return the engine with the bundled checkpoints."""
     return RealEsrganEngine({scale: checkpoint_path(scale) for scale in SCALES}, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def pairs():
-    """A few training pairs, with every kind of picture among the ordinary ones as often as chance has it."""
+    """Return a few training pairs, with every kind of ordinary image drawn at random."""
     drawn = [make_pair(np.random.default_rng([5, index])) for index in range(12)]
     small = {scale: np.stack([pair[1][scale] for pair in drawn]) for scale in SCALES}
     return Pairs(np.stack([pair[0] for pair in drawn]), small, np.array([pair[2] for pair in drawn]))
@@ -58,7 +58,7 @@ def test_the_shipped_checkpoint_is_small_half_precision_and_a_compact_network(sc
     path = checkpoint_path(scale)
     assert path.stat().st_size < 2**20
     with safe_open(path, "pt") as file:
-        assert {file.get_slice(name).get_dtype() for name in file.keys()} == {"F16"}  # noqa: SIM118 - no mapping
+        assert {file.get_slice(name).get_dtype() for name in file.keys()} == {"F16"}  # noqa: SIM118 - not a mapping
     descriptor = ModelLoader().load_from_file(path)
     assert (descriptor.architecture.id, descriptor.scale) == ("Compact", scale)
 
@@ -117,7 +117,7 @@ def test_bicubic_taps_add_up_to_one_and_mirror_each_other():
 
 @pytest.fixture
 def detail():
-    """A network with details, though random ones."""
+    """Return a network with random details."""
     torch.manual_seed(3)
     model = DetailUpscaler(4)
     torch.nn.init.normal_(model.body[-1].weight, std=0.05)

@@ -1,4 +1,4 @@
-"""What the interpolation network is trained on: the flows are true, and held-out scenes are never drawn."""
+"""Training data of the interpolation network: flows are correct, and held-out scenes are never drawn."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from workers.tiny.world import scenes as world
 
 
 def look_back(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """Read `image` [H, W, 3] bilinearly where `flow` (y, x) points to."""
+    """Sample `image` [H, W, 3] bilinearly where `flow` (y, x) points."""
     height, width, _ = image.shape
     rows = np.clip(np.arange(height)[:, None] + flow[..., 0], 0, height - 1.001)
     columns = np.clip(np.arange(width)[None, :] + flow[..., 1], 0, width - 1.001)
@@ -21,7 +21,7 @@ def look_back(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("make", [film_data.sample_world, film_data.sample_other])
 def test_following_the_flow_explains_the_frame_in_between(make):
-    """What neither frame shows is left out by taking the better of the two; edges and light remain: 6 dB is plenty."""
+    """Taking the better of the two frames excludes occlusions; edges and lighting remain, so 6 dB is plenty."""
     rng = np.random.default_rng(4)
     followed, blended = [], []
     for _ in range(40):

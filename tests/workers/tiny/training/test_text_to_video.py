@@ -1,4 +1,4 @@
-"""The text-to-video model that ships: its parts fit, it loads as the big ones do, and clips follow the sentence."""
+"""The bundled text-to-video model: its parts fit, it loads like the large ones, and clips follow the prompt."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_the_noisiest_step_is_pure_noise():
 
 
 def test_the_network_may_look_at_any_few_frames():
-    """Frames 0..F-1 by number are what the pipeline sees; other ones differ by their numbers alone."""
+    """The pipeline sees frames 0..F-1; other subsets differ only by their numbers."""
     torch.manual_seed(0)
     network = join_networks(*build_networks()).eval()
     clip, t, hidden = torch.randn(1, 18, 4, 8, 8), torch.tensor([500]), torch.randn(4, 8, 128)
@@ -120,7 +120,7 @@ def test_the_average_follows_the_weights():
 def test_the_folders_that_ship_are_small():
     parts = [path for name in ("text-to-video", "motion-adapter") for path in (MODELS / name).rglob("*")]
     sizes = [path.stat().st_size for path in parts if path.is_file()]
-    assert sum(sizes) <= 20e6  # of the 30 MB that all models may have together
+    assert sum(sizes) <= 20e6  # of the 30 MB that all models may take together
     assert not [path for path in parts if path.suffix in {".bin", ".pt", ".ckpt"}]
 
 

@@ -1,4 +1,4 @@
-"""The judge is right about what was drawn, sharp or spoilt, small or large; otherwise it could not judge a model."""
+"""The judge is right about drawn clips, sharp or degraded, small or large; otherwise it could not judge a model."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Sentences: they say what the scene is, in many ways, and the measured ones were never trained on."""
+"""Sentences describe the scene in many ways, and evaluation prompts are held out of training."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The drawn world: whole at every size, steady between resolutions, and objects that stay inside the frame."""
+"""The drawn world: complete at every size, consistent between resolutions, with objects that stay inside the frame."""
 
 from dataclasses import replace
 from itertools import product

@@ -1,4 +1,4 @@
-"""What counts as flicker: not what a drawn clip shows, but what a wavering one does."""
+"""Drawn clips don't count as flickering; wavering ones do."""
 
 from dataclasses import replace
 
