@@ -157,9 +157,9 @@ class FilmNetwork(tf.Module):
 def alive(x0: tf.Tensor, x1: tf.Tensor, velocity: tf.Tensor) -> tf.Tensor:
     """Return where something changes or passes through, float32 [B, H, W, 1] in 0..1; elsewhere, frames are copied.
 
-    Change: the frames differ within two pixels, fully so by `CHANGE`. Passing through: the network predicts
-    motion here at the requested time (`PASSING`), although the frames may be alike here; trusted only as far as the frames
-    differ anywhere, so that between two equal frames there is only that frame.
+    Change: the frames differ within two pixels, fully so by `CHANGE`. Passing through: the network predicts motion here
+    at the requested time (`PASSING`), although the frames may be alike here; trusted only as far as the frames differ
+    anywhere, so that between two equal frames there is only that frame.
     """
     change = tf.reduce_max(tf.abs(x0 - x1), axis=-1, keepdims=True)
     change = tf.nn.max_pool2d(change, 5, 1, "SAME") / CHANGE
