@@ -32,7 +32,7 @@ SMALL = Widths(unet=(32, 64, 64, 64), vae=(32, 32, 32, 32), text=32, text_layers
 
 
 def unet_config(widths: Widths) -> dict:
-    """Stable Diffusion 1.5, unet/config.json."""
+    """Return Stable Diffusion 1.5's unet/config.json."""
     return {
         "_class_name": "UNet2DConditionModel",
         "_diffusers_version": "0.6.0",
@@ -57,7 +57,7 @@ def unet_config(widths: Widths) -> dict:
 
 
 def vae_config(widths: Widths) -> dict:
-    """Stable Diffusion 1.5, vae/config.json; sd-vae-ft-mse's is the same but for its sample_size of 256."""
+    """Return Stable Diffusion 1.5's vae/config.json; sd-vae-ft-mse's is the same but for its sample_size of 256."""
     return {
         "_class_name": "AutoencoderKL",
         "_diffusers_version": "0.6.0",
@@ -75,7 +75,7 @@ def vae_config(widths: Widths) -> dict:
 
 
 def text_config(widths: Widths) -> dict:
-    """Stable Diffusion 1.5, text_encoder/config.json (CLIP ViT-L/14's text encoder)."""
+    """Return Stable Diffusion 1.5's text_encoder/config.json (CLIP ViT-L/14's text encoder)."""
     return {
         "architectures": ["CLIPTextModel"],
         "attention_dropout": 0.0,
@@ -116,7 +116,7 @@ SCHEDULER_CONFIG = {
 
 
 def adapter_config(widths: Widths, *, mid_block: bool = True) -> dict:
-    """The motion adapters' config.json; v1-5-3 is the one without a middle block."""
+    """Return the motion adapters' config.json; v1-5-3 is the one without a middle block."""
     return {
         "_class_name": "MotionAdapter",
         "_diffusers_version": "0.23.0.dev0",

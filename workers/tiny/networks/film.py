@@ -98,8 +98,10 @@ class FilmNetwork(tf.Module):
         return {"image": tf.clip_by_value(image, 0.0, 1.0)}
 
     def interpolate(self, x0, x1, time) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The image, not clipped, and the velocities of each level (finest first, [B, h, w, 4], y before x, in that
-        level's pixels per interval): what training looks at."""
+        """Return the unclipped image and each level's velocities, for training.
+
+        Velocities are [B, h, w, 4], finest level first, y before x, in that level's pixels per interval.
+        """
         batch = tf.shape(x0)[0]
         levels = self._features(tf.concat([x0, x1], axis=0) - 0.5)
         moment = tf.reshape(time, [-1, 1, 1, 1])
@@ -153,11 +155,11 @@ class FilmNetwork(tf.Module):
 
 
 def alive(x0: tf.Tensor, x1: tf.Tensor, velocity: tf.Tensor) -> tf.Tensor:
-    """Where something changes or passes through, float32 [B, H, W, 1] in 0..1; elsewhere the frames are copied as is.
+    """Return where something changes or passes through, float32 [B, H, W, 1] in 0..1; elsewhere, frames are copied.
 
-    Change: the frames differ within two pixels, fully so by `CHANGE`. Passing through: the network says that what is
-    here at the time asked for has moved (`PASSING`), though the frames may be alike here; believed only as far as they
-    differ anywhere, so that two equal frames have nothing but themselves between them.
+    Change: the frames differ within two pixels, fully so by `CHANGE`. Passing through: the network predicts motion
+    here at the requested time (`PASSING`), although the frames may be alike here; trusted only as far as the frames
+    differ anywhere, so that between two equal frames there is only that frame.
     """
     change = tf.reduce_max(tf.abs(x0 - x1), axis=-1, keepdims=True)
     change = tf.nn.max_pool2d(change, 5, 1, "SAME") / CHANGE

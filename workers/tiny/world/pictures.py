@@ -44,7 +44,7 @@ def _blend(weight: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndar
 
 
 def _unit_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel centres in -1..1: x and y as float32 [size, size]."""
+    """Return pixel centres in -1..1: x and y as float32 [size, size]."""
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
     return np.meshgrid(axis, axis)
 
@@ -74,12 +74,12 @@ def _font(name: str | None, height: int) -> ImageFont.FreeTypeFont | ImageFont.I
 
 
 def flat(rng: np.random.Generator, size: int) -> np.ndarray:
-    """One colour."""
+    """Draw a single colour."""
     return np.broadcast_to(_colour(rng).astype(np.uint8), (size, size, 3)).copy()
 
 
 def gradient(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A linear, radial, four-cornered or wavy passage between colours."""
+    """Draw a linear, radial, four-cornered or wavy gradient between colours."""
     x, y = _unit_grid(size)
     kind = rng.integers(4)
     if kind == 2:
@@ -99,7 +99,7 @@ def gradient(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def waves(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Plane waves across each other, from long to as short as a quarter of the pixels can show: smooth."""
+    """Draw smooth, crossing plane waves, from long to as short as a quarter of the pixels can show."""
     x, y = _unit_grid(size)
     field = np.zeros_like(x)
     for _ in range(int(rng.integers(1, 5))):
@@ -109,7 +109,7 @@ def waves(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def text(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Lines of letters at several heights and slants, on a plain or passing ground."""
+    """Draw lines of letters at several heights and slants, on a plain or gradient background."""
     scale = 2
     ground = flat(rng, size) if rng.random() < 0.6 else gradient(rng, size)
     if rng.random() < 0.4:
@@ -132,7 +132,7 @@ def text(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def noise(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Random texture whose power falls with frequency as f^-slope, from white to cloudy; grey or coloured."""
+    """Draw random texture with a power spectrum of f^-slope, from white to cloudy; grey or coloured."""
     slope = rng.choice([0.0, 0.5, 1.0, 1.5, 2.0, 3.0]) + rng.uniform(-0.2, 0.2) * (rng.random() < 0.5)
     fy, fx = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]
     stretch = rng.uniform(0.3, 1.0) if rng.random() < 0.3 else 1.0
@@ -147,7 +147,7 @@ def noise(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def lines(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Strokes, outlines, polygons and ellipses with clean edges."""
+    """Draw strokes, outlines, polygons and ellipses with clean edges."""
     scale = 3
     canvas = Image.fromarray(gradient(rng, size) if rng.random() < 0.3 else flat(rng, size))
     canvas = canvas.resize((size * scale, size * scale), Image.Resampling.BICUBIC)
@@ -169,7 +169,7 @@ def lines(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def checkerboard(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Checks or stripes, fine to coarse, upright or turned."""
+    """Draw checks or stripes, fine to coarse, upright or rotated."""
     x, y = _unit_grid(size)
     x, y = x * size / 2, y * size / 2
     if rng.random() < 0.5:
@@ -184,7 +184,7 @@ def checkerboard(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def leaves(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Like a photograph in its statistics: overlapping discs of all sizes, shaded and textured (dead leaves model)."""
+    """Draw overlapping discs of all sizes, shaded and textured (dead leaves model): photo-like statistics."""
     x, y = _unit_grid(size)
     canvas = gradient(rng, size).astype(np.float32)
     grain = (noise(rng, size).astype(np.float32) - 128.0) * rng.uniform(0.0, 0.4)
@@ -216,7 +216,7 @@ TRAINED: dict[str, Recipe] = {
 
 
 def conic_gradient(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Hue that turns about a centre outside the picture, with brightness falling like a Gaussian."""
+    """Draw hue turning about a centre outside the image, with brightness falling off like a Gaussian."""
     x, y = _unit_grid(size)
     turn = np.arctan2(y + rng.uniform(1.05, 2), x + rng.uniform(-2, 2)) * rng.uniform(1, 2) + rng.random() * 6.3
     glow = np.exp(-((x - rng.uniform(-1, 1)) ** 2 + (y - rng.uniform(-1, 1)) ** 2) / rng.uniform(0.5, 3))
@@ -225,7 +225,7 @@ def conic_gradient(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def page(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Sentences in typefaces that training does not use, drawn straight at their size."""
+    """Draw sentences in typefaces that training does not use, directly at their size."""
     dark = rng.random() < 0.5
     canvas = Image.new("RGB", (size, size), (28, 30, 36) if dark else (250, 248, 240))
     pen, top = ImageDraw.Draw(canvas), 4
@@ -239,7 +239,7 @@ def page(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def lattice_noise(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Value noise: random lattices enlarged to the picture's size and summed in octaves, coloured through a passage."""
+    """Draw value noise: random lattices enlarged to the image size, summed in octaves and colour-mapped."""
     field = np.zeros((size, size), np.float32)
     weight = rng.uniform(0.45, 0.9)
     for octave in range(2, int(np.log2(size)) + 1):
@@ -249,7 +249,7 @@ def lattice_noise(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def film_grain(rng: np.random.Generator, size: int) -> np.ndarray:
-    """White uniform or Poisson noise over a soft ground."""
+    """Draw white uniform or Poisson noise over a soft background."""
     ground = conic_gradient(rng, size).astype(np.float32)
     if rng.random() < 0.5:
         reach = rng.uniform(4, 60)
@@ -259,7 +259,7 @@ def film_grain(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def interference(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Rings that grow finer outwards and cross each other, up to what a quarter of the pixels can just show."""
+    """Draw crossing rings that get finer outwards, up to what a quarter of the pixels can just show."""
     x, y = _unit_grid(size)
     total = np.zeros_like(x)
     for _ in range(3):
@@ -269,7 +269,7 @@ def interference(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def mosaic(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Voronoi cells of plain colours, as in stained glass, saved once as a good JPEG."""
+    """Draw Voronoi cells of plain colours, like stained glass, compressed once as a high-quality JPEG."""
     x, y = _unit_grid(size)
     seeds = rng.uniform(-1, 1, (int(rng.integers(10, 60)), 2)).astype(np.float32)
     nearest = np.argmin((x[..., None] - seeds[:, 0]) ** 2 + (y[..., None] - seeds[:, 1]) ** 2, axis=-1)

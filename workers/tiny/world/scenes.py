@@ -180,7 +180,7 @@ def _triangle(x, y):
 
 
 def _star(x, y):
-    """A five-pointed star: the plane is folded into one half of one point, whose edge is a straight line."""
+    """Return the distance to a five-pointed star: the plane is folded onto half a point, whose edge is straight."""
     tip, notch, half = 1.22, 0.52, np.pi / 5
     turn = np.arctan2(x, -y)
     fold = np.abs(turn - 2 * half * np.round(turn / (2 * half)))
@@ -191,7 +191,7 @@ def _star(x, y):
 
 
 def _heart(x, y):
-    """A square that stands on its corner, with a disc on each of its two upper sides."""
+    """Return the distance to a heart: a square on its corner with a disc on each of its two upper sides."""
     side = 0.63
     x, y = np.abs(x), y - 0.12
     across, along = (x + y) * 0.70710678, (y - x) * 0.70710678
