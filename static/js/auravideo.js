@@ -1,4 +1,4 @@
-/* What the pages do beyond HTML. Every page works without it: forms post, pages reload. Live progress is in jobs.js. */
+/* Scripts for every page. Pages work without them: forms post, pages reload. Live progress is in jobs.js. */
 
 (() => {
   "use strict";
@@ -6,11 +6,11 @@
   const root = document.documentElement;
   root.classList.add("js");
 
-  /* --- Forms: start where something is wrong -------------------------------------------------------------------------- */
+  /* --- Forms: focus the first invalid field --------------------------------------------------------------------------- */
 
   document.querySelector("[aria-invalid='true']")?.focus();
 
-  /* --- Moments: in the time zone of whoever reads them ---------------------------------------------------------------- */
+  /* --- Dates and times: show them in the browser's time zone ---------------------------------------------------------- */
 
   const zoned = new Intl.DateTimeFormat(root.lang === "en" ? "en-GB" : root.lang, { dateStyle: "long", timeStyle: "short" });
   const tellMoments = (part) => {
@@ -19,7 +19,7 @@
   tellMoments(document);
   document.addEventListener("htmx:load", (event) => tellMoments(event.target));
 
-  /* --- Requests: a page that is left takes its own with it, which is no error ----------------------------------------- */
+  /* --- Requests: those aborted by leaving the page are not errors ----------------------------------------------------- */
 
   const underway = new Set();
   let isLeaving = false;
@@ -29,11 +29,11 @@
   window.addEventListener("beforeunload", () => {
     isLeaving = true;
     for (const xhr of underway) xhr.onerror = xhr.onabort = null;
-    setTimeout(() => { isLeaving = false; }, 2000); // it may have been a download
+    setTimeout(() => { isLeaving = false; }, 2000); // the page stays if it was a download
   });
   window.addEventListener("pageshow", () => { isLeaving = false; });
 
-  /* --- Library: the moving preview of the clip under the pointer, or in focus ----------------------------------------- */
+  /* --- Cards: play the preview of the hovered or focused clip --------------------------------------------------------- */
 
   const startPreview = (card) => {
     const screen = card.querySelector(".screen");
@@ -82,7 +82,7 @@
     root.dataset.theme = present === "dark" ? "light" : "dark";
     document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
     if (!button.dataset.themeSwitch) return;
-    // Who is signed in has a theme in the profile, which goes before the cookie.
+    // For a signed-in user the profile's theme takes precedence over the cookie.
     const headers = JSON.parse(document.body.getAttribute("hx-headers"));
     fetch(button.dataset.themeSwitch, { method: "POST", headers, body: new URLSearchParams({ theme: root.dataset.theme }) }).catch(() => {});
   });

@@ -1,9 +1,9 @@
-/* What the create pages do beyond HTML. Without it every button posts the form and gets it back changed. */
+/* Scripts for the create pages. Without them, every button posts the form and gets it back changed. */
 
 (() => {
   "use strict";
 
-  /* --- Dropping files: on the whole page, for there is one place they can mean -------------------------------------- */
+  /* --- Dropping files: anywhere on the page, as it has only one file field ------------------------------------------ */
 
   const chooseDropped = (input) => {
     const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
@@ -33,11 +33,11 @@
   const videoFile = form.querySelector("[data-video-file]");
   chooseDropped(videoFile);
   videoFile.addEventListener("change", (event) => {
-    event.stopPropagation(); // it says nothing of the clip yet, so the summary stays
+    event.stopPropagation(); // the clip has not been read yet, so the summary is still right
     if (videoFile.files.length) form.requestSubmit(form.querySelector(videoFile.dataset.videoFile));
   });
 
-  /* --- What is no number would be sent as nothing, and what is nothing means 'as usual' ------------------------------- */
+  /* --- Block invalid numbers: they would be sent as empty, which means the default ------------------------------------ */
 
   form.addEventListener("submit", (event) => {
     const wrong = [...form.elements].find((field) => field.validity?.badInput);
@@ -46,7 +46,7 @@
     wrong.reportValidity();
   });
 
-  /* --- Enter in a field with a button of its own presses that one ----------------------------------------------------- */
+  /* --- Enter in a field with its own button presses that button ------------------------------------------------------- */
 
   form.addEventListener("keydown", (event) => {
     const button = event.key === "Enter" && event.target.dataset.enter;
@@ -74,7 +74,7 @@
     }
   });
 
-  /* --- Answers: what has not changed is not said again, and what was typed meanwhile is not overwritten --------------- */
+  /* --- Responses: skip an unchanged summary, keep what was typed since the request ------------------------------------ */
 
   const wasChanged = (fields, sent) =>
     [...fields.querySelectorAll("[name]")].some((field) => field.value !== (sent.get(field.name) ?? ""));
@@ -91,7 +91,7 @@
     }
   });
 
-  /* --- What depends on the shape and on the model --------------------------------------------------------------------- */
+  /* --- Fields that depend on the shape and the model ------------------------------------------------------------------ */
 
   const showWhatCounts = () => {
     const isCustom = form.elements.aspect?.value === "custom";

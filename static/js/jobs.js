@@ -1,6 +1,6 @@
-/* Live progress. The socket sends the same HTML that the page was made of: the article of each job that it shows, the
-   panel, a row of it, a number. It is merged into what is on the page instead of replacing it, so that focus, scrolling, a
-   click in progress, an open panel, a playing video and a running preview all survive five updates a second. */
+/* Live progress. The socket sends the same HTML that the page was rendered from: a job's article, the panel, one of its
+   rows, a count. It is merged into the page instead of replacing parts of it, so that focus, scrolling, a click in progress,
+   an open panel, a playing video and a running preview survive five updates per second. */
 
 (() => {
   "use strict";
@@ -24,8 +24,8 @@
       ((one.id || "") === (other.id || "") && one.getAttribute("action") === other.getAttribute("action")));
 
   const mergeAttributes = (present, incoming) => {
-    if (present.classList.contains("htmx-request")) incoming.classList.add("htmx-request"); // htmx takes it off again
-    const isOurs = (name) => name === "open" && present.nodeName === "DETAILS"; // the person opened it, not the server
+    if (present.classList.contains("htmx-request")) incoming.classList.add("htmx-request"); // htmx removes it
+    const isOurs = (name) => name === "open" && present.nodeName === "DETAILS"; // opened by the user, not the server
     for (const { name } of [...present.attributes]) {
       if (!incoming.hasAttribute(name) && !isOurs(name)) present.removeAttribute(name);
     }
@@ -45,10 +45,10 @@
     mergeChildren(present, incoming);
   };
 
-  // Moves without taking out: what has the focus keeps it. Browsers without moveBefore get it back from `update`.
+  // Moving without removing keeps the focus. In browsers without moveBefore, `update` restores it.
   const move = (parent, child, before) => (parent.moveBefore ?? parent.insertBefore).call(parent, child, before);
 
-  // Children with an id are matched by it, so that a new row above does not make every row below another one.
+  // Match children by ID where they have one, so that a new row does not turn every row below it into another one.
   const mergeChildren = (present, incoming) => {
     const wanted = new Set([...incoming.children].map((child) => child.id).filter(Boolean));
     const twins = new Map([...present.children].filter((child) => wanted.has(child.id)).map((child) => [child.id, child]));
@@ -83,7 +83,7 @@
     }
   };
 
-  // What the socket sends was made for no particular page, so its forms lack the token that those of the page have.
+  // What the socket sends was made without a request, so its forms lack the page's CSRF token.
   const keepTokens = (present, incoming) => {
     for (const form of incoming.querySelectorAll("form")) {
       const twin = present.querySelector(`form[action="${CSS.escape(form.getAttribute("action"))}"]`);
@@ -109,14 +109,14 @@
   };
 
   const removeJob = (job) => {
-    if (!job.closest(".jobs")) return; // a page that shows nothing else keeps it until it is left
+    if (!job.closest(".jobs")) return; // a job's own page keeps showing it
     const hadFocus = job.contains(document.activeElement);
     const next = job.nextElementSibling ?? job.previousElementSibling;
     job.remove();
     if (hadFocus) (next?.querySelector(".job__prompt a") ?? document.getElementById("main"))?.focus({ preventScroll: true });
   };
 
-  // The list does not push down what somebody is reading: it offers the newer ones.
+  // Offer newer jobs instead of inserting them, which would move the list under the reader.
   const all = document.getElementById("count-all");
   let fewest = Number(all?.textContent);
   const offerNewer = () => {
@@ -131,16 +131,16 @@
     if (present === all) offerNewer();
   };
 
-  /* --- The socket, and the answers to what is clicked ---------------------------------------------------------------- */
+  /* --- The socket, and the responses to clicks ----------------------------------------------------------------------- */
 
-  // The server renders what this page shows, in the language of this page.
+  // Tell the server which jobs this page shows, and in which language.
   htmx.createWebSocket = (address) => {
     const jobs = [...document.querySelectorAll(".job[data-version]")].map((job) => job.id.replace("job-", ""));
     return new WebSocket(`${address}?${new URLSearchParams({ jobs: jobs.join(","), language: root.lang })}`);
   };
 
   htmx.defineExtension("jobs", {
-    // What this page does not show is left out before htmx misses it.
+    // Drop parts that this page does not show, or htmx would report a missing target.
     transformResponse: (text, xhr) => {
       if (xhr) return text;
       const body = parse(text);
@@ -158,15 +158,15 @@
     apply(target, fragment.firstElementChild);
   });
 
-  // The answer to a click may be overtaken by what the socket has brought meanwhile, so it is merged like all else.
+  // The socket may overtake the response to a click, so responses are merged too.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, serverResponse, xhr } = event.detail;
     if (!target?.closest(".job, #active-jobs") || xhr.status === 204) return;
     event.detail.shouldSwap = false;
     const parts = xhr.status === 200 ? [...parse(serverResponse).children] : [];
     if (!parts.some((part) => part.matches(".job, #active-jobs"))) {
-      // The job is gone, or who is there has signed out: then the page is too old. A page that has no more than the panel
-      // stays: somebody may be writing on it.
+      // The job is gone or the user has signed out, so the page is stale. Don't reload pages that only have the panel: the
+      // user may be typing.
       if (xhr.status < 500 && target.closest(".job")) location.reload();
       return;
     }
@@ -179,7 +179,7 @@
 
   const offline = document.getElementById("offline");
   let offlineTimer = null;
-  // Not 'open', but the first message says that the connection stands: a server that is starting may hang up at once.
+  // Wait for the first message, not for 'open': a server that is starting may close the connection at once.
   document.addEventListener("htmx:wsBeforeMessage", () => {
     clearTimeout(offlineTimer);
     offlineTimer = null;
@@ -188,14 +188,14 @@
   document.addEventListener("htmx:sendError", () => { if (offline) offline.hidden = false; });
   document.addEventListener("htmx:wsClose", (event) => {
     offlineTimer ??= setTimeout(() => { if (offline) offline.hidden = false; }, 3000);
-    // The extension comes back by itself after an accident, but not after a server's orderly goodbye.
+    // The extension reconnects after a failure, but not after an orderly close by the server.
     const retried = [1006, 1011, 1012, 1013];
     if (!retried.includes(event.detail.event.code)) {
       setTimeout(() => event.detail.socketWrapper.reconnect(), 1000 + 4000 * Math.random());
     }
   });
 
-  /* --- For who listens instead of looking ---------------------------------------------------------------------------- */
+  /* --- For screen readers -------------------------------------------------------------------------------------------- */
 
   const announcer = document.getElementById("announcer");
   const toSay = new Set();
@@ -210,7 +210,7 @@
     }, 400);
   };
 
-  // The start, each stage and a cancelling, of the jobs on this page; every page hears of an end, from its panel.
+  // Announce the start, each stage and a cancellation of the jobs on this page. The panel announces ends on every page.
   const announceStage = (present, incoming) => {
     const { say: state, status } = incoming.dataset;
     if (state === present.dataset.say || status === "done" || status === "failed") return;
@@ -246,8 +246,8 @@
     showTitle();
   };
 
-  // Opening the panel is seeing what is new in it; the mark stays until it is closed, so that one sees what was new. Who
-  // has a job's own page before them when it ends has seen that, too.
+  // Opening the panel marks its new rows as seen; their badges stay until it is closed. A job that ends while its own page
+  // is open has been seen, too.
   const toldSeen = new Set();
   const markSeen = () => {
     const isBefore = (row) => panel.open || document.getElementById(row.id.replace("active", "job"))?.closest(".job-page");
@@ -274,7 +274,7 @@
     else rows().forEach((row) => { row.querySelector(".badge--new").hidden ||= toldSeen.has(endOf(row)); });
   }, true);
 
-  /* --- While nobody looks: the title, and a notification on request ---------------------------------------------------- */
+  /* --- In the background: the title, and a notification on request ----------------------------------------------------- */
 
   const ownTitle = document.title;
   const showTitle = () => {
@@ -295,7 +295,7 @@
       try { return localStorage.getItem("notify") === "yes"; } catch { return false; }
     },
     set wanted(value) {
-      try { localStorage.setItem("notify", value ? "yes" : "no"); } catch { /* no storage, no memory of it */ }
+      try { localStorage.setItem("notify", value ? "yes" : "no"); } catch { /* without storage it is not remembered */ }
     },
   };
   const mayNotify = () => "Notification" in window && Notification.permission === "granted" && memory.wanted;
@@ -307,7 +307,7 @@
       const address = row.querySelector("a").href;
       const note = new Notification(row.dataset.title, { body: promptOf(row), tag: row.id, icon });
       note.addEventListener("click", () => { window.focus(); location.assign(address); note.close(); });
-    } catch { /* a browser that lets only service workers notify */ }
+    } catch { /* some browsers allow it only in service workers */ }
   };
 
   const choice = panel.querySelector("[data-notify]");

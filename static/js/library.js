@@ -1,9 +1,9 @@
-/* The library, where scripts run: choosing several videos, coming back to where one was, leaving a title as it is. */
+/* Scripts for the library: selecting several videos, returning to the same place, cancelling a change of title. */
 
 (() => {
   "use strict";
 
-  /* --- Choosing -------------------------------------------------------------------------------------------------------- */
+  /* --- Selecting ------------------------------------------------------------------------------------------------------- */
 
   const boxes = () => [...document.querySelectorAll('input[name="video"][form="selection"]')];
 
@@ -26,7 +26,7 @@
     count();
   };
 
-  // With the shift key, everything between the last box that was pressed and this one.
+  // Shift-click: everything between the last clicked box and this one.
   let last = null;
   const extend = (box) => {
     const all = boxes();
@@ -49,14 +49,14 @@
     count();
   });
   document.addEventListener("htmx:afterSettle", count);
-  window.addEventListener("pageshow", count); // a page that is gone back to keeps what was chosen
+  window.addEventListener("pageshow", count); // going back to a page restores its checkboxes
 
-  /* --- Coming back ----------------------------------------------------------------------------------------------------- */
+  /* --- Returning to the same place ------------------------------------------------------------------------------------- */
 
-  // The grid goes on as it is scrolled; its address says where it began. Who opens a video comes back to its own page.
+  // The grid grows as it is scrolled, but its URL names the first page. Before a video opens, put that video's page there.
   document.addEventListener("click", (event) => {
     const item = event.target.closest(".cards a") && event.target.closest("#cards > li");
-    if (!item || event.ctrlKey || event.metaKey || event.shiftKey) return; // it opens elsewhere, this page stays
+    if (!item || event.ctrlKey || event.metaKey || event.shiftKey) return; // it opens in a new tab
     const firsts = [...document.querySelectorAll("#cards > li[data-page]")];
     const first = firsts.filter((one) => !(one.compareDocumentPosition(item) & Node.DOCUMENT_POSITION_PRECEDING)).pop();
     const query = first?.dataset.page.replace(/&$/, "");
@@ -65,7 +65,7 @@
 
   /* --- Requests -------------------------------------------------------------------------------------------------------- */
 
-  // Who was signed out meanwhile gets the page that asks them in, not a part of it within this one.
+  // If the session has ended, show the sign-in page itself, not a part of it inside this page.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr } = event.detail;
     if (xhr?.responseURL && new URL(xhr.responseURL).pathname.startsWith("/accounts/")) {

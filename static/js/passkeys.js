@@ -1,4 +1,4 @@
-/* What a person reads when a passkey could not be used. The rest is allauth's own mfa/js/webauthn.js. */
+/* Error messages of passkeys. The rest is allauth's own mfa/js/webauthn.js. */
 
 (() => {
   "use strict";

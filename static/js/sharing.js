@@ -1,4 +1,4 @@
-/* Copies the link beside a button. Without a clipboard that a page may use (plain HTTP), the browser's older way. */
+/* Copy the link next to a button. Falls back to execCommand where the Clipboard API is missing (plain HTTP). */
 
 (() => {
   "use strict";
@@ -18,7 +18,7 @@
     try {
       await copy(document.getElementById(button.dataset.copy));
     } catch {
-      return; // the link is selected: it can be copied by hand
+      return; // the link is selected, so it can be copied by hand
     }
     button.dataset.label ??= button.textContent;
     button.textContent = button.dataset.copied;
