@@ -1,19 +1,19 @@
-"""Who may do what: every address of the site, and what it answers to whom. tests/auravideo/test_access.py reads this.
+"""The access table: every address of the site and its answer to each kind of user. See tests/auravideo/test_access.py.
 
-An address that is in the URL configuration and not here fails the test, and so does one that is here and nowhere else.
+The test fails if an address is missing here, or is listed here but not in the URL configuration.
 
-    owner      whose job, video and so on the address names
-    stranger   somebody else who is signed in
-    staff      may open the administration, but has been given no right there
-    moderator  may moderate, and has no other right there
+    owner      owns the job, video etc. that the address names
+    stranger   another signed-in user
+    staff      may open the admin, but has no permissions in it
+    moderator  may moderate, and has no other permission
     admin      a superuser
 
-    200, 404 … the status        in    sent to sign in        to    sent somewhere else (302)
+    200, 404 … the status        in    redirected to sign-in  to    redirected elsewhere (302)
     open, shut                   whether a WebSocket is accepted
 
-All of them have proved who they are a moment ago, so that nobody is asked for it again.
+All of them have just confirmed their password, so nobody is asked to reauthenticate.
 
-A `*` in a name of the administration stands for any model of ours.
+A `*` in an admin name stands for any of our models.
 """
 
 ACCESS = """

@@ -1,4 +1,4 @@
-"""Every address of the site, read from its URL configuration, so that no test about all of them can miss a new one."""
+"""Every address of the site, read from the URL configuration so that tests of all addresses cover new ones too."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 @dataclass(frozen=True)
 class Address:
-    """One address: its name with namespaces (its route where it has none), and its route with <parameters>."""
+    """An address: its namespaced name (its route if it has no name) and its route with <parameters>."""
 
     name: str
     route: str
@@ -22,10 +22,10 @@ class Address:
         return tuple(_PARAMETER.findall(self.route))
 
     def path(self, values: Mapping[str, object]) -> str:
-        """The route with its parameters filled in: `values` maps 'name:parameter' or just 'parameter' to a value.
+        """Return the route with its parameters filled in; `values` maps 'name:parameter' or 'parameter' to a value.
 
         Raises:
-            KeyError: there is no value for a parameter.
+            KeyError: a parameter has no value.
         """
 
         def fill(match: re.Match) -> str:
@@ -36,7 +36,7 @@ class Address:
 
 
 def addresses() -> list[Address]:
-    """Every address of the site, in the order of the URL configuration."""
+    """Return every address of the site, in the order of the URL configuration."""
     found = list(_walk(get_resolver().url_patterns, "/", ()))
     assert len(found) > 20, "the URL configuration was not read"
     return found
@@ -53,6 +53,6 @@ def _walk(patterns, prefix: str, namespaces: tuple[str, ...]) -> Iterator[Addres
 
 
 def _plain(pattern) -> str:
-    """A pattern's route; of a regular expression, its groups as <parameters>."""
+    """Return a pattern's route; a regular expression's groups become <parameters>."""
     text = str(pattern.pattern)
     return simplify_regex(text).removeprefix("/") if hasattr(pattern.pattern, "_regex") else text

@@ -1,4 +1,4 @@
-"""What the tests need, started by them: a Redis server of their own, a folder of their own for everything else."""
+"""Shared fixtures: a private Redis server, and a temporary folder for everything else."""
 
 import pytest
 from django.test import override_settings
@@ -7,7 +7,7 @@ from django.utils import translation
 
 @pytest.fixture(scope="session", autouse=True)
 def _redis_server():
-    """A private Redis, as `manage.py serve` starts it."""
+    """Start a private Redis, the way `manage.py serve` does."""
     from django.conf import settings
 
     from auravideo.server import redis_server
@@ -23,7 +23,7 @@ def _redis_server():
 
 @pytest.fixture(autouse=True)
 def _empty_redis(_redis_server):
-    """Every test finds empty queues, an empty cache, no noted rates and no rate-limit counts."""
+    """Start every test with empty queues, an empty cache, no measured rates and no rate-limit counts."""
     from generation.queue import broker, estimates
 
     broker.connection().flushall()
@@ -32,14 +32,14 @@ def _empty_redis(_redis_server):
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_passwords():
-    """Hash passwords fast, also for users that are made once for several tests."""
+    """Hash passwords fast, including those of users shared by several tests."""
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
 
 
 @pytest.fixture(autouse=True)
 def _local_folders(settings, tmp_path):
-    """Every test has storage of its own."""
+    """Give every test its own storage."""
     for alias, folder in (("default", "media"), ("public", "media"), ("frames", "frames")):
         settings.STORAGES[alias]["OPTIONS"]["location"] = str(tmp_path / "storage" / folder)
     settings.STORAGES = dict(settings.STORAGES)
@@ -47,13 +47,13 @@ def _local_folders(settings, tmp_path):
 
 @pytest.fixture(autouse=True)
 def _static_files_on_demand(settings):
-    """Look up a static file when it is requested: listing them all took a third of the time of each new client."""
+    """Look up static files on request: listing them all took a third of the time of each new client."""
     settings.WHITENOISE_AUTOREFRESH = True
 
 
 @pytest.fixture(autouse=True)
 def _language():
-    """The language of a page stays with the thread that made it; the next test begins without one."""
+    """Reset the language after each test: Django keeps a page's language active in its thread."""
     yield
     translation.deactivate()
 
@@ -74,7 +74,7 @@ def other_user(db):
 
 @pytest.fixture
 def edited_catalogue(settings, tmp_path):
-    """Edit the site's catalogue when called: the model that ships is now of twice its size and half its rate."""
+    """Return a function that edits the site's catalogue: the bundled model gets twice its size and half its rate."""
 
     def edit() -> None:
         path = tmp_path / "edited.toml"
@@ -86,6 +86,6 @@ def edited_catalogue(settings, tmp_path):
 
 @pytest.fixture
 def signed_in(client, user):
-    """The test client of `user`."""
+    """Return the test client with `user` signed in."""
     client.force_login(user)
     return client

@@ -1,6 +1,6 @@
-"""Set the environment before pytest-django reads the settings: pyproject.toml loads this as the first plugin.
+"""The tests' environment, set before pytest-django reads the settings: pyproject.toml loads this as the first plugin.
 
-So no test can touch the site that a developer runs in var/, whatever the developer's own environment says.
+No test can touch a developer's own site in var/, whatever their environment says.
 """
 
 import os
@@ -13,7 +13,7 @@ _OURS = ("AURAVIDEO_", "S3_", "REDIS_", "DATABASE_", "EMAIL_", "SECRET_KEY", "AL
 for _name in [name for name in os.environ if name.startswith(_OURS) and name != "HOSTNAME"]:
     del os.environ[_name]
 os.environ["AURAVIDEO_HOME"] = HOME
-if "TEST_DATABASE_URL" in os.environ:  # a server of the tests' own: tests/postgres.py
+if "TEST_DATABASE_URL" in os.environ:  # a private server: tests/postgres.py
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

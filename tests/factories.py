@@ -1,4 +1,4 @@
-"""The objects that tests need, with sensible values for everything that a test does not care about."""
+"""Factories of model objects, with sensible values for whatever a test does not set."""
 
 import secrets
 
@@ -36,16 +36,16 @@ class BatchFactory(DjangoModelFactory):
 
 
 def a_request(**changes) -> dict:
-    """A valid request as it is stored."""
+    """Return a valid request in its stored form."""
     data = {"prompt": "a red heart rising over the sea", **changes}
     return parse(data, available.catalogue(), available.limits()).to_dict()
 
 
 def planned(request: dict) -> dict | None:
-    """The plan of a stored request, as it is stored; None where its model is not in the catalogue."""
+    """Return the plan of a stored request in its stored form, or None if its model is not in the catalogue."""
     try:
         return available.plan_for(RenderRequest.from_dict(request)).to_dict()
-    except (InvalidRequest, KeyError):  # or it was stored by an earlier version
+    except (InvalidRequest, KeyError):  # or an earlier version stored it
         return None
 
 
@@ -114,12 +114,12 @@ class ReportFactory(DjangoModelFactory):
 
 
 def staff_with(*codenames: str, **fields) -> User:
-    """Somebody of the staff who has these permissions, and nothing else."""
+    """Return a staff user with these permissions and no others."""
     person = UserFactory(is_staff=True, **fields)
     person.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     return User.objects.get(pk=person.pk)
 
 
 def a_moderator(**fields) -> User:
-    """Somebody of the staff who may moderate, and nothing else."""
+    """Return a staff user who may moderate and do nothing else."""
     return staff_with("moderate", **fields)

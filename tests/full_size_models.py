@@ -1,9 +1,9 @@
-"""Models of the published architectures, made at random on the spot, in the layout of the published repositories.
+"""Randomly initialised models of the published architectures, in the layout of the published repositories.
 
 The configurations are those of the published files (Stable Diffusion 1.5: unet, vae, text_encoder, scheduler;
 guoyww's motion adapters; ByteDance's and wangfuyun's bare files). `Widths` scales the channels, so that the same files
-can be made small for the processor; every other field stays what it is. The names of the weights are the published ones
-too, where they differ from what the present libraries write: the VAE's attention and the text encoder's prefix.
+can be made small enough for the CPU; every other field keeps its published value. Weights keep their published names
+where current libraries would write others: the VAE's attention and the text encoder's prefix.
 """
 
 import json
@@ -18,7 +18,7 @@ CLIP_VOCABULARY = 49408
 
 @dataclass(frozen=True)
 class Widths:
-    """Channels of every network; `FULL` are the published ones. All UNet and VAE widths are multiples of 32 groups."""
+    """Channels of every network; `FULL` has the published ones. UNet and VAE widths are multiples of 32 (groups)."""
 
     unet: tuple[int, ...] = (320, 640, 1280, 1280)
     vae: tuple[int, ...] = (128, 256, 512, 512)
@@ -32,7 +32,7 @@ SMALL = Widths(unet=(32, 64, 64, 64), vae=(32, 32, 32, 32), text=32, text_layers
 
 
 def unet_config(widths: Widths) -> dict:
-    """Stable Diffusion 1.5, unet/config.json."""
+    """Return unet/config.json of Stable Diffusion 1.5."""
     return {
         "_class_name": "UNet2DConditionModel",
         "_diffusers_version": "0.6.0",
@@ -57,7 +57,7 @@ def unet_config(widths: Widths) -> dict:
 
 
 def vae_config(widths: Widths) -> dict:
-    """Stable Diffusion 1.5, vae/config.json; sd-vae-ft-mse's is the same but for its sample_size of 256."""
+    """Return vae/config.json of Stable Diffusion 1.5; sd-vae-ft-mse's differs only in its sample_size of 256."""
     return {
         "_class_name": "AutoencoderKL",
         "_diffusers_version": "0.6.0",
@@ -75,7 +75,7 @@ def vae_config(widths: Widths) -> dict:
 
 
 def text_config(widths: Widths) -> dict:
-    """Stable Diffusion 1.5, text_encoder/config.json (CLIP ViT-L/14's text encoder)."""
+    """Return text_encoder/config.json of Stable Diffusion 1.5 (CLIP ViT-L/14's text encoder)."""
     return {
         "architectures": ["CLIPTextModel"],
         "attention_dropout": 0.0,
@@ -116,7 +116,7 @@ SCHEDULER_CONFIG = {
 
 
 def adapter_config(widths: Widths, *, mid_block: bool = True) -> dict:
-    """The motion adapters' config.json; v1-5-3 is the one without a middle block."""
+    """Return a motion adapter's config.json; v1-5-3 is the one without a middle block."""
     return {
         "_class_name": "MotionAdapter",
         "_diffusers_version": "0.23.0.dev0",
@@ -131,7 +131,7 @@ def adapter_config(widths: Widths, *, mid_block: bool = True) -> dict:
 
 
 def random_weights(model, seed: int, dtype) -> dict:
-    """A state dict for `model`, which may be on the meta device: variance-preserving normal, norms 1, biases 0."""
+    """Return a state dict for `model` (may be on the meta device): variance-preserving normal, norms 1, biases 0."""
     import torch
     from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 
@@ -174,7 +174,7 @@ def _dtype(variant: str | None):
 
 
 def write_vae(folder: Path, widths: Widths, *, variant: str | None = None, seed: int = 2, **changes) -> None:
-    """A VAE folder with the published names of its attention weights (query, key, value, proj_attn)."""
+    """Write a VAE folder with the published names of its attention weights (query, key, value, proj_attn)."""
     from diffusers import AutoencoderKL
 
     config = vae_config(widths) | changes
@@ -186,7 +186,7 @@ def write_vae(folder: Path, widths: Widths, *, variant: str | None = None, seed:
 
 
 def write_text_encoder(folder: Path, widths: Widths, *, variant: str | None = None, seed: int = 3) -> None:
-    """A CLIP text encoder's folder, with the published prefix and the position ids that older files carry."""
+    """Write a CLIP text encoder's folder, with the published prefix and the position IDs found in older files."""
     import torch
     from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -200,7 +200,7 @@ def write_text_encoder(folder: Path, widths: Widths, *, variant: str | None = No
 
 
 def write_tokenizer(folder: Path, text: str = "a red heart rises slowly over the quiet sea at sunset") -> None:
-    """CLIP's byte-level BPE tokenizer (vocab.json, merges.txt), its merges learnt from `text`; ids as in CLIP's own."""
+    """Write CLIP's byte-level BPE tokenizer (vocab.json, merges.txt) with merges learnt from `text`; IDs as in CLIP."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     spare = [byte for byte in range(256) if byte not in printable]
     units = [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(spare))]
@@ -235,7 +235,7 @@ def _merge(word: list[str], first: str, second: str) -> list[str]:
 
 
 def write_base(folder: Path, widths: Widths, *, variant: str | None = None, vae: bool = True, seed: int = 1) -> Path:
-    """A Stable Diffusion 1.5 folder as StableDiffusionPipeline.save_pretrained lays it out, without safety checker."""
+    """Write a Stable Diffusion 1.5 folder as StableDiffusionPipeline.save_pretrained does, without a safety checker."""
     from diffusers import UNet2DConditionModel
 
     config = unet_config(widths)
@@ -260,7 +260,7 @@ def write_base(folder: Path, widths: Widths, *, variant: str | None = None, vae:
 def write_adapter(
     folder: Path, widths: Widths, *, variant: str | None = None, mid_block: bool = True, seed: int = 4
 ) -> Path:
-    """A motion adapter's folder."""
+    """Write a motion adapter's folder."""
     from diffusers import MotionAdapter
 
     config = adapter_config(widths, mid_block=mid_block)
@@ -270,7 +270,7 @@ def write_adapter(
 
 
 def write_bare_adapter(path: Path, widths: Widths, seed: int = 5) -> Path:
-    """A motion adapter as AnimateDiff-Lightning publishes it: one file, half precision, no configuration."""
+    """Write a motion adapter as AnimateDiff-Lightning publishes it: one file, half precision, no config."""
     import torch
     from diffusers import MotionAdapter
     from safetensors.torch import save_file
@@ -281,7 +281,7 @@ def write_bare_adapter(path: Path, widths: Widths, seed: int = 5) -> Path:
 
 
 def write_motion_lora(path: Path, widths: Widths, *, mid_block: bool = True, seed: int = 6, rank: int = 4) -> Path:
-    """A motion LoRA as guoyww publishes them: old diffusers names, on the attention of every motion module."""
+    """Write a motion LoRA as guoyww publishes them: old diffusers names, on the attention of every motion module."""
     import torch
     from diffusers import MotionAdapter
     from safetensors.torch import save_file
@@ -301,7 +301,7 @@ def write_motion_lora(path: Path, widths: Widths, *, mid_block: bool = True, see
 
 
 def write_spatial_lora(path: Path, widths: Widths, *, seed: int = 7, rank: int = 4) -> Path:
-    """A LoRA on the base's attention in kohya's format with alphas, as LCM-LoRAs for SD 1.5 are published."""
+    """Write a LoRA on the base's attention in kohya's format with alphas, as LCM-LoRAs for SD 1.5 are published."""
     import torch
     from diffusers import UNet2DConditionModel
     from safetensors.torch import save_file

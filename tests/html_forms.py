@@ -1,4 +1,4 @@
-"""What a browser would send of a form in a page, and the text of an element, read from the HTML alone."""
+"""Readers of a page's HTML: the values a browser would send for a form, and the text of an element."""
 
 from html.parser import HTMLParser
 
@@ -7,9 +7,9 @@ _NOT_TYPED = {"submit", "button", "image", "reset", "file"}
 
 
 def fields_of(html: str, form: str) -> dict[str, str]:
-    """The values of the first form whose id or class is `form`, as a browser would send them; {} without such a form.
+    """Return the values a browser would send for the first form whose id or class is `form`; {} if there is none.
 
-    Of fields of one name the last counts, and files are left out.
+    The last of several fields with the same name wins. Files are left out.
     """
     if form not in html:
         return {}
@@ -20,9 +20,9 @@ def fields_of(html: str, form: str) -> dict[str, str]:
 
 
 def texts_of(html: str, name: str, without: tuple[str, ...] = ()) -> list[str]:
-    """The text of every element whose id or one of whose classes is `name`, outside the elements named by `without`."""
+    """Return the text of every element with `name` as its id or a class, leaving out elements named in `without`."""
     if name not in html:
-        return []  # most pages do not have it, and reading one takes time
+        return []  # most pages lack it, and parsing is slow
     reader = _TextReader(name, without)
     reader.feed(html)
     reader.close()
@@ -30,7 +30,7 @@ def texts_of(html: str, name: str, without: tuple[str, ...] = ()) -> list[str]:
 
 
 def _names(attributes: dict[str, str | None]) -> set[str]:
-    """The id and the classes of an element."""
+    """Return the id and the classes of an element."""
     return {attributes.get("id") or "", *(attributes.get("class") or "").split()} - {""}
 
 

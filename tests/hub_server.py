@@ -1,7 +1,7 @@
-"""A Hugging Face hub of our own, in a thread: enough of the protocol for huggingface_hub to download from it.
+"""A Hugging Face Hub in a thread: enough of the protocol for huggingface_hub to download from it.
 
-Small files are served by the hub itself, large ones ("LFS") by a second server, to which the hub redirects, as the
-real one does. Every request is recorded; faults (a cut connection, a gate, a missing repository) can be switched on.
+The hub serves small files itself and redirects to a second server for large ones ("LFS"), as the real one does. Every
+request is recorded; faults (a dropped connection, a gated or missing repository) can be switched on.
 """
 
 import hashlib
@@ -20,18 +20,18 @@ BLOCK = 16 * 1024
 
 
 def commit_of(text: str) -> str:
-    """A commit hash that `text` stands for."""
+    """Return a commit hash derived from `text`."""
     return hashlib.sha1(text.encode()).hexdigest()
 
 
 @dataclass
 class Repo:
-    """A repository with one commit on its branch main; `lfs` names the files that are stored as large ones."""
+    """A repository with one commit on its main branch; `lfs` names the files stored as large ones."""
 
     files: dict[str, bytes]
     lfs: set[str]
     commit: str
-    gated: int = 0  # the status that its files answer with; 0 is open
+    gated: int = 0  # the HTTP status of its files; 0: not gated
     served: dict[str, bytes] = field(default_factory=dict)  # bytes sent instead of the real ones
 
     def etag(self, name: str) -> str:
@@ -41,7 +41,7 @@ class Repo:
         return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
     def tree(self) -> list[dict[str, Any]]:
-        """The files as the recursive tree listing names them."""
+        """Return the files in the format of the recursive tree listing."""
         files = []
         for sibling in self.listing():
             file = {"type": "file", "path": sibling["rfilename"], "size": sibling["size"], "oid": sibling["blobId"]}
@@ -51,7 +51,7 @@ class Repo:
         return files
 
     def listing(self) -> list[dict[str, Any]]:
-        """The files as the API names them."""
+        """Return the files in the format of the API's `siblings`."""
         siblings = []
         for name, content in self.files.items():
             blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
@@ -64,7 +64,7 @@ class Repo:
 
 @dataclass
 class Request:
-    """One request as it came, and how many bytes of body were sent for it."""
+    """A received request, and the number of body bytes sent in response."""
 
     server: str  # "hub" or "storage"
     method: str
@@ -75,13 +75,13 @@ class Request:
 
 
 class HubServer:
-    """Use as a context manager; `url` is what HF_ENDPOINT names."""
+    """The hub and its storage server, used as a context manager; set HF_ENDPOINT to `url`."""
 
     def __init__(self) -> None:
         self.repos: dict[str, Repo] = {}
         self.requests: list[Request] = []
-        self.cuts: dict[str, list[int]] = {}  # file name: after how many bytes each of its next requests is cut off
-        self.stalls: dict[str, int] = {}  # file name: after how many bytes nothing more comes
+        self.cuts: dict[str, list[int]] = {}  # file name: the byte counts after which its next requests are cut off
+        self.stalls: dict[str, int] = {}  # file name: the byte count after which its response stalls
         self.ignores_ranges = False
         self._stop = threading.Event()
         self._servers: list[ThreadingHTTPServer] = []
@@ -100,13 +100,13 @@ class HubServer:
             server.server_close()
 
     def add(self, name: str, files: dict[str, bytes], commit: str = "", **options: Any) -> Repo:
-        """A repository; files of more than 1000 bytes are large ones."""
+        """Add a repository; files of more than 1000 bytes are large ones."""
         lfs = {path for path, content in files.items() if len(content) > 1000}
         self.repos[name] = Repo(dict(files), lfs, commit or commit_of(name), **options)
         return self.repos[name]
 
     def downloads(self, name: str) -> list[Request]:
-        """The GET requests for the content of file `name`, redirected ones once."""
+        """Return the GET requests for the content of file `name`, counting redirected ones once."""
         return [
             request
             for request in self.requests
@@ -128,7 +128,7 @@ class HubServer:
             do_GET = do_HEAD = _any
 
             def log_message(self, *_args: object) -> None:
-                """Quiet."""
+                """Log nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
@@ -156,7 +156,7 @@ class HubServer:
 
     def _find(self, handler: BaseHTTPRequestHandler, name: str, revision: str | None) -> Repo | None:
         repo = self.repos.get(name)
-        if repo is None:  # the real hub says 401 to whoever is not signed in
+        if repo is None:  # the real hub answers 401 without a token
             _reply(handler, 401, b"{}", {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
         elif revision not in (None, "main", repo.commit):
             _reply(handler, 404, b"{}", {"X-Error-Code": "RevisionNotFound", "X-Error-Message": "Invalid rev id"})
@@ -185,7 +185,7 @@ class HubServer:
     def _send(
         self, handler: BaseHTTPRequestHandler, request: Request, path: str, repo: Repo, headers: dict[str, str]
     ) -> None:
-        """The file from where the range begins, unless a fault says otherwise."""
+        """Send the file from the start of the requested range, subject to the configured faults."""
         content = repo.served.get(path, repo.files[path])
         start = 0
         if request.range and not self.ignores_ranges:
@@ -220,7 +220,7 @@ def _reply(handler: BaseHTTPRequestHandler, status: int, body: bytes, headers: d
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Returns as soon as `holds()`; fails after `seconds`."""
+    """Wait until `holds()`; fail after `seconds`."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it did not come about in time"

@@ -1,4 +1,4 @@
-"""Somebody at a browser, for tests with Django's client."""
+"""A person at a browser, for tests with Django's client."""
 
 from django.urls import reverse
 
@@ -6,7 +6,7 @@ from tests.factories import PASSWORD
 
 
 def sign_in(client, person) -> None:
-    """Sign in, and confirm the password just now, which the pages of the second factor ask for."""
+    """Sign in with a freshly confirmed password, which the two-factor pages require."""
     client.force_login(person)
     answer = client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
     assert answer.status_code == 302, "the password was not confirmed"

@@ -1,6 +1,6 @@
-"""A PostgreSQL of the tests' own, in a temporary folder: `python -m tests.postgres COMMAND...` runs COMMAND beside it.
+"""A private PostgreSQL server in a temporary folder: `python -m tests.postgres COMMAND...` runs COMMAND against it.
 
-COMMAND finds its address in DATABASE_URL, and in TEST_DATABASE_URL, which is what tests/environment.py leaves alone.
+COMMAND finds its URL in DATABASE_URL, and in TEST_DATABASE_URL, which tests/environment.py does not override.
 """
 
 import contextlib
@@ -15,15 +15,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-OWNERS = ("postgres", "nobody")  # PostgreSQL does not run as root
+OWNERS = ("postgres", "nobody")  # PostgreSQL refuses to run as root
 START_SECONDS = 60
-# Nothing of it outlives the tests, so that nothing has to reach the disk.
+# The data does not outlive the tests, so it never has to reach the disk.
 OPTIONS = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "listen_addresses=")
 
 
 @contextlib.contextmanager
 def running(*options: str) -> Iterator[str]:
-    """The address of a server that ends with the block. Raises FileNotFoundError where PostgreSQL is not installed."""
+    """Yield the URL of a server that stops with the block. Raises FileNotFoundError if PostgreSQL is not installed."""
     owner = _owner()
     folder = Path(tempfile.mkdtemp(prefix="auravideo-pg-"))
     folder.chmod(0o711)
@@ -55,7 +55,7 @@ def _wait(server: subprocess.Popen, folder: Path) -> None:
 
 
 def _owner() -> str | None:
-    """Who runs it where we are root."""
+    """Return the user to run the server as, or None if we are not root."""
     if os.getuid():
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -63,7 +63,7 @@ def _owner() -> str | None:
 
 
 def _binary(name: str) -> str:
-    """Debian keeps the server's programs out of the path."""
+    """Return the path of a server program, which Debian keeps out of PATH."""
     installed = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), reverse=True)
     found = next(iter(installed), None) or shutil.which(name)
     if found is None:

@@ -1,4 +1,4 @@
-"""The demo's site as browser tests and screenshots see it: every page that can be opened, with what stands in it."""
+"""The demo site for browser tests and screenshots: every page that can be opened, filled with demo data."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tests.access_table import ACCESS
 from tests.addresses import Address, addresses
 from tests.site import PASSWORD, Site
 
-PERSONS = {"anonymous": "", "owner": "ada", "admin": "admin"}  # of the access table, and who that is in the demo
+PERSONS = {"anonymous": "", "owner": "ada", "admin": "admin"}  # access table role: demo user
 NO_PAGES = {
     *(
         "healthz",
@@ -23,7 +23,7 @@ NO_PAGES = {
         "gallery:settings",
     ),
     *(f"gallery:shared-{name}" for name in ("file", "download", "poster", "preview", "thumbnail")),
-    *("gallery:embed", "gallery:shared-embed"),  # for frames on other sites: tests/e2e/test_sharing.py
+    *("gallery:embed", "gallery:shared-embed"),  # for iframes on other sites: tests/e2e/test_sharing.py
     *("generation:batch-progress", "generation:batch-download"),
     *(
         "mfa_edit_webauthn",
@@ -32,7 +32,7 @@ NO_PAGES = {
     ),  # nobody in the demo has a passkey: tests/e2e/test_accounts.py
     *(f"admin:mfa_authenticator_{page}" for page in ("change", "delete", "history")),
 }
-SIGNS_OUT = {"account_reset_password_from_key"}  # signs out whoever opens it, so it is looked at by nobody alone
+SIGNS_OUT = {"account_reset_password_from_key"}  # opening it signs the user out, so open it only as anonymous
 
 _VALUES = """
 import json
@@ -75,7 +75,7 @@ print(json.dumps({"values": values, "jobs": jobs, "videos": videos}))
 
 @dataclass(frozen=True)
 class Page:
-    """One page to open: a name for it, who opens it, and its path."""
+    """A page to open: a name for it, the user who opens it, and its path."""
 
     name: str
     person: str
@@ -83,7 +83,7 @@ class Page:
 
 
 class SeededSite(Site):
-    """The demo, as a rule without workers, so that what is queued or running in it stays as it is."""
+    """The demo, without workers by default, so that queued and running jobs stay as they are."""
 
     def __init__(self, home: Path, queues: str = "", **environment: str) -> None:
         super().__init__(home, queues=queues, **{"AURAVIDEO_UNDO_MINUTES": "120", **environment})
@@ -100,7 +100,7 @@ class SeededSite(Site):
         return self
 
     def sign_in(self, browser, person: str) -> dict | None:
-        """The browser's cookies of a person of the demo; None for nobody."""
+        """Return the browser cookies of a demo user, or None for anonymous."""
         if not PERSONS[person]:
             return None
         context = browser.new_context(base_url=self.url)
@@ -110,7 +110,7 @@ class SeededSite(Site):
         page.locator("[name=password]").fill(PASSWORD)
         page.locator("main form button").first.click()
         page.wait_for_url("**/create/")
-        page.goto("/accounts/reauthenticate/?next=/help/")  # what the pages of the second factor ask for
+        page.goto("/accounts/reauthenticate/?next=/help/")  # the two-factor pages require it
         page.locator("[name=password]").fill(PASSWORD)
         page.locator("main form button").first.click()
         page.wait_for_url("**/help/")
@@ -119,7 +119,7 @@ class SeededSite(Site):
         return state
 
     def pages(self) -> Iterator[Page]:
-        """What `every_page` names, with its paths on this site; and the states of a page that look unlike."""
+        """Yield the pages of `every_page` with their paths here, plus the states in which a page looks different."""
         for address, person in every_page():
             name = address.name if person == "anonymous" else f"{address.name}-{person}"
             yield Page(name.replace(":", "-"), person, address.path(self.values))
@@ -141,9 +141,9 @@ class SeededSite(Site):
 
 
 def every_page() -> list[tuple[Address, str]]:
-    """Every address that shows a page, with a person of the access table who may see it.
+    """Return every address that shows a page, with a role of the access table that may see it.
 
-    A page that is open to everybody comes twice: signed in, it looks different.
+    A public page comes twice: it looks different when signed in.
     """
     header, *rows = [line.split() for line in ACCESS.strip().splitlines() if line.strip()]
     exact = {row[0] for row in rows}

@@ -1,4 +1,4 @@
-"""A whole site, as `make run` starts it, in a folder and on a port of its own."""
+"""A whole site, as `make run` starts it, with its own folder and port."""
 
 import os
 import re
@@ -28,13 +28,13 @@ print(session.session_key)
 
 
 class Site:
-    """`manage.py serve`, started and ended by the tests.
+    """A running `manage.py serve`.
 
     Args:
         home: its AURAVIDEO_HOME.
-        queues: the workers that it has, all of them where nothing is said; "" for pages alone, which start in seconds.
-        root: the code that it runs, this checkout's where nothing is said.
-        environment: variables to set beside it.
+        queues: the workers to run, all of them by default; "" for pages alone, which start in seconds.
+        root: the code to run, this checkout's by default.
+        environment: additional environment variables.
     """
 
     def __init__(self, home: Path, queues: str | None = None, *, root: Path = ROOT, **environment: str) -> None:
@@ -57,7 +57,7 @@ class Site:
         self.process: subprocess.Popen | None = None
 
     def start(self) -> "Site":
-        """Returns when the ready line was printed. Raises RuntimeError with the log when it was not."""
+        """Start it and wait for the ready line. Raises RuntimeError with the log if it never comes."""
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -71,13 +71,13 @@ class Site:
         return self
 
     def stop(self, number: int = signal.SIGINT) -> int:
-        """End it as Ctrl-C does; returns its exit status."""
+        """Stop it as Ctrl-C does and return its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(60)
 
     def manage(self, *arguments: str, stdin: str | None = None, timeout: float = 600) -> subprocess.CompletedProcess:
-        """Run a management command beside the site."""
+        """Run a management command against the site."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=self.root, env=self.environment, input=stdin, capture_output=True, text=True, check=False,
@@ -85,13 +85,13 @@ class Site:
         )  # fmt: skip
 
     def python(self, code: str) -> str:
-        """What `code` prints in the site's own Django."""
+        """Return what `code` prints in the site's own Django."""
         done = self.manage("shell", "-v", "0", "-c", code)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def rows(self, query: str, *values: object) -> list[tuple]:
-        """What the site's database says at this moment."""
+        """Return the rows of a query of the site's database."""
         with closing(sqlite3.connect(self.home / "db.sqlite3", timeout=20)) as database:
             return database.execute(query, values).fetchall()
 
@@ -102,11 +102,11 @@ class Site:
         return name
 
     def session_of(self, name: str) -> str:
-        """The session cookie of somebody who has just signed in."""
+        """Return the session cookie of a user who has just signed in."""
         return self.python(SIGN_IN.format(name=name))
 
     def processes(self) -> list[int]:
-        """Every living process that was started with this site's folder in its environment."""
+        """Return every live process that was started with this site's folder in its environment."""
         found = []
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():

@@ -1,4 +1,4 @@
-"""The reader of forms that other tests rely on reads them as a browser does."""
+"""The form reader that other tests rely on reads forms as a browser does."""
 
 from tests.html_forms import fields_of, texts_of
 

@@ -1,4 +1,4 @@
-"""An authenticator app, for tests: the codes of RFC 6238, written from the specification and not with allauth's own."""
+"""An authenticator app for tests: RFC 6238 codes, written from the specification, independently of allauth."""
 
 import base64
 import hmac
@@ -9,7 +9,7 @@ DIGITS = 6
 
 
 def code(secret: str, at: float | None = None) -> str:
-    """Return what an app with this base32 `secret` shows at a time, in seconds since 1970; now where none is given."""
+    """Return the code an app with this base32 `secret` shows at a time in seconds since 1970, now by default."""
     counter = int(time.time() if at is None else at) // PERIOD
     digest = hmac.digest(base64.b32decode(secret), counter.to_bytes(8, "big"), "sha1")
     start = digest[-1] & 0x0F

@@ -1,4 +1,4 @@
-"""Upscaling checkpoints in the layouts that Real-ESRGAN publishes, with random weights, and frames to try them on."""
+"""Upscaling checkpoints in Real-ESRGAN's published layouts, with random weights, and frames to try them on."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def convolution(state, name, inputs, outputs, generator, gain=1.0):
 
 
 def compact_state(scale, features=16, convolutions=3, seed=0, gain=0.5):
-    """As realesr-animevideov3.pth: `body` of convolutions and PReLUs."""
+    """Return a state dict like realesr-animevideov3.pth: `body` of convolutions and PReLUs."""
     generator, state = torch.Generator().manual_seed(seed), {}
     for index in range(convolutions + 1):
         convolution(state, f"body.{2 * index}", features if index else 3, features, generator)
@@ -26,7 +26,7 @@ def compact_state(scale, features=16, convolutions=3, seed=0, gain=0.5):
 
 
 def rrdb_state(scale, blocks, seed=0):
-    """As RealESRGAN_x4plus.pth and RealESRGAN_x2plus.pth (x2 begins with a pixel unshuffle: 12 channels in)."""
+    """Return one like RealESRGAN_x4plus.pth or RealESRGAN_x2plus.pth (x2 starts with pixel unshuffle: 12 channels)."""
     generator, state = torch.Generator().manual_seed(seed), {}
     convolution(state, "conv_first", 3 if scale == 4 else 12, FILTERS, generator)
     for block in range(blocks):
@@ -51,7 +51,7 @@ def write(path: Path, state) -> Path:
 
 
 def picture(count=1, height=24, width=32, seed=0):
-    """Random frames with coarse and fine structure: uint8 [count, height, width, 3]."""
+    """Return random frames with coarse and fine structure: uint8 [count, height, width, 3]."""
     rng = np.random.default_rng(seed)
     coarse = np.kron(rng.random((count, -(-height // 8), -(-width // 8), 3)), np.ones((1, 8, 8, 1)))
     fine = rng.random((count, height, width, 3))
