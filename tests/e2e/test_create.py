@@ -17,7 +17,7 @@ PASSWORD = "a long enough passphrase"
 
 @pytest.fixture
 def signed_up(quick_page):
-    """A page on which somebody has just signed up."""
+    """Return a page just after signing up."""
     page, name = quick_page, f"ann{uuid.uuid4().hex[:10]}"
     page.goto("/accounts/signup/")
     for field, value in {"username": name, "email": f"{name}@example.org", "password1": PASSWORD}.items():
@@ -33,7 +33,7 @@ def mode(page, name: str):
 
 
 def switch_there_and_back(page):
-    """Type in the simple mode, see it in the advanced one, set something there, and find both in the simple one."""
+    """Type in simple mode, see it in advanced mode, change a setting there, and find both back in simple mode."""
     page.goto("/create/?mode=simple")
     page.locator("[name=prompt]").fill("a small blue star over the sea")
     page.locator("[name=aspect][value='16:9']").check()
