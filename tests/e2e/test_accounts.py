@@ -90,7 +90,7 @@ assert suspend(User.objects.get(username={name!r}), None, "It was the third time
 """
 
 
-def test_a_passkey_does_not_sign_in_who_is_suspended_and_says_why(page, pages_only, name, authenticator):
+def test_a_passkey_does_not_sign_in_a_suspended_user_and_says_why(page, pages_only, name, authenticator):
     sign_in(page, name)
     expect(page).to_have_url(re.compile("/create/$"))
     add_passkey(page, alone=True)

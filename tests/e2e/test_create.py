@@ -86,7 +86,7 @@ def test_the_summary_follows_what_is_chosen(signed_up):
     expect(page.locator("[name=seed]")).to_have_value(re.compile(r"\d+"))
 
 
-def test_what_is_no_number_is_not_taken_for_nothing(signed_up):
+def test_an_invalid_number_is_not_treated_as_empty(signed_up):
     page = signed_up
     page.goto("/create/?mode=advanced")
     page.locator("[name=prompt]").fill("a red heart")

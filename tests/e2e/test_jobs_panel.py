@@ -93,7 +93,7 @@ def test_opening_the_panel_is_seeing_what_is_new_and_the_mark_stays_while_it_is_
     expect(badge).to_be_hidden()
 
 
-def test_who_watches_a_job_on_its_own_page_has_seen_its_end(browser):
+def test_a_job_that_ends_on_its_own_page_is_not_new(browser):
     with open_jobs_page(browser, alone=True) as opened:
         opened.hide()
         opened.send(panel_fragment(finished()))

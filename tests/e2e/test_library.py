@@ -108,7 +108,7 @@ def test_a_card_moves_under_the_pointer_and_in_focus_by_its_small_preview(visit)
         assert not [path for path in asked if path.endswith(("/file/", "/download/"))]
 
 
-def test_who_wants_less_motion_gets_none(visit):
+def test_reduced_motion_stops_the_previews(visit):
     with visit("looker", reduced_motion="reduce") as page:
         card(page, "Clip 1").hover()
         card(page, "Clip 2").get_by_role("link").focus()
@@ -227,7 +227,7 @@ def test_the_grid_goes_on_as_it_is_scrolled_and_says_so(visit):
         expect(page.locator("#library-says")).to_have_text(re.compile(r"12 more videos\.\s+That is all\."))
 
 
-def test_who_opens_a_video_comes_back_to_where_they_were(visit):
+def test_going_back_from_a_video_keeps_the_place_in_the_grid(visit):
     with visit("scroller") as page:
         page.locator("#older").scroll_into_view_if_needed()
         expect(cards(page)).to_have_count(48)
@@ -254,7 +254,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("language", ["en", "pl"])
-def test_several_are_deleted_and_had_back(visit, language):
+def test_several_are_deleted_and_restored(visit, language):
     say = WORDS[language]
     with visit(f"deleter-{language}", path="/videos/?q=clip", locale=language) as page:
         page.wait_for_load_state("networkidle")  # no image may be requested after its video is deleted
@@ -406,7 +406,7 @@ def test_the_files_of_a_video_come_by_their_names(visit):
         expect(page.locator("[name=prompt]")).to_have_value("a red heart")
 
 
-def test_who_was_signed_out_meanwhile_is_asked_to_sign_in(visit, library_site):
+def test_a_signed_out_user_is_asked_to_sign_in(visit, library_site):
     with visit("leaver") as page:
         page.context.clear_cookies(name="sessionid")
         page.get_by_label("Format").select_option("gif")

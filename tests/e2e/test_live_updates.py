@@ -131,7 +131,7 @@ def test_the_socket_is_asked_for_what_the_page_shows_in_its_language(jobs_page):
 
 
 @pytest.mark.parametrize("answer", ["<h1>Sign in</h1>", 403, 404])
-def test_an_answer_that_is_not_the_job_loads_the_page_anew_instead_of_losing_it(jobs_page, answer):
+def test_an_answer_that_is_not_the_job_reloads_the_page(jobs_page, answer):
     jobs_page.answers[f"/jobs/{JOB}/cancel/"] = answer
     with jobs_page.page.expect_navigation():
         jobs_page.job.get_by_role("button", name="Cancel").click()

@@ -242,7 +242,7 @@ def test_cancelling_ends_a_clip_at_every_stage_and_the_next_one_is_rendered(sign
     assert "Traceback" not in site.log.read_text().removeprefix(log_before)
 
 
-def test_frames_that_storage_damaged_are_made_anew_when_one_tries_again(in_language, site):
+def test_frames_damaged_in_storage_are_rendered_again_on_retry(in_language, site):
     page, said = in_language
     with ExitStack() as held:
         job = ask_and_hold_before("interpolate", page, site, held)

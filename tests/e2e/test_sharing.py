@@ -212,7 +212,7 @@ def test_tags_lead_to_what_has_them_and_a_wrong_one_is_said_at_its_field(browser
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_who_is_not_signed_in_signs_in_to_like_and_comes_back(browser, shared, javascript):
+def test_a_visitor_signs_in_to_like_and_comes_back(browser, shared, javascript):
     video = shared.values["of-ben"]
     with open_page(browser, shared, java_script_enabled=javascript) as page:
         page.goto(f"/videos/{video}/")
