@@ -26,11 +26,11 @@ from generation.domain.states import Stage
 print(*[StageRun.objects.filter(job="{job}", stage=stage).count() for stage in Stage])
 """  # how often each stage was started
 POLISH = {
-    "What do you want to see?": "Co ma być widać?",
+    "What do you want to see?": "Co chcesz zobaczyć?",
     "Draft": "Szkic",
     "Make the video": "Utwórz film",
     "Your clip is queued. You can close this page; rendering continues.": (
-        "Twój klip jest w kolejce. Możesz zamknąć tę stronę; praca trwa dalej."
+        "Twój klip jest w kolejce. Możesz zamknąć tę stronę; renderowanie trwa dalej."
     ),
     "Finished": "Gotowe",
     "Failed": "Nie udało się",
@@ -39,7 +39,7 @@ POLISH = {
     "How it was made": "Jak powstał",
     "Try again": "Spróbuj ponownie",
     "The frames of an earlier stage were damaged in storage. “Try again” renders them again.": (
-        "Klatki z wcześniejszego etapu uległy uszkodzeniu w magazynie. „Spróbuj ponownie” utworzy je od nowa."
+        "Klatki z wcześniejszego etapu uległy uszkodzeniu w magazynie. „Spróbuj ponownie” wyrenderuje je od nowa."
     ),
     "Something went wrong on our side (reference {}). “Try again” continues where it stopped.": (
         "Coś poszło nie tak po naszej stronie (numer sprawy {}). „Spróbuj ponownie” zacznie tam, gdzie praca stanęła."
