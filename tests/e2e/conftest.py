@@ -1,4 +1,4 @@
-"""A real browser, a real site with all its workers and the models that ship."""
+"""A real browser, and a real site with all its workers and the bundled models."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.site import Site
 
-expect.set_options(timeout=15_000)  # a machine that has other work beside is slow, not wrong
+expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", "var/screenshots"))
 
 
@@ -24,7 +24,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def pages_only(tmp_path_factory):
-    """A site without workers: what is queued there waits for ever. Enough for what happens before and after."""
+    """Yield a site without workers, where queued jobs wait forever. Enough for everything except rendering."""
     started = Site(tmp_path_factory.mktemp("pages") / "home", queues="").start()
     yield started
     assert started.stop() == 0
@@ -43,21 +43,21 @@ def browser():
 
 @pytest.fixture
 def page(browser, site):
-    """A page of the site; a test fails when the page logged an error."""
+    """Yield a page of the site; fail the test if the page logs an error."""
     with open_page(browser, site) as page:
         yield page
 
 
 @pytest.fixture
 def quick_page(browser, pages_only):
-    """A page of the site without workers; a test fails when the page logged an error."""
+    """Yield a page of the site without workers; fail the test if the page logs an error."""
     with open_page(browser, pages_only) as page:
         yield page
 
 
 @contextmanager
 def open_page(browser, site: Site, **options):
-    """A page in a browser context of its own (`options` are Playwright's for it); errors that it logged are raised."""
+    """Yield a page in its own browser context (`options` are Playwright's); fail at the end if it logged errors."""
     context = browser.new_context(**{"base_url": site.url, "viewport": {"width": 1280, "height": 900}, **options})
     page = context.new_page()
     page.set_default_timeout(20_000)
@@ -71,7 +71,7 @@ def open_page(browser, site: Site, **options):
 
 @pytest.fixture
 def screenshot(page):
-    """Save a screenshot, to be looked at: `screenshot("name")`."""
+    """Return a function that saves a screenshot for inspection: `screenshot("name")`."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
     def take(name: str) -> None:

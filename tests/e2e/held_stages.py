@@ -1,7 +1,7 @@
-"""Hold a job of a running site where a test needs it: before a stage, or in the midst of one that has begun.
+"""Tools to hold a running site's job where a test needs it: before a stage, or in the middle of one.
 
-A queue is held by stopping its worker's processes (SIGSTOP), a stage by letting it read its frames from a pipe into
-which the test has yet to write. To the site both look like a stage that takes long.
+A queue is held by stopping its worker's processes (SIGSTOP), a stage by making it read its frames from a pipe that the
+test has not yet written to. To the site, both look like a slow stage.
 """
 
 import os
@@ -15,16 +15,16 @@ from pathlib import Path
 
 from tests.site import Site
 
-PATIENCE = 240  # seconds; bounds a hanging test
+PATIENCE = 240  # seconds; limits a hanging test
 
 
 @contextmanager
 def held_queue(site: Site, queue: str) -> Iterator[None]:
-    """Let the worker of a queue stand still: what comes to it waits."""
+    """Pause the worker of a queue, so that incoming jobs wait."""
     workers = _workers(site, queue)
     try:
         _send(signal.SIGSTOP, workers)
-        while not _can_be_written(site):  # it stands in the midst of a transaction
+        while not _can_be_written(site):  # it was stopped inside a transaction
             _send(signal.SIGCONT, workers)
             time.sleep(0.05)
             _send(signal.SIGSTOP, workers)
@@ -34,19 +34,19 @@ def held_queue(site: Site, queue: str) -> Iterator[None]:
 
 
 def job_folder(site: Site, job: str) -> Path:
-    """Where the frames of a job are."""
+    """Return the folder of a job's frames."""
     return site.home / "frames" / "jobs" / job
 
 
 def chunk(site: Site, job: str, stage: str, index: int = 0) -> Path:
-    """A chunk that a stage wrote, the first where nothing is said."""
+    """Return the path of a chunk that a stage wrote, by default the first."""
     return job_folder(site, job) / stage / f"{index:04d}.safetensors"
 
 
 class HeldFrames:
-    """A chunk that its reader gets only when it is given.
+    """A chunk that its reader gets only when the test gives it.
 
-    Put in place while the reader's queue is held: `HeldFrames(path)`, then, with the queue running, `wait_for_reader`.
+    Create `HeldFrames(path)` while the reader's queue is held; once the queue runs again, call `wait_for_reader`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,19 +54,19 @@ class HeldFrames:
         self.path = path
         path.unlink()
         os.mkfifo(path)
-        self._end = os.open(path, os.O_RDWR)  # for writing alone, opening would wait for the reader
+        self._end = os.open(path, os.O_RDWR)  # O_WRONLY would block until there is a reader
 
     def wait_for_reader(self, site: Site, queue: str) -> None:
-        """Returns when a worker of the queue has opened the chunk."""
+        """Wait until a worker of the queue has opened the chunk."""
         wait_until(lambda: any(self._is_open_in(pid) for pid in _workers(site, queue)), f"nobody reads {self.path}")
 
     def give(self) -> None:
-        """What was there, to the end; the reader goes on."""
+        """Write the whole chunk to the pipe, so that the reader continues."""
         with open(self._end, "wb") as pipe:
             pipe.write(self.content)
 
     def put_back(self) -> None:
-        """Make it a file again, where the reader is gone."""
+        """Turn it back into a file once the reader is gone."""
         os.close(self._end)
         self.path.unlink()
         self.path.write_bytes(self.content)
@@ -78,7 +78,7 @@ class HeldFrames:
 
 
 def wait_until(is_so, otherwise: str, patience: float = PATIENCE) -> None:
-    """Returns when `is_so()`; raises AssertionError when it is not within `patience` seconds."""
+    """Wait until `is_so()`; raise AssertionError after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not is_so():
         assert time.monotonic() < deadline, otherwise
@@ -86,9 +86,9 @@ def wait_until(is_so, otherwise: str, patience: float = PATIENCE) -> None:
 
 
 def stop_in_the_midst(site: Site, queue: str) -> None:
-    """Stop a site whose `queue` is held, and let it go on only when it has been asked to stop: it hands its stage back.
+    """Stop a site whose `queue` is held; resume the worker only after SIGTERM, so that it hands its stage back.
 
-    To be called within `held_queue`, whose end has nothing left to do then.
+    Call this within `held_queue`, whose exit then has nothing left to do.
     """
     workers = _workers(site, queue)
     site.process.send_signal(signal.SIGINT)
@@ -98,7 +98,7 @@ def stop_in_the_midst(site: Site, queue: str) -> None:
 
 
 def _is_asked_to_end(pid: int) -> bool:
-    """Whether SIGTERM waits for a process that stands still (proc(5): a mask, whose bit 0 is signal 1)."""
+    """Return whether a stopped process has a pending SIGTERM (proc(5): a mask whose bit 0 is signal 1)."""
     pending = re.findall(r"^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return any(int(mask, 16) >> (signal.SIGTERM - 1) & 1 for mask in pending)
 
@@ -110,7 +110,7 @@ def _send(number: signal.Signals, pids: list[int]) -> None:
 
 
 def _can_be_written(site: Site) -> bool:
-    """Whether nobody holds the write lock of the site's database for longer than a moment."""
+    """Return whether the write lock of the site's database is free, or is released within two seconds."""
     with closing(sqlite3.connect(site.home / "db.sqlite3", timeout=2, isolation_level=None)) as database:
         try:
             database.execute("BEGIN IMMEDIATE")
@@ -121,7 +121,7 @@ def _can_be_written(site: Site) -> bool:
 
 
 def _workers(site: Site, queue: str) -> list[int]:
-    """The processes of a queue's worker, the parent and its child."""
+    """Return the processes of a queue's worker: the parent and its child."""
     name = f"{queue}@%h".encode()
     found = [pid for pid in site.processes() if name in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")]
     assert len(found) == 2, f"the worker of {queue} has these processes: {found}"

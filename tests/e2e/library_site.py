@@ -1,7 +1,7 @@
-"""People with libraries, made within the site's own Django: `site.python` calls `fill` and reads what it prints.
+"""Users with libraries, created within the site's own Django: `site.python` calls `fill` and reads its output.
 
-The files are drawn and encoded as a worker does it, with grain upon them, so that a preview weighs what it may weigh.
-A few clips serve many videos: whoever looks at a page loads each by an address of its own.
+Files are drawn and encoded as a worker does it, with added grain so that previews are realistically large. Many videos
+share a few clips, but the browser loads each from its own address.
 """
 
 import json
@@ -29,7 +29,7 @@ SCENES = (
 
 
 def fill(people: dict[str, int]) -> None:
-    """Make each person with so many videos, 'Clip 1' the newest."""
+    """Create each user with the given number of videos; 'Clip 1' is the newest."""
     clips = [_clip(number, scene) for number, scene in enumerate(SCENES)]
     for name, count in people.items():
         user = User.objects.create_user(name, f"{name}@example.org", None)
@@ -44,7 +44,7 @@ def fill(people: dict[str, int]) -> None:
 
 
 def _clip(number: int, scene: Scene) -> dict[str, str]:
-    """The names of a clip's files in the storage."""
+    """Store the files of a clip and return their names in the storage."""
     clean = draw(scene, np.arange(FPS * SECONDS) / FPS, SIDE, SIDE)
     grain = np.random.default_rng(number).normal(0, GRAIN, clean.shape)
     frames = np.clip(clean + grain, 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The jobs page, or one job's own, as the templates make it; the test holds the server's end of its socket."""
+"""The jobs page, or a job's own page, rendered by the templates; the test holds the server's end of its socket."""
 
 import mimetypes
 import re
@@ -66,7 +66,7 @@ def panel_fragment(*rows: Row) -> str:
 
 
 class Page:
-    """The jobs page of a person whose `jobs` are running, and the server's end of its socket."""
+    """The jobs page of a user whose `jobs` are running, and the server's end of its socket."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Page:
         jobs: tuple[UUID, ...] = (JOB,),
     ) -> None:
         self.sockets = []
-        self.answers: dict[str, str | int] = {}  # HTML, or a status
+        self.answers: dict[str, str | int] = {}  # HTML or an HTTP status
         self.problems: list[str] = []
         listed = [{"job": a_job(5, id=id), "progress": a_progress(300), "video": None} for id in jobs]
         page = {
@@ -125,7 +125,7 @@ class Page:
         raise AssertionError(f"{len(self.sockets)} connections, {count} expected")
 
     def send(self, *fragments: str) -> None:
-        """Send one message, and wait until the page has read it."""
+        """Send one message and wait until the page has handled it."""
         before = self.page.evaluate("window.messages ?? (window.messages = 0)")
         self.page.evaluate(
             "window.counting ??= document.addEventListener('htmx:wsAfterMessage', () => window.messages++) ?? true"
@@ -134,7 +134,7 @@ class Page:
         self.page.wait_for_function("before => window.messages > before", arg=before)
 
     def listen(self):
-        """Note what a screen reader is given from now on; returns what asks for it."""
+        """Record screen reader announcements from now on; return a function that returns them."""
         self.page.evaluate(
             """() => {
                 window.heard = [];
@@ -146,7 +146,7 @@ class Page:
         return lambda: self.page.evaluate("heard")
 
     def hide(self, hidden: bool = True) -> None:
-        """Let the page believe that its tab was left, or looked at again."""
+        """Make the page believe that its tab was hidden, or shown again."""
         self.page.evaluate(
             """hidden => {
                 Object.defineProperty(document, 'hidden', {configurable: true, get: () => hidden});
@@ -161,7 +161,7 @@ class Page:
 
 @contextmanager
 def open_jobs_page(browser, **options):
-    """A `Page`; errors that it logged are raised at the end."""
+    """Yield a `Page`; fail at the end if it logged errors."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(10_000)
     opened = Page(context, **options)

@@ -1,4 +1,4 @@
-"""Somebody at a browser who has an account: in one language, with a mailbox."""
+"""A person at a browser who has an account, one language and a mailbox."""
 
 import email
 import re
@@ -10,11 +10,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.site import PASSWORD
 
-# What the pages and letters say, apart from the catalogue of translations, which could be lost or empty.
+# The texts of pages and emails, kept apart from the translation catalogue, which could be lost or empty.
 POLISH = {
     "1 job": "1 zadanie",
     "1 video": "1 film",
-    "We sent a confirmation link to": "Link potwierdzający adres jest w drodze na",
+    "We sent a confirmation link to": "Wysłaliśmy link potwierdzający na adres",
     "Add": "Dodaj",
     "Back to sign-in": "Wróć do logowania",
     "Change password": "Zmień hasło",
@@ -75,8 +75,8 @@ POLISH = {
     "Username": "Nazwa użytkownika",
     "Username or email address": "Nazwa użytkownika lub adres e-mail",
     "Welcome back. Everything is as you left it.": "Witaj ponownie. Wszystko jest tak, jak było.",
-    "What do you want to see?": "Co ma być widać?",
-    "Reactivate my account": "Tak, aktywuj je ponownie",
+    "What do you want to see?": "Co chcesz zobaczyć?",
+    "Reactivate my account": "Aktywuj moje konto ponownie",
     "Yes, confirm": "Tak, potwierdzam",
     "Your account is closed": "Twoje konto jest zamknięte",
     "Your account is deactivated.": "Twoje konto jest dezaktywowane.",
@@ -98,7 +98,7 @@ POLISH = {
 
 
 class Person:
-    """Somebody at a browser in one language, who reads what it says and the letters that come."""
+    """A person at a browser in one language, who reads the pages and the emails they get."""
 
     def __init__(self, page: Page, letters: Path, language: str, name: str) -> None:
         self.page, self.main, self.letters = page, page.get_by_role("main"), letters
@@ -110,7 +110,7 @@ class Person:
         return words if self.language == "en" else POLISH[words]
 
     def reads(self, heading: str, *words: str) -> None:
-        """The page has this heading, and these words, in the person's language."""
+        """Expect this heading and these words on the page, in the person's language."""
         expect(self.main.get_by_role("heading", level=1)).to_have_text(self.say(heading))
         expect(self.page.locator("html")).to_have_attribute("lang", self.language)
         for text in words:
@@ -124,7 +124,7 @@ class Person:
         return self.main.get_by_label(re.compile(rf"^{re.escape(self.say(label))}( \(.*\))?$", re.IGNORECASE))
 
     def press(self, name: str, which: str = "") -> None:
-        """The button of this name; of several, the one for `which`."""
+        """Press the button with this name; of several, the one for `which`."""
         self.main.get_by_role("button", name=f"{self.say(name)} {which}".strip(), exact=True).click()
 
     def follow(self, name: str) -> None:
@@ -148,7 +148,7 @@ class Person:
         self.press("Sign in")
 
     def proves_again(self, password: str) -> None:
-        """Asked before what takes an account over, however short ago they signed in."""
+        """Confirm the password: sensitive account changes require it even just after signing in."""
         self.reads("Is it you?")
         self.type({"Password": password})
         self.press("Confirm")
@@ -173,7 +173,7 @@ class Person:
         self.reads("Sign in")
 
     def link_in_letter(self, subject: str, *words: str, to: str = "") -> str:
-        """The address in the newest letter with this subject, which has these words."""
+        """Return the link in the newest email with this subject, expecting these words in it."""
         found = [letter for letter in _letters(self.letters) if letter["to"] == (to or self.email)]
         letter = next(letter for letter in found if letter["subject"] == f"AuraVideo: {self.say(subject)}")
         text = letter.get_content()
@@ -185,7 +185,7 @@ class Person:
 
 
 def _letters(folder: Path) -> list[EmailMessage]:
-    """Newest first. Django writes a file for each sending, each letter followed by a line of dashes."""
+    """Return the emails, newest first. Django writes a file per connection and a line of dashes after each email."""
     files = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     parts = [part for path in files for part in path.read_bytes().split(b"-" * 79) if part.strip()]
     return [email.message_from_bytes(part.lstrip(), policy=default) for part in parts]

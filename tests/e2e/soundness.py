@@ -1,4 +1,4 @@
-"""What holds for every page: it fits every screen, and axe finds nothing wrong with it in either theme."""
+"""Checks for every page: it fits every screen, and axe finds no violations in either theme."""
 
 from axe_playwright_python.sync_playwright import Axe
 
@@ -6,7 +6,7 @@ WIDTHS = (360, 768, 1280)
 
 
 def too_wide(page) -> list[str]:
-    """The widths at which the page has to be scrolled sideways."""
+    """Return the widths at which the page scrolls sideways."""
     found = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
@@ -20,17 +20,17 @@ WIDEST = """[...document.querySelectorAll('body *')].filter(e => e.getBoundingCl
     .slice(0, 3).map(e => e.tagName + '.' + e.className).join(' ')"""
 
 
-# What axe says of widgets that are Django's own, and what it is that it does not see.
+# Violations that axe reports in Django's own widgets, and why we accept them.
 OF_DJANGO = (
-    ("label-title-only", "#searchbar"),  # its label is a picture, whose alternative text says "Search"
-    ("empty-table-header", ".original"),  # the first column of the rows beneath a form,
-    ("empty-table-header", "th:nth-child(11)"),  # and the last, where there is nothing to delete
-    ("aria-prohibited-attr", ".help-tooltip"),  # in the label of a list to choose from
+    ("label-title-only", "#searchbar"),  # its label is an image with the alt text "Search"
+    ("empty-table-header", ".original"),  # the first column of inline rows,
+    ("empty-table-header", "th:nth-child(11)"),  # and the last, if nothing can be deleted
+    ("aria-prohibited-attr", ".help-tooltip"),  # in the label of a select box
 )
 
 
 def violations(page, known: tuple[tuple[str, str], ...] = ()) -> list[str]:
-    """What axe finds in either theme, once on a wide screen and once on a phone; `known` names rules and places."""
+    """Return axe's violations, light on a desktop and dark on a phone; `known` has accepted (rule, selector) pairs."""
     found = []
     for width, theme in ((1280, "light"), (360, "dark")):
         page.set_viewport_size({"width": width, "height": 900})
@@ -49,7 +49,7 @@ def _is_known(rule: str, target: list[str], known: tuple[tuple[str, str], ...]) 
 
 
 def arrived(page) -> None:
-    """Wait for colours that are on their way from one theme to the other: only those that have come are compared."""
+    """Wait for colour transitions between themes to finish, so that axe compares final colours."""
     page.evaluate(
         """() => new Promise(requestAnimationFrame).then(() => Promise.all(
             document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished.catch(() => 0))))"""

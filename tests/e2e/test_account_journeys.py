@@ -1,4 +1,4 @@
-"""Every journey of an account as a person walks it, in both languages, through the links in the letters themselves.
+"""Every journey of an account as a person takes it, in both languages, through the links in real emails.
 
 Passkeys are in test_accounts.py.
 """
@@ -54,11 +54,11 @@ CONFIRMATION = (
     "To confirm that it is yours, open this link:",
     "If it was not you, do nothing.",
 )
-addresses = (f"192.0.2.{number}" for number in itertools.count(1))  # everybody from their own: nobody is rate-limited
+addresses = (f"192.0.2.{number}" for number in itertools.count(1))  # one each, so that nobody is rate-limited
 
 
 def totp(secret: str, moment: float) -> str:
-    """What an authenticator app shows: RFC 6238 with SHA-1, six digits, 30 seconds."""
+    """Return the code an authenticator app shows: RFC 6238 with SHA-1, six digits, 30 seconds."""
     digest = hmac.digest(base64.b32decode(secret), struct.pack(">Q", int(moment) // 30), "sha1")
     offset = digest[-1] & 0x0F
     return f"{(struct.unpack('>I', digest[offset : offset + 4])[0] & 0x7FFFFFFF) % 10**6:06}"
@@ -66,7 +66,7 @@ def totp(secret: str, moment: float) -> str:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Without workers; letters go to files, and an address must be confirmed."""
+    """Yield a site without workers that writes emails to files and requires confirmed addresses."""
     folder = tmp_path_factory.mktemp("accounts")
     environment = {"EMAIL_URL": f"filemail:///{folder}/letters", "EMAIL_VERIFICATION": "mandatory"}
     started = Site(folder / "home", queues="", TRUSTED_PROXIES="1", **environment).start()
@@ -83,13 +83,13 @@ def language(request):
 
 @pytest.fixture
 def meet(browser, site, language):
-    """`with meet("forgets") as person:` the one of that name and the test's language, in a browser of their own."""
+    """Return `meet`: `with meet("forgets") as person:` gives that user a browser in the test's language."""
 
     @contextmanager
     def somebody(journey: str):
         options = {
             "locale": {"en": "en-GB", "pl": "pl-PL"}[language],
-            "reduced_motion": "reduce",  # the first page moves otherwise, which costs time
+            "reduced_motion": "reduce",  # the first page is animated otherwise, which is slow
             "extra_http_headers": {"X-Forwarded-For": next(addresses)},
         }
         with open_page(browser, site, **options) as page:
@@ -165,7 +165,7 @@ def test_a_forgotten_password_is_replaced_through_the_letter(meet):
 
 
 def _tampered(link: str) -> str:
-    """With another last sign of the secret part."""
+    """Return the link with the last character of its secret changed."""
     secret = link.rstrip("/")
     return f"{secret[:-1]}{'0' if secret[-1] != '0' else '1'}/"
 
@@ -226,7 +226,7 @@ def test_a_second_factor_is_asked_for_and_a_recovery_code_replaces_it_once(meet)
         _gives(person, "000000")
         person.reads("Second factor", "Incorrect code.")
         person.page.goto("/settings/")
-        _gives(person, totp(secret, time.time() + 30))  # each code works once; a clock may be half a minute fast
+        _gives(person, totp(secret, time.time() + 30))  # each code works once; a clock may run 30 s fast
         person.is_signed_in()
         person.sign_out()
 

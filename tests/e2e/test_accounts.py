@@ -1,4 +1,4 @@
-"""Accounts in a real browser: passkeys, by Chromium's virtual authenticator, and what is chosen staying chosen."""
+"""Accounts in a real browser: passkeys, with Chromium's virtual authenticator, and settings that persist."""
 
 import re
 import time
@@ -21,14 +21,14 @@ def name(pages_only):
 
 @pytest.fixture
 def page(browser, pages_only):
-    """On `localhost`: browsers offer passkeys on secure addresses and there alone."""
+    """Yield a page on `localhost`: over plain HTTP, browsers offer passkeys only there."""
     with open_page(browser, pages_only, base_url=pages_only.url.replace("127.0.0.1", "localhost")) as page:
         yield page
 
 
 @pytest.fixture
 def authenticator(page):
-    """A device with a fingerprint reader, whose owner always agrees."""
+    """Add a device with a fingerprint reader whose owner always agrees."""
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
     options = {
@@ -90,7 +90,7 @@ assert suspend(User.objects.get(username={name!r}), None, "It was the third time
 """
 
 
-def test_a_passkey_does_not_sign_in_who_is_suspended_and_says_why(page, pages_only, name, authenticator):
+def test_a_passkey_does_not_sign_in_a_suspended_user_and_says_why(page, pages_only, name, authenticator):
     sign_in(page, name)
     expect(page).to_have_url(re.compile("/create/$"))
     add_passkey(page, alone=True)
@@ -105,7 +105,7 @@ def test_a_passkey_does_not_sign_in_who_is_suspended_and_says_why(page, pages_on
 
 
 def _addresses_of_passkey(page) -> list[str]:
-    """Where the passkey that the list shows is renamed and removed."""
+    """Return the addresses that rename and remove the listed passkey."""
     links = page.locator("main a[href*='/webauthn/keys/']")
     expect(links).to_have_count(2)
     return [link.get_attribute("href") for link in links.all()]
@@ -185,7 +185,7 @@ print(User.objects.count(), Job.objects.count())
 
 
 def test_a_deleted_account_is_gone_soon_with_all_that_it_had(browser, tmp_path):
-    """With the worker that does it, and the broker that carries the message."""
+    """Delete the account with the real worker and broker."""
     site = Site(tmp_path / "home", queues="cpu").start()
     try:
         site.make_user("ann")

@@ -1,4 +1,4 @@
-"""`manage.py batch` against a running site: every row becomes a file of exactly what was asked for."""
+"""`manage.py batch` against a running site: every row becomes a file with exactly the requested content."""
 
 import json
 import re

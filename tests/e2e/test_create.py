@@ -17,7 +17,7 @@ PASSWORD = "a long enough passphrase"
 
 @pytest.fixture
 def signed_up(quick_page):
-    """A page on which somebody has just signed up."""
+    """Return a page just after signing up."""
     page, name = quick_page, f"ann{uuid.uuid4().hex[:10]}"
     page.goto("/accounts/signup/")
     for field, value in {"username": name, "email": f"{name}@example.org", "password1": PASSWORD}.items():
@@ -33,7 +33,7 @@ def mode(page, name: str):
 
 
 def switch_there_and_back(page):
-    """Type in the simple mode, see it in the advanced one, set something there, and find both in the simple one."""
+    """Type in simple mode, see it in advanced mode, change a setting there, and find both back in simple mode."""
     page.goto("/create/?mode=simple")
     page.locator("[name=prompt]").fill("a small blue star over the sea")
     page.locator("[name=aspect][value='16:9']").check()
@@ -86,7 +86,7 @@ def test_the_summary_follows_what_is_chosen(signed_up):
     expect(page.locator("[name=seed]")).to_have_value(re.compile(r"\d+"))
 
 
-def test_what_is_no_number_is_not_taken_for_nothing(signed_up):
+def test_an_invalid_number_is_not_treated_as_empty(signed_up):
     page = signed_up
     page.goto("/create/?mode=advanced")
     page.locator("[name=prompt]").fill("a red heart")
@@ -157,5 +157,5 @@ def test_pasted_lines_become_a_batch_that_can_be_cancelled_as_a_whole(signed_up)
     page.get_by_role("button", name="Make the videos").click()
     expect(page).to_have_url(re.compile("/batches/[0-9a-f-]{36}/$"))
     expect(page.locator(".job")).to_have_count(2)
-    page.get_by_role("button", name="Cancel all").click()
+    page.get_by_role("button", name="Cancel the rest").click()
     expect(page.get_by_text("2 of 2 clips have ended")).to_be_visible()

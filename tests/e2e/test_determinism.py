@@ -1,4 +1,4 @@
-"""The same request with the same seed is the same video, bit for bit in its frames, in one process or another."""
+"""The same request and seed give the same video, with bit-identical frames, across processes."""
 
 from hashlib import sha256
 
@@ -19,7 +19,7 @@ def frames_of(path) -> str:
 
 
 def render(site, folder, name, seed) -> str:
-    """One clip through the whole pipeline, for a person of its own, so that no earlier job is used again."""
+    """Render one clip through the whole pipeline, as a new user so that no earlier job is reused."""
     row = f'{{"prompt": "an orange star circling at sunset", "size": "128x128", "seconds": 1, "seed": {seed}}}\n'
     site.make_user(name)
     done = site.manage("batch", "-", "--format", "jsonl", "--user", name, "--output", str(folder), stdin=row)

@@ -1,7 +1,7 @@
-"""What holds for every page, whoever wrote it: each is opened once in a real browser and looked at from all sides.
+"""Checks that hold for every page: each is opened once in a real browser and examined from all sides.
 
-The demo's site serves them all (tests/seeded.py); its list of pages comes from the URL configuration and the access
-table, so that a new page is tested as soon as it has an address.
+The demo site serves them (tests/seeded.py); the list of pages comes from the URL configuration and the access table,
+so a new page is tested as soon as it has an address.
 """
 
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from tests.seeded import PERSONS, SeededSite, every_page
 pytestmark = pytest.mark.e2e
 
 MAX_BYTES = 150_000
-LOCALES = {"anonymous": "en", "owner": "pl", "admin": "pl"}  # so that both languages are looked at
+LOCALES = {"anonymous": "en", "owner": "pl", "admin": "pl"}  # so that both languages are checked
 OF_VIDEOS = ("/file/", "/poster/", "/preview/", "/thumbnail/")
 
 
@@ -26,7 +26,7 @@ def seeded(tmp_path_factory):
 
 
 class Visitor:
-    """One person's browser, which notes what each page loads and complains of."""
+    """A user's browser, which records each page's requests and complaints."""
 
     def __init__(self, browser, site: SeededSite, person: str) -> None:
         self.context = browser.new_context(
@@ -47,7 +47,7 @@ class Visitor:
         self._weigh()
 
     def _weigh(self) -> None:
-        """Let Chromium say how many bytes came over the wire for each address, always without its cache."""
+        """Record the bytes on the wire for each address, as Chromium reports them with its cache off."""
         network, addresses = self.context.new_cdp_session(self.page), {}
         network.send("Network.enable")
         network.send("Network.setCacheDisabled", {"cacheDisabled": True})
@@ -67,7 +67,7 @@ class Visitor:
         return self.page.goto(path)
 
     def is_signed_in(self) -> bool:
-        """What the page itself says: the menu of the site, or the administration's head."""
+        """Return whether the page shows a user: in the site's menu or the admin's header."""
         return self.page.locator("header .menu__name, #user-tools").count() > 0
 
 
@@ -120,14 +120,14 @@ def test_the_page_for_a_form_that_is_too_old_is_sound(visitors):
 
 
 def elsewhere(visitor: Visitor, site: SeededSite) -> list[str]:
-    """Requests to anywhere but the site."""
+    """Return the requests to other hosts than the site."""
     home = urlsplit(site.url).netloc
     hosts = [(urlsplit(url), url) for url in visitor.requests]
     return [url for parts, url in hosts if parts.scheme not in ("data", "blob") and parts.netloc != home]
 
 
 def weight(visitor: Visitor) -> int:
-    """Bytes over the wire, without the videos and the pictures that are made of them."""
+    """Return the bytes on the wire, without videos and the images made from them."""
     return sum(size for url, size in visitor.bytes.items() if not urlsplit(url).path.endswith(OF_VIDEOS))
 
 
@@ -175,7 +175,7 @@ FOCUS = """() => {
         seen: box.width > 0 && box.bottom > 0,
     };
 }"""
-MARK_THEMSELVES = ("BODY", "VIDEO")  # the end of the page, and the browser's own buttons within a player
+MARK_THEMSELVES = ("BODY", "VIDEO")  # the end of the page, and the browser's own player controls
 
 
 @pytest.mark.parametrize("path", ["/help/", "/create/", "/jobs/", "/videos/", "/explore/"])

@@ -1,4 +1,4 @@
-"""Whatever dies, every clip ends exactly once, with one video."""
+"""Crashes of every part of the site: every clip still ends exactly once, with one video."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ END_SECONDS = 180
 
 @pytest.fixture(scope="module")
 def own_site(tmp_path_factory):
-    """A site of its own, since parts of it are killed; one that notices a dead worker after five seconds."""
+    """Yield a separate site, since parts of it are killed; it detects a dead worker after five seconds."""
     started = Site(tmp_path_factory.mktemp("faults") / "home", AURAVIDEO_LOST_AFTER="5").start()
     yield started
     started.stop()
@@ -38,7 +38,7 @@ def submit(site, seconds=4) -> str:
 
 
 def state(site, job) -> dict[str, object]:
-    """The job's row, read from the database itself: a process of Django would come too late to see a short stage."""
+    """Return the job's state, read directly from the database: starting Django would take longer than a short stage."""
     ((status, run, error, traceback),) = site.rows(
         "SELECT status, run, error_id, traceback FROM generation_job WHERE id = ?", UUID(job).hex
     )
@@ -47,7 +47,7 @@ def state(site, job) -> dict[str, object]:
 
 
 def wait_for_stage(site, job, stage) -> int:
-    """The process that holds `stage` of the job, once one does."""
+    """Wait until a process runs `stage` of the job and return its PID."""
     running = "SELECT worker FROM generation_stagerun WHERE job_id = ? AND stage = ? AND status = 'running'"
     deadline = time.monotonic() + END_SECONDS
     while time.monotonic() < deadline:
@@ -58,7 +58,7 @@ def wait_for_stage(site, job, stage) -> int:
 
 
 def assert_ends_with_one_video(site, job) -> int:
-    """Returns the number of the run that ended it."""
+    """Expect the job to end as done with one video; return the number of its last run."""
     deadline = time.monotonic() + END_SECONDS
     while time.monotonic() < deadline:
         found = state(site, job)

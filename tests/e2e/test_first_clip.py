@@ -1,4 +1,4 @@
-"""What the site is for: sign up, type a sentence, watch it being made, play the video."""
+"""The main journey: sign up, type a sentence, watch the clip being made, play the video."""
 
 import re
 import uuid
@@ -11,12 +11,12 @@ from tests.e2e.held_stages import wait_until
 pytestmark = [pytest.mark.e2e, pytest.mark.renders]
 
 PASSWORD = "a long enough passphrase"
-RENDERED = 120_000  # milliseconds; the figures are in docs/performance.md, this only bounds a hanging test
+RENDERED = 120_000  # milliseconds; only limits a hanging test, the figures are in docs/performance.md
 
 
 @pytest.fixture
 def signed_up(page):
-    """A page on which somebody has just signed up."""
+    """Return a page just after signing up."""
     name = f"ann{uuid.uuid4().hex[:10]}"
     page.goto("/accounts/signup/")
     page.locator("[name=username]").fill(name)
@@ -29,7 +29,7 @@ def signed_up(page):
 
 
 def submit(page, prompt: str, **choices: str) -> str:
-    """Fill in the create form; returns the job's id."""
+    """Fill in and submit the create form; return the job's ID."""
     page.goto("/create/?mode=advanced")
     page.locator("[name=prompt]").fill(prompt)
     for field, value in choices.items():
@@ -64,7 +64,7 @@ def test_from_a_sentence_to_a_video_that_plays(signed_up, screenshot):
 
 
 def watch(page, card, screenshot) -> dict[str, list]:
-    """Follow a job to its end without reloading: every progress in permille, every preview's address."""
+    """Follow a job to its end without reloading; return each progress value (permille) and each preview's address."""
     seen: dict[str, list] = {"progress": [], "previews": []}
     for _ in range(RENDERED // 100):
         state = card.evaluate(
@@ -88,7 +88,7 @@ def watch(page, card, screenshot) -> dict[str, list]:
 
 
 def plays(page) -> float:
-    """Play the video on the page; returns its length in seconds."""
+    """Play the video on the page and return its length in seconds."""
     return page.locator("video").first.evaluate(
         """async video => {
             video.muted = true;

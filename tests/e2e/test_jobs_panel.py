@@ -1,4 +1,4 @@
-"""The panel of every page: it follows the socket without disturbing who uses it, and calls who looks elsewhere."""
+"""The jobs panel on every page: it follows the socket without disturbing its user, and notifies users in other tabs."""
 
 import pytest
 from playwright.sync_api import expect
@@ -8,7 +8,7 @@ from tests.e2e.live_page import ELSEWHERE, JOB, PROMPT, UUID, a_panel, open_jobs
 pytestmark = pytest.mark.e2e
 
 OLD = row(3, status="failed", id=UUID(int=7), ended=1_700_000_000)
-# What the operating system would show, written down; the permission is what a person gave before.
+# Records the notifications that the system would show; the permission is the one the user gave earlier.
 NOTED = """
     window.notes = [];
     window.Notification = class extends EventTarget {
@@ -93,7 +93,7 @@ def test_opening_the_panel_is_seeing_what_is_new_and_the_mark_stays_while_it_is_
     expect(badge).to_be_hidden()
 
 
-def test_who_watches_a_job_on_its_own_page_has_seen_its_end(browser):
+def test_a_job_that_ends_on_its_own_page_is_not_new(browser):
     with open_jobs_page(browser, alone=True) as opened:
         opened.hide()
         opened.send(panel_fragment(finished()))
@@ -116,7 +116,7 @@ def test_an_end_on_the_list_is_new_until_it_is_looked_at(jobs_page, panel):
 def test_an_end_is_announced_once_and_an_old_one_not_at_all(jobs_page, panel):
     heard = jobs_page.listen()
     jobs_page.send(panel_fragment(row(5, 300), OLD))
-    older = row(3, status="done", id=UUID(int=8), ended=1_600_000_000)  # moved up because another was removed
+    older = row(3, status="done", id=UUID(int=8), ended=1_600_000_000)  # moved up because another row was removed
     jobs_page.send(panel_fragment(finished(), OLD, older))
     jobs_page.send(panel_fragment(finished(), OLD, older))
     jobs_page.page.wait_for_function("heard.length > 0")

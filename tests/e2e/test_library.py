@@ -1,4 +1,4 @@
-"""The library as people use it: look, find, choose, keep together, throw away and have back; without scripts, too."""
+"""The library as people use it: browse, search, select, collect, delete and restore, also without JavaScript."""
 
 import io
 import json
@@ -30,7 +30,7 @@ def library_site(pages_only):
 
 @pytest.fixture
 def visit(browser, library_site):
-    """`with visit("name") as page`: somebody's library is open."""
+    """Return `visit`: `with visit("name") as page` opens that user's library."""
 
     class Visit:
         def __init__(self, name: str, path: str = "/videos/", **options: object) -> None:
@@ -73,7 +73,7 @@ def bar(page):
     return page.locator("#selection")
 
 
-# --- Moments ----------------------------------------------------------------------------------------------------------
+# --- Dates and times --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("zone", ["Europe/Warsaw", "America/New_York"])
@@ -85,7 +85,7 @@ def test_a_moment_is_told_in_the_time_zone_of_whoever_reads_it(visit, zone):
         expect(moment).to_have_text(re.compile(rf"^{made.day} \w+ {made.year} at {made.hour:02}:{made.minute:02}$"))
 
 
-# --- Looking ----------------------------------------------------------------------------------------------------------
+# --- Browsing ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_card_moves_under_the_pointer_and_in_focus_by_its_small_preview(visit):
@@ -108,7 +108,7 @@ def test_a_card_moves_under_the_pointer_and_in_focus_by_its_small_preview(visit)
         assert not [path for path in asked if path.endswith(("/file/", "/download/"))]
 
 
-def test_who_wants_less_motion_gets_none(visit):
+def test_reduced_motion_stops_the_previews(visit):
     with visit("looker", reduced_motion="reduce") as page:
         card(page, "Clip 1").hover()
         card(page, "Clip 2").get_by_role("link").focus()
@@ -144,7 +144,7 @@ def test_a_page_on_which_every_card_was_hovered_weighs_less_than_three_megabytes
         assert 1_000_000 < sum(weight.values()) < MAX_BYTES, sum(weight.values())
 
 
-# --- Finding ----------------------------------------------------------------------------------------------------------
+# --- Searching --------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_typed_and_chosen_narrows_the_grid_and_the_address(visit):
@@ -224,10 +224,10 @@ def test_the_grid_goes_on_as_it_is_scrolled_and_says_so(visit):
             expect(cards(page)).to_have_count(shown)
         assert titles(page) == [f"Clip {n}" for n in range(1, 61)]
         expect(page.locator("#older")).to_have_count(0)
-        expect(page.locator("#library-says")).to_have_text(re.compile(r"12 more videos\.\s+That is all\."))
+        expect(page.locator("#library-says")).to_have_text(re.compile(r"12 more videos\.\s+That is everything\."))
 
 
-def test_who_opens_a_video_comes_back_to_where_they_were(visit):
+def test_going_back_from_a_video_keeps_the_place_in_the_grid(visit):
     with visit("scroller") as page:
         page.locator("#older").scroll_into_view_if_needed()
         expect(cards(page)).to_have_count(48)
@@ -244,20 +244,25 @@ def test_a_filter_goes_on_being_one_while_scrolling(visit):
         assert titles(page) == [f"Clip {n}" for n in range(60, 12, -1)]
 
 
-# --- Choosing several -------------------------------------------------------------------------------------------------
+# --- Selecting several ------------------------------------------------------------------------------------------------
 
 
 WORDS = {
     "en": {"Delete": "Delete", "Undo": "Undo", "gone": "3 videos were moved", "back": "3 videos were restored"},
-    "pl": {"Delete": "Usuń", "Undo": "Cofnij", "gone": "3 filmy są teraz w koszu.", "back": "3 filmy są z powrotem"},
+    "pl": {
+        "Delete": "Usuń",
+        "Undo": "Cofnij",
+        "gone": "Przeniesiono do kosza 3 filmy.",
+        "back": "3 filmy są z powrotem",
+    },
 }
 
 
 @pytest.mark.parametrize("language", ["en", "pl"])
-def test_several_are_deleted_and_had_back(visit, language):
+def test_several_are_deleted_and_restored(visit, language):
     say = WORDS[language]
     with visit(f"deleter-{language}", path="/videos/?q=clip", locale=language) as page:
-        page.wait_for_load_state("networkidle")  # a picture that is asked for after its video was deleted is not there
+        page.wait_for_load_state("networkidle")  # no image may be requested after its video is deleted
         expect(bar(page)).to_be_hidden()
         choose(page, "Clip 2", "Clip 3", "Clip 5")
         expect(bar(page).locator("output")).to_have_text("3")
@@ -380,7 +385,7 @@ def test_a_video_is_deleted_from_its_page_and_put_back_from_the_trash(visit):
     with visit("renamer") as page:
         page.get_by_role("link", name="Clip 9", exact=True).click()
         page.wait_for_url("**/videos/*-*/**")
-        page.wait_for_load_state("networkidle")  # a picture that is asked for after its video was deleted is not there
+        page.wait_for_load_state("networkidle")  # no image may be requested after its video is deleted
         address = page.url
         page.get_by_role("main").get_by_role("button", name="Delete", exact=True).click()
         expect(page.locator(".messages")).to_contain_text("1 video was moved to the trash.")
@@ -406,7 +411,7 @@ def test_the_files_of_a_video_come_by_their_names(visit):
         expect(page.locator("[name=prompt]")).to_have_value("a red heart")
 
 
-def test_who_was_signed_out_meanwhile_is_asked_to_sign_in(visit, library_site):
+def test_a_signed_out_user_is_asked_to_sign_in(visit, library_site):
     with visit("leaver") as page:
         page.context.clear_cookies(name="sessionid")
         page.get_by_label("Format").select_option("gif")
@@ -414,7 +419,7 @@ def test_who_was_signed_out_meanwhile_is_asked_to_sign_in(visit, library_site):
         expect(page).to_have_url(re.compile("/accounts/login/"))
 
 
-# --- Without scripts --------------------------------------------------------------------------------------------------
+# --- Without JavaScript -----------------------------------------------------------------------------------------------
 
 
 def test_everything_works_without_javascript(visit):

@@ -1,7 +1,7 @@
-"""What the page does with what the socket sends: in order, in place, and without disturbing who is using it.
+"""The page's handling of socket messages: in order, in place, and without disturbing its user.
 
-The pages and fragments are the real templates; the server's side of the socket is played by the tests, so that messages
-can come late, twice, or for somebody who looks at another page.
+Pages and fragments come from the real templates; the tests play the server's side of the socket, so that messages can
+arrive late, twice, or for a job on another page.
 """
 
 import pytest
@@ -131,12 +131,12 @@ def test_the_socket_is_asked_for_what_the_page_shows_in_its_language(jobs_page):
 
 
 @pytest.mark.parametrize("answer", ["<h1>Sign in</h1>", 403, 404])
-def test_an_answer_that_is_not_the_job_loads_the_page_anew_instead_of_losing_it(jobs_page, answer):
+def test_an_answer_that_is_not_the_job_reloads_the_page(jobs_page, answer):
     jobs_page.answers[f"/jobs/{JOB}/cancel/"] = answer
     with jobs_page.page.expect_navigation():
         jobs_page.job.get_by_role("button", name="Cancel").click()
     expect(jobs_page.job).to_be_visible()
-    jobs_page.problems.clear()  # the browser logs what was refused
+    jobs_page.problems.clear()  # the browser logs refused requests
 
 
 def test_a_click_that_reaches_nobody_says_so(jobs_page):
@@ -145,7 +145,7 @@ def test_a_click_that_reaches_nobody_says_so(jobs_page):
     expect(jobs_page.page.locator("#offline")).to_be_visible()
     jobs_page.send(fragment(5, 310))
     expect(jobs_page.page.locator("#offline")).to_be_hidden()
-    jobs_page.problems.clear()  # the browser logs what could not be loaded
+    jobs_page.problems.clear()  # the browser logs failed requests
 
 
 def test_newer_jobs_are_counted_and_offered_without_pushing_down_the_list(jobs_page):

@@ -1,4 +1,4 @@
-"""What survives when a fragment is merged into the page: whatever the person, or the browser, is in the middle of."""
+"""Merging a fragment into the page preserves whatever the user or the browser is in the middle of."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from tests.e2e.live_page import ELSEWHERE, JOB, UUID, a_job, a_panel, fragment, 
 pytestmark = pytest.mark.e2e
 
 THIRD = UUID(int=3)
-# Whether a person's place is lost for a moment, even if it is given back: a screen reader would read it out again.
+# Detects even a brief loss of focus: a screen reader would read the element out again.
 COUNT_BLURS = "element => { window.blurs = 0; element.addEventListener('blur', () => window.blurs++); }"
 PLAY_SOMETHING = """async video => {
     const canvas = document.createElement("canvas");
@@ -33,7 +33,7 @@ def panel(jobs_page):
 
 
 def finished(version: int, **changes) -> str:
-    """The fragment of a job that is done and has a video."""
+    """Return the fragment of a finished job with its video."""
     job = a_job(version, "done")
     for name, value in changes.items():
         setattr(job, name, value)
@@ -74,7 +74,7 @@ def test_a_click_begun_on_cancel_never_becomes_another_button(jobs_page):
     jobs_page.page.mouse.down()
     jobs_page.send(fragment(6, 0, "failed"))
     again = jobs_page.job.get_by_role("button", name="Try again")
-    again.hover()  # it may have come to stand elsewhere
+    again.hover()  # it may have moved
     jobs_page.page.mouse.up()
     jobs_page.send(fragment(7, 0, "failed"))
     expect(again).to_be_visible()

@@ -1,4 +1,4 @@
-"""The moderator's morning, and what it is for everybody else: who reported, and whom it concerns."""
+"""The moderator's morning, and what it means for the reporters and the reported."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ POLISH = {
     "Jobs by state": "Zadania według stanu",
     "Notices": "Powiadomienia",
     "Overview: work, storage, reports": "Przegląd: praca, miejsce, zgłoszenia",
-    "Read them": "Przeczytaj, co się stało",
+    "Read them": "Przeczytaj",
     "Report a video": "Zgłoś film",
     "Report this video": "Zgłoś ten film",
     "Send report": "Wyślij zgłoszenie",
@@ -47,12 +47,12 @@ POLISH = {
     "Video hidden": "Film ukryty",
     "Video shown again": "Film znów widoczny",
     "Warning": "Ostrzeżenie",
-    "Already reported": "Już o tym wiemy",
+    "Already reported": "Film już zgłoszony",
     "What should we know?": "Co powinniśmy wiedzieć?",
     "Your account is suspended": "Twoje konto jest zawieszone",
     "Your video is hidden": "Twój film jest ukryty",
 }
-# Whether a player comes past its beginning. Waited for in the page: polling from outside is not let in by its policy.
+# Resolves once a player has moved past its start. Runs in the page: its CSP blocks Playwright's polling.
 PLAYED = """async player => {
     for (let n = 0; n < 200 && !(player.currentTime > 0.2); n++) await new Promise(done => setTimeout(done, 50));
     return player.currentTime > 0.2 && !player.paused;
@@ -103,13 +103,13 @@ def signed_in(browser, site, name: str, **options):
 
 
 def somebody(site, name: str, language: str) -> str:
-    """A person with one public video of the title '<name>'s cat'; the video's key."""
+    """Create a user with one public video titled '<name>’s cat'; return the video's ID."""
     values = {"name": name, "password": PASSWORD, "language": language, "title": f"{name}’s cat"}
     return site.python(SOMEBODY_WITH_A_PUBLIC_VIDEO.format(**values))
 
 
 def reports(page: Page, video: str, language: str, note: str) -> None:
-    """From the page on which the video is watched, to the thanks."""
+    """Report a video, from its page to the sent form."""
     page.goto(f"/videos/{video}/")
     page.get_by_role("link", name=say(language, "Report this video")).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(say(language, "Report a video"))
@@ -119,9 +119,9 @@ def reports(page: Page, video: str, language: str, note: str) -> None:
 
 
 def decides(page: Page, action: str, button: str = "", sees: str = "") -> None:
-    """The action for the first row, by the list's menu; or by its button on the page of one; then the reason.
+    """Choose an action for the first row in the list's menu, or by its button on a report's page; then give the reason.
 
-    Whoever decides sees what was reported.
+    The page that asks for the reason shows what was reported (`sees`).
     """
     if button:
         page.get_by_role("button", name=button, exact=True).click()
@@ -210,7 +210,7 @@ def test_the_moderators_morning(browser, site, letters, language):
 
 def test_the_page_that_asks_for_a_decision_is_sound(browser, site):
     context = browser.new_context(base_url=site.url, storage_state=site.sign_in(browser, "admin"))
-    page = context.new_page()  # whose log is not read: axe itself breaks the policy there
+    page = context.new_page()  # without checking its log: axe itself violates the CSP there
     for action in ("hide", "suspend", "remove"):
         page.goto("/admin/gallery/report/")
         chooses(page, action)
@@ -268,7 +268,7 @@ def reads_why_it_is_hidden(carl: Person, video: str, letters: Path) -> None:
 
 
 def written(letters: Path) -> str:
-    """All letters that were sent."""
+    """Return the text of all emails sent."""
     return "".join(path.read_text() for path in letters.glob("*.log"))
 
 

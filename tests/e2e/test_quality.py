@@ -1,5 +1,6 @@
-"""Whether a clip shows what its prompt says: rendered by the whole pipeline, judged on the finished file by a program
-that knows only pixels, on prompts about combinations that no training has seen."""
+"""Prompt adherence: clips of combinations held out from training, rendered by the whole pipeline and judged on the
+finished file by a program that sees only pixels.
+"""
 
 import json
 import os
@@ -18,13 +19,13 @@ REPORT = Path(os.environ.get("REPORT", "var/evaluation"))
 
 
 def decode(path: Path) -> np.ndarray:
-    """uint8 [F, H, W, 3]."""
+    """Return the frames of a file: uint8 [F, H, W, 3]."""
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
 def render(site, count: int, user: str, folder: Path) -> list[tuple[str, object, object, np.ndarray]]:
-    """(prompt, scene asked for, scene seen, base frames) of `count` held-out prompts at the form's defaults."""
+    """Render `count` held-out prompts at the form's defaults; return (prompt, scene asked, scene seen, base frames)."""
     asked = evaluation_prompts(count)
     rows = "".join(json.dumps({"prompt": prompt, "seed": seed}) + "\n" for seed, (prompt, _scene) in enumerate(asked))
     options = ("--format", "jsonl", "--user", site.make_user(user), "--output", str(folder))
@@ -37,7 +38,7 @@ def render(site, count: int, user: str, folder: Path) -> list[tuple[str, object,
 
 
 def report(results: list, name: str) -> dict[str, float]:
-    """Print the shares and save a contact sheet, to be looked at."""
+    """Print, save and return the shares, and save a contact sheet for inspection."""
     shares = score((asked, seen) for _prompt, asked, seen, _clip in results)
     shares["steady"] = steadiness.share([steadiness.measure(clip, asked) for _prompt, asked, _seen, clip in results])
     REPORT.mkdir(parents=True, exist_ok=True)
@@ -59,7 +60,7 @@ def assert_at_least(shares: dict[str, float], **least: float) -> None:
 @pytest.mark.e2e
 @pytest.mark.renders
 def test_a_few_clips_show_what_was_asked_for(site, tmp_path):
-    """The short form: so far below the long form's figures (docs/models.md) that only a defect makes it fail."""
+    """Check loosely: the limits are far below the long test's figures (docs/models.md), so only a bug fails them."""
     shares = report(render(site, 12, "judge12", tmp_path / "out"), "short")
     assert_at_least(shares, background=11 / 12, colour=11 / 12, shape=9 / 12, size=9 / 12, motion=7 / 12, all=5 / 12)
 

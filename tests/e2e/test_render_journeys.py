@@ -1,4 +1,4 @@
-"""What people do with clips on a site that renders: refine a draft, vary, cancel, try again, start from a file."""
+"""Journeys on a site that renders: refine a draft, make variations, cancel, try again, start from a file."""
 
 import re
 import uuid
@@ -17,20 +17,20 @@ from tests.e2e.test_first_clip import plays
 pytestmark = [pytest.mark.e2e, pytest.mark.renders]
 
 PASSWORD = "a long enough passphrase"
-RENDERED = 240_000  # milliseconds; it only bounds a hanging test
+RENDERED = 240_000  # milliseconds; only limits a hanging test
 STAGES = list(Stage)
 STAGE_BEFORE = {"interpolate": "generate", "upscale": "interpolate", "assemble": "upscale"}
 RUNS = """
 from generation.models import StageRun
 from generation.domain.states import Stage
 print(*[StageRun.objects.filter(job="{job}", stage=stage).count() for stage in Stage])
-"""  # how often each stage was begun
+"""  # how often each stage was started
 POLISH = {
-    "What do you want to see?": "Co ma być widać?",
+    "What do you want to see?": "Co chcesz zobaczyć?",
     "Draft": "Szkic",
     "Make the video": "Utwórz film",
     "Your clip is queued. You can close this page; rendering continues.": (
-        "Twój klip jest w kolejce. Możesz zamknąć tę stronę; praca trwa dalej."
+        "Twój klip jest w kolejce. Możesz zamknąć tę stronę; renderowanie trwa dalej."
     ),
     "Finished": "Gotowe",
     "Failed": "Nie udało się",
@@ -39,7 +39,7 @@ POLISH = {
     "How it was made": "Jak powstał",
     "Try again": "Spróbuj ponownie",
     "The frames of an earlier stage were damaged in storage. “Try again” renders them again.": (
-        "Klatki z wcześniejszego etapu uległy uszkodzeniu w magazynie. „Spróbuj ponownie” utworzy je od nowa."
+        "Klatki z wcześniejszego etapu uległy uszkodzeniu w magazynie. „Spróbuj ponownie” wyrenderuje je od nowa."
     ),
     "Something went wrong on our side (reference {}). “Try again” continues where it stopped.": (
         "Coś poszło nie tak po naszej stronie (numer sprawy {}). „Spróbuj ponownie” zacznie tam, gdzie praca stanęła."
@@ -59,14 +59,14 @@ def sign_up(page) -> None:
 
 @pytest.fixture
 def signed_up(page):
-    """A page on which somebody has just signed up."""
+    """Return a page just after signing up."""
     sign_up(page)
     return page
 
 
 @pytest.fixture(params=["en-GB", "pl-PL"])
 def in_language(request, browser, site):
-    """Such a page in a browser that asks for English, or for Polish; and what an English text reads there."""
+    """Yield such a page in an English or Polish browser, and a function that translates an English text to match."""
     is_polish = request.param == "pl-PL"
     with open_page(browser, site, locale=request.param) as page:
         sign_up(page)
@@ -74,7 +74,7 @@ def in_language(request, browser, site):
 
 
 def ask(page, prompt: str, quality: str = "draft", seconds: str = "1") -> str:
-    """Ask for a clip in the simple mode; returns the job's id."""
+    """Submit a clip in simple mode and return the job's ID."""
     page.goto("/create/?mode=simple")
     page.locator("[name=prompt]").fill(prompt)
     page.locator(f"[name=quality][value={quality}]").check()
@@ -103,7 +103,7 @@ def expect_stage(card, stage: str, state: str) -> None:
 
 
 def seed_and_width(page) -> tuple[int, int]:
-    """Of the video that the page shows."""
+    """Return the seed and the width of the video on the page."""
     return int(page.locator(".facts .mono").inner_text()), int(page.locator("video").get_attribute("width"))
 
 
@@ -201,11 +201,11 @@ def cancel_while_generating(page) -> str:
 
 
 def ask_and_hold_before(stage: str, page, site, held: ExitStack) -> str:
-    """Ask for a draft and let it wait before a stage, as long as `held` is open; returns the job's id."""
+    """Submit a draft, hold it before a stage while `held` is open, and return the job's ID."""
     if stage != "assemble":
         held.enter_context(held_queue(site, stage))
         job = ask(page, "an orange triangle falling on grey")
-    else:  # it shares its queue with preprocessing, which the job has to come past first
+    else:  # it shares its queue with preprocessing, which the job has to pass first
         with held_queue(site, "upscale"):
             job = ask(page, "an orange triangle falling on grey")
             expect_stage(card_of(page, job), "interpolate", "done")
@@ -215,7 +215,7 @@ def ask_and_hold_before(stage: str, page, site, held: ExitStack) -> str:
 
 
 def cancel_in_the_midst_of(stage: str, page, site) -> str:
-    """Cancel while the stage reads its frames. It gets them when that is done, and has to notice."""
+    """Cancel while the stage is reading its frames, then let it have them: it must notice the cancellation."""
     with ExitStack() as held:
         job = ask_and_hold_before(stage, page, site, held)
         frames = HeldFrames(chunk(site, job, STAGE_BEFORE[stage]))
@@ -242,7 +242,7 @@ def test_cancelling_ends_a_clip_at_every_stage_and_the_next_one_is_rendered(sign
     assert "Traceback" not in site.log.read_text().removeprefix(log_before)
 
 
-def test_frames_that_storage_damaged_are_made_anew_when_one_tries_again(in_language, site):
+def test_frames_damaged_in_storage_are_rendered_again_on_retry(in_language, site):
     page, said = in_language
     with ExitStack() as held:
         job = ask_and_hold_before("interpolate", page, site, held)
@@ -260,7 +260,7 @@ def test_a_clip_goes_on_where_it_stopped_when_the_cause_of_its_failure_is_gone(i
     page, said = in_language
     with ExitStack() as held:
         job = ask_and_hold_before("upscale", page, site, held)
-        in_the_way = job_folder(site, job) / "upscale"  # where the stage makes its folder
+        in_the_way = job_folder(site, job) / "upscale"  # in place of the stage's folder
         in_the_way.write_bytes(b"")
     card = card_of(page, job)
     expect_end(card, "failed")

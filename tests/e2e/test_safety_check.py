@@ -1,4 +1,4 @@
-"""A safety check as an operator configures one: a module of their own, which a real worker loads and calls."""
+"""A safety check as an operator configures it: their own module, loaded and called by a real worker."""
 
 import time
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Sharing as people do it: a link that is revoked, public and back, likes, tags, explore, what other sites embed."""
+"""Sharing as people do it: revoked links, public and back, likes, tags, Explore, embedding on other sites."""
 
 import json
 import re
@@ -24,14 +24,14 @@ POLISH = {
     "Make it public": "Upublicznij",
     "Make it private": "Ustaw jako prywatny",
     "Revoke the link": "Unieważnij link",
-    "Link to share": "Link dla innych",
+    "Link to share": "Link do udostępnienia",
     "Only you.": "Tylko Ty.",
     "Anyone with the link.": "Każdy, kto ma link.",
     "Everyone.": "Wszyscy.",
     "The link no longer works.": "Link już nie działa.",
     "Copy link": "Skopiuj link",
     "Copied": "Skopiowano",
-    "Unlisted": "Dla osób z linkiem",
+    "Unlisted": "Tylko z linkiem",
     "Explore": "Odkrywaj",
     "Most liked": "Najbardziej lubiane",
     "Staff picks": "Wybór redakcji",
@@ -84,7 +84,7 @@ def signed_in(browser, site, name: str, **options):
 
 
 def _full(cookie: dict) -> dict:
-    """As Playwright's stored state has it."""
+    """Return the cookie in the form of Playwright's storage state."""
     host = urlsplit(cookie.pop("url")).hostname
     return {**cookie, "domain": host, "path": "/", "expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}
 
@@ -94,7 +94,7 @@ def a_private_video(site, title: str) -> str:
 
 
 def status(browser, site, path: str) -> int:
-    """What a visitor in a browser of their own gets, who has never been here."""
+    """Return the HTTP status for a first-time visitor in a new browser."""
     context = browser.new_context(base_url=site.url)
     try:
         return context.request.get(path, max_redirects=0).status
@@ -103,7 +103,7 @@ def status(browser, site, path: str) -> int:
 
 
 def press(page: Page, name: str) -> None:
-    """A button of the panel; what it did has come back when the panel has."""
+    """Press a button of the panel and wait for the response."""
     with page.expect_response(lambda response: response.request.method == "POST"):
         page.get_by_role("main").get_by_role("button", name=name, exact=True).click()
 
@@ -212,7 +212,7 @@ def test_tags_lead_to_what_has_them_and_a_wrong_one_is_said_at_its_field(browser
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_who_is_not_signed_in_signs_in_to_like_and_comes_back(browser, shared, javascript):
+def test_a_visitor_signs_in_to_like_and_comes_back(browser, shared, javascript):
     video = shared.values["of-ben"]
     with open_page(browser, shared, java_script_enabled=javascript) as page:
         page.goto(f"/videos/{video}/")
@@ -238,7 +238,7 @@ def test_who_is_not_signed_in_signs_in_to_like_and_comes_back(browser, shared, j
 
 
 def test_likes_of_many_at_once_are_counted_once_each(shared):
-    """Six people press twice at the same moment, on the site's own database."""
+    """Press Like as six users at the same moment, twice each, on the site's own database."""
     video = shared.values["of-ben"]
     shared.python(PEOPLE.format(count=6, password=PASSWORD))
     sessions = [shared.session_of(f"liker{n}") for n in range(6)]
@@ -350,18 +350,18 @@ def test_another_site_finds_the_player_and_puts_it_into_a_frame(browser, shared)
 
 @contextmanager
 def another_site(html: str):
-    """The address of a site, other than ours, that has this page alone."""
+    """Yield the address of another site, which has only this page."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/" else 204)  # no icon
+            self.send_response(200 if self.path == "/" else 204)  # no favicon
             self.send_header("Content-Type", "text/html")
             self.end_headers()
             if self.path == "/":
                 self.wfile.write(html.encode())
 
         def log_message(self, *_arguments: object) -> None:
-            """Not into the output of the tests."""
+            """Keep requests out of the tests' output."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     Thread(target=server.serve_forever, daemon=True).start()

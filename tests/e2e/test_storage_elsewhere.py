@@ -1,4 +1,4 @@
-"""Where videos lie in S3, the page shows them from there, as far as its policy goes and no further."""
+"""Videos stored in S3: pages load them from there, and the CSP allows no more than that."""
 
 import boto3
 import pytest

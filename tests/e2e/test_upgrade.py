@@ -1,7 +1,7 @@
-"""A site of the version before, stopped in the midst of its work, goes on in this version (`make test-upgrade`).
+"""A site of the previous version, stopped in the middle of its work, continues in this version (`make test-upgrade`).
 
-The version before is started from the history, filled and stopped (tests/rigs/site_in_use.py); then this checkout is
-started on the same folder, with the same Redis and what waits in it.
+The previous version is started from the git history, filled and stopped (tests/rigs/site_in_use.py); then this checkout
+is started on the same folder, with the same Redis and the messages waiting in it.
 """
 
 import re
@@ -21,9 +21,9 @@ from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.renders, pytest.mark.slow]
 
-BEFORE = "18e5fa6"  # the last commit of the version that people have
+BEFORE = "18e5fa6"  # the last commit of the released version
 ACTIVE = ("assembling", "halved", "between", "handed-back", "waiting", "queued", "unsent", "row-1", "row-2")
-# Stages that were finished before the upgrade, by job; of `halved`, the second chunk was being interpolated.
+# Stages finished before the upgrade, by job; `halved` was stopped while its second chunk was being interpolated.
 FIRST_TWO = {("preprocess", 0), ("generate", 0)}
 CHUNKS = {(stage, index) for stage in ("interpolate", "upscale") for index in (0, 1)}
 FINISHED = {
@@ -33,7 +33,7 @@ FINISHED = {
     "handed-back": {("preprocess", 0)},
     "waiting": {("preprocess", 0)},
 }
-# What the version before left in Redis for the workers of this one: the task that is next.
+# The next tasks, left in Redis by the previous version for the workers of this one.
 NEXT = {
     "assembling": ["assemble"],
     "between": ["interpolate", "interpolate"],
@@ -43,20 +43,20 @@ NEXT = {
     "row-1": ["preprocess"],
     "row-2": ["preprocess"],
 }
-PATIENCE = 600  # seconds, for all of them
-LOST = ("halved", "unsent")  # of which no message was left; the sweeper finds them
+PATIENCE = 600  # seconds, for all jobs together
+LOST = ("halved", "unsent")  # their messages are gone; the sweeper finds them
 
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
-    """A site of the version before, used and stopped."""
+    """Return the story of a site of the previous version, used and stopped."""
     old = earlier_version.unpack(BEFORE, tmp_path_factory.mktemp("before"))
     return site_in_use.Teller(old, tmp_path_factory.mktemp("upgrade") / "home").tell()
 
 
 @pytest.fixture(scope="module")
 def site(story):
-    """This version on the same folder, once everything that was to go on has ended."""
+    """Yield this version on the same folder, once every active job has ended."""
     started = Site(story.home, AURAVIDEO_LOST_AFTER="5", **KEPT_HERE)
     started.log.rename(story.home / "before.log")
     started.start()
@@ -71,7 +71,7 @@ def site(story):
 
 @pytest.fixture(scope="module")
 def after(site):
-    """The rows of every table, before anybody opened a page."""
+    """Return the rows of every table, before anyone opened a page."""
     return tables(site.home)
 
 
@@ -84,20 +84,20 @@ def finished(rows, job) -> list[tuple[str, int]]:
 
 
 def units(asked) -> set[tuple[str, int]]:
-    """Every stage of every chunk of a clip of 128 pixels."""
+    """Return every stage of every chunk of a 128-pixel clip."""
     per_chunk = ("interpolate", "upscale") if asked["fps"] != "8" else ("upscale",)
     chunks = {(stage, index) for stage in per_chunk for index in range(int(asked["seconds"]))}
     return FIRST_TWO | chunks | {("assemble", 0)}
 
 
 def decoded(path) -> tuple[int, int, int]:
-    """(width, height, frames) of a file, every frame of which can be decoded."""
+    """Decode every frame of a file and return (width, height, frames)."""
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
     return frames[0].width, frames[0].height, len(frames)
 
 
-# --- Where everything stood -------------------------------------------------------------------------------------------
+# --- Before the upgrade -----------------------------------------------------------------------------------------------
 
 
 def test_the_site_was_stopped_where_it_should_be(story):
@@ -119,7 +119,7 @@ def test_the_version_before_left_its_messages(story):
     assert story.messages[story.ended["cut"]], "nothing was left of the clip that was cancelled"
 
 
-# --- What goes on -----------------------------------------------------------------------------------------------------
+# --- Jobs that continue -----------------------------------------------------------------------------------------------
 
 
 def test_every_migration_is_applied(site):
@@ -148,7 +148,7 @@ def test_no_stage_that_was_finished_is_done_again(story, after, name):
 
 @pytest.mark.parametrize("name", ACTIVE)
 def test_the_messages_of_the_version_before_are_understood(story, after, name):
-    """A job whose message was dropped would be found by the sweeper, and go on under the next run number."""
+    """Check the run numbers: if a message were dropped, the sweeper would find its job and start the next run."""
     before, now = (rows["generation_job"][UUID(story.active[name]).hex] for rows in (story.before, after))
     assert now["run"] - before["run"] == (1 if name in LOST else 0)
 
@@ -167,7 +167,7 @@ def test_nothing_is_left_in_the_queues_and_nothing_went_wrong(story, site, after
     assert "unregistered" not in log
 
 
-# --- What had ended ---------------------------------------------------------------------------------------------------
+# --- Finished jobs ----------------------------------------------------------------------------------------------------
 
 
 def test_what_had_ended_is_as_it_was(story, after):

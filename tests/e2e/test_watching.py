@@ -1,4 +1,4 @@
-"""Watching clips on a real site: what happens while nobody looks is there when somebody looks again."""
+"""Watching clips on a real site: a page catches up on whatever happened while nobody was looking."""
 
 import re
 import uuid
@@ -30,14 +30,14 @@ services.fail(Job.objects.get(pk={job!r}), 1, "out-of-memory", {{}})
 
 
 def sign_in(page, site, jobs: int) -> list[str]:
-    """A new person with so many queued jobs is signed in; returns the jobs' identifiers."""
+    """Sign in a new user with this number of queued jobs; return the jobs' IDs."""
     name = site.make_user(f"watcher{uuid.uuid4().hex[:10]}")
     page.context.add_cookies([{"name": "sessionid", "value": site.session_of(name), "url": site.url}])
     return site.python(QUEUE.format(name=name, jobs=jobs)).split()
 
 
 class Line:
-    """The connection between a page and the server, which can be cut."""
+    """The connection between a page and the server, which a test can cut."""
 
     def __init__(self, page) -> None:
         self.is_cut = False

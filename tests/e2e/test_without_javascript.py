@@ -1,4 +1,4 @@
-"""What a browser without JavaScript can do: sign up, ask for a clip, see it, cancel it, change the language, leave."""
+"""The site without JavaScript: sign up, make a clip, watch it, cancel it, change the language, leave."""
 
 import re
 import uuid

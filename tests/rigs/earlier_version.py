@@ -1,4 +1,4 @@
-"""The code of an earlier commit in a folder of its own, to be run beside the present one from the same environment."""
+"""The code of an earlier commit, unpacked into a folder and run in the same environment as the current code."""
 
 import subprocess
 import tarfile
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class NotInHistory(RuntimeError):
-    """This clone does not hold the commit."""
+    """The commit is missing from this clone."""
 
     def __init__(self, commit: str) -> None:
         super().__init__(
@@ -19,7 +19,7 @@ class NotInHistory(RuntimeError):
 
 
 def unpack(commit: str, folder: Path, repository: Path = ROOT) -> Path:
-    """Write the tree of `commit` into `folder`, and return it. Raises NotInHistory."""
+    """Write the tree of `commit` into `folder` and return the folder. Raises NotInHistory."""
     known = _git(repository, "cat-file", "-e", f"{commit}^{{tree}}")
     if known.returncode:
         raise NotInHistory(commit)

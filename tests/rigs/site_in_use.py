@@ -1,7 +1,7 @@
-"""A site that was used and then stopped, with jobs in every state and some of them half rendered.
+"""A site that was used and then stopped, with jobs in every state, some of them half rendered.
 
-Where each job stands is not left to chance: a stage that must not run has no worker, the one that is to be interrupted
-is held (tests/e2e/held_stages.py) or reads from a pipe into which nothing is written. Every stop is the site's own.
+The state of each job is deterministic: a stage that must not run has no worker, and a stage to be interrupted is held
+(tests/e2e/held_stages.py) or reads from a pipe that nothing is written to. The site always shuts itself down.
 """
 
 import base64
@@ -19,8 +19,8 @@ from tests.e2e.held_stages import HeldFrames, chunk, held_queue, job_folder, sto
 from tests.rigs.visitor import Request, make_people, post, visit
 from tests.site import Site
 
-OWNER = "olga"  # of everything that had ended
-LINES = "a green cross growing on white\na cyan star falling at sunset\n"  # of the batch that was sent on the page
+OWNER = "olga"  # of every finished job
+LINES = "a green cross growing on white\na cyan star falling at sunset\n"  # of the batch submitted on the page
 ROWS = (
     "prompt,size,seconds,fps,steps,seed\na pink circle on grey,128x128,1,8,2,5\na red star on black,128x128,1,8,2,6\n"
 )
@@ -39,12 +39,12 @@ KEPT_HERE = {"AURAVIDEO_UNDO_MINUTES": "120"}
 
 @dataclass
 class Story:
-    """What became of whom: `ended` and `active` map names to ids of jobs, `before` holds the rows of each table."""
+    """The outcome: `ended` and `active` map names to job IDs, `before` holds the rows of each table."""
 
     home: Path
     ended: dict[str, str] = field(default_factory=dict)
     active: dict[str, str] = field(default_factory=dict)
-    asked: dict[str, dict[str, str]] = field(default_factory=dict)  # what was asked for, by name
+    asked: dict[str, dict[str, str]] = field(default_factory=dict)  # the requests, by name
     videos: dict[str, str] = field(default_factory=dict)
     preset: str = ""
     batch: str = ""
@@ -54,13 +54,13 @@ class Story:
 
 
 def asked_for(prompt: str, seconds: int = 2, fps: int = 16, steps: int = 2, **more: str) -> dict[str, str]:
-    """A small clip: 128 pixels from 64, so that every stage has work unless it is 8 frames per second."""
+    """Return the form of a small clip: 128 pixels from 64, so every stage has work unless it is 8 frames per second."""
     numbers = {"seconds": str(seconds), "fps": str(fps), "steps": str(steps)}
     return {"prompt": prompt, "aspect": "1:1", "short_side": "128", **numbers, "seed": "7", **more}
 
 
 class Teller:
-    """Makes the story, on sites of the version whose code is in `root`."""
+    """The builder of the story, on sites running the code in `root`."""
 
     def __init__(self, root: Path, home: Path) -> None:
         self.root, self.home = root, home
@@ -68,7 +68,7 @@ class Teller:
         self.site: Site
 
     def tell(self) -> Story:
-        """All of it; the site is stopped at the end."""
+        """Play the whole story; the site is stopped at the end."""
         self._finish_some()
         self._generate_some()
         self._interrupt_some()
@@ -79,7 +79,7 @@ class Teller:
     # --- Chapters -----------------------------------------------------------------------------------------------------
 
     def _finish_some(self) -> None:
-        """Clips that are done, in every format and visibility; a batch; a preset; a clip cancelled before it began."""
+        """Finish clips in every format and visibility, a batch and a preset; cancel a clip before it starts."""
         self._start(None)
         active = ("failing", "assembling", "halved", "between", "cut", "handed-back", "waiting", "queued", "unsent")
         make_people(self.site, OWNER, *active)
@@ -109,7 +109,7 @@ class Teller:
         assert self.site.stop() == 0
 
     def _generate_some(self) -> None:
-        """Clips that are generated and wait; one cancelled then; one interrupted while it is generated."""
+        """Leave clips waiting after generation; cancel one of them; interrupt one while it is generated."""
         self._start("cpu,generate")
         self._ask("failing", "failing", asked_for("a red circle", 1), self.story.ended)
         for name in ("assembling", "halved", "between"):
@@ -128,19 +128,19 @@ class Teller:
             stop_in_the_midst(self.site, "generate")
 
     def _interrupt_some(self) -> None:
-        """A clip that fails, one that is upscaled and waits, one of which the second chunk is being interpolated."""
-        (job_folder(self.site, self.story.ended["failing"]) / "upscale").write_bytes(b"")  # where a folder belongs
+        """Fail one clip, leave one waiting after upscaling, and stop one while its second chunk is interpolated."""
+        (job_folder(self.site, self.story.ended["failing"]) / "upscale").write_bytes(b"")  # in place of a folder
         frames = HeldFrames(chunk(self.site, self.story.active["halved"], "generate", 1))
         self._start("interpolate,upscale")
         self._wait_for_rows(1, "SELECT 1 FROM generation_job WHERE id = ? AND status = 'failed'", self._job("failing"))
         for unit in (("assembling", "upscale", 0), ("assembling", "upscale", 1), ("halved", "upscale", 0)):
             self._wait_for_stage(*unit)
         frames.wait_for_reader(self.site, "interpolate")
-        assert self.site.stop() == 0  # after 20 seconds, by force: the reader cannot be asked
+        assert self.site.stop() == 0  # killed after 20 seconds: the blocked reader cannot react
         frames.put_back()
 
     def _queue_some(self) -> None:
-        """Clips that nobody has begun with, of a batch, too, and one whose message is lost."""
+        """Queue clips that no worker has started, some of them in a batch, and lose the message of one."""
         self._start("")
         self._ask("unsent", "unsent", asked_for("a yellow star", 1), self.story.active)
         broker = redis.Redis(unix_socket_path=str(self.home / "redis" / "redis.sock"))
@@ -160,7 +160,7 @@ class Teller:
     # --- Small steps --------------------------------------------------------------------------------------------------
 
     def _start(self, queues: str | None) -> None:
-        # Whoever stands still here is held on purpose, and not lost.
+        # Workers are paused here on purpose: don't count them as lost.
         self.site = Site(self.home, queues, root=self.root, AURAVIDEO_LOST_AFTER="3600", **KEPT_HERE)
         if self.site.log.exists():
             self.site.log.unlink()
@@ -188,12 +188,12 @@ class Teller:
         wait_until(lambda: len(self._rows(query, *values)) >= count, f"{query} {values}")
 
     def _rows(self, query: str, *values: object) -> list[tuple]:
-        """`Site.rows`; an id with dashes is looked for as SQLite holds it."""
+        """Return `Site.rows`, with dashed IDs converted to the form that SQLite stores."""
         return self.site.rows(query, *[value.replace("-", "") if _is_id(value) else value for value in values])
 
 
 def tables(home: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """Every row of `TABLES` by its id, as the database holds it, JSON read."""
+    """Return every row of `TABLES` by ID, as stored, with its JSON parsed."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     with closing(sqlite3.connect(home / "db.sqlite3", timeout=20)) as database:
         database.row_factory = sqlite3.Row
@@ -211,7 +211,7 @@ def _value(name: str, value: Any) -> Any:
 
 
 def changes(before: dict[str, Any], after: dict[str, Any] | None) -> dict[str, tuple[Any, Any]]:
-    """What is different in a row, by column: (before, after). New columns are no change, nor is a renamed quality."""
+    """Return a row's changes by column: (before, after). New columns and the renamed quality field don't count."""
     if after is None:
         return {"": ("there", "gone")}
     found = {name: (_neutral(value), _neutral(after.get(name, "no such column"))) for name, value in before.items()}
@@ -219,14 +219,14 @@ def changes(before: dict[str, Any], after: dict[str, Any] | None) -> dict[str, t
 
 
 def _neutral(value: Any) -> Any:
-    """A stored request by the present names of its fields: the quality was called `preset`."""
+    """Return a stored request with its current field names: the quality used to be called `preset`."""
     if isinstance(value, dict) and "preset" in value:
         return {**{name: found for name, found in value.items() if name != "preset"}, "quality": value["preset"]}
     return value
 
 
 def messages(broker: redis.Redis) -> dict[str, list[tuple[str, str, int]]]:
-    """The messages of jobs that wait: (queue with its priority, task, run) by the id of the job."""
+    """Return the messages of waiting jobs: (queue with its priority, task, run) by job ID."""
     found: dict[str, list[tuple[str, str, int]]] = {}
     for key, raw in _messages(broker):
         task = json.loads(raw)["headers"]["task"]
@@ -246,7 +246,7 @@ def _body(raw: bytes) -> str:
 
 
 def _id(address: str) -> str:
-    """The id at the end of /jobs/<id>/ or /batches/<id>/."""
+    """Return the ID at the end of /jobs/<id>/ or /batches/<id>/."""
     return address.rstrip("/").rpartition("/")[2]
 
 

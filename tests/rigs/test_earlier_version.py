@@ -1,4 +1,4 @@
-"""The rig that brings an earlier version back brings exactly that one, or says how to get it."""
+"""The earlier-version rig unpacks exactly the requested commit, or says how to get it."""
 
 import subprocess
 
@@ -9,7 +9,7 @@ from tests.rigs.earlier_version import NotInHistory, unpack
 
 @pytest.fixture
 def repository(tmp_path):
-    """A repository of two commits; gives it and the first commit."""
+    """Return a repository of two commits, and its first commit."""
     folder = tmp_path / "repository"
     folder.mkdir()
 

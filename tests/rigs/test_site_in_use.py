@@ -1,4 +1,4 @@
-"""The comparison of the rows before and after an upgrade finds what was changed, and nothing else."""
+"""The comparison of rows before and after an upgrade reports every change and nothing else."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""A signed-in person at a site of any version, who uses its addresses alone.
+"""A signed-in user of a site of any version, acting only through its addresses.
 
-The requests are made by Django's test client in a process of the site's own code, beside the running site: what it
-queues goes to the site's database and broker. So nothing here depends on how that version is built.
+Django's test client makes the requests in a process running the site's own code, next to the running site, and queues
+jobs in the site's database and broker. Nothing here depends on the internals of that version.
 """
 
 import json
@@ -33,22 +33,22 @@ Request = tuple[str, str, dict[str, str] | None, dict[str, str]]
 
 
 def get(person: str, address: str) -> Request:
-    """Ask for a page; `person` is a user name, or '' for nobody."""
+    """Return a request for a page; `person` is a username, or '' for anonymous."""
     return (person, address, None, {})
 
 
 def post(person: str, address: str, files: dict[str, Path] | None = None, **data: str) -> Request:
-    """Send a form."""
+    """Return a form submission."""
     return (person, address, data, {name: str(path) for name, path in (files or {}).items()})
 
 
 def visit(site: Site, *requests: Request) -> list[dict[str, Any]]:
-    """Make these requests in turn; returns the `status`, the address it leads `to` and the `html` of each."""
+    """Make these requests in turn and return each one's `status`, the address it redirects `to`, and its `html`."""
     return json.loads(site.python(_CODE.format(requests=json.dumps(requests))))
 
 
 def make_people(site: Site, *names: str) -> None:
-    """People who sign in by other means than a password."""
+    """Create users who have no password to sign in with."""
     site.python(
         "from django.contrib.auth import get_user_model\n"
         f"for name in {names!r}: get_user_model().objects.create_user(name, name + '@example.org')"

@@ -1,4 +1,4 @@
-"""`make test-quick` picks what a change touches, nearest first. Tried on a small project in a repository of its own."""
+"""`make test-quick` runs the tests that a change affects, nearest first. Tried on a small project."""
 
 import subprocess
 import sys
@@ -96,8 +96,8 @@ def test_committed_uncommitted_and_new_files_of_a_branch_are_its_changes(project
     assert test_quick.changed_files(project, "HEAD") == ["shop/cart.py", "shop/new.py"]
 
 
-def test_what_has_not_begun_when_time_is_up_is_left_out_and_named(tmp_path):
-    """In a process of its own, as pytest cannot run within itself here. The first test ends the time."""
+def test_tests_not_started_in_time_are_skipped_and_named(tmp_path):
+    """Run in its own process, since pytest cannot run inside itself here. The first test uses up the time."""
     first = "import builtins\ndef test_one(): builtins.plugin.end = 0\ndef test_two(): assert False\n"
     (tmp_path / "test_first.py").write_text(first)
     (tmp_path / "test_second.py").write_text("def test_three(): assert False\n")

@@ -233,7 +233,7 @@ def test_a_video_that_is_gone_is_named_and_not_linked(client, video):
 
 
 @pytest.mark.parametrize(
-    ("language", "texts"), [("en", ("Video hidden", "Reason:")), ("pl", ("Film ukryty", "Dlaczego:"))]
+    ("language", "texts"), [("en", ("Video hidden", "Reason:")), ("pl", ("Film ukryty", "Powód:"))]
 )
 def test_notices_are_in_the_readers_language(client, video, language, texts):
     services.hide(a_moderator(), video, "x")
