@@ -15,7 +15,7 @@ _LOOKUPS: dict[str, tuple[Lookup, Callable[[str], Any]]] = {}
 
 
 def register(name: str, lookup: Lookup, key: Callable[[str], Any] = UUID) -> None:
-    """Register `lookup(user, id)`, which returns the stored request for ?`name`=`id`, or None if the user may not see it.
+    """Register `lookup(user, id)`, which returns the stored request for ?`name`=`id`; None if hidden from the user.
 
     `key` parses the ID from the query string and raises ValueError if it is missing or malformed.
     """
@@ -23,7 +23,7 @@ def register(name: str, lookup: Lookup, key: Callable[[str], Any] = UUID) -> Non
 
 
 def find(user: User, parameters: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Return the stored request named by the query parameters, with its seed; None if the user can see no such thing."""
+    """Return the stored request named by the query parameters, with its seed; None if the user cannot see one."""
     for name, (lookup, key) in _LOOKUPS.items():
         try:
             id = key(parameters.get(name, ""))

@@ -54,8 +54,8 @@ class CreateForm(forms.Form):
 
     Its fields are the request's own, plus the ones declared here, each of which stands for several request fields.
 
-    Both modes have all fields, so switching loses nothing. Simple mode hides the advanced fields but keeps their values,
-    and replaces size, frame rate and steps with the quality.
+    Switching modes loses nothing: simple mode hides the advanced fields but keeps their values. There, the quality
+    stands in for size, frame rate and steps.
     """
 
     quality = forms.ChoiceField(

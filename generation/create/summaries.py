@@ -1,4 +1,4 @@
-"""Summary of a request before it is queued: the plan the workers will follow, and its estimated time on this machine."""
+"""Summary of a request before it is queued: the workers' plan, and its estimated time on this machine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
