@@ -1,1 +1,1 @@
-"""Many prompts at once: read, checked, queued, watched and exported."""
+"""Batches of prompts: parsing, validation, queueing, progress and export."""

@@ -1,4 +1,4 @@
-"""What a page says once for all rows of a batch: it counts where a row does not say otherwise."""
+"""Page-wide defaults for the rows of a batch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,14 +16,17 @@ _BY_QUALITY = {"size", *(name for name, field in FIELDS.items() if field.by_qual
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """`aspect` is one of `sizes.ASPECTS`, `quality` one of `qualities.QUALITIES`."""
+    """Values for the fields that a row leaves empty.
+
+    `aspect` is one of `sizes.ASPECTS`, `quality` one of `qualities.QUALITIES`.
+    """
 
     aspect: str
     seconds: int
     quality: str
 
     def of(self, rows: list[Row]) -> list[Row]:
-        """Return the rows with everything that they leave open filled in; what is wrong in them stays as it is."""
+        """Return the rows with missing values filled in; unreadable rows and invalid values are left as they are."""
         offer = available.offer()
         return [row if row.problem else replace(row, values=self._fill(row.values, offer)) for row in rows]
 

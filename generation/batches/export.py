@@ -1,4 +1,4 @@
-"""The folder that `manage.py batch --output` fills: one file a row and `manifest.jsonl` (docs/batch.md)."""
+"""Output folder of `manage.py batch --output`: one file per row and `manifest.jsonl` (docs/batch.md)."""
 
 import json
 import tempfile
@@ -16,30 +16,30 @@ from generation.jobs.selectors import video_of
 from generation.models import Job
 
 MANIFEST = "manifest.jsonl"
-DELETED = "deleted"  # the state of a row whose clip its owner deleted
-_SLUG_LENGTH = 50  # characters; at 4 bytes each still far from the 255 bytes that a file name may have
+DELETED = "deleted"  # state of a row whose clip or video its owner deleted
+_SLUG_LENGTH = 50  # characters; even at 4 bytes each, well under the 255-byte limit of file names
 
 
 class OutputError(Exception):
-    """The folder cannot be written to."""
+    """The folder is unusable."""
 
 
 class VideoUnreadable(Exception):
-    """The storage did not give the video; it may do so later."""
+    """The storage failed to return the video; usually transient."""
 
 
 class VideoGone(Exception):
-    """The storage has no such file."""
+    """The video's file is not in the storage."""
 
 
 class Output:
-    """One folder for one batch. Files appear in it whole or not at all, also when the command is killed."""
+    """The output folder of one batch. Files are written atomically, even if the command is killed."""
 
     def __init__(self, folder: Path, batch_digest: str, rows: int) -> None:
-        """`rows`: how many the file has, which decides how wide the numbers are.
+        """Create the folder if needed. `rows`, the number of rows in the file, sets the width of the numbers in file names.
 
         Raises:
-            OutputError: it is no folder, cannot be written to, or holds the clips of another batch.
+            OutputError: not a folder, not writable, or in use by another batch.
         """
         self.folder = folder
         self._batch = batch_digest
@@ -53,10 +53,11 @@ class Output:
         self._kept = {record.get("row"): record for record in self._read_manifest()}
 
     def collect(self, entry: Entry, job: Job) -> dict[str, Any]:
-        """The manifest's record of a row, after its video was written if it has one.
+        """Write a row's video, if it has one, and return its manifest record.
 
         Raises:
-            VideoUnreadable, OutputError.
+            VideoUnreadable: the storage failed to return the video.
+            OutputError: the video cannot be written.
         """
         record = self.record(entry, job)
         if job.status != Status.DONE:
@@ -74,7 +75,7 @@ class Output:
         return {**record, "video": str(video.pk), "file": name}
 
     def record(self, entry: Entry, job: Job | None) -> dict[str, Any]:
-        """The manifest's record of a row that has no file (yet)."""
+        """Return the manifest record of a row without a file."""
         status = job.status if job else "pending" if entry.request else "invalid"
         request = job.stored_request if job else entry.request and entry.request.to_dict()
         return {
@@ -90,7 +91,7 @@ class Output:
         }
 
     def write_manifest(self, records: Iterable[dict[str, Any]]) -> None:
-        """Replace the manifest."""
+        """Write the manifest, replacing the old one atomically."""
         lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
         self._write(MANIFEST, lambda stream: stream.write(lines.encode("utf-8", "backslashreplace")))
 
@@ -100,13 +101,13 @@ class Output:
         return f"{number}-{slug}" if slug else number
 
     def _is_here(self, entry: Entry, name: str, video: Any) -> bool:
-        """Whether an earlier run wrote just this video."""
+        """Return whether an earlier run already wrote this video."""
         kept = self._kept.get(entry.row.number, {})
         path = self.folder / name
         return kept.get("video") == str(video.pk) and path.is_file() and path.stat().st_size == video.size
 
     def _read_manifest(self) -> list[dict[str, Any]]:
-        """The records of an earlier run on this folder."""
+        """Return the records of an earlier run; empty if there are none or they are another batch's without files."""
         path = self.folder / MANIFEST
         try:
             records = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
@@ -131,7 +132,7 @@ class Output:
 
 
 def _copy(file: Any, target: BinaryIO) -> None:
-    """Copy a stored file. Trouble with the storage is told from trouble with the folder."""
+    """Copy a stored file, keeping storage errors distinct from write errors."""
     chunks = _chunks(file)
     while (chunk := next(chunks, None)) is not None:
         target.write(chunk)
@@ -143,7 +144,7 @@ def _chunks(file: Any) -> Iterator[bytes]:
             yield from source.chunks()
     except FileNotFoundError as error:
         raise VideoGone from error
-    except Exception as error:  # what a storage raises is its own affair
+    except Exception as error:  # each storage backend raises its own errors
         raise VideoUnreadable(str(error)) from error
 
 

@@ -1,4 +1,4 @@
-"""Many prompts at once, by the rules of the batch command: parsing.py reads the rows, services.py checks them."""
+"""The batch form. It follows the rules of the batch command: parsing.py reads the rows, services.py checks them."""
 
 from typing import Any, cast
 
@@ -16,12 +16,12 @@ from generation.requests.labels import ASPECT_LABELS, QUALITY_LABELS
 from generation.requests.qualities import QUALITIES, STANDARD
 from generation.requests.sizes import ASPECTS
 
-MAX_SHOWN = 100  # lines of what is wrong
-MAX_TEXT = 200_000  # characters of a file that are shown to be corrected on the page
+MAX_SHOWN = 100  # error lines
+MAX_TEXT = 200_000  # characters; larger files are not put into the text field
 
 
 class BatchForm(forms.Form):
-    """A valid form has `rows` and their `entries`, of which those that are right can be queued."""
+    """The batch form; once valid, it has `rows` and their `entries`, and the valid entries can be queued."""
 
     lines = forms.CharField(
         label=_("Prompts"),
@@ -52,14 +52,16 @@ class BatchForm(forms.Form):
         choices=[(id, QUALITY_LABELS[id]) for id in QUALITIES],
         initial=STANDARD,
     )
-    # The name of the file whose text was put into `lines`; its ending still says how to read them.
+    # Name of the file whose text was put into `lines`; its suffix still sets the format.
     from_file = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
     skip_invalid = forms.BooleanField(label=_("Skip invalid lines"), required=False)
 
     def __init__(self, *args: Any, too_large: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.too_large = too_large
-        mark_default(self.fields["lines"], self.fields["file"])  # one of the two is needed, so neither is optional
+        mark_default(
+            self.fields["lines"], self.fields["file"]
+        )  # one of the two is required, so mark neither as optional
         choice_field(self, "seconds").choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
         self.rows: list[Row] = []
         self.entries: list[batches.Entry] = []
@@ -67,12 +69,12 @@ class BatchForm(forms.Form):
 
     @property
     def wrong(self) -> list[batches.Entry]:
-        """The rows that cannot be rendered."""
+        """Return the rows that cannot be rendered."""
         return [entry for entry in self.entries if entry.request is None]
 
     @property
     def problems(self) -> list[dict[str, Any]]:
-        """What is wrong with which line, as many as one can read."""
+        """Return the errors by line and field, at most `MAX_SHOWN`."""
         found = [
             {"line": entry.row.line, "field": parsing.printable(name), "text": parsing.printable(text)}
             for entry in self.wrong
@@ -124,7 +126,7 @@ class BatchForm(forms.Form):
             self.add_error(place, message % {"wrong": len(self.wrong), "all": len(self.entries)})
 
     def _show(self, content: bytes) -> None:
-        """A browser forgets a chosen file when the page comes back, so its text is put where it can be corrected."""
+        """Put the file's text into `lines` for correction, since browsers clear file inputs on reload."""
         if self.cleaned_data.get("file") and len(content) <= MAX_TEXT:
             data = cast(QueryDict, self.data).copy()
             data["lines"] = content.decode("utf-8-sig", "replace")

@@ -1,6 +1,6 @@
-"""Reading a batch file: text, CSV or JSON Lines become rows, with what is wrong by line number (docs/batch.md).
+"""Parser of batch files: turns text, CSV or JSON Lines into rows, with errors by line number (docs/batch.md).
 
-Nothing here touches the database; what the values mean is decided by params.parse.
+Nothing here touches the database; `requests.request.parse` validates the values.
 """
 
 import codecs
@@ -21,7 +21,7 @@ from generation.requests.fields import FIELDS, RENAMED
 MAX_BYTES = 10 * 2**20
 MAX_ROWS = 10_000
 COLUMNS = (*FIELDS, "size")
-_DIGESTED = {name: old for old, name in RENAMED.items()}  # digests were stored under the old names
+_DIGESTED = {name: old for old, name in RENAMED.items()}  # stored digests use the old names
 FORMATS = ("text", "csv", "jsonl")
 _SUFFIXES = {
     ".txt": "text",
@@ -32,12 +32,12 @@ _SUFFIXES = {
     ".ndjson": "jsonl",
     ".json": "jsonl",
 }
-_DELIMITERS = ",;\t"  # spreadsheets write semicolons where the comma is the decimal sign
-_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # what 'surrogateescape' makes of a byte that is not UTF-8
+_DELIMITERS = ",;\t"  # spreadsheets use semicolons in locales with a decimal comma
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, as decoded by 'surrogateescape'
 
 
 class BatchFileError(ValueError):
-    """Why no row of a file can be used, as `text`; `line` counts from 1, None where it is about the whole file."""
+    """The file cannot be used. `text` says why; `line` counts from 1, None if it concerns the whole file."""
 
     def __init__(self, text: Any, line: int | None = None) -> None:
         self.line = line
@@ -47,9 +47,9 @@ class BatchFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as it was written. `number` counts rows and `line` lines, both from 1.
+    """One row as written. `number` is its row number, `line` its line number, both from 1.
 
-    `values` maps fields to text (or, from JSON, to any value); `problem` says why the row could not be read.
+    `values` maps fields to text (or, from JSON, to any value); `problem` says why the row is unreadable, or is ''.
     """
 
     number: int
@@ -59,12 +59,12 @@ class Row:
 
 
 def read_rows(data: bytes, *, format: str = "", name: str = "") -> list[Row]:
-    """The rows of a file.
+    """Return the rows of a file.
 
     Args:
-        format: one of `FORMATS`; where it is empty, the ending of `name` decides, or else the first line.
+        format: one of `FORMATS`; if empty, detected from the suffix of `name`, or else from the first line.
     Raises:
-        BatchFileError: the file is too large, has no rows or too many, is not text, or its header or quotes are wrong.
+        BatchFileError: the file is too large or UTF-16, has no or too many rows, or a malformed header or quotes.
     """
     text = _decode(data)
     readers = {"text": _read_text, "csv": _read_csv, "jsonl": _read_json_lines}
@@ -79,18 +79,18 @@ def read_rows(data: bytes, *, format: str = "", name: str = "") -> list[Row]:
 
 
 def digest(rows: list[Row]) -> str:
-    """What makes two files the same batch: SHA-256 of their rows. Comments, blank lines and the format do not count."""
+    """Return the SHA-256 of the rows, which identifies a batch. Comments, blank lines and the format do not count."""
     content = [[{_DIGESTED.get(name, name): row.values[name] for name in row.values}, row.problem] for row in rows]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def printable(text: object) -> str:
-    """`text` with everything escaped that a terminal would obey or could not show."""
+    """Return `text` with control and unprintable characters escaped, safe to print on a terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text))
 
 
 def _decode(data: bytes) -> str:
-    """The file as text; bytes that are not UTF-8 stay in it as lone surrogates and are reported with their row."""
+    """Decode a file. Invalid UTF-8 bytes are kept as lone surrogates and reported with their row."""
     if len(data) > MAX_BYTES:
         raise BatchFileError(_("A file may be at most %s MiB. Split it up.") % (MAX_BYTES // 2**20))
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -99,7 +99,7 @@ def _decode(data: bytes) -> str:
 
 
 def _format_of(name: str, text: str) -> str:
-    """The format of a file, by the ending of its name or else by its first line."""
+    """Return the format of a file, by the suffix of its name or else by its first line."""
     if known := _SUFFIXES.get(PurePath(name).suffix.lower()):
         return known
     first = next((line.strip() for _number, line in _lines(text) if line.strip()), "")
@@ -110,12 +110,12 @@ def _format_of(name: str, text: str) -> str:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """(number, line) of every line, without its end; str.splitlines would also split at separators within a prompt."""
+    """Return (number, line) pairs without line ends; str.splitlines would also split at separators within a prompt."""
     return enumerate((line.rstrip("\n") for line in io.StringIO(text, newline=None)), start=1)
 
 
 def _unreadable(line: str) -> str:
-    """Why a line is no text, or ''."""
+    """Return why a line is not valid text, or ''."""
     if found := _ESCAPED_BYTE.search(line):
         byte = f"0x{ord(found[0]) - 0xDC00:02X}"
         return _("This is not UTF-8 text (byte %s). Save the file as UTF-8.") % byte
@@ -145,7 +145,7 @@ def _read_json_lines(text: str) -> _Found:
 
 
 def _json_object(line: str) -> tuple[dict[str, Any], str]:
-    """(values, problem) of a line of JSON."""
+    """Return (values, problem) for a line of JSON."""
     try:
         value = json.loads(line, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except _Refused as error:
@@ -153,7 +153,7 @@ def _json_object(line: str) -> tuple[dict[str, Any], str]:
     except json.JSONDecodeError as error:
         problem = _("This is not JSON (%(error)s at character %(place)s).")
         return {}, problem % {"error": error.msg.removesuffix(" at"), "place": error.pos + 1}
-    except ValueError:  # more digits than Python reads
+    except ValueError:  # more digits than Python converts to int
         return {}, str(_("This line contains a number that is too long."))
     except RecursionError:
         return {}, str(_("This is too deeply nested."))
@@ -163,7 +163,7 @@ def _json_object(line: str) -> tuple[dict[str, Any], str]:
 
 
 class _Refused(ValueError):
-    """JSON that the parser could read and we do not take."""
+    """Well-formed JSON that is not accepted."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def _read_csv(text: str) -> _Found:
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """(line, cells) of every row of a CSV file that is not blank; a quoted cell may span several lines."""
+    """Yield (line, cells) for every non-blank CSV row; a quoted cell may span several lines."""
     first = next((line for _number, line in _lines(text) if line.strip()), "")
     delimiter = max(_DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
@@ -216,7 +216,7 @@ def _column(cell: str) -> str:
 
 
 def _check_header(cells: list[str], line: int) -> list[str]:
-    """The names of the columns, in order."""
+    """Return the column names in order, or raise BatchFileError."""
     columns = [_column(cell) for cell in cells]
     for place, name in enumerate(columns, start=1):
         if not name:

@@ -1,4 +1,4 @@
-"""What the pages do with a batch: queue a checked form, say how far it is, list its finished files."""
+"""Batch pages' logic: queueing a valid form, progress, and the list of finished files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from generation.domain.states import ACTIVE, ENDED, Status
 from generation.jobs.selectors import jobs_of, progress_of
 from generation.models import Batch, Job
 
-MAX_MEASURED = 20  # running jobs whose progress is computed
+MAX_MEASURED = 20  # running jobs whose progress is computed; the rest count as 0
 
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far a batch is: `counts` of its jobs by state, `permille` 0 to 1000 over all of them."""
+    """Progress of a batch: `counts` of its jobs by state, and overall `permille`, 0 to 1000."""
 
     counts: Mapping[str, int]
     permille: int
@@ -44,7 +44,7 @@ class BatchProgress:
 
 
 def batches_of(user: User) -> QuerySet[Batch]:
-    """A person's batches, newest first, each with the numbers of its jobs: `total`, and those in a state."""
+    """Return a user's batches, newest first, annotated with job counts: `total` and by state."""
     return (
         Batch.objects.filter(user=user)
         .annotate(
@@ -59,7 +59,7 @@ def batches_of(user: User) -> QuerySet[Batch]:
 
 
 def queue(user: User, form: BatchForm) -> Batch | None:
-    """Queue the rows of a valid form that are right; None, with the reason in the form, where they are too many."""
+    """Queue the valid rows of a valid form; if there are too many, add an error to the form and return None."""
     batch, is_new = batches.open_batch(user, form.name, form.rows)
     feed = batches.Feed(batch, form.entries)
     waiting = batch.jobs.filter(status__in=ACTIVE).count()
@@ -79,7 +79,7 @@ def queue(user: User, form: BatchForm) -> Batch | None:
 
 
 def progress_of_batch(batch: Batch) -> BatchProgress:
-    """Ended jobs count in full, running ones by how far they are."""
+    """Return a batch's progress; ended jobs count in full, running ones by their own progress."""
     rows = batch.jobs.order_by().values_list("status").annotate(Count("pk"))
     counts = dict(rows)
     total = sum(counts.values())
@@ -89,7 +89,7 @@ def progress_of_batch(batch: Batch) -> BatchProgress:
 
 
 def finished_files(batch: Batch) -> list[Entry]:
-    """The videos of a batch, named by their rows as the batch command names them."""
+    """Return the videos of a batch, named by row as the batch command names them."""
     found = batch.jobs.filter(status=Status.DONE, video__isnull=False, video__deleted_at=None).order_by("row")
     names = found.values_list("row", "request__prompt", "video__video_file")
     return [stored_file(f"{_stem(row, prompt)}.{key.rsplit('.', 1)[-1]}", key) for row, prompt, key in names]

@@ -1,6 +1,6 @@
-"""Many prompts as one batch: check its rows, queue them in order, continue where an earlier run of the command stopped.
+"""Batch services: check rows, queue them in order, and resume where an earlier run of the command stopped.
 
-Nothing here prints; the command (management/commands/batch.py) does.
+Nothing here prints; the command does (management/commands/batch.py).
 """
 
 from collections import deque
@@ -25,13 +25,13 @@ from generation.queue import blocked_terms, broker, services
 from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
-# Seconds to wait for the workers' answers. A worker that is starting or swapping is asked a second time, longer.
+# Seconds to wait for workers to reply. The second, longer try is for workers that are starting or swapping.
 ANSWER_SECONDS = (1.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row and what it asks for: either `request` or `errors`, which maps fields ('' for the row itself) to texts."""
+    """A checked row: either its `request`, or `errors`, which maps fields ('' for the row itself) to texts."""
 
     row: Row
     request: RenderRequest | None = None
@@ -39,7 +39,7 @@ class Entry:
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, as 'line 7, fps: This must be one of: 8, 16, 24, 32.'"""
+        """Return the errors, such as 'line 7, fps: This must be one of: 8, 16, 24, 32.'"""
         return [
             printable(f"line {self.row.line}{f', {name}' if name else ''}: {text}")
             for name, texts in self.errors.items()
@@ -48,8 +48,8 @@ class Entry:
 
 
 def check(rows: list[Row]) -> list[Entry]:
-    """What each row asks for, or what is wrong with it."""
-    # Ten thousand rows look at the folder of a model once.
+    """Return an entry per row, with its request or its errors."""
+    # Check each model's files once, not once per row (up to 10,000).
     is_here = cache(lambda id: _is_here(available.catalogue()[id]))
     blocked = blocked_terms.load()
     return [_check(row, is_here, blocked) for row in rows]
@@ -72,10 +72,10 @@ def _check(row: Row, is_here: Callable[[str], bool], blocked: blocked_terms.Bloc
 
 
 def _models_of(request: RenderRequest) -> Iterator[tuple[str, str]]:
-    """(field, id in the catalogue) of everything that has to be on this machine for a request."""
+    """Yield (field, catalogue ID) for everything that a request needs on this machine."""
     catalogue = available.catalogue()
     for entry in catalogue.with_needs(request.model):
-        if entry.kind != "adapters":  # the request names its own
+        if entry.kind != "adapters":  # the request names its adapter itself
             yield "model", entry.id
     for entry in catalogue.with_needs(request.motion_adapter):
         yield "motion_adapter", entry.id
@@ -84,20 +84,20 @@ def _models_of(request: RenderRequest) -> Iterator[tuple[str, str]]:
 
 
 def _is_here(entry: CatalogueEntry) -> bool:
-    """What ships with us is part of the program, and is not looked for."""
+    """Return whether an entry's files are on this machine; built-in entries always are."""
     return entry.builtin or entry.is_available(settings.HOME)
 
 
 def open_batch(user: User, name: str, rows: list[Row]) -> tuple[Batch, bool]:
-    """The person's batch of these rows, and whether it is new."""
+    """Return the user's batch of these rows, and whether it is new."""
     defaults = {"name": printable(name)[:200]}
     return Batch.objects.get_or_create(user=user, digest=digest(rows), defaults=defaults)
 
 
 class Feed:
-    """Queues the rows of a batch in their order, as many as one person may have waiting at a time.
+    """A queue feeder: submits the rows of a batch in order, within the user's limit of active jobs.
 
-    A row whose job is there already is not queued again; one whose job failed or was cancelled is tried again.
+    Rows that already have a job are not queued again; failed or cancelled jobs are retried.
     """
 
     def __init__(self, batch: Batch, entries: Collection[Entry]) -> None:
@@ -111,26 +111,26 @@ class Feed:
 
     @property
     def sent(self) -> int:
-        """How many jobs this run of the command set going."""
+        """Return how many jobs this run queued or retried."""
         return self.queued + self.retried
 
     def __len__(self) -> int:
-        """How many rows are still to be queued."""
+        """Return how many rows are still to be queued."""
         return len(self._left)
 
     def __contains__(self, number: int) -> bool:
-        """Whether the row of this number is still to be queued."""
+        """Return whether the row with this number is still to be queued."""
         return number in self._numbers
 
     def advance(self) -> Iterator[Entry]:
-        """Queue what may be queued now, and yield each row when that is done."""
+        """Queue rows up to the user's limit, yielding each one once it is handled."""
         while self._left:
             entry = self._left[0]
             try:
                 self._queue(entry)
             except services.TooManyJobs:
                 return
-            except blocked_terms.BlockedPrompt:  # the term was listed after the rows were checked
+            except blocked_terms.BlockedPrompt:  # the term was added after the rows were checked
                 self.refused += 1
             self._left.popleft()
             self._numbers.discard(entry.row.number)
@@ -144,7 +144,7 @@ class Feed:
         if job is None:
             try:
                 services.submit(self.batch.user, request, batch=self.batch, row=entry.row.number)
-            except IntegrityError:  # the same command in another terminal was faster
+            except IntegrityError:  # a concurrent run queued it first
                 if not self.batch.jobs.filter(row=entry.row.number).exists():
                     raise
                 self.known += 1
@@ -157,17 +157,17 @@ class Feed:
 
 
 def statuses(batch: Batch) -> dict[int, str]:
-    """The state of every job of a batch, by row."""
+    """Return the state of every job in a batch, by row."""
     return {row: status for row, status in batch.jobs.values_list("row", "status") if row is not None}
 
 
 def job_of(batch: Batch, number: int) -> Job | None:
-    """The job of a row, or None where its owner deleted it."""
+    """Return the job of a row, or None if there is none (its owner may have deleted it)."""
     return batch.jobs.filter(row=number).first()
 
 
 def broker_answers() -> bool:
-    """Whether messages can be sent now. Jobs are safe without: the scheduler sends what was not sent."""
+    """Return whether the broker is up. Jobs are safe without it: the scheduler sends unsent messages later."""
     try:
         return bool(broker.connection().ping())
     except redis.RedisError:
@@ -175,13 +175,13 @@ def broker_answers() -> bool:
 
 
 def queues_of(entries: Collection[Entry]) -> set[str]:
-    """The queues that the rows of `entries` need a worker of."""
+    """Return the queues that need a worker for these entries."""
     plans = (available.plan_for(entry.request) for entry in entries if entry.request is not None)
     return {STAGES[stage].queue for job_plan in plans for stage in job_plan.stages}
 
 
 def silent_queues(needed: set[str]) -> set[str]:
-    """Those of the `needed` queues that no living worker reads; all of them where the broker does not answer."""
+    """Return the `needed` queues without a live worker; all of them if the broker is down."""
     silent = set(needed)
     if not broker_answers():
         return silent

@@ -1,4 +1,4 @@
-"""Many prompts at once, and the pages of what became of them. A person sees their own batches only."""
+"""Views for creating and watching batches. Users see only their own."""
 
 from uuid import UUID
 
@@ -33,7 +33,7 @@ JOBS_A_PAGE = 24
 @require_http_methods(["GET", "POST"])
 @bounded_upload(parsing.MAX_BYTES)
 def create_many(request: SignedInUpload) -> HttpResponse:
-    """Queue many prompts as one batch: all of them, or none where one is wrong."""
+    """Show the form, or queue its prompts as one batch: all or none, unless invalid lines are skipped."""
     if request.method == "GET":
         return render(request, "generation/create_many.html", {"form": BatchForm(), "mode": "many"})
     form = BatchForm(request.POST, request.FILES, too_large=bool(request.files_too_large))
@@ -45,7 +45,7 @@ def create_many(request: SignedInUpload) -> HttpResponse:
 @login_required
 @require_GET
 def batches(request: SignedInRequest) -> HttpResponse:
-    """A person's batches, newest first."""
+    """List the user's batches, newest first."""
     page = Paginator(batches_of(request.user), BATCHES_A_PAGE).get_page(request.GET.get("page"))
     return render(request, "generation/batches.html", {"page": page})
 
@@ -53,7 +53,7 @@ def batches(request: SignedInRequest) -> HttpResponse:
 @login_required
 @require_GET
 def batch(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
-    """One batch: how far all of it is, and its jobs in the order of its lines."""
+    """Show one batch: its overall progress and its jobs in line order."""
     found = _mine(request, batch_id)
     rows = jobs_of(request.user).filter(batch=found).order_by("row")
     page = Paginator(rows, JOBS_A_PAGE).get_page(request.GET.get("page"))
@@ -65,7 +65,7 @@ def batch(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
 @login_required
 @require_GET
 def progress(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
-    """How far a batch is: a fragment, which asks for itself again until all have ended."""
+    """Return the progress fragment, which polls itself until all jobs have ended."""
     found = _mine(request, batch_id)
     context = {"batch": found, "progress": progress_of_batch(found)}
     return render(request, "generation/partials/batch_progress.html", context)
@@ -74,7 +74,7 @@ def progress(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def cancel(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
-    """Cancel everything in a batch that has not ended."""
+    """Cancel every active job in a batch."""
     found = _mine(request, batch_id)
     count = sum(services.cancel(job) for job in found.jobs.filter(status__in=ACTIVE))
     if count:
@@ -87,7 +87,7 @@ def cancel(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
 @login_required
 @require_GET
 def download(request: SignedInRequest, batch_id: UUID) -> HttpResponseBase:
-    """All finished videos of a batch, as a zip that is made while it is sent."""
+    """Stream all finished videos of a batch as a zip."""
     found = _mine(request, batch_id)
     files = finished_files(found)
     if not files:

@@ -1,4 +1,4 @@
-"""Waiting for a batch: feeds the queue, shows how far it is, collects what is done (docs/batch.md)."""
+"""Waiting loop of a batch: feeds the queue, shows progress and collects finished videos (docs/batch.md)."""
 
 import time
 from collections import Counter
@@ -17,10 +17,10 @@ from generation.jobs import selectors
 from generation.models import Job
 
 POLL_SECONDS = 1.0
-# Without any progress for this long, ask whether there are workers; the second time in a row, stop waiting.
+# After this long without progress, check for workers; stop waiting if none reply twice in a row.
 STALL_SECONDS = 60.0
 MANIFEST_SECONDS = 30.0
-STORAGE_SECONDS = 60.0  # how long a storage that does not give a video is asked again
+STORAGE_SECONDS = 60.0  # how long to keep retrying a video that the storage fails to return
 
 
 class Outcome(Enum):
@@ -29,22 +29,22 @@ class Outcome(Enum):
 
 
 def pause() -> None:
-    """Between two looks at the batch."""
+    """Sleep between two checks of the batch."""
     time.sleep(POLL_SECONDS)
 
 
 class Wait:
-    """Watches the jobs of a batch until all have ended. A context manager, for the bars and the manifest."""
+    """A watcher of a batch's jobs until all have ended. On exit, it closes the bars and writes the manifest."""
 
     def __init__(self, feed: Feed, entries: list[Entry], output: Output | None, say: Callable[[str], object]) -> None:
-        """`say` prints a line."""
-        self.counts: Counter[str] = Counter()  # of rows that have ended, by state
-        self.silent: set[str] = set()  # queues that no worker reads, when that is why the waiting ended
+        """Open the progress bars; `say` prints a line."""
+        self.counts: Counter[str] = Counter()  # ended rows, by state
+        self.silent: set[str] = set()  # queues without a worker, if that ended the wait
         self._feed, self._output, self._say = feed, output, say
         self._entries = entries
         self._waiting = {entry.row.number: entry for entry in entries if entry.request is not None}
         self._records: dict[int, dict[str, Any]] = {}
-        self._refused: dict[int, float] = {}  # since when the storage has not given the video of a row
+        self._refused: dict[int, float] = {}  # by row: when reading its video first failed
         self._written = time.monotonic()
         self._stall = _Stall()
         options: dict[str, Any] = {"disable": None, "dynamic_ncols": True}
@@ -54,7 +54,7 @@ class Wait:
 
     @property
     def failed(self) -> int:
-        """How many rows ended without a clip."""
+        """Return how many rows ended without a video."""
         return sum(self.counts.values()) - self.counts[Status.DONE]
 
     def __enter__(self) -> "Wait":
@@ -67,7 +67,7 @@ class Wait:
             self._write_manifest()
 
     def run(self) -> Outcome:
-        """Wait, and say how that ended."""
+        """Wait for the batch and return the outcome."""
         first = True
         while True:
             for _entry in self._feed.advance():
@@ -86,13 +86,13 @@ class Wait:
             pause()
 
     def _look_at(self, entry: Entry, status: str | None, *, quiet: bool) -> None:
-        """Note a row that has ended. What had ended before we began is not worth a line."""
+        """Record a row if it has ended; `quiet` prints no line for one that is done."""
         if status is not None and status not in ENDED:
             return
         job = batches.job_of(self._feed.batch, entry.row.number)
         if job is None:
             record: dict[str, Any] | None = {"status": DELETED, "error": "The clip was deleted."}
-        elif job.is_active:  # somebody tried it again just now
+        elif job.is_active:  # retried a moment ago
             return
         else:
             record = self._collect(entry, job)
@@ -100,7 +100,7 @@ class Wait:
             self._end(entry, record, quiet=quiet and record["status"] == Status.DONE)
 
     def _collect(self, entry: Entry, job: Job) -> dict[str, Any] | None:
-        """The record of an ended row with its file written, or None while the storage does not give the video."""
+        """Write an ended row's file and return its record; None while the storage read is being retried."""
         if self._output is None:
             return {"status": job.status, "error": str(job.error_text)}
         number = entry.row.number
@@ -126,7 +126,7 @@ class Wait:
             self._say(printable(f"line {entry.row.line}: {status}{': ' if detail else ''}{detail}"))
 
     def _is_deserted(self, states: dict[int, str], *, first: bool) -> bool:
-        """Whether there is work to do and nobody to do it."""
+        """Return whether there is work left and no worker for it."""
         if not first and not self._stall.is_due(self._progress(states)):
             return False
         unfinished = [entry for number, entry in self._waiting.items() if states.get(number) not in ENDED]
@@ -134,11 +134,11 @@ class Wait:
         return self._stall.note(bool(self.silent), decisive=first)
 
     def _progress(self, states: dict[int, str]) -> tuple[Any, ...]:
-        """Something that changes whenever anything moves."""
+        """Return a value that changes with any progress."""
         return tuple(sorted(Counter(states.values()).items())), self._running.n, len(self._waiting)
 
     def _show(self) -> None:
-        """The job that runs, or the place in the queue of the next one."""
+        """Show the running job, or the queue place of the next one."""
         mine = selectors.jobs_of(self._feed.batch.user).filter(batch=self._feed.batch)
         job = mine.filter(status=Status.RUNNING).order_by("started_at").first()
         if job is None:
@@ -156,7 +156,7 @@ class Wait:
             self._write_manifest()
 
     def _write_manifest(self) -> None:
-        """A line for every row of the file, in order."""
+        """Write one record per row of the file, in order."""
         output = self._output
         if output is None:
             return
@@ -169,7 +169,7 @@ class Wait:
 
 
 class _Stall:
-    """Tells a batch that waits for its turn from one that waits for nobody."""
+    """A stall detector: tells a batch waiting for its turn from one without workers."""
 
     def __init__(self) -> None:
         self._progress: tuple[Any, ...] = ()
@@ -177,14 +177,14 @@ class _Stall:
         self._silent_before = False
 
     def is_due(self, progress: tuple[Any, ...]) -> bool:
-        """Whether nothing has moved for so long that it is time to ask for the workers."""
+        """Return whether progress has stalled long enough to check for workers."""
         if progress != self._progress:
             self._progress, self._silent_before = progress, False
             self._since = time.monotonic()
         return time.monotonic() - self._since >= STALL_SECONDS
 
     def note(self, silent: bool, *, decisive: bool) -> bool:
-        """Take in an answer; whether to stop waiting. A site that is being restarted is silent once."""
+        """Record a worker check; return whether to stop. One silent check is tolerated: the site may be restarting."""
         stop = silent and (decisive or self._silent_before)
         self._since, self._silent_before = time.monotonic(), silent
         return stop

@@ -1,1 +1,1 @@
-"""The create page: its form, what fills it, and what it says before anything is queued."""
+"""The create page: its form, its prefilled values, and the summary shown before anything is queued."""

@@ -1,4 +1,4 @@
-"""What was set under Advanced and still counts in the simple mode, so that nothing has an effect unseen."""
+"""Advanced settings still in effect in simple mode, listed so that none applies unseen."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from generation.requests.sizes import CUSTOM
 
 
 def kept_of(values: Mapping[str, Any], form: CreateForm) -> list[str]:
-    """Return the settings that differ from what the simple mode stands for, in words."""
+    """Return labels for the settings that differ from the simple mode's defaults."""
     found = list(_entries(values, form))
     for field in FIELDS.values():
         if field.mention and field.kind in PLAIN and _is_set(field, values):
@@ -25,7 +25,7 @@ def kept_of(values: Mapping[str, Any], form: CreateForm) -> list[str]:
 
 
 def _entries(values: Mapping[str, Any], form: CreateForm) -> Iterator[str]:
-    """Yield the labels of what was chosen from the catalogue and is not what the form starts with."""
+    """Yield the labels of chosen catalogue entries that are not the defaults."""
     model, adapter = form.chosen_model, form.chosen_adapter
     if model.id != form.offer.default_model().id:
         yield model.label
@@ -37,7 +37,7 @@ def _entries(values: Mapping[str, Any], form: CreateForm) -> Iterator[str]:
 
 
 def _is_set(field: Field, values: Mapping[str, Any]) -> bool:
-    """Return whether a field counts in the simple mode: a quality decides what is its own to decide."""
+    """Return whether a field has an effect in simple mode; a named quality overrides the fields that it sets."""
     value = values.get(field.name)
     if value is None or value == "":
         return False

@@ -1,6 +1,6 @@
-"""Where 'create from this' may look: what a person may see, found by the kind of thing and its id.
+"""Registry of sources for "create from this": lookups by kind and ID, limited to what the user may see.
 
-The gallery adds its videos here when it starts (`register`), since generation does not know the gallery.
+The gallery registers its videos at startup (`register`), since generation must not import the gallery.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,15 +15,15 @@ _LOOKUPS: dict[str, tuple[Lookup, Callable[[str], Any]]] = {}
 
 
 def register(name: str, lookup: Lookup, key: Callable[[str], Any] = UUID) -> None:
-    """`lookup(user, id)` gives the stored request behind ?`name`=`id`, or None where this person may not see it.
+    """Register `lookup(user, id)`, which returns the stored request for ?`name`=`id`; None if hidden from the user.
 
-    `key` reads the id from the address, and raises ValueError where there is none.
+    `key` parses the ID from the query string and raises ValueError if it is missing or malformed.
     """
     _LOOKUPS[name] = (lookup, key)
 
 
 def find(user: User, parameters: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """The stored request that the parameters of an address name, with its seed; None where there is none to be seen."""
+    """Return the stored request named by the query parameters, with its seed; None if the user cannot see one."""
     for name, (lookup, key) in _LOOKUPS.items():
         try:
             id = key(parameters.get(name, ""))

@@ -1,4 +1,4 @@
-"""The create form, in two modes. It reads and checks single fields; what they mean together is `requests.choices`."""
+"""The create form, in two modes. It validates fields one by one; `requests.choices` turns them into requests."""
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -22,11 +22,11 @@ SIMPLE, ADVANCED = MODES = ("simple", "advanced")
 SIMPLE_FIELDS = ("prompt", "aspect", "seconds", "quality")
 MAX_VARIATIONS = 8
 OF_A_REQUEST = tuple(name for name, field in FIELDS.items() if field.kind is not Kind.MOTIONS)
-MAX_TYPED = 99_999  # pixels that can be typed and reckoned with; how many may be asked for, `parse` says
+MAX_TYPED = 99_999  # pixels; bounds the arithmetic only, `parse` enforces the site's limit
 
 
 def _form_field(field: Field) -> forms.Field:
-    """Return the form's field for one of a request; the choices of an entry are set when the form is made."""
+    """Return the form field for a request field; catalogue choices are set in the form's constructor."""
     texts: dict[str, Any] = {"label": field.label, "help_text": field.help_text, "required": field.is_required}
     range_: dict[str, Any] = {"min_value": field.minimum, "max_value": field.maximum}
     match field.kind:
@@ -50,12 +50,12 @@ def _form_field(field: Field) -> forms.Field:
 
 
 class CreateForm(forms.Form):
-    """What a person asks for; a valid form has `requests`, one for each variation.
+    """The create form; once valid, `requests` holds one request per variation.
 
-    Its fields are those of a request and, declared here, those that stand for several of them.
+    Its fields are the request's own, plus the ones declared here, each of which stands for several request fields.
 
-    Both modes have all fields, so that switching loses nothing. In the simple mode those of the advanced one are hidden
-    and hold what was set there; the quality takes the place of the size, the rate and the steps.
+    Switching modes loses nothing: simple mode hides the advanced fields but keeps their values. There, the quality
+    stands in for size, frame rate and steps.
     """
 
     quality = forms.ChoiceField(
@@ -103,7 +103,7 @@ class CreateForm(forms.Form):
         choice_field(self, "seconds").choices = [
             (n, _("%s s") % n) for n in range(1, self.offer.limits.max_seconds + 1)
         ]
-        # In the simple mode, what can only be set in the other one is a choice where it has been set.
+        # Simple mode offers the advanced-only choices only if they are already selected.
         aspects = [id for id in ASPECT_LABELS if id != CUSTOM or self.mode == ADVANCED or values.get("aspect") == id]
         choice_field(self, "aspect").choices = [(id, ASPECT_LABELS[id]) for id in aspects]
         qualities = [id for id in QUALITY_LABELS if id != CUSTOM or values.get("quality") == id]
@@ -122,7 +122,7 @@ class CreateForm(forms.Form):
             )
 
     def _suggest(self, values: Mapping[str, Any]) -> None:
-        """Set bounds, and what an empty field means, where the browser can show them."""
+        """Set bounds as HTML attributes, and placeholders showing what an empty field means."""
         self.fields["prompt"].widget.attrs |= {"rows": 3, "autofocus": True}
         self.fields["prompt"].error_messages["required"] = _("Describe what the clip should show, in a sentence.")
         largest = self.offer.limits.max_side // 2 * 2
@@ -147,7 +147,7 @@ class CreateForm(forms.Form):
 
     @property
     def short_sides(self) -> list[int]:
-        """What the field for the shorter side suggests."""
+        """Return the suggestions for the shorter side, in pixels."""
         return suggested_short_sides(self.chosen_model, self.offer.limits.max_side)
 
     @property
@@ -156,16 +156,16 @@ class CreateForm(forms.Form):
 
     @property
     def hidden_errors(self) -> list[tuple[Any, Any]]:
-        """(label, messages) of what is wrong in fields that this mode does not show."""
+        """Return (label, messages) for each hidden field with errors."""
         return [(field.label, field.errors) for field in self.hidden_fields() if field.errors]
 
     def values(self) -> dict[str, Any]:
-        """Return what the fields hold now, typed or initial; what another form of this kind can start from."""
+        """Return the current values, typed or initial, usable as another form's initial values."""
         return {name: self[name].value() for name in self.fields if self[name].value() is not None}
 
     @cached_property
     def choices(self) -> dict[str, Any] | None:
-        """What the fields hold now, cleaned, with a prompt still to come; None where something else is wrong."""
+        """Return the cleaned current values with a placeholder prompt; None if any other field is invalid."""
         found = {}
         for name, field in self.fields.items():
             try:
@@ -175,14 +175,14 @@ class CreateForm(forms.Form):
         return found
 
     def outline(self, **changes: Any) -> list[RenderRequest]:
-        """Return the requests with a prompt still to come, some choices changed; none where something is wrong."""
+        """Return the requests with a placeholder prompt and `changes` applied; an empty list if anything is invalid."""
         try:
             return to_requests({**self.choices, **changes}, self.offer) if self.choices is not None else []
         except InvalidRequest:
             return []
 
     def clean(self) -> dict[str, Any]:
-        """Turn the fields into requests; what is wrong with them together is said at the field it is about."""
+        """Turn the fields into requests; cross-field errors are attached to the field that they concern."""
         super().clean()
         data = self.cleaned_data
         if self.errors.keys() - {"prompt"}:
@@ -200,5 +200,5 @@ class CreateForm(forms.Form):
 
     @property
     def render_request(self) -> RenderRequest:
-        """The request of a valid form, the first of its variations."""
+        """Return the first variation's request; the form must be valid."""
         return self.requests[0]

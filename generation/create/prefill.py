@@ -1,7 +1,7 @@
-"""The first values of the create form: from what was made before, from a preset, from the other mode.
+"""Initial values for the create form: from an earlier request, a preset or the other mode.
 
-What comes in may be years old or from a stranger's file, so nothing of it is trusted; what cannot be used here is left
-out and said.
+Input may be years old or come from a stranger's file, so none of it is trusted; unusable values are dropped, and those
+the user would miss are reported.
 """
 
 from collections.abc import Mapping
@@ -24,19 +24,19 @@ FORM_FIELDS = {*OF_A_REQUEST, *CreateForm.base_fields}
 
 @dataclass
 class Prefill:
-    """`values` of the form's fields, and `notes` on what could not be taken over."""
+    """Initial `values` for the form's fields, and `notes` on what could not be used."""
 
     values: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
 def posted(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What was typed into the form, whatever it is."""
+    """Return the posted form values, unvalidated."""
     return {name: value for name, value in data.items() if name in FORM_FIELDS or name.startswith(LORA_PREFIX)}
 
 
 def from_request(request: Mapping[str, Any]) -> Prefill:
-    """Return the form's values for a stored request, or for what a file says was one."""
+    """Return form values for a stored request, which may come from an untrusted file."""
     request, found, offer = with_present_names(request), Prefill(), available.offer()
     _take_models(request, found, offer)
     usual = offer.usual(found.values)
@@ -51,7 +51,7 @@ def from_request(request: Mapping[str, Any]) -> Prefill:
 
 
 def quality_of(values: Mapping[str, Any]) -> str:
-    """Return the quality that the size, the rate and the steps of a form's values are, or `CUSTOM`."""
+    """Return the quality matching the form's size, frame rate and steps, or `CUSTOM`."""
     offer = available.offer()
     standard = offer.quality(STANDARD, values)
     usual = {"short_side": standard.short_side, "fps": standard.fps, "steps": standard.steps}
@@ -66,7 +66,7 @@ def quality_of(values: Mapping[str, Any]) -> str:
 
 
 def switched(values: Mapping[str, Any], to: str) -> dict[str, Any]:
-    """A form's values for the other mode: the quality as size, rate and steps, or the other way round."""
+    """Return the values for mode `to`, converting between a quality and its size, frame rate and steps."""
     values = dict(values)
     if to != ADVANCED:
         values["quality"] = quality_of(values)
@@ -76,20 +76,20 @@ def switched(values: Mapping[str, Any], to: str) -> dict[str, Any]:
 
 
 def without_kept(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the simple mode itself shows of a form's values."""
+    """Return only the values that simple mode shows."""
     names = [name for name in SIMPLE_FIELDS if name in values and values[name] != CUSTOM]
     return {name: values[name] for name in names}
 
 
 def many(values: Mapping[str, Any]) -> BatchForm:
-    """The form for several prompts, with what was typed for one."""
+    """Return the batch form, prefilled from the create form's values."""
     known = {"aspect": ASPECTS, "quality": QUALITIES}
     taken = {name: values[name] for name, choices_of in known.items() if values.get(name) in choices_of}
     return BatchForm(initial={**taken, "lines": values.get("prompt", ""), "seconds": values.get("seconds", 2)})
 
 
 def fitted(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a form's values without the adapter and the camera motions that do not fit the model."""
+    """Return the values with an adapter that fits the model, and without camera motions that do not fit it."""
     offer, values = available.offer(), dict(values)
     adapter = offer.chosen_adapter(values)
     values["motion_adapter"] = adapter.id
@@ -98,7 +98,7 @@ def fitted(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(field: Field, value: Any) -> Any:
-    """Return the value of a field whose kind says all about it; None where the form can do nothing with it."""
+    """Return a simple field's value; None if the form cannot use it. Other kinds need context and return None."""
     match field.kind:
         case Kind.TEXT:
             return _text(value)[:MAX_PROMPT] if isinstance(value, str) else None
@@ -163,7 +163,7 @@ def _name(value: Any) -> str:
 
 
 def _text(value: str) -> str:
-    """Half a surrogate pair, which JSON can hold and a page cannot, as a question mark."""
+    """Replace lone surrogates, which JSON allows but UTF-8 does not, with question marks."""
     return value.encode(errors="replace").decode()
 
 

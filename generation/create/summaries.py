@@ -1,4 +1,4 @@
-"""What a request will become: its plan, as the workers will follow it, and how long that takes on this machine."""
+"""Summary of a request before it is queued: the workers' plan, and its estimated time on this machine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,12 +22,12 @@ from generation.requests import available
 from generation.requests.fields import MAX_PROMPT
 from generation.requests.request import RenderRequest
 
-SAMPLE = 20  # jobs whose work is added up; of a longer queue, the rest is taken to be like them
+SAMPLE = 20  # jobs whose work is summed; a longer queue is extrapolated from their mean
 
 
 @dataclass(frozen=True)
 class Queue:
-    """What is done before a new clip of a person: `jobs`, and the `seconds` of work that they are."""
+    """The queue ahead of a user's next clip: the number of `jobs` and their `seconds` of work."""
 
     jobs: int
     seconds: float
@@ -35,7 +35,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a quality is: its `short_side` in pixels, its `fps`, and `seconds` of work for one clip."""
+    """The cost of a quality: `short_side` in pixels, `fps`, and `seconds` of work per clip."""
 
     short_side: int
     fps: int
@@ -44,7 +44,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Summary:
-    """One request's `plan`, `seconds` of work for each of its `clips`, and `notes` on words that will not show."""
+    """A request's `plan`, the `seconds` of work for each of its `clips`, and `notes` on prompt words without effect."""
 
     request: RenderRequest
     plan: Plan
@@ -59,22 +59,22 @@ class Summary:
 
     @property
     def base_size(self) -> str:
-        """The size at which frames are generated."""
+        """Return the size at which frames are generated."""
         return _in_words(self.plan.base_width, self.plan.base_height)
 
     @property
     def upscaled_size(self) -> str:
-        """The size after upscaling, before it is fitted to the one asked for."""
+        """Return the size after upscaling, before resizing to the requested one."""
         return _in_words(self.plan.base_width * self.plan.upscale, self.plan.base_height * self.plan.upscale)
 
     @property
     def size(self) -> str:
-        """The size of the clip."""
+        """Return the size of the clip."""
         return _in_words(self.plan.width, self.plan.height)
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the upscaled frames have to be resized and cropped."""
+        """Return whether the upscaled frames have to be resized and cropped."""
         return self.upscaled_size != self.size
 
 
@@ -83,7 +83,7 @@ def _in_words(width: int, height: int) -> str:
 
 
 def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
-    """The summary of a filled form, valid or not yet; None where something in it is wrong."""
+    """Return the summary of a form, even without a prompt; None if any other field is invalid."""
     requests = form.outline()
     if not requests:
         return None
@@ -97,14 +97,14 @@ def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
 
 
 def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:
-    """Whether a seed gives the same composition in what the form makes as in what was made before."""
+    """Return whether the same seed gives the form's clip the same composition as the stored request."""
     summary = summarise(form)
     earlier = RenderRequest.from_dict(stored)
     if summary is None or earlier.model != summary.request.model:
         return False
     try:
         before = plan(earlier, available.catalogue().models[earlier.model])
-    except ValueError:  # the catalogue was changed since
+    except ValueError:  # the catalogue has changed since
         return False
     return all(
         getattr(before, name) == getattr(summary.plan, name) for name in ("base_width", "base_height", "base_frames")
@@ -112,7 +112,7 @@ def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:
 
 
 def costs(form: CreateForm) -> dict[str, Cost]:
-    """What each quality that the form offers would be; empty where something else in it is wrong."""
+    """Return the cost of each quality that the form offers; empty if any other field is invalid."""
     found = {}
     for quality, _label in choices_of(form, "quality"):
         if requests := form.outline(quality=quality):
@@ -122,8 +122,8 @@ def costs(form: CreateForm) -> dict[str, Cost]:
 
 
 def queue_for(user: User) -> Queue:
-    """What the workers do before a clip that this person would add now."""
-    # One query: a page asks for this at every key that is pressed.
+    """Return the work that the workers would do before a clip that this user queued now."""
+    # One query, since the page requests this on every keystroke.
     mine = Job.objects.filter(user=user, status=Status.QUEUED).order_by().values("status").annotate(n=Count("*"))
     priority = Least(Coalesce(Subquery(mine.values("n")), 0), services.MAX_PRIORITY)
     before = Job.objects.filter(Q(status=Status.RUNNING) | Q(priority__lte=priority), status__in=ACTIVE)
@@ -134,7 +134,7 @@ def queue_for(user: User) -> Queue:
 
 
 def _seconds_of(job: Job) -> float:
-    """The work of a job; none where the catalogue was changed since, for it will fail at once."""
+    """Return a job's seconds of work; 0 if the catalogue has changed since, as the job will fail at once."""
     try:
         return estimate(job.render_request)
     except (KeyError, ValueError):

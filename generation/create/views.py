@@ -1,7 +1,7 @@
-"""The create page: two modes of one form, and what fills it. Only `create` itself queues anything.
+"""The create page: one form in two modes, and the ways to fill it. Only `create` queues anything.
 
-Whatever else is pressed (the other mode, a preset, a dropped file) posts the whole form and gets it back changed, so
-that nothing typed is lost, with or without JavaScript.
+Every other action (switching modes, loading a preset, dropping a file) posts the whole form and returns it changed, so
+nothing typed is lost, with or without JavaScript.
 """
 
 from collections.abc import Mapping
@@ -35,13 +35,13 @@ from generation.requests.qualities import QUALITIES
 from generation.requests.request import InvalidRequest
 
 MAX_FILE_BYTES = 64 * 2**20
-MODE_KEY = "create-mode"  # in the session: the mode that a person used last
+MODE_KEY = "create-mode"  # session key: the mode used last
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
 def create(request: SignedInRequest) -> HttpResponse:
-    """Ask for a clip, or for several variations of it."""
+    """Show the form, or queue one clip per variation."""
     mode = _mode(request)
     if request.method == "GET":
         return _page(request, *_start(request, mode))
@@ -58,7 +58,7 @@ def create(request: SignedInRequest) -> HttpResponse:
 
 @login_required
 def edit(request: SignedInRequest) -> HttpResponse:
-    """The form as it was typed: in the other mode (?to=), with a preset (?preset=), without what was kept (?forget)."""
+    """Return the form as typed: in another mode (?to=), with a preset (?preset=) or without kept settings (?forget)."""
     mode, to = _mode(request), request.GET.get("to")
     if request.method != "POST":
         return redirect("generation:create")
@@ -81,7 +81,7 @@ def edit(request: SignedInRequest) -> HttpResponse:
 @require_POST
 @bounded_upload(MAX_FILE_BYTES)
 def from_file(request: SignedInUpload) -> HttpResponse:
-    """The form with the settings of a video file that AuraVideo made; as it was typed, if it is another file."""
+    """Return the form with the settings of an AuraVideo video file; as typed, with an error, for any other file."""
     mode, typed = _mode(request), prefill.posted(request.POST)
     problem, found = "", Prefill()
     file = request.FILES.get("video_file")
@@ -104,7 +104,7 @@ def from_file(request: SignedInUpload) -> HttpResponse:
 @login_required
 @require_POST
 def summary(request: SignedInRequest) -> HttpResponse:
-    """What the form as it is now would make, and how long that takes: a fragment, asked for as one types."""
+    """Return the summary fragment for the current form, requested as the user types."""
     form = CreateForm(request.POST, mode=_mode(request))
     return render(request, "generation/partials/summary.html", {**_summary(form, request), "is_live": True})
 
@@ -112,13 +112,13 @@ def summary(request: SignedInRequest) -> HttpResponse:
 @login_required
 @require_POST
 def save_preset(request: SignedInRequest) -> HttpResponse:
-    """Keep the form's settings under a name, and show the form again."""
+    """Save the form's settings as a preset and show the form again."""
     mode = _mode(request)
     form = CreateForm(request.POST, mode=mode)
     naming = PresetNameForm(request.POST)
     outline = form.outline()
     if not outline:
-        form.errors.pop("prompt", None)  # which is not kept, and may still be empty
+        form.errors.pop("prompt", None)  # presets store no prompt, so it may be empty
         return _page(request, form, naming=naming)
     shown: PresetNameForm | None = naming
     if naming.is_valid():
@@ -135,13 +135,13 @@ def save_preset(request: SignedInRequest) -> HttpResponse:
 
 
 def _mode(request: SignedInRequest) -> str:
-    """The mode that the address names, or else the one that the person used last."""
+    """Return the mode named in the query string, or else the one used last."""
     asked = request.GET.get("mode")
     return _remember(request, asked) if asked in MODES else request.session.get(MODE_KEY, SIMPLE)
 
 
 def _remember(request: SignedInRequest, mode: str) -> str:
-    if request.session.get(MODE_KEY) != mode:  # what is not changed is not written
+    if request.session.get(MODE_KEY) != mode:  # avoid a needless session write
         request.session[MODE_KEY] = mode
     return mode
 
@@ -162,7 +162,7 @@ def _queued(request: SignedInRequest, jobs: list[Job]) -> HttpResponse:
 
 
 def _start(request: SignedInRequest, mode: str) -> tuple[CreateForm, list[str]]:
-    """The form to begin with, and notes, by the address: ?from=, ?video= or ?preset=, then ?prompt= and ?quality=."""
+    """Return the initial form and notes, from ?from=, ?video= or ?preset=, then ?prompt= and ?quality=."""
     stored = create_from.find(request.user, request.GET)
     found = prefill.from_request(stored) if stored is not None else Prefill()
     if request.GET.get("preset"):
@@ -191,7 +191,7 @@ def _prompt_of(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _request_in(file: UploadedFile) -> Mapping[str, Any] | None:
-    """The request in the metadata of a video file, None where there is none of ours."""
+    """Return the request in a video file's metadata, or None if AuraVideo did not write any."""
     found = read_settings(cast(BinaryIO, file.file)) or {}
     stored = found.get("request")
     return stored if "auravideo" in found and isinstance(stored, Mapping) else None
@@ -218,7 +218,7 @@ def _page(request: SignedInRequest, form: CreateForm, notes: list[str] | None = 
 
 
 def _summary(form: CreateForm, request: SignedInRequest) -> dict[str, Any]:
-    """What the summary's template needs."""
+    """Return the context of the summary template."""
     is_simple = form.mode == SIMPLE
     return {
         "mode": form.mode,

@@ -1,1 +1,1 @@
-"""Settings that are kept under a name."""
+"""Presets: named settings to start from."""

@@ -1,4 +1,4 @@
-"""Naming presets, and writing them by hand in the admin."""
+"""Forms for naming presets, and for editing them in the admin."""
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -11,13 +11,13 @@ from generation.requests.request import InvalidRequest
 
 
 def check_name(name: str) -> None:
-    """The names of the qualities are taken: a clip made with one of them is known by it."""
+    """Raise ValidationError if the name is a quality's: requests store qualities under those names."""
     if name.strip().lower() in QUALITIES:
         raise ValidationError(_("This is the name of a quality. Choose another name."))
 
 
 class PresetNameForm(forms.Form):
-    """The name under which the settings of the create form are kept."""
+    """The name to save the create form's settings under."""
 
     preset_name = forms.CharField(
         label=_("Name"),
@@ -28,7 +28,7 @@ class PresetNameForm(forms.Form):
 
 
 class RenameForm(forms.ModelForm):
-    """A new name for a person's own preset."""
+    """A new name for a user's own preset."""
 
     class Meta:
         model = Preset
@@ -43,7 +43,7 @@ class RenameForm(forms.ModelForm):
 
 
 class PresetAdminForm(forms.ModelForm):
-    """Staff write the settings as JSON, with the fields of a request; they are checked as a request is."""
+    """The admin form: settings are JSON with a request's fields, validated like a request."""
 
     class Meta:
         model = Preset

@@ -1,4 +1,4 @@
-"""Settings to start from: a person's own, and those that staff made for everybody."""
+"""Preset services: a user's own presets, and the shared ones made by staff."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,18 +14,18 @@ from generation.requests.choices import PROMPT_TO_COME
 from generation.requests.fields import FIELDS
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
-MAX_PRESETS = 100  # of one person
+MAX_PRESETS = 100  # per user
 
 
 class TooManyPresets(ValueError):
-    """The person has as many presets as one person may have."""
+    """The user has reached `MAX_PRESETS`."""
 
     def __str__(self) -> str:
         return str(_("You already have %s presets. Delete one you no longer need.") % MAX_PRESETS)
 
 
 def visible_presets(user: User) -> QuerySet[Preset]:
-    """A person's own presets and everybody's."""
+    """Return a user's own presets and the shared ones."""
     return Preset.objects.filter(Q(user=user) | Q(user=None))
 
 
@@ -35,10 +35,10 @@ def own_presets(user: User | None) -> QuerySet[Preset]:
 
 @transaction.atomic
 def save(user: User, name: str, request: RenderRequest) -> tuple[Preset, bool]:
-    """Keep the settings of a request under a name, in place of those that had it; says whether the name is new.
+    """Save a request's settings under a name, replacing any preset of that name; return it and whether it is new.
 
     Raises:
-        TooManyPresets: there is no room for another one.
+        TooManyPresets: a new preset would exceed `MAX_PRESETS`.
     """
     found = own_presets(user).filter(name__iexact=name).first()
     if found is not None:
@@ -51,16 +51,16 @@ def save(user: User, name: str, request: RenderRequest) -> tuple[Preset, bool]:
 
 
 def settings_of(request: RenderRequest) -> dict[str, Any]:
-    """Return what a preset keeps of a request: everything but the prompt, and the quality, which the numbers say."""
+    """Return the settings that a preset stores: the request without its prompt or quality, which the numbers imply."""
     kept = request.to_dict()
     return {name: kept[name] for name, field in FIELDS.items() if field.in_preset}
 
 
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a preset that were written by hand, with the defaults for what is left out.
+    """Return hand-written preset settings, validated and completed with defaults.
 
     Raises:
-        InvalidRequest: with a message at every field that is wrong.
+        InvalidRequest: maps every invalid field to its messages.
     """
     if not isinstance(settings, Mapping):
         raise InvalidRequest({"settings": [_("This must be a JSON object with the fields of a request.")]})

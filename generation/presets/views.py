@@ -1,4 +1,4 @@
-"""A person's presets: see, rename and delete them. They are made from the create form."""
+"""Views to list, rename and delete presets. The create form makes them."""
 
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from generation.presets.services import own_presets, visible_presets
 @login_required
 @require_GET
 def presets(request: SignedInRequest) -> HttpResponse:
-    """The presets that a person can use; their own can be renamed and deleted."""
+    """List the presets that the user can use; only their own can be renamed and deleted."""
     return _page(request)
 
 
@@ -43,7 +43,7 @@ def delete(request: SignedInRequest, preset_id: UUID) -> HttpResponse:
 
 
 def _page(request: SignedInRequest, wrong: RenameForm | None = None) -> HttpResponse:
-    """The list, with one form a row; `wrong` is the one that was filled in wrongly."""
+    """Render the list, with one form per own preset; `wrong` is the form that failed validation."""
     found = list(visible_presets(request.user))
     own = [preset for preset in found if not preset.is_shared]
     forms = [
