@@ -2,7 +2,7 @@ from django.conf import settings
 from django.db import migrations
 
 MODERATE = {"codename": "moderate", "content_type__app_label": "gallery"}
-PICK_NAME = "Can pick: choose public videos for the picks of the staff"
+PICK_NAME = "Can pick: choose public videos for the staff picks"
 
 
 def let_moderators_pick(apps, _schema_editor):
@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AlterModelOptions(
             name='video',
-            options={'ordering': ['-created_at'], 'permissions': [('pick', 'Can pick: choose public videos for the picks of the staff')], 'verbose_name': 'video', 'verbose_name_plural': 'videos'},
+            options={'ordering': ['-created_at'], 'permissions': [('pick', 'Can pick: choose public videos for the staff picks')], 'verbose_name': 'video', 'verbose_name_plural': 'videos'},
         ),
         migrations.RunPython(let_moderators_pick, migrations.RunPython.noop),
     ]

@@ -19,10 +19,6 @@ class Migration(migrations.Migration):
             options={'verbose_name': 'search entry', 'verbose_name_plural': 'search entries'},
         ),
         migrations.AlterModelOptions(
-            name='video',
-            options={'ordering': ['-created_at'], 'permissions': [('pick', 'Can pick: choose public videos for the staff picks')], 'verbose_name': 'video', 'verbose_name_plural': 'videos'},
-        ),
-        migrations.AlterModelOptions(
             name='videotag',
             options={'verbose_name': 'video tag', 'verbose_name_plural': 'video tags'},
         ),

@@ -1,6 +1,6 @@
 """The fields of a request, each stated once: what the parser, the form, prefill, presets and pages read.
 
-A field that is not here does not exist for them; docs/developing.md, 'Add a field of the request', names what else it
+A field that is not here does not exist for them; docs/developing.md, 'A field of the request', names what else it
 needs, and tests/generation/requests/test_fields.py names what was forgotten.
 """
 
