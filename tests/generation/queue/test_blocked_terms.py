@@ -1,4 +1,4 @@
-"""A blocked term keeps a prompt out by every road, is said where it happened, and loses nothing that was typed."""
+"""Blocked terms: rejected at every entry point, reported where they occur, with all input kept."""
 
 from io import StringIO
 
@@ -39,7 +39,7 @@ def problem(prompt: str) -> str:
     return ""
 
 
-# --- What counts as the term ------------------------------------------------------------------------------------------
+# --- Matching ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_words_of_every_language_can_be_listed():
 def test_letters_that_look_alike_are_told_apart_where_they_are_at_home():
     BlockedTerm.objects.create(term="cop")
     assert problem("a c\u043ep")
-    assert problem("\u0441\u043e\u0440") == ""  # Russian for litter
+    assert problem("\u0441\u043e\u0440") == ""  # Russian for "litter"
 
 
 def test_without_a_message_of_its_own_the_term_is_named():
@@ -106,7 +106,7 @@ def test_however_many_prompts_there_are_the_terms_are_read_once(blocked, django_
         assert len(batches.check(rows)) == 500
 
 
-# --- By every road ----------------------------------------------------------------------------------------------------
+# --- Every entry point ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ["simple", "advanced"])

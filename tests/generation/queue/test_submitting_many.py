@@ -1,4 +1,4 @@
-"""Several requests at once are queued as if one after the other, all of them or none."""
+"""Submitting several requests at once: all or none are queued, in the same order as one by one."""
 
 import pytest
 
