@@ -1,4 +1,4 @@
-"""The panel: what renders, then what waits, then what ended last; counted by one query whatever there is."""
+"""The activity panel: rendering jobs, then queued ones, then the most recently ended, at a constant query count."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What a person has seen and keeps on the list: each change happens once, and no page goes back behind it."""
+"""Marking jobs as seen and removing them from the list: each change happens once and raises the version."""
 
 from datetime import timedelta
 from importlib import import_module
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def announced(monkeypatch):
-    """The jobs that were announced, in order."""
+    """Record the announced jobs, in order."""
     found: list = []
     monkeypatch.setattr("generation.queue.events.publish", lambda user_id, *job_ids: found.extend(job_ids))
     return found
@@ -65,7 +65,7 @@ def test_removing_by_state_never_takes_what_has_not_ended(user):
 
 
 def test_clips_that_ended_before_there_was_a_mark_are_not_news(user):
-    """What the migration does to the jobs that it finds."""
+    """The migration marks existing ended jobs as seen."""
     job, active = ended(user, Status.FAILED), JobFactory(user=user)
     (name,) = (path.stem for path in Path(migrations_package.__path__[0]).glob("*_watching.py"))
     import_module(f"generation.migrations.{name}").mark_the_past_as_seen(apps, None)

@@ -1,4 +1,4 @@
-"""The WebSocket: the present state on connecting, every change after it, and nobody else's."""
+"""The WebSocket: sends the current state on connect, then every change to the user's own jobs only."""
 
 import asyncio
 
@@ -129,11 +129,11 @@ async def test_what_was_seen_on_one_page_is_seen_on_all():
 async def test_nobody_hears_of_somebody_elses_jobs():
     alice, bob = await new_user(), await new_user()
     job = await new_job(user=alice)
-    socket = socket_of(bob, job)  # whatever the address asks for
+    socket = socket_of(bob, job)  # the URL asks for Alice's job
     assert str(job.pk) not in await present(socket)
     await sync_to_async(services.cancel)(job)
     assert await socket.receive_nothing(timeout=0.3)
-    await sync_to_async(events.publish)(bob.pk, job.pk)  # even a misdirected event shows nothing
+    await sync_to_async(events.publish)(bob.pk, job.pk)  # even a misrouted event reveals nothing
     html = await socket.receive_from()
     assert job.request["prompt"] not in html
     assert "data-version" not in html

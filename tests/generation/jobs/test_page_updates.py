@@ -1,4 +1,4 @@
-"""What one open page is told: no more than it shows, at a cost that does not grow with what a person has."""
+"""Updates of one open page: only what it shows, at a cost independent of the user's number of jobs."""
 
 import re
 
@@ -38,7 +38,7 @@ def test_progress_sends_the_article_and_the_row_alone_by_two_queries(user, djang
     view = view_of(user, job)
     view.present()
     claims.beat(held, 2, 4)
-    view.changes({job.pk})  # the rates of this machine are remembered from here on
+    view.changes({job.pk})  # caches this machine's rates
     with django_assert_num_queries(2):
         html = view.changes({job.pk})
     assert (articles(html), rows(html)) == ([str(job.pk)], [str(job.pk)])

@@ -1,4 +1,4 @@
-"""Progress: it starts at nothing, only rises within a run, ends at everything, and counts the place fairly."""
+"""Progress and queue position: progress rises monotonically from 0 to 100% within a run; the position is fair."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ def progress(job):
 
 
 def walk(job):
-    """Every unit of a job's plan, claimed, half done, done."""
+    """Yield the progress after each step: every unit of the plan claimed, half done, done."""
     for stage, chunk in job.render_plan.units:
         held = claims.claim(job.pk, job.run, stage, chunk, "worker")
         yield progress(job)

@@ -1,4 +1,4 @@
-"""The pages of jobs: everybody sees and changes their own only, and every action works with and without HTMX."""
+"""The job pages: users see and change only their own jobs, with and without HTMX."""
 
 from datetime import timedelta
 
@@ -269,7 +269,7 @@ def test_what_no_page_sends_is_refused_and_changes_nothing(signed_in, user, name
 
 
 def test_the_lists_own_forms_are_accepted(signed_in, user):
-    """What the page renders is what the views read."""
+    """Views accept the forms exactly as the page renders them."""
     ended(user)
     context = get_jobs(signed_in).context
     signed_in.post(reverse("generation:remove_ended"), {"show": context["show"], "until": context["now"].isoformat()})
