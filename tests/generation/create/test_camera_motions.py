@@ -1,4 +1,4 @@
-"""Models, motion adapters and camera motions in the form: what fits and is here is offered, nothing else is taken."""
+"""Models, motion adapters and camera motions in the form: only compatible, installed ones are offered and accepted."""
 
 import pytest
 from django.urls import reverse

@@ -1,4 +1,4 @@
-"""The create page has two modes, and switching between them loses nothing that was typed."""
+"""The two modes of the create page: switching between them keeps all input."""
 
 import pytest
 from django.urls import reverse

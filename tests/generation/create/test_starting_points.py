@@ -1,4 +1,4 @@
-"""What fills the form: what was made before, and a clip's file. Nothing of somebody else's is shown."""
+"""Prefilling the form from an earlier job or video, or from a video file; other users' work is never shown."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""The page that asks for a clip: what is queued, and bad input answered at its field."""
+"""Submitting the create page: valid input is queued, invalid input is reported at its field."""
 
 import pytest
 from django.test import Client

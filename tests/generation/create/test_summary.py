@@ -1,4 +1,4 @@
-"""What the create page says beforehand: what will be made, and how long that takes."""
+"""The live summary of the create page: the result to expect and the time it takes."""
 
 import pytest
 from django.urls import reverse
