@@ -1,4 +1,4 @@
-"""What draft, standard and best mean, on the model that ships and on the big ones."""
+"""The qualities draft, standard and best, on the shipped model and on full-size ones."""
 
 import pytest
 

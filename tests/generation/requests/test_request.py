@@ -1,4 +1,4 @@
-"""Whatever comes in becomes a valid request, or a clear message at the field that is wrong."""
+"""Parsing: any input becomes a valid request or a clear message at the offending field."""
 
 import json
 import math
@@ -32,7 +32,7 @@ def errors_of(limits=LIMITS, **changes) -> dict[str, list[str]]:
 
 
 def assert_refused(field: str, value, *, says: str = "", **changes) -> None:
-    """One clear message, at the field that is wrong and at no other."""
+    """Assert that exactly one message is reported, at the given field."""
     errors = errors_of(**{**changes, field: value})
     assert list(errors) == [field]
     assert len(errors[field]) == 1
@@ -369,7 +369,7 @@ def test_each_camera_motion_is_given_once_and_not_too_many(loras):
     assert_refused("motion_loras", loras, says="once, and at most 8", **WITH_LORAS)
 
 
-# --- Everything together -----------------------------------------------------------------------------------------
+# --- All fields together -----------------------------------------------------------------------------------------
 
 
 def test_an_unknown_field_is_named_and_the_known_ones_are_listed():

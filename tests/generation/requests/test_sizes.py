@@ -1,4 +1,4 @@
-"""Sizes from a short side and an aspect ratio, and back."""
+"""Conversion between sizes and pairs of short side and aspect ratio."""
 
 import pytest
 
