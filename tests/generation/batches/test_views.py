@@ -1,4 +1,4 @@
-"""Many prompts at once: all right or nothing queued, one page for all of them, and nobody else's."""
+"""Pages for many prompts at once: all or nothing is queued, and only the owner sees the batch."""
 
 import asyncio
 import io
@@ -31,7 +31,7 @@ def post(client, lines="", file=None, **changes):
     return client.post(reverse("generation:create-many"), data)
 
 
-# --- Giving them -----------------------------------------------------------------------------------------------------
+# --- Submitting ------------------------------------------------------------------------------------------------------
 
 
 def test_each_line_becomes_a_clip_of_one_batch(signed_in, user):
@@ -162,7 +162,7 @@ def test_the_page_explains_itself(signed_in):
     assert "prompt,size,seconds,seed" in page
 
 
-# --- What became of them ---------------------------------------------------------------------------------------------
+# --- Batch pages -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

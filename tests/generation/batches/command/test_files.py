@@ -1,4 +1,4 @@
-"""`manage.py batch --output`: every row becomes a file and a line of the manifest, whatever happens meanwhile."""
+"""`manage.py batch --output`: one file and one manifest line per row, even after failures and reruns."""
 
 import os
 from functools import partial
@@ -57,7 +57,7 @@ def test_a_second_run_writes_only_what_is_missing(run, file, workers, tmp_path):
     assert (code, out.count("\n")) == (0, 2)
     assert files_in(folder) == names
     assert (folder / names[1]).read_bytes() == b"video of a star, run 1"
-    assert (tmp_path / "as it was").read_bytes() == b"cut off"  # another file took its place, whole
+    assert (tmp_path / "as it was").read_bytes() == b"cut off"  # replaced by a new file, not overwritten in place
     assert (folder / names[2]).stat().st_ino == kept.st_ino
     assert len(manifest_of(folder)) == 3
 
@@ -119,7 +119,7 @@ def test_a_video_that_was_deleted_is_said(run, file, workers, tmp_path):
 
 
 def _break(name: str) -> None:
-    """What a storage that is out of order looks like from here: the name is there, and cannot be read."""
+    """Make a stored file unreadable: its name exists, but opening it fails."""
     path = storages["default"].path(name)
     storages["default"].delete(name)
     storages["default"].save(f"{name}/in-the-way", ContentFile(b""))

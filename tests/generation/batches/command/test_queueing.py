@@ -1,4 +1,4 @@
-"""`manage.py batch` as its users meet it: what it says, and what it leaves in the database."""
+"""`manage.py batch`: its output, its exit codes and the jobs it creates."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from generation.queue import broker, services
 from tests.factories import UserFactory
 from tests.generation.batches.command.conftest import manifest_of, render
 
-# --- What is queued ----------------------------------------------------------------------------------------------
+# --- Queueing ----------------------------------------------------------------------------------------------------
 
 
 def test_every_row_is_queued_for_the_person(run, file, user):
@@ -128,7 +128,7 @@ def test_a_closed_account_renders_nothing(run, file):
     assert "is closed" in err
 
 
-# --- Going on ----------------------------------------------------------------------------------------------------
+# --- Resuming ----------------------------------------------------------------------------------------------------
 
 
 def test_a_second_run_queues_nothing_again_and_tries_again_what_failed(run, file):
@@ -227,7 +227,7 @@ def test_without_workers_the_clips_are_queued_and_the_command_that_starts_them_i
 
 
 def test_workers_that_fall_silent_are_noticed_and_a_restart_is_not_taken_for_it(run, file, workers, monkeypatch):
-    answers = iter([set(), {"cpu"}, set(), {"cpu"}, {"cpu"}])  # the first is asked at the start
+    answers = iter([set(), {"cpu"}, set(), {"cpu"}, {"cpu"}])  # the first answer is for the check at startup
     monkeypatch.setattr(batches, "silent_queues", lambda _needed: next(answers))
     monkeypatch.setattr(wait, "STALL_SECONDS", 0)
     workers.before = [lambda: None] * 10
