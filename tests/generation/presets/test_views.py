@@ -1,4 +1,4 @@
-"""Presets: saved from the form, applied to it without losing the prompt, renamed and deleted by their owner alone."""
+"""Presets: saved from the form, applied without losing the prompt, renamed and deleted only by their owner."""
 
 import json
 
