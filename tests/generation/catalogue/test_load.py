@@ -1,4 +1,4 @@
-"""The catalogue: what it lists, that it fits together, and that a mistake in it is named with its place."""
+"""The catalogue: its entries, their consistency, and errors that name file, entry and field."""
 
 import json
 import re
