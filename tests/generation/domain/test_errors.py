@@ -1,4 +1,4 @@
-"""An error reads as a sentence for the person, whatever is known of it."""
+"""Errors read as full sentences for the user, even without context."""
 
 import pickle
 import re

@@ -1,4 +1,4 @@
-"""Which moves a job may make. Ended is ended, unless a person asks again."""
+"""Allowed state transitions of a job: ended states are final unless the user retries."""
 
 import pytest
 
@@ -8,7 +8,7 @@ ALLOWED = {
     ("queued", "running"),
     ("queued", "failed"),
     ("queued", "cancelled"),
-    ("running", "queued"),  # the worker was lost
+    ("running", "queued"),  # lost worker
     ("running", "done"),
     ("running", "failed"),
     ("running", "cancelled"),
