@@ -1,4 +1,4 @@
-"""What was sent to the site before its code was rearranged gives the same jobs afterwards (record.py recorded it)."""
+"""Regression test for refactorings: recorded posts (see record.py) still give the same jobs."""
 
 import copy
 
