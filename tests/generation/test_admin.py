@@ -1,4 +1,4 @@
-"""What an operator sees of a job, and does about it."""
+"""Jobs in the admin: what operators see and can do."""
 
 import pytest
 from django.urls import reverse

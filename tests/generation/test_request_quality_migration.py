@@ -1,4 +1,4 @@
-"""What data migrations do to rows that are there, forwards and backwards."""
+"""The data migration from `preset` to `quality`, forwards and backwards."""
 
 from importlib import import_module
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def old_request(**changes) -> dict:
-    """A request as it was stored before `preset` became `quality`."""
+    """Return a request as stored before `preset` became `quality`."""
     stored = a_request(**changes)
     return {**{name: value for name, value in stored.items() if name != "quality"}, "preset": stored["quality"]}
 
