@@ -102,7 +102,7 @@ def test_the_table_and_the_request_name_the_same_fields_in_the_same_order():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_row_says_what_its_kind_needs(name):
+def test_a_row_has_the_attributes_its_kind_needs(name):
     field = row_of(name)
     assert str(field.label)
     if field.kind in (Kind.WHOLE, Kind.NUMBER):
@@ -117,7 +117,7 @@ def test_the_parser_reads_it(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_refused_where_it_cannot_be(name):
+def test_an_invalid_value_is_refused(name):
     row_of(name)
     with pytest.raises(InvalidRequest) as refused:
         parse({"prompt": "a heart", name: object()}, available.catalogue(), available.limits())
@@ -125,7 +125,7 @@ def test_it_is_refused_where_it_cannot_be(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_was_stored_before_it_was_added_can_still_be_read(name):
+def test_requests_stored_before_it_was_added_can_still_be_read(name):
     """Fields of the first version (up to `seed`) are always stored; every later one needs a default."""
     declared = {field.name: field.default for field in dataclasses.fields(RenderRequest)}
     first = NAMES[: NAMES.index("seed") + 1]
@@ -239,7 +239,7 @@ def test_the_clip_carries_it_and_can_be_made_again_from_its_file(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_administration_shows_it(client, name):
+def test_the_admin_shows_it(client, name):
     client.force_login(UserFactory(is_staff=True, is_superuser=True))
     job = JobFactory(request=a_request_with(name), seed=sample("seed"))
     page = client.get(reverse("admin:generation_job_change", args=[job.pk])).content.decode()
@@ -301,7 +301,7 @@ class Listening:
 
 
 @pytest.mark.parametrize("name", WITHIN_THE_PROMPT)
-def test_what_the_workers_do_goes_by_the_whole_of_it(name, monkeypatch):
+def test_the_workers_use_the_whole_prompt(name, monkeypatch):
     """Covers the token count, the vocabulary warnings and the rendering itself."""
     request = RenderRequest.from_dict(a_request_with(name))
     engine, job = Listening(), JobFactory(request=request.to_dict())
