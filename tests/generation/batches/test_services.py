@@ -175,7 +175,7 @@ def test_a_row_that_another_process_queued_in_the_same_moment_is_there_already(b
     assert (made.queued, made.known, Job.objects.count()) == (0, 1, 1)
 
 
-def test_what_one_person_may_not_have_waiting_is_queued_later(batch, settings):
+def test_rows_above_the_limit_per_user_are_queued_later(batch, settings):
     settings.MAX_ACTIVE_JOBS = 2
     made, numbers = feed(batch)
     assert numbers == [1, 2]

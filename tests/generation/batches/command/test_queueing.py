@@ -73,7 +73,7 @@ def test_bad_rows_can_be_left_out(run, file):
     assert list(Job.objects.order_by("row").values_list("row", flat=True)) == [1, 4]
 
 
-def test_when_every_row_is_bad_there_is_nothing_to_leave_out_for(run, file):
+def test_if_every_row_is_bad_nothing_is_queued(run, file):
     code, _out, err = run(file("prompt,fps\na,7\nb,7\n", "rows.csv"), skip_invalid=True)
     assert (code, Job.objects.count()) == (1, 0)
     assert "None of the 2 rows can be rendered, so nothing was queued." in err
@@ -150,7 +150,7 @@ def test_the_same_file_of_another_person_is_another_batch(run, file, other_user)
     assert Job.objects.count() == 2
 
 
-def test_rows_beyond_what_one_person_may_have_waiting_are_said_and_queued_by_the_next_run(run, file, settings):
+def test_rows_above_the_limit_per_user_are_reported_and_queued_by_the_next_run(run, file, settings):
     settings.MAX_ACTIVE_JOBS = 2
     path = file("a heart\na star\na cross\n")
     code, out, err = run(path)
@@ -193,7 +193,7 @@ def test_a_clip_that_fails_is_told_with_its_reason_and_tried_again_by_the_next_r
     assert (code, out.split("\n")[-2]) == (0, "2 done.")
 
 
-def test_what_the_person_cancels_or_deletes_is_not_waited_for(run, file, workers):
+def test_cancelled_or_deleted_clips_are_not_waited_for(run, file, workers):
     workers.before = [
         lambda: services.cancel(Job.objects.get(row=1)),
         lambda: Job.objects.get(row=2).delete(),
