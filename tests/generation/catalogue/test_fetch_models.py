@@ -168,7 +168,7 @@ def test_a_server_without_ranges_makes_it_begin_again(run: Callable[..., str], h
     assert (home / "models/moves/diffusion_pytorch_model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_bytes_that_are_not_the_hubs_are_thrown_away(run: Callable[..., str], home: Path, hub: HubServer) -> None:
+def test_bytes_that_differ_from_the_hubs_are_discarded(run: Callable[..., str], home: Path, hub: HubServer) -> None:
     hub.repos["studio/moves"].served["diffusion_pytorch_model.safetensors"] = bytes(len(WEIGHTS))
     with pytest.raises(CommandError, match=r"diffusion_pytorch_model\.safetensors came damaged"):
         run("moves")
@@ -335,7 +335,7 @@ def test_a_small_disk_is_noticed_before_anything_is_fetched(
     assert hub.downloads("diffusion_pytorch_model.safetensors") == []
 
 
-def test_a_disk_that_fills_up_meanwhile_is_one_clear_line(
+def test_a_disk_that_fills_up_during_a_download_is_one_clear_line(
     run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_args: object) -> None:
