@@ -170,7 +170,7 @@ def test_a_plan_is_stored_and_read_again_unchanged(width, height, seconds, fps, 
     assert Plan.from_dict(json.loads(json.dumps(made.to_dict()))) == made
 
 
-def test_a_stored_plan_of_today_is_read_for_ever():
+def test_stored_plans_stay_readable():
     """Jobs queued across an upgrade carry such plans: add a case per new version, never change one."""
     stored = {
         "version": 1, "base_width": 64, "base_height": 64, "base_frames": 17, "factor": 3, "upscale": 4,
@@ -199,13 +199,13 @@ def test_a_stored_plan_of_today_is_read_for_ever():
         {"stages": ["preprocess", "invented"]},
     ],
 )
-def test_what_is_no_plan_of_a_known_version_is_refused(changes):
+def test_plans_with_unknown_or_invalid_values_are_refused(changes):
     stored = plan(Asked(256, 256), MODELS["tiny"]).to_dict()
     with pytest.raises(ValueError):
         Plan.from_dict({**stored, **changes})
 
 
 @pytest.mark.parametrize("stored", [None, [], "plan", 1, {}, {"version": 1}])
-def test_what_is_no_plan_at_all_is_refused(stored):
+def test_malformed_plans_are_refused(stored):
     with pytest.raises(ValueError):
         Plan.from_dict(stored)

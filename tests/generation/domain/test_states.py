@@ -19,7 +19,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("old", list(Status))
 @pytest.mark.parametrize("new", list(Status))
-def test_a_job_makes_just_the_moves_that_its_life_has(old, new):
+def test_only_the_listed_transitions_are_allowed(old, new):
     assert can_move(old, new) == ((old.value, new.value) in ALLOWED)
 
 

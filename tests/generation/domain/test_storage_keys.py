@@ -25,7 +25,7 @@ def test_keys_are_those_of_every_earlier_version():
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "/etc", ".hidden", "a\n", "a b", "ł"])
-def test_what_is_no_name_gets_into_no_key(name):
+def test_invalid_names_are_refused_in_keys(name):
     for make in (
         storage_keys.frames_folder,
         storage_keys.video_folder,
