@@ -72,7 +72,7 @@ def test_the_migrations_describe_the_models():
 
 
 @pytest.mark.django_db
-def test_the_migration_of_plans_may_run_again(user):
+def test_the_plan_migration_is_idempotent(user):
     job = JobFactory(user=user)
     plan = job.plan
     Job.objects.update(plan=None)

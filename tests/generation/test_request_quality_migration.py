@@ -41,7 +41,7 @@ def test_stored_requests_say_quality_and_can_go_back(quality, monkeypatch):
     assert Preset.objects.get(pk=preset.pk).settings == {"fps": 8, "preset": "mine"}
 
 
-def test_many_rows_take_memory_for_some_of_them(quality, monkeypatch, django_assert_max_num_queries):
+def test_rows_are_migrated_in_chunks(quality, monkeypatch, django_assert_max_num_queries):
     monkeypatch.setattr(quality, "ROWS", 10)
     JobFactory.create_batch(30, request=old_request())
     with django_assert_max_num_queries(24):
