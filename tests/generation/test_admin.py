@@ -1,4 +1,4 @@
-"""What an operator sees of a job, and does about it."""
+"""Jobs in the admin: what operators see and can do."""
 
 import pytest
 from django.urls import reverse
@@ -42,7 +42,7 @@ def test_the_page_of_a_job_has_its_stages_its_error_and_the_traceback(admin, fai
     assert "<b>no memory" not in page
 
 
-def test_a_failed_job_is_tried_again_and_a_waiting_one_cancelled_from_its_page(admin, failed):
+def test_a_failed_job_is_retried_and_a_queued_one_cancelled_from_its_page(admin, failed):
     for job, action in ((failed, "retry_jobs"), (JobFactory(), "cancel_jobs")):
         page = page_of(admin, job)
         assert f'name="action" value="{action}"' in page
@@ -64,6 +64,6 @@ def test_jobs_are_found_by_their_error(admin, failed):
     assert admin.get(JOBS, {"error_id": "internal"}).context["cl"].result_list.get() == failed
 
 
-def test_nobody_changes_a_job_by_hand(admin, failed):
+def test_jobs_cannot_be_edited(admin, failed):
     address = reverse("admin:generation_job_change", args=[failed.pk])
     assert admin.post(address, {"status": "done"}).status_code == 403

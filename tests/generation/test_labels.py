@@ -11,5 +11,5 @@ def test_a_model_has_its_label_in_the_language_of_the_page():
     assert model_label("tiny") == entry.english_label
 
 
-def test_what_is_no_longer_in_the_catalogue_keeps_its_id():
+def test_a_model_missing_from_the_catalogue_is_shown_by_its_id():
     assert model_label("gone-since") == "gone-since"

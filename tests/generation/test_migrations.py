@@ -1,4 +1,4 @@
-"""What updates do to the jobs that they find."""
+"""Migrations of existing jobs."""
 
 from importlib import import_module
 from types import SimpleNamespace
@@ -30,7 +30,7 @@ def newest() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def before_plans(transactional_db):
-    """The database as it was before jobs had a plan; it is as it is today when the test is over."""
+    """Migrate back to before jobs had plans, and forward again after the test."""
     migrate(BEFORE)
     yield
     MigrationExecutor(connection).migrate(newest())
@@ -38,7 +38,7 @@ def before_plans(transactional_db):
 
 @pytest.mark.django_db(transaction=True)
 def test_every_job_gets_the_plan_that_was_computed_for_it(before_plans, monkeypatch):
-    monkeypatch.setattr(import_module("generation.migrations.0005_job_plan"), "BATCH", 7)  # of 30 jobs
+    monkeypatch.setattr(import_module("generation.migrations.0005_job_plan"), "BATCH", 7)  # out of 30 jobs
     models = MigrationExecutor(connection).loader.project_state([BEFORE]).apps
     user = UserFactory()
     asked = [a_request(fps=8), a_request(), a_request(seconds=4, size="384x256"), {**a_request(), "model": "gone"}]
@@ -64,7 +64,7 @@ def test_every_job_gets_the_plan_that_was_computed_for_it(before_plans, monkeypa
 
 @pytest.mark.django_db
 def test_the_migrations_describe_the_models():
-    """A new stage is one more choice of `StageRun.stage`: `manage.py makemigrations` writes what is missing here."""
+    """A new stage adds a choice to `StageRun.stage`: run `manage.py makemigrations` if this fails."""
     loader = MigrationExecutor(connection).loader
     changes = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps)).changes(loader.graph)
     missing = {app: [migration.operations for migration in found] for app, found in changes.items()}
@@ -72,7 +72,7 @@ def test_the_migrations_describe_the_models():
 
 
 @pytest.mark.django_db
-def test_the_migration_of_plans_may_run_again(user):
+def test_the_plan_migration_is_idempotent(user):
     job = JobFactory(user=user)
     plan = job.plan
     Job.objects.update(plan=None)

@@ -1,4 +1,4 @@
-"""What a job says of itself."""
+"""Properties of a job."""
 
 from generation.requests.request import RenderRequest
 from tests.factories import JobFactory, a_request

@@ -1,4 +1,4 @@
-"""What data migrations do to rows that are there, forwards and backwards."""
+"""The data migration from `preset` to `quality`, forwards and backwards."""
 
 from importlib import import_module
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def old_request(**changes) -> dict:
-    """A request as it was stored before `preset` became `quality`."""
+    """Return a request as stored before `preset` became `quality`."""
     stored = a_request(**changes)
     return {**{name: value for name, value in stored.items() if name != "quality"}, "preset": stored["quality"]}
 
@@ -41,7 +41,7 @@ def test_stored_requests_say_quality_and_can_go_back(quality, monkeypatch):
     assert Preset.objects.get(pk=preset.pk).settings == {"fps": 8, "preset": "mine"}
 
 
-def test_many_rows_take_memory_for_some_of_them(quality, monkeypatch, django_assert_max_num_queries):
+def test_rows_are_migrated_in_chunks(quality, monkeypatch, django_assert_max_num_queries):
     monkeypatch.setattr(quality, "ROWS", 10)
     JobFactory.create_batch(30, request=old_request())
     with django_assert_max_num_queries(24):

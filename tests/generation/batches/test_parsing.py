@@ -1,4 +1,4 @@
-"""Whatever a file holds is read as rows, or is a clear message at its line."""
+"""Batch files: any content is parsed into rows or reported with its line."""
 
 import json
 from hashlib import sha256
@@ -19,7 +19,7 @@ def rows_of(text: str | bytes, **options) -> list[tuple[int, int, dict]]:
 
 
 def problems_of(text: str | bytes, **options) -> dict[int, str]:
-    """What is wrong with single rows, by line."""
+    """Return the problems of single rows by line."""
     data = text if isinstance(text, bytes) else text.encode()
     return {row.line: row.problem for row in read_rows(data, **options) if row.problem}
 

@@ -1,4 +1,4 @@
-"""The rows of a batch: checked before anything is queued, queued once and in order, gone on with where they stopped."""
+"""The rows of a batch: validated before anything is queued, queued once and in order, and resumable."""
 
 import time
 
@@ -30,7 +30,7 @@ def batch(user):
 
 
 def feed(batch, text="a heart\na star\na cross\n"):
-    """Queue what can be queued, and say which rows that were."""
+    """Queue as many rows as possible; return the feed and the numbers of the queued rows."""
     made = Feed(batch, entries_of(text))
     return made, [entry.row.number for entry in made.advance()]
 
@@ -92,7 +92,7 @@ def test_a_model_that_is_not_on_this_machine_is_reported_with_the_command_that_f
     assert all(problem.startswith("line 2, ") for problem in problems)
 
 
-# --- One batch a file and person -----------------------------------------------------------------------------------
+# --- One batch per file and user -----------------------------------------------------------------------------------
 
 
 def test_the_same_rows_of_the_same_person_are_the_same_batch(user, other_user):
@@ -175,7 +175,7 @@ def test_a_row_that_another_process_queued_in_the_same_moment_is_there_already(b
     assert (made.queued, made.known, Job.objects.count()) == (0, 1, 1)
 
 
-def test_what_one_person_may_not_have_waiting_is_queued_later(batch, settings):
+def test_rows_above_the_limit_per_user_are_queued_later(batch, settings):
     settings.MAX_ACTIVE_JOBS = 2
     made, numbers = feed(batch)
     assert numbers == [1, 2]

@@ -1,4 +1,4 @@
-"""Many prompts at once: all right or nothing queued, one page for all of them, and nobody else's."""
+"""Pages for many prompts at once: all or nothing is queued, and only the owner sees the batch."""
 
 import asyncio
 import io
@@ -31,7 +31,7 @@ def post(client, lines="", file=None, **changes):
     return client.post(reverse("generation:create-many"), data)
 
 
-# --- Giving them -----------------------------------------------------------------------------------------------------
+# --- Submitting ------------------------------------------------------------------------------------------------------
 
 
 def test_each_line_becomes_a_clip_of_one_batch(signed_in, user):
@@ -96,7 +96,7 @@ def test_wrong_lines_are_skipped_where_that_is_wanted(signed_in):
     assert sorted(Job.objects.values_list("row", flat=True)) == [1, 3]
 
 
-def test_where_every_line_is_wrong_there_is_nothing_to_skip_to(signed_in):
+def test_if_every_line_is_invalid_nothing_can_be_queued(signed_in):
     response = post(signed_in, "prompt,fps\na,7\n", skip_invalid="on")
     assert response.context["form"].errors["lines"]
     assert not Batch.objects.exists()
@@ -123,7 +123,7 @@ def test_the_text_of_a_wrong_file_comes_back_to_be_corrected_and_is_read_by_the_
         ("# only a comment", None, "lines"),
     ],
 )
-def test_what_cannot_be_read_at_all_is_answered_at_its_field(signed_in, lines, file, field):
+def test_unreadable_input_is_reported_at_its_field(signed_in, lines, file, field):
     response = post(signed_in, lines, file)
     assert list(response.context["form"].errors) == [field]
     assert not Batch.objects.exists()
@@ -162,7 +162,7 @@ def test_the_page_explains_itself(signed_in):
     assert "prompt,size,seconds,seed" in page
 
 
-# --- What became of them ---------------------------------------------------------------------------------------------
+# --- Batch pages -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_an_empty_list_says_what_to_do(signed_in):
 
 
 @pytest.mark.parametrize("name", ADDRESSES)
-def test_somebody_elses_batch_does_not_exist(client, batch, other_user, name):
+def test_another_users_batch_is_not_found(client, batch, other_user, name):
     client.force_login(other_user)
     method = client.post if name == "batch-cancel" else client.get
     assert method(reverse(f"generation:{name}", args=[batch.pk])).status_code == 404
@@ -272,12 +272,12 @@ def test_somebody_elses_batch_does_not_exist(client, batch, other_user, name):
 
 
 @pytest.mark.parametrize("name", [*ADDRESSES, "batches", "create-many"])
-def test_who_is_not_signed_in_is_asked_to(client, batch, name):
+def test_anonymous_visitors_are_asked_to_sign_in(client, batch, name):
     arguments = [batch.pk] if name in ADDRESSES else []
     assert client.get(reverse(f"generation:{name}", args=arguments)).url.startswith(reverse("account_login"))
 
 
-def test_a_batch_is_not_cancelled_by_a_link(signed_in, batch):
+def test_cancelling_a_batch_requires_post(signed_in, batch):
     assert signed_in.get(reverse("generation:batch-cancel", args=[batch.pk])).status_code == 405
 
 

@@ -1,4 +1,4 @@
-"""fetch_models against a hub of our own: what is downloaded, resumed, checked and refused, and what it says."""
+"""`fetch_models` against a local hub: downloads, resuming, verification, refusals and messages."""
 
 import errno
 import json
@@ -78,7 +78,7 @@ def home(tmp_path: Path, settings: Any) -> Path:
 
 @pytest.fixture
 def run(hub: HubServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Calls fetch_models in this process, with the hub's library pointed at our hub; gives what it printed."""
+    """Return a function that runs `fetch_models` in this process against the local hub and returns its output."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)
@@ -97,7 +97,7 @@ def run(hub: HubServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 
 @pytest.fixture
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with (empty) files where the models that ship are, so that the tests need no trained ones."""
+    """Put empty files in place of the shipped models, so that no trained models are needed."""
     monkeypatch.setattr(entries, "BUILTIN_MODELS", tmp_path / "shipped")
     for item in load_catalogue():
         for name in item.local_files() if item.builtin else ():
@@ -168,7 +168,7 @@ def test_a_server_without_ranges_makes_it_begin_again(run: Callable[..., str], h
     assert (home / "models/moves/diffusion_pytorch_model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_bytes_that_are_not_the_hubs_are_thrown_away(run: Callable[..., str], home: Path, hub: HubServer) -> None:
+def test_bytes_that_differ_from_the_hubs_are_discarded(run: Callable[..., str], home: Path, hub: HubServer) -> None:
     hub.repos["studio/moves"].served["diffusion_pytorch_model.safetensors"] = bytes(len(WEIGHTS))
     with pytest.raises(CommandError, match=r"diffusion_pytorch_model\.safetensors came damaged"):
         run("moves")
@@ -214,7 +214,7 @@ def test_verify_reads_every_byte_and_fails_for_one_that_rotted(run: Callable[...
     status = path.stat()
     path.write_bytes(WEIGHTS[:-1] + b"!")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    lockfile.verify(entry("moves", home), home)  # size and time tell nothing
+    lockfile.verify(entry("moves", home), home)  # size and mtime are unchanged
     with pytest.raises(CommandError, match="1 of the models checked"):
         run("--verify", "moves")
     run("moves")
@@ -335,7 +335,7 @@ def test_a_small_disk_is_noticed_before_anything_is_fetched(
     assert hub.downloads("diffusion_pytorch_model.safetensors") == []
 
 
-def test_a_disk_that_fills_up_meanwhile_is_one_clear_line(
+def test_a_disk_that_fills_up_during_a_download_is_one_clear_line(
     run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_args: object) -> None:

@@ -1,4 +1,4 @@
-"""The catalogue: what it lists, that it fits together, and that a mistake in it is named with its place."""
+"""The catalogue: its entries, their consistency, and errors that name file, entry and field."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def test_the_tiny_models_are_what_a_fresh_site_starts_with(catalogue: Catalogue)
     assert set(catalogue.upscalers["tiny-esrgan"].scales) == {2, 4}
 
 
-def test_what_is_said_of_the_tiny_models_is_what_their_files_say(catalogue: Catalogue, tmp_path: Path) -> None:
+def test_the_entries_of_the_tiny_models_match_their_files(catalogue: Catalogue, tmp_path: Path) -> None:
     tiny, motion = catalogue.models["tiny"], catalogue.adapters["tiny-motion"]
     text = json.loads((tiny.path(tmp_path) / "text_encoder/config.json").read_text())
     assert tiny.max_prompt_tokens == text["max_position_embeddings"]
@@ -252,7 +252,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_catalogue(tmp_path / "nowhere.toml")
 
 
-def test_entries_cannot_be_changed_by_who_uses_them(catalogue: Catalogue) -> None:
+def test_entries_are_immutable_and_hashable(catalogue: Catalogue) -> None:
     with pytest.raises(TypeError):
         catalogue.models["tiny"].scheduler["class"] = "Other"
     with pytest.raises(AttributeError):

@@ -1,4 +1,4 @@
-"""Which words of a prompt a model that knows few will not show."""
+"""Warnings about prompt words outside a model's limited vocabulary."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What the tests of the create page type, and how they post it."""
+"""Form data for the tests of the create page, and a helper to post it."""
 
 from django.urls import reverse
 

@@ -1,4 +1,4 @@
-"""Models, motion adapters and camera motions in the form: what fits and is here is offered, nothing else is taken."""
+"""Models, motion adapters and camera motions in the form: only compatible, installed ones are offered and accepted."""
 
 import pytest
 from django.urls import reverse
@@ -84,13 +84,13 @@ def test_a_camera_motion_without_strength_is_left_out(signed_in, strength):
 
 
 @pytest.mark.parametrize("strength", ["1.1", "-0.1", "NaN", "inf", "much"])
-def test_a_strength_that_cannot_be_is_answered_at_its_field(signed_in, strength):
+def test_an_invalid_strength_is_reported_at_its_field(signed_in, strength):
     response = create(signed_in, "advanced", {**ADVANCED, "lora-push": strength})
     assert list(response.context["form"].errors) == ["lora-push"]
     assert not Job.objects.exists()
 
 
-def test_only_camera_motions_that_fit_and_are_here_are_offered(signed_in):
+def test_only_compatible_installed_camera_motions_are_offered(signed_in):
     assert [lora.id for lora in form_for(signed_in).camera_motions] == ["push"]
     assert form_for(signed_in, motion_adapter="still").camera_motions == []
     page = edit(signed_in, "mode=advanced", {**ADVANCED, "lora-away": "1"}).content.decode()
@@ -108,7 +108,7 @@ def test_another_model_brings_its_own_adapter_and_what_suits_it(signed_in):
 @pytest.mark.parametrize(
     ("changes", "field"), [({"motion_adapter": "animatelcm"}, "motion_adapter"), ({"model": "epicrealism"}, "model")]
 )
-def test_what_does_not_fit_or_is_not_here_is_not_taken(signed_in, changes, field):
+def test_incompatible_or_missing_entries_are_refused(signed_in, changes, field):
     response = create(signed_in, "advanced", {**ADVANCED, **changes})
     assert field in response.context["form"].errors
     assert not Job.objects.exists()
@@ -133,7 +133,7 @@ def test_a_camera_motion_that_is_gone_is_said(signed_in, user):
     assert "The camera motion away is not on this machine" in page
 
 
-def test_where_the_usual_model_is_not_here_the_form_starts_with_one_that_is(signed_in, settings, tmp_path):
+def test_the_form_starts_with_an_available_model_if_the_default_is_missing(signed_in, settings, tmp_path):
     path = tmp_path / "away.toml"
     path.write_text(CATALOGUE.replace("[models.other]", "[models.dreamshaper-8]\ndefault = true\n\n[models.other]"))
     settings.CATALOGUE_FILE = str(path)

@@ -1,4 +1,4 @@
-"""What the create page may cost: queries to the database, and forms that are built."""
+"""Budgets of the create page: database queries and form instances."""
 
 import pytest
 from django.db import connection
@@ -15,7 +15,7 @@ PAGES = [("simple", SIMPLE), ("advanced", ADVANCED)]
 
 @pytest.fixture
 def built(monkeypatch):
-    """The modes of the forms that were built."""
+    """Record the mode of every form that is built."""
     found, build = [], CreateForm.__init__
 
     def counted(form, *args, **kwargs):
@@ -35,11 +35,11 @@ def ask_for_summary(client, mode, data):
 def test_a_live_summary_takes_three_queries_however_long_the_queue(
     signed_in, user, other_user, mode, data, django_assert_max_num_queries
 ):
-    """Those of the session, the person and the queue."""
+    """One each for the session, the user and the queue."""
     JobFactory.create_batch(30, user=other_user)
     JobFactory.create_batch(3, user=user, priority=2)
     BlockedTerm.objects.create(term="toy gun")
-    signed_in.get(reverse("generation:create"), {"mode": mode})  # remembers the mode, and notes this machine's rates
+    signed_in.get(reverse("generation:create"), {"mode": mode})  # stores the mode and caches this machine's rates
     with django_assert_max_num_queries(3):
         response = ask_for_summary(signed_in, mode, data)
     assert response.context["summary"].queue.jobs == 33

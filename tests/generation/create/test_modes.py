@@ -1,4 +1,4 @@
-"""The create page has two modes, and switching between them loses nothing that was typed."""
+"""The two modes of the create page: switching between them keeps all input."""
 
 import pytest
 from django.urls import reverse
@@ -53,7 +53,7 @@ def test_a_quality_is_recognised_when_switching_back(signed_in):
     assert values(edit(signed_in, "mode=advanced&to=simple", advanced))["quality"] == "draft"
 
 
-def test_switching_keeps_even_what_is_wrong(signed_in):
+def test_switching_keeps_even_invalid_input(signed_in):
     found = values(edit(signed_in, "mode=advanced&to=simple", {**ADVANCED, "prompt": "", "steps": "many"}))
     assert (found["prompt"], found["steps"]) == ("", "many")
 

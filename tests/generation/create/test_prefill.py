@@ -1,4 +1,4 @@
-"""The form's first values, from anything that may once have been a request."""
+"""Initial form values from stored requests, including old and malformed ones."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""What fills the form: what was made before, and a clip's file. Nothing of somebody else's is shown."""
+"""Prefilling the form from an earlier job or video, or from a video file; other users' work is never shown."""
 
 import io
 
@@ -29,7 +29,7 @@ def test_a_draft_is_rendered_in_full_with_its_prompt_and_seed(signed_in, user):
     assert (full.width, full.height, full.fps) == (456, 256, 24)
 
 
-def test_what_is_no_draft_is_not_offered_in_full(signed_in, user):
+def test_only_drafts_are_offered_in_full(signed_in, user):
     page = signed_in.get(reverse("generation:job", args=[JobFactory(user=user).pk])).content.decode()
     assert "quality=standard" not in page
     assert "Create from this" in page
@@ -48,7 +48,7 @@ def test_creating_from_a_video_fills_in_its_request(signed_in, user):
     assert (found["aspect"], found["width"], found["height"]) == ("custom", 500, 300)
 
 
-def test_creating_from_somebody_elses_video_shows_nothing_of_it(signed_in, other_user):
+def test_creating_from_another_users_video_reveals_nothing(signed_in, other_user):
     video = VideoFactory(user=other_user)
     assert not values(signed_in.get(reverse("generation:create"), {"video": video.pk})).get("prompt")
 
@@ -71,7 +71,7 @@ def test_creating_again_from_nothing_shows_the_empty_form(signed_in, id):
     assert not signed_in.get(reverse("generation:create"), {"from": id}).context["form"]["prompt"].value()
 
 
-def test_creating_again_from_somebody_elses_job_shows_nothing_of_it(signed_in, other_user):
+def test_creating_again_from_another_users_job_reveals_nothing(signed_in, other_user):
     job = JobFactory(user=other_user)
     form = signed_in.get(reverse("generation:create"), {"from": job.pk}).context["form"]
     assert not form["prompt"].value()
@@ -123,7 +123,7 @@ def test_no_file_is_said(signed_in):
     assert "Choose a video file first" in response.content.decode()
 
 
-def test_what_the_site_cannot_do_of_a_file_is_left_out_and_said(signed_in, tmp_path):
+def test_unsupported_values_of_a_file_are_dropped_and_reported(signed_in, tmp_path):
     request = {**a_request(seed=9), "model": "sd-9000", "seconds": 60, "fps": 7, "steps": "many", "extra": {"a": 1}}
     response = read_file(signed_in, encode(tmp_path, "mp4", metadata={"auravideo": 9, "request": request}).read_bytes())
     assert "sd-9000 is not on this machine" in response.content.decode()
@@ -139,7 +139,7 @@ def test_half_a_character_in_a_file_is_shown_as_a_question_mark(signed_in, tmp_p
     assert page.content
 
 
-def test_what_a_file_says_is_text_on_the_page_not_markup(signed_in, tmp_path):
+def test_text_from_a_file_is_escaped(signed_in, tmp_path):
     request = {**a_request(seed=9), "prompt": "</textarea><script>x</script>", "model": "<b>"}
     page = read_file(signed_in, encode(tmp_path, "mp4", metadata={"auravideo": 1, "request": request}).read_bytes())
     assert "<script>x" not in page.content.decode()

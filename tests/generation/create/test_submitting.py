@@ -1,4 +1,4 @@
-"""The page that asks for a clip: what is queued, and bad input answered at its field."""
+"""Submitting the create page: valid input is queued, invalid input is reported at its field."""
 
 import pytest
 from django.test import Client
@@ -68,7 +68,7 @@ def test_a_good_request_becomes_a_queued_job_and_its_page(signed_in, user):
         ("seed", str(2**40)),
     ],
 )
-def test_bad_input_is_answered_at_its_field_and_queues_nothing(signed_in, field, value):
+def test_invalid_input_is_reported_at_its_field_and_queues_nothing(signed_in, field, value):
     response = post(signed_in, **{field: value})
     assert response.status_code == 200
     assert list(response.context["form"].errors) == [field]
@@ -96,7 +96,7 @@ def test_a_full_queue_is_answered_on_the_page(signed_in, user, settings):
         ({"width": "99999"}, "width"),
     ],
 )
-def test_a_custom_shape_that_cannot_be_is_answered_at_its_field(signed_in, changes, field):
+def test_an_impossible_custom_shape_is_reported_at_its_field(signed_in, changes, field):
     response = create(
         signed_in, "advanced", {**ADVANCED, "aspect": "custom", "width": "500", "height": "300", **changes}
     )
@@ -113,13 +113,13 @@ def test_a_longer_side_above_the_operators_limit_says_what_fits(signed_in, setti
 
 
 @pytest.mark.parametrize("field", ["prompt", "aspect", "seconds", "quality"])
-def test_bad_input_in_the_simple_mode_is_answered_at_its_field(signed_in, field):
+def test_invalid_input_in_the_simple_mode_is_reported_at_its_field(signed_in, field):
     response = create(signed_in, "simple", {**SIMPLE, field: "\x07"})
     assert list(response.context["form"].errors) == [field]
     assert not Job.objects.exists()
 
 
-def test_bad_input_that_the_simple_mode_hides_is_said_all_the_same(signed_in):
+def test_invalid_input_hidden_by_the_simple_mode_is_still_reported(signed_in):
     response = create(signed_in, "simple", {**SIMPLE, "guidance": "a lot"})
     assert "Guidance: Enter a number." in response.content.decode()
     assert not Job.objects.exists()
@@ -153,18 +153,18 @@ def test_all_variations_are_queued_or_none(signed_in, settings):
 @pytest.mark.parametrize(
     "name", ["create", "create-edit", "create-summary", "create-from-file", "create-save-preset", "create-many"]
 )
-def test_nothing_is_taken_without_the_pages_token(user, name):
+def test_posts_without_the_csrf_token_are_refused(user, name):
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(user)
     assert strict.post(reverse(f"generation:{name}"), SIMPLE).status_code == 403
 
 
 @pytest.mark.parametrize("name", ["create-summary", "create-from-file", "create-save-preset"])
-def test_who_is_not_signed_in_is_asked_to(client, name):
+def test_anonymous_posts_are_asked_to_sign_in(client, name):
     assert client.post(reverse(f"generation:{name}"), SIMPLE).url.startswith(reverse("account_login"))
 
 
-def test_the_page_itself_asks_who_is_not_signed_in(client):
+def test_the_page_asks_anonymous_visitors_to_sign_in(client):
     assert client.get(reverse("generation:create")).url.startswith(reverse("account_login"))
 
 

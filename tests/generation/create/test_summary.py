@@ -1,4 +1,4 @@
-"""What the create page says beforehand: what will be made, and how long that takes."""
+"""The live summary of the create page: the result to expect and the time it takes."""
 
 import pytest
 from django.urls import reverse
@@ -48,7 +48,7 @@ def test_another_persons_flood_does_not_count_as_before_a_first_clip(user, other
     assert summaries.queue_for(user).jobs == 2
 
 
-def test_what_left_the_catalogue_does_not_break_the_page(signed_in, user, other_user):
+def test_entries_missing_from_the_catalogue_do_not_break_the_page(signed_in, user, other_user):
     JobFactory(user=other_user, request={**a_request(), "model": "sd-9000"})
     JobFactory(user=other_user, request={**a_request(), "width": 4000, "height": 4000})
     job = JobFactory(user=user, request={**a_request(), "width": 4000, "height": 4000})
@@ -67,7 +67,7 @@ def test_the_summary_names_the_words_that_the_model_does_not_know(signed_in):
     assert "notice--warning" not in summary_of(" ")
 
 
-def test_the_summary_of_nonsense_is_no_error(signed_in):
+def test_nonsense_input_does_not_break_the_summary(signed_in):
     response = signed_in.post(f"{reverse('generation:create-summary')}?mode=advanced", {"steps": "x", "model": "y"})
     assert response.status_code == 200
     assert response.context["summary"] is None

@@ -1,4 +1,4 @@
-"""An error reads as a sentence for the person, whatever is known of it."""
+"""Errors read as full sentences for the user, even without context."""
 
 import pickle
 import re
@@ -28,7 +28,7 @@ def test_an_unknown_id_is_noticed_where_it_is_raised():
         RenderError("no-such-error")
 
 
-def test_a_stored_error_of_another_version_reads_as_a_trouble_of_ours():
+def test_a_stored_error_of_another_version_reads_as_an_internal_error():
     assert error_text("an-error-of-tomorrow", {"reference": "abc123"}) == error_text(
         "internal", {"reference": "abc123"}
     )
@@ -43,7 +43,7 @@ def test_the_context_is_text_so_that_json_can_hold_it():
     assert RenderError("worker-lost", attempts=3, stage="upscale").context == {"attempts": "3", "stage": "upscale"}
 
 
-def test_an_error_survives_the_way_out_of_a_process():
+def test_an_error_survives_pickling():
     error = pickle.loads(pickle.dumps(RenderError("model-corrupt", model="FILM", file="saved_model.pb")))
     assert isinstance(error, RenderError)
     assert (error.id, error.context) == ("model-corrupt", {"model": "FILM", "file": "saved_model.pb"})

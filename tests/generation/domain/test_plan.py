@@ -1,4 +1,4 @@
-"""The plan never makes more than the request needs, and always enough: for everything the form offers, and beyond."""
+"""Plans do the least work that satisfies a request, for everything the form offers and beyond."""
 
 import json
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def assert_the_base_is_no_larger_than_needed(asked, model, made):
     short, long = short_and_long(asked.width, asked.height)
     assert model.min_size <= base_short <= model.native_size
     assert (base_short - 8) * made.upscale < short or base_short - 8 < model.min_size
-    # A long side that still reaches can be as short as the form of the picture allows: less would cut the short side.
+    # The long side may only exceed what is needed to keep the aspect ratio: any shorter would crop the short side.
     too_narrow = Fraction(base_long - 8, model.min_size) < Fraction(long, short)
     assert (base_long - 8) * made.upscale < long or too_narrow
 
@@ -154,7 +154,7 @@ def test_a_model_that_cannot_paint_small_paints_its_smallest_and_is_not_upscaled
 def test_a_long_clip_of_large_frames_is_cut_into_smaller_chunks():
     small, large = plan(Asked(512, 512, 10, 32), Model(512, 256)), plan(Asked(2048, 2048, 10, 32), Model(512, 256))
     assert [chunk.frames for chunk in small.chunks] == [32] * 10
-    assert [chunk.frames for chunk in large.chunks] == [20] * 16  # 20 frames of 12 MiB each in 256 MiB
+    assert [chunk.frames for chunk in large.chunks] == [20] * 16  # 20 frames of 12 MiB each fit into 256 MiB
 
 
 def test_a_rate_that_is_no_multiple_of_the_models_is_refused():
@@ -170,8 +170,8 @@ def test_a_plan_is_stored_and_read_again_unchanged(width, height, seconds, fps, 
     assert Plan.from_dict(json.loads(json.dumps(made.to_dict()))) == made
 
 
-def test_a_stored_plan_of_today_is_read_for_ever():
-    """Jobs that wait during an update carry it: add a case for a new version, change none."""
+def test_stored_plans_stay_readable():
+    """Jobs queued across an upgrade carry such plans: add a case per new version, never change one."""
     stored = {
         "version": 1, "base_width": 64, "base_height": 64, "base_frames": 17, "factor": 3, "upscale": 4,
         "width": 256, "height": 256, "fps": 24, "frames": 48, "chunks": [[0, 9, 24], [8, 17, 24]],
@@ -199,13 +199,13 @@ def test_a_stored_plan_of_today_is_read_for_ever():
         {"stages": ["preprocess", "invented"]},
     ],
 )
-def test_what_is_no_plan_of_a_known_version_is_refused(changes):
+def test_plans_with_unknown_or_invalid_values_are_refused(changes):
     stored = plan(Asked(256, 256), MODELS["tiny"]).to_dict()
     with pytest.raises(ValueError):
         Plan.from_dict({**stored, **changes})
 
 
 @pytest.mark.parametrize("stored", [None, [], "plan", 1, {}, {"version": 1}])
-def test_what_is_no_plan_at_all_is_refused(stored):
+def test_malformed_plans_are_refused(stored):
     with pytest.raises(ValueError):
         Plan.from_dict(stored)

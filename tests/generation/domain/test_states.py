@@ -1,4 +1,4 @@
-"""Which moves a job may make. Ended is ended, unless a person asks again."""
+"""Allowed state transitions of a job: ended states are final unless the user retries."""
 
 import pytest
 
@@ -8,7 +8,7 @@ ALLOWED = {
     ("queued", "running"),
     ("queued", "failed"),
     ("queued", "cancelled"),
-    ("running", "queued"),  # the worker was lost
+    ("running", "queued"),  # lost worker
     ("running", "done"),
     ("running", "failed"),
     ("running", "cancelled"),
@@ -19,7 +19,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("old", list(Status))
 @pytest.mark.parametrize("new", list(Status))
-def test_a_job_makes_just_the_moves_that_its_life_has(old, new):
+def test_only_the_listed_transitions_are_allowed(old, new):
     assert can_move(old, new) == ((old.value, new.value) in ALLOWED)
 
 

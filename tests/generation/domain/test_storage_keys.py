@@ -1,4 +1,4 @@
-"""Keys are as earlier versions wrote them, and nothing that is not a name gets into one."""
+"""Storage keys: stable across versions, and built only from valid names."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ JOB = "0b0f4e8e-6a1c-4c59-9f2e-0d3f0b7f3a11"
 
 
 def test_keys_are_those_of_every_earlier_version():
-    """What is stored under them is not moved by an update: change none of these."""
+    """Upgrades don't move stored files: never change these keys."""
     assert storage_keys.frames_folder(JOB) == f"jobs/{JOB}"
     assert storage_keys.stage_folder(JOB, "upscale") == f"jobs/{JOB}/upscale"
     assert storage_keys.chunk(JOB, "generate", 12) == f"jobs/{JOB}/generate/0012.safetensors"
@@ -25,7 +25,7 @@ def test_keys_are_those_of_every_earlier_version():
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "/etc", ".hidden", "a\n", "a b", "ł"])
-def test_what_is_no_name_gets_into_no_key(name):
+def test_invalid_names_are_refused_in_keys(name):
     for make in (
         storage_keys.frames_folder,
         storage_keys.video_folder,

@@ -1,4 +1,4 @@
-"""The panel: what renders, then what waits, then what ended last; counted by one query whatever there is."""
+"""The activity panel: rendering jobs, then queued ones, then the most recently ended, at a constant query count."""
 
 from datetime import timedelta
 
@@ -21,14 +21,14 @@ def ids(rows) -> list:
     return [row.job.pk for row in rows]
 
 
-def test_what_renders_comes_before_what_waits_and_the_last_end_before_the_earlier(user):
+def test_rendering_jobs_come_first_then_queued_then_most_recently_ended(user):
     waiting, running = JobFactory(user=user), JobFactory(user=user, status=Status.RUNNING)
     old, new = ended(user, 60), ended(user, 10, Status.FAILED)
     shown = activity.panel_of(user)
     assert ids(shown.rows) == [running.pk, waiting.pk, new.pk, old.pk]
 
 
-def test_the_panel_shows_neither_what_was_cancelled_nor_what_was_removed_nor_somebody_elses(user, other_user):
+def test_the_panel_hides_cancelled_removed_and_other_users_jobs(user, other_user):
     ended(user, 1, Status.CANCELLED)
     ended(user, 1, removed_at=timezone.now())
     ended(other_user, 1)
@@ -37,7 +37,7 @@ def test_the_panel_shows_neither_what_was_cancelled_nor_what_was_removed_nor_som
     assert activity.counts_of(user).active == activity.counts_of(user).new == 0
 
 
-def test_what_the_panel_has_no_room_for_is_counted(user):
+def test_jobs_beyond_the_panels_limit_are_counted(user):
     for n in range(9):
         JobFactory(user=user)
         ended(user, n, seen_at=timezone.now() if n == 0 else None)
@@ -56,7 +56,7 @@ def test_the_panel_costs_as_many_queries_for_many_jobs_as_for_few(user, django_a
         activity.panel_of(user)
 
 
-def test_every_page_of_a_person_has_the_panel_with_the_way_to_the_job_or_its_video(client, user):
+def test_every_page_has_the_panel_with_links_to_jobs_and_videos(client, user):
     client.force_login(user)
     job, done = JobFactory(user=user), ended(user, 1)
     video = VideoFactory(user=user, job=done)
@@ -69,13 +69,13 @@ def test_every_page_of_a_person_has_the_panel_with_the_way_to_the_job_or_its_vid
         assert f'action="{reverse("generation:cancel", args=[job.pk])}"' in html
 
 
-def test_who_is_not_signed_in_has_no_panel(client):
+def test_anonymous_visitors_get_no_panel(client):
     html = client.get(reverse("home")).content.decode()
     assert "active-jobs" not in html
     assert "jobs.js" not in html
 
 
-def test_what_a_person_typed_is_shown_as_text(client, user):
+def test_prompts_are_escaped(client, user):
     client.force_login(user)
     job = JobFactory(user=user)
     job.request["prompt"] = '"><script>alert(1)</script>'

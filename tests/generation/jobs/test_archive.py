@@ -1,4 +1,4 @@
-"""What a person has seen and keeps on the list: each change happens once, and no page goes back behind it."""
+"""Marking jobs as seen and removing them from the list: each change happens once and raises the version."""
 
 from datetime import timedelta
 from importlib import import_module
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def announced(monkeypatch):
-    """The jobs that were announced, in order."""
+    """Record the announced jobs, in order."""
     found: list = []
     monkeypatch.setattr("generation.queue.events.publish", lambda user_id, *job_ids: found.extend(job_ids))
     return found
@@ -41,31 +41,31 @@ def test_every_change_raises_the_version_and_is_announced_once(user, announced):
     assert announced == [job.pk, job.pk]
 
 
-def test_what_is_removed_is_no_news_any_more(user):
+def test_removed_jobs_are_no_longer_new(user):
     archive.remove(ended(user))
     assert not Job.objects.get().is_new
 
 
-def test_when_it_was_first_seen_is_not_forgotten_by_removing_it(user):
+def test_removing_keeps_the_time_of_first_view(user):
     seen = timezone.now() - timedelta(hours=1)
     archive.remove(ended(user, seen_at=seen))
     assert Job.objects.get().seen_at == seen
 
 
-def test_a_job_that_was_retried_meanwhile_stays_on_the_list(user):
+def test_a_retried_job_stays_on_the_list(user):
     job = ended(user, Status.FAILED)
     services.retry(Job.objects.get())
     assert not archive.remove(job)
     assert archive.remove_ended(user, ENDED, timezone.now()) == 0
 
 
-def test_removing_by_state_never_takes_what_has_not_ended(user):
+def test_removing_by_state_never_removes_active_jobs(user):
     JobFactory(user=user, ended_at=timezone.now())
     assert archive.remove_ended(user, set(Status), timezone.now()) == 0
 
 
-def test_clips_that_ended_before_there_was_a_mark_are_not_news(user):
-    """What the migration does to the jobs that it finds."""
+def test_jobs_that_ended_before_the_migration_are_not_new(user):
+    """The migration marks existing ended jobs as seen."""
     job, active = ended(user, Status.FAILED), JobFactory(user=user)
     (name,) = (path.stem for path in Path(migrations_package.__path__[0]).glob("*_watching.py"))
     import_module(f"generation.migrations.{name}").mark_the_past_as_seen(apps, None)

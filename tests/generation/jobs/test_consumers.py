@@ -1,4 +1,4 @@
-"""The WebSocket: the present state on connecting, every change after it, and nobody else's."""
+"""The WebSocket: sends the current state on connect, then every change to the user's own jobs only."""
 
 import asyncio
 
@@ -35,7 +35,7 @@ async def present(socket) -> str:
     return await socket.receive_from()
 
 
-async def test_who_is_not_signed_in_is_turned_away():
+async def test_anonymous_connections_are_rejected():
     from django.contrib.auth.models import AnonymousUser
 
     connected, code = await socket_of(AnonymousUser()).connect()
@@ -43,7 +43,7 @@ async def test_who_is_not_signed_in_is_turned_away():
     assert code == 4401
 
 
-async def test_connecting_brings_the_present_state_of_what_the_page_shows_and_of_the_panel():
+async def test_connecting_sends_the_current_state_of_the_page_and_the_panel():
     user = await new_user()
     waiting, failed, elsewhere = [await new_job(user=user) for _ in range(3)]
     await sync_to_async(services.fail)(failed, 1, "internal", {})
@@ -79,7 +79,7 @@ async def test_a_job_that_came_after_the_page_was_opened_appears_in_the_panel():
     await socket.disconnect()
 
 
-async def test_closing_the_page_stops_nothing_and_opening_it_again_shows_the_present():
+async def test_closing_the_page_stops_nothing_and_reopening_shows_the_current_state():
     user = await new_user()
     job = await new_job(user=user)
     socket = socket_of(user, job)
@@ -116,7 +116,7 @@ async def test_a_removed_job_leaves_every_open_page():
     assert "data-progress" not in await present(socket_of(user, job))
 
 
-async def test_what_was_seen_on_one_page_is_seen_on_all():
+async def test_a_job_seen_on_one_page_is_seen_on_all():
     user = await new_user()
     job = await new_job(user=user, status=Status.FAILED, ended_at=timezone.now())
     socket = socket_of(user)
@@ -126,21 +126,21 @@ async def test_what_was_seen_on_one_page_is_seen_on_all():
     await socket.disconnect()
 
 
-async def test_nobody_hears_of_somebody_elses_jobs():
+async def test_users_get_no_updates_of_other_users_jobs():
     alice, bob = await new_user(), await new_user()
     job = await new_job(user=alice)
-    socket = socket_of(bob, job)  # whatever the address asks for
+    socket = socket_of(bob, job)  # the URL asks for Alice's job
     assert str(job.pk) not in await present(socket)
     await sync_to_async(services.cancel)(job)
     assert await socket.receive_nothing(timeout=0.3)
-    await sync_to_async(events.publish)(bob.pk, job.pk)  # even a misdirected event shows nothing
+    await sync_to_async(events.publish)(bob.pk, job.pk)  # even a misrouted event reveals nothing
     html = await socket.receive_from()
     assert job.request["prompt"] not in html
     assert "data-version" not in html
     await socket.disconnect()
 
 
-async def test_a_page_is_told_in_its_own_language(monkeypatch):
+async def test_updates_use_the_language_of_the_page(monkeypatch):
     languages = []
     monkeypatch.setattr("generation.jobs.page_updates.translation.override", note_language(languages))
     socket = socket_of(await new_user(), language="pl")
@@ -161,7 +161,7 @@ def note_language(languages: list):
     return override
 
 
-async def test_changes_that_come_faster_than_they_can_be_sent_are_sent_together(monkeypatch):
+async def test_rapid_changes_are_batched(monkeypatch):
     user = await new_user()
     job = await new_job(user=user)
     socket = socket_of(user, job)
@@ -190,7 +190,7 @@ def slowed(changes, asked: list):
     return slow
 
 
-async def test_a_failure_of_ours_closes_the_socket_so_that_the_page_comes_back(monkeypatch, caplog):
+async def test_a_server_error_closes_the_socket_so_that_the_page_reconnects(monkeypatch, caplog):
     user = await new_user()
     job = await new_job(user=user)
     socket = socket_of(user, job)
@@ -231,7 +231,7 @@ async def test_the_place_in_the_queue_follows_other_peoples_jobs(monkeypatch):
     await socket.disconnect()
 
 
-async def test_what_a_page_sends_is_ignored():
+async def test_messages_from_the_page_are_ignored():
     user = await new_user()
     socket = socket_of(user)
     await socket.connect()
@@ -250,7 +250,7 @@ def test_an_event_that_cannot_be_delivered_harms_nobody(monkeypatch, caplog):
     assert "could not be delivered" in caplog.text
 
 
-async def test_the_pages_of_who_has_left_are_cut_off_and_nobody_elses():
+async def test_only_the_sockets_of_a_departed_user_are_closed():
     leaver, other = await sync_to_async(UserFactory)(), await sync_to_async(UserFactory)()
     sockets = [socket_of(leaver), socket_of(other)]
     for socket in sockets:
@@ -288,7 +288,7 @@ def everywhere_else(user, client) -> None:
 
 
 @pytest.mark.parametrize("act", [new_password, everywhere_else])
-async def test_what_ends_sessions_elsewhere_ends_what_they_have_open(client, act):
+async def test_ending_sessions_closes_their_open_sockets(client, act):
     user, other = await new_user(), await new_user()
     await sync_to_async(user.set_password)("a long enough passphrase")
     await sync_to_async(user.save)()

@@ -1,4 +1,4 @@
-"""What one open page is told: no more than it shows, at a cost that does not grow with what a person has."""
+"""Updates of one open page: only what it shows, at a cost independent of the user's number of jobs."""
 
 import re
 
@@ -38,7 +38,7 @@ def test_progress_sends_the_article_and_the_row_alone_by_two_queries(user, djang
     view = view_of(user, job)
     view.present()
     claims.beat(held, 2, 4)
-    view.changes({job.pk})  # the rates of this machine are remembered from here on
+    view.changes({job.pk})  # caches this machine's rates
     with django_assert_num_queries(2):
         html = view.changes({job.pk})
     assert (articles(html), rows(html)) == ([str(job.pk)], [str(job.pk)])
@@ -53,7 +53,7 @@ def test_progress_of_a_job_that_the_page_does_not_show_sends_its_row_alone(user)
     assert (articles(html), rows(html)) == ([], [str(job.pk)])
 
 
-def test_progress_that_nothing_on_the_page_shows_sends_nothing(user):
+def test_progress_not_shown_on_the_page_sends_nothing(user):
     for _ in range(6):
         running(user)
     seventh, _ = running(user)
@@ -87,7 +87,7 @@ def test_a_change_costs_as_many_queries_for_many_jobs_as_for_one(user, count, dj
         view.changes({jobs[0].pk})
 
 
-def test_those_who_wait_move_up_when_one_before_them_goes(user):
+def test_queued_jobs_move_up_when_one_ahead_leaves(user):
     first, second = JobFactory(user=user), JobFactory(user=user)
     view = view_of(user, first, second)
     assert "Place 2 in the queue" in view.present()
@@ -97,7 +97,7 @@ def test_those_who_wait_move_up_when_one_before_them_goes(user):
     assert "Place 2 in the queue" not in html
 
 
-def test_a_job_that_is_no_more_is_taken_off_the_page(user):
+def test_a_deleted_job_is_removed_from_the_page(user):
     job = JobFactory(user=user, status=Status.DONE, ended_at=timezone.now())
     view = view_of(user, job)
     view.present()
@@ -108,7 +108,7 @@ def test_a_job_that_is_no_more_is_taken_off_the_page(user):
     assert rows(html) == []
 
 
-def test_a_flood_of_changes_renders_what_the_page_shows_and_no_more(user):
+def test_a_flood_of_changes_renders_only_what_the_page_shows(user):
     shown = JobFactory(user=user, status=Status.DONE, ended_at=timezone.now())
     others = [JobFactory(user=user, status=Status.DONE, ended_at=timezone.now()) for _ in range(MAX_SHOWN + 5)]
     view = view_of(user, shown)

@@ -1,4 +1,4 @@
-"""Progress: it starts at nothing, only rises within a run, ends at everything, and counts the place fairly."""
+"""Progress and queue position: progress rises monotonically from 0 to 100% within a run; the position is fair."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ def progress(job):
 
 
 def walk(job):
-    """Every unit of a job's plan, claimed, half done, done."""
+    """Yield the progress after each step: every unit of the plan claimed, half done, done."""
     for stage, chunk in job.render_plan.units:
         held = claims.claim(job.pk, job.run, stage, chunk, "worker")
         yield progress(job)
@@ -30,7 +30,7 @@ def walk(job):
             yield progress(job)
 
 
-def test_progress_rises_from_nothing_and_never_falls(user):
+def test_progress_rises_from_zero_and_never_falls(user):
     job = JobFactory(user=user)
     seen = [progress(job).permille, *(state.permille for state in walk(job))]
     assert seen[0] == 0
@@ -63,7 +63,7 @@ def test_work_of_an_older_run_counts_only_where_its_output_is_stored(user):
     assert [stage.state for stage in after.stages[:2]] == ["done", "waiting"]
 
 
-def test_the_place_in_the_queue_counts_whom_the_queue_serves_first():
+def test_queue_position_counts_jobs_that_are_served_first():
     alice, bob = UserFactory(), UserFactory()
     now = timezone.now()
     first = [JobFactory(user=alice, priority=n, queued_at=now + timedelta(seconds=n)) for n in range(3)]
@@ -87,7 +87,7 @@ def test_time_left_follows_this_machines_own_history(user):
     assert progress(job).eta_seconds > 500
 
 
-def test_pages_read_no_history_once_a_worker_has_noted_how_long_a_stage_takes(user, django_assert_num_queries):
+def test_pages_read_no_history_once_a_worker_has_recorded_stage_times(user, django_assert_num_queries):
     job = JobFactory(user=user)
     plan, request = job.render_plan, job.render_request
     units = [unit for unit in plan.units if unit[0] is not Stage.ASSEMBLE]

@@ -1,4 +1,4 @@
-"""The pages of jobs: everybody sees and changes their own only, and every action works with and without HTMX."""
+"""The job pages: users see and change only their own jobs, with and without HTMX."""
 
 from datetime import timedelta
 
@@ -37,20 +37,20 @@ def get_jobs(client, query: str = ""):
 
 
 @pytest.mark.parametrize("name", ["job", "preview"])
-def test_somebody_elses_job_does_not_exist(signed_in, other_user, name):
+def test_another_users_job_is_not_found(signed_in, other_user, name):
     job = JobFactory(user=other_user, preview=1)
     assert signed_in.get(reverse(f"generation:{name}", args=[job.pk])).status_code == 404
 
 
 @pytest.mark.parametrize(("name", "status"), ACTIONS.items())
-def test_nothing_can_be_done_with_somebody_elses_job(signed_in, other_user, name, status):
+def test_actions_on_another_users_job_are_not_found(signed_in, other_user, name, status):
     job = JobFactory(user=other_user, status=status)
     assert act(signed_in, name, job).status_code == 404
     now = Job.objects.get()
     assert (now.status, now.version, now.removed_at) == (job.status, job.version, None)
 
 
-def test_bulk_actions_touch_nobody_elses_jobs(signed_in, other_user):
+def test_bulk_actions_spare_other_users_jobs(signed_in, other_user):
     waiting, done = JobFactory(user=other_user), ended(other_user)
     signed_in.post(reverse("generation:cancel-waiting"))
     signed_in.post(reverse("generation:remove-ended"), {"show": "all", "until": timezone.now().isoformat()})
@@ -63,13 +63,13 @@ def test_bulk_actions_touch_nobody_elses_jobs(signed_in, other_user):
 
 
 @pytest.mark.parametrize("name", ["jobs", "cancel-waiting", "remove-ended", "seen"])
-def test_who_is_not_signed_in_is_asked_to(client, name):
+def test_anonymous_visitors_are_asked_to_sign_in(client, name):
     method = client.get if name == "jobs" else client.post
     assert method(reverse(f"generation:{name}")).url.startswith(reverse("account_login"))
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_what_changes_a_job_needs_a_sign_in_and_cannot_be_done_by_a_link(client, user, name):
+def test_job_actions_require_sign_in_and_post(client, user, name):
     job = JobFactory(user=user, status=ACTIONS[name])
     assert act(client, name, job).url.startswith(reverse("account_login"))
     client.force_login(user)
@@ -77,7 +77,7 @@ def test_what_changes_a_job_needs_a_sign_in_and_cannot_be_done_by_a_link(client,
 
 
 @pytest.mark.parametrize("name", ["cancel-waiting", "remove-ended", "seen"])
-def test_what_changes_many_jobs_cannot_be_done_by_a_link(signed_in, name):
+def test_bulk_actions_require_post(signed_in, name):
     assert signed_in.get(reverse(f"generation:{name}")).status_code == 405
 
 
@@ -111,7 +111,7 @@ def test_cancelling_in_the_panel_answers_with_the_panel(signed_in, user):
 
 
 @pytest.mark.parametrize(("name", "status"), [("cancel", Status.DONE), ("retry", Status.RUNNING)])
-def test_what_can_no_longer_be_done_is_said_beside_the_job(signed_in, user, name, status):
+def test_an_action_that_is_no_longer_possible_is_reported_beside_the_job(signed_in, user, name, status):
     job = JobFactory(user=user, status=status)
     html = act(signed_in, name, job, headers={**HTMX, "HX-Target": f"job-{job.pk}"}).content.decode()
     assert '<p class="notice small">' in html
@@ -120,7 +120,7 @@ def test_what_can_no_longer_be_done_is_said_beside_the_job(signed_in, user, name
     assert "notice--info" in page
 
 
-def test_what_the_model_will_not_read_is_said_on_the_jobs_page(signed_in, user):
+def test_text_that_the_model_ignores_is_reported_on_the_job_page(signed_in, user):
     job = JobFactory(user=user, warnings=[{"id": "prompt-cut", "tokens": 90, "limit": 77}])
     page = signed_in.get(reverse("generation:job", args=[job.pk])).content.decode()
     assert "90 tokens" in page
@@ -154,7 +154,7 @@ def test_an_empty_filter_says_so_and_offers_the_way_back(signed_in, user):
     assert f'href="{reverse("generation:jobs")}"' in page
 
 
-def test_paging_passes_over_and_repeats_nothing_while_jobs_are_added_and_removed(signed_in, user):
+def test_paging_skips_and_repeats_nothing_while_jobs_come_and_go(signed_in, user):
     made = [JobFactory(user=user) for _ in range(2 * JOBS_A_PAGE + 3)]
     newest_first = [job.pk for job in reversed(made)]
     first = get_jobs(signed_in)
@@ -203,7 +203,7 @@ def test_removing_takes_an_ended_job_off_the_list_and_keeps_everything_else(sign
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING])
-def test_what_is_waiting_or_rendering_cannot_be_removed(signed_in, user, status):
+def test_queued_and_rendering_jobs_cannot_be_removed(signed_in, user, status):
     job = JobFactory(user=user, status=status)
     response = signed_in.post(reverse("generation:remove", args=[job.pk]), follow=True)
     assert "Cancel it first" in response.content.decode()
@@ -241,7 +241,7 @@ def test_removing_all_of_a_filter_leaves_the_others(signed_in, user, show, left)
     assert Job.objects.count() == 4
 
 
-def test_what_ended_after_the_page_was_made_is_not_swept_away_with_the_rest(signed_in, user):
+def test_jobs_that_ended_after_the_page_was_rendered_are_not_removed(signed_in, user):
     ended(user)
     until = timezone.now()
     late = JobFactory(user=user, status=Status.FAILED, ended_at=until + timedelta(seconds=1))
@@ -261,7 +261,7 @@ def test_what_ended_after_the_page_was_made_is_not_swept_away_with_the_rest(sign
         ("seen", {"jobs": "x" * 100_000}),
     ],
 )
-def test_what_no_page_sends_is_refused_and_changes_nothing(signed_in, user, name, data):
+def test_forged_input_is_refused_and_changes_nothing(signed_in, user, name, data):
     job = ended(user)
     assert signed_in.post(reverse(f"generation:{name}"), data).status_code == 400
     job.refresh_from_db()
@@ -269,7 +269,7 @@ def test_what_no_page_sends_is_refused_and_changes_nothing(signed_in, user, name
 
 
 def test_the_lists_own_forms_are_accepted(signed_in, user):
-    """What the page renders is what the views read."""
+    """Views accept the forms exactly as the page renders them."""
     ended(user)
     context = get_jobs(signed_in).context
     signed_in.post(reverse("generation:remove-ended"), {"show": context["show"], "until": context["now"].isoformat()})
@@ -348,7 +348,7 @@ def test_a_finished_clip_is_new_until_its_video_is_opened(signed_in, user):
     assert not job.is_new
 
 
-def test_what_a_person_cancelled_is_no_news_to_them(signed_in, user):
+def test_cancelled_jobs_are_not_new(signed_in, user):
     job = JobFactory(user=user)
     act(signed_in, "cancel", job)
     assert badge(get_jobs(signed_in)) == 0
@@ -378,7 +378,7 @@ def test_seeing_it_twice_changes_nothing_more(user):
     assert (Job.objects.get().seen_at, Job.objects.get().version) == (first.seen_at, first.version)
 
 
-def test_the_list_leads_to_the_batches_of_who_has_some(signed_in, user, other_user):
+def test_the_list_links_to_the_users_batches(signed_in, user, other_user):
     BatchFactory(user=other_user)
     address = f'href="{reverse("generation:batches")}"'
     assert address not in signed_in.get(reverse("generation:jobs")).content.decode()

@@ -1,4 +1,4 @@
-"""Presets: saved from the form, applied to it without losing the prompt, renamed and deleted by their owner alone."""
+"""Presets: saved from the form, applied without losing the prompt, renamed and deleted only by their owner."""
 
 import json
 
@@ -41,7 +41,7 @@ def test_saving_under_a_known_name_replaces_its_settings(signed_in, user):
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 61, "draft", "Best", "a\0b"])
-def test_a_name_that_cannot_be_is_answered_at_its_field(signed_in, name):
+def test_an_invalid_name_is_reported_at_its_field(signed_in, name):
     response = save(signed_in, ADVANCED, name=name)
     assert response.context["naming"].errors["preset_name"]
     assert values(response)["negative_prompt"] == "rain"
@@ -79,12 +79,12 @@ def test_a_preset_is_applied_to_what_was_typed(signed_in, user):
 
 
 @pytest.mark.parametrize("id", ["x", "00000000-0000-0000-0000-000000000000"])
-def test_a_preset_that_is_not_there_is_not_found(signed_in, id):
+def test_a_missing_preset_is_not_found(signed_in, id):
     assert signed_in.get(reverse("generation:create"), {"preset": id}).status_code == 404
     assert edit(signed_in, f"mode=simple&preset={id}", SIMPLE).status_code == 404
 
 
-def test_somebody_elses_preset_does_not_exist(signed_in, other_user):
+def test_another_users_preset_is_not_found(signed_in, other_user):
     preset = PresetFactory(user=other_user, name="secret plan")
     assert signed_in.get(reverse("generation:create"), {"preset": preset.pk}).status_code == 404
     assert edit(signed_in, f"mode=simple&preset={preset.pk}", SIMPLE).status_code == 404
@@ -117,7 +117,7 @@ def test_a_preset_whose_model_is_gone_is_still_listed(signed_in, user):
     assert "<span>gone</span>" in signed_in.get(reverse("generation:presets")).content.decode()
 
 
-def test_a_preset_is_not_deleted_by_a_slip(signed_in, user):
+def test_the_delete_button_of_a_preset_is_folded_away(signed_in, user):
     preset = PresetFactory(user=user)
     page = signed_in.get(reverse("generation:presets")).content.decode()
     folded = page.partition('<details class="more">')[2].partition("</details>")[0]
@@ -132,7 +132,7 @@ def test_a_preset_is_renamed(signed_in, user):
 
 
 @pytest.mark.parametrize("name", ["", "taken", "TAKEN", "draft"])
-def test_a_new_name_that_cannot_be_is_answered_at_its_field(signed_in, user, name):
+def test_an_invalid_new_name_is_reported_at_its_field(signed_in, user, name):
     PresetFactory(user=user, name="taken")
     preset = PresetFactory(user=user, name="old")
     response = signed_in.post(reverse("generation:preset-rename", args=[preset.pk]), {f"{preset.pk}-name": name})
@@ -146,11 +146,11 @@ def test_a_preset_is_deleted(signed_in, user):
 
 
 @pytest.mark.parametrize("name", ["preset-rename", "preset-delete"])
-def test_a_preset_is_not_changed_by_a_link(signed_in, user, name):
+def test_changing_a_preset_requires_post(signed_in, user, name):
     assert signed_in.get(reverse(f"generation:{name}", args=[PresetFactory(user=user).pk])).status_code == 405
 
 
-def test_who_is_not_signed_in_is_asked_to(client):
+def test_anonymous_visitors_are_asked_to_sign_in(client):
     assert client.get(reverse("generation:presets")).url.startswith(reverse("account_login"))
 
 

@@ -1,4 +1,4 @@
-"""A blocked term keeps a prompt out by every road, is said where it happened, and loses nothing that was typed."""
+"""Blocked terms: rejected at every entry point, reported where they occur, with all input kept."""
 
 from io import StringIO
 
@@ -39,7 +39,7 @@ def problem(prompt: str) -> str:
     return ""
 
 
-# --- What counts as the term ------------------------------------------------------------------------------------------
+# --- Matching ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_words_of_every_language_can_be_listed():
     assert problem("zolw") == ""
 
 
-def test_letters_that_look_alike_are_told_apart_where_they_are_at_home():
+def test_lookalike_letters_match_in_mixed_words_only():
     BlockedTerm.objects.create(term="cop")
     assert problem("a c\u043ep")
-    assert problem("\u0441\u043e\u0440") == ""  # Russian for litter
+    assert problem("\u0441\u043e\u0440") == ""  # Russian for "litter"
 
 
 def test_without_a_message_of_its_own_the_term_is_named():
@@ -94,7 +94,7 @@ def test_without_a_message_of_its_own_the_term_is_named():
     assert "“toy gun”" in problem("a toy gun")
 
 
-def test_a_term_that_is_switched_off_or_holds_no_word_blocks_nothing(blocked):
+def test_an_inactive_or_wordless_term_blocks_nothing(blocked):
     BlockedTerm.objects.update(is_active=False)
     BlockedTerm.objects.create(term="---")
     assert problem("a toy gun --- and more") == ""
@@ -106,11 +106,11 @@ def test_however_many_prompts_there_are_the_terms_are_read_once(blocked, django_
         assert len(batches.check(rows)) == 500
 
 
-# --- By every road ----------------------------------------------------------------------------------------------------
+# --- Every entry point ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ["simple", "advanced"])
-def test_the_form_says_it_at_the_prompt_and_keeps_what_was_typed(client, user, blocked, mode):
+def test_the_form_reports_it_at_the_prompt_and_keeps_the_input(client, user, blocked, mode):
     client.force_login(user)
     data = {**SETTINGS, "short_side": "128", "fps": "8", "format": "mp4", "model": "tiny", "variations": "1"}
     response = client.post(f"{reverse('generation:create')}?mode={mode}", {**data, "prompt": "a toy gun"})
@@ -119,7 +119,7 @@ def test_the_form_says_it_at_the_prompt_and_keeps_what_was_typed(client, user, b
     assert not Job.objects.exists()
 
 
-def test_the_negative_prompt_may_name_what_must_not_be_seen(client, user, blocked):
+def test_the_negative_prompt_may_contain_blocked_terms(client, user, blocked):
     client.force_login(user)
     data = {**SETTINGS, "prompt": "a red heart", "negative_prompt": "a toy gun"}
     assert client.post(reverse("generation:create"), data).status_code == 302

@@ -1,4 +1,4 @@
-"""What was lost is found: a dead worker, a wiped broker, a message that was never sent."""
+"""Recovery of lost jobs: a dead worker, a wiped broker, a message that was never sent."""
 
 import base64
 import json
@@ -25,13 +25,13 @@ def job(user):
 
 
 def age(seconds: float) -> None:
-    """Let time pass for every job and stage."""
+    """Backdate every job and stage run by `seconds`."""
     past = timezone.now() - timedelta(seconds=seconds)
     Job.objects.update(touched_at=past)
     StageRun.objects.update(heartbeat_at=past)
 
 
-def test_the_scheduler_is_told_to_look_for_what_was_lost():
+def test_the_scheduler_runs_recovery_and_pruning():
     scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
     assert {"workers.tasks.requeue_lost", "workers.tasks.prune"} <= scheduled
     app.loader.import_default_modules()
@@ -48,7 +48,7 @@ def test_a_claim_without_a_heartbeat_for_a_minute_is_lost_and_its_job_queued_aga
     assert (str(job.pk), 2) in broker.standing_messages()
 
 
-def test_a_claim_that_beats_is_left_alone(job):
+def test_a_claim_with_a_heartbeat_is_left_alone(job):
     held = claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker")
     age(50)
     assert claims.beat(held)
@@ -83,8 +83,8 @@ def test_a_job_that_was_touched_just_now_is_left_alone(job):
     assert recovery.requeue_lost() == 0
 
 
-def test_a_message_that_a_worker_took_long_ago_without_claiming_it_stands_for_nothing(job):
-    """A worker that was killed between taking a message and claiming its stage leaves it among the unacked ones."""
+def test_an_old_unacked_message_without_a_claim_does_not_count(job):
+    """A worker killed between taking a message and claiming its stage leaves the message unacked."""
     client = broker.connection()
     raw = client.rpop("cpu")
 
@@ -97,8 +97,8 @@ def test_a_message_that_a_worker_took_long_ago_without_claiming_it_stands_for_no
     assert recovery.requeue_lost() == 1
 
 
-def test_a_message_of_an_earlier_version_stands_for_its_job():
-    """As versions 0.1 sent it: what it is says the task's name in its headers, never the number of its arguments."""
+def test_a_message_of_an_earlier_version_counts_for_its_job():
+    """Version 0.1 messages are recognised by the task name in their headers, not by their number of arguments."""
     body = base64.b64encode(b'[["7c9e6679-7425-40de-944b-e07fc1f90ae7", 3, 0], {}, {"callbacks": null}]').decode()
     message = {
         "body": body,
@@ -111,7 +111,7 @@ def test_a_message_of_an_earlier_version_stands_for_its_job():
     assert broker.standing_messages() == {("7c9e6679-7425-40de-944b-e07fc1f90ae7", 3)}
 
 
-def test_a_message_of_another_task_with_three_arguments_stands_for_no_job():
+def test_a_message_of_another_task_with_three_arguments_counts_for_no_job():
     app.send_task("gallery.tasks.write_letter", args=("7c9e6679-7425-40de-944b-e07fc1f90ae7", "", ""), queue="cpu")
     assert broker.depths()["cpu"] == 1
     assert broker.standing_messages() == set()
@@ -126,7 +126,7 @@ def test_two_sweepers_requeue_a_job_once(job):
     assert job.run == 2
 
 
-def test_a_broker_that_does_not_answer_is_no_reason_to_send_everything_again(job, monkeypatch):
+def test_nothing_is_requeued_while_the_broker_is_down(job, monkeypatch):
 
     def refuse():
         raise redis.ConnectionError("no connection")

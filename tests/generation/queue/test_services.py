@@ -1,4 +1,4 @@
-"""What may happen to a job, and that it happens once."""
+"""The life of a job: every transition happens exactly once."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def test_a_persons_later_jobs_stand_behind_another_persons_first(user, other_use
     assert theirs.priority == 0
 
 
-def test_one_person_cannot_queue_without_bound(user, settings):
+def test_queued_jobs_per_user_are_limited(user, settings):
     settings.MAX_ACTIVE_JOBS = 2
     services.submit(user, asked())
     services.submit(user, asked())
@@ -49,7 +49,7 @@ def test_one_person_cannot_queue_without_bound(user, settings):
     assert Job.objects.count() == 2
 
 
-def test_a_broker_that_does_not_answer_does_not_lose_the_job(user, monkeypatch):
+def test_a_job_is_not_lost_if_the_broker_is_down(user, monkeypatch):
     from kombu.exceptions import OperationalError
 
     def refuse(*_args, **_kwargs):
@@ -157,13 +157,13 @@ def test_cancelling_all_that_waits_frees_what_was_stored_and_spares_what_is_rend
     assert services.cancel_waiting(user) == 0
 
 
-def test_a_worker_that_comes_for_a_job_of_the_cancelled_many_finds_nothing_to_do(user):
+def test_a_worker_cannot_claim_a_bulk_cancelled_job(user):
     job = JobFactory(user=user)
     services.cancel_waiting(user)
     assert claim(job) is None
 
 
-def test_retrying_a_cancelled_job_starts_anew_because_its_frames_are_gone(user):
+def test_retrying_a_cancelled_job_starts_over_because_its_frames_are_gone(user):
     job = services.submit(user, asked())
     claims.finish(claim(job), {})
     services.cancel(job)
@@ -209,7 +209,7 @@ def test_handing_a_stage_back_is_no_failed_attempt(user):
 
 
 def test_a_job_whose_model_left_the_catalogue_fails_with_a_sentence(user):
-    """It had left when plans were stored for the jobs of before: there is none for this one."""
+    """The job has no plan, because its model was already gone when the migration added plans to existing jobs."""
     job = JobFactory(user=user, status=Status.FAILED, request={**a_request(), "model": "gone"})
     assert job.plan is None
     services.retry(job)
@@ -226,7 +226,7 @@ def test_a_job_without_a_plan_gets_one_when_its_model_is_back(user):
     assert (str(job.pk), 2) in broker.standing_messages()
 
 
-def test_a_request_whose_model_left_the_catalogue_meanwhile_is_not_queued(user):
+def test_a_request_whose_model_left_the_catalogue_is_not_queued(user):
     with pytest.raises(InvalidRequest, match="no longer in the catalogue"):
         services.submit(user, replace(asked(), model="gone"))
     assert not Job.objects.exists()
@@ -257,7 +257,7 @@ def test_an_edited_catalogue_cuts_a_running_job_into_no_other_chunks(user, edite
     assert claim(job, Stage.GENERATE, run=2) is None
 
 
-def test_a_job_whose_frames_are_gone_makes_them_anew_when_it_is_retried(user):
+def test_a_retried_job_whose_frames_are_gone_renders_them_again(user):
     job = services.submit(user, asked())
     claims.finish(claim(job), {})
     claims.finish(claim(job, Stage.GENERATE), {})
@@ -276,7 +276,7 @@ def test_retrying_takes_its_place_behind_the_persons_other_jobs(user):
     assert job.priority == 3
 
 
-def test_retrying_does_not_get_around_the_bound_on_one_person(user, settings):
+def test_retrying_respects_the_limit_per_user(user, settings):
     job = services.submit(user, asked())
     services.cancel(job)
     settings.MAX_ACTIVE_JOBS = 1

@@ -1,4 +1,4 @@
-"""Several requests at once are queued as if one after the other, all of them or none."""
+"""Submitting several requests at once: all or none are queued, in the same order as one by one."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def test_each_has_its_seed_and_its_message_and_their_owner_hears_once(user, monk
     assert heard == [(user.pk, *(job.pk for job in jobs))]
 
 
-def test_where_not_all_fit_none_is_queued(user, settings):
+def test_if_not_all_fit_none_is_queued(user, settings):
     settings.MAX_ACTIVE_JOBS = 4
     JobFactory(user=user)
     with pytest.raises(services.TooManyJobs):
@@ -53,7 +53,7 @@ def test_where_not_all_fit_none_is_queued(user, settings):
     assert Job.objects.count() == 4
 
 
-def test_where_one_prompt_is_blocked_none_is_queued(user):
+def test_if_one_prompt_is_blocked_none_is_queued(user):
     BlockedTerm.objects.create(term="toy gun")
     with pytest.raises(BlockedPrompt):
         services.submit_many(user, [asked(), asked(prompt="a toy gun")])

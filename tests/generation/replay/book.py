@@ -1,4 +1,4 @@
-"""The file of recorded cases. What most cases share is written once, so that it stays small and can be read."""
+"""The file of recorded cases. Common values are stored once, which keeps it small and readable."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 FILE = Path(__file__).with_name("posts.json")
 
-# The operator's own entries of the cases with `"world": true`: other models, a few-step adapter, camera motions.
+# Operator catalogue for the cases with `"world": true`: more models, a few-step adapter and camera motions.
 CATALOGUE = """
 [models.other]
 label = "Other world"
@@ -89,7 +89,7 @@ licence = "as AuraVideo"
 
 
 def read() -> list[dict[str, Any]]:
-    """The recorded cases, each with the `outcomes` of its steps."""
+    """Return the recorded cases, each with the `outcomes` of its steps."""
     book = json.loads(FILE.read_text())
     for place, name, found in _parts(book["cases"]):
         if name in ("plan", "sent"):
@@ -100,7 +100,7 @@ def read() -> list[dict[str, Any]]:
 
 
 def write(cases: list[dict[str, Any]]) -> None:
-    """Record cases with their outcomes."""
+    """Write cases with their outcomes to the file."""
     tables: dict[str, list[Any]] = {"plan": [], "sent": []}
     likes: dict[str, list[Any]] = {}
     parts = list(_parts(cases))
@@ -121,7 +121,7 @@ def write(cases: list[dict[str, Any]]) -> None:
 
 
 def _parts(cases: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str, Any]]:
-    """(where it is, its name there, itself) of everything that is written once."""
+    """Yield (container, key, value) of every deduplicated value."""
     for case in cases:
         for step in case["steps"]:
             if "data" in step:
@@ -136,7 +136,7 @@ def _parts(cases: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str, A
 
 
 def _kind(place: Mapping[str, Any], name: str) -> str:
-    """What resembles what: the data that go to one address, all requests, all forms."""
+    """Return the group with which a value shares defaults: data per URL, all requests, or all forms."""
     return f"data for {place['post']}" if name == "data" else name
 
 
@@ -149,7 +149,7 @@ def _line(value: Any) -> str:
 
 
 def _usual(found: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """The value that each field has most often."""
+    """Return the most frequent value of each field."""
     usual: dict[str, Any] = {}
     for name in sorted({name for one in found for name in one}):
         values = [json.dumps(one[name]) for one in found if name in one]
@@ -158,7 +158,7 @@ def _usual(found: list[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _differing(found: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that are not as usual, and under "-" the names of the usual ones that are missing."""
+    """Return the fields that differ from the usual values; "-" lists the usual fields that are missing."""
     missing = sorted(set(usual) - set(found))
     different = {name: value for name, value in found.items() if name not in usual or value != usual[name]}
     return {**different, **({"-": missing} if missing else {})}

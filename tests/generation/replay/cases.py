@@ -1,4 +1,4 @@
-"""The posts that are recorded: every field of every form, alone and together, right and wrong (record.py)."""
+"""The recorded posts: every field of every form, alone and combined, valid and invalid (see record.py)."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -31,7 +31,7 @@ HIDDEN = {
     **{name: ADVANCED[name] for name in ("negative_prompt", "format", "model", "motion_adapter", "guidance", "seed")},
 }
 MANY = {"aspect": "1:1", "seconds": "2", "quality": "draft"}
-OLD = {  # a request as files of earlier versions hold it, with the quality under its former name
+OLD = {  # a request from a video file of an earlier version, which stored the quality as `preset`
     "prompt": STAR,
     "negative_prompt": "fog",
     "width": 224,
@@ -50,7 +50,7 @@ OLD = {  # a request as files of earlier versions hold it, with the quality unde
 
 
 def post(mode: str, data: Case, to: str = "create") -> Case:
-    """Send the form of a mode: to be queued, or to where another button sends it ('summary', 'save-preset')."""
+    """Return a step that posts the form of a mode to be queued, or to 'summary' or 'save-preset'."""
     address = "/create/" if to == "create" else f"/create/{to}/"
     return {"post": f"{address}?mode={mode}", "data": data}
 
@@ -60,7 +60,7 @@ def edit(query: str, data: Case) -> Case:
 
 
 def send(mode: str, changes: Case | None = None) -> Case:
-    """Send the form that the page before shows."""
+    """Return a step that submits the form shown by the previous page."""
     return {"send": changes or {}, "to": f"/create/?mode={mode}"}
 
 
@@ -172,7 +172,7 @@ def variations() -> Iterator[Case]:
 
 
 def world() -> Iterator[Case]:
-    """Other models, a few-step adapter, camera motions."""
+    """Yield cases with other models, a few-step adapter and camera motions."""
     models = (("tiny", "tiny-motion"), ("tiny", "still"), ("other", "still"), ("other", "tiny-motion"), ("broad", ""))
     for (model, adapter), quality in product(models, QUALITIES):
         data = {**SIMPLE, "quality": quality, "model": model, "motion_adapter": adapter, "lora-tilt": "0.5"}
@@ -371,7 +371,7 @@ def presets() -> Iterator[Case]:
 
 
 def many(lines: str, file: str = "", **changes: str) -> Case:
-    """Send prompts as text, or as a file of this name."""
+    """Return a step that posts prompts as text, or as a file of the given name."""
     step: Case = {"post": "/create/many/", "data": {"lines": "" if file else lines, **MANY, **changes}}
     return {**step, "file": {"field": "file", "name": file, "text": lines}} if file else step
 

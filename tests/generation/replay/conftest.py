@@ -1,4 +1,4 @@
-"""A player for stored cases, and the models that some of them need."""
+"""Fixtures for the replay tests: a player for recorded cases, and the models that some of them need."""
 
 import pytest
 from django.test import Client, override_settings
@@ -9,7 +9,7 @@ from tests.generation.replay.player import Player
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
-    """The operator's catalogue of the cases with `"world": true`."""
+    """Write the operator catalogue for the cases with `"world": true` and return its path."""
     path = tmp_path_factory.mktemp("world") / "catalogue.toml"
     path.write_text(CATALOGUE)
     return str(path)
@@ -17,13 +17,13 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
-    """One for all cases, since each client builds the middleware anew."""
+    """Return one client for all cases, because every client rebuilds the middleware."""
     return Client()
 
 
 @pytest.fixture
 def play(browser, user, tmp_path, world, django_capture_on_commit_callbacks):
-    """Play a case; gives what came of each step."""
+    """Return a function that plays a case and returns the outcome of each step."""
     browser.cookies.clear()
     browser.force_login(user)
 

@@ -1,11 +1,11 @@
-"""Play a stored case: what a person sends, and what came of it, in terms that do not depend on how the site is built.
+"""Player for recorded cases: requests and their outcomes, described independently of the implementation.
 
-A case is JSON: `given` (what is there before), `settings`, `world` (whether more models are here), and `steps`. A step
-asks for a page (`get`), sends fields (`post` with `data`), sends the form of the page before it as a browser would
-(`send`, with the fields that are changed), or runs the batch command (`command`). `{job}`, `{video}`, `{preset}` and
-`{batch}` in an address stand for the newest one.
+A case is JSON: `given` (the initial data), `settings`, `world` (true if it needs more models), and `steps`. A step
+gets a page (`get`), follows a link of the previous page (`follow`), posts fields (`post` with `data`), submits the
+form of the previous page as a browser would (`send` with the changed fields), or runs the batch command (`command`).
+`{job}`, `{video}` and `{preset}` in a URL stand for the newest one.
 
-Only addresses, models, factories and what a browser sees are used, so that everything else may be moved and renamed.
+Only URLs, models, factories and rendered pages are used, so that all other code can be moved and renamed freely.
 """
 
 import base64
@@ -32,7 +32,7 @@ from tests.workers.media.clips import encode
 DRAWN = "drawn"
 FORMS = {"one": "create-form", "many": "create--many"}
 _HIDDEN_FIELDS = ("csrfmiddlewaretoken", "preset_name", "video_file")
-_QUALITY_KEYS = ("preset", "quality")  # what the field of a stored request was called, and is called
+_QUALITY_KEYS = ("preset", "quality")  # the old and the new name of the field in stored requests
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _PROBLEM = re.compile(r"^line (\d+)(?:, (\w+))?: ", re.MULTILINE)
 _PLAN = ("base_width", "base_height", "base_frames", "factor", "upscale", "width", "height", "fps", "frames")
@@ -41,7 +41,7 @@ _CHUNK = ("start", "stop", "frames")
 
 @dataclass
 class Player:
-    """A signed-in person at the site, `folder` for files, and `capture` which runs what waits for the commit."""
+    """A signed-in client, with `folder` for files and `capture` to run on-commit callbacks."""
 
     client: Any
     user: Any
@@ -50,10 +50,10 @@ class Player:
     page: Any = None
     names: dict[str, str] = field(default_factory=dict)
     _seen: set[Any] = field(default_factory=set)
-    _drawn: set[str] = field(default_factory=set)  # seeds that nobody chose; what is made from them later has them, too
+    _drawn: set[str] = field(default_factory=set)  # random seeds; later jobs may reuse them
 
     def play(self, case: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What came of each step."""
+        """Return the outcome of each step."""
         self._prepare(case.get("given", {}))
         self._seen = set(Job.objects.values_list("pk", flat=True))
         return [self._step(step) for step in case["steps"]]
@@ -98,7 +98,7 @@ class Player:
     def _request(self, step: Mapping[str, Any]) -> dict[str, Any]:
         if "get" in step:
             response = self.client.get(self._filled(step["get"]))
-        elif "follow" in step:  # the link of the page before that holds this text
+        elif "follow" in step:  # the first link of the previous page that contains this text
             links = re.findall(r'href="([^"]+)"', self.page.content.decode())
             response = self.client.get(next(link for link in links if step["follow"] in link).replace("&amp;", "&"))
         else:
@@ -152,11 +152,11 @@ class Player:
         return {"code": code, "problems": problems}
 
 
-# --- What is seen -----------------------------------------------------------------------------------------------------
+# --- Rendered pages ---------------------------------------------------------------------------------------------------
 
 
 def seen(response: Any) -> dict[str, Any]:
-    """What a page, or the fragment of the live summary, says: values, fields in error, numbers, how many notes."""
+    """Return what a page or a live summary shows: form values, fields in error, numbers, count of warnings."""
     html = response.content.decode()
     bound = response.context and response.context.get("form")
     errors = {name: len(texts) for name, texts in bound.errors.items()} if bound is not None else {}
@@ -172,7 +172,7 @@ def seen(response: Any) -> dict[str, Any]:
 
 
 def _offered(html: str) -> dict[str, Any]:
-    """What a page without errors can be sent with, and what it says of that."""
+    """Return the form values and the summary of a page without errors."""
     shown: dict[str, str] = {}
     for form in FORMS.values():
         shown |= {name: value for name, value in fields_of(html, form).items() if name not in _HIDDEN_FIELDS and value}
@@ -190,15 +190,15 @@ _NOT_SUMMARY = ("notice", "choice__cost")
 
 
 def numbers(text: str) -> list[str]:
-    """The numbers in a text, sorted: words may change, and with them the order."""
+    """Return the numbers in a text, sorted, because rewording may reorder them."""
     return sorted(_NUMBER.findall(text))
 
 
-# --- What was made ----------------------------------------------------------------------------------------------------
+# --- Jobs and messages ------------------------------------------------------------------------------------------------
 
 
 def describe(job: Job, drawn: Collection[str] = ()) -> dict[str, Any]:
-    """A job as it was queued; of a seed that nobody chose, only that."""
+    """Return a job as it was queued; random seeds read `DRAWN`."""
     request = neutral(job.request)
     if str(request["seed"]) in drawn:
         request["seed"] = DRAWN
@@ -215,7 +215,7 @@ def describe(job: Job, drawn: Collection[str] = ()) -> dict[str, Any]:
 
 
 def plan_of(job: Job) -> list[Any]:
-    """Return the numbers of a job's plan: `_PLAN`, and the start, stop and frames of each chunk."""
+    """Return the numbers of a job's plan: the fields in `_PLAN`, then start, stop and frames of each chunk."""
     plan = job.render_plan
     assert [chunk.index for chunk in plan.chunks] == list(range(len(plan.chunks)))
     return [
@@ -225,7 +225,7 @@ def plan_of(job: Job) -> list[Any]:
 
 
 def sent(broker: redis.Redis) -> list[dict[str, Any]]:
-    """For each message that a worker would get: its queue, with the priority, and how often it names each stage."""
+    """Return each queued message's queue (with its priority suffix) and its number of tasks per stage."""
     found = []
     for key in sorted(broker.scan_iter(_type="list")):
         for raw in reversed(broker.lrange(key, 0, -1)):
@@ -238,7 +238,7 @@ def sent(broker: redis.Redis) -> list[dict[str, Any]]:
 
 
 def _units(embedded: Any) -> set[tuple[str, ...]]:
-    """(task, arguments) of every signature within a message."""
+    """Return (task, *arguments) of every signature in a message."""
     found: set[tuple[str, ...]] = set()
     if isinstance(embedded, Mapping):
         if str(embedded.get("task", "")).startswith("workers.tasks."):
@@ -249,23 +249,23 @@ def _units(embedded: Any) -> set[tuple[str, ...]]:
     return found
 
 
-# --- Names that changed -----------------------------------------------------------------------------------------------
+# --- Renamed fields ---------------------------------------------------------------------------------------------------
 
-_NOT_KEPT = ("prompt", *_QUALITY_KEYS)  # what a preset does not keep
+_NOT_KEPT = ("prompt", *_QUALITY_KEYS)  # not stored in presets
 
 
 def neutral_name(name: str) -> str:
-    """The name of a request's field; the quality was called `preset` before."""
+    """Return the current name of a request field; `quality` was formerly `preset`."""
     return "quality" if name in _QUALITY_KEYS else name
 
 
 def neutral(request: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored request with the present names of its fields."""
+    """Return a stored request with current field names."""
     return {neutral_name(name): value for name, value in request.items()}
 
 
 def stored(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A request as this version stores it, with these changes, given by the present names."""
+    """Return a request as this version stores it, with `changes` given under current field names."""
     usual = factories.a_request()
     key = next(name for name in _QUALITY_KEYS if name in usual)
     return {**usual, **{key if name == "quality" else name: value for name, value in changes.items()}}

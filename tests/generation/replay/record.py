@@ -1,8 +1,8 @@
-"""Record what comes of the cases (cases.py) with the code as it is, into posts.json:
+"""Recorder of the outcomes of the cases (cases.py), with the current code, in posts.json:
 
     python -m pytest -q tests/generation/replay/record.py
 
-For a change of behaviour that is wanted. A recording that was made after a change proves nothing about that change.
+Run it only after an intended change of behaviour: a recording made after a change proves nothing about that change.
 """
 
 import copy

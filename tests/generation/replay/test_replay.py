@@ -1,4 +1,4 @@
-"""What was sent to the site before its code was rearranged gives the same jobs afterwards (record.py recorded it)."""
+"""Regression test for refactorings: recorded posts (see record.py) still give the same jobs."""
 
 import copy
 
@@ -33,13 +33,13 @@ def test_the_cases_reach_every_way_in():
     ("name", "value"),
     [("steps", "12"), ("seed", "6"), ("short_side", "202"), ("fps", "8"), ("prompt", "a star"), ("variations", "2")],
 )
-def test_a_job_that_differs_in_anything_is_told_from_the_recorded_one(play, name, value):
+def test_any_difference_in_a_job_is_detected(play, name, value):
     case = copy.deepcopy(next(case for case in CASES if case["name"] == "advanced fps=''"))
     case["steps"][0]["data"][name] = value
     assert play(case) != case["outcomes"]
 
 
-def test_a_form_field_that_is_lost_is_told_from_the_recorded_one(play, monkeypatch, db):
+def test_a_lost_form_field_is_detected(play, monkeypatch, db):
     case = next(case for case in CASES if case["name"] == "switch usual to simple")
     monkeypatch.setattr(player, "fields_of", lambda html, form: _without_seed(fields_of(html, form)))
     assert play(case) != case["outcomes"]

@@ -1,6 +1,6 @@
-"""Whoever adds a field to a request is told what they forgot: one test for each place that has to know it.
+"""Checklist for a new request field: one test for each place that must know the field.
 
-The values to try come from the kind of each field, so that a new one is tried without being named here.
+Sample values derive from the kind of each field, so a new field is covered without being listed here.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ NAMES = [field.name for field in dataclasses.fields(RenderRequest)]
 PLAIN_NAMES = [name for name, field in FIELDS.items() if field.kind in PLAIN]
 WITHIN_THE_PROMPT = [name for name, field in FIELDS.items() if field.role is Role.PROMPT]
 DOCS = Path(settings.BASE_DIR) / "docs"
-# Values that are none of the defaults, for the kinds that do not say themselves what they take.
+# Non-default values, for the kinds from which none can be derived.
 BY_KIND = {
     Kind.TEXT: "a quiet lighthouse",
     Kind.SIDE: 300,
@@ -53,20 +53,20 @@ ENTRIES = {"model": "other", "motion_adapter": "still"}
 
 @pytest.fixture(autouse=True)
 def _catalogue(settings, tmp_path):
-    """Another model, adapter and camera motion than the usual ones, all of them here."""
+    """Install a second model and motion adapter, and camera motions."""
     path = tmp_path / "catalogue.toml"
     path.write_text(CATALOGUE)
     settings.CATALOGUE_FILE = str(path)
 
 
 def row_of(name: str):
-    """The row of a field in the table. The others of its tests say nothing until it is there."""
+    """Return the row of a field in the table, or fail: no other test of the field works without it."""
     assert name in FIELDS, f"{name} has no row in generation/requests/fields.py"
     return FIELDS[name]
 
 
 def sample(name: str) -> Any:
-    """A value of a field, as JSON holds it, that nobody gets who leaves it out."""
+    """Return a JSON value of a field that differs from its default."""
     field = row_of(name)
     if field.kind is Kind.ENTRY:
         return ENTRIES[name]
@@ -87,7 +87,7 @@ def has_sample(stored: dict[str, Any], name: str) -> bool:
 
 
 def submitted(client, mode: str, values: dict[str, Any]) -> dict[str, Any]:
-    """The request that is stored when a form's values are posted."""
+    """Post form values and return the stored request."""
     response = client.post(f"{reverse('generation:create')}?mode={mode}", values)
     assert response.status_code == 302, response.context["form"].errors
     return Job.objects.get().request
@@ -102,7 +102,7 @@ def test_the_table_and_the_request_name_the_same_fields_in_the_same_order():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_row_says_what_its_kind_needs(name):
+def test_a_row_has_the_attributes_its_kind_needs(name):
     field = row_of(name)
     assert str(field.label)
     if field.kind in (Kind.WHOLE, Kind.NUMBER):
@@ -117,7 +117,7 @@ def test_the_parser_reads_it(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_refused_where_it_cannot_be(name):
+def test_an_invalid_value_is_refused(name):
     row_of(name)
     with pytest.raises(InvalidRequest) as refused:
         parse({"prompt": "a heart", name: object()}, available.catalogue(), available.limits())
@@ -125,20 +125,20 @@ def test_it_is_refused_where_it_cannot_be(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_was_stored_before_it_was_added_can_still_be_read(name):
-    """The fields of the first version were always written; `motion_loras` last of all that has no default."""
+def test_requests_stored_before_it_was_added_can_still_be_read(name):
+    """Fields of the first version (up to `seed`) are always stored; every later one needs a default."""
     declared = {field.name: field.default for field in dataclasses.fields(RenderRequest)}
     first = NAMES[: NAMES.index("seed") + 1]
     assert name in first or declared[name] is not dataclasses.MISSING, f"{name} needs a default in RenderRequest"
 
 
-# --- The form and what fills it --------------------------------------------------------------------------------------
+# --- Form and prefill ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "quality"])  # recognised by its numbers
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "quality"])  # inferred from the numbers
 def test_the_form_takes_it_back_as_it_was(signed_in, mode, name):
-    """Made from a stored request, shown, and posted again: form, prefill and calculation at once."""
+    """Round trip through prefill, form and calculation: a stored request is shown and posted again."""
     stored = {**a_request_with(name), "seed": a_request_with(name)["seed"] or 7}
     form = CreateForm(mode=mode, initial=prefill.fitted(prefill.from_request(stored).values))
     found = submitted(signed_in, mode, form.values())
@@ -201,11 +201,11 @@ def test_a_preset_keeps_it_or_says_that_it_does_not(user, name):
         assert has_sample(presets.checked({name: sample(name)}), name), f"staff cannot write {name} in a preset"
 
 
-# --- The clip's own page, its file, the administration ---------------------------------------------------------------
+# --- Job page, video file, admin -------------------------------------------------------------------------------------
 
 
 def shown(name: str) -> str:
-    """What a page shows of the sample."""
+    """Return the texts in which a page shows the sample."""
     field, value = FIELDS[name], sample(name)
     if field.kind is Kind.MOTIONS:
         return f"Push · {value[0][1]}"
@@ -239,7 +239,7 @@ def test_the_clip_carries_it_and_can_be_made_again_from_its_file(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_administration_shows_it(client, name):
+def test_the_admin_shows_it(client, name):
     client.force_login(UserFactory(is_staff=True, is_superuser=True))
     job = JobFactory(request=a_request_with(name), seed=sample("seed"))
     page = client.get(reverse("admin:generation_job_change", args=[job.pk])).content.decode()
@@ -254,7 +254,7 @@ def test_a_moderator_reads_what_was_written(client, name):
     assert sample(name) in page
 
 
-# --- What the text encoder reads -------------------------------------------------------------------------------------
+# --- Text encoder ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name in FIELDS and FIELDS[name].kind is Kind.TEXT])
@@ -290,7 +290,7 @@ def test_the_summary_names_the_words_in_it_that_the_model_does_not_know(signed_i
 
 
 class Listening:
-    """A text-to-video engine that keeps the prompts it is given and draws nothing."""
+    """A text-to-video engine that records its prompts and renders nothing."""
 
     def __init__(self) -> None:
         self.prompts: list[str] = []
@@ -301,8 +301,8 @@ class Listening:
 
 
 @pytest.mark.parametrize("name", WITHIN_THE_PROMPT)
-def test_what_the_workers_do_goes_by_the_whole_of_it(name, monkeypatch):
-    """The token count, the vocabulary's warnings and the rendering itself."""
+def test_the_workers_use_the_whole_prompt(name, monkeypatch):
+    """Covers the token count, the vocabulary warnings and the rendering itself."""
     request = RenderRequest.from_dict(a_request_with(name))
     engine, job = Listening(), JobFactory(request=request.to_dict())
     monkeypatch.setattr(engine_factory, "text_to_video", lambda _request: engine)

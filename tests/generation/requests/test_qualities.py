@@ -1,4 +1,4 @@
-"""What draft, standard and best mean, on the model that ships and on the big ones."""
+"""The qualities draft, standard and best, on the shipped model and on full-size ones."""
 
 import pytest
 
@@ -53,11 +53,11 @@ def test_a_few_step_adapter_keeps_the_steps_that_it_was_made_for():
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
-def test_values_know_which_quality_they_are(quality):
+def test_values_are_recognised_as_their_quality(quality):
     options = {"aspect": "16:9", "max_side": 2048}
     assert matching(quality_of(quality, TINY, **options), TINY, None, **options) == quality
 
 
-def test_other_values_are_none_of_them():
+def test_other_values_match_no_quality():
     assert matching(Quality(200, 24, 16), TINY, None, aspect="1:1", max_side=2048) == CUSTOM
     assert matching(quality_of(DRAFT, TINY), TINY, None, aspect=CUSTOM, max_side=2048) == CUSTOM

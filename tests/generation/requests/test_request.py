@@ -1,4 +1,4 @@
-"""Whatever comes in becomes a valid request, or a clear message at the field that is wrong."""
+"""Parsing: any input becomes a valid request or a clear message at the offending field."""
 
 import json
 import math
@@ -32,7 +32,7 @@ def errors_of(limits=LIMITS, **changes) -> dict[str, list[str]]:
 
 
 def assert_refused(field: str, value, *, says: str = "", **changes) -> None:
-    """One clear message, at the field that is wrong and at no other."""
+    """Assert that exactly one message is reported, at the given field."""
     errors = errors_of(**{**changes, field: value})
     assert list(errors) == [field]
     assert len(errors[field]) == 1
@@ -43,7 +43,7 @@ def assert_refused(field: str, value, *, says: str = "", **changes) -> None:
     assert says in text
 
 
-def test_a_prompt_is_enough_and_the_rest_is_what_suits_the_model():
+def test_a_prompt_is_enough_and_the_rest_defaults_to_the_model():
     tiny = CATALOGUE.models["tiny"]
     assert ask() == RenderRequest(
         prompt=PROMPT,
@@ -121,7 +121,7 @@ def test_every_rate_and_format_that_is_offered_is_allowed(fps, format):
 @pytest.mark.parametrize(
     "prompt", ["", None, "   ", "\n\t ", "\u200b\u200b", "\u2060", "\ufeff", "\u00a0", "\u200e \u2028"]
 )
-def test_a_prompt_of_which_nothing_can_be_seen_is_empty(prompt):
+def test_an_invisible_prompt_is_empty(prompt):
     assert_refused("prompt", prompt, says="Describe what the clip should show")
 
 
@@ -156,14 +156,14 @@ NOT_TEXT = {
 
 @pytest.mark.parametrize("characters", NOT_TEXT.values(), ids=NOT_TEXT.keys())
 @pytest.mark.parametrize("field", ["prompt", "negative_prompt", "quality"])
-def test_control_characters_and_what_hides_text_are_refused(field, characters):
+def test_control_and_hidden_characters_are_refused(field, characters):
     assert_refused(field, f"a red{characters}heart", says="control characters")
 
 
 @pytest.mark.parametrize(
     "prompt", ["zażółć gęślą jaźń", "赤いハート", "قلب أحمر", "❤️ 👩‍🚀", "a\theart\nover the sea", "שלום\u200f"]
 )
-def test_text_of_any_language_is_taken_as_it_is(prompt):
+def test_text_in_any_language_is_kept_unchanged(prompt):
     assert ask(prompt=prompt).prompt == prompt
 
 
@@ -173,7 +173,7 @@ def test_white_space_around_a_prompt_is_not_part_of_it():
 
 @pytest.mark.parametrize("value", [5, 0, True, ["a heart"], {"text": "a heart"}, b"a heart", 1.5])
 @pytest.mark.parametrize("field", ["prompt", "negative_prompt", "quality"])
-def test_what_is_no_text_is_no_prompt(field, value):
+def test_a_prompt_must_be_text(field, value):
     assert_refused(field, value, says="must be text")
 
 
@@ -187,7 +187,7 @@ NO_WHOLE_NUMBER = (
 
 @pytest.mark.parametrize("value", NO_WHOLE_NUMBER, ids=lambda value: repr(value)[:20])
 @pytest.mark.parametrize("field", ["seconds", "steps", "seed"])
-def test_what_is_no_whole_number_is_refused(field, value):
+def test_values_that_are_not_integers_are_refused(field, value):
     assert_refused(field, value, says="must be a whole number")
 
 
@@ -221,7 +221,7 @@ NO_NUMBER = (
 
 
 @pytest.mark.parametrize("value", [value for value in NO_NUMBER if value != ""], ids=lambda value: repr(value)[:20])
-def test_guidance_that_is_no_number_is_refused(value):
+def test_non_numeric_guidance_is_refused(value):
     assert_refused("guidance", value, says="must be a number")
 
 
@@ -369,7 +369,7 @@ def test_each_camera_motion_is_given_once_and_not_too_many(loras):
     assert_refused("motion_loras", loras, says="once, and at most 8", **WITH_LORAS)
 
 
-# --- Everything together -----------------------------------------------------------------------------------------
+# --- All fields together -----------------------------------------------------------------------------------------
 
 
 def test_an_unknown_field_is_named_and_the_known_ones_are_listed():
@@ -383,7 +383,7 @@ def test_a_very_long_field_name_is_cut():
     assert list(errors_of(**{"x" * 1000: "y"})) == ["x" * 50]
 
 
-def test_everything_that_is_wrong_is_said_at_once():
+def test_all_errors_are_reported_at_once():
     wrong = {"prompt": "", "fps": 7, "seconds": 100, "guidance": "nan", "model": "none", "size": "1x1", "colour": "red"}
     assert set(errors_of(**wrong)) == set(wrong)
 
@@ -400,12 +400,12 @@ def test_a_request_goes_through_json_unchanged():
     assert RenderRequest.from_dict(json.loads(json.dumps(request.to_dict()))) == request
 
 
-def test_what_was_stored_can_be_parsed_again():
+def test_stored_requests_can_be_parsed_again():
     request = ask(**WITH_LORAS, motion_loras="zoom-in:0.8,pan-left", seed=7, size="512x384")
     assert parse(request.to_dict(), CATALOGUE, LIMITS) == request
 
 
-def test_what_is_stored_of_a_later_version_is_left_out_when_it_is_read():
+def test_unknown_fields_of_a_later_version_are_ignored():
     stored = {**ask().to_dict(), "sharpness": 3}
     assert RenderRequest.from_dict(stored) == ask()
 

@@ -1,4 +1,4 @@
-"""Sizes from a short side and an aspect ratio, and back."""
+"""Conversion between sizes and pairs of short side and aspect ratio."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_an_aspect_ratio_gives_the_longer_side(aspect, size):
 
 @pytest.mark.parametrize("aspect", ASPECTS)
 @pytest.mark.parametrize("short", [128, 130, 254, 256, 512, 1080, 2304])
-def test_a_size_knows_its_aspect_ratio_and_its_short_side_is_the_one_asked_for(aspect, short):
+def test_a_size_maps_back_to_its_aspect_ratio_and_short_side(aspect, short):
     width, height = size_of(short, aspect)
     assert min(width, height) == short
     assert width % 2 == height % 2 == 0

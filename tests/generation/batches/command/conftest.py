@@ -1,4 +1,4 @@
-"""What the tests of `manage.py batch` share: a worker that answers, a crew that does its work, the command itself."""
+"""Fixtures for the tests of `manage.py batch`: a live worker, a crew that does its work, and the command itself."""
 
 import io
 import json
@@ -29,7 +29,7 @@ app.worker_main(["worker", "--pool", "solo", "--without-gossip", "--without-ming
 
 @pytest.fixture(scope="module")
 def _worker(_redis_server):
-    """A real worker that reads every queue and does nothing; the tests do its work themselves."""
+    """Start a real worker that consumes every queue but does nothing; the tests do its work themselves."""
     queues = set(QUEUES)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen([sys.executable, "-c", WORKER], cwd=django_settings.BASE_DIR, **quiet)
@@ -51,7 +51,7 @@ def _no_endless_waiting(monkeypatch):
 
 @pytest.fixture
 def no_workers(_worker, monkeypatch):
-    """Nobody answers: the worker of the other tests stands still."""
+    """Suspend the worker, so that no queue is answered."""
     monkeypatch.setattr(batches, "ANSWER_SECONDS", (0.1,))
     _worker.send_signal(signal.SIGSTOP)
     yield
@@ -60,18 +60,18 @@ def no_workers(_worker, monkeypatch):
 
 @pytest.fixture
 def workers(_worker, monkeypatch):
-    """Workers answer, and between two looks of the command they finish one job each time."""
+    """Return a crew that finishes one job between two polls of the command."""
     crew = Crew()
     monkeypatch.setattr(wait, "pause", crew.work)
     return crew
 
 
 class Crew:
-    """Does between two looks of the command what workers would have done."""
+    """A stand-in for the workers: does one job between two polls of the command."""
 
     def __init__(self) -> None:
-        self.failing: set[int] = set()  # rows
-        self.before: list = []  # what happens first, once for each look
+        self.failing: set[int] = set()  # row numbers
+        self.before: list = []  # callables to run first, one per poll
         self.looks = 0
 
     def work(self) -> None:
@@ -88,7 +88,7 @@ class Crew:
 
 
 def render(job) -> None:
-    """Finish a job with a video whose bytes tell which job it is of."""
+    """Finish a job with a video whose bytes identify the job and run."""
     content = f"video of {job.request['prompt']}, run {job.run}".encode()
     name = storages["default"].save(f"videos/{job.pk}/video.{job.request['format']}", ContentFile(content))
     output = {"video": name, "poster": name, "preview": name, "size": len(content)}
@@ -98,7 +98,7 @@ def render(job) -> None:
 
 @pytest.fixture
 def file(tmp_path):
-    """Write a batch file."""
+    """Return a function that writes a batch file and returns its path."""
 
     def write(text: str | bytes, name: str = "prompts.txt"):
         path = tmp_path / name
@@ -110,7 +110,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def run(user):
-    """Run the command; gives (exit code, what it printed, what it complained of)."""
+    """Return a function that runs the command and returns (exit code, stdout, stderr)."""
 
     def call(*args, user=user.username, **options):
         out, err = io.StringIO(), io.StringIO()

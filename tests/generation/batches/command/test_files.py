@@ -1,4 +1,4 @@
-"""`manage.py batch --output`: every row becomes a file and a line of the manifest, whatever happens meanwhile."""
+"""`manage.py batch --output`: one file and one manifest line per row, even after failures and reruns."""
 
 import os
 from functools import partial
@@ -57,12 +57,12 @@ def test_a_second_run_writes_only_what_is_missing(run, file, workers, tmp_path):
     assert (code, out.count("\n")) == (0, 2)
     assert files_in(folder) == names
     assert (folder / names[1]).read_bytes() == b"video of a star, run 1"
-    assert (tmp_path / "as it was").read_bytes() == b"cut off"  # another file took its place, whole
+    assert (tmp_path / "as it was").read_bytes() == b"cut off"  # replaced by a new file, not overwritten in place
     assert (folder / names[2]).stat().st_ino == kept.st_ino
     assert len(manifest_of(folder)) == 3
 
 
-def test_a_clip_that_was_rendered_anew_replaces_its_file_even_when_both_are_of_one_size(run, file, workers, tmp_path):
+def test_a_clip_rendered_again_replaces_its_file_even_if_both_have_the_same_size(run, file, workers, tmp_path):
     folder, path = tmp_path / "clips", file("a heart\n")
     run(path, output=folder)
     before, (old,) = (folder / "0001-a-heart.mp4").stat(), manifest_of(folder)
@@ -119,7 +119,7 @@ def test_a_video_that_was_deleted_is_said(run, file, workers, tmp_path):
 
 
 def _break(name: str) -> None:
-    """What a storage that is out of order looks like from here: the name is there, and cannot be read."""
+    """Make a stored file unreadable: its name exists, but opening it fails."""
     path = storages["default"].path(name)
     storages["default"].delete(name)
     storages["default"].save(f"{name}/in-the-way", ContentFile(b""))
@@ -132,7 +132,7 @@ def _mend(name: str, content: bytes) -> None:
     storages["default"].save(name, ContentFile(content))
 
 
-def test_a_storage_that_is_away_for_a_moment_is_asked_again(run, file, workers, tmp_path):
+def test_a_briefly_unavailable_storage_is_retried(run, file, workers, tmp_path):
     path = file("a heart\n")
     run(path, wait=True)
     name = Job.objects.get().video.video_file.name
@@ -142,7 +142,7 @@ def test_a_storage_that_is_away_for_a_moment_is_asked_again(run, file, workers, 
     assert files_in(tmp_path / "clips") == ["0001-a-heart.mp4", "manifest.jsonl"]
 
 
-def test_without_workers_a_storage_that_is_away_is_still_asked_again(run, file, no_workers, tmp_path, monkeypatch):
+def test_an_unavailable_storage_is_retried_even_without_workers(run, file, no_workers, tmp_path, monkeypatch):
     path = file("a heart\n")
     run(path)
     render(Job.objects.get())
@@ -152,7 +152,7 @@ def test_without_workers_a_storage_that_is_away_is_still_asked_again(run, file, 
     assert run(path, output=tmp_path / "clips")[0] == 0
 
 
-def test_a_storage_that_stays_away_leaves_no_half_file(run, file, workers, tmp_path, monkeypatch):
+def test_a_permanently_unavailable_storage_leaves_no_partial_file(run, file, workers, tmp_path, monkeypatch):
     monkeypatch.setattr(wait, "STORAGE_SECONDS", 0)
     path = file("a heart\n")
     run(path, wait=True)

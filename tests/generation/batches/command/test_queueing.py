@@ -1,4 +1,4 @@
-"""`manage.py batch` as its users meet it: what it says, and what it leaves in the database."""
+"""`manage.py batch`: its output, its exit codes and the jobs it creates."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from generation.queue import broker, services
 from tests.factories import UserFactory
 from tests.generation.batches.command.conftest import manifest_of, render
 
-# --- What is queued ----------------------------------------------------------------------------------------------
+# --- Queueing ----------------------------------------------------------------------------------------------------
 
 
 def test_every_row_is_queued_for_the_person(run, file, user):
@@ -73,7 +73,7 @@ def test_bad_rows_can_be_left_out(run, file):
     assert list(Job.objects.order_by("row").values_list("row", flat=True)) == [1, 4]
 
 
-def test_when_every_row_is_bad_there_is_nothing_to_leave_out_for(run, file):
+def test_if_every_row_is_bad_nothing_is_queued(run, file):
     code, _out, err = run(file("prompt,fps\na,7\nb,7\n", "rows.csv"), skip_invalid=True)
     assert (code, Job.objects.count()) == (1, 0)
     assert "None of the 2 rows can be rendered, so nothing was queued." in err
@@ -128,7 +128,7 @@ def test_a_closed_account_renders_nothing(run, file):
     assert "is closed" in err
 
 
-# --- Going on ----------------------------------------------------------------------------------------------------
+# --- Resuming ----------------------------------------------------------------------------------------------------
 
 
 def test_a_second_run_queues_nothing_again_and_tries_again_what_failed(run, file):
@@ -150,7 +150,7 @@ def test_the_same_file_of_another_person_is_another_batch(run, file, other_user)
     assert Job.objects.count() == 2
 
 
-def test_rows_beyond_what_one_person_may_have_waiting_are_said_and_queued_by_the_next_run(run, file, settings):
+def test_rows_above_the_limit_per_user_are_reported_and_queued_by_the_next_run(run, file, settings):
     settings.MAX_ACTIVE_JOBS = 2
     path = file("a heart\na star\na cross\n")
     code, out, err = run(path)
@@ -193,7 +193,7 @@ def test_a_clip_that_fails_is_told_with_its_reason_and_tried_again_by_the_next_r
     assert (code, out.split("\n")[-2]) == (0, "2 done.")
 
 
-def test_what_the_person_cancels_or_deletes_is_not_waited_for(run, file, workers):
+def test_cancelled_or_deleted_clips_are_not_waited_for(run, file, workers):
     workers.before = [
         lambda: services.cancel(Job.objects.get(row=1)),
         lambda: Job.objects.get(row=2).delete(),
@@ -227,7 +227,7 @@ def test_without_workers_the_clips_are_queued_and_the_command_that_starts_them_i
 
 
 def test_workers_that_fall_silent_are_noticed_and_a_restart_is_not_taken_for_it(run, file, workers, monkeypatch):
-    answers = iter([set(), {"cpu"}, set(), {"cpu"}, {"cpu"}])  # the first is asked at the start
+    answers = iter([set(), {"cpu"}, set(), {"cpu"}, {"cpu"}])  # the first answer is for the check at startup
     monkeypatch.setattr(batches, "silent_queues", lambda _needed: next(answers))
     monkeypatch.setattr(wait, "STALL_SECONDS", 0)
     workers.before = [lambda: None] * 10
