@@ -36,7 +36,7 @@ class Output:
     """The output folder of one batch. Files are written atomically, even if the command is killed."""
 
     def __init__(self, folder: Path, batch_digest: str, rows: int) -> None:
-        """Create the folder if needed. `rows`, the number of rows in the file, sets the width of the numbers in file names.
+        """Create the folder if needed; `rows`, the file's number of rows, sets the width of the numbers in file names.
 
         Raises:
             OutputError: not a folder, not writable, or in use by another batch.
