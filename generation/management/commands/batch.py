@@ -1,4 +1,4 @@
-"""`manage.py batch`: renders every row of a file (docs/batch.md)."""
+"""Management command `batch`: render every row of a file (docs/batch.md)."""
 
 import contextlib
 import logging
@@ -21,7 +21,7 @@ from generation.batches.services import Entry, Feed
 from generation.batches.wait import Outcome, Wait
 
 SHOWN_PROBLEMS = 100
-SOME_FAILED, NOT_FINISHED, INTERRUPTED = 3, 4, 130  # exit codes; 1 is CommandError's, 130 what shells give Ctrl-C
+SOME_FAILED, NOT_FINISHED, INTERRUPTED = 3, 4, 130  # exit codes; CommandError exits with 1, shells use 130 for Ctrl-C
 START_WORKERS = "make run (or: python manage.py serve)"
 EPILOG = """\
 A row that is wrong is reported by its line, and then nothing is queued unless --skip-invalid. Run the same command
@@ -141,7 +141,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{', '.join(parts) or 'Nothing was rendered'}.{where}")
 
     def _line(self, text: str) -> None:
-        """A line above the progress bars."""
+        """Print a line above the progress bars."""
         with tqdm.external_write_mode():
             self.stdout.write(text)
 
@@ -150,24 +150,24 @@ class Command(BaseCommand):
 
 
 class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    """Keeps the lines of the exit codes."""
+    """A formatter that keeps the epilog's line breaks."""
 
 
 @contextlib.contextmanager
 def _quiet(*, unless: bool) -> Iterator[None]:
-    """Without a broker, every job would log that its message was not sent; the command says it once."""
-    log = logging.getLogger("generation.queue.services")
-    before = log.level
+    """Silence the warning that every job would log without a broker; the command prints it once."""
+    logger = logging.getLogger("generation.queue.services")
+    before = logger.level
     if not unless:
-        log.setLevel(logging.ERROR)
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        log.setLevel(before)
+        logger.setLevel(before)
 
 
 def _read(file: str) -> bytes:
-    """The bytes of a file or of standard input, and one more than is allowed of a longer one."""
+    """Return the bytes of a file or of standard input, cut one byte over the limit so that longer ones are detected."""
     limit = parsing.MAX_BYTES + 1
     if file == "-":
         return sys.stdin.buffer.read(limit)

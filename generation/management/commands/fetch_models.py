@@ -1,4 +1,4 @@
-"""`manage.py fetch_models`: lists, downloads and checks the models of the catalogue (docs/models.md)."""
+"""Management command `fetch_models`: list, download and verify the catalogue's models (docs/models.md)."""
 
 import sys
 from argparse import ArgumentParser
@@ -14,12 +14,12 @@ from generation.catalogue import download, lockfile
 from generation.catalogue.load import Catalogue, CatalogueError, Entry, load_catalogue
 from generation.domain.errors import RenderError
 
-_INTERRUPTED = 130  # what a shell gives a command that Ctrl-C ended
+_INTERRUPTED = 130  # the exit code that shells use for Ctrl-C
 
 
 class Command(BaseCommand):
     help = "Lists, downloads and checks the models that AuraVideo can use."
-    requires_system_checks = ()  # no database is needed to fetch a file
+    requires_system_checks = ()  # fetching files needs no database
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -137,7 +137,7 @@ def _state(entry: Entry, home: Path) -> str:
 
 
 class _Bars:
-    """tqdm bars on standard error: one over all files, one for the file that is coming; lines go to `write`."""
+    """tqdm bars on standard error, one for all files and one for the current file; `write` prints lines."""
 
     def __init__(self, total: int, write: Callable[[str], object]) -> None:
         self._write = write
@@ -153,7 +153,7 @@ class _Bars:
         self._overall.close()
 
     def say(self, line: str) -> None:
-        """A line above the bars, or plainly where there are none."""
+        """Print a line above the bars, if there are any."""
         with tqdm.external_write_mode():
             self._write(line)
 
@@ -174,5 +174,5 @@ class _Bars:
 
     def file_done(self, name: str) -> None:
         self._file.close()
-        if self._overall.disable:  # not a terminal: a line for each file tells how far it is
+        if self._overall.disable:  # not a terminal: print a line per file instead
             self.say(f"  {name}")
