@@ -39,7 +39,7 @@ class View:
             return self._articles(self._find(self.shown)) + self._panel()
 
     def changes(self, job_ids: set[UUID]) -> str:
-        """Return the HTML for changed jobs: articles and rows if only progress changed, otherwise the whole panel too."""
+        """Return the HTML for changed jobs: articles and rows if only progress changed, else the whole panel too."""
         with translation.override(self.language):
             # In a flood of changes, read only the jobs on the page; the panel is then rendered in full.
             found = self._find(job_ids if len(job_ids) <= MAX_SHOWN else job_ids & (self.shown | self.rows))

@@ -18,17 +18,17 @@ _INTERRUPTED = 130  # the exit code that shells use for Ctrl-C
 
 
 class Command(BaseCommand):
-    help = "Lists, downloads and checks the models that AuraVideo can use."
+    help = "List, download and verify the models that AuraVideo can use."
     requires_system_checks = ()  # fetching files needs no database
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("ids", nargs="*", metavar="ID", help="what to fetch, with everything it needs")
+        parser.add_argument("ids", nargs="*", metavar="ID", help="models to fetch, with everything they need")
         parser.add_argument("--all", action="store_true", help="fetch everything in the catalogue")
-        parser.add_argument("--list", action="store_true", help="show what there is, and what of it is here")
-        parser.add_argument("--verify", action="store_true", help="read every byte of what is here and compare")
-        parser.add_argument("--offline", action="store_true", help="touch no network; say what is missing")
-        parser.add_argument("--revision", metavar="REV", help="a commit, tag or branch to take instead (for one ID)")
+        parser.add_argument("--list", action="store_true", help="list all models and their state on this machine")
+        parser.add_argument("--verify", action="store_true", help="verify every byte of the models on this machine")
+        parser.add_argument("--offline", action="store_true", help="use no network; report what is missing")
+        parser.add_argument("--revision", metavar="REV", help="a commit, tag or branch to fetch instead (one ID only)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.home = Path(settings.HOME)
@@ -40,12 +40,12 @@ class Command(BaseCommand):
         except RenderError as error:
             raise CommandError(str(error.text)) from error
         except KeyboardInterrupt:
-            self.stderr.write("Stopped. Run the same command again to go on from here.")
+            self.stderr.write("Stopped. Run the same command again to resume.")
             sys.exit(_INTERRUPTED)
 
     def _run(self, catalogue: Catalogue, options: dict[str, Any]) -> None:
         if options["revision"] and len(options["ids"]) != 1:
-            raise CommandError("--revision is for one ID: fetch_models ID --revision REV")
+            raise CommandError("--revision takes exactly one ID: fetch_models ID --revision REV")
         if options["list"] or not (options["ids"] or options["all"] or options["verify"]):
             self._list(catalogue)
             return

@@ -159,7 +159,7 @@ def test_a_storage_that_stays_away_leaves_no_half_file(run, file, workers, tmp_p
     _break(Job.objects.get().video.video_file.name)
     code, out, _err = run(path, output=tmp_path / "clips")
     assert code == 3
-    assert "unreadable: The storage did not give the video" in out
+    assert "unreadable: The storage could not return the video" in out
     assert files_in(tmp_path / "clips") == ["manifest.jsonl"]
 
 
