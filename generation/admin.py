@@ -20,7 +20,7 @@ from generation.requests.request import InvalidRequest
 
 
 class ReadOnly:
-    """The state of a job is written by services.py alone, so the admin shows it and acts through them."""
+    """An admin without adding or editing: only generation.queue writes job states, so actions use its services."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -30,7 +30,7 @@ class ReadOnly:
 
 
 class StageRunInline(ReadOnly, admin.TabularInline):
-    """Every attempt at every stage, in the order of their beginnings."""
+    """Every attempt at every stage, in order of start."""
 
     model = StageRun
     fields = ["run", "stage", "chunk", "status", "worker", "steps", "started_at", "took", "what_went_wrong"]
@@ -52,7 +52,7 @@ class StageRunInline(ReadOnly, admin.TabularInline):
 
 
 class ByError(admin.AllValuesFieldListFilter):
-    """The errors there have been; jobs without one say so."""
+    """A filter by error ID; jobs without an error are labelled."""
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         for choice in super().choices(changelist):
@@ -108,7 +108,7 @@ class JobAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
 
 
 def _traceback(text: str, *, folded: bool = False) -> SafeString | str:
-    """A traceback as it was written; folded, its last line shows, which says what it was."""
+    """Render a traceback; if folded, only its last line, the error message, shows until opened."""
     if not text:
         return "–"
     if not folded:

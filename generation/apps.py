@@ -8,7 +8,7 @@ class GenerationConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import personal_data
-        from generation import receivers  # noqa: F401  connects them
+        from generation import receivers  # noqa: F401  connects the receivers
         from generation.personal_data import JobsOfPerson
 
         personal_data.register(JobsOfPerson())

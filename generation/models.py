@@ -1,4 +1,4 @@
-"""Jobs and the record of the work done for them. The database is the truth; see services.py for who may write it."""
+"""Models of jobs, batches and presets. The database is the truth; only generation.queue writes job states."""
 
 import uuid
 from typing import Any
@@ -38,7 +38,7 @@ def _choices(labels: dict) -> list[tuple[str, object]]:
 
 
 class Batch(models.Model):
-    """Many prompts that came in one file. The same person's same file is the same batch, so that it continues."""
+    """Many prompts submitted together. Submitting the same rows again as the same user resumes the same batch."""
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="batches", verbose_name=_("user"))
@@ -56,7 +56,7 @@ class Batch(models.Model):
 
 
 class Job(models.Model):
-    """One clip that somebody asked for. `status` is written by services.py alone."""
+    """One requested clip. Only generation.queue writes `status`."""
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs", verbose_name=_("user"))
@@ -66,18 +66,18 @@ class Job(models.Model):
     row = models.PositiveIntegerField(_("row in the batch"), null=True, blank=True)
     request = models.JSONField(_("request"))
     seed = models.PositiveBigIntegerField(_("seed"))
-    # How it is rendered, frozen at submission: an edited catalogue must not cut a running job into other chunks.
-    # Null where the model had left the catalogue before plans were stored.
+    # Frozen at submission: editing the catalogue must not change the chunks of a running job.
+    # Null if the model had left the catalogue before plans were stored.
     plan = models.JSONField(_("plan"), null=True, blank=True, editable=False)
     warnings = models.JSONField(_("warnings"), default=list, blank=True)
     status = models.CharField(_("state"), max_length=10, choices=_choices(STATUS_LABELS), default=Status.QUEUED)
-    # Rises with every change; who holds an older one is out of date.
+    # Rises with every change; anything holding a lower one is stale.
     version = models.PositiveIntegerField(_("version"), default=1)
-    run = models.PositiveIntegerField(_("run"), default=1)  # the fencing number: messages of an older run are dropped
-    # The run since the person last asked; attempts count from it.
+    run = models.PositiveIntegerField(_("run"), default=1)  # fencing token: messages of an older run are dropped
+    # The first run since the user last submitted or retried; attempts count from it.
     first_run = models.PositiveIntegerField(_("first run"), default=1)
     priority = models.PositiveSmallIntegerField(_("priority"), default=0)
-    # When the newest live preview was made, in Unix seconds, so that browsers load each one anew; 0 without one.
+    # Unix time of the newest live preview, a cache buster in its URL; 0 without one.
     preview = models.PositiveIntegerField(_("previews"), default=0)
     error_id = models.CharField(_("error"), max_length=40, blank=True)
     error_context = models.JSONField(_("error details"), default=dict, blank=True)
@@ -87,7 +87,7 @@ class Job(models.Model):
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     touched_at = models.DateTimeField(_("last sign of life"))
-    seen_at = models.DateTimeField(_("seen"), null=True, blank=True)  # when its owner saw how it ended
+    seen_at = models.DateTimeField(_("seen"), null=True, blank=True)  # when its owner saw the outcome
     removed_at = models.DateTimeField(
         _("removed from the list"), null=True, blank=True
     )  # by its owner; the video stays
@@ -100,7 +100,7 @@ class Job(models.Model):
             models.Index(fields=["user", "-created_at"]),
             models.Index(fields=["status", "queued_at"]),
             models.Index(fields=["status", "ended_at"]),
-            # What every page counts, and what its panel lists.
+            # For the counts and the panel on every page.
             models.Index(fields=["user", "status", "seen_at"], condition=Q(removed_at=None), name="listed_jobs"),
             models.Index(fields=["user", "-ended_at"], condition=Q(removed_at=None), name="listed_jobs_by_end"),
         ]
@@ -111,15 +111,15 @@ class Job(models.Model):
 
     @property
     def render_request(self) -> RenderRequest:
-        """What was asked for."""
+        """Return the request."""
         return RenderRequest.from_dict(self.request)
 
     @property
     def render_plan(self) -> Plan:
-        """How the clip is rendered, as decided when it was submitted.
+        """Return the plan frozen at submission.
 
         Raises:
-            InvalidRequest: the job has no plan, because its model had left the catalogue, or one that cannot be read.
+            InvalidRequest: the plan is unreadable, or missing because the model had left the catalogue.
         """
         if self.plan is None:
             raise InvalidRequest({"model": [_("The model is no longer in the catalogue.")]})
@@ -130,7 +130,7 @@ class Job(models.Model):
 
     @property
     def stored_request(self) -> dict[str, Any]:
-        """What was asked for, with the seed that was drawn: enough to make the same clip again."""
+        """Return the request with the seed drawn for it: enough to make the same clip again."""
         return {**self.request, "seed": self.seed}
 
     @property
@@ -149,17 +149,17 @@ class Job(models.Model):
 
     @property
     def is_new(self) -> bool:
-        """Whether it ended in a way that its owner has not seen yet; what they cancelled themselves is no news."""
+        """Return whether the job has an outcome that its owner has not seen; cancelled jobs are never new."""
         return self.status in NEWS and self.seen_at is None
 
     @property
     def warning_texts(self) -> list[str]:
-        """What the person should know although the clip is rendered."""
+        """Return the warnings for the user; the clip is rendered all the same."""
         return [warning_text(warning) for warning in self.warnings]
 
     @property
     def error_text(self) -> str:
-        """Why the job failed, for the person who asked for it."""
+        """Return why the job failed, worded for its owner, or ''."""
         context = {**self.error_context}
         if context.get("stage") in STAGE_LABELS:
             context["stage"] = str(STAGE_LABELS[context["stage"]])
@@ -167,7 +167,7 @@ class Job(models.Model):
 
 
 class StageRun(models.Model):
-    """One attempt at one stage of one chunk: who claimed it, how far it came, what it wrote, how it ended."""
+    """One attempt at one stage of one chunk: its worker, progress, output and outcome."""
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="stage_runs", verbose_name=_("job"))
     run = models.PositiveIntegerField(_("run"))
@@ -177,7 +177,7 @@ class StageRun(models.Model):
     worker = models.CharField(_("worker"), max_length=200)
     done = models.PositiveIntegerField(_("steps done"), default=0)
     total = models.PositiveIntegerField(_("total steps"), default=0)
-    cost = models.FloatField(_("cost"), default=0)  # how much work it is, see generation/queue/estimates.py
+    cost = models.FloatField(_("cost"), default=0)  # units of work, see generation/queue/estimates.py
     output = models.JSONField(_("output"), default=dict, blank=True)
     error = models.TextField(_("error"), blank=True)
     started_at = models.DateTimeField(_("started"))
@@ -193,7 +193,7 @@ class StageRun(models.Model):
             models.Index(fields=["stage", "status", "ended_at"]),
         ]
         constraints = [
-            # The claim: of two deliveries of the same message, one inserts this row.
+            # The claim: if a message is delivered twice, only one delivery can insert this row.
             models.UniqueConstraint(fields=["job", "run", "stage", "chunk"], name="one_claim_a_run"),
         ]
 
@@ -202,12 +202,12 @@ class StageRun(models.Model):
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, None while it runs."""
+        """Return the run time in seconds; None while running."""
         return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None
 
 
 class Preset(models.Model):
-    """Settings to start from: everything of a request but the prompt. Without a person, it is everybody's."""
+    """Settings to start from: a request without its prompt and quality. Without a user, shared with everyone."""
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
@@ -251,7 +251,7 @@ class Preset(models.Model):
 
 
 class BlockedTerm(models.Model):
-    """A word or phrase that no prompt may hold, whatever its case; whole words only."""
+    """A word or phrase that prompts may not contain; matched case-insensitively, whole words only."""
 
     term = models.CharField(_("term"), max_length=100, unique=True, help_text=_("A word or phrase."))
     message = models.CharField(

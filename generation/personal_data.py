@@ -1,4 +1,4 @@
-"""What is held of a person's jobs and presets: counted, stopped, exported and erased together with their account."""
+"""A user's jobs, batches and presets as personal data: summarised, stopped, exported and erased with the account."""
 
 from collections.abc import Iterable, Iterator
 
@@ -27,7 +27,7 @@ class JobsOfPerson(Holder):
             yield Holding(ngettext("%d preset", "%d presets", presets) % presets)
 
     def stop(self, user: User) -> None:
-        """Close the pages that are open elsewhere, and cancel what waits or is being rendered."""
+        """Close the user's open pages and cancel their active jobs."""
         events.cut_off(user.pk)
         for job in Job.objects.filter(user=user, status__in=ACTIVE):
             services.cancel(job)
@@ -37,7 +37,7 @@ class JobsOfPerson(Holder):
         yield json_list("presets.json", lambda: [_preset(preset) for preset in Preset.objects.filter(user=user)])
 
     def erase(self, user: User) -> Iterator[None]:
-        """Row after row, its frames first: what is interrupted leaves no files that nothing points to."""
+        """Delete job by job, files before the row, so an interruption leaves no orphaned files."""
         while job := Job.objects.filter(user=user).first():
             services.cancel(job)
             for alias, folder in _folders(job):
@@ -49,7 +49,7 @@ class JobsOfPerson(Holder):
 
 
 def _records(user: User) -> Iterator[dict]:
-    """Page by page: a download may take long, and a query that stays open would hold up whoever writes."""
+    """Yield job records page by page: a slow download must not hold a query open and block writers."""
     ids = list(Job.objects.filter(user=user).order_by("created_at").values_list("pk", flat=True))
     for start in range(0, len(ids), PAGE):
         page = Job.objects.filter(pk__in=ids[start : start + PAGE]).select_related("batch").order_by("created_at")
@@ -57,7 +57,7 @@ def _records(user: User) -> Iterator[dict]:
 
 
 def _folders(job: Job) -> Iterator[tuple[str, str]]:
-    """Yield (storage, folder) of everything that is stored of a job."""
+    """Yield (storage alias, folder) for all of a job's files."""
     yield "frames", storage_keys.frames_folder(job.pk)
     yield "default", storage_keys.video_folder(job.pk)
 

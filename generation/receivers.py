@@ -1,4 +1,4 @@
-"""What happens elsewhere and concerns the open pages of a person."""
+"""Signal receivers that affect a user's open pages."""
 
 from django.contrib.auth.signals import user_logged_out
 from django.dispatch import receiver
@@ -10,7 +10,6 @@ from generation.queue import events
 
 @receiver([user_logged_out, sessions_ended])
 def hang_up(user: User | None, **_kwargs: object) -> None:
-    """A page that was left open must hear nothing more when its person has signed out elsewhere, or changed the
-    password because somebody else knew it."""
+    """Disconnect the user's open pages after a sign-out or a password change, in case someone else had access."""
     if user is not None:
         events.hang_up(user.pk)

@@ -59,9 +59,7 @@ class BatchForm(forms.Form):
     def __init__(self, *args: Any, too_large: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.too_large = too_large
-        mark_default(
-            self.fields["lines"], self.fields["file"]
-        )  # one of the two is required, so mark neither as optional
+        mark_default(self.fields["lines"], self.fields["file"])  # one of the two is required: neither is optional
         choice_field(self, "seconds").choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
         self.rows: list[Row] = []
         self.entries: list[batches.Entry] = []

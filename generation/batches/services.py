@@ -139,7 +139,7 @@ class Feed:
     def _queue(self, entry: Entry) -> None:
         request = entry.request
         if request is None:
-            raise ValueError(f"row {entry.row.number} asks for nothing")
+            raise ValueError(f"row {entry.row.number} has no request")
         job = self.batch.jobs.filter(row=entry.row.number).first()
         if job is None:
             try:

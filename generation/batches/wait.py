@@ -110,7 +110,7 @@ class Wait:
             since = self._refused.setdefault(number, time.monotonic())
             if time.monotonic() - since < STORAGE_SECONDS:
                 return None
-            problem = f"The storage did not give the video: {error}"
+            problem = f"The storage could not return the video: {error}"
             return {**self._output.record(entry, job), "status": "unreadable", "error": problem}
 
     def _end(self, entry: Entry, record: dict[str, Any], *, quiet: bool) -> None:

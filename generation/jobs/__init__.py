@@ -1,1 +1,1 @@
-"""Watching jobs: their pages, the activity panel, live updates."""
+"""Job pages, the activity panel and live updates."""

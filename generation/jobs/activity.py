@@ -1,4 +1,4 @@
-"""What every page shows of a person's jobs: how many there are, the first that render or wait, the last that ended."""
+"""The activity panel on every page: a user's job counts, first active jobs and last ended ones."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from generation.models import Job
 ACTIVE_ROWS = 3
 ENDED_ROWS = 4
 
-# What the list of jobs can be narrowed to, by the name in its address.
+# Filters of the job list, by their name in the query string.
 FILTERS: Mapping[str, frozenset[Status]] = {
     "all": ACTIVE | ENDED,
     "active": ACTIVE,
@@ -26,7 +26,7 @@ FILTERS: Mapping[str, frozenset[Status]] = {
 
 @dataclass(frozen=True)
 class Counts:
-    """How many of a person's listed jobs there are by state, and how many ended in a way that they have not seen."""
+    """A user's listed jobs: counts by state, and how many ended with an outcome not yet seen (`new`)."""
 
     by_status: Mapping[Status, int]
     new: int
@@ -36,13 +36,13 @@ class Counts:
         return self.of("active")
 
     def of(self, name: str) -> int:
-        """The number of jobs that one of `FILTERS` shows."""
+        """Return how many jobs the filter `name`, one of `FILTERS`, shows."""
         return sum(self.by_status.get(status, 0) for status in FILTERS[name])
 
 
 @dataclass(frozen=True)
 class Row:
-    """One job of the panel. `progress` is None when it has ended."""
+    """One job in the panel. `progress` is None once it has ended."""
 
     job: Job
     progress: Progress | None
@@ -61,17 +61,17 @@ class Panel:
 
     @property
     def more_active(self) -> int:
-        """How many are waiting beside those that the panel lists."""
+        """Return the number of active jobs not listed in the panel."""
         return max(0, self.counts.active - len(self.active))
 
     @property
     def more_new(self) -> int:
-        """How many are new beside those that the panel lists."""
+        """Return the number of new outcomes not listed in the panel."""
         return max(0, self.counts.new - sum(row.job.is_new for row in self.ended))
 
 
 def counts_of(user: User) -> Counts:
-    """One query, answered by an index alone."""
+    """Return the counts of a user's listed jobs, in one index-only query."""
     unseen = ExpressionWrapper(Q(seen_at=None), BooleanField())
     jobs = Job.objects.filter(user=user, removed_at=None).order_by()
     rows = list(jobs.annotate(unseen=unseen).values_list("status", "unseen").annotate(n=Count("*")))
@@ -82,7 +82,7 @@ def counts_of(user: User) -> Counts:
 
 
 def panel_of(user: User, counts: Counts | None = None) -> Panel:
-    """The panel of a person: three queries. What renders comes first, then what waits, in the order of the queue."""
+    """Return a user's panel, in three queries: running jobs first, then waiting ones in queue order."""
     counts = counts or counts_of(user)
     shown = _shown(user) if counts.active or _any_news(counts) else []
     active = sorted(
@@ -96,7 +96,7 @@ def panel_of(user: User, counts: Counts | None = None) -> Panel:
 
 
 def _shown(user: User) -> list[Job]:
-    """Found first and read after, since the place in the queue would be counted for each of hundreds that wait."""
+    """Return the panel's jobs. Select IDs first: `listed_jobs_of` counts the queue ahead of every row it reads."""
     jobs = Job.objects.filter(user=user, removed_at=None)
     waits = Case(When(status=Status.RUNNING, then=0), default=1)
     active = jobs.filter(status__in=ACTIVE).order_by(waits, "priority", "queued_at")

@@ -1,4 +1,4 @@
-"""What a person has seen of their jobs and keeps on their list. Nothing here stops a job or deletes a video."""
+"""Seen and removed marks on a user's jobs. Nothing here stops a job or deletes a video."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -17,18 +17,18 @@ from generation.queue import events
 
 
 def mark_seen(user: User, job_ids: Collection[UUID] | None = None) -> int:
-    """Note that a person has seen how these jobs of theirs ended, or all of them; returns how many that was news of."""
+    """Mark the outcomes of a user's jobs, or of all of them, as seen; return how many were new."""
     news = Job.objects.filter(user=user, status__in=NEWS, seen_at=None, removed_at=None)
     return _change(user, news if job_ids is None else news.filter(pk__in=job_ids), seen_at=timezone.now())
 
 
 def remove(job: Job) -> bool:
-    """Take a job that has ended off its owner's list. Its video stays in the library, its error with the operator."""
+    """Remove an ended job from its owner's list; the video and the job's record stay. Return whether it was removed."""
     return _take_off(job.user, Job.objects.filter(pk=job.pk, status__in=ENDED)) == 1
 
 
 def remove_ended(user: User, statuses: Collection[Status], until: datetime) -> int:
-    """Take all jobs that had ended in one of these ways by then off their owner's list; returns how many."""
+    """Remove the user's jobs that ended in one of these states by `until` from the list; return how many."""
     return _take_off(user, Job.objects.filter(user=user, status__in=ENDED & set(statuses), ended_at__lte=until))
 
 
@@ -39,7 +39,7 @@ def _take_off(user: User, jobs: QuerySet[Job]) -> int:
 
 @transaction.atomic
 def _change(user: User, jobs: QuerySet[Job], **changes: object) -> int:
-    """The version rises with every change, so that a page never goes back to an older state."""
+    """Update the jobs and publish the change; the version is raised so that pages never show an older state."""
     found = list(jobs.values_list("pk", flat=True))
     count = jobs.update(version=F("version") + 1, **changes)
     if count:

@@ -1,7 +1,7 @@
-"""One WebSocket a page: the present state of what a person's page shows, then every change of it.
+"""WebSocket consumer, one connection per page: sends the current state of the page's jobs, then every change.
 
-The page says in the address of its socket which jobs it shows, and in which language. What is sent is HTML, made of the
-partials that the page itself was made of: the article of each job that it shows, and the panel that every page has.
+The socket's query string names the jobs that the page shows, and its language. Messages are HTML, rendered from the
+page's own partials: the article of each job shown, and the panel that every page has.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from accounts.http import Viewer
 from generation.jobs.page_updates import View
 from generation.queue.events import group_of
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 15
 UNAUTHENTICATED = 4401
@@ -25,7 +25,7 @@ COME_BACK = 1012
 
 
 class JobsConsumer(AsyncWebsocketConsumer):
-    """Pushes a person's own jobs. Changes that come faster than they can be sent are sent together."""
+    """A connection that pushes a user's own jobs. Changes that arrive while sending are batched."""
 
     async def connect(self) -> None:
         self.user = cast(Viewer, self.scope["user"])
@@ -47,21 +47,21 @@ class JobsConsumer(AsyncWebsocketConsumer):
             await self.channel_layer.group_discard(group_of(self.user.pk), self.channel_name)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **_kwargs: object) -> None:
-        """What the page sends is not read."""
+        """Ignore messages from the page."""
 
     async def dispatch(self, message: dict) -> None:
-        """Take note of changes at once: Channels would first wait for the thread that is just reading the last ones."""
+        """Record changes at once; Channels would first wait for the thread that is reading the previous ones."""
         if message["type"] == "jobs.changed":  # sent by events.publish
             self._push({UUID(job_id) for job_id in message["jobs"]})
         else:
             await super().dispatch(message)
 
     async def person_left(self, _message: dict) -> None:
-        """Sent by events.cut_off: the account was closed, so that the session of this page has ended."""
+        """Close the connection: the account was closed (sent by events.cut_off)."""
         await self.close(UNAUTHENTICATED)
 
     async def session_ended(self, _message: dict) -> None:
-        """Sent by events.hang_up. Whoever is still signed in is let in again."""
+        """Close the connection; users still signed in may reconnect (sent by events.hang_up)."""
         await self.close(COME_BACK)
 
     def _push(self, job_ids: set[UUID]) -> None:
@@ -76,12 +76,12 @@ class JobsConsumer(AsyncWebsocketConsumer):
                 job_ids, self.changed = self.changed, set()
                 if html := await database_sync_to_async(self.view.changes)(job_ids):
                     await self.send(html)
-        except Exception:  # the page comes back, and then gets the present state
-            log.exception("The changes of user %s's jobs could not be sent", self.user.pk)
+        except Exception:  # the page reconnects and gets the current state
+            logger.exception("Job changes of user %s could not be sent", self.user.pk)
             await self.close(BROKEN)
 
     async def _refresh(self) -> None:
-        """The places of those that wait change with other people's jobs, of which this page hears nothing."""
+        """Refresh waiting jobs regularly: other users' jobs move their queue places without an event for this page."""
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             self._push(set(self.view.waiting))

@@ -1,4 +1,4 @@
-"""What every page shows of jobs."""
+"""Context processor of the jobs panel."""
 
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
@@ -7,7 +7,7 @@ from generation.jobs.activity import panel_of
 
 
 def jobs_panel(request: HttpRequest) -> dict[str, object]:
-    """`jobs_panel`: see generation/jobs/activity.py. Nothing is asked of the database before a template shows it."""
+    """Return `jobs_panel` (generation/jobs/activity.py), lazily: no query runs until a template uses it."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {}

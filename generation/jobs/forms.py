@@ -1,4 +1,4 @@
-"""What the pages of jobs send beside a job's identifier."""
+"""Forms for the job pages' POST data."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -13,7 +13,7 @@ _UUID_LENGTH = 36
 
 
 class SeenForm(forms.Form):
-    """`jobs`: the identifiers of the jobs that were seen, separated by commas. None at all means every job."""
+    """`jobs`: comma-separated IDs of the jobs seen; empty means all of them."""
 
     jobs = forms.CharField(required=False, max_length=MAX_JOBS * (_UUID_LENGTH + 1))
 
@@ -25,13 +25,13 @@ class SeenForm(forms.Form):
 
 
 class RemoveEndedForm(forms.Form):
-    """`show`: one of the list's filters; `until`: when the list was made, so that nothing unseen is taken off it."""
+    """`show`: one of the list's filters; `until`: when the list was rendered, so that later endings stay on it."""
 
     show = forms.ChoiceField(choices=[(name, name) for name in FILTERS])
     until = forms.DateTimeField()
 
     def clean_until(self) -> datetime:
-        """In UTC, as the database has it: close to the year 1 or 9999 that may be no date at all."""
+        """Convert to UTC, as in the database; near the years 1 and 9999 this can overflow."""
         try:
             return self.cleaned_data["until"].astimezone(UTC)
         except OverflowError:

@@ -1,4 +1,4 @@
-"""A job as the pages and the WebSocket show it: the same partials, the same context."""
+"""Job fragments shared by the pages and the WebSocket: the same partials, the same context."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -14,23 +14,23 @@ PARTIAL = "generation/partials/job.html"
 
 
 def job_context(job: Job) -> dict:
-    """What the job's partial needs."""
+    """Return the context of the job partial."""
     return {"job": job, "progress": progress_of(job), "video": video_of(job)}
 
 
 def job_fragment(job: Job, request: HttpRequest | None = None, notes: Sequence[str] = ()) -> str:
-    """The job's partial, to be merged into the one on the page. `notes` are sentences to be read beside it."""
+    """Render the job partial, to be merged into the page's. `notes` are sentences shown with it."""
     return render_to_string(PARTIAL, {**job_context(job), "notes": notes}, request)
 
 
 def row_fragment(job: Job) -> str:
-    """The job's row in the panel."""
+    """Render the job's row in the panel."""
     row = active_row(job) if job.is_active else ended_row(job)
     return render_to_string("generation/partials/active_row.html", {"row": row})
 
 
 def panel_fragment(panel: Panel) -> str:
-    """The whole panel, and the numbers beside the filters of the list."""
+    """Render the whole panel, and the counts beside the list's filters."""
     return render_to_string("generation/partials/active_panel.html", {"panel": panel}) + counts_fragment(panel.counts)
 
 
@@ -39,10 +39,10 @@ def counts_fragment(counts: Counts) -> str:
 
 
 def filters_of(counts: Counts) -> list[tuple[str, int]]:
-    """The names of the list's filters, with how many jobs each shows."""
+    """Return (name, number of jobs) for each filter of the list."""
     return [(name, counts.of(name)) for name in FILTERS]
 
 
 def gone_fragment(job_id: UUID) -> str:
-    """Takes a job off the page."""
+    """Render an empty article that removes the job from the page."""
     return f'<article id="job-{job_id}" class="job" data-gone></article>'

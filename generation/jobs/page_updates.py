@@ -1,4 +1,4 @@
-"""What one open page shows of a person's jobs, and the HTML that brings it up to date."""
+"""State of one open page's jobs, and the HTML that updates it."""
 
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -17,11 +17,11 @@ MAX_SHOWN = 100
 
 
 class View:
-    """What one page shows, and what it was told last.
+    """The jobs that one page shows, and the versions last sent to it.
 
     Args:
-        query: of its socket's address: `jobs`, the identifiers of the jobs whose articles it shows, separated by
-            commas; `language`, that of the page.
+        query: the socket's query string: `jobs`, comma-separated IDs of the jobs whose articles the page shows;
+            `language`, the page's language code.
     """
 
     def __init__(self, user: User, query: bytes) -> None:
@@ -34,19 +34,19 @@ class View:
         self.waiting: set[UUID] = set()
 
     def present(self) -> str:
-        """Everything that the page shows."""
+        """Return the HTML of everything that the page shows."""
         with translation.override(self.language):
             return self._articles(self._find(self.shown)) + self._panel()
 
     def changes(self, job_ids: set[UUID]) -> str:
-        """What the page shows of these jobs: their progress alone, or the panel too where anything else changed."""
+        """Return the HTML for changed jobs: articles and rows if only progress changed, else the whole panel too."""
         with translation.override(self.language):
-            # Of a flood, the jobs that the page shows; the panel is made anew in any case.
+            # In a flood of changes, read only the jobs on the page; the panel is then rendered in full.
             found = self._find(job_ids if len(job_ids) <= MAX_SHOWN else job_ids & (self.shown | self.rows))
             if len(found) == len(job_ids) and all(self.versions.get(job.pk) == job.version for job in found):
                 return self._articles(found) + self._rows(found)
             gone = (job_ids & self.shown) - {job.pk for job in found}
-            behind = self._find((self.waiting & self.shown) - job_ids)  # whoever waits may have moved up
+            behind = self._find((self.waiting & self.shown) - job_ids)  # waiting jobs may have moved up
             return self._articles(found + behind) + "".join(map(gone_fragment, sorted(gone))) + self._panel()
 
     def _find(self, job_ids: set[UUID]) -> list[Job]:
@@ -76,7 +76,7 @@ class View:
 
 
 def _read(query: bytes) -> dict[str, str]:
-    """The fields of an address's query; nothing where there are absurdly many."""
+    """Return the fields of a query string; empty if there are more than 8."""
     try:
         return {
             name: values[0] for name, values in parse_qs(query.decode("ascii", "replace"), max_num_fields=8).items()
@@ -86,7 +86,7 @@ def _read(query: bytes) -> dict[str, str]:
 
 
 def _uuids(text: str) -> set[UUID]:
-    """The identifiers in a comma-separated list, at most `MAX_SHOWN`; what is none is left out."""
+    """Return the UUIDs in a comma-separated list, at most `MAX_SHOWN`; invalid ones are skipped."""
     found = set()
     for word in text.split(",", MAX_SHOWN)[:MAX_SHOWN]:
         try:
@@ -97,7 +97,7 @@ def _uuids(text: str) -> set[UUID]:
 
 
 def _language(code: str) -> str:
-    """The language of the page, as far as the site speaks it."""
+    """Return the supported language closest to `code`, or the site's default."""
     try:
         return translation.get_supported_language_variant(code)
     except LookupError:

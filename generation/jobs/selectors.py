@@ -1,4 +1,4 @@
-"""What the pages show of jobs: read only."""
+"""Read-only queries of jobs and their progress."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from generation.requests.request import InvalidRequest, RenderRequest
 
 @dataclass(frozen=True)
 class StageProgress:
-    """One stage of a job. `state`: done, running, waiting or failed; `percent` 0 to 100."""
+    """One stage of a job. `state` is done, running, waiting or failed; `percent` is 0 to 100."""
 
     id: str
     label: str
@@ -29,7 +29,7 @@ class StageProgress:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is. Percentages 0 to 100, `permille` 0 to 1000; `place` counts from 1, None unless queued."""
+    """Progress of a job. Percentages are 0 to 100, `permille` 0 to 1000; `place` counts from 1, None unless queued."""
 
     stage: str
     stage_label: str
@@ -46,11 +46,11 @@ class Progress:
 
 
 def jobs_of(user: User) -> QuerySet[Job]:
-    """A person's jobs, newest first, with what their progress and their place in the queue are computed from."""
+    """Return a user's jobs, newest first, with stage runs, videos and queue places loaded."""
     runs = StageRun.objects.only("job_id", "run", "stage", "chunk", "status", "done", "total", "started_at")
     before = _before(OuterRef("priority"), OuterRef("queued_at"))
     ahead = Job.objects.filter(before).order_by().values("status").annotate(n=Count("*")).values("n")
-    # "video" is the gallery's relation to a job; it is named, not imported.
+    # "video" is the gallery's relation to a job: named here, since generation must not import the gallery.
     found = (
         Job.objects.filter(user=user).select_related("video").prefetch_related(Prefetch("stage_runs", queryset=runs))
     )
@@ -58,13 +58,13 @@ def jobs_of(user: User) -> QuerySet[Job]:
 
 
 def video_of(job: Job) -> Any | None:
-    """The video that a job made; None where there is none, or where it was deleted a short while ago."""
+    """Return a job's video; None if it has none or the video is in the trash."""
     video = getattr(job, "video", None)
     return None if video is None or video.deleted_at else video
 
 
 def listed_jobs_of(user: User) -> QuerySet[Job]:
-    """Those of a person's jobs that they have not taken off their list."""
+    """Return a user's jobs that are still on their list."""
     return jobs_of(user).filter(removed_at=None)
 
 
@@ -77,10 +77,10 @@ def active_jobs_of(user: User) -> QuerySet[Job]:
 
 
 def progress_of(job: Job) -> Progress:
-    """How far `job` is: its stages weighed by how long they take on this machine."""
+    """Return the progress of a job, its stages weighted by their estimated time on this machine."""
     try:
         work = _Work(job, job.render_plan)
-    except InvalidRequest:  # the job has no plan, and says so when it fails
+    except InvalidRequest:  # no plan: the job fails with that error
         return Progress("", "", 0, 1000 if job.status == Status.DONE else 0, None, None, "", ())
     total = sum(work.seconds.values())
     stages = tuple(work.stage(stage) for stage in work.plan.stages)
@@ -102,27 +102,27 @@ def progress_of(job: Job) -> Progress:
 
 
 def place_of(job: Job) -> int | None:
-    """The place of a queued job among all that wait, from 1; None when it does not wait."""
+    """Return the place of a queued job in the whole queue, from 1; None unless queued."""
     if job.status != Status.QUEUED:
         return None
-    ahead = getattr(job, "ahead", None)  # counted with the others by `jobs_of`
+    ahead = getattr(job, "ahead", None)  # annotated by `jobs_of`
     return (Job.objects.filter(_before(job.priority, job.queued_at)).count() if ahead is None else ahead) + 1
 
 
 def _before(priority: int | OuterRef, queued_at: datetime | OuterRef) -> Q:
-    """Which jobs the queue serves before one of this priority that was queued at this time."""
+    """Return the filter for queued jobs served before one with this priority and queueing time."""
     first = Q(priority__lt=priority) | Q(priority=priority, queued_at__lt=queued_at)
     return Q(first, status=Status.QUEUED)
 
 
 def estimate(request: RenderRequest) -> float:
-    """How many seconds of work a request is on this machine, all chunks one after the other."""
+    """Return a request's estimated seconds of work on this machine, with all chunks run in sequence."""
     request_plan = available.plan_for(request)
     return sum(estimates.seconds(stage, chunk, request_plan, request) for stage, chunk in request_plan.units)
 
 
 class _Work:
-    """The units of a job's plan, with how long each takes and how far each is."""
+    """The units of a job's plan, with the estimated seconds and the progress of each."""
 
     def __init__(self, job: Job, job_plan: Plan) -> None:
         self.job = job
@@ -139,7 +139,7 @@ class _Work:
         return unit in self.runs and self.runs[unit].status == RunStatus.DONE
 
     def fraction(self, unit: tuple[Stage, int]) -> float:
-        """How far a unit is, 0 to 1."""
+        """Return a unit's progress, 0 to 1."""
         run = self.runs.get(unit)
         if run is None:
             return 0.0

@@ -1,4 +1,4 @@
-"""The pages of what was asked for. Every one of them asks who is there, and shows a person their own jobs only."""
+"""Job views. All require sign-in and show users only their own jobs."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -37,7 +37,7 @@ BLANK = "images/logo.svg"
 @login_required
 @require_GET
 def jobs(request: SignedInRequest) -> HttpResponse:
-    """A person's jobs, newest first, all of them or those in one state."""
+    """List the user's jobs, newest first, optionally filtered by state (?show=)."""
     show = request.GET.get("show", "all")
     show = show if show in FILTERS else "all"
     counts = counts_of(request.user)
@@ -58,7 +58,7 @@ def jobs(request: SignedInRequest) -> HttpResponse:
 @login_required
 @require_GET
 def job(request: SignedInRequest, job_id: UUID) -> HttpResponse:
-    """One job. Whoever opens it has seen how it ended."""
+    """Show one job, marking its outcome as seen."""
     found = _mine(request, job_id)
     if found.is_new and archive.mark_seen(request.user, [found.pk]):
         found = _mine(request, job_id)
@@ -80,7 +80,7 @@ def retry(request: SignedInRequest, job_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def remove(request: SignedInRequest, job_id: UUID) -> HttpResponse:
-    """Take a job that has ended off the list; a page that shows nothing else goes back to the list."""
+    """Remove an ended job from the list; the job's own page redirects to the list."""
     found = _mine(request, job_id)
     if not archive.remove(found):
         messages.info(request, _("A clip that is waiting or rendering cannot be removed. Cancel it first."))
@@ -94,7 +94,7 @@ def remove(request: SignedInRequest, job_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def cancel_waiting(request: SignedInRequest) -> HttpResponse:
-    """Cancel everything that waits; what is being rendered goes on."""
+    """Cancel all waiting jobs; running ones continue."""
     count = services.cancel_waiting(request.user)
     text = ngettext("%d waiting clip was cancelled.", "%d waiting clips were cancelled.", count) % count
     messages.info(request, text if count else _("Nothing was waiting."))
@@ -104,7 +104,7 @@ def cancel_waiting(request: SignedInRequest) -> HttpResponse:
 @login_required
 @require_POST
 def remove_ended(request: SignedInRequest) -> HttpResponse:
-    """Take what had ended when the page was made off the list, of one filter or all."""
+    """Remove the jobs that had ended when the page was rendered from the list, for one filter or all."""
     form = RemoveEndedForm(request.POST)
     if not form.is_valid():
         return HttpResponse(status=400)
@@ -118,7 +118,7 @@ def remove_ended(request: SignedInRequest) -> HttpResponse:
 @login_required
 @require_POST
 def seen(request: SignedInRequest) -> HttpResponse:
-    """Note that the person has seen how jobs ended: those that the panel names, or all of them."""
+    """Mark outcomes as seen: those of the jobs that the panel names, or all of them."""
     form = SeenForm(request.POST)
     if not form.is_valid():
         return HttpResponse(status=400)
@@ -130,9 +130,9 @@ def seen(request: SignedInRequest) -> HttpResponse:
 @require_GET
 @cache_control(private=True, max_age=3600)
 def preview(request: SignedInRequest, job_id: UUID) -> HttpResponse:
-    """The newest live preview of a job, a small animated picture.
+    """Return a job's newest live preview, a small animated WebP.
 
-    It is deleted when the job ends, which a page may not have heard of yet: that page gets the blank picture.
+    It is deleted when the job ends. A page that has not received that update yet is redirected to a static image.
     """
     key = storage_keys.live_preview(_mine(request, job_id).pk)
     try:
@@ -143,7 +143,7 @@ def preview(request: SignedInRequest, job_id: UUID) -> HttpResponse:
 
 
 def _after(request: SignedInRequest, job_id: UUID, act: Callable[[Job], bool], refusal: str) -> HttpResponse:
-    """Do it; then the job as it is now, or, for a page that shows only its row in the panel, the panel."""
+    """Apply `act`, then return the panel with the job's article, if the page shows it; without htmx, redirect."""
     found = _mine(request, job_id)
     try:
         refusals = [] if act(found) else [refusal]

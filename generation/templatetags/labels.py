@@ -1,4 +1,4 @@
-"""Models, qualities and the fields of a request by the names that people know them by."""
+"""Template tags for display names of models, qualities and request fields."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -16,12 +16,12 @@ register = template.Library()
 
 @register.simple_tag
 def accepted_videos() -> str:
-    """The `accept` of an input that takes the files of this site."""
+    """Return the `accept` attribute for inputs that take this site's video files."""
     return ACCEPTED_FILES
 
 
 class Fact(NamedTuple):
-    """What a stored request says of one field; `value` is text or a number."""
+    """One displayed field of a stored request; `value` is text or a number."""
 
     name: str
     label: Any
@@ -30,7 +30,7 @@ class Fact(NamedTuple):
 
 @register.filter
 def model_label(id: str) -> str:
-    """The label of an entry of the catalogue; its id where it has been taken out since."""
+    """Return the label of a catalogue entry, or its ID if it has left the catalogue."""
     try:
         return available.catalogue()[id].label
     except KeyError:
@@ -39,13 +39,13 @@ def model_label(id: str) -> str:
 
 @register.filter
 def quality_label(name: str) -> str:
-    """Return the label of a request's `quality`; a name of one's own, which batch files may give, as it is."""
+    """Return the label of a request's `quality`; custom names, which batch files may use, are returned as they are."""
     return str(QUALITY_LABELS.get(name, name))
 
 
 @register.filter
 def facts(request: Mapping[str, Any], place: str) -> list[Fact]:
-    """Return what the page of a video tells of a stored request at `place`, one of `fields.Facts`."""
+    """Return the facts of a stored request that a video's page shows at `place`, one of `fields.Facts`."""
     return [
         Fact(field.name, field.label, value)
         for field in FIELDS.values()

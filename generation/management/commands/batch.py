@@ -1,4 +1,4 @@
-"""`manage.py batch`: renders every row of a file (docs/batch.md)."""
+"""Management command `batch`: render every row of a file (docs/batch.md)."""
 
 import contextlib
 import logging
@@ -21,35 +21,35 @@ from generation.batches.services import Entry, Feed
 from generation.batches.wait import Outcome, Wait
 
 SHOWN_PROBLEMS = 100
-SOME_FAILED, NOT_FINISHED, INTERRUPTED = 3, 4, 130  # exit codes; 1 is CommandError's, 130 what shells give Ctrl-C
+SOME_FAILED, NOT_FINISHED, INTERRUPTED = 3, 4, 130  # exit codes; CommandError exits with 1, shells use 130 for Ctrl-C
 START_WORKERS = "make run (or: python manage.py serve)"
 EPILOG = """\
-A row that is wrong is reported by its line, and then nothing is queued unless --skip-invalid. Run the same command
-again and it continues: what is done is not rendered again, what failed or was cancelled is tried again.
+Invalid rows are reported by line number, and nothing is queued unless --skip-invalid is given. Run the same command
+again to resume: finished rows are not rendered again, failed and cancelled ones are retried.
 
 exit codes:
-  0    every row that is right was queued; with --wait: is done
-  1    the file, the person or the folder is wrong, and nothing was queued
-  3    with --wait: all ended, but some failed or were cancelled
-  4    not finished: more rows than one person may have waiting, or (with --wait) no worker answers; run it again
-  130  Ctrl-C; what was queued goes on
+  0    every valid row was queued; with --wait: is done
+  1    the file, user or folder is invalid, and nothing was queued
+  3    with --wait: all rows ended, but some failed or were cancelled
+  4    not finished: more rows than one user may have waiting, or (with --wait) no worker responds; run it again
+  130  Ctrl-C; queued clips are still rendered
 """
 
 
 class Command(BaseCommand):
-    help = "Render every row of a file: text (one prompt a line), CSV or JSON Lines."
+    help = "Render every row of a file: text (one prompt per line), CSV or JSON Lines."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=_Formatter, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", help="the rows; - reads standard input")
-        parser.add_argument("--user", metavar="NAME", required=True, help="whose clips these are: user name or e-mail")
-        parser.add_argument("--format", choices=parsing.FORMATS, help="instead of going by the file's ending")
-        parser.add_argument("--skip-invalid", action="store_true", help="queue the rows that are right all the same")
-        parser.add_argument("--wait", action="store_true", help="show the progress, and end when every clip has ended")
+        parser.add_argument("--user", metavar="NAME", required=True, help="owner of the clips: username or email")
+        parser.add_argument("--format", choices=parsing.FORMATS, help="format; default: detected")
+        parser.add_argument("--skip-invalid", action="store_true", help="queue the valid rows and skip the others")
+        parser.add_argument("--wait", action="store_true", help="show progress and wait until every clip has ended")
         parser.add_argument(
-            "--output", metavar="DIR", type=Path, help="write one file a row and manifest.jsonl there; implies --wait"
+            "--output", metavar="DIR", type=Path, help="write one file per row and manifest.jsonl here; implies --wait"
         )
 
     def handle(self, *, file: str, user: str, output: Path | None, **options: Any) -> None:
@@ -64,8 +64,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(
-                f"The database does not answer as it should ({str(error).strip()}). What was queued before goes on. "
-                f"Start the site with {START_WORKERS}, and then this command again."
+                f"The database is not working ({str(error).strip()}). Clips already queued are kept. "
+                f"Start the site with {START_WORKERS}, then run this command again."
             ) from error
 
     def _check(self, rows: list[parsing.Row], *, skip_invalid: bool) -> list[Entry]:
@@ -80,8 +80,8 @@ class Command(BaseCommand):
             raise CommandError(f"None of the {_rows(wrong)} can be rendered, so nothing was queued.")
         if wrong and not skip_invalid:
             raise CommandError(
-                f"{wrong} of {_rows(len(entries))} cannot be rendered, so nothing was queued. Correct what is reported "
-                "above, or render the others with --skip-invalid."
+                f"{wrong} of {_rows(len(entries))} cannot be rendered, so nothing was queued. Correct the errors "
+                "above, or render the other rows with --skip-invalid."
             )
         return entries
 
@@ -93,18 +93,18 @@ class Command(BaseCommand):
                 self._say_what_was_queued(feed, entries, is_new=is_new)
                 if not broker_answers and feed.sent:
                     self._warn(
-                        "Redis does not answer. The clips are kept in the database, and the site sends them to its "
-                        f"workers by itself when it runs again. Start it with: {START_WORKERS}."
+                        "Redis is not responding. The clips are kept in the database, and the site sends them to its "
+                        f"workers when it runs again. Start it with: {START_WORKERS}."
                     )
                 if wait:
                     self._wait(feed, entries, folder)
         except KeyboardInterrupt:
             left = f" {_rows(len(feed))} could not be queued yet." if len(feed) else ""
-            self._warn(f"Stopped. The clips that are queued are rendered all the same.{left} Run it again to go on.")
+            self._warn(f"Stopped. Queued clips are still rendered.{left} Run the command again to resume.")
             sys.exit(INTERRUPTED)
         if len(feed):
             self._warn(
-                f"{_rows(len(feed))} could not be queued, because one person may have only so many clips waiting. "
+                f"{_rows(len(feed))} could not be queued: the user has reached the limit of waiting clips. "
                 "Run the same command again later, or with --wait."
             )
             sys.exit(NOT_FINISHED)
@@ -117,9 +117,9 @@ class Command(BaseCommand):
 
     def _say_what_was_queued(self, feed: Feed, entries: list[Entry], *, is_new: bool) -> None:
         wrong = sum(entry.request is None for entry in entries) + feed.refused
-        counts = {"queued": feed.queued, "tried again": feed.retried, "there already": feed.known, "left out": wrong}
+        counts = {"queued": feed.queued, "retried": feed.retried, "already there": feed.known, "skipped": wrong}
         parts = [f"{count} {what}" for what, count in counts.items() if count]
-        start = "" if is_new else "Going on with the batch that you gave before. "
+        start = "" if is_new else "Resuming an earlier batch. "
         self.stdout.write(f"{start}{_rows(len(entries))}: {', '.join(parts) or 'none queued'}.")
 
     def _wait(self, feed: Feed, entries: list[Entry], folder: Output | None) -> None:
@@ -128,8 +128,8 @@ class Command(BaseCommand):
         self._summarise(waiting, folder)
         if outcome is Outcome.NO_WORKER:
             self._warn(
-                f"No worker answers for: {', '.join(sorted(waiting.silent))}. The clips are queued, and are rendered "
-                f"when workers run. Start them with: {START_WORKERS}. Then run this command again."
+                f"No worker responds for: {', '.join(sorted(waiting.silent))}. The clips are queued and will be "
+                f"rendered once workers run. Start them with: {START_WORKERS}. Then run this command again."
             )
             sys.exit(NOT_FINISHED)
         if waiting.failed:
@@ -141,7 +141,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{', '.join(parts) or 'Nothing was rendered'}.{where}")
 
     def _line(self, text: str) -> None:
-        """A line above the progress bars."""
+        """Print a line above the progress bars."""
         with tqdm.external_write_mode():
             self.stdout.write(text)
 
@@ -150,24 +150,24 @@ class Command(BaseCommand):
 
 
 class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    """Keeps the lines of the exit codes."""
+    """A formatter that keeps the epilog's line breaks."""
 
 
 @contextlib.contextmanager
 def _quiet(*, unless: bool) -> Iterator[None]:
-    """Without a broker, every job would log that its message was not sent; the command says it once."""
-    log = logging.getLogger("generation.queue.services")
-    before = log.level
+    """Silence the warning that every job would log without a broker; the command prints it once."""
+    logger = logging.getLogger("generation.queue.services")
+    before = logger.level
     if not unless:
-        log.setLevel(logging.ERROR)
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        log.setLevel(before)
+        logger.setLevel(before)
 
 
 def _read(file: str) -> bytes:
-    """The bytes of a file or of standard input, and one more than is allowed of a longer one."""
+    """Return the bytes of a file or of standard input, cut one byte over the limit so that longer ones are detected."""
     limit = parsing.MAX_BYTES + 1
     if file == "-":
         return sys.stdin.buffer.read(limit)

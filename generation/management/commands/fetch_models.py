@@ -1,4 +1,4 @@
-"""`manage.py fetch_models`: lists, downloads and checks the models of the catalogue (docs/models.md)."""
+"""Management command `fetch_models`: list, download and verify the catalogue's models (docs/models.md)."""
 
 import sys
 from argparse import ArgumentParser
@@ -14,21 +14,21 @@ from generation.catalogue import download, lockfile
 from generation.catalogue.load import Catalogue, CatalogueError, Entry, load_catalogue
 from generation.domain.errors import RenderError
 
-_INTERRUPTED = 130  # what a shell gives a command that Ctrl-C ended
+_INTERRUPTED = 130  # the exit code that shells use for Ctrl-C
 
 
 class Command(BaseCommand):
-    help = "Lists, downloads and checks the models that AuraVideo can use."
-    requires_system_checks = ()  # no database is needed to fetch a file
+    help = "List, download and verify the models that AuraVideo can use."
+    requires_system_checks = ()  # fetching files needs no database
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("ids", nargs="*", metavar="ID", help="what to fetch, with everything it needs")
+        parser.add_argument("ids", nargs="*", metavar="ID", help="models to fetch, with everything they need")
         parser.add_argument("--all", action="store_true", help="fetch everything in the catalogue")
-        parser.add_argument("--list", action="store_true", help="show what there is, and what of it is here")
-        parser.add_argument("--verify", action="store_true", help="read every byte of what is here and compare")
-        parser.add_argument("--offline", action="store_true", help="touch no network; say what is missing")
-        parser.add_argument("--revision", metavar="REV", help="a commit, tag or branch to take instead (for one ID)")
+        parser.add_argument("--list", action="store_true", help="list all models and their state on this machine")
+        parser.add_argument("--verify", action="store_true", help="verify every byte of the models on this machine")
+        parser.add_argument("--offline", action="store_true", help="use no network; report what is missing")
+        parser.add_argument("--revision", metavar="REV", help="a commit, tag or branch to fetch instead (one ID only)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.home = Path(settings.HOME)
@@ -40,12 +40,12 @@ class Command(BaseCommand):
         except RenderError as error:
             raise CommandError(str(error.text)) from error
         except KeyboardInterrupt:
-            self.stderr.write("Stopped. Run the same command again to go on from here.")
+            self.stderr.write("Stopped. Run the same command again to resume.")
             sys.exit(_INTERRUPTED)
 
     def _run(self, catalogue: Catalogue, options: dict[str, Any]) -> None:
         if options["revision"] and len(options["ids"]) != 1:
-            raise CommandError("--revision is for one ID: fetch_models ID --revision REV")
+            raise CommandError("--revision takes exactly one ID: fetch_models ID --revision REV")
         if options["list"] or not (options["ids"] or options["all"] or options["verify"]):
             self._list(catalogue)
             return
@@ -137,7 +137,7 @@ def _state(entry: Entry, home: Path) -> str:
 
 
 class _Bars:
-    """tqdm bars on standard error: one over all files, one for the file that is coming; lines go to `write`."""
+    """tqdm bars on standard error, one for all files and one for the current file; `write` prints lines."""
 
     def __init__(self, total: int, write: Callable[[str], object]) -> None:
         self._write = write
@@ -153,7 +153,7 @@ class _Bars:
         self._overall.close()
 
     def say(self, line: str) -> None:
-        """A line above the bars, or plainly where there are none."""
+        """Print a line above the bars, if there are any."""
         with tqdm.external_write_mode():
             self._write(line)
 
@@ -174,5 +174,5 @@ class _Bars:
 
     def file_done(self, name: str) -> None:
         self._file.close()
-        if self._overall.disable:  # not a terminal: a line for each file tells how far it is
+        if self._overall.disable:  # not a terminal: print a line per file instead
             self.say(f"  {name}")

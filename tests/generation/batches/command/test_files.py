@@ -159,7 +159,7 @@ def test_a_permanently_unavailable_storage_leaves_no_partial_file(run, file, wor
     _break(Job.objects.get().video.video_file.name)
     code, out, _err = run(path, output=tmp_path / "clips")
     assert code == 3
-    assert "unreadable: The storage did not give the video" in out
+    assert "unreadable: The storage could not return the video" in out
     assert files_in(tmp_path / "clips") == ["manifest.jsonl"]
 
 

@@ -65,7 +65,7 @@ def test_a_bad_row_is_reported_by_its_line_and_nothing_is_queued(run, file, row,
 def test_bad_rows_can_be_left_out(run, file):
     text = "prompt,fps\na heart,8\na star,7\na cross\na circle,16\n"
     code, out, err = run(file(text, "rows.csv"), skip_invalid=True)
-    assert (code, out) == (0, "4 rows: 2 queued, 2 left out.\n")
+    assert (code, out) == (0, "4 rows: 2 queued, 2 skipped.\n")
     assert err.split("\n")[:2] == [
         "line 3, fps: This must be one of: 8, 16, 24, 32.",
         "line 4: This row has 1 cells, but the header has 2.",
@@ -138,7 +138,7 @@ def test_a_second_run_queues_nothing_again_and_tries_again_what_failed(run, file
     render(Job.objects.get(row=3))
     assert run(path)[:2] == (
         0,
-        "Going on with the batch that you gave before. 3 rows: 1 tried again, 2 there already.\n",
+        "Resuming an earlier batch. 3 rows: 1 retried, 2 already there.\n",
     )
     assert list(Job.objects.order_by("row").values_list("status", "run")) == [("queued", 1), ("queued", 2), ("done", 1)]
 
@@ -159,7 +159,7 @@ def test_rows_above_the_limit_per_user_are_reported_and_queued_by_the_next_run(r
     assert "or with --wait" in err
     render(Job.objects.get(row=1))
     code, out, _err = run(path)
-    assert (code, out.split(". ")[1]) == (0, "3 rows: 1 queued, 2 there already.\n")
+    assert (code, out.split(". ")[1]) == (0, "3 rows: 1 queued, 2 already there.\n")
 
 
 # --- Waiting -----------------------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def test_without_workers_the_clips_are_queued_and_the_command_that_starts_them_i
     code, out, err = run(file("prompt,fps\na heart,8\n", "rows.csv"), wait=True)
     assert code == 4
     assert out.startswith("1 row: 1 queued.\n")
-    assert err.startswith("No worker answers for: cpu, generate, upscale. The clips are queued")
+    assert err.startswith("No worker responds for: cpu, generate, upscale. The clips are queued")
     assert "make run (or: python manage.py serve)" in err
     assert Job.objects.get().status == Status.QUEUED
 
@@ -233,7 +233,7 @@ def test_workers_that_fall_silent_are_noticed_and_a_restart_is_not_taken_for_it(
     workers.before = [lambda: None] * 10
     code, _out, err = run(file("a heart\n"), wait=True)
     assert code == 4
-    assert err.startswith("No worker answers for: cpu.")
+    assert err.startswith("No worker responds for: cpu.")
     assert list(answers) == []
 
 
@@ -263,8 +263,6 @@ def test_ctrl_c_leaves_the_clips_running_and_says_so(run, file, workers, tmp_pat
     folder = tmp_path / "clips"
     code, _out, err = run(file("a heart\na star\na cross\n"), output=folder)
     assert code == 130
-    assert err.startswith(
-        "Stopped. The clips that are queued are rendered all the same. 1 row could not be queued yet."
-    )
+    assert err.startswith("Stopped. Queued clips are still rendered. 1 row could not be queued yet.")
     assert list(Job.objects.values_list("status", flat=True)) == ["queued", "queued"]
     assert [record["status"] for record in manifest_of(folder)] == ["queued", "queued", "pending"]
