@@ -247,7 +247,7 @@ def test_an_event_that_cannot_be_delivered_harms_nobody(monkeypatch, caplog):
 
     monkeypatch.setattr("generation.queue.events.get_channel_layer", refuse)
     events.publish(1, "job")
-    assert "could not be delivered" in caplog.text
+    assert "Could not deliver an event" in caplog.text
 
 
 async def test_the_pages_of_who_has_left_are_cut_off_and_nobody_elses():

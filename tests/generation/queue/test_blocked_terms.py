@@ -1,4 +1,4 @@
-"""A blocked term keeps a prompt out by every road, is said where it happened, and loses nothing that was typed."""
+"""A blocked term rejects a prompt on every path, with a message at the field, and the typed text is kept."""
 
 from io import StringIO
 
@@ -39,7 +39,7 @@ def problem(prompt: str) -> str:
     return ""
 
 
-# --- What counts as the term ------------------------------------------------------------------------------------------
+# --- Matching ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_however_many_prompts_there_are_the_terms_are_read_once(blocked, django_
         assert len(batches.check(rows)) == 500
 
 
-# --- By every road ----------------------------------------------------------------------------------------------------
+# --- Every path a prompt takes ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ["simple", "advanced"])

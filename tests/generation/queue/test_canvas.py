@@ -1,4 +1,4 @@
-"""The canvas: the right stages, in the right order, on the right queues, carrying ids and nothing else."""
+"""The canvas has the right stages, in the right order, on the right queues, and carries only IDs."""
 
 from itertools import pairwise
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ def planned(**changes):
 
 
 def tasks(signature: Signature) -> list[Signature]:
-    """Every single task of a canvas, depth first."""
+    """Yield every task of a canvas, depth first."""
     if isinstance(signature, chord):
         return [task for part in signature.tasks for task in tasks(part)] + tasks(signature.body)
     if isinstance(signature, _chain | group):
@@ -75,14 +75,14 @@ def test_when_everything_but_the_last_stage_is_done_only_that_is_left():
 
 KINDS = [
     {"fps": fps, "seconds": seconds, "size": size}
-    for fps in (8, 24)  # without interpolation, and with it
-    for seconds in (1, 3)  # one chunk, and several
-    for size in ("64x64", "128x128", "256x256", "512x512")  # not upscaled; by 2, 4 and 8
+    for fps in (8, 24)  # without and with interpolation
+    for seconds in (1, 3)  # one chunk and several
+    for size in ("64x64", "128x128", "256x256", "512x512")  # no upscaling, then by 2, 4 and 8
 ]
 
 
 def every_plan() -> list[Plan]:
-    """A plan of every kind: each stage in one of them, and left out of another where that can be."""
+    """Return plans that together include every stage, and leave out every optional one."""
     model = available.catalogue().models["tiny"]
     sizes = [tuple(map(int, kind["size"].split("x"))) for kind in KINDS]
     asked = [
@@ -114,7 +114,7 @@ def test_wherever_a_job_stopped_its_canvas_is_what_is_left(made):
 
 @pytest.mark.parametrize("made", every_plan(), ids=[str(kind) for kind in KINDS])
 def test_a_stage_waits_for_what_it_reads(made):
-    """Depth first, a canvas names its messages in an order in which one worker could do them."""
+    """Listed depth first, the tasks of a canvas are in an order in which a single worker could run them."""
     order = units(canvas.canvas(JOB, 1, made))
     for before, after in pairwise(made.stages):
         for chunk in range(len(made.chunks)):
@@ -140,5 +140,5 @@ QUEUE_OF = {
 
 
 def test_tasks_and_queues_keep_the_names_of_every_earlier_version():
-    """Messages that wait during an update are read by the new version: add a stage here, rename none."""
+    """Messages queued during an update are read by the new version: add stages here, never rename one."""
     assert {task_of(stage): spec.queue for stage, spec in STAGES.items()} == QUEUE_OF

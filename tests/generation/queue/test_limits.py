@@ -1,4 +1,4 @@
-"""How many clips a person may have waiting is kept to, also by many requests at once."""
+"""The limit on a user's active clips holds, even under concurrent requests."""
 
 import threading
 

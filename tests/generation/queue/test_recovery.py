@@ -1,4 +1,4 @@
-"""What was lost is found: a dead worker, a wiped broker, a message that was never sent."""
+"""Lost work is recovered after a dead worker, a wiped broker or an unsent message."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ def job(user):
 
 
 def age(seconds: float) -> None:
-    """Let time pass for every job and stage."""
+    """Age every job and stage."""
     past = timezone.now() - timedelta(seconds=seconds)
     Job.objects.update(touched_at=past)
     StageRun.objects.update(heartbeat_at=past)
@@ -84,7 +84,7 @@ def test_a_job_that_was_touched_just_now_is_left_alone(job):
 
 
 def test_a_message_that_a_worker_took_long_ago_without_claiming_it_stands_for_nothing(job):
-    """A worker that was killed between taking a message and claiming its stage leaves it among the unacked ones."""
+    """A worker killed between taking a message and claiming its stage leaves the message unacknowledged."""
     client = broker.connection()
     raw = client.rpop("cpu")
 
@@ -98,7 +98,7 @@ def test_a_message_that_a_worker_took_long_ago_without_claiming_it_stands_for_no
 
 
 def test_a_message_of_an_earlier_version_stands_for_its_job():
-    """As versions 0.1 sent it: what it is says the task's name in its headers, never the number of its arguments."""
+    """Version 0.1 messages are recognized by the task name in their headers, not by their number of arguments."""
     body = base64.b64encode(b'[["7c9e6679-7425-40de-944b-e07fc1f90ae7", 3, 0], {}, {"callbacks": null}]').decode()
     message = {
         "body": body,

@@ -1,4 +1,4 @@
-"""What may happen to a job, and that it happens once."""
+"""Every operation on a job happens as allowed, and only once."""
 
 from dataclasses import replace
 
@@ -209,7 +209,7 @@ def test_handing_a_stage_back_is_no_failed_attempt(user):
 
 
 def test_a_job_whose_model_left_the_catalogue_fails_with_a_sentence(user):
-    """It had left when plans were stored for the jobs of before: there is none for this one."""
+    """A job without a stored plan, because its model had already left when older jobs were given plans."""
     job = JobFactory(user=user, status=Status.FAILED, request={**a_request(), "model": "gone"})
     assert job.plan is None
     services.retry(job)

@@ -1,4 +1,4 @@
-"""Several requests at once are queued as if one after the other, all of them or none."""
+"""Several requests submitted together are queued as if one by one, all or none."""
 
 from dataclasses import replace
 
