@@ -1,4 +1,4 @@
-"""An error reads as a sentence for the person, whatever is known of it."""
+"""Every error reads as a sentence for the user, however little is known about it."""
 
 import pickle
 import re

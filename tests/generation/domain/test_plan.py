@@ -1,4 +1,4 @@
-"""The plan never makes more than the request needs, and always enough: for everything the form offers, and beyond."""
+"""A plan does exactly the work a request needs, for everything the form offers and beyond."""
 
 import json
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def assert_the_base_is_no_larger_than_needed(asked, model, made):
     short, long = short_and_long(asked.width, asked.height)
     assert model.min_size <= base_short <= model.native_size
     assert (base_short - 8) * made.upscale < short or base_short - 8 < model.min_size
-    # A long side that still reaches can be as short as the form of the picture allows: less would cut the short side.
+    # At `min_size` the long side must keep the proportions asked for: any shorter, and the short side would be cropped.
     too_narrow = Fraction(base_long - 8, model.min_size) < Fraction(long, short)
     assert (base_long - 8) * made.upscale < long or too_narrow
 
@@ -171,7 +171,7 @@ def test_a_plan_is_stored_and_read_again_unchanged(width, height, seconds, fps, 
 
 
 def test_a_stored_plan_of_today_is_read_for_ever():
-    """Jobs that wait during an update carry it: add a case for a new version, change none."""
+    """Jobs queued during an update carry stored plans: add a case for each new version, never change one."""
     stored = {
         "version": 1, "base_width": 64, "base_height": 64, "base_frames": 17, "factor": 3, "upscale": 4,
         "width": 256, "height": 256, "fps": 24, "frames": 48, "chunks": [[0, 9, 24], [8, 17, 24]],

@@ -1,4 +1,4 @@
-"""Which moves a job may make. Ended is ended, unless a person asks again."""
+"""A job moves only along allowed transitions; an ended job stays ended unless it is retried."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Keys are as earlier versions wrote them, and nothing that is not a name gets into one."""
+"""Keys match those of earlier versions, and only valid names become part of one."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ JOB = "0b0f4e8e-6a1c-4c59-9f2e-0d3f0b7f3a11"
 
 
 def test_keys_are_those_of_every_earlier_version():
-    """What is stored under them is not moved by an update: change none of these."""
+    """An update does not move stored files: never change these keys."""
     assert storage_keys.frames_folder(JOB) == f"jobs/{JOB}"
     assert storage_keys.stage_folder(JOB, "upscale") == f"jobs/{JOB}/upscale"
     assert storage_keys.chunk(JOB, "generate", 12) == f"jobs/{JOB}/generate/0012.safetensors"
