@@ -1,6 +1,6 @@
-"""Whoever adds a field to a request is told what they forgot: one test for each place that has to know it.
+"""Every field of a request works everywhere, with one test per place, so a step left out for a new field is reported.
 
-The values to try come from the kind of each field, so that a new one is tried without being named here.
+Test values come from the kind of each field, so a new field is covered without being named here.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ NAMES = [field.name for field in dataclasses.fields(RenderRequest)]
 PLAIN_NAMES = [name for name, field in FIELDS.items() if field.kind in PLAIN]
 WITHIN_THE_PROMPT = [name for name, field in FIELDS.items() if field.role is Role.PROMPT]
 DOCS = Path(settings.BASE_DIR) / "docs"
-# Values that are none of the defaults, for the kinds that do not say themselves what they take.
+# Non-default values, for the kinds that do not define their own range or choices.
 BY_KIND = {
     Kind.TEXT: "a quiet lighthouse",
     Kind.SIDE: 300,
@@ -53,20 +53,20 @@ ENTRIES = {"model": "other", "motion_adapter": "still"}
 
 @pytest.fixture(autouse=True)
 def _catalogue(settings, tmp_path):
-    """Another model, adapter and camera motion than the usual ones, all of them here."""
+    """Provide a model, adapter and camera motion other than the defaults, all available."""
     path = tmp_path / "catalogue.toml"
     path.write_text(CATALOGUE)
     settings.CATALOGUE_FILE = str(path)
 
 
 def row_of(name: str):
-    """The row of a field in the table. The others of its tests say nothing until it is there."""
+    """Return the row of a field in the table. Without one, the field's other tests mean nothing."""
     assert name in FIELDS, f"{name} has no row in generation/requests/fields.py"
     return FIELDS[name]
 
 
 def sample(name: str) -> Any:
-    """A value of a field, as JSON holds it, that nobody gets who leaves it out."""
+    """Return a non-default value of a field, as JSON."""
     field = row_of(name)
     if field.kind is Kind.ENTRY:
         return ENTRIES[name]
@@ -87,7 +87,7 @@ def has_sample(stored: dict[str, Any], name: str) -> bool:
 
 
 def submitted(client, mode: str, values: dict[str, Any]) -> dict[str, Any]:
-    """The request that is stored when a form's values are posted."""
+    """Return the request stored when a form's values are posted."""
     response = client.post(f"{reverse('generation:create')}?mode={mode}", values)
     assert response.status_code == 302, response.context["form"].errors
     return Job.objects.get().request
@@ -126,7 +126,7 @@ def test_it_is_refused_where_it_cannot_be(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_was_stored_before_it_was_added_can_still_be_read(name):
-    """The fields of the first version were always written; `motion_loras` last of all that has no default."""
+    """Requests of the first version always have its fields; only fields with a default may be missing."""
     declared = {field.name: field.default for field in dataclasses.fields(RenderRequest)}
     first = NAMES[: NAMES.index("seed") + 1]
     assert name in first or declared[name] is not dataclasses.MISSING, f"{name} needs a default in RenderRequest"
@@ -136,9 +136,9 @@ def test_what_was_stored_before_it_was_added_can_still_be_read(name):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "quality"])  # recognised by its numbers
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "quality"])  # recognized by its numbers
 def test_the_form_takes_it_back_as_it_was(signed_in, mode, name):
-    """Made from a stored request, shown, and posted again: form, prefill and calculation at once."""
+    """A form prefilled from a stored request, rendered and posted, gives the same value again."""
     stored = {**a_request_with(name), "seed": a_request_with(name)["seed"] or 7}
     form = CreateForm(mode=mode, initial=prefill.fitted(prefill.from_request(stored).values))
     found = submitted(signed_in, mode, form.values())
@@ -205,7 +205,7 @@ def test_a_preset_keeps_it_or_says_that_it_does_not(user, name):
 
 
 def shown(name: str) -> str:
-    """What a page shows of the sample."""
+    """Return what a page shows for the sample."""
     field, value = FIELDS[name], sample(name)
     if field.kind is Kind.MOTIONS:
         return f"Push · {value[0][1]}"
@@ -290,7 +290,7 @@ def test_the_summary_names_the_words_in_it_that_the_model_does_not_know(signed_i
 
 
 class Listening:
-    """A text-to-video engine that keeps the prompts it is given and draws nothing."""
+    """A text-to-video engine that records its prompts and renders nothing."""
 
     def __init__(self) -> None:
         self.prompts: list[str] = []
@@ -302,7 +302,7 @@ class Listening:
 
 @pytest.mark.parametrize("name", WITHIN_THE_PROMPT)
 def test_what_the_workers_do_goes_by_the_whole_of_it(name, monkeypatch):
-    """The token count, the vocabulary's warnings and the rendering itself."""
+    """The token count, the vocabulary warnings and the rendering all use the full prompt."""
     request = RenderRequest.from_dict(a_request_with(name))
     engine, job = Listening(), JobFactory(request=request.to_dict())
     monkeypatch.setattr(engine_factory, "text_to_video", lambda _request: engine)

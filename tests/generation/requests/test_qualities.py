@@ -1,4 +1,4 @@
-"""What draft, standard and best mean, on the model that ships and on the big ones."""
+"""Draft, standard and best have the expected values on the bundled model and on large ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever comes in becomes a valid request, or a clear message at the field that is wrong."""
+"""Any input becomes either a valid request or a clear message at the wrong field."""
 
 import json
 import math
@@ -32,7 +32,7 @@ def errors_of(limits=LIMITS, **changes) -> dict[str, list[str]]:
 
 
 def assert_refused(field: str, value, *, says: str = "", **changes) -> None:
-    """One clear message, at the field that is wrong and at no other."""
+    """Assert that there is one clear message, at the wrong field and no other."""
     errors = errors_of(**{**changes, field: value})
     assert list(errors) == [field]
     assert len(errors[field]) == 1

@@ -1,4 +1,4 @@
-"""Sizes from a short side and an aspect ratio, and back."""
+"""Sizes convert to and from a short side and an aspect ratio."""
 
 import pytest
 
