@@ -1,4 +1,4 @@
-"""fetch_models against a hub of our own: what is downloaded, resumed, checked and refused, and what it says."""
+"""fetch_models, run against a local hub, downloads, resumes, verifies and refuses files, with the right messages."""
 
 import errno
 import json
@@ -78,7 +78,7 @@ def home(tmp_path: Path, settings: Any) -> Path:
 
 @pytest.fixture
 def run(hub: HubServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Calls fetch_models in this process, with the hub's library pointed at our hub; gives what it printed."""
+    """Return a function that runs fetch_models in this process against our hub and returns its output."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)
@@ -97,7 +97,7 @@ def run(hub: HubServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 
 @pytest.fixture
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with (empty) files where the models that ship are, so that the tests need no trained ones."""
+    """Put empty files in place of the bundled models, so that the tests need no trained weights."""
     monkeypatch.setattr(entries, "BUILTIN_MODELS", tmp_path / "shipped")
     for item in load_catalogue():
         for name in item.local_files() if item.builtin else ():
@@ -214,7 +214,7 @@ def test_verify_reads_every_byte_and_fails_for_one_that_rotted(run: Callable[...
     status = path.stat()
     path.write_bytes(WEIGHTS[:-1] + b"!")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    lockfile.verify(entry("moves", home), home)  # size and time tell nothing
+    lockfile.verify(entry("moves", home), home)  # size and time are unchanged
     with pytest.raises(CommandError, match="1 of the models checked"):
         run("--verify", "moves")
     run("moves")

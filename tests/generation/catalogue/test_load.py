@@ -1,4 +1,4 @@
-"""The catalogue: what it lists, that it fits together, and that a mistake in it is named with its place."""
+"""The catalogue lists the expected entries, is consistent, and reports where a mistake is."""
 
 import json
 import re

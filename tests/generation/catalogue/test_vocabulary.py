@@ -1,4 +1,4 @@
-"""Which words of a prompt a model that knows few will not show."""
+"""A small vocabulary finds the words of a prompt that will have no effect."""
 
 import json
 
