@@ -84,7 +84,7 @@ class RenderError(Exception):
 
 
 class Cancelled(Exception):
-    """The job was cancelled or taken over; raised by an engine's `on_step` callback. Engines must let it propagate."""
+    """A stop signal from an engine's `on_step` callback: job cancelled or taken over. Engines must let it propagate."""
 
 
 def error_text(id: str, context: Mapping[str, str]) -> str:

@@ -66,7 +66,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to render a request. Sizes in pixels, `fps` in frames per second, `factor` and `upscale` whole numbers.
+    """A way to render a request. Sizes in pixels, `fps` in frames per second, `factor` and `upscale` whole numbers.
 
     A plan is made once, when the job is submitted, and stored with the job: see `to_dict`.
     """

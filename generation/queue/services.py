@@ -35,7 +35,7 @@ FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render th
 
 
 class TooManyJobs(InvalidRequest):
-    """The user already has the maximum number of active jobs."""
+    """A refusal: the user would exceed the limit on active jobs."""
 
     def __init__(self) -> None:
         text = _("You already have %s clips waiting or rendering. Wait for some to finish, or cancel some.")
