@@ -1,1 +1,1 @@
-"""The models that can be used: their entries, files and download. Pure: no Django ORM, no Celery, no settings."""
+"""The model catalogue: entries, files and downloads. Pure: no Django ORM, no Celery, no settings."""

@@ -1,8 +1,8 @@
-"""Downloads the models of the catalogue from a Hugging Face hub (HF_ENDPOINT names a mirror, HF_TOKEN who asks).
+"""Downloads of catalogue models from a Hugging Face hub (HF_ENDPOINT sets a mirror, HF_TOKEN the access token).
 
-The hub's own library speaks with the hub; the bytes are streamed here, over plain HTTP, because the library throws a
-half-fetched file away when it stops (huggingface_hub 2.4, pull request 4228). A partial file is named by the content
-it will have, so the next call goes on where this one ended, whichever model asks for it.
+The hub's own library queries the hub, but the files are streamed here over plain HTTP, because the library discards a
+partial file when interrupted (huggingface_hub 2.4, pull request 4228). A partial file is named after the hash of its
+final content, so the next call resumes it, whichever model needs the file.
 """
 
 import errno
@@ -20,34 +20,34 @@ from generation.catalogue import lockfile
 from generation.catalogue.entries import Entry, Source, matches
 from generation.domain.errors import RenderError
 
-_RETRIES = 5  # in a row without a byte of progress
+_RETRIES = 5  # consecutive failures without progress
 _PAUSE_SECONDS = 0.5  # before the first retry; doubles
-_SPARE_BYTES = 200_000_000  # left free on the disk: the database and running jobs live there as well
+_SPARE_BYTES = 200_000_000  # kept free on the disk for the database and running jobs
 _SHA256_DIGITS, _GIT_DIGITS = 64, 40
 
 
 class FetchError(Exception):
-    """What kept a model from being fetched, in one line for the operator, with what to do about it."""
+    """A failed download, explained in one line for the operator, with the remedy."""
 
 
 class Progress(Protocol):
-    """Told how a download goes; bytes throughout."""
+    """A receiver of download progress, in bytes."""
 
     def file(self, name: str, size: int, done: int) -> None:
-        """A file begins, of which `done` bytes are here already."""
+        """Start a file, of which `done` bytes have already been downloaded."""
 
     def advance(self, count: int) -> None:
-        """`count` more bytes of the file have come; negative when the server made us begin again."""
+        """Add `count` bytes to the progress of the file; negative if the server forced a restart."""
 
     def file_done(self, name: str) -> None:
-        """The file is here and is what it should be."""
+        """Finish a file that is complete and verified."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file to fetch: where it belongs in the model's folder, where it is, and what it should be.
+    """One file to fetch: its path in the model's folder, its location on the hub, its size and its hash.
 
-    `etag` is the SHA-256 of a large file and git's blob id of a small one, as the hub gives them.
+    `etag` comes from the hub: the SHA-256 of a large (LFS) file, the git blob ID of a small one.
     """
 
     local: str
@@ -60,7 +60,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Order:
-    """What fetching one entry comes to. `sources` is what the lock file will say of its origin."""
+    """The files to fetch for one entry. `sources` are the repositories and commits to record in the lock file."""
 
     entry: Entry
     sources: Sequence[Mapping[str, str]]
@@ -69,16 +69,16 @@ class Order:
 
     @property
     def wanted(self) -> list[RemoteFile]:
-        """The files that are not here yet."""
+        """Return the files still to be fetched."""
         return [file for file in self.files if file.local not in self.kept]
 
 
 @contextmanager
 def only_one(home: Path | str) -> Iterator[None]:
-    """Holds the models folder: two downloads at once would write into the same partial files.
+    """Lock the models folder, since concurrent downloads would write to the same partial files.
 
     Raises:
-        FetchError: another `fetch_models` is at work there, or the folder cannot be written.
+        FetchError: another `fetch_models` holds the lock, or the folder is not writable.
     """
     path = lockfile.lock_path(home).with_name(".fetching")
     try:
@@ -93,7 +93,7 @@ def only_one(home: Path | str) -> Iterator[None]:
 
 
 def is_ready(entry: Entry, home: Path | str) -> bool:
-    """Whether `entry` is here, locked, unharmed, and from the commit that the catalogue pins."""
+    """Return whether `entry` is present, locked, intact, and from the commit pinned by the catalogue."""
     if entry.builtin:
         return entry.is_available(home)
     locked = lockfile.read_lock(home).get(entry.id)
@@ -110,12 +110,12 @@ def is_ready(entry: Entry, home: Path | str) -> bool:
 
 
 def order(entry: Entry, home: Path | str, revision: str | None = None) -> Order:
-    """Asks the hub which files `entry` consists of, and finds out which of them are here.
+    """Query the hub for the files of `entry` and find out which are already present.
 
-    Without a `revision` the catalogue's commit is taken, or else the one that the lock file has, or the newest.
+    Without a `revision`, use the catalogue's commit, or else the lock file's, or else the newest.
 
     Raises:
-        FetchError: the hub, the repository, the revision or a file of it is not to be had.
+        FetchError: the hub, the repository, the revision or one of its files is unavailable.
     """
     locked = lockfile.read_lock(home).get(entry.id, {})
     commits = {source["repo"]: source["commit"] for source in locked.get("sources", ())}
@@ -132,7 +132,7 @@ def order(entry: Entry, home: Path | str, revision: str | None = None) -> Order:
 
 
 def check_space(orders: Sequence[Order], home: Path | str) -> int:
-    """The bytes still to be fetched; raises `FetchError` if the disk has no room for them."""
+    """Return the total size of the files to fetch, in bytes. Raises FetchError if the disk lacks the space."""
     wanted = [file for made in orders for file in made.wanted]
     missing = sum(max(0, file.size - _size(_partial(home, file))) for file in wanted)
     folder = Path(home)
@@ -148,10 +148,10 @@ def check_space(orders: Sequence[Order], home: Path | str) -> int:
 
 
 def fetch(made: Order, home: Path | str, progress: Progress) -> None:
-    """Fetches what `made` wants, checks every file, and writes the entry into the lock file.
+    """Fetch the missing files of an order, verify each one, and write the entry to the lock file.
 
     Raises:
-        FetchError: a download failed for good, or what came is not what it should be. Call again to continue.
+        FetchError: a download failed after all retries, or a file failed verification. Call again to resume.
     """
     folder = made.entry.path(home)
     for file in made.wanted:
@@ -171,10 +171,10 @@ def fetch(made: Order, home: Path | str, progress: Progress) -> None:
 
 
 def lock(entry: Entry, home: Path | str, names: Sequence[str], sources: Sequence[Mapping[str, str]]) -> None:
-    """Hashes the files `names` of `entry` and writes them into the lock file.
+    """Hash the files `names` of `entry` and write them to the lock file.
 
     Raises:
-        FetchError: a file is not the one that the catalogue's sha256 asks for.
+        FetchError: a file does not match its SHA-256 in the catalogue; the file is deleted.
     """
     folder, files = entry.path(home), {}
     for name in sorted(names):
@@ -191,10 +191,10 @@ def lock(entry: Entry, home: Path | str, names: Sequence[str], sources: Sequence
 
 
 def adopt(entry: Entry, home: Path | str) -> None:
-    """Locks the files of `entry` as they are, for models that were copied here by hand; touches no network.
+    """Lock the files of `entry` as they are, for models copied by hand. No network access.
 
     Raises:
-        FetchError: a file is missing; the text says which.
+        FetchError: a file is missing; the message names it.
     """
     missing = entry.missing(home)
     if missing:
@@ -237,8 +237,8 @@ def _resolve(source: Source, revision: str | None) -> tuple[str, list[RemoteFile
 
 
 def _download(file: RemoteFile, partial: Path, advance: Callable[[int], None]) -> None:
-    """Streams the rest of `file` behind what `partial` has of it; tries again after a cut while bytes still come."""
-    import httpx2  # what huggingface_hub speaks HTTP with
+    """Append the rest of `file` to `partial`, retrying interrupted transfers as long as they make progress."""
+    import httpx2  # the HTTP client of huggingface_hub
 
     failures = 0
     while (before := _size(partial)) < file.size:
@@ -259,7 +259,7 @@ def _stream(file: RemoteFile, partial: Path, done: int, advance: Callable[[int],
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_stream_backoff
 
     url = hf_hub_url(file.repo, file.name, revision=file.commit, endpoint=constants.ENDPOINT)
-    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}  # a range of a compressed body means other bytes
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}  # byte ranges would refer to the compressed body
     if done:
         headers["Range"] = f"bytes={done}-"
     options: dict[str, Any] = {"timeout": constants.HF_HUB_DOWNLOAD_TIMEOUT, "retry_on_exceptions": ()}
@@ -276,7 +276,7 @@ def _stream(file: RemoteFile, partial: Path, done: int, advance: Callable[[int],
 
 @contextmanager
 def _explained(repo: str, what: str) -> Iterator[None]:
-    """Turns what the hub's library, the network and the disk raise into one line that says what to do."""
+    """Convert errors from the hub's library, the network and the disk to a FetchError that gives the remedy."""
     import httpx2
     from huggingface_hub import constants, errors
 
@@ -315,12 +315,12 @@ def _explained(repo: str, what: str) -> Iterator[None]:
 
 
 def _is(path: Path, file: RemoteFile) -> bool:
-    """Whether `path` has the content that the hub's hash stands for."""
+    """Return whether the content of `path` matches the size and hash given by the hub."""
     if _size(path) != file.size or not path.is_file():
         return False
     if len(file.etag) == _SHA256_DIGITS:
         return lockfile.file_sha256(path) == file.etag
-    blob = hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)  # git's name for a file's content
+    blob = hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)  # the git blob ID of the content
     blob.update(path.read_bytes())
     return blob.hexdigest() == file.etag
 

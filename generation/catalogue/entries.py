@@ -1,4 +1,4 @@
-"""The kinds of model that the catalogue lists, and what can be asked of one entry."""
+"""The kinds of catalogue entry and their properties."""
 
 import fnmatch
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ BUILTIN_MODELS = Path(__file__).resolve().parents[2] / "workers" / "tiny" / "mod
 
 @dataclass(frozen=True)
 class Source:
-    """Files of one repository at one commit: `files` maps the path in the model's folder to the one over there."""
+    """Files from one repository at one commit: `files` maps paths in the model's folder to paths in the repository."""
 
     repo: str
     revision: str | None
@@ -24,13 +24,13 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What every kind of model has in common.
+    """The base of every kind of model.
 
-    `label` and `purpose` are in the active language: scripts/messages.py extracts ours from catalogue.toml, and an
-    operator's own stay as they were written. `revision` is a full commit hash or None (the newest, which the lock file
-    then pins). `files` are the paths that have to be there, `*` allowed; `sha256` says what some of them must hash to,
-    whoever serves them. `download_mb` and `memory_gb` (graphics memory, 10^9 bytes) are for the person who chooses;
-    nothing is computed from them.
+    `label` and `purpose` are in the active language: scripts/messages.py extracts ours from catalogue.toml; those of an
+    operator's own entries are not translated. `revision` is a full commit hash or None (the newest, which the lock file
+    then pins). `files` are the required paths, `*` allowed; `sha256` gives the hashes that some of them must have,
+    whichever mirror serves them. `download_mb` and `memory_gb` (graphics memory, 10^9 bytes) are shown to help users
+    choose; nothing is computed from them.
     """
 
     kind: ClassVar[str] = ""
@@ -58,35 +58,35 @@ class Entry:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Ids of the other entries without which this one makes no video."""
+        """Return the IDs of the other entries that this one needs to make a video."""
         return ()
 
     @property
     def command(self) -> str:
-        """What an operator runs to get it; what ships with us is in the repository."""
+        """Return the command with which an operator gets the files; bundled ones are restored from the repository."""
         if self.builtin:
             return f"git checkout -- workers/tiny/models/{self.folder or self.id}"
         return f"python manage.py fetch_models {self.id}"
 
     def path(self, home: Path | str) -> Path:
-        """The folder that holds the files; `home` is AURAVIDEO_HOME."""
+        """Return the folder of the files; `home` is AURAVIDEO_HOME."""
         if self.builtin:
             return BUILTIN_MODELS / (self.folder or self.id)
         return Path(home) / "models" / self.id
 
     def sources(self) -> tuple[Source, ...]:
-        """Where the files come from; empty for what ships with us."""
+        """Return where the files come from; empty for bundled models."""
         if self.builtin or self.repo is None:
             return ()
         return (Source(self.repo, self.revision, {name: name for name in self.files}),)
 
     def local_files(self) -> tuple[str, ...]:
-        """Paths within the folder, patterns included, of everything that has to be there."""
+        """Return the paths, or patterns, of all required files, relative to the folder."""
         remote = tuple(name for source in self.sources() for name in source.files)
         return remote or self.files
 
     def missing(self, home: Path | str) -> tuple[str, ...]:
-        """The files that are not there or, where the lock file knows them, not of the size that was downloaded."""
+        """Return the files that are absent or whose size differs from the one in the lock file."""
         folder = self.path(home)
         absent = [name for name in self.local_files() if not _present(folder, name)]
         sizes = {} if self.builtin else locked_sizes(home, self.id)
@@ -94,23 +94,23 @@ class Entry:
         return tuple(dict.fromkeys(absent + wrong))
 
     def is_available(self, home: Path | str) -> bool:
-        """Whether it can be used now, as far as names and sizes tell (`model_lock.verify` reads the bytes)."""
+        """Return whether all files are present with the right sizes (`lockfile.verify` checks their content)."""
         return not self.missing(home)
 
     def compatible(self, other: "Entry") -> bool:
-        """Whether both were made for the same network, so that they can be used together."""
+        """Return whether two entries are for the same network and so work together."""
         return "any" in (self.family, other.family) or self.family == other.family
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaseModel(Entry):
-    """A text-to-image model in diffusers' folder layout, which a motion adapter sets in motion.
+    """A text-to-image model in the diffusers folder layout, animated by a motion adapter.
 
     Sizes are pixels (`native_size` the short side it was trained at, `min_size` the smallest that still works),
-    `native_fps` frames a second, `max_prompt_tokens` counts the two that mark beginning and end. `scheduler` is a
+    `native_fps` is in frames per second, `max_prompt_tokens` includes the start and end tokens. `scheduler` is a
     diffusers class name under "class" and the configuration fields to set. `vae_repo` replaces the repository's own
-    VAE: its files are put where the VAE belongs, so that the folder loads as one. `vocabulary` names the file in the
-    folder that lists the words of a model which knows few (see generation/catalogue/vocabulary.py).
+    VAE: its files are saved in the `vae` folder, so the model loads as usual. `vocabulary` names the file in the folder
+    that lists the words of a small-vocabulary model (see generation/catalogue/vocabulary.py).
     """
 
     kind: ClassVar[str] = "models"
@@ -135,11 +135,11 @@ class BaseModel(Entry):
         return (self.adapter, self.interpolator, self.upscaler)
 
     def usual_steps(self, adapter: "MotionAdapter | None") -> int:
-        """Return the denoising steps that suit this model; an adapter distilled for a number brings its own."""
+        """Return the default number of denoising steps; a distilled adapter overrides it."""
         return (adapter.steps if adapter else None) or self.steps
 
     def usual_guidance(self, adapter: "MotionAdapter | None") -> float:
-        """Return the guidance scale that suits this model; a distilled adapter brings its own."""
+        """Return the default guidance scale; a distilled adapter overrides it."""
         return (adapter.guidance if adapter else None) or self.guidance
 
     def sources(self) -> tuple[Source, ...]:
@@ -154,10 +154,10 @@ class BaseModel(Entry):
 class MotionAdapter(Entry):
     """AnimateDiff's motion modules for one family of base models.
 
-    `weights` names the single file to load into a fresh `MotionAdapter()` where the repository is no diffusers folder;
-    `variant` is the file name's infix otherwise. Frames beyond `context_length` go through FreeNoise's sliding window
+    `weights` names the single file to load into a new `MotionAdapter()` if the repository is not a diffusers folder;
+    otherwise `variant` is the infix of the file name. Clips longer than `context_length` use FreeNoise's sliding window
     with `context_stride`; `max_frames` is the window's own limit (its positional encoding). `scheduler`, `steps` and
-    `guidance` replace the base model's where the adapter was distilled for others. `lora` is (id, weight).
+    `guidance` override the base model's if the adapter was distilled for other values. `lora` is (id, weight).
     """
 
     kind: ClassVar[str] = "adapters"
@@ -180,7 +180,7 @@ class MotionAdapter(Entry):
 class MotionLora(Entry):
     """A LoRA on the motion modules (a camera move).
 
-    A `hidden` one belongs to a few-step adapter, which names it: it comes with the adapter and is nobody's choice.
+    A `hidden` one is loaded by the few-step adapter that names it, and is never offered to users.
     """
 
     kind: ClassVar[str] = "loras"
@@ -190,13 +190,13 @@ class MotionLora(Entry):
     hidden: bool = False
 
     def compatible(self, other: Entry) -> bool:
-        """Whether a person may combine it with `other`: the adapters that it names, any base model of its family."""
+        """Return whether users may combine it with `other`: an adapter that it names, or anything of its family."""
         if isinstance(other, MotionAdapter):
             return not self.hidden and other.id in self.adapters
         return super().compatible(other)
 
     def weights_path(self, home: Path | str) -> Path:
-        """The file to load."""
+        """Return the path of the weights file."""
         return self.path(home) / self.weights
 
 
@@ -215,7 +215,7 @@ class Upscaler(Entry):
     scales: Mapping[int, str] = field(hash=False)
 
     def paths(self, home: Path | str) -> dict[int, Path]:
-        """Factor to checkpoint, as the engine takes it."""
+        """Return the checkpoint path per factor, for the engine."""
         return {scale: self.path(home) / name for scale, name in self.scales.items()}
 
 
@@ -233,5 +233,5 @@ def _has_size(path: Path, size: int) -> bool:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether the repository's file `name` is one that `pattern` (a path, `*` allowed within a folder) asks for."""
+    """Return whether a repository path matches `pattern`, in which `*` does not cross folders."""
     return name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern)

@@ -1,7 +1,7 @@
-"""What can be used: base models, motion adapters, motion LoRAs, interpolators and upscalers (see docs/models.md).
+"""The catalogue of base models, motion adapters, motion LoRAs, interpolators and upscalers (see docs/models.md).
 
-`catalogue.toml` beside this file lists what we know; an operator's own file adds entries or changes fields of ours.
-Nothing here touches the network, a database or a weight.
+`catalogue.toml` beside this file lists our entries; an operator's own file adds entries or overrides fields of ours.
+Nothing here accesses the network, the database or model weights.
 """
 
 import re
@@ -36,8 +36,8 @@ _REPO = re.compile(r"[A-Za-z0-9_.-]{1,96}/[A-Za-z0-9_.-]{1,96}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-# The layout that StableDiffusionPipeline.save_pretrained writes, with the weights of one variant and without what
-# AnimateDiffPipeline has no use for (safety checker, feature extractor).
+# The layout written by StableDiffusionPipeline.save_pretrained, with the weights of one variant and without the parts
+# that AnimateDiffPipeline does not use (safety checker, feature extractor).
 _DIFFUSERS_FILES = (
     "model_index.json",
     "scheduler/scheduler_config.json",
@@ -57,7 +57,7 @@ _ADAPTER_FILES = ("config.json", "diffusion_pytorch_model{variant}.safetensors")
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything there is to choose from, by id, in the order of the files. Ids are unique across the kinds."""
+    """All entries by ID, in file order. IDs are unique across kinds."""
 
     models: Mapping[str, BaseModel]
     adapters: Mapping[str, MotionAdapter]
@@ -77,11 +77,11 @@ class Catalogue:
 
     @property
     def default_model(self) -> BaseModel:
-        """The model that the form starts with."""
+        """Return the catalogue's default model."""
         return next(model for model in self.models.values() if model.default)
 
     def with_needs(self, id: str) -> tuple[Entry, ...]:
-        """The entry `id` and everything it needs, each once, what ships with us included."""
+        """Return the entry `id` and everything it needs, each once, including bundled models."""
         found: dict[str, Entry] = {}
         waiting = [id]
         while waiting:
@@ -92,23 +92,23 @@ class Catalogue:
         return tuple(found.values())
 
     def adapters_for(self, model: BaseModel) -> tuple[MotionAdapter, ...]:
-        """The motion adapters that fit `model`."""
+        """Return the motion adapters that fit `model`."""
         return tuple(adapter for adapter in self.adapters.values() if adapter.compatible(model))
 
     def loras_for(self, adapter: MotionAdapter) -> tuple[MotionLora, ...]:
-        """The motion LoRAs that a person may combine with `adapter`."""
+        """Return the motion LoRAs that users may combine with `adapter`."""
         return tuple(lora for lora in self.loras.values() if lora.compatible(adapter))
 
 
 @lru_cache(maxsize=8)
 def load_catalogue(path: Path | str | None = None) -> Catalogue:
-    """The catalogue that ships, with the operator's file `path` over it; read once.
+    """Return the bundled catalogue merged with the operator's file `path`. Cached.
 
-    An entry of `path` with a known id changes the fields it names; any other is a new entry. `default = true` there
-    takes the place of ours.
+    An entry of `path` with a known ID overrides the fields it names; any other is a new entry. `default = true` in
+    `path` replaces our default.
 
     Raises:
-        CatalogueError: the file cannot be read, or an entry is wrong; the text names the file, the entry, the field.
+        CatalogueError: the file is unreadable or an entry is invalid; the message names the file, entry and field.
     """
     tables = _read(SHIPPED)
     origin = {(kind, id): SHIPPED.name for kind in KINDS for id in tables[kind]}
@@ -186,7 +186,7 @@ def _check_references(catalogue: Catalogue, origin: Mapping[tuple[str, str], str
 
 
 def _common(id: str, table: Table, files: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """The fields of every entry. `files` are those of the kind's usual layout, when the entry names none."""
+    """Return the fields common to all entries. `files` is the kind's default layout, if the entry lists no files."""
     builtin = table.flag("builtin", False)
     names = table.texts("files", files) if files else table.texts("files")
     if not names:

@@ -1,8 +1,8 @@
-"""The lock file of the downloaded models, and the check that a model's files are still what was downloaded.
+"""The lock file of downloaded models, and verification of their files against it.
 
-`<AURAVIDEO_HOME>/models/models.lock.json` says for each model where it came from (repository, commit) and what each
-file's size and SHA-256 are. It holds nothing of this machine, so it can be copied to another with the models. What was
-hashed already is remembered by size and modification time in `.verified.json` beside it.
+`<AURAVIDEO_HOME>/models/models.lock.json` records each model's origin (repository, commit) and the size and SHA-256 of
+each file. It contains nothing specific to the machine, so it can be copied along with the models. `.verified.json`
+beside it caches which files have been hashed, by size and modification time.
 """
 
 import contextlib
@@ -24,15 +24,15 @@ _read_cache: dict[Path, tuple[tuple[int, int], dict[str, Any]]] = {}
 
 
 def lock_path(home: Path | str) -> Path:
-    """Where the lock file of `home` (AURAVIDEO_HOME) is."""
+    """Return the path of the lock file in `home` (AURAVIDEO_HOME)."""
     return Path(home) / "models" / LOCK_NAME
 
 
 def read_lock(home: Path | str) -> dict[str, Any]:
-    """The locked models by id: {"sources": [{"repo", "commit"}], "files": {path: {"size", "sha256"}}}.
+    """Return the locked models by ID: {"sources": [{"repo", "commit"}], "files": {path: {"size", "sha256"}}}.
 
     Raises:
-        RenderError: "model-corrupt", when the lock file itself cannot be read.
+        RenderError: "model-corrupt" if the lock file itself is unreadable.
     """
     path = lock_path(home)
     try:
@@ -54,16 +54,16 @@ def read_lock(home: Path | str) -> dict[str, Any]:
 
 
 def write_lock(home: Path | str, id: str, locked: Mapping[str, Any]) -> None:
-    """Puts the model `id` into the lock file, in place of what was there of it; the file is replaced whole."""
+    """Write the model `id` to the lock file, replacing its previous record. The file is replaced atomically."""
     models = {**read_lock(home), id: dict(locked)}
     text = json.dumps({"version": LOCK_VERSION, "models": models}, indent=2, sort_keys=True)
     replace_text(lock_path(home), text + "\n")
 
 
 def locked_sizes(home: Path | str, id: str) -> dict[str, int]:
-    """Path in the model's folder to size in bytes, of every file that the lock file lists for `id`.
+    """Return the size in bytes of every file locked for `id`, by path in the model's folder.
 
-    Empty when the lock file cannot be read: what lists models goes on without it, `verify` complains.
+    Empty if the lock file is unreadable: listing models still works, and `verify` reports the error.
     """
     try:
         locked = read_lock(home)
@@ -73,7 +73,7 @@ def locked_sizes(home: Path | str, id: str) -> dict[str, int]:
 
 
 def file_sha256(path: Path, on_block: Callable[[int], None] | None = None) -> str:
-    """The SHA-256 of a file in hexadecimal; `on_block` is told the number of bytes of each block read."""
+    """Return the SHA-256 of a file in hexadecimal; `on_block` is called with the size of each block read."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -84,11 +84,11 @@ def file_sha256(path: Path, on_block: Callable[[int], None] | None = None) -> st
 
 
 def verify(entry: Any, home: Path | str, *, every_byte: bool = False) -> None:
-    """Checks that the files of `entry` (a catalogue entry) are there and are what the lock file says.
+    """Check that the files of `entry` (a catalogue entry) are present and match the lock file.
 
-    A file that was hashed before and has kept its size and modification time since is not read again, so the check
-    costs nothing when a worker loads a model; `every_byte` reads all. What ships with us and what was put there by
-    hand is in no lock file: of that only the presence is checked.
+    A file already hashed is not read again while its size and modification time are unchanged, so the check is cheap
+    when a worker loads a model; `every_byte` reads every file. Bundled models and files copied by hand are not in the
+    lock file, so only their presence is checked.
 
     Raises:
         RenderError: "model-missing" or "model-corrupt"; the text names the command that repairs it.
@@ -115,7 +115,7 @@ def verify(entry: Any, home: Path | str, *, every_byte: bool = False) -> None:
 
 
 def remember(entry: Any, home: Path | str, files: Mapping[str, Mapping[str, Any]]) -> None:
-    """Notes that `files` (as in the lock file) of `entry` have just been hashed, so that the next load need not."""
+    """Record that `files` of `entry` (as in the lock file) are hashed, so that the next load can skip it."""
     folder = entry.path(home)
     stamps = {str(folder / name): _stamp(folder / name, expected) for name, expected in files.items()}
     _remember(home, {**_read_verified(home), **stamps})
@@ -147,5 +147,5 @@ def _read_verified(home: Path | str) -> dict[str, Any]:
 
 
 def _remember(home: Path | str, stamps: Mapping[str, Any]) -> None:
-    with contextlib.suppress(OSError):  # a folder that cannot be written only costs the hashing at the next load
+    with contextlib.suppress(OSError):  # if the folder is read-only, the next load just hashes again
         replace_text(lock_path(home).parent / _VERIFIED_NAME, json.dumps(stamps, indent=0, sort_keys=True))

@@ -1,7 +1,7 @@
-"""The words of a model that knows only a small world, so that a page can say which words will not show.
+"""The vocabulary of a model trained on few words, used to warn about words that will have no effect.
 
-A model's folder may hold such a vocabulary as JSON: `{"attributes": {"shape": {"circle": ["circle", "disc", ...]}},
-"other": ["a", "the", ...]}`. The catalogue names the file; a model without one is taken to know every word.
+A model's folder may contain a vocabulary as JSON: `{"attributes": {"shape": {"circle": ["circle", "disc", ...]}},
+"other": ["a", "the", ...]}`. The catalogue names the file; a model without one is assumed to know every word.
 """
 
 import difflib
@@ -15,16 +15,16 @@ from pathlib import Path
 from generation.catalogue.entries import BaseModel
 
 WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
-MOST_UNKNOWN = 8  # how many unknown words are worth telling
-CLOSE = 0.8  # difflib's ratio from which a word is taken for a misspelt one
+MOST_UNKNOWN = 8  # unknown words listed at most
+CLOSE = 0.8  # minimum difflib ratio for a word to count as misspelled
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a model makes of a prompt.
+    """A prompt as a model understands it.
 
-    `unknown` words in their order, each once; `guesses` for those that look misspelt; `unsaid` attributes, which the
-    model will choose by itself.
+    `unknown` words in order, without repeats; `guesses` for those that look misspelled; `unsaid` attributes, which the
+    model will choose itself.
     """
 
     unknown: tuple[str, ...]
@@ -33,11 +33,11 @@ class Reading:
 
 
 class Vocabulary:
-    """The words that a model was taught.
+    """The words that a model was trained on.
 
     Args:
-        attributes: attribute -> value -> phrases that say it, such as shape -> circle -> circle, disc, ball.
-        other: words that say nothing of the picture and do no harm, such as articles and prepositions.
+        attributes: attribute -> value -> phrases for it, such as shape -> circle -> circle, disc, ball.
+        other: harmless words that do not affect the picture, such as articles and prepositions.
     """
 
     def __init__(self, attributes: Mapping[str, Mapping[str, list[str]]], other: list[str]) -> None:
@@ -50,7 +50,7 @@ class Vocabulary:
         self._known = self._telling | {word for phrase in other for word in words_of(phrase)}
 
     def read(self, prompt: str) -> Reading:
-        """What the model will and will not make of `prompt`."""
+        """Return the unknown words, guesses and unsaid attributes of `prompt`."""
         words = words_of(prompt)
         unknown = tuple(dict.fromkeys(word for word in words if not self._knows(word)))
         sentence = f" {' '.join(words)} "
@@ -68,13 +68,13 @@ class Vocabulary:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, in small letters, hyphenated ones in one piece."""
+    """Return the words of a text in lowercase, with hyphenated words kept whole."""
     return WORD.findall(text.lower())
 
 
 @functools.lru_cache(maxsize=16)
 def load_vocabulary(path: Path) -> Vocabulary:
-    """Read a vocabulary. Raises OSError or ValueError when it is not there or not one."""
+    """Return the vocabulary stored at `path`. Raises OSError if unreadable, ValueError if invalid."""
     stored = json.loads(path.read_text("utf-8"))
     try:
         return Vocabulary(stored["attributes"], stored["other"])
@@ -83,12 +83,12 @@ def load_vocabulary(path: Path) -> Vocabulary:
 
 
 def read_prompt(prompt: str, model: BaseModel, home: Path | str) -> Reading | None:
-    """What `model` makes of `prompt`; None where it is not known to know few words."""
+    """Return the reading of `prompt` by `model`, or None if the model has no vocabulary."""
     return load_vocabulary(model.path(home) / model.vocabulary).read(prompt) if model.vocabulary else None
 
 
 def warnings(prompt: str, model: BaseModel, home: Path | str) -> list[dict[str, object]]:
-    """What a person should be told of a prompt's words, as `generation.domain.errors.warning_text` reads it."""
+    """Return warnings about the words of a prompt, for `generation.domain.errors.warning_text`."""
     reading = read_prompt(prompt, model, home)
     if reading is None or model.vocabulary is None:
         return []
@@ -102,6 +102,6 @@ def warnings(prompt: str, model: BaseModel, home: Path | str) -> list[dict[str, 
 
 
 def tell(reading: Reading) -> str:
-    """The unknown words as a person reads them: corgi, cirlce (circle?), and so on."""
+    """Return the unknown words as shown to users, such as 'corgi, cirlce (circle?)'."""
     shown = [f"{word} ({guess}?)" if (guess := reading.guesses.get(word)) else word for word in reading.unknown]
     return ", ".join(shown[:MOST_UNKNOWN]) + (", …" if len(shown) > MOST_UNKNOWN else "")

@@ -1,1 +1,1 @@
-"""A job's states, plan and errors. Pure: no Django ORM, no Celery, no settings."""
+"""The states, plan, stages and errors of a job. Pure: no Django ORM, no Celery, no settings."""

@@ -1,7 +1,7 @@
-"""What can go wrong with a job, in words for the person who asked for it.
+"""The errors and warnings of a job, worded for the user.
 
-Two kinds of error (see docs/architecture.md): a `RenderError` has an id and a text written for the person; every other
-exception is a defect or an outage of ours, is logged in full, and reads as one neutral sentence with a reference.
+There are two kinds of error (see docs/architecture.md): a `RenderError` has an ID and a text written for the user; any
+other exception is a bug or an outage, is logged in full, and is shown as one neutral sentence with a reference.
 """
 
 from collections.abc import Mapping
@@ -58,11 +58,11 @@ _DEFAULTS = {
 
 
 class RenderError(Exception):
-    """An error with a text for the person who asked for the clip.
+    """An error with a text for the owner of the clip.
 
     Args:
-        id: a key of `ERRORS`. An unknown one is a programming error and raises `KeyError` at once.
-        context: the values that the text names, such as `model`, `file`, `command`.
+        id: a key of `ERRORS`. An unknown one is a bug and raises `KeyError` immediately.
+        context: values for the placeholders of the text, such as `model`, `file`, `command`.
     """
 
     def __init__(self, id: str, **context: object) -> None:
@@ -72,11 +72,11 @@ class RenderError(Exception):
         super().__init__(id, self.context)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(RenderError, self.id, **self.context), ()  # so that it survives the way out of a process
+        return partial(RenderError, self.id, **self.context), ()  # so it can be pickled between processes
 
     @property
     def text(self) -> str:
-        """The sentence that the person sees, in the language that is active now."""
+        """Return the text that the user sees, in the active language."""
         return error_text(self.id, self.context)
 
     def __str__(self) -> str:
@@ -84,14 +84,14 @@ class RenderError(Exception):
 
 
 class Cancelled(Exception):
-    """Raised by an engine's `on_step` callback when the job was cancelled or taken over; engines let it pass."""
+    """A stop signal from an engine's `on_step` callback: job cancelled or taken over. Engines must let it propagate."""
 
 
 def error_text(id: str, context: Mapping[str, str]) -> str:
-    """The text of error `id` with `context` filled in, in the active language."""
+    """Return the text of error `id` with `context` filled in, in the active language."""
     return str(ERRORS.get(id, ERRORS["internal"])) % {**_DEFAULTS, **context}
 
 
 def warning_text(warning: Mapping[str, Any]) -> str:
-    """The text of a warning as it is stored: its `id` among `WARNINGS`, and the values that the text names."""
+    """Return the text of a stored warning: its `id`, a key of `WARNINGS`, and values for the placeholders."""
     return str(WARNINGS.get(warning["id"], warning["id"])) % warning

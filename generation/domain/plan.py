@@ -1,6 +1,6 @@
-"""What has to be computed for a request: the arithmetic that lets small cards make large clips.
+"""The plan of a request: the arithmetic that lets small graphics cards make large clips.
 
-Generate small, generate slow, then interpolate and upscale chunk by chunk. Pure: no Django, no database.
+Generate few, small frames, then interpolate and upscale chunk by chunk. Pure: no Django, no database.
 """
 
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from generation.domain.stages import blocks, needed_by
 from generation.domain.states import Stage
 
 UPSCALE_FACTORS = (1, 2, 4, 8)
-SIDE_MULTIPLE = 8  # a latent of the models' VAE stands for 8 x 8 pixels
+SIDE_MULTIPLE = 8  # one latent pixel of the models' VAE covers 8 x 8 pixels
 CHUNK_SECONDS = 1
-PLAN_VERSION = 1  # of a stored plan; raise it when its fields change, and read the older ones, too
-CHUNK_BYTES = 256 * 2**20  # of finished frames that one worker holds at a time
+PLAN_VERSION = 1  # of stored plans; raise it when the fields change, and keep reading older versions
+CHUNK_BYTES = 256 * 2**20  # most finished frames, in bytes, that a worker holds at once
 
 
 class NativeSize(Protocol):
-    """What the plan needs to know of a model: its sides in pixels and its rate in frames a second."""
+    """The properties of a model that a plan depends on: side lengths in pixels, rate in frames per second."""
 
     @property
     def native_size(self) -> int: ...
@@ -31,7 +31,7 @@ class NativeSize(Protocol):
 
 
 class Asked(Protocol):
-    """What the plan needs to know of a request."""
+    """The properties of a request that a plan depends on."""
 
     @property
     def width(self) -> int: ...
@@ -47,7 +47,7 @@ class Asked(Protocol):
 
 
 class TooLarge(ValueError):
-    """The size cannot be reached from the model's native one; `largest` is the longest short side that can."""
+    """A size that the model cannot reach; `largest` is the longest short side that it can, in pixels."""
 
     def __init__(self, largest: int) -> None:
         self.largest = largest
@@ -56,19 +56,19 @@ class TooLarge(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Base frames [start, stop), of which the last belongs to the next chunk too when frames are interpolated."""
+    """Base frames [start, stop). With interpolation, the last one is also the first frame of the next chunk."""
 
     index: int
     start: int
     stop: int
-    frames: int  # that this chunk contributes to the clip
+    frames: int  # finished frames that this chunk adds to the clip
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a request is met. Sizes in pixels, `fps` in frames a second, `factor` and `upscale` whole numbers.
+    """A way to render a request. Sizes in pixels, `fps` in frames per second, `factor` and `upscale` whole numbers.
 
-    It is made once, when a job is submitted, and stored with it: see `to_dict`.
+    A plan is made once, when the job is submitted, and stored with the job: see `to_dict`.
     """
 
     base_width: int
@@ -81,17 +81,17 @@ class Plan:
     fps: int
     frames: int
     chunks: tuple[Chunk, ...]
-    stages: tuple[Stage, ...] = ()  # that it needs, in order
+    stages: tuple[Stage, ...] = ()  # needed, in order
 
     @property
     def units(self) -> Iterator[tuple[Stage, int]]:
-        """Every piece of work as (stage, chunk index), in the order in which one worker would do them."""
+        """Yield every unit of work as (stage, chunk index), in the order in which a single worker would run them."""
         for per_chunk, block in blocks(self.stages):
             for index in range(len(self.chunks) if per_chunk else 1):
                 yield from ((stage, index) for stage in block)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON can hold it, for `from_dict`. A chunk is [start, stop, frames]."""
+        """Return the plan as a JSON-serializable dict for `from_dict`. A chunk is [start, stop, frames]."""
         numbers = {name: getattr(self, name) for name in _NUMBERS}
         chunks = [[chunk.start, chunk.stop, chunk.frames] for chunk in self.chunks]
         return {"version": PLAN_VERSION, **numbers, "chunks": chunks, "stages": [str(stage) for stage in self.stages]}
@@ -101,7 +101,7 @@ class Plan:
         """Return the plan that `to_dict` stored.
 
         Raises:
-            ValueError: it is of another version, or not a plan at all.
+            ValueError: `stored` has another version or is not a plan.
         """
         try:
             if stored["version"] != PLAN_VERSION:
@@ -123,11 +123,11 @@ def _whole(number: Any) -> int:
 
 
 def plan(request: Asked, model: NativeSize) -> Plan:
-    """The least work that gives `request` on `model`.
+    """Return the cheapest plan that renders `request` on `model`.
 
     Raises:
-        TooLarge: the short side asked for is more than 8 times the model's native size.
-        ValueError: the rate is not a whole multiple of the model's.
+        TooLarge: the requested short side is more than 8 times the model's native size.
+        ValueError: the frame rate is not a multiple of the model's.
     """
     if request.fps % model.native_fps:
         raise ValueError(f"{request.fps} frames a second is not a multiple of the model's {model.native_fps}")
@@ -137,7 +137,7 @@ def plan(request: Asked, model: NativeSize) -> Plan:
     made = Plan(
         base_width=base_width,
         base_height=base_height,
-        # The frame after the last interval is needed only to interpolate towards it.
+        # The extra frame at the end is only an interpolation target.
         base_frames=intervals + (1 if factor > 1 else 0),
         factor=factor,
         upscale=upscale,
@@ -151,12 +151,12 @@ def plan(request: Asked, model: NativeSize) -> Plan:
 
 
 def largest_short_side(model: NativeSize) -> int:
-    """The longest short side, in pixels, that can be reached from `model`."""
+    """Return the longest short side, in pixels, that `model` can reach."""
     return model.native_size * UPSCALE_FACTORS[-1]
 
 
 def _base_size(width: int, height: int, model: NativeSize) -> tuple[int, int, int]:
-    """(upscale, base width, base height): the smallest factor whose base is within the model's native size."""
+    """Return (upscale, base width, base height) for the smallest factor whose base short side the model can make."""
     short = min(width, height)
     for upscale in UPSCALE_FACTORS:
         if max(_round_up(short / upscale), model.min_size) <= model.native_size:
@@ -166,12 +166,12 @@ def _base_size(width: int, height: int, model: NativeSize) -> tuple[int, int, in
 
 
 def _round_up(side: float) -> int:
-    """`side` rounded up to a multiple of `SIDE_MULTIPLE`; what is above one by rounding errors alone is that one."""
+    """Return `side` rounded up to a multiple of `SIDE_MULTIPLE`, with a tolerance for floating-point error."""
     return -int(-(side - 1e-6) // SIDE_MULTIPLE) * SIDE_MULTIPLE
 
 
 def _chunks(intervals: int, factor: int, native_fps: int, frame_bytes: int) -> tuple[Chunk, ...]:
-    """Cut `intervals` into chunks of about a second, shorter where the finished frames would fill the memory."""
+    """Cut `intervals` into chunks of about a second, shorter if their finished frames would exceed `CHUNK_BYTES`."""
     length = max(1, min(native_fps * CHUNK_SECONDS, CHUNK_BYTES // (frame_bytes * factor)))
     overlap = 1 if factor > 1 else 0
     starts = range(0, intervals, length)

@@ -1,6 +1,6 @@
-"""The stages of rendering: one table of everything that is known of each. Pure: no ORM, no Celery, no settings.
+"""The table of rendering stages: everything known about each one. Pure: no ORM, no Celery, no settings.
 
-From it come the queues and routes (auravideo/celery.py), the workers that `manage.py serve` starts, the units of a plan
+It defines the queues and routes (auravideo/celery.py), the workers that `manage.py serve` starts, the units of a plan
 and their canvas, the labels, the estimates, the overview and the help page. See docs/developing.md, 'Add a stage with
 its own queue'.
 """
@@ -19,15 +19,15 @@ from generation.domain.states import Stage
 if TYPE_CHECKING:
     from generation.domain.plan import Plan
 
-CPU = "cpu"  # the queue of everything that needs no model: two stages, and the upkeep
+CPU = "cpu"  # the queue for work without a model: two stages and maintenance
 _TASKS = "workers.tasks."
-# What one pass over a frame costs before its first pixel, in pixels: measured on the models that ship, where it counts;
-# a large model's frame has a hundred times as many.
+# Fixed cost of one pass over a frame, in pixels. Measured on the bundled models, where it matters; the frame of a large
+# model has a hundred times as many pixels.
 _PASS_PIXELS = 2300
 
 
 class Asked(Protocol):
-    """What the work of a stage depends on beside the plan."""
+    """The properties of a request that the cost of a stage depends on, besides the plan."""
 
     @property
     def steps(self) -> int: ...
@@ -40,15 +40,15 @@ class Asked(Protocol):
 class StageSpec:
     """One row of the table.
 
-    `cost(plan, chunk, request)` is the work of one unit: pixels that a model has to compute, times passes. `first_rate`
-    is seconds per unit of cost before there is any history: two processor cores and the models that ship.
+    `cost(plan, chunk, request)` is the cost of one unit: pixels a model computes, times passes. `first_rate` is seconds
+    per unit of cost, used until there is a history; measured on two CPU cores with the bundled models.
     """
 
     stage: Stage
     queue: str
     label: Any
-    about: Any  # for the help page, goes on after the label; "" keeps the stage off it
-    per_chunk: bool  # once for each chunk of the plan, or once for the clip
+    about: Any  # continues the label on the help page; "" leaves the stage out
+    per_chunk: bool  # runs once per chunk, rather than once per clip
     cost: Callable[[Plan, int, Asked], float]
     first_rate: float
     is_needed: Callable[[Plan], bool] = lambda _plan: True
@@ -64,11 +64,11 @@ def _interpolate_cost(plan: Plan, chunk: int, _request: Asked) -> float:
 
 
 def _upscale_cost(plan: Plan, chunk: int, _request: Asked) -> float:
-    """A network computes as many pixels as it is given; by 8 is by 4 and then, sixteen times as many, by 2."""
+    """Return the number of input pixels; x8 runs as x4 and then x2 on 16 times as many pixels, hence the 17."""
     return plan.chunks[chunk].frames * plan.base_width * plan.base_height * (17 if plan.upscale == 8 else 1)
 
 
-# In the order in which a clip goes through them. The last stage makes the video and ends the job.
+# In pipeline order. The last stage writes the video and ends the job.
 _TABLE = (
     StageSpec(
         stage=Stage.PREPROCESS,
@@ -132,16 +132,16 @@ def needed_by(plan: Plan) -> tuple[Stage, ...]:
 
 
 def blocks(stages: Iterable[Stage]) -> Iterator[tuple[bool, tuple[Stage, ...]]]:
-    """Cut stages, in order, into (per chunk or not, stages): what a chunk goes through before it meets the others."""
+    """Yield (per chunk, stages) for each run of consecutive stages that are all per chunk or all per clip."""
     for per_chunk, block in groupby(stages, key=lambda stage: STAGES[stage].per_chunk):
         yield per_chunk, tuple(block)
 
 
 def task_of(stage: Stage) -> str:
-    """Return the name of the task that does a stage."""
+    """Return the name of the Celery task of a stage."""
     return f"{_TASKS}{stage.value}"
 
 
 def stage_of(task: str) -> Stage | None:
-    """Return the stage that the task of this name does, or None for every other task."""
+    """Return the stage that a task runs, by the name of the task; None for any other task."""
     return next((stage for stage in STAGES if task_of(stage) == task), None)

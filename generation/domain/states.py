@@ -1,4 +1,4 @@
-"""The states of a job and the moves between them. Pure: no Django, no database."""
+"""The states of a job and the transitions between them. Pure: no Django, no database."""
 
 from enum import StrEnum
 
@@ -12,7 +12,7 @@ class Status(StrEnum):
 
 
 class Stage(StrEnum):
-    """A step of rendering. What is known of each stands in generation/domain/stages.py."""
+    """A stage of rendering; generation/domain/stages.py describes each one."""
 
     PREPROCESS = "preprocess"
     GENERATE = "generate"
@@ -22,22 +22,21 @@ class Stage(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """How one attempt at one stage of one chunk went."""
+    """The state of one attempt at one stage of one chunk."""
 
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     LOST = "lost"
     CANCELLED = "cancelled"
-    DISCARDED = "discarded"  # done, but its output was deleted since
+    DISCARDED = "discarded"  # done, but its output has since been deleted
 
 
 ACTIVE = frozenset({Status.QUEUED, Status.RUNNING})
 ENDED = frozenset({Status.DONE, Status.FAILED, Status.CANCELLED})
-NEWS = frozenset({Status.DONE, Status.FAILED})  # ends that the person who asked has yet to see
+NEWS = frozenset({Status.DONE, Status.FAILED})  # outcomes to notify the owner of
 
-# Ended is ended, with one exception that a person asks for: retry. A running job goes back to queued when the worker
-# that held it was lost.
+# Ended jobs stay ended unless their owner retries them. A running job returns to queued if its worker is lost.
 _MOVES: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.RUNNING, Status.FAILED, Status.CANCELLED}),
     Status.RUNNING: frozenset({Status.QUEUED, Status.DONE, Status.FAILED, Status.CANCELLED}),
@@ -50,5 +49,5 @@ MAX_ATTEMPTS = 3  # at one stage of one chunk, before the job fails
 
 
 def can_move(old: Status, new: Status) -> bool:
-    """Whether a job may go from `old` to `new`."""
+    """Return whether a job may move from `old` to `new`."""
     return new in _MOVES[old]

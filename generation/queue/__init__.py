@@ -1,1 +1,1 @@
-"""A job's life: how it is queued, claimed, recovered and announced."""
+"""The life of a job: queueing, claiming, recovery and announcements."""

@@ -1,4 +1,4 @@
-"""What the broker holds: for which jobs a message is waiting, and whether anybody would read it."""
+"""The state of the broker: which jobs have a message waiting, and which queues have a live worker."""
 
 import base64
 import json
@@ -14,31 +14,31 @@ from django.conf import settings
 from auravideo.celery import PRIORITIES, app
 from generation.domain.stages import QUEUES, stage_of
 
-# A message that a worker took this long ago and that has claimed no stage belongs to a worker that is gone.
+# If a message was taken this long ago and its stage is still unclaimed, the worker is gone.
 TAKEN_SECONDS = 30
 
 
 @lru_cache(maxsize=1)
 def connection() -> redis.Redis:
-    """A client of the broker's database."""
+    """Return a client for the broker's database."""
     return redis.Redis.from_url(settings.REDIS_BROKER_URL, socket_timeout=5, socket_connect_timeout=5)
 
 
 def standing_messages() -> set[tuple[str, int]]:
-    """(job id, run) of every message that waits in a queue or was taken by a worker just now.
+    """Return (job ID, run) for every message that is queued or was taken in the last `TAKEN_SECONDS`.
 
-    Raises redis.RedisError when the broker does not answer.
+    Raises redis.RedisError if the broker is unavailable.
     """
     return set(_waiting()) | set(_taken())
 
 
 def live_queues(timeout: float = 1.0) -> set[str]:
-    """The names of the queues that a living worker reads; none when the broker does not answer."""
+    """Return the names of the queues with a live worker; empty if the broker is unavailable."""
     return set(live_workers(timeout))
 
 
 def live_workers(timeout: float = 1.0) -> Counter[str]:
-    """How many living workers read each queue; none when the broker does not answer. Waits for `timeout` seconds."""
+    """Return the number of live workers per queue, empty if the broker is down. Waits up to `timeout` seconds."""
     try:
         connection().ping()
     except redis.RedisError:
@@ -48,7 +48,7 @@ def live_workers(timeout: float = 1.0) -> Counter[str]:
 
 
 def depths() -> dict[str, int]:
-    """How many messages wait in each queue. Raises redis.RedisError when the broker does not answer."""
+    """Return the number of messages in each queue. Raises redis.RedisError if the broker is unavailable."""
     pipe = connection().pipeline(transaction=False)
     for queue in QUEUES:
         for key in _keys(queue):
@@ -58,7 +58,7 @@ def depths() -> dict[str, int]:
 
 
 def _keys(queue: str) -> list[str]:
-    """The lists in which a queue's messages wait, by priority."""
+    """Return the Redis lists that hold a queue's messages, one per priority."""
     return [f"{queue}:{priority}" if priority else queue for priority in range(PRIORITIES)]
 
 
@@ -78,7 +78,7 @@ def _taken() -> Iterator[tuple[str, int]]:
 
 
 def _job_of(message: dict) -> Iterator[tuple[str, int]]:
-    """(job id, run) of a stage's message; nothing for the other tasks. Celery's body is [args, kwargs, embed]."""
+    """Yield the (job ID, run) of a stage message; nothing for other tasks. A Celery body is [args, kwargs, embed]."""
     if stage_of(message.get("headers", {}).get("task", "")) is None:
         return
     body = message["body"]

@@ -1,6 +1,6 @@
-"""A job as one static Celery canvas of immutable signatures that carry ids, never data.
+"""A job as one static Celery canvas of immutable signatures that carry IDs, never data.
 
-Tasks are named, not imported: a web process must never load what the workers load.
+Tasks are referenced by name so that the web process never imports the workers' dependencies.
 """
 
 from collections.abc import Collection
@@ -17,17 +17,17 @@ from generation.queue import broker
 
 
 def signature(job_id: UUID, run: int, stage: Stage, chunk: int = 0) -> Signature:
-    """Return the message that does one stage of one chunk."""
+    """Return the signature that runs one stage of one chunk."""
     args = (str(job_id), run, chunk)
     return app.signature(task_of(stage), args=args, immutable=True, queue=STAGES[stage].queue)
 
 
 def canvas(job_id: UUID, run: int, plan: Plan, done: Collection[tuple[Stage, int]] = ()) -> Signature:
-    """Return what is left of a job: `plan` without the (stage, chunk) pairs in `done`, whose output is already stored.
+    """Return the remaining work of a job: `plan` minus the (stage, chunk) pairs in `done`, whose output is stored.
 
     chain(preprocess, generate, group(chain(interpolate[i], upscale[i]) for each chunk i), assemble)
 
-    The last stage is never left out: without it, no message would end the job.
+    The last stage is always included: without it, nothing would end the job.
     """
     steps: list[Signature] = []
     for per_chunk, block in blocks(plan.stages):
@@ -40,15 +40,15 @@ def canvas(job_id: UUID, run: int, plan: Plan, done: Collection[tuple[Stage, int
 
 
 def _parallel(chains: list[list[Signature]]) -> list[Signature]:
-    """Return the steps that do several chains side by side; one alone needs no group."""
+    """Return the steps that run several chains in parallel; a single chain needs no group."""
     if len(chains) <= 1:
         return [link for links in chains for link in links]
     return [group(*(chain(*links) if len(links) > 1 else links[0] for links in chains))]
 
 
 def send(job_id: UUID, run: int, priority: int, plan: Plan, done: Collection[tuple[Stage, int]] = ()) -> None:
-    """Send what is left of a job. Raises RedisError or OperationalError when the broker does not answer."""
-    broker.connection().ping()  # answers or fails at once; Celery would try for many seconds
+    """Send the remaining work of a job. Raises RedisError or OperationalError if the broker is unavailable."""
+    broker.connection().ping()  # fail fast; Celery would retry for many seconds
     canvas(job_id, run, plan, done).apply_async(priority=priority)
 
 

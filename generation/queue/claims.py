@@ -1,4 +1,4 @@
-"""A worker's hold on one stage of one job: claimed once, kept alive by a heartbeat, given up when it was taken over."""
+"""A worker's claim on one stage of a job: taken once, kept alive by heartbeats, dropped when the job moves on."""
 
 from uuid import UUID
 
@@ -14,9 +14,10 @@ from generation.requests.request import InvalidRequest
 
 
 def claim(job_id: UUID, run: int, stage: Stage, chunk: int, worker: str) -> StageRun | None:
-    """Take hold of a stage of a job, or None when there is nothing to do.
+    """Claim a stage of a job. Return None if there is nothing to do.
 
-    None: the job has ended, is gone or has a newer run; or this message was delivered twice and somebody else has it.
+    That is: the job has ended, was deleted or has a newer run; its request is no longer valid, which fails the job; or
+    the message was delivered twice and another worker holds the stage.
     """
     job = Job.objects.filter(pk=job_id, run=run, status__in=ACTIVE).first()
     if job is None:
@@ -40,18 +41,18 @@ def claim(job_id: UUID, run: int, stage: Stage, chunk: int, worker: str) -> Stag
 
 
 def is_held(held: StageRun) -> bool:
-    """Whether the claim still stands: the job was neither cancelled nor given to a newer run."""
+    """Return whether the claim is still valid: the stage is running, its job is active and has no newer run."""
     return _standing(held).exists()
 
 
 def beat(held: StageRun, done: int | None = None, total: int | None = None) -> bool:
-    """A sign of life, with how far the stage is. Says whether the claim still stands."""
+    """Record a heartbeat and the progress of the stage. Return whether the claim is still valid."""
     progress = {} if done is None else {"done": done, "total": total}
     return _standing(held).update(heartbeat_at=timezone.now(), **progress) == 1
 
 
 def finish(held: StageRun, output: dict) -> bool:
-    """Record what a stage wrote. The last stage ends the job. Says whether the claim still stood."""
+    """Record the output of a stage; the last stage ends the job. Return whether the claim was still valid."""
     job = held.job
     with transaction.atomic():
         services.lock(job)
@@ -69,7 +70,7 @@ def finish(held: StageRun, output: dict) -> bool:
 
 
 def fail(held: StageRun, error_id: str, context: dict[str, str], traceback: str = "") -> bool:
-    """Record that a stage failed, which ends the job. Says whether the claim still stood."""
+    """Record that a stage failed, which ends the job. Return whether this call ended it."""
     with transaction.atomic():
         services.lock(held.job)
         now = timezone.now()
@@ -80,7 +81,7 @@ def fail(held: StageRun, error_id: str, context: dict[str, str], traceback: str 
 
 
 def lose(job_id: UUID, run: int, stage: Stage, chunk: int) -> bool:
-    """Record that the process which held a stage died, and queue what is left of the job again."""
+    """Mark a stage whose worker died as lost, and requeue the rest of the job."""
     held = StageRun.objects.filter(job=job_id, run=run, stage=stage, chunk=chunk, status=RunStatus.RUNNING)
     if not held.update(status=RunStatus.LOST, ended_at=timezone.now()):
         return False
@@ -88,7 +89,7 @@ def lose(job_id: UUID, run: int, stage: Stage, chunk: int) -> bool:
 
 
 def release(held: StageRun) -> bool:
-    """Hand a stage back because its worker is stopping; this is no failed attempt."""
+    """Give a stage back because its worker is shutting down; this does not count as a failed attempt."""
     if not _standing(held).update(status=RunStatus.CANCELLED, ended_at=timezone.now()):
         return False
     return services.requeue(held.job, held.run)

@@ -1,5 +1,7 @@
-"""Tell the pages of a person that one of their jobs changed. Redis only delivers: a lost event costs nothing but delay,
-since every page gets the full present state when it connects."""
+"""Events that tell a user's open pages about changed jobs.
+
+Redis is only the transport. A lost event merely delays an update: every page gets the full state when it connects.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -8,34 +10,34 @@ from uuid import UUID
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 JOBS_A_MESSAGE = 200
 
 
 def group_of(user_id: int) -> str:
-    """The name of a person's own group."""
+    """Return the name of a user's channel group."""
     return f"user-{user_id}"
 
 
 def publish(user_id: int, *job_ids: UUID) -> None:
-    """Announce a change of jobs to their owner's pages. Never raises: progress is not worth a job."""
+    """Announce changed jobs to their owner's pages. Never raises: a lost event must not fail a job."""
     _send(user_id, {"type": "jobs.changed", "jobs": [str(job_id) for job_id in job_ids]})
 
 
 def publish_all(user_id: int, job_ids: Sequence[UUID]) -> None:
-    """Announce a change of however many jobs, in messages of a bounded size."""
+    """Announce any number of changed jobs, in messages of at most `JOBS_A_MESSAGE` each."""
     for start in range(0, len(job_ids), JOBS_A_MESSAGE):
         publish(user_id, *job_ids[start : start + JOBS_A_MESSAGE])
 
 
 def hang_up(user_id: int) -> None:
-    """End the connections of a person's pages; those that may still listen come back by themselves."""
+    """Close the connections of a user's pages; those still allowed to listen reconnect by themselves."""
     _send(user_id, {"type": "session.ended"})
 
 
 def cut_off(user_id: int) -> None:
-    """End the connections of the pages of a person who has left, for good."""
+    """Close the connections of a user who closed their account, for good."""
     _send(user_id, {"type": "person.left"})
 
 
@@ -46,4 +48,4 @@ def _send(user_id: int, message: dict[str, object]) -> None:
             raise RuntimeError("no channel layer is configured")
         async_to_sync(layer.group_send)(group_of(user_id), message)
     except Exception as error:
-        log.warning("An event for user %s could not be delivered: %s: %s", user_id, message, error)
+        logger.warning("Could not deliver an event to user %s: %s: %s", user_id, message, error)

@@ -1,4 +1,4 @@
-"""How the work goes, for whoever runs the site: read only, and never waiting long for what does not answer."""
+"""The health of the queues and stages, for operators. Read only; never waits long for a dead service."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from generation.domain.states import RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, STATUS_LABELS, Job, StageRun
 from generation.queue import broker
 
-ANSWER_SECONDS = 0.7  # workers that are alive answer in a few hundredths
-RECENT = 50  # runs of a stage that its times are taken from
+ANSWER_SECONDS = 0.7  # live workers answer within hundredths of a second
+RECENT = 50  # most recent runs of a stage that its times are taken from
 DAYS = 14
 
 
 @dataclass(frozen=True)
 class QueueHealth:
-    """One queue: how many messages wait, how many workers read it."""
+    """One queue: its waiting messages and live workers."""
 
     name: str
     waiting: int
@@ -32,7 +32,7 @@ class QueueHealth:
 
 @dataclass(frozen=True)
 class StageHealth:
-    """How long a stage took of late, in seconds; `runs` of them."""
+    """Recent durations of a stage, in seconds, over `runs` runs."""
 
     label: Any
     runs: int
@@ -42,7 +42,7 @@ class StageHealth:
 
 @dataclass(frozen=True)
 class Day:
-    """The jobs of one day, by how they ended."""
+    """Jobs that ended on one day, by outcome."""
 
     date: date
     done: int
@@ -50,13 +50,13 @@ class Day:
 
 
 def jobs_by_state() -> list[tuple[Any, int]]:
-    """Every state by its name, with how many jobs are in it."""
+    """Return (label, number of jobs) for every state."""
     counts = dict(Job.objects.order_by().values_list("status").annotate(Count("pk")))
     return [(label, counts.get(status, 0)) for status, label in STATUS_LABELS.items()]
 
 
 def queues() -> list[QueueHealth] | None:
-    """None where the broker does not answer."""
+    """Return the health of every queue, or None if the broker is unavailable."""
     try:
         depths, workers = broker.depths(), broker.live_workers(ANSWER_SECONDS)
     except publish.BROKER_ERRORS:
@@ -65,7 +65,7 @@ def queues() -> list[QueueHealth] | None:
 
 
 def stages() -> list[StageHealth]:
-    """The stages that have run, in their order."""
+    """Return the health of every stage that has run, in pipeline order."""
     return [found for stage in STAGES if (found := _stage(stage)) is not None]
 
 
@@ -80,7 +80,7 @@ def _stage(stage: Stage) -> StageHealth | None:
 
 
 def days() -> list[Day]:
-    """The last days, the oldest first, also those on which nothing ended."""
+    """Return the last `DAYS` days, oldest first, including days on which nothing ended."""
     today = timezone.localdate()
     ended = Job.objects.filter(ended_at__date__gt=today - timedelta(days=DAYS)).order_by()
     done, failed = (Count("pk", filter=Q(status=status)) for status in (Status.DONE, Status.FAILED))

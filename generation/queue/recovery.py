@@ -1,6 +1,6 @@
-"""Find what a lost worker, a wiped broker or a missed message left behind, and see it through.
+"""Recovery of jobs left behind by a lost worker, a wiped broker or an unsent message.
 
-Run by the scheduler every few seconds. `services.requeue` is a compare-and-set, so that two sweepers do no harm.
+The scheduler runs it every few seconds. `services.requeue` is a compare-and-set, so concurrent sweeps are safe.
 """
 
 import logging
@@ -14,16 +14,16 @@ from generation.domain.states import ACTIVE, RunStatus, Stage
 from generation.models import Job, StageRun
 from generation.queue import broker, claims, services
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-# Between the end of a stage and the next one's message, a job stands nowhere but in the database.
+# Between the end of a stage and the message for the next, a job exists only in the database.
 GRACE_SECONDS = 20
 
 
 def requeue_lost() -> int:
-    """Requeue every job whose worker stopped giving signs of life, and every one that no message stands for.
+    """Requeue every job whose worker stopped sending heartbeats, and every active job without a message.
 
-    Returns how many were requeued.
+    Returns the number of requeued jobs.
     """
     return _requeue_dead_claims() + _requeue_forgotten_jobs()
 
@@ -33,7 +33,7 @@ def _requeue_dead_claims() -> int:
     dead = StageRun.objects.filter(status=RunStatus.RUNNING, heartbeat_at__lt=limit)
     requeued = 0
     for held in dead:
-        log.warning("Lost: %s (worker %s)", held, held.worker)
+        logger.warning("Lost %s (worker %s)", held, held.worker)
         requeued += claims.lose(held.job_id, held.run, Stage(held.stage), held.chunk)
     return requeued
 
@@ -47,15 +47,15 @@ def _requeue_forgotten_jobs() -> int:
     try:
         standing = broker.standing_messages()
     except redis.RedisError as error:
-        log.warning("The broker does not answer, so lost messages cannot be found now: %s", error)
+        logger.warning("Broker unavailable, cannot look for lost messages: %s", error)
         return 0
     forgotten = [job for job in candidates if (str(job.pk), job.run) not in standing]
     return sum(_requeue_if_still_quiet(job) for job in forgotten)
 
 
 def _requeue_if_still_quiet(job: Job) -> bool:
-    """A stage may have been claimed since the job was read."""
+    """Requeue a job unless one of its stages was claimed since the job was read. Return whether it was requeued."""
     if StageRun.objects.filter(job=job, run=job.run, status=RunStatus.RUNNING).exists():
         return False
-    log.warning("No message stands for job %s, run %s", job.pk, job.run)
+    logger.warning("Job %s, run %s has no message in the broker", job.pk, job.run)
     return services.requeue(job, job.run)

@@ -1,7 +1,7 @@
-"""Everything that may happen to a job. The only writer of `Job.status`.
+"""Every operation on a job. The only writer of `Job.status`.
 
-Every move is a compare-and-set: one conditional UPDATE, and exactly one caller sees that it made the move. Messages are
-sent after the commit; a message that could not be sent is sent by `requeue_lost` later.
+Each transition is a compare-and-set: one conditional UPDATE that exactly one caller wins. Messages are sent after the
+commit; if that fails, `recovery.requeue_lost` sends them later.
 """
 
 import logging
@@ -28,14 +28,14 @@ from generation.requests import available
 from generation.requests.fields import MAX_SEED
 from generation.requests.request import InvalidRequest, RenderRequest
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MAX_PRIORITY = 9
-FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry has to make them anew
+FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render them again
 
 
 class TooManyJobs(InvalidRequest):
-    """The person has as many jobs waiting as one person may have."""
+    """A refusal: the user would exceed the limit on active jobs."""
 
     def __init__(self) -> None:
         text = _("You already have %s clips waiting or rendering. Wait for some to finish, or cancel some.")
@@ -44,13 +44,12 @@ class TooManyJobs(InvalidRequest):
 
 @transaction.atomic
 def submit(user: User, request: RenderRequest, *, batch: Batch | None = None, row: int | None = None) -> Job:
-    """Queue a valid request. Its message is sent when the transaction commits.
+    """Queue a valid request. Its message is sent after the transaction commits.
 
     Raises:
-        TooManyJobs: the person has `settings.MAX_ACTIVE_JOBS` jobs waiting already.
-        BlockedPrompt: the prompt holds a term that this site does not render. Forms say so before; this is so that
-            nothing gets around them.
-        InvalidRequest: the catalogue has no longer the model of the request.
+        TooManyJobs: the user would have more than `settings.MAX_ACTIVE_JOBS` active jobs.
+        BlockedPrompt: the prompt contains a blocked term. Forms check this first; this check cannot be bypassed.
+        InvalidRequest: the model of the request has left the catalogue, or can no longer render it.
     """
     (job,) = _submit(user, [request], batch=batch, row=row)
     return job
@@ -58,10 +57,10 @@ def submit(user: User, request: RenderRequest, *, batch: Batch | None = None, ro
 
 @transaction.atomic
 def submit_many(user: User, requests: Sequence[RenderRequest]) -> list[Job]:
-    """Queue valid requests in their order, all of them or none, with a few statements however many there are.
+    """Queue valid requests in order, all or none, in a constant number of queries.
 
     Raises:
-        TooManyJobs, BlockedPrompt, InvalidRequest: as `submit` does for any of them.
+        TooManyJobs, BlockedPrompt, InvalidRequest: as in `submit`, for any of the requests.
     """
     return _submit(user, requests)
 
@@ -78,7 +77,7 @@ def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list
             plan=available.plan_for(request).to_dict(),
             seed=request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 1),
             priority=min(queued + n, MAX_PRIORITY),
-            queued_at=now + timedelta(microseconds=n),  # the place in the queue goes by it, so no two are the same
+            queued_at=now + timedelta(microseconds=n),  # orders the queue, so it must be unique
             touched_at=now,
             **place,
         )
@@ -91,13 +90,13 @@ def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list
 
 
 def _room_for(user: User, more: int) -> int:
-    """Return how many jobs the person has queued, which is the priority of the next: so one person's flood never holds
-    up another's first clip.
+    """Return how many jobs the user has queued.
 
-    Two requests of the same person are counted one after the other.
+    That number is the priority of the next one, so a flood from one user never delays another user's first clip. Locks
+    the user's row, so concurrent submissions are counted one after the other.
 
     Raises:
-        TooManyJobs: there is no room for `more` of them.
+        TooManyJobs: `more` further jobs would exceed the limit.
     """
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     mine = Job.objects.filter(user=user, status__in=ACTIVE)
@@ -108,7 +107,7 @@ def _room_for(user: User, more: int) -> int:
 
 
 def transition(job: Job, new: Status, *, expected_run: int | None = None, **changes: object) -> bool:
-    """Move a job to `new`, raise its version and announce it on commit. Says whether this call made the move."""
+    """Move a job to `new`, bump its version and announce it on commit. Return whether this call made the move."""
     sources = [old for old in Status if can_move(old, new)]
     query = Job.objects.filter(pk=job.pk, status__in=sources)
     if expected_run is not None:
@@ -121,7 +120,7 @@ def transition(job: Job, new: Status, *, expected_run: int | None = None, **chan
 
 
 def start(job: Job, run: int) -> bool:
-    """Note that a worker has begun with a queued job; nothing happens where another stage began it."""
+    """Mark a queued job as running. Return False if another stage already did."""
     now = timezone.now()
     if job.status == Status.RUNNING:
         Job.objects.filter(pk=job.pk, run=run).update(touched_at=now)
@@ -130,13 +129,13 @@ def start(job: Job, run: int) -> bool:
 
 
 def lock(job: Job) -> None:
-    """Within a transaction, make every other move of this job wait: jobs before stage runs, so that none deadlock."""
+    """Lock the row of a job in the current transaction. Lock jobs before stage runs to avoid deadlocks."""
     Job.objects.select_for_update().filter(pk=job.pk).first()
 
 
 @transaction.atomic
 def cancel(job: Job) -> bool:
-    """Cancel a job that has not ended: its workers stop at their next step, its frames are deleted."""
+    """Cancel an active job: its workers stop at their next step and its frames are deleted."""
     lock(job)
     if not transition(job, Status.CANCELLED, ended_at=timezone.now()):
         return False
@@ -148,15 +147,15 @@ def cancel(job: Job) -> bool:
 
 @transaction.atomic
 def cancel_waiting(user: User) -> int:
-    """Cancel everything of a person's that waits; what is being rendered goes on. Returns how many were cancelled.
+    """Cancel all queued jobs of a user; running ones continue. Return how many were cancelled.
 
-    One statement for all of them, since a person may have hundreds: a job that a worker claims meanwhile is left alone.
+    One statement, since a user may have hundreds. A job that a worker claims first is left alone.
     """
     now = timezone.now()
     waiting = Job.objects.filter(user=user, status=Status.QUEUED)
     found = list(waiting.select_for_update().values_list("pk", flat=True))
     count = waiting.update(status=Status.CANCELLED, version=F("version") + 1, touched_at=now, ended_at=now)
-    # Most have begun with nothing; some were rendered in part before their worker was lost.
+    # Most have no stage runs; a few were partly rendered before their worker was lost.
     begun = Job.objects.filter(user=user, status=Status.CANCELLED, ended_at=now, stage_runs__isnull=False).distinct()
     for job in begun:
         _close_running(job, RunStatus.CANCELLED)
@@ -168,11 +167,13 @@ def cancel_waiting(user: User) -> int:
 
 @transaction.atomic
 def retry(job: Job) -> bool:
-    """Queue a failed or cancelled job again, from the stage where it stopped, with a fresh count of attempts.
+    """Requeue a failed or cancelled job from the stage where it stopped, with a new count of attempts.
+
+    The job is queued behind the user's other jobs.
 
     Raises:
-        TooManyJobs: as `submit` does; it takes its place behind the person's other jobs, too.
-        BlockedPrompt: as `submit` does; the term may have been listed since.
+        TooManyJobs: as in `submit`.
+        BlockedPrompt: as in `submit`; the term may have been added since.
     """
     lock(job)
     job.refresh_from_db()
@@ -197,17 +198,17 @@ def retry(job: Job) -> bool:
 
 
 def warn(job: Job, warnings: list[dict[str, object]]) -> None:
-    """Note what the person should know of their request although it can be rendered."""
+    """Store warnings about a request that can be rendered all the same."""
     Job.objects.filter(pk=job.pk).update(warnings=warnings, version=F("version") + 1)
 
 
 def discard_outputs(job: Job) -> None:
-    """Note that what the job's stages wrote is deleted, so that nobody counts on it."""
+    """Mark the outputs of a job's stages as deleted, so that they are not reused."""
     job.stage_runs.filter(status=RunStatus.DONE).update(status=RunStatus.DISCARDED)
 
 
 def fail(job: Job, run: int, error_id: str, context: dict[str, str], traceback: str = "") -> bool:
-    """End a job with an error. Its frames stay for a day, so that a retry continues where it stopped."""
+    """End a job with an error. Its frames are kept for a day, so a retry can continue where it stopped."""
     with transaction.atomic():
         lock(job)
         changes = {"error_id": error_id, "error_context": context, "traceback": traceback}
@@ -220,9 +221,9 @@ def fail(job: Job, run: int, error_id: str, context: dict[str, str], traceback: 
 
 
 def requeue(job: Job, run: int) -> bool:
-    """Send what is left of an active job again, under the next run number; an older run's messages are dropped.
+    """Requeue the rest of an active job under the next run number; messages of older runs are ignored.
 
-    A job whose worker was lost `MAX_ATTEMPTS` times at the same stage fails instead.
+    A job that lost its worker `MAX_ATTEMPTS` times at the same stage fails instead.
     """
     with transaction.atomic():
         lock(job)
@@ -237,12 +238,12 @@ def requeue(job: Job, run: int) -> bool:
             return False
         transaction.on_commit(partial(events.publish, job.user_id, job.pk))
         _send_on_commit(job)
-    log.info("Job %s was queued again, run %s", job.pk, run + 1)
+    logger.info("Requeued job %s as run %s", job.pk, run + 1)
     return True
 
 
 def done_units(job: Job) -> set[tuple[Stage, int]]:
-    """The (stage, chunk) pairs of a job whose output is stored."""
+    """Return the (stage, chunk) pairs of a job whose output is stored."""
     rows = job.stage_runs.filter(status=RunStatus.DONE).values_list("stage", "chunk")
     return {(Stage(stage), chunk) for stage, chunk in rows}
 
@@ -260,17 +261,17 @@ def _close_running(job: Job, status: RunStatus) -> None:
 
 
 def _send_on_commit(*jobs: Job) -> None:
-    """If the broker is down, no job is lost: `recovery.requeue_lost` sends them later."""
+    """Send jobs after the commit. If the broker is down, `recovery.requeue_lost` sends them later."""
     transaction.on_commit(partial(_send, [job.pk for job in jobs]))
 
 
 def _discard_on_commit(job: Job) -> None:
-    """If the broker is down, the frames stay until the scheduled task `prune` deletes them."""
+    """Delete a job's frames after the commit. If the broker is down, the scheduled task `prune` deletes them later."""
     publish.attempt_on_commit(partial(canvas.send_discard, job.pk), f"the clean-up of job {job.pk}")
 
 
 def _send(job_ids: Sequence[UUID]) -> None:
-    """Send what is left of jobs, in their order, as they are now that the transaction is over."""
+    """Send the remaining work of jobs, in order, reading their state after the commit."""
     done: dict[UUID, set[tuple[Stage, int]]] = {}
     rows = StageRun.objects.filter(job__in=job_ids, status=RunStatus.DONE).values_list("job_id", "stage", "chunk")
     for job_id, stage, chunk in rows:
@@ -287,7 +288,7 @@ def _send(job_ids: Sequence[UUID]) -> None:
 
 
 def _frozen_plan(job: Job) -> Plan:
-    """Return the plan of a job. One that has none gets it now, if its model is back in the catalogue."""
+    """Return the stored plan of a job; make and store one if it has none and its model is in the catalogue."""
     if job.plan is None:
         job.plan = available.plan_for(job.render_request).to_dict()
         Job.objects.filter(pk=job.pk).update(plan=job.plan)

@@ -1,7 +1,7 @@
-"""What other apps may want to know of a job."""
+"""Signals about jobs, for other apps."""
 
 from django.dispatch import Signal
 
-# Sent within the transaction that ends the job: `job`, and `output` (a dict, see workers/assembly.py). A receiver that
-# raises undoes the job's end, so that a job is never done without its video.
+# Sent with `job` and `output` (a dict, see workers/assembly.py) inside the transaction that ends the job. If a receiver
+# raises, the transaction rolls back, so a job is never done without its video.
 job_done = Signal()

@@ -1,1 +1,1 @@
-"""What can be asked for, and what of it this site has."""
+"""Render requests: their fields, validation and what this site offers."""

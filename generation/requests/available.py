@@ -1,6 +1,6 @@
-"""What this site offers: its catalogue, the operator's limits, and which models are on this machine.
+"""The offer of this site: its catalogue, the operator's limits and the models on this machine.
 
-The one module of this room that reads the settings.
+The only module of this package that reads the settings.
 """
 
 from django.conf import settings
@@ -14,32 +14,32 @@ from generation.requests.request import InvalidRequest, RenderRequest
 
 
 def catalogue() -> Catalogue:
-    """Return the models that this site knows: those that ship, and the operator's own."""
+    """Return this site's catalogue: the bundled models and the operator's own."""
     return load_catalogue(settings.CATALOGUE_FILE or None)
 
 
 def limits() -> Limits:
-    """Return what the operator allows."""
+    """Return the operator's limits."""
     return Limits(max_side=settings.MAX_SIDE, max_seconds=settings.MAX_SECONDS)
 
 
 def plan_for(request: RenderRequest) -> Plan:
-    """Return how a request is met by this site's catalogue.
+    """Return the plan of a request on this site's catalogue.
 
     Raises:
-        InvalidRequest: its model has left the catalogue, or can no longer make what was asked for.
+        InvalidRequest: the model has left the catalogue, or can no longer render the request.
     """
     model = catalogue().models.get(request.model)
     if model is None:
         raise InvalidRequest({"model": [_("The model is no longer in the catalogue.")]})
     try:
         return plan(request, model)
-    except ValueError as error:  # the catalogue has changed since the request was checked
+    except ValueError as error:  # the catalogue has changed since the request was validated
         raise InvalidRequest({"model": [str(error)]}) from error
 
 
 def offer() -> Offer:
-    """Return what can be asked for on this machine now; each model's folder is looked at once."""
+    """Return the current offer of this machine. Each model's folder is checked at most once."""
     known: dict[str, bool] = {}
 
     def is_here(entry: Entry) -> bool:

@@ -1,7 +1,8 @@
-"""From what a person chose on a page to requests: the one calculation behind form, summary, batch and draft.
+"""Conversion of page choices to requests: the one calculation behind form, summary, batch and draft.
 
-Choices are the cleaned values of a page: the fields of a request, where `aspect` and `short_side` may stand for a size,
-a `quality` for size, rate and steps, `lora-<id>` for the strength of a camera motion; `variations` counts clips.
+Choices are the cleaned values of a page: the fields of a request, except that `aspect` and `short_side` may replace the
+size, a `quality` may replace size, frame rate and steps, `lora-<id>` gives the strength of a camera motion, and
+`variations` is the number of clips.
 """
 
 from collections.abc import Mapping
@@ -17,14 +18,14 @@ from generation.requests.request import InvalidRequest, RenderRequest, parse
 from generation.requests.sizes import CUSTOM, largest_short_side_of, scaled, size_of
 
 LORA_PREFIX = "lora-"
-PROMPT_TO_COME = "…"  # stands for a prompt that was not typed yet: nothing else depends on it
+PROMPT_TO_COME = "…"  # placeholder for a prompt not typed yet; nothing else depends on it
 
 
 def to_requests(chosen: Mapping[str, Any], offer: Offer) -> list[RenderRequest]:
-    """Return the requests that were chosen, one for each variation.
+    """Return the chosen requests, one per variation.
 
     Raises:
-        InvalidRequest: with messages at the names of choices, so that a page can show them where they belong.
+        InvalidRequest: with messages keyed by choice, so that a page can show each at its input.
     """
     fields = fields_of(chosen, offer)
     try:
@@ -38,10 +39,10 @@ def to_requests(chosen: Mapping[str, Any], offer: Offer) -> list[RenderRequest]:
 
 
 def fields_of(chosen: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
-    """Return the fields of a request as `parse` reads them; None where what suits the model will do.
+    """Return the fields of a request for `parse`; None selects the default.
 
     Raises:
-        InvalidRequest: the shape needs a size that is not there, or has one that this site does not allow.
+        InvalidRequest: a custom shape lacks a width or height, or the longer side exceeds this site's limit.
     """
     chosen = {**chosen, "model": offer.chosen_model(chosen).id}
     quality = chosen.get("quality")
@@ -57,7 +58,7 @@ def fields_of(chosen: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
 
 
 def in_quality(chosen: Mapping[str, Any], quality: str, offer: Offer) -> dict[str, Any]:
-    """Return what was chosen, typed or cleaned, in another quality: the size, the rate and the steps of that.
+    """Return the choices (raw or cleaned) with the size, frame rate and steps of another quality.
 
     A custom shape keeps its proportions.
     """
@@ -90,7 +91,7 @@ def _size(chosen: Mapping[str, Any], offer: Offer) -> tuple[int, int]:
 
 
 def _by_choice(errors: Mapping[str, list[Any]], chosen: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return messages about a width or a height at the resolution, unless it is they that were chosen."""
+    """Return the errors by choice: those about width or height move to the resolution unless the shape is custom."""
     found: dict[str, list[Any]] = {}
     for name, texts in errors.items():
         place = "short_side" if name in ("width", "height") and chosen["aspect"] != CUSTOM else name
@@ -100,6 +101,6 @@ def _by_choice(errors: Mapping[str, list[Any]], chosen: Mapping[str, Any]) -> di
 
 
 def _pixels(value: Any) -> int | None:
-    """Return what was typed as a number of pixels, if it is one."""
+    """Return a typed value as a positive number of pixels, or None if it is not one."""
     text = str(value)
     return int(text) or None if text.isascii() and text.isdigit() and len(text) <= 5 else None

@@ -1,7 +1,7 @@
-"""The fields of a request, each stated once: what the parser, the form, prefill, presets and pages read.
+"""The fields of a request, each defined once, for the parser, the form, prefill, presets and pages.
 
-A field that is not here does not exist for them; docs/developing.md, 'A field of the request', names what else it
-needs, and tests/generation/requests/test_fields.py names what was forgotten.
+A field that is missing here does not exist for them. To add one, see docs/developing.md, 'A field of the request';
+tests/generation/requests/test_fields.py reports any step left out.
 """
 
 from collections.abc import Mapping
@@ -15,40 +15,40 @@ from auravideo.core.media.formats import FORMAT_LABELS
 
 FPS = (8, 16, 24, 32)
 MIN_SIDE = 128
-MAX_PROMPT = 1000  # characters; far above what any text encoder of the catalogue reads
+MAX_PROMPT = 1000  # characters; far more than any text encoder in the catalogue reads
 MAX_STEPS = 100
 MAX_GUIDANCE = 30.0
 MAX_SEED = 2**32 - 1
 MAX_LORAS = 8
-RENAMED = {"preset": "quality"}  # old name -> name: in batch files, and in the settings that clips carry
+RENAMED = {"preset": "quality"}  # old name -> name, in batch files and stored requests
 
 
 class Kind(StrEnum):
-    """What a field holds. The plain kinds are read, shown and prefilled by their row in `FIELDS` alone."""
+    """The type of a field. The plain kinds are parsed, shown and prefilled from their row in `FIELDS` alone."""
 
     TEXT = "text"
     WHOLE = "whole number"
     NUMBER = "number"
     CHOICE = "choice"
-    SIDE = "side"  # pixels; the page asks for a shape and a resolution instead
-    LENGTH = "length"  # seconds, as many as the operator allows
+    SIDE = "side"  # pixels; pages offer a shape and a resolution instead
+    LENGTH = "length"  # seconds, up to the operator's limit
     ENTRY = "entry of the catalogue"
-    MOTIONS = "camera motions"  # pairs of an entry of the catalogue and its strength
-    QUALITY = "quality"  # a name that is kept with the clip; what it means is written in the other fields
+    MOTIONS = "camera motions"  # pairs of a catalogue entry and its strength
+    QUALITY = "quality"  # a name stored with the clip; the other fields hold the values it stands for
 
 
 PLAIN = (Kind.TEXT, Kind.WHOLE, Kind.NUMBER, Kind.CHOICE)
 
 
 class Role(StrEnum):
-    """What the text encoder makes of a text."""
+    """How the text encoder uses a text field."""
 
-    PROMPT = "prompt"  # a part of `RenderRequest.engine_prompt`
-    NEGATIVE = "negative"  # what the clip should not show, so nothing is blocked in it
+    PROMPT = "prompt"  # part of `RenderRequest.engine_prompt`
+    NEGATIVE = "negative"  # what to keep out of the clip, so blocked terms do not apply
 
 
 class Facts(StrEnum):
-    """Where the page of a video tells it: before or after what is read off the file itself."""
+    """The place of a field on the page of a video: before or after the facts read from the file."""
 
     SUBJECT = "subject"
     SAMPLING = "sampling"
@@ -58,9 +58,9 @@ class Facts(StrEnum):
 class Field:
     """One field of a request.
 
-    `default` None means what suits the model, or nothing. `choices` maps values to labels. Numbers lie between
-    `minimum` and `maximum`. `by_quality`: a quality decides it unless it is set by hand. `mention` is how the simple
-    mode says that a plain field is set, with the value as %s. `facts` None: the page of a video tells it otherwise.
+    `default` None means the model's default, or nothing. `choices` maps values to labels. Numbers range from `minimum`
+    to `maximum`, inclusive. `by_quality`: set by the quality unless set by hand. `mention` is how the simple mode
+    reports that a plain field is set, with %s for the value. `facts` None: the page of a video shows it some other way.
     """
 
     name: str
@@ -172,6 +172,6 @@ FIELDS: Mapping[str, Field] = {found.name: found for found in _FIELDS}
 
 
 def with_present_names(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an earlier version wrote under the names that fields have now; a present name wins over an old."""
+    """Return `data` with old field names replaced by the current ones; a current name wins over an old one."""
     old = {RENAMED[name]: value for name, value in data.items() if name in RENAMED}
     return {**old, **{name: value for name, value in data.items() if name not in RENAMED}}

@@ -1,4 +1,4 @@
-"""The names under which people choose formats, shapes and qualities."""
+"""The labels of shapes and qualities."""
 
 from django.utils.translation import gettext_lazy as _
 

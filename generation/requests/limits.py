@@ -1,4 +1,4 @@
-"""What the operator allows, and what holds where they say nothing: the settings and `Limits` have these defaults."""
+"""The operator's limits and their defaults, shared by the settings and `Limits`."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ MAX_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the operator allows: the longest side in pixels, the longest clip in seconds."""
+    """The operator's limits: longest side in pixels, longest clip in seconds."""
 
     max_side: int = MAX_SIDE
     max_seconds: int = MAX_SECONDS

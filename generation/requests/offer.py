@@ -1,4 +1,4 @@
-"""What a site offers, and what suits what was chosen of it. Pure: whoever asks brings the catalogue and the limits."""
+"""The offer of a site, and the defaults for what was chosen. Pure: the caller passes the catalogue and limits."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from generation.requests.sizes import ASPECTS
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The site's `catalogue`, the operator's `limits`, and `is_here`, which tells whether an entry can be used now.
+    """The site's `catalogue`, the operator's `limits`, and `is_here`, which returns whether an entry is available now.
 
-    Values are those of a page, typed or cleaned: what they name wrongly counts as not named.
+    `values` are page values, raw or cleaned; unknown names in them are ignored.
     """
 
     catalogue: Catalogue
@@ -22,40 +22,40 @@ class Offer:
     is_here: Callable[[Entry], bool]
 
     def models(self) -> list[BaseModel]:
-        """Return the base models that can be used now."""
+        """Return the base models available now."""
         return [model for model in self.catalogue.models.values() if self.is_here(model)]
 
     def adapters(self, model: BaseModel) -> list[MotionAdapter]:
-        """Return the motion adapters that fit `model` and can be used now."""
+        """Return the motion adapters that fit `model` and are available now."""
         return [found for found in self.catalogue.adapters_for(model) if self.is_here(found)]
 
     def loras(self, adapter: MotionAdapter) -> list[MotionLora]:
-        """Return the camera motions that fit `adapter` and can be used now."""
+        """Return the camera motions that fit `adapter` and are available now."""
         return [found for found in self.catalogue.loras_for(adapter) if self.is_here(found)]
 
     def default_model(self) -> BaseModel:
-        """Return the model that the form starts with: the catalogue's, or the first here where that one is not."""
+        """Return the form's default model: the catalogue's, or the first available one if that is missing."""
         usual, here = self.catalogue.default_model, self.models()
         return usual if usual in here or not here else here[0]
 
     def chosen_model(self, values: Mapping[str, Any]) -> BaseModel:
-        """Return the model that the values name, or the default one."""
+        """Return the model named in `values`, or the default one."""
         return self.catalogue.models.get(str(values.get("model") or "")) or self.default_model()
 
     def chosen_adapter(self, values: Mapping[str, Any]) -> MotionAdapter:
-        """Return the motion adapter that the values name, or the model's own where that one does not fit."""
+        """Return the motion adapter named in `values` if it fits the model, or else the model's own."""
         adapters, model = self.catalogue.adapters, self.chosen_model(values)
         adapter = adapters.get(str(values.get("motion_adapter") or ""))
         return adapter if adapter is not None and model.compatible(adapter) else adapters[model.adapter]
 
     def quality(self, id: str, values: Mapping[str, Any]) -> Quality:
-        """Return what quality `id` means for the chosen model, adapter and shape."""
+        """Return the values of quality `id` for the chosen model, adapter and shape."""
         aspect = str(values.get("aspect") or "")
         aspect = aspect if aspect in ASPECTS else "1:1"
         model, adapter = self.chosen_model(values), self.chosen_adapter(values)
         return quality_of(id, model, adapter, aspect=aspect, max_side=self.limits.max_side)
 
     def usual(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the steps and the guidance that suit the chosen model, or its adapter where that was distilled."""
+        """Return the default steps and guidance of the chosen model; a distilled adapter overrides them."""
         model, adapter = self.chosen_model(values), self.chosen_adapter(values)
         return {"steps": model.usual_steps(adapter), "guidance": model.usual_guidance(adapter)}

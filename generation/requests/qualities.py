@@ -1,4 +1,4 @@
-"""What draft, standard and best mean on a model: its size, its rate and its steps. Pure arithmetic."""
+"""The qualities draft, standard and best: their size, frame rate and steps on a model. Pure arithmetic."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from generation.requests.fields import FPS, MAX_STEPS, MIN_SIDE
 from generation.requests.sizes import ASPECTS, CUSTOM, largest_short_side_of
 
 DRAFT, STANDARD, BEST = QUALITIES = ("draft", "standard", "best")
-STANDARD_SIDE = 256  # pixels, at least
-DRAFT_STEPS, BEST_STEPS = 0.4, 1.5  # times what suits the model
+STANDARD_SIDE = 256  # pixels, minimum
+DRAFT_STEPS, BEST_STEPS = 0.4, 1.5  # times the model's default
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """`short_side` in pixels, `fps` in frames a second, `steps` denoising steps."""
+    """The values of a quality: `short_side` in pixels, `fps` in frames per second, `steps` denoising steps."""
 
     short_side: int
     fps: int
@@ -24,14 +24,14 @@ class Quality:
 def quality_of(
     id: str, model: BaseModel, adapter: MotionAdapter | None = None, *, aspect: str = "1:1", max_side: int = 4096
 ) -> Quality:
-    """What quality `id` means on a model, as far as its reach and the operator's longest side allow.
+    """Return the values of quality `id` on a model, capped by its reach and the operator's longest side.
 
-    A draft has twice the model's own rate: from there on every rate starts from the same number of base frames, so
-    that a seed draws the same noise. Where it also has the same base size, the full clip is the draft's, only finer.
+    A draft runs at twice the model's native rate: all interpolated rates share the same number of base frames, so the
+    same seed gives the same noise. If the base size is also the same, the full clip is a finer version of the draft.
     """
     reach = largest_short_side_of(aspect if aspect in ASPECTS else "1:1", model, max_side)
     rates = [fps for fps in FPS if fps % model.native_fps == 0] or [model.native_fps]
-    few = adapter is not None and adapter.steps is not None  # was distilled for exactly so many
+    few = adapter is not None and adapter.steps is not None  # distilled for this exact number
     steps = model.usual_steps(adapter)
     standard = max(STANDARD_SIDE, model.native_size)
     if id == DRAFT:
@@ -46,13 +46,13 @@ def quality_of(
 
 
 def _draft_side(model: BaseModel) -> int:
-    """Half of what the model was trained at, as long as it still works there; never below what may be asked for."""
+    """Return half the model's native size, but no less than the model or a request allows."""
     half = model.native_size // 2 // SIDE_MULTIPLE * SIDE_MULTIPLE
     return min(max(MIN_SIDE, model.min_size, half), largest_short_side(model))
 
 
 def matching(values: Quality, model: BaseModel, adapter: MotionAdapter | None, *, aspect: str, max_side: int) -> str:
-    """The quality that gives exactly these values, or `CUSTOM`."""
+    """Return the quality with exactly these values, or `CUSTOM`."""
     if aspect == CUSTOM:
         return CUSTOM
     found = (id for id in QUALITIES if quality_of(id, model, adapter, aspect=aspect, max_side=max_side) == values)

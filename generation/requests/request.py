@@ -1,4 +1,4 @@
-"""What was asked for: one frozen, validated description, whatever it came in by (form, batch file, another video)."""
+"""Render requests, frozen and validated, whatever their source (form, batch file, another video)."""
 
 import math
 import re
@@ -24,13 +24,13 @@ from generation.requests.fields import (
 )
 from generation.requests.limits import Limits
 
-# A line end and a tab are white space; every other control character and the bidirectional overrides are not text.
+# Control characters except tab, line feed and carriage return; bidirectional embeddings, overrides and isolates.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
 class RenderRequest:
-    """A valid request. Sizes in pixels, even; `fps` in frames a second; `seed` None means a new one is drawn."""
+    """A valid request. Sizes in pixels, even; `fps` in frames per second; `seed` None picks a random one."""
 
     prompt: str
     negative_prompt: str
@@ -49,24 +49,24 @@ class RenderRequest:
 
     @property
     def engine_prompt(self) -> str:
-        """What the text encoder reads: whatever is checked of a prompt (terms, length, words) is checked of this."""
+        """Return the text for the text encoder. All prompt checks (blocked terms, tokens, vocabulary) use it."""
         texts = (getattr(self, field.name) for field in FIELDS.values() if field.role is Role.PROMPT)
         return ", ".join(text for text in texts if text)
 
     def to_dict(self) -> dict[str, Any]:
-        """A dict that JSON can hold and `from_dict` reads back."""
+        """Return a JSON-serializable dict for `from_dict`."""
         return {**asdict(self), "motion_loras": [list(pair) for pair in self.motion_loras]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "RenderRequest":
-        """The request that `to_dict` wrote. Raises KeyError or TypeError for what it did not write."""
+        """Return the request stored by `to_dict`. Raises KeyError or TypeError for other data."""
         data = with_present_names(data)
         known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
         return cls(**{**known, "motion_loras": tuple((str(id), float(weight)) for id, weight in data["motion_loras"])})
 
 
 class InvalidRequest(ValueError):
-    """Why a request cannot be rendered: `errors` maps each field to its messages."""
+    """A request that cannot be rendered: `errors` maps each field to its messages."""
 
     def __init__(self, errors: Mapping[str, list[Any]]) -> None:
         self.errors = {field: list(messages) for field, messages in errors.items()}
@@ -74,13 +74,13 @@ class InvalidRequest(ValueError):
 
 
 def parse(data: Mapping[str, Any], catalogue: Catalogue, limits: Limits) -> RenderRequest:
-    """The request that `data` describes, with defaults for what it leaves out.
+    """Return the request described by `data`, with defaults for missing fields.
 
     Args:
-        data: fields of `RenderRequest`, as text or numbers; None and '' mean 'not given'. `size` ('256x144') stands
-            for `width` and `height`; the old names of fields (`RENAMED`) are read, too.
+        data: fields of `RenderRequest`, as text or numbers; None and '' mean 'not given'. `size` ('256x144') replaces
+            `width` and `height`; old field names (`RENAMED`) are accepted.
     Raises:
-        InvalidRequest: with a message at every field that is wrong, unknown fields among them.
+        InvalidRequest: with a message for every wrong or unknown field.
     """
     return _Parser(data, catalogue, limits).parse()
 
@@ -93,7 +93,7 @@ class _Parser:
         self.limits = limits
         self.errors: dict[str, list[Any]] = {}
         self.defaults: Mapping[str, Any] = {}
-        self.written = {RENAMED[name]: name for name in given if name in RENAMED}  # so messages name what was written
+        self.written = {RENAMED[name]: name for name in given if name in RENAMED}  # messages use the given name
         for name, old in self.written.items():
             if name in given:
                 self._fail(old, _("This is the old name of %s. Give one of the two.") % name)
@@ -125,7 +125,7 @@ class _Parser:
         return RenderRequest(**values)
 
     def _fail(self, field: str, message: Any) -> None:
-        """Once for each message: both sides of a size may be wrong for the same reason."""
+        """Add a message to a field once: both sides of a size may be wrong for the same reason."""
         messages = self.errors.setdefault(self.written.get(field, field), [])
         if message not in messages:
             messages.append(message)
@@ -136,7 +136,7 @@ class _Parser:
             self._fail(name[:50], _("There is no such field. The fields are: %s.") % ", ".join(sorted(known)))
 
     def _read(self, field: Field) -> Any:
-        """Return the value of a field that depends on no other one."""
+        """Return the value of a field that does not depend on any other."""
         match field.kind:
             case Kind.WHOLE:
                 return self._whole(field)
@@ -274,7 +274,7 @@ class _Parser:
 
 
 def _whole_number(value: Any) -> int | None:
-    """`value` as an int when it is one without loss ('24', '24.0' as spreadsheets write it, 24, 24.0), else None."""
+    """Return `value` as an int if lossless (24, 24.0, '24', or '24.0' as spreadsheets write it), else None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -286,7 +286,7 @@ def _whole_number(value: Any) -> int | None:
 
 
 def _number(value: Any) -> float:
-    """`value` as a float when it is a number (7.5, '7.5', '1e1') that a float can hold, else NaN."""
+    """Return `value` as a float if it is a number in a float's range (7.5, '7.5', '1e1'), else NaN."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return math.nan
     if isinstance(value, str) and (not value.isascii() or "_" in value):
@@ -298,19 +298,19 @@ def _number(value: Any) -> float:
 
 
 def _is_blank(value: str) -> bool:
-    """Whether nothing of `value` can be seen: white space, joiners, marks of direction."""
+    """Return whether `value` has no visible characters, only white space, joiners and direction marks."""
     return all(unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cc", "Cf") for character in value)
 
 
 def _has_surrogates(value: str) -> bool:
-    """Whether `value` holds half a character, which no database or file can store."""
+    """Return whether `value` contains a lone surrogate, which cannot be stored as UTF-8."""
     return any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _lora_pairs(value: Any) -> tuple[tuple[str, float], ...]:
-    """'zoom-in:0.8, pan-left', [['zoom-in', 0.8], ...] or {'zoom-in': 0.8} as pairs of id and weight, 1 if not given.
+    """Return (ID, weight) pairs from 'zoom-in:0.8, pan-left', [['zoom-in', 0.8], ...] or {'zoom-in': 0.8}.
 
-    A weight that is no number becomes NaN. Raises TypeError or ValueError for anything else.
+    A missing weight is 1; one that is not a number is NaN. Raises TypeError or ValueError for anything else.
     """
     if isinstance(value, str):
         value = [part.partition(":")[::2] for part in value.split(",") if part.strip()]

@@ -247,7 +247,7 @@ def test_an_event_that_cannot_be_delivered_harms_nobody(monkeypatch, caplog):
 
     monkeypatch.setattr("generation.queue.events.get_channel_layer", refuse)
     events.publish(1, "job")
-    assert "could not be delivered" in caplog.text
+    assert "Could not deliver an event" in caplog.text
 
 
 async def test_only_the_sockets_of_a_departed_user_are_closed():

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from workers.tiny.world import pictures
 from workers.tiny.world import scenes as world
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 SIZE = 256
 SCALES = (2, 4)
@@ -136,7 +136,7 @@ def _draw_cache(target: Path, count: int, seed: int) -> None:
     for file in files.values():
         file.flush()
     np.save(target / "kind.npy", kinds)  # written last: its presence marks a complete cache
-    log.info("drew %d pairs into %s", count, target)
+    logger.info("drew %d pairs into %s", count, target)
 
 
 def cut_batch(
