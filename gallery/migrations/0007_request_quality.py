@@ -13,9 +13,10 @@ def rename(apps, old, new):
         page = list((found if last is None else found.filter(pk__gt=last))[:ROWS])
         if not page:
             return
-        for video in page:
+        changed = [video for video in page if isinstance(video.request, dict)]  # PostgreSQL finds texts and lists, too
+        for video in changed:
             video.request.setdefault(new, video.request.pop(old))
-        videos.bulk_update(page, ["request"], batch_size=100)
+        videos.bulk_update(changed, ["request"], batch_size=100)
         last = page[-1].pk
 
 

@@ -15,7 +15,7 @@ def plan_of(request, models):
     try:
         model = models[request["model"]]
         return plan(SimpleNamespace(**{name: request[name] for name in NEEDED}), model).to_dict()
-    except (KeyError, TypeError, ValueError):
+    except (ArithmeticError, KeyError, TypeError, ValueError):
         return None
 
 

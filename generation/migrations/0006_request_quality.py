@@ -13,10 +13,11 @@ def rename_in(rows, column, old, new):
         page = list((found if last is None else found.filter(pk__gt=last))[:ROWS])
         if not page:
             return
-        for row in page:
+        changed = [row for row in page if isinstance(getattr(row, column), dict)]  # PostgreSQL finds texts and lists, too
+        for row in changed:
             value = getattr(row, column)
             value.setdefault(new, value.pop(old))
-        rows.bulk_update(page, [column], batch_size=100)
+        rows.bulk_update(changed, [column], batch_size=100)
         last = page[-1].pk
 
 

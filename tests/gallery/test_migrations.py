@@ -17,7 +17,10 @@ def test_requests_of_videos_say_quality_and_can_go_back(monkeypatch):
     present = a_request(seed=1, quality="draft")
     old = {**{name: value for name, value in present.items() if name != "quality"}, "preset": "draft"}
     videos = [VideoFactory(request=old) for _ in range(5)]
+    odd = VideoFactory()
+    Video.objects.filter(pk=odd.pk).update(request=["preset", "quality"])  # JSON holds more than objects
     migration.to_quality(apps, None)
     assert all(Video.objects.get(pk=video.pk).request == present for video in videos)
     migration.to_preset(apps, None)
     assert all(Video.objects.get(pk=video.pk).request == old for video in videos)
+    assert Video.objects.get(pk=odd.pk).request == ["preset", "quality"]

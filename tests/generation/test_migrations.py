@@ -43,6 +43,7 @@ def test_every_job_gets_the_plan_that_was_computed_for_it(before_plans, monkeypa
     user = UserFactory()
     asked = [a_request(fps=8), a_request(), a_request(seconds=4, size="384x256"), {**a_request(), "model": "gone"}]
     asked += [{**a_request(), "width": 4096, "height": 4096}, {"prompt": "of another time"}]
+    asked += [{**a_request(), "width": 0}, {**a_request(), "fps": 0}, ["no request"]]
     made = []
     for number, status in enumerate(Status):
         for request in asked:
@@ -59,7 +60,7 @@ def test_every_job_gets_the_plan_that_was_computed_for_it(before_plans, monkeypa
             (request, status, 7, number) for request in asked
         ]
         assert [job.render_plan for job in jobs[:3]] == [available.plan_for(job.render_request) for job in jobs[:3]]
-        assert [job.plan for job in jobs[3:]] == [None, None, None]
+        assert [job.plan for job in jobs[3:]] == [None] * 6
 
 
 @pytest.mark.django_db

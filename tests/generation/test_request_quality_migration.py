@@ -28,6 +28,9 @@ def test_stored_requests_say_quality_and_can_go_back(quality, monkeypatch):
     stored = [old_request(prompt=f"clip {n}", quality="draft" if n % 2 else "") for n in range(5)]
     jobs = [JobFactory(request=request) for request in stored]
     untouched = JobFactory(request={"prompt": "by hand"})
+    odd = [JobFactory(), JobFactory(), JobFactory()]
+    for job, request in zip(odd, ("preset", ["preset", "quality"], "quality"), strict=True):
+        Job.objects.filter(pk=job.pk).update(request=request)  # JSON holds more than objects
     preset = PresetFactory(settings={"fps": 8, "preset": "mine"})
     quality.to_quality(apps, None)
     for job, request in zip(jobs, stored, strict=True):
@@ -36,6 +39,7 @@ def test_stored_requests_say_quality_and_can_go_back(quality, monkeypatch):
         assert RenderRequest.from_dict(found) == RenderRequest.from_dict(request)
     assert Preset.objects.get(pk=preset.pk).settings == {"fps": 8, "quality": "mine"}
     assert Job.objects.get(pk=untouched.pk).request == {"prompt": "by hand"}
+    assert [Job.objects.get(pk=job.pk).request for job in odd] == ["preset", ["preset", "quality"], "quality"]
     quality.to_preset(apps, None)
     assert [Job.objects.get(pk=job.pk).request for job in jobs] == stored
     assert Preset.objects.get(pk=preset.pk).settings == {"fps": 8, "preset": "mine"}
