@@ -249,7 +249,12 @@ def test_a_filter_goes_on_being_one_while_scrolling(visit):
 
 WORDS = {
     "en": {"Delete": "Delete", "Undo": "Undo", "gone": "3 videos were moved", "back": "3 videos were restored"},
-    "pl": {"Delete": "Usuń", "Undo": "Cofnij", "gone": "Przeniesiono do kosza 3 filmy.", "back": "3 filmy są z powrotem"},
+    "pl": {
+        "Delete": "Usuń",
+        "Undo": "Cofnij",
+        "gone": "Przeniesiono do kosza 3 filmy.",
+        "back": "3 filmy są z powrotem",
+    },
 }
 
 
