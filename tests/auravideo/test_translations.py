@@ -196,7 +196,8 @@ class Seen(HTMLParser):
 def english():
     """Return every text of ours that differs in Polish."""
     texts = [(form, message.string) for message in messages.read(POLISH) if message.id for form in _forms(message.id)]
-    return {form for form, polish in texts if form not in _forms(polish)}
+    # Django does not translate the alt text "Search" of the admin's search icon.
+    return {form for form, polish in texts if form not in _forms(polish)} - {"Search"}
 
 
 class TestPolishPages:
