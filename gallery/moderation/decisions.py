@@ -57,6 +57,14 @@ class NoteForm(forms.Form):
     )
 
 
+class PickForm(ReasonForm):
+    """A reason is optional here, but the owner does read it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["why"].required = False
+
+
 class SuspensionForm(ReasonForm):
     days = forms.TypedChoiceField(
         label=gettext_lazy("For how long"),
@@ -217,7 +225,7 @@ PICK = Decision(
     ngettext_lazy("%d video was picked.", "%d videos were picked."),
     lambda actor, subject, data, _site: services.pick(actor, subject.clip, data["why"]),
     lambda _actor, subject: selectors.would_pick(subject.clip),
-    NoteForm,
+    PickForm,
     left=ngettext_lazy(
         "%d was not picked: it is already among the picks, or it is not public.",
         "%d were not picked: they are already among the picks, or they are not public.",

@@ -67,7 +67,7 @@ def dismiss(actor: User, video: Video, why: str) -> int:
     if count:
         _record(Act.DISMISS, actor, video=video, why=why)
         if is_hidden_by_reports(video):
-            _restore(actor, video, why)
+            _restore(actor, video, "")  # the owner is told, but never reads the note
     return count
 
 

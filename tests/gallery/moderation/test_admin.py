@@ -63,6 +63,34 @@ def texts(response) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
+# --- Notes ------------------------------------------------------------------------------------------------------------
+
+
+PRIVATE = [each for each in vars(decisions).values() if getattr(each, "form", None) is decisions.NoteForm]
+
+
+@pytest.mark.parametrize("decision", PRIVATE, ids=lambda decision: decision.name)
+@pytest.mark.parametrize("is_hidden_by_reports", [False, True])
+def test_a_note_for_the_history_is_never_told_to_the_owner(signed_in, report, decision, is_hidden_by_reports, settings):
+    if is_hidden_by_reports:
+        settings.AUTO_HIDE_REPORTS = 2
+        services.report(report.video, None, "a visitor", "spam")
+    elif decision is decisions.UNPICK:
+        services.pick(report.video.user, report.video)
+    act(signed_in, VIDEOS, decision, report.video)
+    signed_in.force_login(report.video.user)
+    assert WHY not in signed_in.get(reverse("gallery:notices")).content.decode()
+
+
+def test_a_pick_needs_no_reason_and_its_owner_reads_one(signed_in, report):
+    form = decisions.PICK.form({"why": ""})
+    assert form.is_valid()
+    assert "The user will read this" in str(form.fields["why"].help_text)
+    act(signed_in, VIDEOS, decisions.PICK, report.video)
+    signed_in.force_login(report.video.user)
+    assert WHY in signed_in.get(reverse("gallery:notices")).content.decode()
+
+
 # --- The queue --------------------------------------------------------------------------------------------------------
 
 
