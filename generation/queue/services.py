@@ -37,9 +37,12 @@ FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render th
 class TooManyJobs(InvalidRequest):
     """A refusal: the user would exceed the limit on active jobs."""
 
-    def __init__(self) -> None:
-        text = _("You already have %s clips waiting or rendering. Wait for some to finish, or cancel some.")
-        super().__init__({"prompt": [text % settings.MAX_ACTIVE_JOBS]})
+    def __init__(self, active: int) -> None:
+        text = _(
+            "At most %(limit)s of your clips can wait or render at a time; %(active)s do now. Wait for some to finish, "
+            "or cancel some."
+        )
+        super().__init__({"prompt": [text % {"limit": settings.MAX_ACTIVE_JOBS, "active": active}]})
 
 
 @transaction.atomic
@@ -102,7 +105,7 @@ def _room_for(user: User, more: int) -> int:
     mine = Job.objects.filter(user=user, status__in=ACTIVE)
     counts = mine.aggregate(active=Count("pk"), queued=Count("pk", filter=Q(status=Status.QUEUED)))
     if counts["active"] + more > settings.MAX_ACTIVE_JOBS:
-        raise TooManyJobs
+        raise TooManyJobs(counts["active"])
     return counts["queued"]
 
 
