@@ -23,7 +23,7 @@ def claim(job_id: UUID, run: int, stage: Stage, chunk: int, worker: str) -> Stag
     if job is None:
         return None
     try:
-        work = estimates.cost(stage, chunk, job.render_plan, job.render_request)
+        work = estimates.cost(stage, chunk, services.frozen_plan(job), job.render_request)
     except InvalidRequest as error:
         services.fail(job, run, "request-invalid", {"details": str(error)})
         return None

@@ -37,9 +37,12 @@ FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render th
 class TooManyJobs(InvalidRequest):
     """A refusal: the user would exceed the limit on active jobs."""
 
-    def __init__(self) -> None:
-        text = _("You already have %s clips waiting or rendering. Wait for some to finish, or cancel some.")
-        super().__init__({"prompt": [text % settings.MAX_ACTIVE_JOBS]})
+    def __init__(self, active: int) -> None:
+        text = _(
+            "At most %(limit)s of your clips can wait or render at a time; %(active)s do now. Wait for some to finish, "
+            "or cancel some."
+        )
+        super().__init__({"prompt": [text % {"limit": settings.MAX_ACTIVE_JOBS, "active": active}]})
 
 
 @transaction.atomic
@@ -102,7 +105,7 @@ def _room_for(user: User, more: int) -> int:
     mine = Job.objects.filter(user=user, status__in=ACTIVE)
     counts = mine.aggregate(active=Count("pk"), queued=Count("pk", filter=Q(status=Status.QUEUED)))
     if counts["active"] + more > settings.MAX_ACTIVE_JOBS:
-        raise TooManyJobs
+        raise TooManyJobs(counts["active"])
     return counts["queued"]
 
 
@@ -248,6 +251,18 @@ def done_units(job: Job) -> set[tuple[Stage, int]]:
     return {(Stage(stage), chunk) for stage, chunk in rows}
 
 
+def frozen_plan(job: Job) -> Plan:
+    """Return the plan of a job. One that has none gets it now: its model is back, or the version before queued it.
+
+    Raises:
+        InvalidRequest: its model is not in the catalogue, or its plan cannot be read.
+    """
+    if job.plan is None:
+        job.plan = available.plan_for(job.render_request).to_dict()
+        Job.objects.filter(pk=job.pk).update(plan=job.plan)
+    return job.render_plan
+
+
 def _exhausted_stage(job: Job) -> Stage | None:
     lost = job.stage_runs.filter(status=RunStatus.LOST, run__gte=job.first_run).values_list("stage", "chunk")
     counts: dict[tuple[str, int], int] = {}
@@ -279,17 +294,9 @@ def _send(job_ids: Sequence[UUID]) -> None:
     jobs = Job.objects.in_bulk(job_ids)
     for job in (jobs[job_id] for job_id in job_ids if job_id in jobs and jobs[job_id].is_active):
         try:
-            job_plan = _frozen_plan(job)
+            job_plan = frozen_plan(job)
         except InvalidRequest as error:
             fail(job, job.run, "request-invalid", {"details": str(error)})
             continue
         send = partial(canvas.send, job.pk, job.run, job.priority, job_plan, done.get(job.pk, set()))
         publish.attempt(send, f"the message of job {job.pk}")
-
-
-def _frozen_plan(job: Job) -> Plan:
-    """Return the stored plan of a job; make and store one if it has none and its model is in the catalogue."""
-    if job.plan is None:
-        job.plan = available.plan_for(job.render_request).to_dict()
-        Job.objects.filter(pk=job.pk).update(plan=job.plan)
-    return job.render_plan

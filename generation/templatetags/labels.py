@@ -8,7 +8,7 @@ from django.utils import formats
 
 from auravideo.core.media.formats import ACCEPTED_FILES
 from generation.requests import available
-from generation.requests.fields import FIELDS, Field, Kind
+from generation.requests.fields import FIELDS, Field, Kind, with_present_names
 from generation.requests.labels import QUALITY_LABELS
 
 register = template.Library()
@@ -46,6 +46,7 @@ def quality_label(name: str) -> str:
 @register.filter
 def facts(request: Mapping[str, Any], place: str) -> list[Fact]:
     """Return the facts of a stored request that a video's page shows at `place`, one of `fields.Facts`."""
+    request = with_present_names(request)
     return [
         Fact(field.name, field.label, value)
         for field in FIELDS.values()

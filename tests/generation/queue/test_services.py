@@ -286,7 +286,24 @@ def test_retrying_respects_the_limit_per_user(user, settings):
     assert Job.objects.get(pk=job.pk).status == Status.CANCELLED
 
 
-@pytest.mark.parametrize("plan", [None, {}, {"version": 999}])
+def test_a_job_that_the_version_before_queued_gets_its_plan_from_the_first_claim(user):
+    """While an update rolls out, its web processes still insert jobs, and they know of no plan."""
+    job = services.submit(user, asked())
+    Job.objects.update(plan=None)
+    held = claim(job)
+    assert held is not None
+    assert held.job.render_plan == Job.objects.get().render_plan == available.plan_for(job.render_request)
+
+
+def test_a_claim_on_a_job_without_a_plan_whose_model_is_gone_fails_it(user):
+    job = services.submit(user, asked())
+    Job.objects.update(plan=None, request={**job.request, "model": "gone"})
+    assert claim(job) is None
+    job.refresh_from_db()
+    assert (job.status, job.error_id) == (Status.FAILED, "request-invalid")
+
+
+@pytest.mark.parametrize("plan", [{}, {"version": 999}])
 def test_a_claim_on_a_job_without_a_plan_that_can_be_read_fails_it(user, plan):
     job = services.submit(user, asked())
     Job.objects.update(plan=plan)

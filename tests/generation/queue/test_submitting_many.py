@@ -45,7 +45,7 @@ def test_each_has_its_seed_and_its_message_and_their_owner_hears_once(user, monk
 def test_if_not_all_fit_none_is_queued(user, settings):
     settings.MAX_ACTIVE_JOBS = 4
     JobFactory(user=user)
-    with pytest.raises(services.TooManyJobs):
+    with pytest.raises(services.TooManyJobs, match=r"At most 4 of your clips .* 1 do now"):
         services.submit_many(user, [asked()] * 4)
     assert Job.objects.count() == 1
     assert not broker.standing_messages()
