@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from generation.domain.plan import Plan
-from generation.domain.states import ACTIVE, RunStatus, Stage, Status
+from generation.domain.states import RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, Batch, Job, StageRun
 from generation.queue import estimates
 from generation.requests import available
@@ -70,10 +70,6 @@ def listed_jobs_of(user: User) -> QuerySet[Job]:
 
 def has_batches(user: User) -> bool:
     return Batch.objects.filter(user=user).exists()
-
-
-def active_jobs_of(user: User) -> QuerySet[Job]:
-    return jobs_of(user).filter(status__in=ACTIVE)
 
 
 def progress_of(job: Job) -> Progress:

@@ -247,8 +247,16 @@ def requeue(job: Job, run: int) -> bool:
 
 def done_units(job: Job) -> set[tuple[Stage, int]]:
     """Return the (stage, chunk) pairs of a job whose output is stored."""
-    rows = job.stage_runs.filter(status=RunStatus.DONE).values_list("stage", "chunk")
-    return {(Stage(stage), chunk) for stage, chunk in rows}
+    return _done_units([job.pk]).get(job.pk, set())
+
+
+def _done_units(job_ids: Sequence[UUID]) -> dict[UUID, set[tuple[Stage, int]]]:
+    """Return `done_units` for several jobs in one query; jobs without any are left out."""
+    done: dict[UUID, set[tuple[Stage, int]]] = {}
+    rows = StageRun.objects.filter(job__in=job_ids, status=RunStatus.DONE).values_list("job_id", "stage", "chunk")
+    for job_id, stage, chunk in rows:
+        done.setdefault(job_id, set()).add((Stage(stage), chunk))
+    return done
 
 
 def frozen_plan(job: Job) -> Plan:
@@ -287,10 +295,7 @@ def _discard_on_commit(job: Job) -> None:
 
 def _send(job_ids: Sequence[UUID]) -> None:
     """Send the remaining work of jobs, in order, reading their state after the commit."""
-    done: dict[UUID, set[tuple[Stage, int]]] = {}
-    rows = StageRun.objects.filter(job__in=job_ids, status=RunStatus.DONE).values_list("job_id", "stage", "chunk")
-    for job_id, stage, chunk in rows:
-        done.setdefault(job_id, set()).add((Stage(stage), chunk))
+    done = _done_units(job_ids)
     jobs = Job.objects.in_bulk(job_ids)
     for job in (jobs[job_id] for job_id in job_ids if job_id in jobs and jobs[job_id].is_active):
         try:
