@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from accounts.models import User
-from auravideo.core.zips import Entry
+from auravideo.core.zips import ZipEntry
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Holder:
     def stop(self, user: User) -> None:
         """Stop everything running for a user who is deactivated, suspended or leaving. Called more than once."""
 
-    def export(self, user: User) -> Iterable[Entry]:
+    def export(self, user: User) -> Iterable[ZipEntry]:
         """Return the files to include in the user's data export."""
         return ()
 
@@ -61,7 +61,7 @@ def stop(user: User) -> None:
         holder.stop(user)
 
 
-def export(user: User) -> Iterator[Entry]:
+def export(user: User) -> Iterator[ZipEntry]:
     for holder in _holders:
         yield from holder.export(user)
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts import personal_data, signals
 from accounts.models import User
 from auravideo.core import publish
-from auravideo.core.zips import Entry, json_file
+from auravideo.core.zips import ZipEntry, json_file
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ def settle_left_over(seconds: float = SETTLE_SECONDS) -> int:
     return done
 
 
-def export(user: User) -> Iterator[Entry]:
+def export(user: User) -> Iterator[ZipEntry]:
     """Yield all personal data of a user, as the entries of a zip."""
     yield json_file("profile.json", lambda: _profile(user))
     yield from personal_data.export(user)

@@ -63,7 +63,7 @@ def words(name: str, default: list[str]) -> list[str]:
     return [word.strip() for word in value.split(",") if word.strip()] if value else default
 
 
-def address(name: str, schemes: tuple[str, ...]) -> str:
+def url(name: str, schemes: tuple[str, ...]) -> str:
     """Return the variable `name` as a URL with one of `schemes`, or '' if it is unset."""
     value = text(name)
     if value and urlsplit(value).scheme not in schemes:
@@ -102,12 +102,12 @@ def secret_key(folder: Path) -> str:
 
 def database(folder: Path) -> dict:
     """Return DATABASES["default"]: DATABASE_URL, or SQLite in `folder`, set up for several writers."""
-    url = address("DATABASE_URL", ("postgres", "postgresql", "sqlite"))
-    if not url:
+    location = url("DATABASE_URL", ("postgres", "postgresql", "sqlite"))
+    if not location:
         config: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}
     else:
         try:
-            config = environ.Env.db_url_config(url)
+            config = environ.Env.db_url_config(location)
         except Exception as error:
             raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}.") from None
     if config["ENGINE"].endswith("sqlite3"):

@@ -88,7 +88,7 @@ TEMPLATES = [
 DATABASES = {"default": env.database(HOME)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.address("REDIS_URL", ("redis", "rediss", "unix"))
+REDIS_URL = env.url("REDIS_URL", ("redis", "rediss", "unix"))
 REDIS_SOCKET = env.redis_socket(HOME)  # used if REDIS_URL is not set
 
 
@@ -115,10 +115,10 @@ CHANNEL_LAYERS = {
     }
 }
 
-S3_ENDPOINT_URL = env.address("S3_ENDPOINT_URL", ("http", "https"))
+S3_ENDPOINT_URL = env.url("S3_ENDPOINT_URL", ("http", "https"))
 S3_BUCKET = env.text("S3_BUCKET")
 S3_REGION = env.text("S3_REGION", "us-east-1")
-S3_PUBLIC_ENDPOINT_URL = env.address("S3_PUBLIC_ENDPOINT_URL", ("http", "https"))
+S3_PUBLIC_ENDPOINT_URL = env.url("S3_PUBLIC_ENDPOINT_URL", ("http", "https"))
 SIGNED_ADDRESS_SECONDS = 300
 
 

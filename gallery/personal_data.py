@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from accounts.personal_data import Holder, Holding
-from auravideo.core.zips import Entry, json_file, json_list, stored_file
+from auravideo.core.zips import ZipEntry, json_file, json_list, stored_file
 from gallery import lifecycle
 from gallery.files.views import file_stem
 from gallery.models import Collection, Video
@@ -23,7 +23,7 @@ class VideosOfPerson(Holder):
         if collections := Collection.objects.filter(user=user).count():
             yield Holding(ngettext("%d collection", "%d collections", collections) % collections)
 
-    def export(self, user: User) -> Iterator[Entry]:
+    def export(self, user: User) -> Iterator[ZipEntry]:
         """Yield each video as its file and its settings. One query per video: the download may take long.
 
         Excludes the trash: users who want those videos restore them first.

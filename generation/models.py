@@ -78,7 +78,7 @@ class Job(models.Model):
     first_run = models.PositiveIntegerField(_("first run"), default=1)
     priority = models.PositiveSmallIntegerField(_("priority"), default=0)
     # Unix time of the newest live preview, a cache buster in its URL; 0 without one.
-    preview = models.PositiveIntegerField(_("previews"), default=0)
+    previewed_at = models.PositiveIntegerField(_("previews"), default=0)
     error_id = models.CharField(_("error"), max_length=40, blank=True)
     error_context = models.JSONField(_("error details"), default=dict, blank=True)
     traceback = models.TextField(_("traceback"), blank=True)

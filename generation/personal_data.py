@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 from accounts.models import User
 from accounts.personal_data import Holder, Holding
 from auravideo.core.storage import delete_folder
-from auravideo.core.zips import Entry, json_list
+from auravideo.core.zips import ZipEntry, json_list
 from generation.domain import storage_keys
 from generation.domain.states import ACTIVE
 from generation.models import Batch, Job, Preset
@@ -32,7 +32,7 @@ class JobsOfPerson(Holder):
         for job in Job.objects.filter(user=user, status__in=ACTIVE):
             services.cancel(job)
 
-    def export(self, user: User) -> Iterable[Entry]:
+    def export(self, user: User) -> Iterable[ZipEntry]:
         yield json_list("jobs.json", lambda: _records(user))
         yield json_list("presets.json", lambda: [_preset(preset) for preset in Preset.objects.filter(user=user)])
 

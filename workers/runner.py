@@ -102,7 +102,7 @@ class Context:
 
     def _show(self, preview: np.ndarray) -> None:
         frame_store.write_preview(self.job.pk, media.animated_preview(preview))
-        Job.objects.filter(pk=self.job.pk).update(preview=int(time.time()))
+        Job.objects.filter(pk=self.job.pk).update(previewed_at=int(time.time()))
 
 
 class Heartbeat:

@@ -18,29 +18,29 @@ MISSING = "MISSING.txt"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ZipEntry:
     """One file in the zip. `read` is called when its turn comes; on FileNotFoundError the file is skipped and noted."""
 
     name: str
     read: Callable[[], Iterable[bytes]]
 
 
-def stored_file(name: str, stored: str | None, storage: Storage | None = None) -> Entry:
+def stored_file(name: str, stored: str | None, storage: Storage | None = None) -> ZipEntry:
     """Return an entry for the file `stored` in a storage (by default, the default one)."""
-    return Entry(name, lambda: _blocks(storage or storages["default"], stored))
+    return ZipEntry(name, lambda: _blocks(storage or storages["default"], stored))
 
 
-def json_file(name: str, value: Callable[[], object]) -> Entry:
+def json_file(name: str, value: Callable[[], object]) -> ZipEntry:
     """Return an entry that holds `value()` as JSON."""
-    return Entry(name, lambda: [_json(value()).encode()])
+    return ZipEntry(name, lambda: [_json(value()).encode()])
 
 
-def json_list(name: str, values: Callable[[], Iterable[object]]) -> Entry:
+def json_list(name: str, values: Callable[[], Iterable[object]]) -> ZipEntry:
     """Return an entry that holds a JSON list, written item by item."""
-    return Entry(name, lambda: _list(values()))
+    return ZipEntry(name, lambda: _list(values()))
 
 
-def stream(entries: Iterable[Entry]) -> Generator[bytes]:
+def stream(entries: Iterable[ZipEntry]) -> Generator[bytes]:
     """Yield the bytes of a zip file. Names are made unique; files missing from the storage are listed in MISSING.txt.
 
     Stored, not deflated: videos are already compressed.
@@ -63,7 +63,7 @@ def stream(entries: Iterable[Entry]) -> Generator[bytes]:
     yield from zipped.finalize()
 
 
-def response(entries: Iterable[Entry], filename: str) -> StreamingHttpResponse:
+def response(entries: Iterable[ZipEntry], filename: str) -> StreamingHttpResponse:
     """Return a zip file as a download named `filename`."""
     answer = StreamingHttpResponse(_sent(stream(entries)), content_type="application/zip")
     answer["Content-Disposition"] = content_disposition_header(True, filename)

@@ -300,7 +300,7 @@ def _run(clip: Clip, job: Job, _plan: Plan) -> None:
     noise = np.random.default_rng(clip.scene.seed).normal(0, 45, clean.shape)
     noisy = np.clip(clean + noise, 0, 255).astype(np.uint8)
     frame_store.write_preview(job.pk, media.animated_preview(noisy))
-    Job.objects.filter(pk=job.pk).update(preview=1)
+    Job.objects.filter(pk=job.pk).update(previewed_at=1)
 
 
 def _fail(_clip: Clip, job: Job, _plan: Plan) -> None:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.http import SignedInRequest
 from auravideo.core import zips
-from auravideo.core.zips import Entry, json_file, stored_file
+from auravideo.core.zips import ZipEntry, json_file, stored_file
 from gallery import lifecycle
 from gallery.access import collections_of, library_of
 from gallery.files.views import file_stem
@@ -98,7 +98,7 @@ def _download(_request: SignedInRequest, videos: VideoQuerySet, _collection: UUI
     return zips.response(_files(list(videos.order_by("created_at"))), "auravideo.zip")
 
 
-def _files(videos: list[Video]) -> Iterator[Entry]:
+def _files(videos: list[Video]) -> Iterator[ZipEntry]:
     """Yield each video and its settings, under the same name."""
     for number, video in enumerate(videos, start=1):
         name = f"{number:03d}-{file_stem(video)}"

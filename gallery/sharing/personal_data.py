@@ -6,7 +6,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from accounts.personal_data import Holder, Holding
-from auravideo.core.zips import Entry, json_list
+from auravideo.core.zips import ZipEntry, json_list
 from gallery.models import Like
 from gallery.sharing import services
 
@@ -16,7 +16,7 @@ class LikesOfPerson(Holder):
         if count := Like.objects.filter(user=user).count():
             yield Holding(ngettext("%d like", "%d likes", count) % count)
 
-    def export(self, user: User) -> Iterator[Entry]:
+    def export(self, user: User) -> Iterator[ZipEntry]:
         likes = Like.objects.filter(user=user).order_by("pk")
         if likes.exists():
             rows = likes.values("video_id", "created_at")

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from auravideo.core.file_names import stem
 from auravideo.core.files import replacing
-from generation.batches.services import Entry
+from generation.batches.services import BatchEntry
 from generation.domain.states import Status
 from generation.jobs.selectors import video_of
 from generation.models import Job
@@ -53,7 +53,7 @@ class Output:
             raise OutputError(_cannot_write(folder, error)) from error
         self._kept = {record.get("row"): record for record in self._read_manifest()}
 
-    def collect(self, entry: Entry, job: Job) -> dict[str, Any]:
+    def collect(self, entry: BatchEntry, job: Job) -> dict[str, Any]:
         """Write a row's video, if it has one, and return its manifest record.
 
         Raises:
@@ -75,7 +75,7 @@ class Output:
             return gone
         return {**record, "video": str(video.pk), "file": name}
 
-    def record(self, entry: Entry, job: Job | None) -> dict[str, Any]:
+    def record(self, entry: BatchEntry, job: Job | None) -> dict[str, Any]:
         """Return the manifest record of a row without a file."""
         status = job.status if job else "pending" if entry.request else "invalid"
         request = job.stored_request if job else entry.request and entry.request.to_dict()
@@ -96,12 +96,12 @@ class Output:
         lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
         self._write(MANIFEST, lambda stream: stream.write(lines.encode("utf-8", "backslashreplace")))
 
-    def _stem(self, entry: Entry) -> str:
+    def _stem(self, entry: BatchEntry) -> str:
         number = f"{entry.row.number:0{self._digits}d}"
         slug = stem(entry.request.prompt if entry.request else "", length=_SLUG_LENGTH, unicode=True)
         return f"{number}-{slug}" if slug else number
 
-    def _is_here(self, entry: Entry, name: str, video: Any) -> bool:
+    def _is_here(self, entry: BatchEntry, name: str, video: Any) -> bool:
         """Return whether an earlier run already wrote this video."""
         kept = self._kept.get(entry.row.number, {})
         path = self.folder / name

@@ -62,11 +62,11 @@ class BatchForm(forms.Form):
         mark_default(self.fields["lines"], self.fields["file"])  # one of the two is required: neither is optional
         choice_field(self, "seconds").choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
         self.rows: list[Row] = []
-        self.entries: list[batches.Entry] = []
+        self.entries: list[batches.BatchEntry] = []
         self.name = ""
 
     @property
-    def wrong(self) -> list[batches.Entry]:
+    def wrong(self) -> list[batches.BatchEntry]:
         """Return the rows that cannot be rendered."""
         return [entry for entry in self.entries if entry.request is None]
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from auravideo.core.file_names import stem
-from auravideo.core.zips import Entry, stored_file
+from auravideo.core.zips import ZipEntry, stored_file
 from generation.batches import services as batches
 from generation.batches.forms import BatchForm
 from generation.domain.states import ACTIVE, ENDED, Status
@@ -88,7 +88,7 @@ def progress_of_batch(batch: Batch) -> BatchProgress:
     return BatchProgress(counts, share // total if total else 0)
 
 
-def finished_files(batch: Batch) -> list[Entry]:
+def finished_files(batch: Batch) -> list[ZipEntry]:
     """Return the videos of a batch, named by row as the batch command names them."""
     found = batch.jobs.filter(status=Status.DONE, video__isnull=False, video__deleted_at=None).order_by("row")
     names = found.values_list("row", "request__prompt", "video__video_file")

@@ -30,7 +30,7 @@ ANSWER_SECONDS = (1.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BatchEntry:
     """A checked row: either its `request`, or `errors`, which maps fields ('' for the row itself) to texts."""
 
     row: Row
@@ -47,7 +47,7 @@ class Entry:
         ]
 
 
-def check(rows: list[Row]) -> list[Entry]:
+def check(rows: list[Row]) -> list[BatchEntry]:
     """Return an entry per row, with its request or its errors."""
     # Check each model's files once, not once per row (up to 10,000).
     is_here = cache(lambda id: _is_here(available.catalogue()[id]))
@@ -55,20 +55,20 @@ def check(rows: list[Row]) -> list[Entry]:
     return [_check(row, is_here, blocked) for row in rows]
 
 
-def _check(row: Row, is_here: Callable[[str], bool], blocked: blocked_terms.BlockedTerms) -> Entry:
+def _check(row: Row, is_here: Callable[[str], bool], blocked: blocked_terms.BlockedTerms) -> BatchEntry:
     if row.problem:
-        return Entry(row, errors={"": [row.problem]})
+        return BatchEntry(row, errors={"": [row.problem]})
     try:
         request = parse(row.values, available.catalogue(), available.limits())
         blocked.check(request.engine_prompt)
     except InvalidRequest as error:
-        return Entry(row, errors=error.errors)
+        return BatchEntry(row, errors=error.errors)
     errors: dict[str, list[Any]] = {}
     for name, id in _models_of(request):
         if not is_here(id) and name not in errors:
             model = available.catalogue()[id]
             errors[name] = [error_text("model-missing", {"model": model.label, "command": model.command})]
-    return Entry(row, errors=errors) if errors else Entry(row, request)
+    return BatchEntry(row, errors=errors) if errors else BatchEntry(row, request)
 
 
 def _models_of(request: RenderRequest) -> Iterator[tuple[str, str]]:
@@ -100,7 +100,7 @@ class Feed:
     Rows that already have a job are not queued again; failed or cancelled jobs are retried.
     """
 
-    def __init__(self, batch: Batch, entries: Collection[Entry]) -> None:
+    def __init__(self, batch: Batch, entries: Collection[BatchEntry]) -> None:
         self.batch = batch
         self.queued = self.retried = self.known = self.refused = 0
         done = set(batch.jobs.filter(status=Status.DONE).values_list("row", flat=True))
@@ -122,7 +122,7 @@ class Feed:
         """Return whether the row with this number is still to be queued."""
         return number in self._numbers
 
-    def advance(self) -> Iterator[Entry]:
+    def advance(self) -> Iterator[BatchEntry]:
         """Queue rows up to the user's limit, yielding each one once it is handled."""
         while self._left:
             entry = self._left[0]
@@ -136,7 +136,7 @@ class Feed:
             self._numbers.discard(entry.row.number)
             yield entry
 
-    def _queue(self, entry: Entry) -> None:
+    def _queue(self, entry: BatchEntry) -> None:
         request = entry.request
         if request is None:
             raise ValueError(f"row {entry.row.number} has no request")
@@ -174,7 +174,7 @@ def broker_answers() -> bool:
         return False
 
 
-def queues_of(entries: Collection[Entry]) -> set[str]:
+def queues_of(entries: Collection[BatchEntry]) -> set[str]:
     """Return the queues that need a worker for these entries."""
     plans = (available.plan_for(entry.request) for entry in entries if entry.request is not None)
     return {STAGES[stage].queue for job_plan in plans for stage in job_plan.stages}

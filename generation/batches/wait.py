@@ -11,7 +11,7 @@ from tqdm import tqdm
 from generation.batches import services as batches
 from generation.batches.export import DELETED, Output, VideoUnreadable
 from generation.batches.parsing import printable
-from generation.batches.services import Entry, Feed
+from generation.batches.services import BatchEntry, Feed
 from generation.domain.states import ENDED, Status
 from generation.jobs import selectors
 from generation.models import Job
@@ -36,7 +36,9 @@ def pause() -> None:
 class Wait:
     """A watcher of a batch's jobs until all have ended. On exit, it closes the bars and writes the manifest."""
 
-    def __init__(self, feed: Feed, entries: list[Entry], output: Output | None, say: Callable[[str], object]) -> None:
+    def __init__(
+        self, feed: Feed, entries: list[BatchEntry], output: Output | None, say: Callable[[str], object]
+    ) -> None:
         """Open the progress bars; `say` prints a line."""
         self.counts: Counter[str] = Counter()  # ended rows, by state
         self.silent: set[str] = set()  # queues without a worker, if that ended the wait
@@ -85,7 +87,7 @@ class Wait:
             first = False
             pause()
 
-    def _look_at(self, entry: Entry, status: str | None, *, quiet: bool) -> None:
+    def _look_at(self, entry: BatchEntry, status: str | None, *, quiet: bool) -> None:
         """Record a row if it has ended; `quiet` prints no line for one that is done."""
         if status is not None and status not in ENDED:
             return
@@ -99,7 +101,7 @@ class Wait:
         if record is not None:
             self._end(entry, record, quiet=quiet and record["status"] == Status.DONE)
 
-    def _collect(self, entry: Entry, job: Job) -> dict[str, Any] | None:
+    def _collect(self, entry: BatchEntry, job: Job) -> dict[str, Any] | None:
         """Write an ended row's file and return its record; None while the storage read is being retried."""
         if self._output is None:
             return {"status": job.status, "error": str(job.error_text)}
@@ -113,7 +115,7 @@ class Wait:
             problem = f"The storage could not return the video: {error}"
             return {**self._output.record(entry, job), "status": "unreadable", "error": problem}
 
-    def _end(self, entry: Entry, record: dict[str, Any], *, quiet: bool) -> None:
+    def _end(self, entry: BatchEntry, record: dict[str, Any], *, quiet: bool) -> None:
         number, status = entry.row.number, record["status"]
         del self._waiting[number]
         if self._output is not None:

@@ -59,7 +59,7 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
-class Order:
+class DownloadPlan:
     """The files to fetch for one entry. `sources` are the repositories and commits to record in the lock file."""
 
     entry: Entry
@@ -109,7 +109,7 @@ def is_ready(entry: Entry, home: Path | str) -> bool:
     return True
 
 
-def order(entry: Entry, home: Path | str, revision: str | None = None) -> Order:
+def plan_download(entry: Entry, home: Path | str, revision: str | None = None) -> DownloadPlan:
     """Query the hub for the files of `entry` and find out which are already present.
 
     Without a `revision`, use the catalogue's commit, or else the lock file's, or else the newest.
@@ -125,15 +125,15 @@ def order(entry: Entry, home: Path | str, revision: str | None = None) -> Order:
         commit, found = _resolve(source, asked)
         sources.append({"repo": source.repo, "commit": commit})
         files.extend(found)
-    made = Order(entry, sources, files)
+    plan = DownloadPlan(entry, sources, files)
     folder = entry.path(home)
-    made.kept.update(file.local for file in files if _is(folder / file.local, file))
-    return made
+    plan.kept.update(file.local for file in files if _is(folder / file.local, file))
+    return plan
 
 
-def check_space(orders: Sequence[Order], home: Path | str) -> int:
+def check_space(plans: Sequence[DownloadPlan], home: Path | str) -> int:
     """Return the total size of the files to fetch, in bytes. Raises FetchError if the disk lacks the space."""
-    wanted = [file for made in orders for file in made.wanted]
+    wanted = [file for plan in plans for file in plan.wanted]
     missing = sum(max(0, file.size - _size(_partial(home, file))) for file in wanted)
     folder = Path(home)
     while not folder.exists():
@@ -147,27 +147,27 @@ def check_space(orders: Sequence[Order], home: Path | str) -> int:
     return sum(file.size for file in wanted)
 
 
-def fetch(made: Order, home: Path | str, progress: Progress) -> None:
-    """Fetch the missing files of an order, verify each one, and write the entry to the lock file.
+def fetch(plan: DownloadPlan, home: Path | str, progress: Progress) -> None:
+    """Fetch the missing files of a plan, verify each one, and write the entry to the lock file.
 
     Raises:
         FetchError: a download failed after all retries, or a file failed verification. Call again to resume.
     """
-    folder = made.entry.path(home)
-    for file in made.wanted:
+    folder = plan.entry.path(home)
+    for file in plan.wanted:
         with _explained(file.repo, file.name):
             partial = _partial(home, file)
             partial.parent.mkdir(parents=True, exist_ok=True)
-            progress.file(f"{made.entry.id}/{file.local}", file.size, _size(partial))
+            progress.file(f"{plan.entry.id}/{file.local}", file.size, _size(partial))
             _download(file, partial, progress.advance)
             if not _is(partial, file):
                 partial.unlink(missing_ok=True)
                 raise FetchError(f"{file.repo}: {file.name} came damaged and was thrown away. Run the command again.")
             (folder / file.local).parent.mkdir(parents=True, exist_ok=True)
             partial.replace(folder / file.local)
-            progress.file_done(f"{made.entry.id}/{file.local}")
-    with _explained(made.entry.repo or made.entry.id, "the lock file"):
-        lock(made.entry, home, [file.local for file in made.files], made.sources)
+            progress.file_done(f"{plan.entry.id}/{file.local}")
+    with _explained(plan.entry.repo or plan.entry.id, "the lock file"):
+        lock(plan.entry, home, [file.local for file in plan.files], plan.sources)
 
 
 def lock(entry: Entry, home: Path | str, names: Sequence[str], sources: Sequence[Mapping[str, str]]) -> None:

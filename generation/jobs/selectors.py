@@ -84,7 +84,7 @@ def progress_of(job: Job) -> Progress:
     finished = job.status == Status.DONE
     share = 1.0 if finished else sum(work.seconds[unit] * work.fraction(unit) for unit in work.seconds) / total
     left = sum(work.seconds[unit] * (1 - work.fraction(unit)) for unit in work.seconds)
-    preview = reverse("generation:preview", args=[job.pk]) if job.preview and job.is_active else ""
+    preview = reverse("generation:preview", args=[job.pk]) if job.previewed_at and job.is_active else ""
     return Progress(
         stage=current.id,
         stage_label=current.label,
@@ -92,7 +92,7 @@ def progress_of(job: Job) -> Progress:
         permille=1000 if finished else min(999, int(share * 1000)),
         place=place_of(job),
         eta_seconds=max(1, round(left)) if job.is_active else None,
-        preview_url=f"{preview}?v={job.preview}" if preview else "",
+        preview_url=f"{preview}?v={job.previewed_at}" if preview else "",
         stages=stages,
     )
 

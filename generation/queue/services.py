@@ -190,7 +190,7 @@ def retry(job: Job) -> bool:
         "traceback": "",
         "ended_at": None,
         "started_at": None,
-        "preview": 0,
+        "previewed_at": 0,
     }
     fresh |= {"seen_at": None, "removed_at": None}
     fresh["priority"] = min(_room_for(job.user, 1), MAX_PRIORITY)

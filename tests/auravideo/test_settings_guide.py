@@ -13,7 +13,7 @@ from auravideo import environment, settings
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "operating.md").read_text()
 WITH_DEFAULT = {"text", "boolean", "integer", "choice", "words"}
-READERS = {*WITH_DEFAULT, "address", "email"}
+READERS = {*WITH_DEFAULT, "url", "email"}
 # Not settings of the site: the environment that child processes inherit.
 READS_THE_ENVIRONMENT = {
     "auravideo/environment.py",  # the readers
@@ -108,7 +108,7 @@ PLANTED = """
 A = env.integer("AN_INTEGER", limits.MOST, 1, 9)
 B = env.text("A_TEXT")
 C = env.words("SOME", ["x"])
-D = env.address("PLACE", ("http", "https"))
+D = env.url("PLACE", ("http", "https"))
 """
 TABLE = """
 ## Settings

@@ -210,11 +210,15 @@ def _value(name: str, value: Any) -> Any:
     return json.loads(value) if name in JSON and isinstance(value, str) else value
 
 
+OLD_COLUMNS = {"previewed_at": "preview"}  # columns renamed since then
+
+
 def changes(before: dict[str, Any], after: dict[str, Any] | None) -> dict[str, tuple[Any, Any]]:
-    """Return a row's changes by column: (before, after). New columns and the renamed quality field don't count."""
+    """Return a row's changes by column: (before, after). New columns and renamed ones don't count."""
     if after is None:
         return {"": ("there", "gone")}
-    found = {name: (_neutral(value), _neutral(after.get(name, "no such column"))) for name, value in before.items()}
+    now = {OLD_COLUMNS.get(name, name): value for name, value in after.items()}
+    found = {name: (_neutral(value), _neutral(now.get(name, "no such column"))) for name, value in before.items()}
     return {name: pair for name, pair in found.items() if pair[0] != pair[1]}
 
 

@@ -149,7 +149,7 @@ def test_progress_and_preview_are_kept_and_events_are_throttled(job, monkeypatch
 
     run(job, work)
     job.refresh_from_db()
-    assert job.preview > 0
+    assert job.previewed_at > 0
     assert frame_store.read_preview(job.pk)[8:12] == b"WEBP"
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from generation.batches import parsing
 from generation.batches import services as batches
 from generation.batches.export import Output, OutputError
-from generation.batches.services import Entry, Feed
+from generation.batches.services import BatchEntry, Feed
 from generation.batches.wait import Outcome, Wait
 
 SHOWN_PROBLEMS = 100
@@ -68,7 +68,7 @@ class Command(BaseCommand):
                 f"Start the site with {START_WORKERS}, then run this command again."
             ) from error
 
-    def _check(self, rows: list[parsing.Row], *, skip_invalid: bool) -> list[Entry]:
+    def _check(self, rows: list[parsing.Row], *, skip_invalid: bool) -> list[BatchEntry]:
         entries = batches.check(rows)
         problems = [problem for entry in entries for problem in entry.problems]
         for problem in problems[:SHOWN_PROBLEMS]:
@@ -85,7 +85,7 @@ class Command(BaseCommand):
             )
         return entries
 
-    def _run(self, feed: Feed, entries: list[Entry], folder: Output | None, *, wait: bool, is_new: bool) -> None:
+    def _run(self, feed: Feed, entries: list[BatchEntry], folder: Output | None, *, wait: bool, is_new: bool) -> None:
         broker_answers = batches.broker_answers()
         try:
             with _quiet(unless=broker_answers):
@@ -115,14 +115,14 @@ class Command(BaseCommand):
             for _entry in feed.advance():
                 bar.update()
 
-    def _say_what_was_queued(self, feed: Feed, entries: list[Entry], *, is_new: bool) -> None:
+    def _say_what_was_queued(self, feed: Feed, entries: list[BatchEntry], *, is_new: bool) -> None:
         wrong = sum(entry.request is None for entry in entries) + feed.refused
         counts = {"queued": feed.queued, "retried": feed.retried, "already there": feed.known, "skipped": wrong}
         parts = [f"{count} {what}" for what, count in counts.items() if count]
         start = "" if is_new else "Resuming an earlier batch. "
         self.stdout.write(f"{start}{_rows(len(entries))}: {', '.join(parts) or 'none queued'}.")
 
-    def _wait(self, feed: Feed, entries: list[Entry], folder: Output | None) -> None:
+    def _wait(self, feed: Feed, entries: list[BatchEntry], folder: Output | None) -> None:
         with Wait(feed, entries, folder, self._line) as waiting:
             outcome = waiting.run()
         self._summarise(waiting, folder)

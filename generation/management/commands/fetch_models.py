@@ -113,18 +113,18 @@ class Command(BaseCommand):
 
     def _fetch(self, entries: Iterable[Entry], revisions: dict[str, str]) -> None:
         with download.only_one(self.home):
-            orders = []
+            plans = []
             for entry in entries:
                 if entry.id not in revisions and (entry.builtin or download.is_ready(entry, self.home)):
                     self.stdout.write(f"{entry.id}: {'ships with AuraVideo' if entry.builtin else 'here'}")
                 else:
-                    orders.append(download.order(entry, self.home, revisions.get(entry.id)))
-            total = download.check_space(orders, self.home)
+                    plans.append(download.plan_download(entry, self.home, revisions.get(entry.id)))
+            total = download.check_space(plans, self.home)
             with _Bars(total, self.stdout.write) as bars:
-                for made in orders:
-                    download.fetch(made, self.home, bars)
-                    commits = ", ".join(source["commit"][:12] for source in made.sources)
-                    bars.say(f"{made.entry.id}: fetched ({commits}), licence: {made.entry.licence}")
+                for plan in plans:
+                    download.fetch(plan, self.home, bars)
+                    commits = ", ".join(source["commit"][:12] for source in plan.sources)
+                    bars.say(f"{plan.entry.id}: fetched ({commits}), licence: {plan.entry.licence}")
 
 
 def _state(entry: Entry, home: Path) -> str:

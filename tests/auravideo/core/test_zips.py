@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from auravideo.core import zips
-from auravideo.core.zips import Entry
+from auravideo.core.zips import ZipEntry
 
 
 def opened(entries) -> zipfile.ZipFile:
@@ -46,21 +46,23 @@ def test_a_file_that_is_gone_is_listed_and_stops_nothing(gone):
 
 
 def test_names_are_unique_whatever_their_case():
-    archive = opened([Entry(name, lambda: [b"x"]) for name in ("a/clip.mp4", "a/Clip.mp4", "a/clip.mp4", "b/clip.mp4")])
+    archive = opened(
+        [ZipEntry(name, lambda: [b"x"]) for name in ("a/clip.mp4", "a/Clip.mp4", "a/clip.mp4", "b/clip.mp4")]
+    )
     assert archive.namelist() == ["a/clip.mp4", "a/Clip-2.mp4", "a/clip-3.mp4", "b/clip.mp4"]
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../../up", "..\\up", ""])
 def test_a_name_that_leads_out_of_the_folder_is_refused(name):
     with pytest.raises(ValueError, match="cannot be a name"):
-        list(zips.stream([Entry(name, lambda: [b"x"])]))
+        list(zips.stream([ZipEntry(name, lambda: [b"x"])]))
 
 
 def test_nothing_is_read_before_its_turn():
     read = []
 
-    def entry(name: str) -> Entry:
-        return Entry(name, lambda: (read.append(name), [b"x"])[1])
+    def entry(name: str) -> ZipEntry:
+        return ZipEntry(name, lambda: (read.append(name), [b"x"])[1])
 
     blocks = zips.stream(entry(name) for name in ("a", "b"))
     assert next(blocks)
@@ -69,7 +71,7 @@ def test_nothing_is_read_before_its_turn():
 
 def test_a_large_zip_takes_little_memory():
     block = b"\0" * zips.BLOCK
-    entries = (Entry(f"{n}.bin", lambda: (block for _ in range(256))) for n in range(4))
+    entries = (ZipEntry(f"{n}.bin", lambda: (block for _ in range(256))) for n in range(4))
     tracemalloc.start()
     size = sum(map(len, zips.stream(entries)))
     peak = tracemalloc.get_traced_memory()[1]
@@ -79,7 +81,7 @@ def test_a_large_zip_takes_little_memory():
 
 
 def test_the_response_is_a_download_that_is_streamed():
-    response = zips.response([Entry("a.txt", lambda: [b"a"] * 3)], "Żółw.zip")
+    response = zips.response([ZipEntry("a.txt", lambda: [b"a"] * 3)], "Żółw.zip")
 
     async def read() -> bytes:
         return b"".join([block async for block in response])
@@ -100,7 +102,7 @@ def test_a_reader_who_leaves_early_leaves_no_open_file():
         finally:
             closed.append(True)
 
-    blocks = zips.stream([Entry("a.bin", endless)])
+    blocks = zips.stream([ZipEntry("a.bin", endless)])
     assert next(blocks)
     blocks.close()
     assert closed

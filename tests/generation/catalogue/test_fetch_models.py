@@ -408,7 +408,7 @@ class Quiet:
     file = advance = file_done = lambda *_: None
 
 entry = load_catalogue(sys.argv[1])["moves"]
-fetch.fetch(fetch.order(entry, sys.argv[2]), sys.argv[2], Quiet())
+fetch.fetch(fetch.plan_download(entry, sys.argv[2]), sys.argv[2], Quiet())
 """
 
 

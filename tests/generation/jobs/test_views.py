@@ -38,7 +38,7 @@ def get_jobs(client, query: str = ""):
 
 @pytest.mark.parametrize("name", ["job", "preview"])
 def test_another_users_job_is_not_found(signed_in, other_user, name):
-    job = JobFactory(user=other_user, preview=1)
+    job = JobFactory(user=other_user, previewed_at=1)
     assert signed_in.get(reverse(f"generation:{name}", args=[job.pk])).status_code == 404
 
 
