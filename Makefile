@@ -7,9 +7,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-PYTEST = $(BIN)/python $(COVER) -m pytest -q
+PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q
 
-.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +20,13 @@ run: $(VENV)/installed ## Run the site and its workers on http://127.0.0.1:8000
 # slipcover measures coverage: it slows tests by 4 %, coverage.py by 50 % on Python 3.11 (C tracer).
 # Not measured: the site processes that browser tests drive, and training, which takes hours.
 MEASURED := test-torch test-postgresql test-tensorflow
-test: COVER = -m slipcover --source accounts,auravideo,gallery,generation,workers --omit "*/migrations/*,*/tiny/training/*" --json --out .coverage/$@.json
-test: lint test-torch test-postgresql test-tensorflow test-e2e coverage ## Lint and run all tests; report the coverage
+COVER = -m slipcover --source accounts,auravideo,gallery,generation,workers --omit "*/migrations/*,*/tiny/training/*" --json --out .coverage/$@.json
+test: COVERED = yes
+test: test-side-by-side test-torch test-postgresql test-e2e coverage ## Lint and run the tests; report the coverage
+
+# Linting and TensorFlow's tests use one core each, so they run together.
+test-side-by-side: $(VENV)/installed-dev
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint test-tensorflow COVERED=$(COVERED)
 
 test-quick: $(VENV)/installed-dev ## Run the tests this branch's changes touch, within a minute
 	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.test_quick
@@ -49,17 +54,22 @@ test-postgresql: $(VENV)/installed-dev ## Run the tests of database-specific cod
 test-tensorflow: $(VENV)/installed-dev ## Run the TensorFlow tests
 	$(PYTEST) -m "tensorflow and not slow and not gpu" tests
 
-test-e2e: COVER :=
+test-e2e: COVERED :=
 # Page tests are cheap, so two browsers run side by side; rendering needs all cores.
 test-e2e: $(VENV)/installed-dev browser ## Run the browser tests
-	$(PYTEST) -n 2 --dist loadfile -m "e2e and not renders and not slow" tests/e2e
-	$(PYTEST) -m "e2e and renders and not slow" tests/e2e
+	$(PYTEST) -n 2 --dist loadfile -m "e2e and not renders and not thorough and not slow" tests/e2e
+	$(PYTEST) -m "e2e and renders and not thorough and not slow" tests/e2e
+
+# What `make test` has no time for. CI runs both.
+test-thorough: $(VENV)/installed-dev browser ## Run the browser tests' other languages, browsers and clips
+	$(PYTEST) -n 2 --dist loadfile -m "e2e and not renders and thorough and not slow" tests/e2e
+	$(PYTEST) -m "e2e and renders and thorough and not slow" tests/e2e
 
 test-slow: $(VENV)/installed-dev ## Run the tests with full-size networks: minutes and gigabytes
 	$(PYTEST) -m "slow and not tensorflow and not e2e" tests
 	$(PYTEST) -m "slow and tensorflow" tests
 
-# Breaks everything that can fail during rendering; `make test` covers the two most likely faults.
+# Breaks everything that can fail during rendering; `make test-thorough` covers the two most likely faults.
 test-faults: $(VENV)/installed-dev browser ## Inject every fault that can occur during rendering
 	$(PYTEST) -m "e2e" tests/e2e/test_faults.py
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import Page, sync_playwright
 
+from scripts.browser import executable
 from tests.site import USER, Site
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _measure(site: Site, count: int, rate: float) -> tuple[list, list, list]:
     session = site.session_of(USER)
     held = _running_job(site)
     with sync_playwright() as playwright:
-        path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+        path = executable()
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(base_url=site.url)
         page.context.add_cookies([{"name": "sessionid", "value": session, "url": site.url}])

@@ -10,7 +10,6 @@ import argparse
 import gzip
 import itertools
 import os
-import shutil
 import statistics
 from pathlib import Path
 from uuid import UUID
@@ -18,6 +17,8 @@ from uuid import UUID
 import django
 import django_htmx
 from playwright.sync_api import Browser, sync_playwright
+
+from scripts.browser import executable
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 django.setup()
@@ -89,7 +90,7 @@ def main() -> int:
     print(f"{options.jobs} jobs, {options.rounds} messages of each kind; milliseconds for a message, the median")
     print("| way | message | merging | parsing, merging, htmx | styles and layout |\n|---|---|---|---|---|")
     with sync_playwright() as playwright:
-        path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+        path = executable()
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         for way, (source, library, _) in ways.items():
             for kind, times in _measure(browser, source, library, options).items():

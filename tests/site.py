@@ -1,5 +1,6 @@
 """A complete site, started like `make run`, with its own folder and port."""
 
+import json
 import os
 import re
 import signal
@@ -24,6 +25,22 @@ session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), settings.AUTH
 session[HASH_SESSION_KEY] = user.get_session_auth_hash()
 session.save()
 print(session.session_key)
+"""
+
+# Runs each line of standard input, a JSON string of code, and answers with what it printed and its traceback.
+ANSWER = """
+import io, json, sys, traceback
+from contextlib import redirect_stdout
+from django.db import close_old_connections
+for line in sys.stdin:
+    close_old_connections()
+    printed, failure = io.StringIO(), ""
+    with redirect_stdout(printed):
+        try:
+            exec(json.loads(line), {"__name__": "__main__"})
+        except Exception:
+            failure = traceback.format_exc()
+    print(json.dumps([printed.getvalue(), failure]), flush=True)
 """
 
 
@@ -55,6 +72,7 @@ class Site:
         }
         self.log = home / "serve.log"
         self.process: subprocess.Popen | None = None
+        self._shell: subprocess.Popen | None = None
 
     def start(self) -> "Site":
         """Return once the ready line is printed. Raise RuntimeError with the log if it isn't."""
@@ -72,6 +90,9 @@ class Site:
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Stop it like Ctrl-C; return its exit status."""
+        if self._shell:
+            self._shell.communicate()  # the end of its input ends it
+            self._shell = None
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(60)
@@ -85,10 +106,18 @@ class Site:
         )  # fmt: skip
 
     def python(self, code: str) -> str:
-        """Return what `code` prints in the site's own Django."""
-        done = self.manage("shell", "-v", "0", "-c", code)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        """Return what `code` prints in the site's own Django, one process for all calls."""
+        if self._shell is None:
+            self._shell = subprocess.Popen(
+                [sys.executable, "manage.py", "shell", "-v", "0", "-c", ANSWER],
+                cwd=self.root, env=self.environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            )  # fmt: skip
+        print(json.dumps(code), file=self._shell.stdin, flush=True)
+        answer = self._shell.stdout.readline()
+        assert answer, "the site's shell ended; its last words are above"
+        printed, failure = json.loads(answer)
+        assert not failure, failure
+        return printed.strip()
 
     def rows(self, query: str, *values: object) -> list[tuple]:
         """Return rows from the site's database."""

@@ -1,13 +1,13 @@
 """A real browser, and a real site with all its workers and the bundled models."""
 
 import os
-import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from scripts.browser import executable
 from tests.site import Site
 
 expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
@@ -32,7 +32,7 @@ def pages_only(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    path = executable()
     flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
     flags += ["--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"]
     with sync_playwright() as playwright:

@@ -19,6 +19,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import open_page
 from tests.e2e.person import Person
+from tests.e2e.variants import LANGUAGES
 from tests.site import PASSWORD, Site
 
 pytestmark = pytest.mark.e2e
@@ -76,7 +77,7 @@ def site(tmp_path_factory):
     assert started.stop() == 0
 
 
-@pytest.fixture(params=["en", "pl"])
+@pytest.fixture(params=LANGUAGES)
 def language(request):
     return request.param
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.site import Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.renders]
+pytestmark = [pytest.mark.e2e, pytest.mark.renders, pytest.mark.thorough]
 
 
 def frames_of(path) -> str:

@@ -10,7 +10,7 @@ import redis
 
 from tests.site import Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.renders]
+pytestmark = [pytest.mark.e2e, pytest.mark.renders, pytest.mark.thorough]
 
 SUBMIT = """
 from accounts.models import User

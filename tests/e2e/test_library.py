@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import open_page
 from tests.e2e.soundness import too_wide, violations
+from tests.e2e.variants import LANGUAGES
 
 pytestmark = pytest.mark.e2e
 
@@ -258,7 +259,7 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("language", ["en", "pl"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_several_are_deleted_and_restored(visit, language):
     say = WORDS[language]
     with visit(f"deleter-{language}", path="/videos/?q=clip", locale=language) as page:

@@ -11,6 +11,7 @@ from tests.e2e.conftest import open_page
 from tests.e2e.held_stages import wait_until
 from tests.e2e.person import Person
 from tests.e2e.soundness import too_wide, violations
+from tests.e2e.variants import JAVASCRIPT, LANGUAGES
 from tests.seeded import SeededSite
 from tests.site import PASSWORD
 
@@ -152,8 +153,8 @@ def status(browser, site, path: str) -> int:
         context.close()
 
 
-@pytest.mark.parametrize("language", ["en", "pl"])
-@pytest.mark.parametrize("javascript", [True, False])
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("javascript", JAVASCRIPT)
 def test_a_visitor_reports_what_they_watch_and_is_told_when_it_is_known(browser, site, language, javascript):
     video = somebody(site, f"dora-{language}-{javascript}".lower(), language)
     with open_page(browser, site, locale=language, java_script_enabled=javascript) as page:
@@ -167,7 +168,7 @@ def test_a_visitor_reports_what_they_watch_and_is_told_when_it_is_known(browser,
     ]
 
 
-@pytest.mark.parametrize("language", ["en", "pl"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_moderators_morning(browser, site, letters, language):
     name = f"carl-{language}"
     video = somebody(site, name, language)

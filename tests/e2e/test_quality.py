@@ -59,6 +59,7 @@ def assert_at_least(shares: dict[str, float], **least: float) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.renders
+@pytest.mark.thorough
 def test_a_few_clips_show_what_was_asked_for(site, tmp_path):
     """Check loosely: the limits are far below the long test's figures (docs/models.md), so only a bug fails them."""
     shares = report(render(site, 12, "judge12", tmp_path / "out"), "short")

@@ -13,6 +13,7 @@ from tests.e2e.conftest import open_page
 from tests.e2e.held_stages import HeldFrames, chunk, held_queue, job_folder, wait_until
 from tests.e2e.test_create import drop
 from tests.e2e.test_first_clip import plays
+from tests.e2e.variants import LOCALES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.renders]
 
@@ -64,7 +65,7 @@ def signed_up(page):
     return page
 
 
-@pytest.fixture(params=["en-GB", "pl-PL"])
+@pytest.fixture(params=LOCALES)
 def in_language(request, browser, site):
     """Yield such a page in an English or Polish browser, and a function that translates an English text to match."""
     is_polish = request.param == "pl-PL"

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.e2e.conftest import open_page
 from tests.site import PASSWORD, Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.renders]
+pytestmark = [pytest.mark.e2e, pytest.mark.renders, pytest.mark.thorough]
 
 CHECK = '''
 def no_hearts(request, files):

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import open_page
 from tests.e2e.soundness import too_wide, violations
+from tests.e2e.variants import JAVASCRIPT, LANGUAGES
 from tests.seeded import SeededSite
 from tests.site import PASSWORD
 
@@ -108,8 +109,8 @@ def press(page: Page, name: str) -> None:
         page.get_by_role("main").get_by_role("button", name=name, exact=True).click()
 
 
-@pytest.mark.parametrize("language", ["en", "pl"])
-@pytest.mark.parametrize("javascript", [True, False])
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("javascript", JAVASCRIPT)
 def test_a_link_is_shared_watched_elsewhere_and_revoked(browser, shared, language, javascript):
     video = a_private_video(shared, f"a boat for {language} {javascript}")
     with signed_in(browser, shared, "ada", locale=language, java_script_enabled=javascript) as page:
@@ -138,7 +139,7 @@ def test_a_link_is_shared_watched_elsewhere_and_revoked(browser, shared, languag
         assert (status(browser, shared, again.input_value()), status(browser, shared, link)) == (200, 404)
 
 
-@pytest.mark.parametrize("language", ["en", "pl"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_public_and_back(browser, shared, language):
     title = f"a kite {language}"
     video = a_private_video(shared, title)
@@ -163,7 +164,7 @@ def test_public_and_back(browser, shared, language):
             expect(visitor.get_by_role("link", name=title)).to_have_count(0)
 
 
-@pytest.mark.parametrize("language", ["en", "pl"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_link_is_copied_with_one_click(browser, shared, language):
     video = a_private_video(shared, f"a copied link {language}")
     options = {"locale": language, "permissions": ["clipboard-read", "clipboard-write"]}
@@ -188,7 +189,7 @@ def test_without_a_clipboard_that_a_page_may_use_it_is_copied_all_the_same(brows
         assert page.evaluate("navigator.clipboard.readText()").startswith(f"{shared.url}/s/")
 
 
-@pytest.mark.parametrize("javascript", [True, False])
+@pytest.mark.parametrize("javascript", JAVASCRIPT)
 def test_tags_lead_to_what_has_them_and_a_wrong_one_is_said_at_its_field(browser, shared, javascript):
     title = f"tagged {javascript}"
     video = a_private_video(shared, title)
@@ -211,7 +212,7 @@ def test_tags_lead_to_what_has_them_and_a_wrong_one_is_said_at_its_field(browser
         expect(visitor).to_have_url(re.compile("/explore/$"))
 
 
-@pytest.mark.parametrize("javascript", [True, False])
+@pytest.mark.parametrize("javascript", JAVASCRIPT)
 def test_a_visitor_signs_in_to_like_and_comes_back(browser, shared, javascript):
     video = shared.values["of-ben"]
     with open_page(browser, shared, java_script_enabled=javascript) as page:
@@ -273,7 +274,7 @@ def test_likes_of_many_at_once_are_counted_once_each(shared):
         assert likes() == (0, 0)
 
 
-@pytest.mark.parametrize("language", ["en", "pl"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_explore_is_searched_and_sorted(browser, shared, language):
     with open_page(browser, shared, locale=language) as page:
         page.goto("/")
