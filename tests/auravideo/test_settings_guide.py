@@ -19,6 +19,7 @@ READS_THE_ENVIRONMENT = {
     "auravideo/environment.py",  # the readers
     "auravideo/management/commands/serve.py",  # LD_LIBRARY_PATH, passed on to the interpolation worker
     "auravideo/server/supervisor.py",  # the whole environment, passed on to the processes
+    "workers/healthcheck.py",  # a script that starts without the settings
 }
 UNKNOWN = object()  # a default computed at start-up
 
