@@ -17,6 +17,7 @@ HOME = env.home(BASE_DIR)
 
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.secret_key(HOME)
+SECRET_KEY_IS_GENERATED = not env.secret("SECRET_KEY")
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, 1, 65535)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
@@ -266,6 +267,7 @@ CATALOGUE_FILE = env.text("AURAVIDEO_CATALOGUE")  # the operator's own entries, 
 LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)
 HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)
 MIN_FREE_MB = env.integer("AURAVIDEO_MIN_FREE_MB", 500, 0, 10**9)  # of disk, below which /healthz says so
+WORKERS = env.text("AURAVIDEO_WORKERS")  # which ones `serve` runs on this machine (auravideo/server/crew.py)
 HEARTBEAT_FILE = env.text("AURAVIDEO_HEARTBEAT_FILE")  # touched by a worker or the scheduler while it is alive
 FAILED_FRAMES_KEPT_HOURS = 24
 

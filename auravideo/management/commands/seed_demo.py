@@ -2,7 +2,6 @@
 
 import secrets
 
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, CommandParser
 
@@ -24,7 +23,7 @@ class Command(BaseCommand):
         if others and not force:
             raise CommandError(f"This site has {others} accounts. To add the demo users anyway, pass --force.")
         password = password or secrets.token_urlsafe(12)
-        redis = redis_server.PrivateRedis(None if settings.REDIS_URL else settings.REDIS_SOCKET)
+        redis = redis_server.PrivateRedis(redis_server.private_socket())
         redis.ensure()  # jobs queued here are rendered once the site runs
         try:
             demo.seed(password, self.stdout.write if verbosity > 1 else lambda line: None)
