@@ -4,7 +4,9 @@ No message repeats the value of a secret: the line ends up in logs.
 """
 
 import os
+import re
 import secrets
+import shlex
 import tempfile
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +20,47 @@ from auravideo.core.files import create_once
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _SOCKET_PATH_LIMIT = 100  # below sockaddr_un's 108 bytes on Linux
+
+
+def load_file(base_dir: Path) -> None:
+    """Read settings from AURAVIDEO_ENV_FILE, by default `auravideo.env` in `base_dir` if that exists.
+
+    The site and every command read the same file, so none of them starts with other settings by accident. Its lines are
+    NAME=value, quoted as for a shell. Variables that are set already win.
+    """
+    named = text("AURAVIDEO_ENV_FILE")
+    path = Path(named) if named else base_dir / "auravideo.env"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        if not named:
+            return
+        raise ImproperlyConfigured(f"AURAVIDEO_ENV_FILE={path} does not exist.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise ImproperlyConfigured(f"The settings in {path} cannot be read: {reason}.") from None
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            name, value = _assignment(line, f"{path}, line {number}")
+            os.environ.setdefault(name, value)
+
+
+def _assignment(line: str, where: str) -> tuple[str, str]:
+    """Return the name and value of `NAME=value`. No message repeats the line, which may contain a secret."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        raise ImproperlyConfigured(f"{where}: a quotation mark is missing.") from None
+    if words[0] == "export":
+        del words[0]
+    name, equals, value = words[0].partition("=") if words else ("", "", "")
+    if not equals or not _NAME.fullmatch(name):
+        raise ImproperlyConfigured(f"{where}: this is not NAME=value.")
+    if len(words) > 1:
+        raise ImproperlyConfigured(f"{where}: put the value of {name} in single quotes, because it contains spaces.")
+    return name, value
 
 
 def text(name: str, default: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Site settings, read from the environment (docs/operating.md lists every variable).
+"""Site settings, read from the environment and auravideo.env (docs/operating.md lists every variable).
 
 By default, everything lives in one folder: SQLite, a private Redis and local storage. The bundled models are used.
 """
@@ -13,6 +13,7 @@ from auravideo import languages, security
 from generation.requests import limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+env.load_file(BASE_DIR)
 HOME = env.home(BASE_DIR)
 
 DEBUG = env.boolean("DEBUG", False)

@@ -60,6 +60,7 @@ class Site:
         clean = {name: os.environ[name] for name in keep if name in os.environ}
         self.environment = {
             **clean,
+            "AURAVIDEO_ENV_FILE": os.devnull,
             "AURAVIDEO_HOME": str(home),
             "PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",
