@@ -27,6 +27,7 @@ CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
 # --- Applications ---------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "auravideo",  # first, because it replaces a command of Django's
     "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -40,7 +41,6 @@ INSTALLED_APPS = [
     "allauth",
     "accounts.apps.EmailAddressesConfig",
     "accounts.apps.SecondFactorsConfig",
-    "auravideo",
     "accounts",
     "generation",
     "gallery",

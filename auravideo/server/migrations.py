@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 
 from auravideo.core.files import locked
 
@@ -22,6 +23,15 @@ def migrate() -> None:
     """Run what migrations there are; wait first if another process is running them."""
     with _alone():
         call_command("migrate", interactive=False, verbosity=0)
+
+
+def create_tables() -> None:
+    """Run the migrations if the database is empty, so that commands work before the site's first start.
+
+    A database of an earlier version is left alone: upgrading it is for `serve` and `migrate`, on purpose.
+    """
+    if not MigrationRecorder(connection).has_table():
+        migrate()
 
 
 def pending() -> list[str]:

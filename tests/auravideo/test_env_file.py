@@ -103,3 +103,58 @@ def test_a_command_uses_the_home_that_the_file_names(tmp_path):
     assert done.returncode == 0, done.stderr
     assert f"Models are kept in {tmp_path}/home/models" in done.stdout
     assert (tmp_path / "home" / "secret_key").exists()
+
+
+def test_a_python_without_our_packages_is_told_which_one_to_use(tmp_path):
+    bare = str(Path(sys.base_prefix) / "bin" / "python3")
+    if subprocess.run([bare, "-c", "import celery"], capture_output=True, check=False).returncode == 0:
+        pytest.skip("the system's Python has our packages")
+    done = manage("createsuperuser", python=bare, AURAVIDEO_HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert f"Run: {ROOT}/.venv/bin/python manage.py createsuperuser" in done.stderr
+
+
+# --- Commands before the first start ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """Return the environment of a site that was never started."""
+    return {"AURAVIDEO_HOME": str(tmp_path / "home"), "AURAVIDEO_ENV_FILE": os.devnull}
+
+
+FEW = """
+from django.core.management import call_command
+from auravideo.demo import clips
+clips.CLIPS = tuple({clip.state: clip for clip in clips.CLIPS}.values())  # drawing a video takes a second
+call_command("seed_demo")
+"""
+
+
+def seed(**environment: str) -> subprocess.CompletedProcess:
+    code = f"import django; django.setup()\n{FEW}"
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "auravideo.settings", **environment},
+    )  # fmt: skip
+
+
+def test_an_administrator_can_be_created_first_and_the_demo_after(fresh):
+    administrator = {"DJANGO_SUPERUSER_PASSWORD": "a long enough passphrase", **fresh}
+    command = ("createsuperuser", "--no-input", "--username=admin", "--email=a@example.org")
+    done = manage(*command, **administrator)
+    assert done.returncode == 0, done.stderr
+    assert "Superuser created" in done.stdout
+    assert "unapplied" not in done.stdout
+    assert "already taken" in manage(*command, **administrator).stderr
+    demo = seed(**fresh)
+    assert demo.returncode == 0, demo.stderr
+    assert "Sign in as one of ada, ben, staff;" in demo.stdout
+    assert "admin existed already and keeps its own password" in demo.stdout
+
+
+def test_the_demo_can_be_created_first(fresh):
+    done = seed(**fresh)
+    assert done.returncode == 0, done.stderr
+    assert "ada, ben, staff, admin" in done.stdout
