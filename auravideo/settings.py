@@ -1,4 +1,4 @@
-"""Site settings, read from the environment (docs/operating.md lists every variable).
+"""Site settings, read from the environment and auravideo.env (docs/operating.md lists every variable).
 
 By default, everything lives in one folder: SQLite, a private Redis and local storage. The bundled models are used.
 """
@@ -13,10 +13,12 @@ from auravideo import languages, security
 from generation.requests import limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+env.load_file(BASE_DIR)
 HOME = env.home(BASE_DIR)
 
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.secret_key(HOME)
+SECRET_KEY_IS_GENERATED = not env.secret("SECRET_KEY")
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, 1, 65535)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
@@ -25,6 +27,7 @@ CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
 # --- Applications ---------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "auravideo",  # first, because it replaces a command of Django's
     "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -38,13 +41,13 @@ INSTALLED_APPS = [
     "allauth",
     "accounts.apps.EmailAddressesConfig",
     "accounts.apps.SecondFactorsConfig",
-    "auravideo",
     "accounts",
     "generation",
     "gallery",
 ]
 
 MIDDLEWARE = [
+    "auravideo.health.middleware.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
@@ -88,7 +91,7 @@ TEMPLATES = [
 DATABASES = {"default": env.database(HOME)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.url("REDIS_URL", ("redis", "rediss", "unix"))
+REDIS_URL = env.redis_url()
 REDIS_SOCKET = env.redis_socket(HOME)  # used if REDIS_URL is not set
 
 
@@ -131,8 +134,8 @@ def _s3_storage(endpoint: str) -> dict:
     options = {
         "bucket_name": S3_BUCKET,
         "endpoint_url": endpoint or None,
-        "access_key": env.text("S3_ACCESS_KEY_ID"),
-        "secret_key": env.text("S3_SECRET_ACCESS_KEY"),
+        "access_key": env.secret("S3_ACCESS_KEY_ID"),
+        "secret_key": env.secret("S3_SECRET_ACCESS_KEY"),
         "region_name": S3_REGION,
         "addressing_style": "path",
         "signature_version": "s3v4",
@@ -264,6 +267,9 @@ MAX_ACTIVE_JOBS = env.integer("AURAVIDEO_MAX_ACTIVE_JOBS", 500, 1, 100_000)  # p
 CATALOGUE_FILE = env.text("AURAVIDEO_CATALOGUE")  # the operator's own entries, added to the bundled ones
 LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)
 HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)
+MIN_FREE_MB = env.integer("AURAVIDEO_MIN_FREE_MB", 500, 0, 10**9)  # of disk, below which /healthz says so
+WORKERS = env.text("AURAVIDEO_WORKERS")  # which ones `serve` runs on this machine (auravideo/server/crew.py)
+HEARTBEAT_FILE = env.text("AURAVIDEO_HEARTBEAT_FILE")  # touched by a worker or the scheduler while it is alive
 FAILED_FRAMES_KEPT_HOURS = 24
 
 # --- Gallery --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.views import set_language
 from auravideo import views
+from auravideo.health import views as health
 from gallery.moderation.overview import overview
 
 # The admin's own sign-in form asks for a password only, and has no rate limit.
@@ -25,5 +26,7 @@ urlpatterns = [
     path("admin/overview/", admin.site.admin_view(overview), name="admin-overview"),
     path("admin/", admin.site.urls),
     path("favicon.ico", views.favicon, name="favicon"),
-    path("healthz", views.healthz, name="healthz"),
+    # Answered by health.middleware, before the host is checked; here so that they have a name.
+    path("healthz", health.ready, name="healthz"),
+    path("healthz/live", health.live, name="healthz-live"),
 ]

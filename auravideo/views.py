@@ -1,18 +1,12 @@
 """Pages that belong to no app."""
 
-from collections.abc import Callable
-
 from django.conf import settings
-from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from redis import RedisError
 
 from generation.domain.stages import STAGES
-from generation.queue import broker
 from generation.requests import available
 
 EXAMPLES = (
@@ -62,28 +56,3 @@ def help_page(request: HttpRequest) -> HttpResponse:
 def favicon(_request: HttpRequest) -> HttpResponse:
     """Redirect to the icon; browsers request it for pages that name none (files, the admin)."""
     return redirect(static("images/favicon.svg"))
-
-
-@require_safe
-@never_cache
-def healthz(_request: HttpRequest) -> JsonResponse:
-    """Return whether the database and Redis answer: 200 if both do, otherwise 503. Reveals nothing else."""
-    state = {"database": _answers(_ask_database), "redis": _answers(_ask_redis)}
-    return JsonResponse(state, status=200 if all(state.values()) else 503)
-
-
-def _ask_database() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-
-
-def _ask_redis() -> None:
-    broker.connection().ping()
-
-
-def _answers(ask: Callable[[], None]) -> bool:
-    try:
-        ask()
-    except (DatabaseError, RedisError):
-        return False
-    return True

@@ -13,6 +13,7 @@ _OURS = ("AURAVIDEO_", "S3_", "REDIS_", "DATABASE_", "EMAIL_", "SECRET_KEY", "AL
 for _name in [name for name in os.environ if name.startswith(_OURS) and name != "HOSTNAME"]:
     del os.environ[_name]
 os.environ["AURAVIDEO_HOME"] = HOME
+os.environ["AURAVIDEO_ENV_FILE"] = os.devnull  # not the developer's auravideo.env
 if "TEST_DATABASE_URL" in os.environ:  # the tests' own server: tests/postgres.py
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -50,39 +50,60 @@ class Site:
     Args:
         home: its AURAVIDEO_HOME.
         queues: the workers to start; all by default, "" for pages only, which start in seconds.
+        only: the parts to start, as `serve --only` takes them; all by default.
         root: the code to run; by default this checkout's.
+        log: its log's name in the home, which several may share.
         environment: additional environment variables.
     """
 
-    def __init__(self, home: Path, queues: str | None = None, *, root: Path = ROOT, **environment: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        queues: str | None = None,
+        *,
+        only: str | None = None,
+        root: Path = ROOT,
+        log: str = "serve.log",
+        **environment: str,
+    ) -> None:
         self.home = home
         self.root = root
-        self.command = [sys.executable, "manage.py", "serve", *([] if queues is None else [f"--queues={queues}"])]
+        self.command = [sys.executable, "manage.py", "serve"]
+        self.command += [] if queues is None else [f"--queues={queues}"]
+        self.command += [] if only is None else [f"--only={only}"]
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         keep = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
         clean = {name: os.environ[name] for name in keep if name in os.environ}
         self.environment = {
             **clean,
+            "AURAVIDEO_ENV_FILE": os.devnull,
             "AURAVIDEO_HOME": str(home),
             "PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",
             "HF_HUB_OFFLINE": "1",
             **environment,
         }
-        self.log = home / "serve.log"
+        self.log = home / log
         self.process: subprocess.Popen | None = None
         self._shell: subprocess.Popen | None = None
 
     def start(self) -> "Site":
         """Return once the ready line is printed. Raise RuntimeError with the log if it isn't."""
+        return self.launch().wait_until_ready()
+
+    def launch(self) -> "Site":
+        """Start it and return at once."""
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command, cwd=self.root, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
+        return self
+
+    def wait_until_ready(self) -> "Site":
         deadline = time.monotonic() + READY_SECONDS
-        while "AuraVideo is ready at" not in self.log.read_text():
+        while "AuraVideo is ready" not in self.log.read_text():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the site did not start:\n{self.log.read_text()}")
             time.sleep(0.2)

@@ -20,6 +20,7 @@ from celery.exceptions import Ignore
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
+from auravideo.core import heartbeat
 from generation.domain.errors import Cancelled, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
@@ -119,10 +120,13 @@ class Heartbeat:
     def __exit__(self, *_error: object) -> None:
         self._end.set()
         self._thread.join()
+        heartbeat.end_stage()
 
     def _beat(self) -> None:
         try:
+            heartbeat.beat_stage()
             while not self._end.wait(settings.HEARTBEAT_SECONDS):
+                heartbeat.beat_stage()
                 try:
                     claims.beat(self.held)
                 except Exception as error:  # the next beat may succeed

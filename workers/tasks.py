@@ -13,13 +13,17 @@ from celery.signals import task_failure, worker_process_init, worker_shutting_do
 from django.conf import settings
 from django.utils import timezone
 
+from auravideo.celery import app
 from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
 from generation.models import Job
 from generation.queue import claims, recovery, services
 from workers import frame_store, runner, stages
+from workers.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
+
+app.steps["consumer"].add(Heartbeat)
 
 
 @shared_task(name="workers.tasks.preprocess")

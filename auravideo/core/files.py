@@ -4,6 +4,7 @@ Content goes to a hidden file in the same folder, which is then renamed. Standar
 pure modules import this.
 """
 
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -54,3 +55,14 @@ def create_once(path: str | Path, text: str) -> bool:
         except FileExistsError:
             return False
         return True
+
+
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Hold an exclusive lock on the file `path`, creating it if needed; wait while another process holds it.
+
+    The operating system releases the lock when its holder dies.
+    """
+    with Path(path).open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

@@ -9,6 +9,8 @@ from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
+from auravideo.core.files import locked
+
 
 class HashedStaticFiles(CompressedManifestStaticFilesStorage):
     """WhiteNoise's storage, but a file that was not collected keeps its plain name instead of raising.
@@ -28,11 +30,16 @@ class HashedStaticFiles(CompressedManifestStaticFilesStorage):
 def collect() -> bool:
     """Collect static files into STATIC_ROOT if anything changed since the last run. Return whether it did.
 
+    Two web processes may share the folder; one collects and the other waits.
+
     Clear the folder first: `collectstatic` compares dates, and files of an upgraded package are often older than the
     copies they replace.
     """
-    mark = settings.HOME / "static-collected"
-    present = _fingerprint()
+    with locked(settings.HOME / "static.lock"):
+        return _collect(settings.HOME / "static-collected", _fingerprint())
+
+
+def _collect(mark: Path, present: str) -> bool:
     if mark.is_file() and mark.read_text() == present and (settings.STATIC_ROOT / "staticfiles.json").is_file():
         return False
     mark.unlink(missing_ok=True)

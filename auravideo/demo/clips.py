@@ -216,15 +216,21 @@ CLIPS = (
 
 
 def names_taken() -> list[str]:
-    """Return the demo usernames that already exist on this site."""
-    return sorted(
-        User.objects.filter(username__in=[person.name for person in PEOPLE]).values_list("username", flat=True)
-    )
+    """Return the demo usernames that somebody on this site has, apart from `administrators_kept`."""
+    taken = set(User.objects.filter(username__in=[person.name for person in PEOPLE]).values_list("username", flat=True))
+    return sorted(taken - set(administrators_kept()))
+
+
+def administrators_kept() -> list[str]:
+    """Return the demo's administrators that exist: `createsuperuser` often makes an `admin` too, who may stay."""
+    names = [person.name for person in PEOPLE if person.is_superuser]
+    return sorted(User.objects.filter(username__in=names, is_superuser=True).values_list("username", flat=True))
 
 
 def seed(password: str, report: Callable[[str], object] = lambda line: None) -> None:
     """Create the users, jobs and videos. `report` is called with one line per clip."""
-    people = {person.name: _make_person(person, password) for person in PEOPLE}
+    kept = {name: User.objects.get(username=name) for name in administrators_kept()}
+    people = {person.name: kept.get(person.name) or _make_person(person, password) for person in PEOPLE}
     for clip in CLIPS:
         with transaction.atomic():
             job = _make_clip(clip, people[clip.owner])

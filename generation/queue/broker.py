@@ -4,7 +4,7 @@ import base64
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import cast
 
@@ -35,6 +35,16 @@ def standing_messages() -> set[tuple[str, int]]:
 def live_queues(timeout: float = 1.0) -> set[str]:
     """Return the names of the queues with a live worker; empty if the broker is unavailable."""
     return set(live_workers(timeout))
+
+
+def answering(workers: Sequence[str], timeout: float = 1.0) -> set[str]:
+    """Return those of the named workers that answer within `timeout` seconds; none if the broker is unavailable."""
+    try:
+        connection().ping()
+    except redis.RedisError:
+        return set()
+    answers = app.control.ping(destination=list(workers), timeout=timeout) or []
+    return {name for answer in answers for name in answer}
 
 
 def live_workers(timeout: float = 1.0) -> Counter[str]:

@@ -6,16 +6,18 @@ The only module of this package that reads the settings.
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from generation.catalogue.load import Catalogue, Entry, load_catalogue
+from generation.catalogue.load import Catalogue, CurrentCatalogue, Entry
 from generation.domain.plan import Plan, plan
 from generation.requests.limits import Limits
 from generation.requests.offer import Offer
 from generation.requests.request import InvalidRequest, RenderRequest
 
+_current = CurrentCatalogue()
+
 
 def catalogue() -> Catalogue:
-    """Return this site's catalogue: the bundled models and the operator's own."""
-    return load_catalogue(settings.CATALOGUE_FILE or None)
+    """Return this site's catalogue: the bundled models and the operator's own, as their file is now."""
+    return _current.get(settings.CATALOGUE_FILE or None)
 
 
 def limits() -> Limits:

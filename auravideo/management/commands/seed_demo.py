@@ -2,12 +2,11 @@
 
 import secrets
 
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, CommandParser
 
 from auravideo.demo import clips as demo
-from auravideo.server import redis_server
+from auravideo.server import migrations, redis_server
 
 
 class Command(BaseCommand):
@@ -18,17 +17,22 @@ class Command(BaseCommand):
         parser.add_argument("--force", action="store_true", help="even if the site already has users")
 
     def handle(self, *, password: str | None, force: bool, verbosity: int, **_options: object) -> None:
+        migrations.create_tables()
         if taken := demo.names_taken():
             raise CommandError(f"These demo usernames are already taken: {', '.join(taken)}.")
-        others = get_user_model().objects.count()
+        # An administrator alone does not make it a site in use: docs/operating.md creates one first.
+        others = get_user_model().objects.exclude(is_superuser=True).count()
         if others and not force:
             raise CommandError(f"This site has {others} accounts. To add the demo users anyway, pass --force.")
+        kept = demo.administrators_kept()
         password = password or secrets.token_urlsafe(12)
-        redis = redis_server.PrivateRedis(None if settings.REDIS_URL else settings.REDIS_SOCKET)
+        redis = redis_server.PrivateRedis(redis_server.private_socket())
         redis.ensure()  # jobs queued here are rendered once the site runs
         try:
             demo.seed(password, self.stdout.write if verbosity > 1 else lambda line: None)
         finally:
             redis.stop()
-        names = ", ".join(person.name for person in demo.PEOPLE)
+        names = ", ".join(person.name for person in demo.PEOPLE if person.name not in kept)
         self.stdout.write(f"{len(demo.CLIPS)} clips created. Sign in as one of {names}; the password is: {password}")
+        if kept:
+            self.stdout.write(f"{', '.join(kept)} existed already and keeps its own password.")

@@ -1,79 +1,144 @@
-"""Run everything the site needs with one command."""
+"""Run everything the site needs, or this machine's part of it, with one command."""
 
-import os
 import signal
 import socket
-import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
+import redis
 from django.conf import settings
-from django.core.management import BaseCommand, CommandError, CommandParser, call_command
+from django.core.management import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 
 from auravideo.core import static_files
-from auravideo.server import redis_server
+from auravideo.server import crew, migrations, processes, redis_server, scheduler, shared
 from auravideo.server.supervisor import Process, Supervisor
-from generation.domain.stages import QUEUES, STAGES
-from generation.domain.states import Stage
 from generation.queue import broker
 
 READY_SECONDS = 180
-# Celery warns about root because of pickle; we accept JSON only.
-_WARNINGS = "ignore:You're running the worker with superuser privileges"
-_CELERY = [sys.executable, "-W", _WARNINGS, "-m", "celery", "--quiet", "-A", "auravideo"]
+WEB, WORKERS, SCHEDULER = PARTS = ("web", "workers", "scheduler")
 
 
 class Command(BaseCommand):
-    help = "Run the site: a private Redis unless REDIS_URL is set, the pages, one worker per queue, the scheduler."
+    help = (
+        "Run the site: a private Redis unless REDIS_URL is set, the pages, the workers, the scheduler. "
+        "Where other machines run the rest, --only runs a part."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=settings.HOST, help="address to listen on (default: %(default)s)")
         parser.add_argument("--port", type=int, default=settings.PORT, help="port (default: %(default)s)")
+        parser.add_argument("--only", metavar="PART", help=f"run only these, comma-separated: {', '.join(PARTS)}")
         parser.add_argument(
-            "--queues", default=",".join(QUEUES), help="queues to run workers for (default: %(default)s)"
+            "--queues",
+            help="the workers to run, as queue or queue:card, such as generate:0,generate:1; "
+            "'' for none (default: AURAVIDEO_WORKERS, otherwise one worker per queue)",
         )
+        parser.add_argument("--name", help="this machine's part of the workers' names (default: its host name)")
 
-    def handle(self, *, host: str, port: int, queues: str, **_options: object) -> None:
-        names = [name for name in queues.split(",") if name]
-        if unknown := set(names) - set(QUEUES):
-            raise CommandError(
-                f"There is no queue named {', '.join(sorted(unknown))}. The queues: {', '.join(QUEUES)}."
-            )
-        _refuse_taken_port(host, port)
-        redis = redis_server.PrivateRedis(None if settings.REDIS_URL else settings.REDIS_SOCKET)
-        supervisor = Supervisor([_daphne(host, port), *map(_worker, names), _scheduler()], tend=redis.ensure)
+    def handle(
+        self, *, host: str, port: int, only: str | None, queues: str | None, name: str | None, **_options: object
+    ) -> None:
+        parts = _parts(only)
+        workers, machine = _workers(parts, queues, name)
+        nodes = [worker.node(machine) for worker in workers]
+        shared.check()
+        if WEB in parts:
+            _refuse_taken_port(host, port)
+        private = redis_server.PrivateRedis(redis_server.private_socket())
+        supervisor = Supervisor(_processes(parts, host, port, workers, machine), tend=private.ensure)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, supervisor.ask_to_stop)
         try:
-            redis.ensure()
-            call_command("migrate", interactive=False, verbosity=0)
-            static_files.collect()
+            private.ensure()
+            self._prepare(parts, supervisor)
             supervisor.start()
-            if self._wait_until_ready(supervisor, host, port, set(names)):
-                self.stdout.write(f"AuraVideo is ready at {_address(host, port)}")
+            if self._wait_until_ready(supervisor, _checks(parts, host, port, nodes)):
+                what = f"at {_address(host, port)}" if WEB in parts else f"to run {', '.join(nodes) or 'the scheduler'}"
+                self.stdout.write(f"AuraVideo is ready {what}")
                 self.stdout.flush()
             supervisor.watch()
         finally:
             supervisor.stop()
-            redis.stop()
+            private.stop()
         if supervisor.failed is not None:
             raise CommandError(f"{supervisor.failed.name} exited unexpectedly; see its output above.")
 
-    def _wait_until_ready(self, supervisor: Supervisor, host: str, port: int, queues: set[str]) -> bool:
-        """Wait until the pages answer and every queue has a worker. Return False if the site stops first."""
+    def _prepare(self, parts: Sequence[str], supervisor: Supervisor) -> None:
+        """Bring the database up to date and collect static files, or wait until the machine with the pages has."""
+        try:
+            if WEB in parts:
+                migrations.migrate()
+                static_files.collect()
+            elif WORKERS in parts:
+                self._wait_for_migrations(supervisor)
+        except OperationalError as error:
+            raise CommandError(f"The database does not answer: {str(error).strip()}") from None
+
+    def _wait_for_migrations(self, supervisor: Supervisor) -> None:
+        if not migrations.wait(READY_SECONDS, lambda: supervisor.is_stopping) and not supervisor.is_stopping:
+            raise CommandError("The database lacks migrations. Run `manage.py migrate`, or start the pages first.")
+
+    def _wait_until_ready(self, supervisor: Supervisor, checks: Sequence[Callable[[], bool]]) -> bool:
+        """Wait until everything answers. Return False if the site stops first."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and not supervisor.is_stopping:
             if any(process.vital and not process.is_running for process in supervisor.processes):
                 return False  # watch() reports which one
             supervisor.tend()  # an older instance of this site may just have shut down the Redis it shared
-            if _pages_answer(host, port) and queues <= broker.live_queues():
+            if all(check() for check in checks):
                 return True
             time.sleep(0.3)
         if not supervisor.is_stopping:
             raise CommandError(f"The site did not become ready within {READY_SECONDS} s; see the output above.")
         return False
+
+
+def _parts(only: str | None) -> tuple[str, ...]:
+    if only is None:
+        return PARTS
+    chosen = [part.strip() for part in only.split(",") if part.strip()]
+    if not chosen or set(chosen) - set(PARTS):
+        raise CommandError(f"--only takes {', '.join(PARTS)}, not '{only}'.")
+    return tuple(part for part in PARTS if part in chosen)
+
+
+def _workers(parts: Sequence[str], queues: str | None, name: str | None) -> tuple[tuple[crew.Worker, ...], str]:
+    """Return the workers to run and this machine's name."""
+    if WORKERS not in parts and (queues or name):
+        raise CommandError("--queues and --name are about workers, which --only leaves out.")
+    setting = "AURAVIDEO_WORKERS" if queues is None else "--queues"
+    try:
+        machine = crew.host(name)
+        # An empty --queues means none, for a machine that serves the pages only.
+        found = () if queues == "" or WORKERS not in parts else crew.parse(queues or settings.WORKERS)
+    except crew.InvalidCrew as error:
+        raise CommandError(f"{setting}: {error}") from None
+    if not found and parts == (WORKERS,):
+        raise CommandError("There is nothing to run: --queues names no queue.")
+    return found, machine
+
+
+def _processes(
+    parts: Sequence[str], host: str, port: int, workers: Sequence[crew.Worker], machine: str
+) -> list[Process]:
+    found = [processes.site(host, port)] if WEB in parts else []
+    found += [processes.worker(worker, machine) for worker in workers]
+    return found + ([processes.scheduler()] if SCHEDULER in parts else [])
+
+
+def _checks(parts: Sequence[str], host: str, port: int, nodes: Sequence[str]) -> list[Callable[[], bool]]:
+    """Return what has to hold before this machine's part of the site is ready."""
+    checks: list[Callable[[], bool]] = []
+    if WEB in parts:
+        checks.append(lambda: _pages_answer(host, port))
+    if nodes:
+        checks.append(lambda: set(nodes) <= broker.answering(nodes))
+    if SCHEDULER in parts:
+        checks.append(_somebody_schedules)
+    return checks
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
@@ -85,42 +150,22 @@ def _refuse_taken_port(host: str, port: int) -> None:
         raise CommandError(f"Cannot listen on {host}:{port}: {error.strerror}. {hint}") from None
 
 
-def _daphne(host: str, port: int) -> Process:
-    command = ["-m", "daphne", "-b", host, "-p", str(port), "--verbosity", "0", "auravideo.asgi:application"]
-    return Process("site", [sys.executable, *command], vital=True)
-
-
-def _worker(queue: str) -> Process:
-    options = ["-Q", queue, "-n", f"{queue}@%h", "--pool", "prefork", "--concurrency", "1", "--loglevel", "WARNING"]
-    quiet = ["--without-gossip", "--without-mingle"]
-    command = [*_CELERY, "worker", *options, *quiet]
-    runs_tensorflow = queue == STAGES[Stage.INTERPOLATE].queue
-    return Process(queue, command, environment=_cuda_for_tensorflow() if runs_tensorflow else {})
-
-
-def _cuda_for_tensorflow() -> dict[str, str]:
-    """Return the library path where TensorFlow finds CUDA 12 (requirements-gpu.txt); empty if not installed."""
-    folders = sorted(Path(sys.prefix).glob("cuda12/nvidia/*/lib"))
-    paths = [*map(str, folders), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
-    return {"LD_LIBRARY_PATH": ":".join(paths)} if folders else {}
-
-
-def _scheduler() -> Process:
-    schedule = Path(settings.HOME) / "celerybeat-schedule"
-    command = [*_CELERY, "beat", "--schedule", str(schedule), "--pidfile", ""]
-    return Process("scheduler", [*command, "--loglevel", "WARNING"])
-
-
 def _address(host: str, port: int) -> str:
     name = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _pages_answer(host: str, port: int) -> bool:
-    name = settings.ALLOWED_HOSTS[0].removeprefix(".") if settings.ALLOWED_HOSTS else "localhost"
-    request = urllib.request.Request(f"{_address(host, port)}/healthz", headers={"Host": name})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=3) as response:  # noqa: S310
+        with urllib.request.urlopen(f"{_address(host, port)}/healthz", timeout=3) as response:  # noqa: S310
             return response.status == 200
     except (urllib.error.URLError, OSError):
+        return False
+
+
+def _somebody_schedules() -> bool:
+    """Return whether a scheduler is at work: this machine's, or another's while this one stands by."""
+    try:
+        return bool(scheduler.holder(broker.connection()))
+    except redis.RedisError:
         return False

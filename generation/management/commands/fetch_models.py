@@ -117,6 +117,9 @@ class Command(BaseCommand):
             for entry in entries:
                 if entry.id not in revisions and (entry.builtin or download.is_ready(entry, self.home)):
                     self.stdout.write(f"{entry.id}: {'ships with AuraVideo' if entry.builtin else 'here'}")
+                elif not entry.sources():
+                    download.adopt(entry, self.home)
+                    self.stdout.write(f"{entry.id}: here, in {entry.path(self.home)}")
                 else:
                     plans.append(download.plan_download(entry, self.home, revisions.get(entry.id)))
             total = download.check_space(plans, self.home)

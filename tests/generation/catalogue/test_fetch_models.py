@@ -15,7 +15,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from generation.catalogue import download, entries, lockfile
-from generation.catalogue.load import Entry, load_catalogue
+from generation.catalogue.load import Entry, _load, load_catalogue
 from generation.domain.errors import RenderError
 from tests.hub_server import HubServer, commit_of, wait_until
 
@@ -51,6 +51,16 @@ scheduler = { class = "DDIMScheduler" }
 adapter = "moves"
 interpolator = "tiny-film"
 upscaler = "tiny-esrgan"
+"""
+
+LOCAL = """
+[upscalers.mine]
+label = "Mine"
+purpose = "For tests."
+family = "any"
+licence = "MIT"
+scales = {{ 2 = "x2.pth" }}
+folder = "{folder}"
 """
 
 
@@ -132,6 +142,25 @@ def test_a_model_is_fetched_with_what_it_needs_and_locked(run: Callable[..., str
     assert f"moves: fetched ({commit_of('studio/moves')[:12]}), licence: MIT" in printed
 
 
+def test_a_model_without_a_repository_is_adopted_from_its_folder(
+    run: Callable[..., str], home: Path, hub: HubServer
+) -> None:
+    folder = home.parent / "mine"
+    extra = home.parent / "extra.toml"
+    extra.write_text(CATALOGUE + LOCAL.format(folder=folder), encoding="utf-8")
+    _load.cache_clear()
+    with pytest.raises(CommandError, match=rf"mine is not here \(x2\.pth missing in {folder}\).*copy them there"):
+        run("mine")
+    folder.mkdir()
+    (folder / "x2.pth").write_bytes(b"weights")
+    assert f"mine: here, in {folder}" in run("mine")
+    assert "mine: here" in run("mine")
+    (folder / "x2.pth").write_bytes(b"Weights")
+    with pytest.raises(CommandError, match="1 of the models checked cannot be used"):
+        run("mine", "--verify")
+    assert hub.requests == []
+
+
 def test_a_second_call_asks_the_hub_for_nothing(run: Callable[..., str], hub: HubServer) -> None:
     run("painter")
     hub.requests.clear()
@@ -183,7 +212,7 @@ def test_bytes_that_differ_from_the_hubs_are_discarded(run: Callable[..., str], 
 def test_the_catalogues_sha256_overrules_the_hub(run: Callable[..., str], home: Path, hub: HubServer) -> None:
     extra = home.parent / "extra.toml"
     extra.write_text(CATALOGUE + f'[adapters.moves.sha256]\n"config.json" = "{"0" * 64}"\n', encoding="utf-8")
-    load_catalogue.cache_clear()
+    _load.cache_clear()
     with pytest.raises(CommandError, match="not the file that the catalogue expects"):
         run("moves")
     assert not (home / "models/moves/config.json").exists()
@@ -402,7 +431,7 @@ def test_our_hub_is_one_to_huggingface_hub_itself(hub: HubServer, tmp_path: Path
 CHILD = """
 import sys
 from generation.catalogue import download as fetch
-from generation.catalogue.load import load_catalogue
+from generation.catalogue.load import _load, load_catalogue
 
 class Quiet:
     file = advance = file_done = lambda *_: None

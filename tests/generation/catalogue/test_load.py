@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from generation.catalogue import entries, lockfile
 from generation.catalogue.entries import matches
-from generation.catalogue.load import SHIPPED, Catalogue, CatalogueError, load_catalogue
+from generation.catalogue.load import (
+    _ADAPTER_FILES,
+    _DIFFUSERS_FILES,
+    KINDS,
+    SHIPPED,
+    Catalogue,
+    CatalogueError,
+    CurrentCatalogue,
+    _build,
+    _load,
+    load_catalogue,
+)
 from generation.domain.errors import RenderError
 
 MODEL = """
@@ -42,7 +53,7 @@ def catalogue() -> Catalogue:
 def extra(folder: Path, text: str) -> Catalogue:
     path = folder / "extra.toml"
     path.write_text(text, encoding="utf-8")
-    load_catalogue.cache_clear()
+    _load.cache_clear()
     return load_catalogue(path)
 
 
@@ -308,3 +319,122 @@ def test_the_catalogue_loads_without_torch_tensorflow_or_the_database() -> None:
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# --- The manual -----------------------------------------------------------------------------------------------------
+
+MANUAL = (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+COMMON = """label = "Mine"
+purpose = "For tests."
+family = "any"
+licence = "MIT"
+"""
+# kind -> the least that makes an entry
+LEAST = {
+    "models": f"""{COMMON}native_size = 512
+min_size = 256
+native_fps = 8
+steps = 25
+guidance = 7.5
+scheduler = {{ class = "DDIMScheduler" }}
+adapter = "animatediff-v1-5-2"
+interpolator = "film"
+upscaler = "real-esrgan-video"
+""",
+    "adapters": f"{COMMON}context_length = 16\ncontext_stride = 4\nmax_frames = 32\n",
+    "loras": f'{COMMON}adapters = ["animatediff-v1-5-2"]\n',
+    "interpolators": f'{COMMON}files = ["saved_model.pb"]\n',
+    "upscalers": f'{COMMON}scales = {{ 2 = "x2.pth" }}\n',
+}
+
+
+def required(kind: str) -> set[str]:
+    """Return the fields without which an entry is refused."""
+    fields = tomllib.loads(LEAST[kind])
+    found = set()
+    for field in fields:
+        table = {name: value for name, value in fields.items() if name != field}
+        try:
+            _build({**{kind: {} for kind in KINDS}, kind: {"mine": table}}, {(kind, "mine"): "extra.toml"})
+        except CatalogueError as error:
+            if f"field '{field}' is missing" in str(error):
+                found.add(field)
+    return found
+
+
+def documented_as_required(heading: str) -> set[str]:
+    section = MANUAL.partition(f"### {heading}\n")[2].partition("\n### ")[0]
+    return set(re.findall(r"`(\w+)`", section.partition("Required: ")[2].partition(".")[0]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_manual_lists_the_required_fields(tmp_path: Path, kind: str) -> None:
+    assert extra(tmp_path, f"[{kind}.mine]\n{LEAST[kind]}")["mine"].kind == kind
+    common = documented_as_required("Fields of every entry")
+    assert common == set(tomllib.loads(COMMON))
+    own = "`loras`, `interpolators`, `upscalers`" if kind not in ("models", "adapters") else f"`{kind}`"
+    needed = required(kind) - common
+    assert needed, "the search found nothing"
+    assert needed <= documented_as_required(own)
+    if kind in ("models", "adapters"):
+        assert documented_as_required(own) == needed
+
+
+def test_the_manual_lists_the_default_files() -> None:
+    rows = MANUAL.partition("### Default `files`\n")[2].partition("\n### ")[0].splitlines()
+    listed = {row.split("`")[1]: row.partition(" | ")[2] for row in rows if row.startswith("| `")}
+    assert set(listed) == set(KINDS)
+    for kind, files in (("models", _DIFFUSERS_FILES), ("adapters", _ADAPTER_FILES)):
+        assert tuple(re.findall(r"`([\w/{}]+\.(?:json|txt|safetensors))`", listed[kind])) == files
+
+
+# --- A model that the operator has ----------------------------------------------------------------------------------
+
+
+def test_an_entry_needs_no_repository(tmp_path: Path) -> None:
+    mine = extra(tmp_path, MODEL.replace('repo = "me/mine"\n', ""))["mine"]
+    assert mine.sources() == ()
+    assert mine.path(tmp_path) == tmp_path / "models" / "mine"
+    assert "unet/config.json" in mine.missing(tmp_path)
+
+
+def test_an_entry_may_name_its_folder(tmp_path: Path) -> None:
+    mine = extra(tmp_path, MODEL + f'folder = "{tmp_path}/elsewhere"\n')["mine"]
+    assert mine.path("/home") == tmp_path / "elsewhere"
+    with pytest.raises(CatalogueError, match="field 'folder' must be a path that begins with /"):
+        extra(tmp_path, MODEL + 'folder = "elsewhere"\n')
+
+
+# --- A file that changes while the site runs ------------------------------------------------------------------------
+
+
+def test_a_running_site_follows_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, current = tmp_path / "extra.toml", CurrentCatalogue()
+    path.write_text(MODEL)
+    assert current.get(path)["mine"].english_label == "Mine"
+    assert current.get(path) is current.get(path)
+    path.write_text(MODEL.replace('"Mine"', '"Mine, improved"'))
+    with caplog.at_level("INFO"):
+        assert current.get(path)["mine"].english_label == "Mine, improved"
+    assert "has changed and is in use" in caplog.text
+
+
+def test_a_mistake_leaves_the_last_good_version_in_use(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, current = tmp_path / "extra.toml", CurrentCatalogue()
+    path.write_text(MODEL)
+    good = current.get(path)
+    path.write_text(MODEL.replace("steps = 25", "steps = 0"))
+    assert current.get(path) is good
+    assert current.get(path) is good
+    assert caplog.text.count("field 'steps' must be a whole number") == 1, "said once, not with every request"
+    path.unlink()
+    assert current.get(path) is good
+    path.write_text(MODEL + "\n")
+    assert current.get(path)["mine"] == good["mine"]
+
+
+def test_a_site_does_not_start_with_a_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "extra.toml"
+    path.write_text("[models.x]\nlabel = 3\n")
+    with pytest.raises(CatalogueError, match="'x'"):
+        CurrentCatalogue().get(path)

@@ -1,0 +1,91 @@
+"""The parts of the site and how each is checked."""
+
+import os
+import shutil
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.files.storage import Storage, storages
+from django.db import connection
+
+from auravideo.health.monitor import LIMIT_SECONDS
+from auravideo.server import scheduler
+from generation.domain.stages import QUEUES
+from generation.queue import broker, presence
+
+MEGABYTE = 10**6
+
+
+class Unwell(Exception):
+    """A part does not work; the message is for the log."""
+
+
+def database() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return True
+
+
+def message_broker() -> bool:
+    return bool(broker.connection().ping())
+
+
+def storage() -> bool:
+    if settings.S3_BUCKET:
+        _s3_client().head_bucket(Bucket=settings.S3_BUCKET)
+        return True
+    for alias in ("default", "frames"):
+        _require_writable(storages[alias])
+    return True
+
+
+def disk() -> bool:
+    """Return True if the home has room. Raises Unwell if it has not, OSError if it is gone."""
+    free = shutil.disk_usage(settings.HOME).free // MEGABYTE
+    if free < settings.MIN_FREE_MB:
+        raise Unwell(f"{settings.HOME} has {free} MB left, less than AURAVIDEO_MIN_FREE_MB={settings.MIN_FREE_MB}")
+    return True
+
+
+def schedule() -> bool:
+    if not scheduler.holder(broker.connection()):
+        raise Unwell("no scheduler is running")
+    return True
+
+
+def workers() -> dict[str, bool]:
+    """Return whether each queue has a worker."""
+    counts = presence.workers_by_queue()
+    return {queue: counts[queue] > 0 for queue in QUEUES}
+
+
+def _require_writable(storage: Storage) -> None:
+    folder = Path(storage.path(""))
+    while not folder.exists():  # created with the first file
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Unwell(f"{folder} is not writable")
+
+
+@lru_cache(maxsize=1)
+def _s3_client() -> Any:
+    """Return a client that gives up soon; the storage's own retries for minutes."""
+    import boto3  # takes time and memory that a site with local storage need not spend
+    from botocore.config import Config
+
+    options = settings.STORAGES["frames"]["OPTIONS"]
+    timeouts = {"connect_timeout": LIMIT_SECONDS, "read_timeout": LIMIT_SECONDS, "retries": {"total_max_attempts": 1}}
+    return boto3.client(
+        "s3",
+        endpoint_url=options["endpoint_url"],
+        region_name=options["region_name"],
+        aws_access_key_id=options["access_key"] or None,
+        aws_secret_access_key=options["secret_key"] or None,
+        config=Config(
+            s3={"addressing_style": options["addressing_style"]},
+            signature_version=options["signature_version"],
+            **timeouts,
+        ),
+    )

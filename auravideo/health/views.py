@@ -1,0 +1,44 @@
+"""The two probes. Anybody may read them, so they tell which parts work and no more; the log says why one does not."""
+
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from auravideo.health import checks
+from auravideo.health.monitor import Monitor
+from generation.domain.stages import QUEUES
+
+# Without these no page can be shown, so a load balancer should use another web process. The others concern all web
+# processes alike; taking them out of service would turn a missing worker into a missing site.
+VITAL = {
+    "database": Monitor("database", checks.database, False),
+    "broker": Monitor("broker", checks.message_broker, False),
+}
+OTHERS = {
+    "storage": Monitor("storage", checks.storage, False),
+    "disk": Monitor("disk", checks.disk, False),
+    "scheduler": Monitor("scheduler", checks.schedule, False),
+}
+WORKERS = Monitor("workers", checks.workers, dict.fromkeys(QUEUES, False))
+
+
+@require_safe
+@never_cache
+def live(_request: HttpRequest) -> JsonResponse:
+    """Return 200: this process answers. It depends on nothing else, so a restart would help if it did not."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+@never_cache
+def ready(_request: HttpRequest) -> JsonResponse:
+    """Return which parts work: 503 if this process can show no page, otherwise 200."""
+    for monitor in (*VITAL.values(), *OTHERS.values(), WORKERS):
+        monitor.refresh()
+    vital = {name: monitor.answer() for name, monitor in VITAL.items()}
+    others = {name: monitor.answer() for name, monitor in OTHERS.items()}
+    workers = WORKERS.answer()
+    well = all(vital.values()) and all(others.values()) and all(workers.values())
+    status = "down" if not all(vital.values()) else "ok" if well else "degraded"
+    parts = {"status": status, **vital, **others, "workers": workers}
+    return JsonResponse(parts, status=503 if status == "down" else 200)

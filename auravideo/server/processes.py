@@ -1,0 +1,50 @@
+"""The processes that `manage.py serve` starts."""
+
+import os
+import sys
+from pathlib import Path
+
+from django.conf import settings
+
+from auravideo.server.crew import Worker
+from auravideo.server.supervisor import Process
+from generation.domain.stages import STAGES
+from generation.domain.states import Stage
+
+# Celery warns about root because of pickle; we accept JSON only.
+_WARNINGS = "ignore:You're running the worker with superuser privileges"
+_CELERY = [sys.executable, "-W", _WARNINGS, "-m", "celery", "--quiet", "-A", "auravideo"]
+
+
+def site(host: str, port: int) -> Process:
+    """Return the web server."""
+    command = ["-m", "daphne", "-b", host, "-p", str(port), "--verbosity", "0", "auravideo.asgi:application"]
+    return Process("site", [sys.executable, *command], vital=True)
+
+
+def scheduler() -> Process:
+    """Return the scheduler, which stands by while another machine's schedules."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "scheduler"]
+    return Process("scheduler", command, environment=_heartbeat("scheduler"))
+
+
+def worker(worker: Worker, host: str) -> Process:
+    """Return a worker, which sees its own graphics card only."""
+    options = ["-Q", worker.queue, "-n", worker.node(host), "--pool", "prefork", "--concurrency", "1"]
+    quiet = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
+    environment = {**worker.environment, **_heartbeat(worker.name)}
+    if worker.queue == STAGES[Stage.INTERPOLATE].queue:
+        environment |= _cuda_for_tensorflow()
+    return Process(worker.name, [*_CELERY, "worker", *options, *quiet], environment=environment)
+
+
+def _heartbeat(name: str) -> dict[str, str]:
+    """Return the variable that gives each process a heartbeat file of its own, if there are any."""
+    return {"AURAVIDEO_HEARTBEAT_FILE": f"{settings.HEARTBEAT_FILE}.{name}"} if settings.HEARTBEAT_FILE else {}
+
+
+def _cuda_for_tensorflow() -> dict[str, str]:
+    """Return the library path where TensorFlow finds CUDA 12 (requirements-gpu.txt); empty if not installed."""
+    folders = sorted(Path(sys.prefix).glob("cuda12/nvidia/*/lib"))
+    paths = [*map(str, folders), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    return {"LD_LIBRARY_PATH": ":".join(paths)} if folders else {}

@@ -1,0 +1,113 @@
+"""`manage.py serve` and its parts, as real processes."""
+
+import time
+from pathlib import Path
+
+import pytest
+import redis
+
+from auravideo.server import scheduler
+from tests.rigs.shared_services import services
+from tests.site import ROOT, Site
+
+pytestmark = pytest.mark.e2e
+
+
+def wait_until(holds, seconds=60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "this never happened"
+        time.sleep(0.1)
+
+
+def commands(site: Site) -> dict[int, str]:
+    """Return the command lines of a site's processes by PID."""
+    found = {}
+    for pid in site.processes():
+        try:
+            found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+    return found
+
+
+def running(site: Site, text: str) -> list[int]:
+    return [pid for pid, command in commands(site).items() if text in command]
+
+
+def test_the_parts_of_one_machine_start_in_any_order_and_share_one_redis(tmp_path):
+    home = tmp_path / "home"
+    parts = [Site(home, only=only, log=f"{only}.log") for only in ("scheduler", "web")]
+    parts.append(Site(home, "cpu", only="workers", log="workers.log"))
+    try:
+        for part in parts:
+            part.launch()
+        for part in parts:
+            part.wait_until_ready()
+        assert len(running(parts[0], "redis-server")) == 1
+        assert len(running(parts[0], "daphne")) == 1
+        assert len(running(parts[0], "manage.py scheduler")) == 1
+        assert running(parts[0], "-Q cpu")
+        assert not running(parts[0], "-Q generate")
+        # Whichever started Redis takes it along; the others start it again.
+        for part in parts[:2]:
+            assert part.stop() == 0
+        wait_until(lambda: len(running(parts[2], "redis-server")) == 1)
+        assert parts[2].process.poll() is None
+    finally:
+        for part in parts:
+            part.stop()
+    assert parts[0].processes() == []
+
+
+@pytest.fixture
+def shared(tmp_path):
+    with services(tmp_path) as found:
+        yield found
+
+
+def test_workers_wait_for_the_migrations_and_get_their_cards_and_names(shared):
+    machine = shared.machine(only="workers", AURAVIDEO_WORKERS="cpu:1,cpu:cpu")
+    machine.launch()
+    wait_until(lambda: "Waiting for" in machine.log.read_text())
+    assert machine.manage("migrate", "-v", "0").returncode == 0
+    machine.wait_until_ready()
+    assert "AuraVideo is ready to run cpu-1@" in machine.log.read_text()
+    cards = set()
+    for pid in running(machine, "celery"):
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        cards |= {variable for variable in variables if variable.startswith(b"CUDA_VISIBLE_DEVICES=")}
+    assert cards == {b"CUDA_VISIBLE_DEVICES=1", b"CUDA_VISIBLE_DEVICES="}
+    assert not running(machine, "daphne")
+    assert not running(machine, "manage.py scheduler")
+
+
+def test_two_whole_sites_have_one_scheduler_at_work_and_no_redis_of_their_own(shared):
+    machines = [shared.machine("") for _ in range(2)]
+    for machine in machines:
+        machine.launch()
+    for machine in machines:
+        machine.wait_until_ready()
+    wait_until(lambda: any("Standing by" in machine.log.read_text() for machine in machines))
+    client = redis.Redis(unix_socket_path=str(shared.redis_socket))
+    wait_until(lambda: scheduler.holder(client))
+    pid = int(scheduler.holder(client).rpartition(":")[2])
+    assert [pid in running(machine, "manage.py scheduler") for machine in machines].count(True) == 1
+    assert [running(machine, "redis-server") for machine in machines] == [[], []]
+
+
+def test_a_database_that_does_not_answer_is_one_line(tmp_path):
+    gone = tmp_path / "nothing"
+    site = Site(tmp_path / "home", only="web", DATABASE_URL=f"postgres://ada@/site?host={gone}")
+    with pytest.raises(RuntimeError) as raised:
+        site.start()
+    assert "The database does not answer" in str(raised.value)
+    assert "Traceback" not in str(raised.value)
+    assert site.processes() == []
+
+
+def test_it_can_be_started_from_any_folder(tmp_path):
+    site = Site(tmp_path / "home", "cpu", root=tmp_path)
+    site.command[1] = str(ROOT / "manage.py")
+    site.start()
+    assert site.stop() == 0
