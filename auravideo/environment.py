@@ -1,4 +1,7 @@
-"""Strict readers of environment variables: an invalid value stops start-up with one line that names the variable."""
+"""Strict readers of environment variables: an invalid value stops start-up with one line that names the variable.
+
+No message repeats the value of a secret: the line ends up in logs.
+"""
 
 import os
 import secrets
@@ -6,7 +9,7 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -71,6 +74,31 @@ def url(name: str, schemes: tuple[str, ...]) -> str:
     return value
 
 
+def secret(name: str, default: str = "") -> str:
+    """Return the variable `name`, or the contents of the file that the variable `name`_FILE names."""
+    value, path = text(name), text(f"{name}_FILE")
+    if not path:
+        return value or default
+    if value:
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set. Unset one of them.")
+    return _line_of(f"{name}_FILE", Path(path))
+
+
+def _line_of(variable: str, path: Path) -> str:
+    """Return the only line of the file that `variable` names. Docker, systemd and editors end it with a line break."""
+    try:
+        content = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{variable}={path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ImproperlyConfigured(f"{variable}={path} is not text in UTF-8.") from None
+    if not content:
+        raise ImproperlyConfigured(f"{variable}={path} is empty.")
+    if len(content.splitlines()) > 1:
+        raise ImproperlyConfigured(f"{variable}={path} must contain one line only.")
+    return content
+
+
 def home(base_dir: Path) -> Path:
     """Return the folder that holds all of the site's data (AURAVIDEO_HOME, default `var/`), creating it if needed."""
     path = Path(text("AURAVIDEO_HOME", "var"))
@@ -84,12 +112,10 @@ def home(base_dir: Path) -> Path:
 
 def secret_key(folder: Path) -> str:
     """Return SECRET_KEY, the contents of SECRET_KEY_FILE, or a key generated once and kept in `folder`."""
-    if key := text("SECRET_KEY"):
+    if key := secret("SECRET_KEY"):
         return key
-    path = Path(text("SECRET_KEY_FILE", str(folder / "secret_key")))
+    path = folder / "secret_key"
     if not path.exists():
-        if text("SECRET_KEY_FILE"):
-            raise ImproperlyConfigured(f"SECRET_KEY_FILE={path} does not exist.")
         create_once(path, secrets.token_urlsafe(50))
     try:
         key = path.read_text().strip()
@@ -102,30 +128,79 @@ def secret_key(folder: Path) -> str:
 
 def database(folder: Path) -> dict:
     """Return DATABASES["default"]: DATABASE_URL, or SQLite in `folder`, set up for several writers."""
-    location = url("DATABASE_URL", ("postgres", "postgresql", "sqlite"))
+    location, password = secret("DATABASE_URL"), secret("DATABASE_PASSWORD")
     if not location:
         config: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}
     else:
-        try:
-            config = environ.Env.db_url_config(location)
-        except Exception as error:
-            raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}.") from None
+        config = _database_at(location)
     if config["ENGINE"].endswith("sqlite3"):
+        if password:
+            raise ImproperlyConfigured("DATABASE_PASSWORD is set, but DATABASE_URL names no PostgreSQL database.")
         # IMMEDIATE takes the write lock when the transaction begins, so concurrent writers wait instead of failing.
         pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
         config["OPTIONS"] = {"timeout": 30, "transaction_mode": "IMMEDIATE", "init_command": pragmas}
-    else:
-        # Under ASGI each request has its own thread and so its own connection; a persistent one would never be reused.
-        config["CONN_MAX_AGE"] = 0
+        return config
+    if password:
+        _refuse_second_password("DATABASE", config["PASSWORD"])
+        config["PASSWORD"] = password
+    # Under ASGI each request has its own thread and so its own connection; a persistent one would never be reused.
+    config["CONN_MAX_AGE"] = 0
     return config
 
 
-def email(name: str = "EMAIL_URL") -> dict[str, object]:
-    """Return Django's EMAIL_* settings from EMAIL_URL; emails go to the console if it is unset."""
+def _database_at(location: str) -> dict[str, Any]:
+    if _scheme(location) not in ("postgres", "postgresql", "sqlite"):
+        raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or postgresql:// or sqlite://.")
     try:
-        return environ.Env.email_url_config(text(name, "consolemail://"))
-    except Exception as error:
-        raise ImproperlyConfigured(f"{name} cannot be read: {error}.") from None
+        return environ.Env.db_url_config(location)
+    except Exception:  # its text may contain a part of the password
+        form = "postgres://user:password@host:5432/name, with special characters percent-encoded"
+        raise ImproperlyConfigured(f"DATABASE_URL cannot be read. Write it as {form}.") from None
+
+
+def redis_url() -> str:
+    """Return REDIS_URL with the password of REDIS_PASSWORD, or '' if the site starts its own server."""
+    location, password = secret("REDIS_URL"), secret("REDIS_PASSWORD")
+    if location and _scheme(location) not in ("redis", "rediss", "unix"):
+        raise ImproperlyConfigured("REDIS_URL must begin with redis:// or rediss:// or unix://.")
+    try:
+        parts = urlsplit(location)
+        _ = parts.port
+    except ValueError:  # its text may contain a part of the password
+        form = "redis://:password@host:6379, with special characters percent-encoded"
+        raise ImproperlyConfigured(f"REDIS_URL cannot be read. Write it as {form}.") from None
+    if not password:
+        return location
+    if parts.scheme not in ("redis", "rediss"):
+        raise ImproperlyConfigured("REDIS_PASSWORD is set, but REDIS_URL does not begin with redis:// or rediss://.")
+    _refuse_second_password("REDIS", parts.password)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:{quote(password, safe='')}@{host}"))
+
+
+def email() -> dict[str, object]:
+    """Return Django's EMAIL_* settings from EMAIL_URL; emails go to the console if it is unset."""
+    location, password = secret("EMAIL_URL", "consolemail://"), secret("EMAIL_PASSWORD")
+    try:
+        config = environ.Env.email_url_config(location)
+    except Exception:  # its text may contain a part of the password
+        form = "smtp+tls://user:password@host:587, with special characters percent-encoded"
+        raise ImproperlyConfigured(f"EMAIL_URL cannot be read. Write it as {form}.") from None
+    if password:
+        if not config.get("EMAIL_HOST_USER"):
+            raise ImproperlyConfigured("EMAIL_PASSWORD is set, but EMAIL_URL names no user: smtp+tls://user@host:587.")
+        _refuse_second_password("EMAIL", config.get("EMAIL_HOST_PASSWORD"))
+        config["EMAIL_HOST_PASSWORD"] = password
+    return config
+
+
+def _scheme(location: str) -> str:
+    return location.partition("://")[0]
+
+
+def _refuse_second_password(service: str, password: str | None) -> None:
+    if password:
+        raise ImproperlyConfigured(f"{service}_PASSWORD is set, but {service}_URL has a password too. Remove one.")
 
 
 def redis_socket(folder: Path) -> Path:

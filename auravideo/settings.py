@@ -88,7 +88,7 @@ TEMPLATES = [
 DATABASES = {"default": env.database(HOME)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.url("REDIS_URL", ("redis", "rediss", "unix"))
+REDIS_URL = env.redis_url()
 REDIS_SOCKET = env.redis_socket(HOME)  # used if REDIS_URL is not set
 
 
@@ -131,8 +131,8 @@ def _s3_storage(endpoint: str) -> dict:
     options = {
         "bucket_name": S3_BUCKET,
         "endpoint_url": endpoint or None,
-        "access_key": env.text("S3_ACCESS_KEY_ID"),
-        "secret_key": env.text("S3_SECRET_ACCESS_KEY"),
+        "access_key": env.secret("S3_ACCESS_KEY_ID"),
+        "secret_key": env.secret("S3_SECRET_ACCESS_KEY"),
         "region_name": S3_REGION,
         "addressing_style": "path",
         "signature_version": "s3v4",

@@ -1,5 +1,6 @@
 """The settings: defaults are sensible, and an invalid value stops start-up."""
 
+import json
 import os
 import subprocess
 import sys
@@ -41,6 +42,12 @@ def test_with_nothing_set_the_site_starts_and_keeps_a_private_key(tmp_path):
         ("PORT", "99999"),
         ("REDIS_URL", "http://localhost"),
         ("DATABASE_URL", "oracle://localhost"),
+        ("DATABASE_URL", "postgres://localhost:port/name"),
+        ("DATABASE_PASSWORD", "for no server"),
+        ("REDIS_URL", "redis://localhost:port"),
+        ("REDIS_PASSWORD", "for no server"),
+        ("EMAIL_URL", "pigeon://localhost"),
+        ("EMAIL_PASSWORD", "for no server"),
         ("S3_ENDPOINT_URL", "ftp://localhost"),
         ("EMAIL_VERIFICATION", "always"),
         ("AURAVIDEO_MAX_SIDE", "12"),
@@ -53,6 +60,146 @@ def test_a_value_that_cannot_be_read_stops_the_start_with_one_line_that_names_it
     assert done.returncode == 1
     assert name in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+SECRETS = [
+    "SECRET_KEY", "DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "REDIS_PASSWORD", "S3_ACCESS_KEY_ID",
+    "S3_SECRET_ACCESS_KEY", "EMAIL_URL", "EMAIL_PASSWORD",
+]  # fmt: skip
+
+
+@pytest.fixture
+def unset(monkeypatch):
+    """Unset every secret."""
+    for name in SECRETS:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(f"{name}_FILE", raising=False)
+
+
+@pytest.fixture
+def secret_file(monkeypatch, tmp_path, unset):
+    """Return a function that writes a secret to a file and names it in the variable."""
+
+    def write(name: str, content: bytes) -> None:
+        (tmp_path / name).write_bytes(content)
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+
+    return write
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_every_secret_can_be_in_a_file(secret_file, name):
+    secret_file(name, b"hunter2\n")
+    assert env.secret(name) == "hunter2"
+
+
+def test_settings_are_the_same_from_variables_and_from_files(tmp_path):
+    values = {
+        "SECRET_KEY": "k" * 60,
+        "DATABASE_URL": "postgres://ada@db.invalid/site",
+        "DATABASE_PASSWORD": "p@ss/w:rd#%",
+        "REDIS_URL": "redis://cache.invalid:6380",
+        "REDIS_PASSWORD": "r@d/s:#%",
+        "S3_ACCESS_KEY_ID": "AKIA",
+        "S3_SECRET_ACCESS_KEY": "s3/cret+",
+        "EMAIL_URL": "smtp+tls://mailer@mail.invalid:587",
+        "EMAIL_PASSWORD": "m@il/#%",
+    }
+    files = {}
+    for name, value in values.items():
+        (tmp_path / name).write_text(f"{value}\n")
+        files[f"{name}_FILE"] = str(tmp_path / name)
+    found = [_settings(tmp_path, S3_BUCKET="clips", **variables) for variables in (values, files)]
+    assert found[0] == found[1]
+    assert found[0] == [
+        "k" * 60, "p@ss/w:rd#%", "redis://:r%40d%2Fs%3A%23%25@cache.invalid:6380", "AKIA", "s3/cret+", "m@il/#%",
+    ]  # fmt: skip
+
+
+SHOW = """
+import json
+from auravideo import settings as s
+storage = s.STORAGES["frames"]["OPTIONS"]
+print(json.dumps([s.SECRET_KEY, s.DATABASES["default"]["PASSWORD"], s.REDIS_URL, storage["access_key"],
+                  storage["secret_key"], s.EMAIL_HOST_PASSWORD]))
+"""
+
+
+def _settings(tmp_path, **variables):
+    environment = {"PATH": os.environ["PATH"], "AURAVIDEO_HOME": str(tmp_path / "home"), **variables}
+    done = subprocess.run([sys.executable, "-c", SHOW], cwd=ROOT, env=environment, capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "is empty"), (b" \n", "is empty"), (b"one\ntwo\n", "one line"), (b"\xff\xfe", "UTF-8")],
+)
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_file_without_a_secret_is_refused(secret_file, name, content, reason):
+    secret_file(name, content)
+    with pytest.raises(ImproperlyConfigured, match=f"{name}_FILE=.*{reason}"):
+        env.secret(name)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_and_its_file_cannot_both_be_set(secret_file, monkeypatch, name):
+    secret_file(name, b"one")
+    monkeypatch.setenv(name, "two")
+    with pytest.raises(ImproperlyConfigured, match=f"{name} and {name}_FILE are both set"):
+        env.secret(name)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_missing_file_stops_the_start_with_one_line_that_names_the_variable(tmp_path, name):
+    done = start(tmp_path, S3_BUCKET="clips", **{f"{name}_FILE": "/no/such/file"})
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"AuraVideo cannot start: {name}_FILE=/no/such/file cannot be read: No such file or directory.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("read", "service", "url"),
+    [
+        (lambda: env.database(Path("/srv")), "DATABASE", "postgres://ada:first@db/site"),
+        (env.redis_url, "REDIS", "redis://:first@cache:6379"),
+        (env.email, "EMAIL", "smtp://ada:first@mail"),
+    ],
+)
+def test_a_second_password_is_refused(monkeypatch, unset, read, service, url):
+    monkeypatch.setenv(f"{service}_URL", url)
+    read()
+    monkeypatch.setenv(f"{service}_PASSWORD", "second")
+    with pytest.raises(ImproperlyConfigured, match=f"{service}_PASSWORD is set, but {service}_URL has a password too"):
+        read()
+
+
+@pytest.mark.parametrize(
+    ("read", "name"),
+    [(lambda: env.database(Path("/srv")), "DATABASE_URL"), (env.redis_url, "REDIS_URL"), (env.email, "EMAIL_URL")],
+)
+@pytest.mark.parametrize("form", ["{}://ada:hunter2/x@host/1", "pigeon://ada:hunter2@host", "{}://ada:hunter2@[::1"])
+def test_no_message_repeats_a_secret(monkeypatch, unset, read, name, form):
+    scheme = {"DATABASE_URL": "postgres", "REDIS_URL": "redis", "EMAIL_URL": "smtp"}[name]
+    monkeypatch.setenv(name, form.format(scheme))
+    with pytest.raises(ImproperlyConfigured, match=name) as raised:
+        read()
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://cache", "redis://:p%20w@cache"),
+        ("rediss://ada@cache:6380/0?ssl_cert_reqs=none", "rediss://ada:p%20w@cache:6380/0?ssl_cert_reqs=none"),
+        ("redis://[::1]:6379", "redis://:p%20w@[::1]:6379"),
+    ],
+)
+def test_the_password_of_redis_goes_into_its_url(monkeypatch, unset, url, expected):
+    monkeypatch.setenv("REDIS_URL", url)
+    monkeypatch.setenv("REDIS_PASSWORD", "p w")
+    assert env.redis_url() == expected
 
 
 @pytest.mark.parametrize(("value", "expected"), [("True", True), ("0", False), ("yes", True), ("off", False)])

@@ -12,8 +12,8 @@ from auravideo import environment, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "operating.md").read_text()
-WITH_DEFAULT = {"text", "boolean", "integer", "choice", "words"}
-READERS = {*WITH_DEFAULT, "url", "email"}
+WITH_DEFAULT = {"text", "boolean", "integer", "choice", "words", "secret"}
+READERS = {*WITH_DEFAULT, "url"}
 # Not settings of the site: the environment that child processes inherit.
 READS_THE_ENVIRONMENT = {
     "auravideo/environment.py",  # the readers
@@ -28,23 +28,14 @@ def variables(path: Path, names: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name in READERS:
-            found |= _own_variables(node, names)
-        elif isinstance(node, ast.Call) and _name(node.func) in READERS and node.args:
+        if isinstance(node, ast.Call) and _name(node.func) in READERS and node.args:
             name = node.args[0]
             if isinstance(name, ast.Constant):
                 has_default = _name(node.func) in WITH_DEFAULT and len(node.args) > 1
                 found[name.value] = _value(node.args[1], names) if has_default else found.get(name.value, "")
+                if _name(node.func) == "secret":
+                    found[f"{name.value}_FILE"] = ""
     return found
-
-
-def _own_variables(reader: ast.FunctionDef, names: dict[str, Any]) -> dict[str, Any]:
-    """Return the variable that a reader reads by default: `def email(name="EMAIL_URL")`, its default from the body."""
-    own = [node.value for node in reader.args.defaults if isinstance(node, ast.Constant)]
-    own = [value for value in own if isinstance(value, str) and value.isupper()]
-    calls = [node for node in ast.walk(reader) if isinstance(node, ast.Call) and _name(node.func) in READERS]
-    defaults = [_value(call.args[1], names) for call in calls if len(call.args) > 1]
-    return dict.fromkeys(own, defaults[0] if defaults else "")
 
 
 def _name(function: ast.expr) -> str:
@@ -109,6 +100,7 @@ A = env.integer("AN_INTEGER", limits.MOST, 1, 9)
 B = env.text("A_TEXT")
 C = env.words("SOME", ["x"])
 D = env.url("PLACE", ("http", "https"))
+E = env.secret("KEY")
 """
 TABLE = """
 ## Settings
@@ -126,5 +118,12 @@ def test_the_search_finds_what_it_looks_for(tmp_path):
     path = tmp_path / "settings.py"
     path.write_text(PLANTED)
     names = {"limits": SimpleNamespace(MOST=7)}
-    assert variables(path, names) == {"AN_INTEGER": 7, "A_TEXT": "", "SOME": ["x"], "PLACE": ""}
+    assert variables(path, names) == {
+        "AN_INTEGER": 7,
+        "A_TEXT": "",
+        "SOME": ["x"],
+        "PLACE": "",
+        "KEY": "",
+        "KEY_FILE": "",
+    }
     assert documented(TABLE) == {"A": "`1`", "B": "`1`"}
