@@ -45,6 +45,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "auravideo.core.metrics.requests.count_requests",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
@@ -107,6 +108,7 @@ def redis_url(database: int, *, celery: bool = False) -> str:
     return urlunsplit((parts.scheme, parts.netloc, f"/{database}", query, ""))
 
 
+REDIS_METRICS_URL = redis_url(2)  # the channel layer's, which stores nothing: it only passes messages on
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url(3)}}
 CHANNEL_LAYERS = {
     "default": {
@@ -271,6 +273,11 @@ FAILED_FRAMES_KEPT_HOURS = 24
 UNDO_MINUTES = env.integer("AURAVIDEO_UNDO_MINUTES", 10, 0, 30 * 24 * 60)  # how long a deleted video can be restored
 SAFETY_CHECK = env.text("AURAVIDEO_SAFETY_CHECK")  # checks a video before others can see it; "" disables it
 AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # from different addresses; 0 disables it
+
+# --- Monitoring -----------------------------------------------------------------------------------------------------
+
+# Who sends it may read /metrics; without one, nobody may.
+METRICS_TOKEN = env.unguessable("METRICS_TOKEN", env.secret("METRICS_TOKEN"))
 
 # --- Logging --------------------------------------------------------------------------------------------------------
 

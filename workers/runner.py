@@ -24,7 +24,7 @@ from generation.domain.errors import Cancelled, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
-from generation.queue import claims, events
+from generation.queue import claims, events, outcomes
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import assembly, frame_store, media
 
@@ -164,6 +164,7 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
     except OUTAGES:
         # The heartbeat has stopped, so the sweeper retries the stage once it counts as lost.
         logger.exception("%s was interrupted by an outage", held)
+        outcomes.count(stage, outcomes.INTERRUPTED)
         raise Ignore from None
     except Exception:
         reference = uuid4().hex[:8]
@@ -178,6 +179,7 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
 def _leave(context: Context) -> None:
     """Clean up after a cancelled job again, since this stage may have written after the first clean-up."""
     logger.info("%s was cancelled or taken over", context.held)
+    outcomes.count(context.stage, outcomes.CANCELLED)
     if not Job.objects.filter(pk=context.job.pk).exclude(status="cancelled").exists():
         frame_store.delete_job(context.job.pk)
         assembly.discard(context.job)

@@ -9,10 +9,18 @@ from uuid import UUID
 from billiard import active_children
 from billiard.exceptions import WorkerLostError
 from celery import Task, shared_task
-from celery.signals import task_failure, worker_process_init, worker_shutting_down
+from celery.signals import (
+    task_failure,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutting_down,
+)
+from celery.worker.consumer import Consumer
 from django.conf import settings
 from django.utils import timezone
 
+from auravideo.core.metrics import presence, reporting
 from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
 from generation.models import Job
@@ -79,9 +87,20 @@ def prune() -> int:
     return deleted
 
 
+@worker_ready.connect
+def _prepare_parent(sender: Consumer, **_kwargs: object) -> None:
+    reporting.start(presence.WORKER, queues=[queue.name for queue in sender.task_consumer.queues])
+
+
 @worker_process_init.connect
 def _prepare_child(**_kwargs: object) -> None:
     runner.listen_for_stop()
+    reporting.start()
+
+
+@worker_process_shutdown.connect
+def _end_child(**_kwargs: object) -> None:
+    reporting.finish()
 
 
 @worker_shutting_down.connect

@@ -13,6 +13,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from accounts.http import Viewer
+from auravideo.core.metrics import websockets
 from generation.jobs.page_updates import View
 from generation.queue.events import group_of
 
@@ -37,10 +38,12 @@ class JobsConsumer(AsyncWebsocketConsumer):
         self.changed: set[UUID] = set()
         await self.channel_layer.group_add(group_of(self.user.pk), self.channel_name)
         await self.accept()
+        websockets.opened(self)
         await self.send(await database_sync_to_async(self.view.present)())
         self.tasks["refresh"] = asyncio.create_task(self._refresh())
 
     async def disconnect(self, code: int) -> None:
+        websockets.closed(self)
         for task in self.tasks.values():
             task.cancel()
         if self.user.is_authenticated:
