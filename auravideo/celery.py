@@ -1,11 +1,13 @@
 """The Celery app: one queue per stage, messages that carry only ids, and a broker that holds no state."""
 
-import logging
+import logging.config
 import os
 import time
 
 from celery import Celery
-from celery.signals import after_task_publish, beat_init, before_task_publish
+from celery.signals import after_task_publish, beat_init, before_task_publish, setup_logging
+from django.conf import settings
+from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 from redis import RedisError
 
@@ -29,6 +31,7 @@ SENT_AT = "auravideo_sent_at"  # header of every message: Unix time, from which 
 
 app = Celery("auravideo")
 app.set_default()  # make this app `current_app` in every thread, not only the importing one
+app.steps["worker"].add(DjangoStructLogInitStep)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks"),
@@ -101,3 +104,9 @@ def _note_schedule(**_kwargs: object) -> None:
 @beat_init.connect
 def _report_scheduler(**_kwargs: object) -> None:
     reporting.start(presence.SCHEDULER)
+
+
+@setup_logging.connect
+def _keep_our_logging(**_kwargs: object) -> None:
+    """Let the lines of workers and the scheduler look like all others: with a receiver, Celery sets up none."""
+    logging.config.dictConfig(settings.LOGGING)

@@ -3,6 +3,7 @@
 By default, everything lives in one folder: SQLite, a private Redis and local storage. The bundled models are used.
 """
 
+import logging
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -10,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from auravideo import environment as env
 from auravideo import languages, security
+from auravideo.core.logs import lines
 from generation.requests import limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -35,6 +37,7 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "django_htmx",
+    "django_structlog",
     "allauth",
     "accounts.apps.EmailAddressesConfig",
     "accounts.apps.SecondFactorsConfig",
@@ -46,6 +49,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "auravideo.core.metrics.requests.count_requests",
+    "auravideo.core.logs.ids.RequestIds",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
@@ -282,11 +286,10 @@ METRICS_TOKEN = env.unguessable("METRICS_TOKEN", env.secret("METRICS_TOKEN"))
 # --- Logging --------------------------------------------------------------------------------------------------------
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {name: {"level": LOG_LEVEL} for name in ("auravideo", "accounts", "generation", "gallery", "workers")},
-}
+LOG_FORMAT = env.choice("LOG_FORMAT", "text", lines.FORMATS)
+LOGGING = lines.config(LOG_FORMAT, LOG_LEVEL)
+DJANGO_STRUCTLOG_CELERY_ENABLED = True  # a request's ID travels with the tasks it sends
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # strangers' guesses, mostly
+DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG  # scheduled tasks start every few seconds

@@ -20,6 +20,7 @@ from celery.exceptions import Ignore
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
+from auravideo.core.logs import ids
 from generation.domain.errors import Cancelled, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
@@ -111,7 +112,7 @@ class Heartbeat:
     def __init__(self, held: StageRun) -> None:
         self.held = held
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=ids.in_this_context(self._beat), name="heartbeat", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -138,10 +139,17 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
     Raises:
         Ignore: there was nothing to do, or the stage did not finish; the database records why.
     """
+    facts = {"job": job_id, "run": run_number, "stage": stage, "chunk": chunk}
+    with ids.about(**facts):
+        _run(stage, job_id, run_number, chunk, work)
+
+
+def _run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[Context], dict]) -> None:
     held = claims.claim(UUID(job_id), run_number, stage, chunk, f"{socket.gethostname()}:{os.getpid()}")
     if held is None:
         raise Ignore
     context = Context(held)
+    started = time.monotonic()
     try:
         with Heartbeat(held):
             context.check()
@@ -174,6 +182,7 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
     if not finished:
         _leave(context)
         raise Ignore
+    logger.info("Finished in %.1f s", time.monotonic() - started)
 
 
 def _leave(context: Context) -> None:

@@ -20,6 +20,7 @@ from celery.worker.consumer import Consumer
 from django.conf import settings
 from django.utils import timezone
 
+from auravideo.core.logs import ids
 from auravideo.core.metrics import presence, reporting
 from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
@@ -116,5 +117,6 @@ def _child_died(exception: BaseException, args: tuple, sender: Task, **_kwargs: 
     stage = stage_of(sender.name)
     if isinstance(exception, WorkerLostError) and stage is not None:
         job_id, run, chunk = args
-        logger.warning("The process running %s[%s] of job %s died: %s", stage, chunk, job_id, exception)
-        claims.lose(UUID(job_id), run, stage, chunk)
+        with ids.about(job=job_id, run=run, stage=stage, chunk=chunk):
+            logger.warning("The process running %s[%s] of job %s died: %s", stage, chunk, job_id, exception)
+            claims.lose(UUID(job_id), run, stage, chunk)

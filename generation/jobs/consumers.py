@@ -13,6 +13,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from accounts.http import Viewer
+from auravideo.core.logs import ids
 from auravideo.core.metrics import websockets
 from generation.jobs.page_updates import View
 from generation.queue.events import group_of
@@ -29,6 +30,7 @@ class JobsConsumer(AsyncWebsocketConsumer):
     """A connection that pushes a user's own jobs. Changes that arrive while sending are batched."""
 
     async def connect(self) -> None:
+        ids.new_connection()
         self.user = cast(Viewer, self.scope["user"])
         self.tasks: dict[str, asyncio.Task] = {}
         if not self.user.is_authenticated:

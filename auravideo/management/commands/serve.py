@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser, call_command
 
 from auravideo.core import static_files
+from auravideo.core.logs import lines
 from auravideo.server import redis_server
 from auravideo.server.supervisor import Process, Supervisor
 from generation.domain.stages import QUEUES, STAGES
@@ -52,7 +53,8 @@ class Command(BaseCommand):
             static_files.collect()
             supervisor.start()
             if self._wait_until_ready(supervisor, host, port, set(names)):
-                self.stdout.write(f"AuraVideo is ready at {_address(host, port)}")
+                ready = f"AuraVideo is ready at {_address(host, port)}"
+                self.stdout.write(lines.own("serve", ready, settings.LOG_FORMAT))
                 self.stdout.flush()
             supervisor.watch()
         finally:
