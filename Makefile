@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST = $(BIN)/python $(COVER) -m pytest -q
 
-.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
+.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults test-alerts test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,12 @@ test-slow: $(VENV)/installed-dev ## Run the tests with full-size networks: minut
 # Breaks everything that can fail during rendering; `make test` covers the two most likely faults.
 test-faults: $(VENV)/installed-dev browser ## Inject every fault that can occur during rendering
 	$(PYTEST) -m "e2e" tests/e2e/test_faults.py
+
+# Takes about five minutes. Needs Prometheus, with its promtool: apt-get install prometheus.
+test-alerts: $(VENV)/installed-dev ## Make every alert fire against a real site
+	@command -v prometheus promtool >/dev/null || { echo "Needs Prometheus: sudo apt-get install prometheus"; exit 1; }
+	$(PYTEST) tests/deploy/test_monitoring.py
+	$(PYTEST) -m "slow" tests/deploy/test_alerts_fire.py
 
 # A site of the previous version, stopped with jobs in every state, continues on this one. Needs a clone with history.
 test-upgrade: $(VENV)/installed-dev ## Upgrade a site of the previous version with unfinished clips
