@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST = $(BIN)/python $(COVER) -m pytest -q
 
-.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults test-alerts test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
+.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults test-alerts test-tracing test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,11 @@ test-alerts: $(VENV)/installed-dev ## Make every alert fire against a real site
 	@command -v prometheus promtool >/dev/null || { echo "Needs Prometheus: sudo apt-get install prometheus"; exit 1; }
 	$(PYTEST) tests/deploy/test_monitoring.py
 	$(PYTEST) -m "slow" tests/deploy/test_alerts_fire.py
+
+# The extra goes into a folder of its own, so that all other tests run without it.
+test-tracing: $(VENV)/installed-dev ## Follow a clip through page, broker and stages with OpenTelemetry
+	$(UV) pip install --quiet --no-deps --python $(BIN)/python --target $(VENV)/tracing -r requirements-tracing.txt
+	PYTHONPATH=$(CURDIR)/$(VENV)/tracing $(PYTEST) -m "slow and e2e" tests/e2e/test_tracing.py
 
 # A site of the previous version, stopped with jobs in every state, continues on this one. Needs a clone with history.
 test-upgrade: $(VENV)/installed-dev ## Upgrade a site of the previous version with unfinished clips

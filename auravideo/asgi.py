@@ -6,6 +6,9 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 
+from auravideo import tracing
+
+tracing.start("web")
 http_application = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402  Django must be set up first

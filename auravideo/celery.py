@@ -11,6 +11,7 @@ from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 from redis import RedisError
 
+from auravideo import tracing
 from auravideo.core.metrics import presence, reporting
 from generation.domain.stages import CPU, QUEUES, STAGES, task_of
 
@@ -104,6 +105,7 @@ def _note_schedule(**_kwargs: object) -> None:
 @beat_init.connect
 def _report_scheduler(**_kwargs: object) -> None:
     reporting.start(presence.SCHEDULER)
+    tracing.start("scheduler")
 
 
 @setup_logging.connect

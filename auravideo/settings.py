@@ -280,6 +280,9 @@ AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # 
 
 # --- Monitoring -----------------------------------------------------------------------------------------------------
 
+TRACING_ENDPOINT = env.url("OTEL_EXPORTER_OTLP_ENDPOINT", ("http", "https"))
+if TRACING_ENDPOINT:
+    MIDDLEWARE.insert(0, "auravideo.tracing.trace_requests")
 # Who sends it may read /metrics; without one, nobody may.
 METRICS_TOKEN = env.unguessable("METRICS_TOKEN", env.secret("METRICS_TOKEN"))
 

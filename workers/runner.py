@@ -20,6 +20,7 @@ from celery.exceptions import Ignore
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
+from auravideo import tracing
 from auravideo.core.logs import ids
 from generation.domain.errors import Cancelled, RenderError
 from generation.domain.plan import Plan
@@ -140,6 +141,7 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
         Ignore: there was nothing to do, or the stage did not finish; the database records why.
     """
     facts = {"job": job_id, "run": run_number, "stage": stage, "chunk": chunk}
+    tracing.describe(**facts)
     with ids.about(**facts):
         _run(stage, job_id, run_number, chunk, work)
 

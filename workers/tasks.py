@@ -20,6 +20,7 @@ from celery.worker.consumer import Consumer
 from django.conf import settings
 from django.utils import timezone
 
+from auravideo import tracing
 from auravideo.core.logs import ids
 from auravideo.core.metrics import presence, reporting
 from generation.domain.stages import stage_of
@@ -97,11 +98,13 @@ def _prepare_parent(sender: Consumer, **_kwargs: object) -> None:
 def _prepare_child(**_kwargs: object) -> None:
     runner.listen_for_stop()
     reporting.start()
+    tracing.start("worker")
 
 
 @worker_process_shutdown.connect
 def _end_child(**_kwargs: object) -> None:
     reporting.finish()
+    tracing.finish()
 
 
 @worker_shutting_down.connect
