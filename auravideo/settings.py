@@ -48,6 +48,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "auravideo.metrics.answer_scrapes",
     "auravideo.core.metrics.requests.count_requests",
     "auravideo.core.logs.ids.RequestIds",
     "django.middleware.security.SecurityMiddleware",

@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 
 from accounts.views import set_language
-from auravideo import metrics, views
+from auravideo import views
 from gallery.moderation.overview import overview
 
 # The admin's own sign-in form asks for a password only, and has no rate limit.
@@ -26,5 +26,4 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("favicon.ico", views.favicon, name="favicon"),
     path("healthz", views.healthz, name="healthz"),
-    path("metrics", metrics.metrics, name="metrics"),
 ]

@@ -24,7 +24,6 @@ help                                    GET     200        200    200       200 
 set_language                            POST    to         to     to        to     to         to
 favicon                                 GET     to         to     to        to     to         to
 healthz                                 GET     200        200    200       200    200        200
-metrics                                 GET     404        404    404       404    404        404
 ws/jobs/                                WS      shut       open   open      open   open       open
 
 generation:create                       GET     in         200    200       200    200        200

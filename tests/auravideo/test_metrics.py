@@ -3,6 +3,7 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
+from django.test import AsyncClient
 from django.test.utils import CaptureQueriesContext
 
 from auravideo import environment
@@ -50,7 +51,7 @@ def test_without_a_token_set_there_is_no_page_for_anyone(client, header, setting
 def test_with_the_token_the_page_is_prometheus_text(client, token, db):
     response = client.get("/metrics", headers={"Authorization": f"bearer {token}"})
     assert response["Content-Type"].startswith("text/plain; version=")
-    assert response["Cache-Control"].startswith("max-age=0")
+    assert response["Cache-Control"] == "no-store"
     assert b"# TYPE auravideo_jobs gauge" in response.content
 
 
@@ -61,8 +62,24 @@ def test_prometheus_may_ask_for_open_metrics(client, token, db):
     assert response.content.endswith(b"# EOF\n")
 
 
-def test_only_get_and_head(client, token):
-    assert client.post("/metrics").status_code == 405
+def test_only_get_and_head(client, token, db):
+    header = {"Authorization": f"Bearer {token}"}
+    assert client.head("/metrics", headers=header).status_code == 200
+    assert client.post("/metrics", headers=header).status_code == 404
+
+
+def test_prometheus_may_ask_by_any_name(client, token, db):
+    """In a network of containers, the web process is called `web`."""
+    header = {"Authorization": f"Bearer {token}", "Host": "web:8000"}
+    assert client.get("/metrics", headers=header).status_code == 200
+    assert client.get("/help/", headers=header).status_code == 400
+
+
+async def test_the_page_under_asgi(token, transactional_db):
+    """Daphne runs the middleware asynchronously."""
+    client = AsyncClient()
+    assert (await client.get("/metrics", headers={"Authorization": f"Bearer {token}"})).status_code == 200
+    assert (await client.get("/metrics")).status_code == 404
 
 
 def test_failures_start_from_zero(scrape):
