@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST = $(BIN)/python $(COVER) -m pytest -q
 
-.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults test-alerts test-tracing test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
+.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults test-alerts test-tracing test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging bench-scrape clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +121,10 @@ bench-estimates: $(VENV)/installed-dev ## Measure the accuracy of the estimated 
 bench-gallery: $(VENV)/installed-dev ## Measure the gallery with a million videos: about 15 minutes
 	@scripts/need_postgres
 	$(BIN)/python -m scripts.bench_gallery
+
+bench-scrape: $(VENV)/installed-dev ## Measure a scrape of /metrics with a million jobs
+	@scripts/need_postgres
+	$(BIN)/python -m scripts.bench_scrape
 
 # Reading the settings creates the home folder, so use a throwaway one that git ignores.
 lint: export AURAVIDEO_HOME := .mypy_cache/home
