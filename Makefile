@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-storage clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-alerts test-tracing test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-scrape bench-storage clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,17 @@ test-slow: $(VENV)/installed-dev ## Run the tests with full-size networks: minut
 test-faults: $(VENV)/installed-dev browser ## Inject every fault that can occur during rendering
 	$(PYTEST) -m "e2e" tests/e2e/test_faults.py
 
+# Takes about five minutes. Needs Prometheus, with its promtool: apt-get install prometheus.
+test-alerts: $(VENV)/installed-dev ## Make every alert fire against a real site
+	@command -v prometheus promtool >/dev/null || { echo "Needs Prometheus: sudo apt-get install prometheus"; exit 1; }
+	$(PYTEST) tests/deploy/test_monitoring.py
+	$(PYTEST) -m "slow" tests/deploy/test_alerts_fire.py
+
+# The extra goes into a folder of its own, so that all other tests run without it.
+test-tracing: $(VENV)/installed-dev ## Follow a clip through page, broker and stages with OpenTelemetry
+	$(UV) pip install --quiet --no-deps --python $(BIN)/python --target $(VENV)/tracing -r requirements-tracing.txt
+	PYTHONPATH=$(CURDIR)/$(VENV)/tracing $(PYTEST) -m "slow and e2e" tests/e2e/test_tracing.py
+
 # A site of the previous version, stopped with jobs in every state, continues on this one. Needs a clone with history.
 test-upgrade: $(VENV)/installed-dev ## Upgrade a site of the previous version with unfinished clips
 	$(PYTEST) -m "e2e" tests/e2e/test_upgrade.py
@@ -129,6 +140,10 @@ bench-storage: $(VENV)/installed-dev ## Measure what S3 and PostgreSQL cost per 
 bench-gallery: $(VENV)/installed-dev ## Measure the gallery with a million videos: about 15 minutes
 	@scripts/need_postgres
 	$(BIN)/python -m scripts.bench_gallery
+
+bench-scrape: $(VENV)/installed-dev ## Measure a scrape of /metrics with a million jobs
+	@scripts/need_postgres
+	$(BIN)/python -m scripts.bench_scrape
 
 # Reading the settings creates the home folder, so use a throwaway one that git ignores.
 lint: export AURAVIDEO_HOME := .mypy_cache/home

@@ -6,3 +6,6 @@ class AuraVideoConfig(AppConfig):
 
     def ready(self) -> None:
         from auravideo import checks  # noqa: F401  registers the checks
+        from auravideo.core.logs import lines
+
+        lines.configure_structlog()

@@ -1,11 +1,21 @@
 """The Celery app: one queue per stage, messages that carry only ids, and a broker that holds no state."""
 
+import logging.config
 import os
+import time
 
 from celery import Celery
+from celery.signals import after_task_publish, beat_init, before_task_publish, setup_logging
+from django.conf import settings
+from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
+from redis import RedisError
 
+from auravideo import tracing
+from auravideo.core.metrics import presence, reporting
 from generation.domain.stages import CPU, QUEUES, STAGES, task_of
+
+logger = logging.getLogger(__name__)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 # OpenMP reads this when an engine loads torch. Spinning threads starve the threads they wait for as soon as anything
@@ -17,9 +27,12 @@ PRIORITIES = 10  # 0 is served first
 # for it: the sweeper (generation/queue/recovery.py) requeues them under a new run number, and the old message is
 # dropped when it arrives.
 VISIBILITY_TIMEOUT = 12 * 3600
+SWEEP = "workers.tasks.requeue_lost"  # the most frequent of the scheduled tasks; nothing else sends it
+SENT_AT = "auravideo_sent_at"  # header of every message: Unix time, from which the age of a queue is computed
 
 app = Celery("auravideo")
 app.set_default()  # make this app `current_app` in every thread, not only the importing one
+app.steps["worker"].add(DjangoStructLogInitStep)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks"),
@@ -54,7 +67,7 @@ app.conf.update(
     # Fail fast if the broker is down: the job is already saved, and the sweeper publishes it later.
     task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
     beat_schedule={
-        "requeue-lost": {"task": "workers.tasks.requeue_lost", "schedule": 15.0, "options": {"expires": 15}},
+        "requeue-lost": {"task": SWEEP, "schedule": 15.0, "options": {"expires": 15}},
         "settle-accounts": {
             "task": "accounts.tasks.settle_left_over",
             "schedule": 60.0,
@@ -74,3 +87,28 @@ app.conf.update(
         "prune": {"task": "workers.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
     },
 )
+
+
+@before_task_publish.connect
+def _stamp(headers: dict, **_kwargs: object) -> None:
+    headers[SENT_AT] = time.time()
+
+
+@after_task_publish.connect(sender=SWEEP)
+def _note_schedule(**_kwargs: object) -> None:
+    try:
+        presence.note_schedule()
+    except RedisError as error:
+        logger.warning("The scheduler's sign of life is lost: %s", error)
+
+
+@beat_init.connect
+def _report_scheduler(**_kwargs: object) -> None:
+    reporting.start(presence.SCHEDULER)
+    tracing.start("scheduler")
+
+
+@setup_logging.connect
+def _keep_our_logging(**_kwargs: object) -> None:
+    """Let the lines of workers and the scheduler look like all others: with a receiver, Celery sets up none."""
+    logging.config.dictConfig(settings.LOGGING)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from auravideo import tracing
 from generation.catalogue.load import CatalogueError, load_catalogue
 
 
@@ -56,3 +57,13 @@ def _can_be_found(module: str) -> bool:
         return bool(module) and find_spec(module) is not None
     except (ImportError, ValueError):
         return False
+
+
+@register
+def check_tracing(**_kwargs: object) -> list[CheckMessage]:
+    """Check that what traces need is installed if they are wanted."""
+    if not settings.TRACING_ENDPOINT or tracing.is_installed():
+        return []
+    hint = f"Run: {tracing.INSTALL}. Or unset the variable."
+    text = "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed."
+    return [Error(text, hint=hint, id="auravideo.E007")]

@@ -21,6 +21,8 @@ from auravideo.core.files import create_once
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_TOKEN_LENGTH = 24
+secret_files: set[Path] = set()  # the files from which secrets were read
 _SOCKET_PATH_LIMIT = 100  # below sockaddr_un's 108 bytes on Linux
 
 
@@ -121,6 +123,7 @@ def secret(name: str, default: str = "") -> str:
     value, path = text(name), text(f"{name}_FILE")
     if not path:
         return value or default
+    secret_files.add(Path(path))
     if value:
         raise ImproperlyConfigured(f"{name} and {name}_FILE are both set. Unset one of them.")
     return _line_of(f"{name}_FILE", Path(path))
@@ -174,6 +177,14 @@ def secret_key(folder: Path) -> str:
     if not key:
         raise ImproperlyConfigured(f"The secret key file {path} is empty. Delete it and start again.")
     return key
+
+
+def unguessable(name: str, value: str) -> str:
+    """Return the value of the variable `name`, a secret that strangers may try to guess: long enough, or ""."""
+    if value and len(value) < _TOKEN_LENGTH:
+        command = 'python3 -c "import secrets; print(secrets.token_urlsafe())"'
+        raise ImproperlyConfigured(f"{name} needs at least {_TOKEN_LENGTH} characters. Make one with: {command}")
+    return value
 
 
 def database(folder: Path) -> dict:

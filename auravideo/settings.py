@@ -3,6 +3,7 @@
 By default, everything lives in one folder: SQLite, a private Redis and local storage. The bundled models are used.
 """
 
+import logging
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -10,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from auravideo import environment as env
 from auravideo import languages, security
+from auravideo.core.logs import lines
 from generation.requests import limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -38,6 +40,7 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "django_htmx",
+    "django_structlog",
     "allauth",
     "accounts.apps.EmailAddressesConfig",
     "accounts.apps.SecondFactorsConfig",
@@ -48,6 +51,9 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "auravideo.health.middleware.ProbeMiddleware",
+    "auravideo.metrics.answer_scrapes",
+    "auravideo.core.metrics.requests.count_requests",
+    "auravideo.core.logs.ids.RequestIds",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
@@ -110,6 +116,7 @@ def redis_url(database: int, *, celery: bool = False) -> str:
     return urlunsplit((parts.scheme, parts.netloc, f"/{database}", query, ""))
 
 
+REDIS_METRICS_URL = redis_url(2)  # the channel layer's, which stores nothing: it only passes messages on
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url(3)}}
 CHANNEL_LAYERS = {
     "default": {
@@ -291,14 +298,21 @@ UNDO_MINUTES = env.integer("AURAVIDEO_UNDO_MINUTES", 10, 0, 30 * 24 * 60)  # how
 SAFETY_CHECK = env.text("AURAVIDEO_SAFETY_CHECK")  # checks a video before others can see it; "" disables it
 AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # from different addresses; 0 disables it
 
+# --- Monitoring -----------------------------------------------------------------------------------------------------
+
+TRACING_ENDPOINT = env.url("OTEL_EXPORTER_OTLP_ENDPOINT", ("http", "https"))
+if TRACING_ENDPOINT:
+    MIDDLEWARE.insert(0, "auravideo.tracing.trace_requests")
+# Who sends it may read /metrics; without one, nobody may.
+METRICS_TOKEN = env.unguessable("METRICS_TOKEN", env.secret("METRICS_TOKEN"))
+
 # --- Logging --------------------------------------------------------------------------------------------------------
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {name: {"level": LOG_LEVEL} for name in ("auravideo", "accounts", "generation", "gallery", "workers")},
-}
+LOG_FORMAT = env.choice("LOG_FORMAT", "text", lines.FORMATS)
+LOGGING = lines.config(LOG_FORMAT, LOG_LEVEL)
+DJANGO_STRUCTLOG_CELERY_ENABLED = True  # a request's ID travels with the tasks it sends
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # strangers' guesses, mostly
+DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG  # scheduled tasks start every few seconds

@@ -10,6 +10,7 @@ from django.core.files.storage import storages
 
 from auravideo.core.media.formats import CARD_BOX, HOVER_FPS
 from auravideo.core.media.video_metadata import settings_for
+from auravideo.core.metrics import traffic
 from generation.domain import storage_keys
 from generation.domain.plan import Plan
 from generation.models import Job
@@ -106,5 +107,5 @@ def discard(job: Job) -> None:
 
 def _store(key: str, path: Path) -> str:
     """Store a file and return its name, which the storage changes if the key is taken."""
-    with path.open("rb") as stream:
+    with path.open("rb") as stream, traffic.counted("default", traffic.WRITE, path.stat().st_size):
         return storages["default"].save(key, File(stream))

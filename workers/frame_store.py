@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from auravideo.core import files
+from auravideo.core.metrics import traffic
 from auravideo.core.storage import delete_folder
 from generation.domain import storage_keys
 from generation.domain.errors import RenderError
@@ -140,12 +141,13 @@ def _storage() -> Storage:
 
 def _put(key: str, data: bytes) -> None:
     storage = _storage()
-    try:
-        target = Path(storage.path(key))
-    except NotImplementedError:  # not a folder: object stores replace whole objects
-        saved = storage.save(key, File(io.BytesIO(data), key))
-    else:
-        saved = _put_file(storage, key, target, data)
+    with traffic.counted("frames", traffic.WRITE, len(data)):
+        try:
+            target = Path(storage.path(key))
+        except NotImplementedError:  # not a folder: object stores replace whole objects
+            saved = storage.save(key, File(io.BytesIO(data), key))
+        else:
+            saved = _put_file(storage, key, target, data)
     if saved != key:
         storage.delete(saved)
         raise RuntimeError("The storage 'frames' must overwrite: allow_overwrite for a folder, file_overwrite for S3.")
@@ -175,10 +177,12 @@ class _Movable(File):
 
 def _get(key: str) -> bytes | None:
     try:
-        with _storage().open(key, "rb") as file:
-            return file.read()
+        with traffic.counted("frames", traffic.READ), _storage().open(key, "rb") as file:
+            data = file.read()
     except FileNotFoundError:
         return None
+    traffic.add("frames", traffic.READ, len(data))
+    return data
 
 
 def _metadata(data: bytes) -> dict[str, str]:

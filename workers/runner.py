@@ -20,13 +20,15 @@ from celery.exceptions import Ignore
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
+from auravideo import tracing
 from auravideo.core import heartbeat
+from auravideo.core.logs import ids
 from auravideo.core.storage import StorageUnavailable
 from generation.domain.errors import Cancelled, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
-from generation.queue import claims, events, services
+from generation.queue import claims, events, outcomes, services
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import assembly, frame_store, media
 
@@ -152,7 +154,7 @@ class Heartbeat:
     def __init__(self, held: StageRun) -> None:
         self.held = held
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=ids.in_this_context(self._beat), name="heartbeat", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -182,10 +184,18 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
     Raises:
         Ignore: there was nothing to do, or the stage did not finish; the database records why.
     """
+    facts = {"job": job_id, "run": run_number, "stage": stage, "chunk": chunk}
+    tracing.describe(**facts)
+    with ids.about(**facts):
+        _run(stage, job_id, run_number, chunk, work)
+
+
+def _run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[Context], dict]) -> None:
     held = claims.claim(UUID(job_id), run_number, stage, chunk, f"{socket.gethostname()}:{os.getpid()}")
     if held is None:
         raise Ignore
     context = Context(held)
+    started = time.monotonic()
     try:
         with Heartbeat(held):
             context.check()
@@ -208,6 +218,7 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
     except OUTAGES:
         # The heartbeat has stopped, so the sweeper retries the stage once it counts as lost.
         logger.exception("%s was interrupted by an outage", held)
+        outcomes.count(stage, outcomes.INTERRUPTED)
         raise Ignore from None
     except Exception:
         reference = uuid4().hex[:8]
@@ -217,11 +228,13 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
     if not finished:
         _leave(context)
         raise Ignore
+    logger.info("Finished in %.1f s", time.monotonic() - started)
 
 
 def _leave(context: Context) -> None:
     """Clean up after a cancelled job again, since this stage may have written after the first clean-up."""
     logger.info("%s was cancelled or taken over", context.held)
+    outcomes.count(context.stage, outcomes.CANCELLED)
     if not Job.objects.filter(pk=context.job.pk).exclude(status="cancelled").exists():
         try:
             frame_store.delete_job(context.job.pk)

@@ -9,11 +9,21 @@ from uuid import UUID
 from billiard import active_children
 from billiard.exceptions import WorkerLostError
 from celery import Task, shared_task
-from celery.signals import task_failure, worker_process_init, worker_shutting_down
+from celery.signals import (
+    task_failure,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutting_down,
+)
+from celery.worker.consumer import Consumer
 from django.conf import settings
 from django.utils import timezone
 
+from auravideo import tracing
 from auravideo.celery import app
+from auravideo.core.logs import ids
+from auravideo.core.metrics import presence, reporting
 from auravideo.core.storage import StorageUnavailable
 from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
@@ -92,9 +102,22 @@ def prune() -> int:
     return deleted
 
 
+@worker_ready.connect
+def _prepare_parent(sender: Consumer, **_kwargs: object) -> None:
+    reporting.start(presence.WORKER, queues=[queue.name for queue in sender.task_consumer.queues])
+
+
 @worker_process_init.connect
 def _prepare_child(**_kwargs: object) -> None:
     runner.listen_for_stop()
+    reporting.start()
+    tracing.start("worker")
+
+
+@worker_process_shutdown.connect
+def _end_child(**_kwargs: object) -> None:
+    reporting.finish()
+    tracing.finish()
 
 
 @worker_shutting_down.connect
@@ -110,5 +133,6 @@ def _child_died(exception: BaseException, args: tuple, sender: Task, **_kwargs: 
     stage = stage_of(sender.name)
     if isinstance(exception, WorkerLostError) and stage is not None:
         job_id, run, chunk = args
-        logger.warning("The process running %s[%s] of job %s died: %s", stage, chunk, job_id, exception)
-        claims.lose(UUID(job_id), run, stage, chunk)
+        with ids.about(job=job_id, run=run, stage=stage, chunk=chunk):
+            logger.warning("The process running %s[%s] of job %s died: %s", stage, chunk, job_id, exception)
+            claims.lose(UUID(job_id), run, stage, chunk)

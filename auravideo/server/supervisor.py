@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
+from auravideo.core.logs import lines
+
 STOP_SECONDS = 20  # for a worker to hand back its job
 _PR_SET_PDEATHSIG = 1  # Linux, prctl(2): the signal sent to a child when its parent dies
 
@@ -47,7 +49,7 @@ class Process:
 
     def _relay(self, output: Iterable[str]) -> None:
         for line in output:
-            sys.stdout.write(f"{self.name:<12}| {line}")
+            sys.stdout.write(lines.relay(self.name, line, settings.LOG_FORMAT) + "\n")
             sys.stdout.flush()
 
     @property
@@ -128,5 +130,6 @@ class Supervisor:
                 try:
                     process.popen.wait(max(0.1, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
-                    sys.stdout.write(f"{process.name} did not exit in time and was killed\n")
+                    sentence = f"{process.name} did not exit in time and was killed"
+                    sys.stdout.write(lines.own("serve", sentence, settings.LOG_FORMAT) + "\n")
             process.kill_group()

@@ -13,6 +13,8 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from accounts.http import Viewer
+from auravideo.core.logs import ids
+from auravideo.core.metrics import websockets
 from generation.jobs.page_updates import View
 from generation.queue.events import group_of
 
@@ -28,6 +30,7 @@ class JobsConsumer(AsyncWebsocketConsumer):
     """A connection that pushes a user's own jobs. Changes that arrive while sending are batched."""
 
     async def connect(self) -> None:
+        ids.new_connection()
         self.user = cast(Viewer, self.scope["user"])
         self.tasks: dict[str, asyncio.Task] = {}
         if not self.user.is_authenticated:
@@ -37,10 +40,12 @@ class JobsConsumer(AsyncWebsocketConsumer):
         self.changed: set[UUID] = set()
         await self.channel_layer.group_add(group_of(self.user.pk), self.channel_name)
         await self.accept()
+        websockets.opened(self)
         await self.send(await database_sync_to_async(self.view.present)())
         self.tasks["refresh"] = asyncio.create_task(self._refresh())
 
     async def disconnect(self, code: int) -> None:
+        websockets.closed(self)
         for task in self.tasks.values():
             task.cancel()
         if self.user.is_authenticated:

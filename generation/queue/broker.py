@@ -11,7 +11,7 @@ from typing import cast
 import redis
 from django.conf import settings
 
-from auravideo.celery import PRIORITIES, app
+from auravideo.celery import PRIORITIES, SENT_AT, app
 from generation.domain.stages import QUEUES, stage_of
 
 # If a message was taken this long ago and its stage is still unclaimed, the worker is gone.
@@ -65,6 +65,25 @@ def depths() -> dict[str, int]:
             pipe.llen(key)
     lengths = iter(pipe.execute())
     return {queue: sum(next(lengths) for _key in _keys(queue)) for queue in QUEUES}
+
+
+def oldest() -> dict[str, float]:
+    """Return the age in seconds of each queue's oldest waiting message; 0 for an empty queue.
+
+    Looks at one message per priority, however many wait. Raises redis.RedisError if the broker is unavailable.
+    """
+    pipe = connection().pipeline(transaction=False)
+    for queue in QUEUES:
+        for key in _keys(queue):
+            pipe.lindex(key, -1)  # messages are pushed on the left and taken from the right
+    heads = iter(pipe.execute())
+    now = time.time()
+    return {queue: max(_age(next(heads), now) for _key in _keys(queue)) for queue in QUEUES}
+
+
+def _age(raw: bytes | None, now: float) -> float:
+    """Return a message's age. One sent by the version before says nothing of it and counts as new."""
+    return max(0.0, now - json.loads(raw).get("headers", {}).get(SENT_AT, now)) if raw else 0.0
 
 
 def _keys(queue: str) -> list[str]:

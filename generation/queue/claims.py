@@ -9,7 +9,7 @@ from django.utils import timezone
 from generation.domain.stages import LAST
 from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.queue import estimates, events, services, signals
+from generation.queue import estimates, events, outcomes, services, signals
 from generation.requests.request import InvalidRequest
 
 
@@ -63,6 +63,7 @@ def finish(held: StageRun, output: dict) -> bool:
             Job.objects.filter(pk=job.pk, run=held.run).update(touched_at=now)
         elif services.transition(job, Status.DONE, expected_run=held.run, ended_at=now):
             signals.job_done.send(sender=Job, job=job, output=output)
+    outcomes.count_done(held, (now - held.started_at).total_seconds())
     estimates.learn(Stage(held.stage), job.request["model"])
     if held.stage != LAST:
         events.publish(job.user_id, job.pk)
@@ -77,6 +78,7 @@ def fail(held: StageRun, error_id: str, context: dict[str, str], traceback: str 
         text = traceback or f"{error_id} {context}"
         if not _standing(held).update(status=RunStatus.FAILED, error=text, ended_at=now):
             return False
+        outcomes.count(held.stage, outcomes.FAILED)
         return services.fail(held.job, held.run, error_id, context, traceback)
 
 
@@ -85,6 +87,7 @@ def lose(job_id: UUID, run: int, stage: Stage, chunk: int) -> bool:
     held = StageRun.objects.filter(job=job_id, run=run, stage=stage, chunk=chunk, status=RunStatus.RUNNING)
     if not held.update(status=RunStatus.LOST, ended_at=timezone.now()):
         return False
+    outcomes.count(stage, outcomes.LOST)
     return services.requeue(Job.objects.get(pk=job_id), run)
 
 
@@ -92,6 +95,7 @@ def release(held: StageRun) -> bool:
     """Give a stage back because its worker is shutting down; this does not count as a failed attempt."""
     if not _standing(held).update(status=RunStatus.CANCELLED, ended_at=timezone.now()):
         return False
+    outcomes.count(held.stage, outcomes.HANDED_BACK)
     return services.requeue(held.job, held.run)
 
 

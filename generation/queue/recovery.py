@@ -10,6 +10,7 @@ import redis
 from django.conf import settings
 from django.utils import timezone
 
+from auravideo.core.logs import ids
 from generation.domain.states import ACTIVE, RunStatus, Stage
 from generation.models import Job, StageRun
 from generation.queue import broker, claims, services
@@ -33,8 +34,9 @@ def _requeue_dead_claims() -> int:
     dead = StageRun.objects.filter(status=RunStatus.RUNNING, heartbeat_at__lt=limit)
     requeued = 0
     for held in dead:
-        logger.warning("Lost %s (worker %s)", held, held.worker)
-        requeued += claims.lose(held.job_id, held.run, Stage(held.stage), held.chunk)
+        with ids.about(job=held.job_id, run=held.run, stage=held.stage, chunk=held.chunk):
+            logger.warning("Lost %s (worker %s)", held, held.worker)
+            requeued += claims.lose(held.job_id, held.run, Stage(held.stage), held.chunk)
     return requeued
 
 
@@ -57,5 +59,6 @@ def _requeue_if_still_quiet(job: Job) -> bool:
     """Requeue a job unless one of its stages was claimed since the job was read. Return whether it was requeued."""
     if StageRun.objects.filter(job=job, run=job.run, status=RunStatus.RUNNING).exists():
         return False
-    logger.warning("Job %s, run %s has no message in the broker", job.pk, job.run)
-    return services.requeue(job, job.run)
+    with ids.about(job=job.pk, run=job.run):
+        logger.warning("Job %s, run %s has no message in the broker", job.pk, job.run)
+        return services.requeue(job, job.run)

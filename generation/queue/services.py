@@ -20,8 +20,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from auravideo.core import publish
+from auravideo.core.metrics import declared
 from generation.domain.plan import Plan
-from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
+from generation.domain.states import ACTIVE, ENDED, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
 from generation.queue import blocked_terms, canvas, events
 from generation.requests import available
@@ -88,6 +89,7 @@ def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list
         for n, request in enumerate(requests)
     ]
     Job.objects.bulk_create(jobs)
+    transaction.on_commit(partial(declared.JOBS_SUBMITTED.inc, len(jobs)))
     transaction.on_commit(partial(events.publish_all, user.pk, [job.pk for job in jobs]))
     _send_on_commit(*jobs)
     return jobs
@@ -119,8 +121,17 @@ def transition(job: Job, new: Status, *, expected_run: int | None = None, **chan
     now = timezone.now()
     moved = query.update(status=new, version=F("version") + 1, touched_at=now, **changes) == 1
     if moved:
-        transaction.on_commit(partial(events.publish, job.user_id, job.pk))
+        transaction.on_commit(partial(_announce, job, new))
     return moved
+
+
+def _announce(job: Job, new: Status) -> None:
+    """Tell the owner's pages, and count, that a job has moved to `new`."""
+    events.publish(job.user_id, job.pk)
+    if new in ENDED:
+        declared.JOBS_ENDED.labels(state=new.value).inc()
+    if new == Status.DONE:
+        declared.JOB_SECONDS.observe((timezone.now() - job.queued_at).total_seconds())
 
 
 def start(job: Job, run: int) -> bool:
@@ -129,7 +140,11 @@ def start(job: Job, run: int) -> bool:
     if job.status == Status.RUNNING:
         Job.objects.filter(pk=job.pk, run=run).update(touched_at=now)
         return False
-    return transition(job, Status.RUNNING, expected_run=run, started_at=job.started_at or now)
+    is_first = job.started_at is None
+    started = transition(job, Status.RUNNING, expected_run=run, started_at=job.started_at or now)
+    if started and is_first:
+        declared.JOB_WAIT_SECONDS.observe((now - job.queued_at).total_seconds())
+    return started
 
 
 def lock(job: Job) -> None:
@@ -166,6 +181,7 @@ def cancel_waiting(user: User) -> int:
         discard_outputs(job)
         _discard_on_commit(job)
     transaction.on_commit(partial(events.publish_all, user.pk, found))
+    transaction.on_commit(partial(declared.JOBS_ENDED.labels(state=Status.CANCELLED.value).inc, count))
     return count
 
 
@@ -197,6 +213,7 @@ def retry(job: Job) -> bool:
     fresh["priority"] = min(_room_for(job.user, 1), MAX_PRIORITY)
     if not transition(job, Status.QUEUED, expected_run=job.run, run=run, first_run=run, queued_at=now, **fresh):
         return False
+    transaction.on_commit(declared.JOBS_RETRIED.inc)
     _send_on_commit(job)
     return True
 
@@ -229,6 +246,7 @@ def fail(job: Job, run: int, error_id: str, context: dict[str, str], traceback: 
         failed = transition(job, Status.FAILED, expected_run=run, ended_at=timezone.now(), **changes)
         if failed:
             _close_running(job, RunStatus.CANCELLED)
+            transaction.on_commit(declared.JOBS_FAILED.labels(error=error_id).inc)
         if failed and error_id in FRAMES_ARE_GONE:
             discard_outputs(job)
     return failed
@@ -251,6 +269,7 @@ def requeue(job: Job, run: int) -> bool:
         if not Job.objects.filter(pk=job.pk, run=run, status__in=ACTIVE).update(**changes):
             return False
         transaction.on_commit(partial(events.publish, job.user_id, job.pk))
+        transaction.on_commit(declared.JOBS_REQUEUED.inc)
         _send_on_commit(job)
     logger.info("Requeued job %s as run %s", job.pk, run + 1)
     return True

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 from workers.engines.base import Loras, OnStep, torch_device
 from workers.engines.loading import (
@@ -172,6 +173,7 @@ class AnimateDiffEngine:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            OUT_OF_MEMORY.labels(engine="text-to-video").inc()
             raise RenderError("out-of-memory", model=self._source.label) from error
 
     def release(self) -> None:

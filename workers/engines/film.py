@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 from workers.engines.base import OnStep
 
@@ -170,6 +171,7 @@ class FilmEngine:
             try:
                 pieces.append(self._call(tf, x0[start:stop], x1[start:stop], [float(time)] * (stop - start)))
             except tf.errors.ResourceExhaustedError as error:
+                OUT_OF_MEMORY.labels(engine="interpolation").inc()
                 if stop - start == 1:
                     raise RenderError("out-of-memory", model=self.label) from error
                 self._pixels = (stop - start) // 2 * x0.shape[1] * x0.shape[2]
@@ -210,6 +212,7 @@ class FilmEngine:
             yield
         except tf.errors.ResourceExhaustedError as error:
             self._model = None
+            OUT_OF_MEMORY.labels(engine="interpolation").inc()
             raise RenderError("out-of-memory", model=self.label) from error
         except Exception as error:  # a damaged graph can raise any Python or TensorFlow error
             self._model = None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 
 logger = logging.getLogger(__name__)
@@ -121,6 +122,7 @@ class Ladder:
                 self.fitted[model, width, height, frames] = index
                 return result
             between()
+            OUT_OF_MEMORY.labels(engine="text-to-video").inc()
             logger.warning(
                 "%s: out of memory at %dx%d, %d frames, mode %s: %s", model, width, height, frames, rung.name, failure
             )

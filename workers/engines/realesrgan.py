@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 from workers.engines.base import OnStep, torch_device
 from workers.engines.memory import free_memory, is_out_of_memory
@@ -131,6 +132,7 @@ class RealEsrganEngine:
             network = Network(path, scale, torch_device(self._device), self._precision)
         except Exception as error:
             if is_out_of_memory(error):
+                OUT_OF_MEMORY.labels(engine="upscaling").inc()
                 failure = RenderError("out-of-memory", model=self._label)
             elif isinstance(error, load_errors()):
                 logger.exception("%s: %s cannot be loaded", self._label, path)
@@ -166,6 +168,7 @@ class RealEsrganEngine:
                 continue
             # Not in the handler: there, the traceback would still hold the failed attempt's memory.
             free_memory()
+            OUT_OF_MEMORY.labels(engine="upscaling").inc()
             logger.warning("%s x%d at %dx%d: out of memory with %s", self._label, network.scale, width, height, mode)
             if cheaper is None:
                 raise RenderError("out-of-memory", model=self._label)

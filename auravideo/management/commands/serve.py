@@ -13,6 +13,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from auravideo.core import static_files
+from auravideo.core.logs import lines
 from auravideo.server import crew, migrations, processes, redis_server, scheduler, shared
 from auravideo.server.supervisor import Process, Supervisor
 from generation.queue import broker
@@ -57,7 +58,7 @@ class Command(BaseCommand):
             supervisor.start()
             if self._wait_until_ready(supervisor, _checks(parts, host, port, nodes)):
                 what = f"at {_address(host, port)}" if WEB in parts else f"to run {', '.join(nodes) or 'the scheduler'}"
-                self.stdout.write(f"AuraVideo is ready {what}")
+                self.stdout.write(lines.own("serve", f"AuraVideo is ready {what}", settings.LOG_FORMAT))
                 self.stdout.flush()
             supervisor.watch()
         finally:

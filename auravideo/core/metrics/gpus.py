@@ -1,0 +1,72 @@
+"""The graphics cards of this machine, as NVIDIA's driver reports them (NVML)."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pynvml
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One card: memory in bytes, `busy` the share of time (0 to 1) in which it computed. `uuid` is unique worldwide."""
+
+    uuid: str
+    index: int
+    name: str
+    used: int
+    total: int
+    busy: float
+
+
+def read() -> list[Gpu]:
+    """Return the cards of this machine; none without NVIDIA's driver."""
+    with _driver() as is_there:
+        return [_read(index) for index in range(pynvml.nvmlDeviceGetCount())] if is_there else []
+
+
+def driver_version() -> str:
+    """Return the version of NVIDIA's driver, or "" without one."""
+    with _driver() as is_there:
+        return pynvml.nvmlSystemGetDriverVersion() if is_there else ""
+
+
+def cuda_version() -> str:
+    """Return the newest CUDA that the driver supports, such as "13.0"; "" without one."""
+    with _driver() as is_there:
+        found = pynvml.nvmlSystemGetCudaDriverVersion_v2() if is_there else 0
+    return f"{found // 1000}.{found % 1000 // 10}" if found else ""
+
+
+@contextmanager
+def _driver() -> Iterator[bool]:
+    """Open NVML and yield True, or yield False on a machine without a driver. Errors of a present card are logged."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _read(index: int) -> Gpu:
+    card = pynvml.nvmlDeviceGetHandleByIndex(index)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(card)
+    try:
+        busy = pynvml.nvmlDeviceGetUtilizationRates(card).gpu / 100
+    except pynvml.NVMLError:  # not measured for a slice of a card (MIG)
+        busy = float("nan")
+    return Gpu(
+        uuid=pynvml.nvmlDeviceGetUUID(card),
+        index=index,
+        name=pynvml.nvmlDeviceGetName(card),
+        used=int(memory.used),
+        total=int(memory.total),
+        busy=busy,
+    )

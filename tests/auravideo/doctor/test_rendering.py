@@ -1,0 +1,145 @@
+"""Each fault of the card and the models is found."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from types import SimpleNamespace
+
+import pytest
+
+from auravideo.doctor import rendering
+from generation.catalogue.lockfile import lock_path
+from generation.requests import available
+from tests.rigs import nvml
+
+GIB = 2**30
+ONE_CARD = [nvml.Card("GPU-1", used=0, total=8 * GIB, busy=0)]
+
+
+@pytest.fixture
+def torch(monkeypatch):
+    """Return a function that sets what torch was built with."""
+    return lambda cuda: monkeypatch.setattr(rendering, "torch_cuda", lambda: cuda)
+
+
+@pytest.fixture
+def bus(tmp_path, monkeypatch):
+    """Return a function that puts a device on the PCI bus."""
+    monkeypatch.setattr(rendering, "PCI_DEVICES", tmp_path)
+
+    def put(vendor: str, kind: str) -> None:
+        device = tmp_path / f"{vendor}-{kind}"
+        device.mkdir()
+        (device / "vendor").write_text(f"{vendor}\n")
+        (device / "class").write_text(f"{kind}\n")
+
+    return put
+
+
+def test_no_card(monkeypatch, bus, not_applicable):
+    nvml.install(monkeypatch, cards=None)
+    bus("0x10de", "0x040300")  # the sound device of a card that was given to another container
+    bus("0x8086", "0x030000")
+    assert "CPU" in not_applicable(rendering.card)
+
+
+def test_a_card_without_a_driver(monkeypatch, bus, problem):
+    nvml.install(monkeypatch, cards=None)
+    bus("0x10de", "0x030200")
+    assert "no driver" in problem(rendering.card).detail
+
+
+def test_a_card_that_can_be_used(monkeypatch, torch):
+    nvml.install(monkeypatch, cards=ONE_CARD)
+    torch("13.0")
+    assert rendering.card() == f"NVIDIA Rig (8 GiB); driver {nvml.DRIVER}, torch with CUDA 13.0"
+    torch("12.8")
+    rendering.card()
+
+
+def test_a_web_machine_with_a_card(monkeypatch, torch):
+    nvml.install(monkeypatch, cards=ONE_CARD)
+    torch(None)
+    assert "not installed" in rendering.card()
+
+
+def test_a_torch_built_for_the_cpu(monkeypatch, torch, problem):
+    nvml.install(monkeypatch, cards=ONE_CARD)
+    torch("")
+    assert "built for the CPU" in problem(rendering.card).detail
+
+
+def test_a_driver_too_old_for_torch(monkeypatch, torch, problem):
+    nvml.install(monkeypatch, cards=ONE_CARD, cuda=12080)
+    torch("13.0")
+    assert problem(rendering.card).detail == f"torch needs CUDA 13.0, driver {nvml.DRIVER} supports 12.8"
+
+
+def test_the_build_of_the_torch_that_is_here():
+    assert bool(rendering.torch_cuda()) == ("+cpu" not in version("torch"))
+
+
+def test_without_torch(monkeypatch):
+    monkeypatch.setattr(rendering, "find_spec", lambda _name: None)
+    assert rendering.torch_cuda() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "cuda"),
+    [
+        ("cuda: Optional[str] = '13.0'\nhip = None\n", "13.0"),
+        ("cuda = '12.8'\n", "12.8"),
+        ("cuda: Optional[str] = None\nhip: Optional[str] = None\n", ""),
+    ],
+)
+def test_the_version_file_of_torch(monkeypatch, tmp_path, text, cuda):
+    (tmp_path / "version.py").write_text(text)
+    monkeypatch.setattr(rendering, "find_spec", lambda _name: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
+    assert rendering.torch_cuda() == cuda
+
+
+def test_the_models_that_ship():
+    assert rendering.models().endswith("0 fetched")
+
+
+def test_a_catalogue_that_cannot_be_read(settings, tmp_path, problem):
+    path = tmp_path / "catalogue.toml"
+    path.write_text("[models.x\n")
+    settings.CATALOGUE_FILE = str(path)
+    assert "AURAVIDEO_CATALOGUE" in problem(rendering.models).fix
+
+
+@pytest.fixture
+def fetched(settings, tmp_path):
+    """A model that was fetched: return the path of one of its files."""
+    settings.HOME = tmp_path
+    entry = available.catalogue()["real-esrgan-video"]
+    files = {}
+    for name in entry.scales.values():
+        path = entry.path(tmp_path) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"weights")
+        files[name] = {"size": 7, "sha256": hashlib.sha256(b"weights").hexdigest()}
+    locked = {"sources": [{"repo": "me/mine", "commit": "c"}], "files": files}
+    lock_path(tmp_path).write_text(json.dumps({"version": 1, "models": {entry.id: locked}}))
+    return path
+
+
+def test_a_fetched_model_that_is_intact(fetched):
+    assert rendering.models().endswith("1 fetched")
+
+
+def test_a_fetched_model_that_was_changed(fetched, problem):
+    fetched.write_bytes(b"weighty")
+    found = problem(rendering.models)
+    assert fetched.name in found.detail and "fetch_models real-esrgan-video" in found.fix
+
+
+def test_a_fetched_model_that_is_gone(fetched, problem):
+    fetched.unlink()
+    assert "model-missing" in problem(rendering.models).detail
+
+
+def test_a_lock_file_that_cannot_be_read(fetched, settings, problem):
+    lock_path(settings.HOME).write_text("{")
+    assert "fetch_models" in problem(rendering.models).fix

@@ -1,0 +1,47 @@
+"""NVIDIA's driver, as pynvml shows it, on a machine without a card."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pynvml
+
+DRIVER = "580.95.05"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card; `busy` in percent, None if the driver does not measure it."""
+
+    uuid: str
+    used: int
+    total: int
+    busy: int | None
+
+
+def install(monkeypatch, cards: list[Card] | None, cuda: int = 13000) -> None:
+    """Let pynvml find `cards`; with None, no driver: the real library's error."""
+
+    def init() -> None:
+        if cards is None:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    def utilisation(card: Card) -> SimpleNamespace:
+        if card.busy is None:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return SimpleNamespace(gpu=card.busy, memory=0)
+
+    found = {
+        "nvmlInit": init,
+        "nvmlShutdown": lambda: None,
+        "nvmlDeviceGetCount": lambda: len(cards or ()),
+        "nvmlDeviceGetHandleByIndex": lambda index: (cards or [])[index],
+        "nvmlDeviceGetMemoryInfo": lambda card: SimpleNamespace(used=card.used, total=card.total),
+        "nvmlDeviceGetUtilizationRates": utilisation,
+        "nvmlDeviceGetUUID": lambda card: card.uuid,
+        "nvmlDeviceGetName": lambda _card: "NVIDIA Rig",
+        "nvmlSystemGetDriverVersion": lambda: DRIVER,
+        "nvmlSystemGetCudaDriverVersion_v2": lambda: cuda,
+    }
+    for name, function in found.items():
+        assert hasattr(pynvml, name)
+        monkeypatch.setattr(pynvml, name, function)
