@@ -155,8 +155,10 @@ STORAGES = {
 }
 
 STATIC_URL = "/static/"
-STATIC_ROOT = HOME / "static"
-STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns if the folder is missing
+STATIC_COLLECTED = env.text("AURAVIDEO_STATIC")  # a folder to which they were collected when an image was built
+STATIC_ROOT = Path(STATIC_COLLECTED or HOME / "static")
+if not STATIC_COLLECTED:
+    STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns if the folder is missing
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG

@@ -28,9 +28,13 @@ class HashedStaticFiles(CompressedManifestStaticFilesStorage):
 def collect() -> bool:
     """Collect static files into STATIC_ROOT if anything changed since the last run. Return whether it did.
 
+    Do nothing if they were collected when an image was built (AURAVIDEO_STATIC).
+
     Clear the folder first: `collectstatic` compares dates, and files of an upgraded package are often older than the
     copies they replace.
     """
+    if settings.STATIC_COLLECTED:
+        return False
     mark = settings.HOME / "static-collected"
     present = _fingerprint()
     if mark.is_file() and mark.read_text() == present and (settings.STATIC_ROOT / "staticfiles.json").is_file():
