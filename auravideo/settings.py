@@ -119,6 +119,8 @@ S3_ENDPOINT_URL = env.url("S3_ENDPOINT_URL", ("http", "https"))
 S3_BUCKET = env.text("S3_BUCKET")
 S3_REGION = env.text("S3_REGION", "us-east-1")
 S3_PUBLIC_ENDPOINT_URL = env.url("S3_PUBLIC_ENDPOINT_URL", ("http", "https"))
+# How browsers get videos: from a signed address of the storage, or through the site if they cannot reach the storage.
+S3_DELIVERY = env.choice("S3_DELIVERY", "redirect", ("redirect", "site"))
 SIGNED_ADDRESS_SECONDS = 300
 
 
@@ -243,6 +245,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
 CONTENT_SECURITY_POLICY = security.content_security_policy(
     security.storage_origins(S3_PUBLIC_ENDPOINT_URL or S3_ENDPOINT_URL, S3_BUCKET, S3_REGION)
+    if S3_DELIVERY == "redirect"
+    else []
 )
 PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
 

@@ -1,11 +1,13 @@
 """Files are served whole or by byte ranges, and only to their owner."""
 
+import boto3
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
+from django.core.files.storage import FileSystemStorage, storages
 from django.http import Http404
 from django.urls import reverse
+from moto import mock_aws
 
 from auravideo.core.file_serving import serve
 from tests.factories import VideoFactory
@@ -13,6 +15,22 @@ from tests.factories import VideoFactory
 pytestmark = pytest.mark.django_db
 
 CONTENT = bytes(range(256)) * 1024
+KEYS = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
+
+
+@pytest.fixture(autouse=True, params=["local", "s3"])
+def storage(request, settings):
+    """Run each test with local files, and with files on S3 that come through the site."""
+    if request.param == "local":
+        yield
+        return
+    with mock_aws():
+        boto3.client("s3", region_name="us-east-1", **KEYS).create_bucket(Bucket="videos")
+        options = {"bucket_name": "videos", "region_name": "us-east-1", "access_key": "key", "secret_key": "secret"}
+        s3 = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {**options, "file_overwrite": True}}
+        settings.STORAGES = {**settings.STORAGES, "default": s3, "public": s3}
+        settings.S3_DELIVERY = "site"
+        yield
 
 
 @pytest.fixture
@@ -166,11 +184,17 @@ def test_somebody_else_cannot_delete_it(client, video, other_user):
 
 
 @pytest.mark.parametrize("name", ["", None])
-@pytest.mark.parametrize("backend", ["local", "s3"])
-def test_a_file_that_was_never_stored_answers_404_wherever_files_are(rf, settings, backend, name):
-    if backend == "s3":
-        options = {"bucket_name": "videos", "region_name": "us-east-1", "access_key": "key", "secret_key": "secret"}
-        s3 = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
-        settings.STORAGES = {**settings.STORAGES, "default": s3, "public": s3}
+@pytest.mark.parametrize("delivery", ["redirect", "site"])
+def test_a_file_that_was_never_stored_answers_404_wherever_files_are(rf, settings, delivery, name):
+    settings.S3_DELIVERY = delivery
     with pytest.raises(Http404):
         serve(rf.get("/"), name)
+
+
+def test_a_storage_that_browsers_can_reach_sends_the_file_itself(client, video, settings):
+    client.force_login(video.user)
+    settings.S3_DELIVERY = "redirect"
+    response = fetch(client, video)
+    on_s3 = not isinstance(storages["default"], FileSystemStorage)
+    assert response.status_code == (302 if on_s3 else 200)
+    assert not on_s3 or "X-Amz-Signature" in response["Location"] or "Signature" in response["Location"]
