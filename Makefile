@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-alerts test-tracing test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-scrape bench-storage clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-alerts test-tracing test-upgrade lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-scrape bench-storage clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -165,6 +165,10 @@ check-lock: $(UV) ## Check that requirements*.txt match requirements*.in
 
 lock: $(UV) ## Lock requirements*.in, keeping pins that still fit
 	@scripts/lock
+
+# Needs nothing installed, so that it also works where only containers run.
+secrets: ## Generate secrets/ and .env for compose.yaml, keeping what exists
+	@$(PYTHON) deploy/make_secrets.py
 
 hooks: $(VENV)/installed-dev ## Install the pre-commit hooks
 	$(BIN)/pre-commit install

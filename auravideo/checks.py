@@ -20,6 +20,15 @@ def check_home(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
+def check_static(**_kwargs: object) -> list[CheckMessage]:
+    """Check that AURAVIDEO_STATIC has collected files. Without them, browsers cache no script or style."""
+    if not settings.STATIC_COLLECTED or (settings.STATIC_ROOT / "staticfiles.json").is_file():
+        return []
+    hint = "Unset AURAVIDEO_STATIC, or run: python manage.py collectstatic"
+    return [Error(f"{settings.STATIC_ROOT} has no collected static files.", hint=hint, id="auravideo.E005")]
+
+
+@register
 def check_catalogue(**_kwargs: object) -> list[CheckMessage]:
     """Check that the catalogue is valid and that the default model is on this machine."""
     try:

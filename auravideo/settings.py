@@ -136,6 +136,8 @@ S3_CONNECT_TIMEOUT = env.integer("S3_CONNECT_TIMEOUT", 5, 1, 300)  # seconds
 S3_READ_TIMEOUT = env.integer("S3_READ_TIMEOUT", 30, 1, 3600)
 S3_ATTEMPTS = env.integer("S3_ATTEMPTS", 4, 1, 20)
 S3_FRAMES_DAYS = env.integer("S3_FRAMES_DAYS", 14, 2, 365)
+# How browsers get videos: from a signed address of the storage, or through the site if they cannot reach the storage.
+S3_DELIVERY = env.choice("S3_DELIVERY", "redirect", ("redirect", "site"))
 SIGNED_ADDRESS_SECONDS = 300
 
 
@@ -177,8 +179,10 @@ STORAGES = {
 }
 
 STATIC_URL = "/static/"
-STATIC_ROOT = HOME / "static"
-STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns if the folder is missing
+STATIC_COLLECTED = env.text("AURAVIDEO_STATIC")  # a folder to which they were collected when an image was built
+STATIC_ROOT = Path(STATIC_COLLECTED or HOME / "static")
+if not STATIC_COLLECTED:
+    STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns if the folder is missing
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -263,6 +267,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
 CONTENT_SECURITY_POLICY = security.content_security_policy(
     security.storage_origins(S3_PUBLIC_ENDPOINT_URL or S3_ENDPOINT_URL, S3_BUCKET, S3_REGION, S3_ADDRESSING)
+    if S3_DELIVERY == "redirect"
+    else []
 )
 PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
 

@@ -1,11 +1,15 @@
-"""Serving of stored files: local ones with byte ranges, those on S3 by redirecting to a short-lived signed URL."""
+"""Serving of stored files, with byte ranges.
+
+Browsers fetch those on S3 from a short-lived signed URL, or through the site if they cannot reach the storage.
+"""
 
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.files.storage import FileSystemStorage, storages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -18,22 +22,32 @@ _BLOCK = 512 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
+class _Stored(Protocol):
+    """A stored file: its size in bytes, when it changed (Unix time), and an ETag of its content."""
+
+    size: int
+    changed: int
+    etag: str
+
+    def open(self, start: int, stop: int) -> BinaryIO:
+        """Return a stream that begins at byte `start`; nobody reads it beyond `stop`."""
+        ...
+
+
 def serve(request: HttpRequest, name: str | None, *, download_as: str = "") -> HttpResponseBase:
     """Serve the file `name` from the default storage; with `download_as`, as an attachment of that name."""
     if not name:
         raise Http404
     content_type = CONTENT_TYPES.get(name.rsplit(".", 1)[-1], "application/octet-stream")
     disposition = content_disposition_header(bool(download_as), download_as or name.rsplit("/", 1)[-1]) or "inline"
-    if not isinstance(storages["default"], FileSystemStorage):
+    is_local = isinstance(storages["default"], FileSystemStorage)
+    if not is_local and settings.S3_DELIVERY == "redirect":
         parameters = {"ResponseContentType": content_type, "ResponseContentDisposition": disposition}
         url = storages["public"].url(name, parameters=parameters)  # type: ignore[call-arg]  # S3Storage takes them
         return HttpResponseRedirect(url)
-    path = Path(storages["default"].path(name))
-    if not path.is_file():
-        raise Http404
-    etag, changed = _etag(path), int(path.stat().st_mtime)
-    response = get_conditional_response(request, etag, changed) or _ranged(request, path, content_type, etag)
-    response["ETag"], response["Last-Modified"] = etag, http_date(changed)
+    stored = _LocalFile(name) if is_local else _S3Object(name)
+    response = get_conditional_response(request, stored.etag, stored.changed) or _ranged(request, stored, content_type)
+    response["ETag"], response["Last-Modified"] = stored.etag, http_date(stored.changed)
     response["Content-Disposition"] = disposition
     response["Accept-Ranges"] = "bytes"
     # Browsers may cache but must revalidate, so that a revoked link stops working at once.
@@ -42,29 +56,58 @@ def serve(request: HttpRequest, name: str | None, *, download_as: str = "") -> H
     return response
 
 
-def _etag(path: Path) -> str:
-    """Return an ETag from the file's mtime and size."""
-    stat = path.stat()
-    return f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+class _LocalFile:
+    def __init__(self, name: str) -> None:
+        """Raise Http404 if there is no such file."""
+        self._path = Path(storages["default"].path(name))
+        if not self._path.is_file():
+            raise Http404
+        stat = self._path.stat()
+        self.size, self.changed = stat.st_size, int(stat.st_mtime)
+        self.etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+
+    def open(self, start: int, stop: int) -> BinaryIO:
+        stream = self._path.open("rb")
+        stream.seek(start)
+        return stream
 
 
-def _ranged(request: HttpRequest, path: Path, content_type: str, etag: str) -> HttpResponseBase:
+class _S3Object:
+    def __init__(self, name: str) -> None:
+        """Raise Http404 if there is no such object, botocore's errors if the storage does not answer or refuses."""
+        from botocore.exceptions import ClientError  # takes time and memory that a site with local files need not spend
+
+        self._object = storages["default"].bucket.Object(name)  # type: ignore[attr-defined]  # S3Storage has it
+        try:
+            self._object.load()
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                raise Http404 from None
+            raise
+        self.size, self.etag = self._object.content_length, self._object.e_tag
+        self.changed = int(self._object.last_modified.timestamp())
+
+    def open(self, start: int, stop: int) -> BinaryIO:
+        # If the object was replaced meanwhile, its parts must not be mixed.
+        return self._object.get(Range=f"bytes={start}-{stop - 1}", IfMatch=self.etag)["Body"]
+
+
+def _ranged(request: HttpRequest, stored: _Stored, content_type: str) -> HttpResponseBase:
     """Return the whole file, or the single range requested (RFC 9110, section 14) if `If-Range` still matches."""
-    size = path.stat().st_size
     match = _RANGE.fullmatch(request.headers.get("Range", "").strip())
-    is_another = request.headers.get("If-Range", etag) != etag
+    is_another = request.headers.get("If-Range", stored.etag) != stored.etag
     if match is None or match.groups() == ("", "") or is_another:
-        return _streamed(path, 0, size, status=200, content_type=content_type)
-    start, stop = _bounds(match[1], match[2], size)
+        return _streamed(stored, 0, stored.size, status=200, content_type=content_type)
+    start, stop = _bounds(match[1], match[2], stored.size)
     if start >= stop:
-        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
-    response = _streamed(path, start, stop, status=206, content_type=content_type)
-    response["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{stored.size}"})
+    response = _streamed(stored, start, stop, status=206, content_type=content_type)
+    response["Content-Range"] = f"bytes {start}-{stop - 1}/{stored.size}"
     return response
 
 
-def _streamed(path: Path, start: int, stop: int, **options: Any) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(_blocks(path, start, stop), **options)
+def _streamed(stored: _Stored, start: int, stop: int, **options: Any) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(_blocks(stored, start, stop), **options)
     response["Content-Length"] = str(stop - start)
     return response
 
@@ -76,11 +119,12 @@ def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
     return int(first), min(int(last) + 1, size) if last else size
 
 
-async def _blocks(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
+async def _blocks(stored: _Stored, start: int, stop: int) -> AsyncIterator[bytes]:
     """Yield the bytes [start, stop) of a file; async, because Daphne buffers a plain iterator whole."""
-    stream = await sync_to_async(lambda: path.open("rb"))()
+    if start >= stop:
+        return
+    stream = await sync_to_async(stored.open)(start, stop)
     try:
-        await sync_to_async(stream.seek)(start)
         while start < stop and (block := await sync_to_async(stream.read)(min(_BLOCK, stop - start))):
             start += len(block)
             yield block

@@ -32,9 +32,13 @@ def collect() -> bool:
 
     Two web processes may share the folder; one collects and the other waits.
 
+    Do nothing if they were collected when an image was built (AURAVIDEO_STATIC).
+
     Clear the folder first: `collectstatic` compares dates, and files of an upgraded package are often older than the
     copies they replace.
     """
+    if settings.STATIC_COLLECTED:
+        return False
     with locked(settings.HOME / "static.lock"):
         return _collect(settings.HOME / "static-collected", _fingerprint())
 

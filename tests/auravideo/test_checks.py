@@ -31,6 +31,15 @@ def test_a_default_model_that_is_not_here_comes_with_its_command(settings, tmp_p
     assert any(f"fetch_models {model}" in message.hint for message in found)
 
 
+def test_an_image_without_its_static_files_is_reported(settings, tmp_path):
+    settings.STATIC_ROOT = tmp_path
+    assert checks.check_static() == []
+    settings.STATIC_COLLECTED = str(tmp_path)
+    assert ids(checks.check_static()) == ["auravideo.E005"]
+    (tmp_path / "staticfiles.json").touch()
+    assert checks.check_static() == []
+
+
 def test_every_website_is_not_let_in(settings):
     settings.ALLOWED_HOSTS = ["*"]
     assert ids(checks.check_hosts()) == ["auravideo.E003"]

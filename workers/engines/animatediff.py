@@ -12,14 +12,8 @@ import numpy as np
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 from workers.engines.base import Loras, OnStep, torch_device
-from workers.engines.loading import (
-    Source,
-    load_pipeline,
-    load_tokenizer,
-    make_scheduler,
-    set_free_noise,
-    set_loras,
-)
+from workers.engines.clip_tokens import PromptTokens, load_prompt_tokens
+from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras
 from workers.engines.memory import (
     Ladder,
     Rung,
@@ -135,18 +129,18 @@ class AnimateDiffEngine:
         return torch_device(self._device_name)
 
     @functools.cached_property
-    def tokenizer(self) -> Any:
-        """Return the CLIP tokenizer, loaded without the rest of the model."""
-        return load_tokenizer(self.base / "tokenizer", self._source)
+    def prompt_tokens(self) -> PromptTokens:
+        """Return the tokenizer that counts, loaded without the rest of the model."""
+        return load_prompt_tokens(self.base / "tokenizer", self._source)
 
     @property
     def max_prompt_tokens(self) -> int:
         """Return the text encoder's token limit, including the start and end tokens; longer prompts are cut."""
-        return self.tokenizer.model_max_length
+        return self.prompt_tokens.limit
 
     def count_tokens(self, prompt: str) -> int:
         """Return the token count of `prompt`, including the start and end tokens; loads only the tokenizer."""
-        return len(self.tokenizer(prompt, truncation=False, verbose=False).input_ids)
+        return self.prompt_tokens.count(prompt)
 
     @property
     def memory_bytes(self) -> int:

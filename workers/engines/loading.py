@@ -113,13 +113,18 @@ def load_model(cls: Any, folder: Path, dtype: Any, source: Source, stem: str = D
     return align(model.eval())
 
 
-def load_tokenizer(folder: Path, source: Source) -> Any:
-    """Return the CLIP tokenizer in `folder`; needs no torch."""
-    from transformers import CLIPTokenizer
-
+def require_tokenizer(folder: Path, source: Source) -> None:
+    """Raise "model-missing" unless `folder` has a tokenizer: tokenizer.json, or vocab.json with merges.txt."""
     for name in ("vocab.json", "merges.txt"):
         if not (folder / name).is_file() and not (folder / "tokenizer.json").is_file():
             raise source.missing(folder / name)
+
+
+def load_tokenizer(folder: Path, source: Source) -> Any:
+    """Return the CLIP tokenizer in `folder` for the text encoder. To count tokens, use clip_tokens."""
+    from transformers import CLIPTokenizer
+
+    require_tokenizer(folder, source)
     with source.reading(folder / "vocab.json"):
         return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
 

@@ -56,6 +56,12 @@ def test_what_is_left_of_an_interrupted_collection_is_made_anew(collected, folde
     assert static_files.collect()
 
 
+def test_files_that_an_image_brings_are_not_collected_again(folder, settings):
+    settings.STATIC_COLLECTED = str(folder)
+    assert not static_files.collect()
+    assert not folder.exists()
+
+
 def test_a_file_that_was_not_collected_keeps_its_plain_name(folder):
     folder.mkdir()
     storage = static_files.HashedStaticFiles(location=folder, base_url="/static/")
