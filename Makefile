@@ -7,9 +7,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q
+# `make test K="signup or film"` runs only tests whose names match.
+PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q $(if $(K),-k "$(K)")
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-alerts test-tracing test-upgrade lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-scrape bench-storage clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-scrape bench-storage clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,7 +45,7 @@ $(MEASURED): | .coverage
 # TensorFlow and torch never share a process, so neither do their tests.
 # One process per core, each with its own Redis, folder and database, and one torch thread.
 test-torch: $(VENV)/installed-dev ## Run all tests except TensorFlow, PostgreSQL and browser tests
-	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not slow and not gpu" tests
+	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not slow and not gpu and not containers" tests
 
 # Database-specific code, tested on PostgreSQL too.
 test-postgresql: $(VENV)/installed-dev ## Run the tests of database-specific code on PostgreSQL
@@ -66,7 +67,7 @@ test-thorough: $(VENV)/installed-dev browser ## Run the browser tests' other lan
 	$(PYTEST) -m "e2e and renders and thorough and not slow" tests/e2e
 
 test-slow: $(VENV)/installed-dev ## Run the tests with full-size networks: minutes and gigabytes
-	$(PYTEST) -m "slow and not tensorflow and not e2e" tests
+	$(PYTEST) -m "slow and not tensorflow and not e2e and not containers" tests
 	$(PYTEST) -m "slow and tensorflow" tests
 
 # Breaks everything that can fail during rendering; `make test-thorough` covers the two most likely faults.
@@ -87,6 +88,24 @@ test-tracing: $(VENV)/installed-dev ## Follow a clip through page, broker and st
 # A site of the previous version, stopped with jobs in every state, continues on this one. Needs a clone with history.
 test-upgrade: $(VENV)/installed-dev ## Upgrade a site of the previous version with unfinished clips
 	$(PYTEST) -m "e2e" tests/e2e/test_upgrade.py
+
+# A container engine in namespaces of its own (docs/developing.md); root, no registry. CONTAINERS_KEEP=1 keeps images and the
+# build cache for the next run, CONTAINERS_FOLDER is where.
+CONTAINERS := -m containers -p no:cacheprovider
+test-compose: $(VENV)/installed-dev ## Build the images and test compose.yaml in a container engine, with 19 GB of disk
+	@scripts/need_container_tools
+	$(PYTEST) $(CONTAINERS) tests/rigs/containers tests/compose
+
+# What CI runs: it skips, and says why, where the engine cannot run.
+test-compose-short: $(VENV)/installed-dev ## Test that compose.yaml builds, starts and renders, with 19 GB of disk
+	@scripts/need_container_tools
+	CONTAINERS_MAY_SKIP=1 $(PYTEST) -m "containers and not slow" tests/compose
+
+# FRESH_TESTS is the K of its `make test`: a few tests of each target. Empty: all tests.
+FRESH_TESTS ?= first_clip or film or keyset or signup or signing_up
+test-fresh: $(VENV)/installed-dev ## Follow the README on bare Debian 12 and 13 in containers, with 15 GB of disk
+	@scripts/need_container_tools
+	FRESH_TESTS="$(FRESH_TESTS)" $(PYTEST) -s -m containers tests/fresh
 
 # Renders 200 held-out prompts and scores the finished videos; the table goes into docs/models.md.
 evaluate: $(VENV)/installed-dev ## Render 200 held-out prompts and score the videos
