@@ -14,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from auravideo.core.toml_table import CatalogueError, Table
 from generation.catalogue.entries import BaseModel, Entry, Interpolator, MotionAdapter, MotionLora, Upscaler
+from generation.catalogue.toml_table import CatalogueError, Table
 
 __all__ = [
     "BaseModel",

@@ -273,8 +273,8 @@ def test_entries_are_immutable_and_hashable(catalogue: Catalogue) -> None:
 
 @given(st.dictionaries(st.sampled_from(sorted(tomllib.loads(MODEL)["models"]["mine"])), st.none() | st.integers()))
 def test_no_value_of_the_wrong_kind_gets_through_or_crashes(values: dict[str, Any]) -> None:
-    from auravideo.core.toml_table import Table
     from generation.catalogue.load import _READERS
+    from generation.catalogue.toml_table import Table
 
     fields = {**tomllib.loads(MODEL)["models"]["mine"], **values}
     try:
