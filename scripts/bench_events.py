@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import Page, sync_playwright
 
-from scripts.browser import executable
+from tests.browser import executable
 from tests.site import USER, Site
 
 if TYPE_CHECKING:

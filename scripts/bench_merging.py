@@ -18,7 +18,7 @@ import django
 import django_htmx
 from playwright.sync_api import Browser, sync_playwright
 
-from scripts.browser import executable
+from tests.browser import executable
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 django.setup()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from scripts.browser import executable
+from tests.browser import executable
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from scripts.browser import executable
+from tests.browser import executable
 from tests.site import Site
 
 expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
