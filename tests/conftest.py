@@ -5,6 +5,21 @@ from django.test import override_settings
 from django.utils import translation
 
 
+def s3_storage(server, bucket: str, **options: object) -> dict:
+    """Return the entry of STORAGES for a bucket; `options` replace those of the backend."""
+    own = {
+        "bucket_name": bucket,
+        "endpoint_url": server.endpoint,
+        "access_key": server.access_key,
+        "secret_key": server.secret_key,
+        "region_name": "us-east-1",
+        "addressing_style": "path",
+        "signature_version": "s3v4",
+        "querystring_expire": 300,
+    }
+    return {"BACKEND": "auravideo.core.s3.S3Storage", "OPTIONS": {**own, **options}}
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _redis_server():
     """Start a private Redis, as `manage.py serve` does."""
@@ -43,6 +58,49 @@ def _local_folders(settings, tmp_path):
     for alias, folder in (("default", "media"), ("public", "media"), ("frames", "frames")):
         settings.STORAGES[alias]["OPTIONS"]["location"] = str(tmp_path / "storage" / folder)
     settings.STORAGES = dict(settings.STORAGES)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory):
+    """Return a real S3 server (tests/rigs/s3_server.py), started when the first test needs it."""
+    from tests.rigs import s3_server
+
+    with s3_server.running(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _s3_bucket(s3_server):
+    return s3_server.make_bucket()
+
+
+@pytest.fixture
+def s3_bucket(s3_server, _s3_bucket):
+    """Return an empty bucket. One for all tests of a process, because a new one takes half a second."""
+    yield _s3_bucket
+    found = s3_server.client().list_objects_v2(Bucket=_s3_bucket).get("Contents", [])
+    if found:
+        keys = [{"Key": one["Key"]} for one in found]
+        s3_server.client().delete_objects(Bucket=_s3_bucket, Delete={"Objects": keys})
+
+
+@pytest.fixture
+def use_s3(settings, s3_server, s3_bucket):
+    """Return a function that puts all storages into `s3_bucket`; its arguments replace options of the backend."""
+
+    def use(**options):
+        s3 = s3_storage(s3_server, s3_bucket, **options)
+        settings.STORAGES = {**settings.STORAGES, **dict.fromkeys(("default", "frames", "public"), s3)}
+
+    return use
+
+
+@pytest.fixture
+def on_s3(use_s3, s3_server, s3_bucket):
+    """Put all storages into an empty bucket; return a function that lists its keys."""
+    use_s3()
+    client = s3_server.client()
+    return lambda: {found["Key"] for found in client.list_objects_v2(Bucket=s3_bucket).get("Contents", [])}
 
 
 @pytest.fixture(autouse=True)
