@@ -71,6 +71,14 @@ def url(name: str, schemes: tuple[str, ...]) -> str:
     return value
 
 
+def file(name: str) -> str:
+    """Return the variable `name`, which must be the path of an existing file, or '' if it is unset."""
+    value = text(name)
+    if value and not Path(value).is_file():
+        raise ImproperlyConfigured(f"{name}={value} is not a file.")
+    return value
+
+
 def home(base_dir: Path) -> Path:
     """Return the folder that holds all of the site's data (AURAVIDEO_HOME, default `var/`), creating it if needed."""
     path = Path(text("AURAVIDEO_HOME", "var"))

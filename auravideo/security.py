@@ -6,14 +6,18 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 
 
-def storage_origins(endpoint: str, bucket: str, region: str) -> list[str]:
-    """Return the origins of signed storage URLs; none if the site serves its own files."""
+def storage_origins(endpoint: str, bucket: str, region: str, addressing: str = "path") -> list[str]:
+    """Return the origins of signed storage URLs; none if the site serves its own files.
+
+    `addressing`: where the bucket's name is in them, `path` or `virtual` (in the host name).
+    """
     if not bucket:
         return []
+    own = f"{bucket}." if addressing == "virtual" else ""
     if endpoint:
         parts = urlsplit(endpoint)
-        return [f"{parts.scheme}://{parts.netloc}"]
-    return ["https://s3.amazonaws.com", f"https://s3.{region}.amazonaws.com"]
+        return [f"{parts.scheme}://{own}{parts.netloc}"]
+    return [f"https://{own}s3.amazonaws.com", f"https://{own}s3.{region}.amazonaws.com"]
 
 
 def content_security_policy(storage: list[str]) -> Mapping[str, object]:

@@ -119,6 +119,13 @@ S3_ENDPOINT_URL = env.url("S3_ENDPOINT_URL", ("http", "https"))
 S3_BUCKET = env.text("S3_BUCKET")
 S3_REGION = env.text("S3_REGION", "us-east-1")
 S3_PUBLIC_ENDPOINT_URL = env.url("S3_PUBLIC_ENDPOINT_URL", ("http", "https"))
+S3_ADDRESSING = env.choice("S3_ADDRESSING", "path", ("path", "virtual"))
+S3_CHECKSUMS = env.choice("S3_CHECKSUMS", "when_supported", ("when_supported", "when_required"))
+S3_CA_BUNDLE = env.file("S3_CA_BUNDLE")
+S3_CONNECT_TIMEOUT = env.integer("S3_CONNECT_TIMEOUT", 5, 1, 300)  # seconds
+S3_READ_TIMEOUT = env.integer("S3_READ_TIMEOUT", 30, 1, 3600)
+S3_ATTEMPTS = env.integer("S3_ATTEMPTS", 4, 1, 20)
+S3_FRAMES_DAYS = env.integer("S3_FRAMES_DAYS", 14, 2, 365)
 SIGNED_ADDRESS_SECONDS = 300
 
 
@@ -134,13 +141,18 @@ def _s3_storage(endpoint: str) -> dict:
         "access_key": env.text("S3_ACCESS_KEY_ID"),
         "secret_key": env.text("S3_SECRET_ACCESS_KEY"),
         "region_name": S3_REGION,
-        "addressing_style": "path",
+        "addressing_style": S3_ADDRESSING,
         "signature_version": "s3v4",
         "file_overwrite": True,
         "default_acl": None,
         "querystring_expire": SIGNED_ADDRESS_SECONDS,
+        "verify": S3_CA_BUNDLE or None,
+        "checksums": S3_CHECKSUMS,
+        "connect_timeout": S3_CONNECT_TIMEOUT,
+        "read_timeout": S3_READ_TIMEOUT,
+        "attempts": S3_ATTEMPTS,
     }
-    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+    return {"BACKEND": "auravideo.core.s3.S3Storage", "OPTIONS": options}
 
 
 if S3_ENDPOINT_URL and not S3_BUCKET:
@@ -240,7 +252,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
 CONTENT_SECURITY_POLICY = security.content_security_policy(
-    security.storage_origins(S3_PUBLIC_ENDPOINT_URL or S3_ENDPOINT_URL, S3_BUCKET, S3_REGION)
+    security.storage_origins(S3_PUBLIC_ENDPOINT_URL or S3_ENDPOINT_URL, S3_BUCKET, S3_REGION, S3_ADDRESSING)
 )
 PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
 

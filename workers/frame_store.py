@@ -42,7 +42,7 @@ def write_chunk(job_id: object, stage: str, index: int, frames: np.ndarray, fps:
 
     Raises:
         ValueError: wrong dtype or shape, or a name that is not valid in a key.
-        Exception: whatever the storage raises if it is unreachable.
+        StorageUnavailable: see auravideo/core/storage.py; a folder raises OSError.
     """
     frames = np.ascontiguousarray(frames)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
@@ -58,8 +58,17 @@ def read_chunk(key: str) -> np.ndarray:
 
     Raises:
         RenderError: `frames-missing`, or `frames-corrupt` if the content does not match its key or checksum.
-        Exception: whatever the storage raises if it is unreachable.
+        StorageUnavailable: see auravideo/core/storage.py; a folder raises OSError.
     """
+    try:
+        return _read(key)
+    except RenderError as error:
+        if error.id != "frames-corrupt":
+            raise
+    return _read(key)  # the second time, in case they were damaged on the way
+
+
+def _read(key: str) -> np.ndarray:
     data = _get(key)
     if data is None:
         raise RenderError("frames-missing", key=key)

@@ -131,6 +131,15 @@ def test_videos_may_come_from_the_storage_that_signed_addresses_point_at(endpoin
     assert not set(origins) & set(policy["script-src"])
 
 
+def test_the_bucket_may_be_part_of_the_host_name():
+    origins = security.storage_origins("https://s3.example.org", "videos", "eu-central-1", "virtual")
+    assert origins == ["https://videos.s3.example.org"]
+    assert security.storage_origins("", "videos", "eu-central-1", "virtual") == [
+        "https://videos.s3.amazonaws.com",
+        "https://videos.s3.eu-central-1.amazonaws.com",
+    ]
+
+
 def test_the_scripts_need_neither_eval_nor_inline_styles(client, db):
     page = client.get(reverse("help")).content.decode()
     assert '"includeIndicatorStyles": false' in page

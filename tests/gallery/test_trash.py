@@ -3,12 +3,10 @@
 from datetime import timedelta
 from pathlib import Path
 
-import boto3
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.utils import timezone
-from moto import mock_aws
 
 from accounts import services as accounts
 from auravideo.celery import app
@@ -240,34 +238,22 @@ def test_a_deleted_account_takes_its_trash_with_it_at_once(user):
     assert [path for path in files() if path.is_file()] == []
 
 
-@pytest.fixture
-def bucket(settings):
-    """Store files in S3, imitated within this process; returns a function that lists the keys."""
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket="videos")
-        options = {"bucket_name": "videos", "access_key": "key", "secret_key": "secret", "region_name": "us-east-1"}
-        s3 = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
-        settings.STORAGES = {**settings.STORAGES, "default": s3, "frames": s3, "public": s3}
-        yield lambda: {found["Key"] for found in client.list_objects_v2(Bucket="videos").get("Contents", [])}
-
-
-def test_on_s3_a_purge_leaves_no_object(user, other_user, bucket):
+def test_on_s3_a_purge_leaves_no_object(user, other_user, on_s3):
     a_video(user, deleted_at=age(11))
     kept = a_video(other_user)
-    assert len(bucket()) == 2 * len(KINDS)
+    assert len(on_s3()) == 2 * len(KINDS)
     lifecycle.purge_trash()
-    assert bucket() == {file.name for file in kept.files}
+    assert on_s3() == {file.name for file in kept.files}
     assert list(Video.objects.all()) == [kept]
 
 
-def test_on_s3_a_deleted_account_leaves_no_object(user, other_user, bucket):
+def test_on_s3_a_deleted_account_leaves_no_object(user, other_user, on_s3):
     a_video(user)
     a_video(user, deleted_at=age(1))
     kept = a_video(other_user)
     accounts.request_deletion(user)
     assert accounts.settle(user.pk)
-    assert bucket() == {file.name for file in kept.files}
+    assert on_s3() == {file.name for file in kept.files}
 
 
 def test_a_job_whose_video_is_in_the_trash_shows_none(client, user):

@@ -1,23 +1,21 @@
-"""The frame store keeps the same promises on a folder and on an S3 API (moto's server, over HTTP)."""
+"""The frame store keeps the same promises on a folder and on a real S3 server."""
 
 import hashlib
 import json
-import logging
 import threading
 import uuid
 from pathlib import Path
 
-import boto3
 import numpy as np
 import pytest
-from botocore.config import Config
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from moto.server import ThreadedMotoServer
 from safetensors.numpy import load, save
 
+from auravideo.core.storage import StorageUnavailable
 from generation.domain import storage_keys
 from generation.domain.errors import RenderError
+from tests.rigs.faulty_wire import FaultyWire
 from workers import frame_store
 
 JOB = "0b0f4e8e-6a1c-4c59-9f2e-0d3f0b7f3a11"
@@ -25,22 +23,13 @@ FOLDER = "django.core.files.storage.FileSystemStorage"
 OTHER = "5c1e4d0e-7d0a-4f6e-8a55-2f6f8b1b9c22"
 
 
-@pytest.fixture(scope="module")
-def s3_address():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture(params=["folder", "s3"])
-def storage(request, settings):
+def storage(request):
     """Return the storage `frames`, empty: a folder and S3 in turn."""
     if request.param == "folder":
         return request.getfixturevalue("folder")
-    return use(settings, "storages.backends.s3.S3Storage", s3_options(request.getfixturevalue("s3_address")))
+    request.getfixturevalue("on_s3")
+    return storages["frames"]
 
 
 @pytest.fixture
@@ -52,22 +41,6 @@ def folder(settings, tmp_path):
 def use(settings, backend: str, options: dict):
     settings.STORAGES = {**settings.STORAGES, "frames": {"BACKEND": backend, "OPTIONS": options}}
     return storages["frames"]
-
-
-def s3_options(address: str) -> dict:
-    bucket = f"frames-{uuid.uuid4()}"
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
-    boto3.client("s3", endpoint_url=address, **keys).create_bucket(Bucket=bucket)
-    return {
-        "bucket_name": bucket,
-        "endpoint_url": address,
-        "access_key": "key",
-        "secret_key": "secret",
-        "region_name": "us-east-1",
-        "addressing_style": "path",
-        "file_overwrite": True,
-        "default_acl": None,
-    }
 
 
 def make_chunk(seed: int = 0, shape=(3, 16, 24, 3)) -> np.ndarray:
@@ -301,10 +274,19 @@ def test_a_blob_is_replaced_by_the_next_and_may_be_missing(storage):
     assert stored_keys(storage) == [f"jobs/{JOB}/preview.webp"]
 
 
-def test_an_unreachable_storage_is_not_mistaken_for_missing_frames(settings):
-    config = Config(connect_timeout=1, retries={"max_attempts": 1}, s3={"addressing_style": "path"})
-    keys = {"bucket_name": "none", "access_key": "a", "secret_key": "b"}
-    options = {**keys, "endpoint_url": "http://127.0.0.1:9", "client_config": config}
-    use(settings, "storages.backends.s3.S3Storage", options)
-    with pytest.raises(Exception, match="Could not connect"):
+def test_frames_damaged_on_the_way_are_read_again(use_s3, s3_server):
+    wire = FaultyWire(s3_server.port).start()
+    use_s3(endpoint_url=wire.endpoint, checksums="when_required", attempts=1)
+    chunk = make_chunk()
+    key = frame_store.write_chunk(JOB, "generate", 0, chunk, 8)
+    with wire.broken("corrupt", method="GET", times=1):
+        assert np.array_equal(frame_store.read_chunk(key), chunk)
+    with wire.broken("corrupt", method="GET", times=2), pytest.raises(RenderError, match="frames-corrupt"):
+        frame_store.read_chunk(key)
+    wire.stop()
+
+
+def test_an_unreachable_storage_is_not_mistaken_for_missing_frames(use_s3):
+    use_s3(endpoint_url="http://127.0.0.1:9", attempts=1)
+    with pytest.raises(StorageUnavailable, match="Could not connect"):
         frame_store.read_chunk(storage_keys.chunk(JOB, "generate", 0))
