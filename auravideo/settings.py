@@ -277,6 +277,7 @@ CATALOGUE_FILE = env.text("AURAVIDEO_CATALOGUE")  # the operator's own entries, 
 LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)
 HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)
 FAILED_FRAMES_KEPT_HOURS = 24
+STORAGE_PATIENCE_SECONDS = 6 * 3600  # how long a stage waits for a storage that does not work before the clip fails
 
 # --- Gallery --------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The last stage: encodes finished frames to a video, poster, hover preview and thumbnail in permanent storage."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,24 @@ from auravideo.core.media.video_metadata import settings_for
 from generation.domain import storage_keys
 from generation.domain.plan import Plan
 from generation.models import Job
-from workers import media
+from workers import media, transfers
 from workers.engines.base import OnStep
 
 
-def build(job: Job, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], folder: Path, on_step: OnStep) -> dict:
+def build(
+    job: Job,
+    plan: Plan,
+    clips: Callable[[], Iterator[np.ndarray]],
+    folder: Path,
+    on_step: OnStep,
+    again: transfers.Again[str] = transfers.once,
+) -> dict:
     """Encode and store the files of `job`.
 
     Args:
         clips: returns a fresh iterator over the finished frames at each call, as chunks uint8 [F, H, W, 3].
         folder: where files are written before they are stored.
+        again: what to do about a transfer that failed because the storage does not work; by default, try it once more.
     Returns:
         names in the default storage (`video`, `poster`, `preview`, `thumbnail`), `size` in bytes, and the probed
             `width`, `height`, `frames` and the `fps`.
@@ -40,7 +49,8 @@ def build(job: Job, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], folde
     if (found.width, found.height, found.frames) != (plan.width, plan.height, plan.frames):
         raise ValueError(f"the file holds {found}, the plan says {plan}")
     keys = storage_keys.video_files(job.pk, request.format)
-    names = {kind: _store(keys[kind], path) for kind, path in files.items()}
+    stored = transfers.together([partial(_store, keys[kind], path) for kind, path in files.items()], again)
+    names = dict(zip(files, stored, strict=True))
     return {
         **names,
         "size": video.stat().st_size,

@@ -12,28 +12,33 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import cached_property
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import numpy as np
-from botocore.exceptions import BotoCoreError, ClientError
 from celery.exceptions import Ignore
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
+from auravideo.core.storage import StorageUnavailable
 from generation.domain.errors import Cancelled, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
-from generation.queue import claims, events
+from generation.queue import claims, events, services
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import assembly, frame_store, media
 
 logger = logging.getLogger(__name__)
 
 # The database, storage or network is unavailable; not the job's fault, usually transient.
-OUTAGES = (DatabaseError, ConnectionError, TimeoutError, BotoCoreError, ClientError)
+OUTAGES = (DatabaseError, ConnectionError, TimeoutError, StorageUnavailable)
 EVENT_SECONDS = 0.2  # at most 5 events per second and job
 PREVIEW_SECONDS = 0.7
+NO_PREVIEW_SECONDS = 60  # after one that could not be stored: each attempt may hold up the clip
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1, 30  # between attempts while the storage does not work
+CHECK_SECONDS = 1
+R = TypeVar("R")
 
 _stopping = threading.Event()
 
@@ -94,10 +99,45 @@ class Context:
         if not claims.is_held(self.held):
             raise Cancelled
 
+    def patiently(self, move: Callable[[], R]) -> R:
+        """Return `move()`, which calls a storage. While the storage does not work, wait and call it again.
+
+        Nothing is lost meanwhile: the claim stays alive, the frames stay in memory, the page says what it waits for.
+
+        Raises:
+            RenderError: `storage-unavailable`, after `settings.STORAGE_PATIENCE_SECONDS`.
+            Cancelled: as in `check`, within a second.
+        """
+        since, pause, is_waiting = time.monotonic(), FIRST_PAUSE_SECONDS, False
+        while True:
+            try:
+                result = move()
+            except StorageUnavailable as error:
+                logger.warning("%s waits for the storage. %s", self.held, error)
+                if time.monotonic() - since > settings.STORAGE_PATIENCE_SECONDS:
+                    raise RenderError("storage-unavailable") from error
+                if not is_waiting:
+                    services.say_waiting(self.job, True)
+                is_waiting = True
+                self._wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            else:
+                if is_waiting:
+                    services.say_waiting(self.job, False)
+                return result
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left, CHECK_SECONDS))
+        self.check()
+
     def _try_to_show(self, preview: np.ndarray) -> None:
         try:
             self._show(preview)
         except Exception as error:  # a failed preview must not fail the job
+            self._shown = time.monotonic() + NO_PREVIEW_SECONDS
             logger.warning("Could not store a preview of %s: %s", self.held, error)
 
     def _show(self, preview: np.ndarray) -> None:
@@ -179,5 +219,8 @@ def _leave(context: Context) -> None:
     """Clean up after a cancelled job again, since this stage may have written after the first clean-up."""
     logger.info("%s was cancelled or taken over", context.held)
     if not Job.objects.filter(pk=context.job.pk).exclude(status="cancelled").exists():
-        frame_store.delete_job(context.job.pk)
-        assembly.discard(context.job)
+        try:
+            frame_store.delete_job(context.job.pk)
+            assembly.discard(context.job)
+        except StorageUnavailable as error:
+            logger.warning("Could not delete the files of %s; `prune` will. %s", context.held, error)

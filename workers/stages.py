@@ -15,7 +15,7 @@ from generation.domain.states import Stage
 from generation.queue import services
 from generation.requests import available
 from generation.requests.request import RenderRequest, parse
-from workers import assembly, engine_factory, frame_store
+from workers import assembly, engine_factory, frame_store, transfers
 from workers.runner import Context
 
 
@@ -48,10 +48,14 @@ def generate(context: Context) -> dict:
         on_step=context.on_step,
         loras=engine_factory.loras(request),
     )
-    for chunk in plan.chunks:
-        frame_store.write_chunk(
-            context.job.pk, Stage.GENERATE, chunk.index, clip[chunk.start : chunk.stop], plan.fps // plan.factor
+    fps = plan.fps // plan.factor
+    writes = [
+        partial(
+            frame_store.write_chunk, context.job.pk, Stage.GENERATE, chunk.index, clip[chunk.start : chunk.stop], fps
         )
+        for chunk in plan.chunks
+    ]
+    transfers.together(writes, context.patiently)
     return {"frames": len(clip)}
 
 
@@ -74,7 +78,7 @@ def assemble(context: Context) -> dict:
     """
     with tempfile.TemporaryDirectory(prefix="auravideo-") as folder:
         clips = partial(_finished_frames, context)
-        return assembly.build(context.job, context.plan, clips, Path(folder), context.on_step)
+        return assembly.build(context.job, context.plan, clips, Path(folder), context.on_step, context.patiently)
 
 
 def _warnings(request: RenderRequest) -> list[dict[str, object]]:
@@ -89,11 +93,11 @@ def _warnings(request: RenderRequest) -> list[dict[str, object]]:
 
 
 def _finished_frames(context: Context) -> Iterator[np.ndarray]:
-    """Yield the finished frames chunk by chunk, uint8 [F, H, W, 3], keeping one chunk in memory at a time."""
-    stage = context.plan.stages[-2]
-    for chunk in context.plan.chunks:
+    """Yield the finished frames by chunk, uint8 [F, H, W, 3]; the next chunk is read while this one is encoded."""
+    stage, chunks = context.plan.stages[-2], context.plan.chunks
+    keys = [storage_keys.chunk(context.job.pk, stage, chunk.index) for chunk in chunks]
+    for chunk, clip in zip(chunks, transfers.ahead(frame_store.read_chunk, keys, context.patiently), strict=True):
         context.check()
-        clip = frame_store.read_chunk(storage_keys.chunk(context.job.pk, stage, chunk.index))
         if len(clip) != chunk.frames:
             raise RenderError("frames-corrupt")
         yield clip
@@ -102,12 +106,14 @@ def _finished_frames(context: Context) -> Iterator[np.ndarray]:
 def _input(context: Context) -> np.ndarray:
     stages = context.plan.stages
     before = stages[stages.index(context.stage) - 1]
-    return frame_store.read_chunk(storage_keys.chunk(context.job.pk, before, context.chunk))
+    key = storage_keys.chunk(context.job.pk, before, context.chunk)
+    return context.patiently(partial(frame_store.read_chunk, key))
 
 
 def _output(context: Context, clip: np.ndarray) -> dict:
     """Write a chunk after checking its frame count against the plan."""
     if len(clip) != context.plan.chunks[context.chunk].frames:
         raise ValueError(f"{context.stage} made {len(clip)} frames of chunk {context.chunk}")
-    frame_store.write_chunk(context.job.pk, context.stage, context.chunk, clip, context.plan.fps)
+    write = partial(frame_store.write_chunk, context.job.pk, context.stage, context.chunk, clip, context.plan.fps)
+    context.patiently(write)
     return {"frames": len(clip)}

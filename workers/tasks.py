@@ -13,6 +13,7 @@ from celery.signals import task_failure, worker_process_init, worker_shutting_do
 from django.conf import settings
 from django.utils import timezone
 
+from auravideo.core.storage import StorageUnavailable
 from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
 from generation.models import Job
@@ -45,14 +46,22 @@ def upscale(job_id: str, run: int, chunk: int) -> None:
 @shared_task(name="workers.tasks.assemble")
 def assemble(job_id: str, run: int, chunk: int) -> None:
     runner.run(Stage.ASSEMBLE, job_id, run, chunk, stages.assemble)
-    frame_store.delete_job(UUID(job_id))
+    _delete_frames(job_id)
 
 
 @shared_task(name="workers.tasks.discard", ignore_result=True)
 def discard(job_id: str) -> None:
     """Delete the frames of an ended job, unless it was restarted since."""
     if not Job.objects.filter(pk=job_id).exclude(status=Status.CANCELLED).exists():
+        _delete_frames(job_id)
+
+
+def _delete_frames(job_id: str) -> None:
+    """Delete the frames of a job. If the storage does not work, the scheduled task `prune` deletes them later."""
+    try:
         frame_store.delete_job(UUID(job_id))
+    except StorageUnavailable as error:
+        logger.warning("Could not delete the frames of job %s; `prune` will. %s", job_id, error)
 
 
 @shared_task(name="workers.tasks.requeue_lost", ignore_result=True)

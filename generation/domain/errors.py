@@ -27,6 +27,10 @@ ERRORS: Mapping[str, Any] = {
         "(%(stage)s), so we stopped trying. A smaller size or fewer seconds may work; the "
         "operator will find details in the log."
     ),
+    "storage-unavailable": _(
+        "The storage that holds the frames and videos did not work for too long. “Try again” continues where it "
+        "stopped; the operator will find details in the log."
+    ),
     "request-invalid": _("This request can no longer be rendered on this site: %(details)s"),
     "internal": _(
         "Something went wrong on our side (reference %(reference)s). “Try again” continues where it stopped."
@@ -44,6 +48,7 @@ WARNINGS: Mapping[str, Any] = {
     "shape-unsaid": _(
         "The prompt names no shape that the model %(model)s knows, so it picked one. It knows: %(shapes)s."
     ),
+    "storage-waiting": _("The storage does not answer. The clip continues by itself as soon as it does."),
 }
 
 _DEFAULTS = {

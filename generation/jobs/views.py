@@ -19,6 +19,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.http import SignedInRequest
 from auravideo.core.keyset import page_of
+from auravideo.core.storage import StorageUnavailable
 from generation.domain import storage_keys
 from generation.domain.states import ENDED
 from generation.jobs import archive
@@ -138,7 +139,7 @@ def preview(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     try:
         with storages["frames"].open(key) as stream:
             return HttpResponse(stream.read(), content_type="image/webp")
-    except FileNotFoundError:
+    except (FileNotFoundError, StorageUnavailable):
         return redirect(static(BLANK))
 
 

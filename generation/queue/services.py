@@ -31,6 +31,7 @@ from generation.requests.request import InvalidRequest, RenderRequest
 logger = logging.getLogger(__name__)
 
 MAX_PRIORITY = 9
+STORAGE_WAITING = "storage-waiting"  # a warning that goes away again
 FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render them again
 
 
@@ -203,6 +204,16 @@ def retry(job: Job) -> bool:
 def warn(job: Job, warnings: list[dict[str, object]]) -> None:
     """Store warnings about a request that can be rendered all the same."""
     Job.objects.filter(pk=job.pk).update(warnings=warnings, version=F("version") + 1)
+
+
+@transaction.atomic
+def say_waiting(job: Job, is_waiting: bool) -> None:
+    """Show on a job's page that it waits for the storage, or that it no longer does."""
+    lock(job)
+    job.refresh_from_db(fields=["warnings"])
+    warnings = [warning for warning in job.warnings if warning["id"] != STORAGE_WAITING]
+    warn(job, [*warnings, {"id": STORAGE_WAITING}] if is_waiting else warnings)
+    transaction.on_commit(partial(events.publish, job.user_id, job.pk))
 
 
 def discard_outputs(job: Job) -> None:

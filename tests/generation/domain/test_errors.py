@@ -53,10 +53,13 @@ def test_cancelling_is_no_error_of_rendering():
     assert not issubclass(Cancelled, RenderError)
 
 
+WITHOUT_NUMBERS = {"storage-waiting"}
+
+
 @pytest.mark.parametrize("id", WARNINGS)
 def test_every_warning_fills_in_its_numbers(id):
     told = {name: f"<{name}>" for name in re.findall(r"%\((\w+)\)s", str(WARNINGS[id]))}
     text = warning_text({"id": id, **told})
-    assert told
+    assert bool(told) != (id in WITHOUT_NUMBERS)
     assert all(value in text for value in told.values())
     assert "%" not in text
