@@ -5,6 +5,7 @@ It reads whole messages, so it cannot show what depends on the timing of packets
 
 import http.client
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -46,10 +47,10 @@ class Fault:
 
 
 class FaultyWire:
-    """The proxy: listens on `port` of 127.0.0.1 and forwards to `target`, a port of 127.0.0.1."""
+    """The proxy: listens on `port` of 127.0.0.1, over TLS if `tls` is given, and forwards to the port `target`."""
 
-    def __init__(self, target: int) -> None:
-        self.target = target
+    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
+        self.target, self.tls = target, tls
         self.requests: list[tuple[str, str]] = []  # (method, path with query), in order of arrival
         self.fault: Fault | None = None
         self._lock = threading.Lock()
@@ -60,7 +61,7 @@ class FaultyWire:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def start(self) -> "FaultyWire":
         self._released.clear()
@@ -68,6 +69,10 @@ class FaultyWire:
         handler = type("_BoundHandler", (_Handler,), {"wire": wire})
         self._server = _Server(("127.0.0.1", self.port), handler)
         self.port = self._server.server_address[1]
+        if self.tls:
+            self._server.socket = self.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
@@ -137,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def _pass_on(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self._body()
         fault = self.wire.take(self.command, self.path, self.headers)
         kind = fault.kind if fault else ""
         if kind == "slow":
@@ -153,14 +158,27 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._relay(body, kind)
 
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():  # trailers of HTTP; those of S3 are inside the body
+            pass
+        return b"".join(parts)
+
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass_on
 
     def _relay(self, body: bytes, kind: str) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.wire.target, timeout=60)
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
-            if name.lower() not in HOP_BY_HOP | {"expect"}:
+            if name.lower() not in HOP_BY_HOP | {"expect", "content-length"}:
                 connection.putheader(name, value)
+        if body or self.command in ("PUT", "POST"):
+            connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
         answer = connection.getresponse()
         content = answer.read()

@@ -12,6 +12,7 @@ from django.core.files.storage import storages
 from auravideo.core.s3 import S3Storage
 from auravideo.core.storage import StorageUnavailable, delete_folder
 from tests.conftest import s3_storage
+from tests.rigs import certificates
 from tests.rigs.faulty_wire import FaultyWire
 
 SMALL = bytes(range(256)) * 400  # 100 kB
@@ -268,3 +269,16 @@ def test_the_options_come_from_the_settings(s3_server, s3_bucket):
     assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("standard", 5)
     assert config.request_checksum_calculation == config.response_checksum_validation == "when_required"
     assert config.s3["addressing_style"] == "path"
+
+
+def test_a_store_behind_tls_is_trusted_by_its_own_authority_alone(use_s3, s3_server, tmp_path):
+    authority, context = certificates.make(tmp_path)
+    wire = FaultyWire(s3_server.port, tls=context).start()
+    use_s3(endpoint_url=wire.endpoint, verify=str(authority), attempts=1)
+    for content in (SMALL, LARGE):  # over TLS, checksums follow the content
+        storages["default"].save("a", ContentFile(content))
+        assert read(storages["default"]) == content
+    use_s3(endpoint_url=wire.endpoint, attempts=1)
+    with pytest.raises(StorageUnavailable, match="certificate verify failed"):
+        read(storages["default"])
+    wire.stop()

@@ -10,6 +10,7 @@ from moto.server import ThreadedMotoServer
 from auravideo.storage_checks import run, s3
 from auravideo.storage_checks.findings import Finding, State
 from tests.conftest import s3_storage
+from tests.rigs import certificates
 from tests.rigs.faulty_wire import FaultyWire
 from tests.site import Site
 
@@ -160,6 +161,17 @@ def test_a_public_address_that_changes_the_host_is_told_from_one_out_of_reach(us
     (found,) = [found for found in check("default") if found.state != State.WORKS]
     assert (found.check, found.state) == ("signed URL for browsers", State.FAILED)
     assert "Host" in found.fix
+
+
+def test_a_store_with_an_authority_of_its_own_works_once_that_is_set(use, s3_server, tmp_path):
+    authority, context = certificates.make(tmp_path)
+    wire = FaultyWire(s3_server.port, tls=context).start()
+    use(endpoint_url=wire.endpoint)
+    (found,) = check("default")
+    assert (found.check, "S3_CA_BUNDLE" in found.fix) == ("bucket", True)
+    use(endpoint_url=wire.endpoint, verify=str(authority))
+    assert wrong(check("default")) == {}
+    wire.stop()
 
 
 def test_a_store_that_lets_strangers_in_is_seen(use):
