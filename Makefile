@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-storage clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +115,15 @@ bench-merging: $(VENV)/installed-dev browser
 # Compares the estimate shown before submitting with the actual time; run it on an idle machine.
 bench-estimates: $(VENV)/installed-dev ## Measure the accuracy of the estimated times
 	$(BIN)/python -m scripts.bench_estimates
+
+# How frames should travel between stages: bytes and seconds per frame by encoding and wire.
+bench-frames: $(VENV)/installed-dev ## Measure bytes and seconds per frame between stages
+	$(BIN)/python -m scripts.bench_frames
+
+# A default clip on S3 and PostgreSQL, compared with the embedded site; run it on an idle machine.
+bench-storage: $(VENV)/installed-dev ## Measure what S3 and PostgreSQL cost per clip: about 5 minutes
+	@scripts/need_postgres
+	$(BIN)/python -m scripts.bench_storage
 
 # Compares gallery pages with 100 videos and with a million, on both databases.
 bench-gallery: $(VENV)/installed-dev ## Measure the gallery with a million videos: about 15 minutes
