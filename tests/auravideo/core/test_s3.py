@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import FlexibleChecksumError
@@ -11,6 +12,7 @@ from django.core.files.storage import storages
 
 from auravideo.core.s3 import S3Storage
 from auravideo.core.storage import StorageUnavailable, delete_folder
+from auravideo.security import storage_origins
 from tests.conftest import s3_storage
 from tests.rigs import certificates
 from tests.rigs.faulty_wire import FaultyWire
@@ -282,3 +284,13 @@ def test_a_store_behind_tls_is_trusted_by_its_own_authority_alone(use_s3, s3_ser
     with pytest.raises(StorageUnavailable, match="certificate verify failed"):
         read(storages["default"])
     wire.stop()
+
+
+def test_the_bucket_may_be_part_of_the_host_name_that_the_policy_allows():
+    options = {"bucket_name": "videos", "access_key": "a", "secret_key": "b", "region_name": "us-east-1"}
+    for endpoint in ("https://s3.example.org", None):
+        for style in ("path", "virtual"):
+            storage = S3Storage(endpoint_url=endpoint, addressing_style=style, signature_version="s3v4", **options)
+            parts = urlsplit(storage.url("a/b.mp4"))
+            assert f"{parts.scheme}://{parts.netloc}" in storage_origins(endpoint or "", "videos", "us-east-1", style)
+            assert parts.path == ("/videos/a/b.mp4" if style == "path" else "/a/b.mp4")
