@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -110,7 +111,7 @@ def video(codec: str, pixels: str, options: dict[str, str], container: str) -> E
     def encode(frames: np.ndarray) -> bytes:
         target = io.BytesIO()
         with av.open(target, "w", format=container) as file:
-            stream = file.add_stream(codec, rate=24, options=options)
+            stream: Any = file.add_stream(codec, rate=24, options=options)
             stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pixels
             for frame in frames:
                 file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format=pixels)))

@@ -12,7 +12,8 @@ from typing import TypeVar
 from auravideo.core.storage import StorageUnavailable
 
 TOGETHER = 3  # transfers at a time; each may hold a copy of its chunk
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 Again = Callable[[Callable[[], R]], R]  # calls a transfer until it succeeds or there is a reason to stop
 
 

@@ -41,6 +41,8 @@ class S3Storage(_S3Storage):
     Every method raises StorageUnavailable if the store cannot be reached, refuses the request or breaks off.
     """
 
+    client_config: Any
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.transfer_config = TRANSFER

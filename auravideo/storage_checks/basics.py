@@ -41,7 +41,7 @@ class Basics:
             ("store a file", self.store),
             ("read it", self.read),
             ("look it up", self.look_up),
-            ("list it", self.list),
+            ("list it", self.list_folder),
             ("replace it", self.replace),
         ]
 
@@ -63,7 +63,7 @@ class Basics:
             raise Problem("it says that a file exists which was never stored", BROKEN)
         return ""
 
-    def list(self) -> str:
+    def list_folder(self) -> str:
         names = self.storage.listdir(self.folder)[1]
         if names != [PurePosixPath(self.keys[0]).name]:
             raise Problem(f"one file was stored, and it lists {names}", BROKEN)

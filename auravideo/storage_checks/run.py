@@ -1,6 +1,7 @@
 """All checks of the site's storages."""
 
 from collections.abc import Iterator
+from typing import cast
 
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, Storage, storages
@@ -29,7 +30,7 @@ def check(alias: str, storage: Storage) -> Iterator[Finding]:
             attempts=min(storage.attempts, MOST_ATTEMPTS),
             read_timeout=min(storage.read_timeout, MOST_SECONDS),
         )
-        public = storages["public"]
+        public = cast(S3Storage, storages["public"])  # settings.py gives both the same backend
         yield from s3.check(alias, impatient, public, settings.S3_FRAMES_DAYS)
     else:
         fix = "Nothing to do if you know this storage: we have no checks for it."

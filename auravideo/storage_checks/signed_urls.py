@@ -4,6 +4,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+import urllib.response
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -111,7 +112,7 @@ class SignedUrls:
 class Answer:
     """A response, whatever its status."""
 
-    def __init__(self, response: urllib.request.addinfourl | urllib.error.HTTPError) -> None:
+    def __init__(self, response: urllib.response.addinfourl | urllib.error.HTTPError) -> None:
         self.status: int = response.status or 0
         self.headers, self.body = response.headers, response.read()
 

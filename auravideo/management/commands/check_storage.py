@@ -2,6 +2,7 @@
 
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -53,8 +54,10 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {found.fix}")
         self.stdout.write("")
 
-    def _style(self, state: str) -> object:
-        return {State.FAILED: self.style.ERROR, State.WARNING: self.style.WARNING}.get(state, str)
+    def _style(self, state: str) -> Callable[[str], str]:
+        if state == State.FAILED:
+            return self.style.ERROR
+        return self.style.WARNING if state == State.WARNING else str
 
 
 def _failed(findings: list[Finding]) -> list[Finding]:
