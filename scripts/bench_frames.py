@@ -214,13 +214,12 @@ def default_clip() -> None:
     print(f"all transfers of a default clip: {seconds:.2f} s")
 
 
-def measure_stores() -> None:
+def measure_stores(home: Path) -> None:
     """Measure the frame store in a local folder, then on an S3 server on loopback."""
     import django
     from django.conf import settings
     from django.test.utils import override_settings
 
-    home = Path(tempfile.mkdtemp(prefix="auravideo-bench-"))
     os.environ["AURAVIDEO_HOME"], os.environ["DJANGO_SETTINGS_MODULE"] = str(home / "home"), "auravideo.settings"
     django.setup()
     from tests.conftest import s3_storage
@@ -247,7 +246,8 @@ def main() -> None:
     for boundary in chosen:
         compare(boundary)
     if not only or not chosen:
-        measure_stores()
+        with tempfile.TemporaryDirectory(prefix="auravideo-bench-") as folder:
+            measure_stores(Path(folder))
 
 
 if __name__ == "__main__":
