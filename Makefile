@@ -44,7 +44,7 @@ $(MEASURED): | .coverage
 # TensorFlow and torch never share a process, so neither do their tests.
 # One process per core, each with its own Redis, folder and database, and one torch thread.
 test-torch: $(VENV)/installed-dev ## Run all tests except TensorFlow, PostgreSQL and browser tests
-	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not slow and not gpu" tests
+	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not slow and not gpu and not containers" tests
 
 # Database-specific code, tested on PostgreSQL too.
 test-postgresql: $(VENV)/installed-dev ## Run the tests of database-specific code on PostgreSQL
@@ -66,7 +66,7 @@ test-thorough: $(VENV)/installed-dev browser ## Run the browser tests' other lan
 	$(PYTEST) -m "e2e and renders and thorough and not slow" tests/e2e
 
 test-slow: $(VENV)/installed-dev ## Run the tests with full-size networks: minutes and gigabytes
-	$(PYTEST) -m "slow and not tensorflow and not e2e" tests
+	$(PYTEST) -m "slow and not tensorflow and not e2e and not containers" tests
 	$(PYTEST) -m "slow and tensorflow" tests
 
 # Breaks everything that can fail during rendering; `make test-thorough` covers the two most likely faults.

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("accounts", "auravideo", "gallery", "generation", "workers", "scripts", "tests")
 LIMIT_SECONDS = 45
 SHOWN = 5
-MARKS = "not tensorflow and not e2e and not slow and not gpu"
+MARKS = "not tensorflow and not e2e and not slow and not gpu and not containers"
 CHANGED, NAMESAKE, IMPORTER, NEIGHBOUR, INDIRECT = range(5)
 # Files of these kinds are traced to the modules that name them, e.g. a template to its view.
 NAMED = (".html", ".txt", ".toml", ".json", ".js", ".css", ".po")
