@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-upgrade test-compose test-compose-short lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,18 @@ test-faults: $(VENV)/installed-dev browser ## Inject every fault that can occur 
 # A site of the previous version, stopped with jobs in every state, continues on this one. Needs a clone with history.
 test-upgrade: $(VENV)/installed-dev ## Upgrade a site of the previous version with unfinished clips
 	$(PYTEST) -m "e2e" tests/e2e/test_upgrade.py
+
+# A container engine in namespaces of its own (docs/developing.md); root, no registry. CONTAINERS_KEEP=1 keeps images and the
+# build cache for the next run, CONTAINERS_FOLDER is where.
+CONTAINERS := -m containers -p no:cacheprovider
+test-compose: $(VENV)/installed-dev ## Build the images and test compose.yaml in a container engine, with 19 GB of disk
+	@scripts/need_container_tools
+	$(PYTEST) $(CONTAINERS) tests/rigs/containers tests/compose
+
+# What CI runs: it skips, and says why, where the engine cannot run.
+test-compose-short: $(VENV)/installed-dev ## Test that compose.yaml builds, starts and renders, with 19 GB of disk
+	@scripts/need_container_tools
+	CONTAINERS_MAY_SKIP=1 $(PYTEST) -m "containers and not slow" tests/compose
 
 # Renders 200 held-out prompts and scores the finished videos; the table goes into docs/models.md.
 evaluate: $(VENV)/installed-dev ## Render 200 held-out prompts and score the videos
