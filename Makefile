@@ -7,9 +7,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q
+# `make test K="signup or film"` runs only tests whose names match.
+PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q $(if $(K),-k "$(K)")
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-upgrade test-compose test-compose-short lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +89,12 @@ test-compose: $(VENV)/installed-dev ## Build the images and test compose.yaml in
 test-compose-short: $(VENV)/installed-dev ## Test that compose.yaml builds, starts and renders, with 19 GB of disk
 	@scripts/need_container_tools
 	CONTAINERS_MAY_SKIP=1 $(PYTEST) -m "containers and not slow" tests/compose
+
+# FRESH_TESTS is the K of its `make test`: a few tests of each target. Empty: all tests.
+FRESH_TESTS ?= first_clip or film or keyset or signup or signing_up
+test-fresh: $(VENV)/installed-dev ## Follow the README on bare Debian 12 and 13 in containers, with 15 GB of disk
+	@scripts/need_container_tools
+	FRESH_TESTS="$(FRESH_TESTS)" $(PYTEST) -s -m containers tests/fresh
 
 # Renders 200 held-out prompts and scores the finished videos; the table goes into docs/models.md.
 evaluate: $(VENV)/installed-dev ## Render 200 held-out prompts and score the videos
