@@ -1,10 +1,5 @@
 """Files are served whole or by byte ranges, and only to their owner."""
 
-import time
-import urllib.error
-import urllib.request
-from email.message import Message
-
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.files.base import ContentFile
@@ -13,9 +8,7 @@ from django.http import Http404
 from django.urls import reverse
 
 from auravideo.core.file_serving import serve
-from tests.conftest import s3_storage
 from tests.factories import VideoFactory
-from tests.rigs.faulty_wire import FaultyWire
 
 pytestmark = pytest.mark.django_db
 
