@@ -14,6 +14,12 @@ from tests.factories import JobFactory, UserFactory, a_request
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _one_moment(monkeypatch):
+    """Learn each rate once per test: they are learned anew every ten seconds, which moves the weights of the stages."""
+    monkeypatch.setattr(estimates, "_FRESH_SECONDS", 10**9)
+
+
 def progress(job):
     return selectors.progress_of(selectors.jobs_of(job.user).get(pk=job.pk))
 
