@@ -1,6 +1,8 @@
 """The scan finds a secret in every place where one could end up, and says nothing about a clean project."""
 
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -22,11 +24,10 @@ def built(engine):
     made = []
 
     def build(*lines: str) -> str:
-        context = engine.folder / f"planted-{len(made)}"
-        context.mkdir()
-        (context / "Dockerfile").write_text("\n".join([f"FROM {images.BASE}", *lines]) + "\n")
         made.append(f"planted:{len(made)}")
-        engine.docker("build", "--quiet", "--tag", made[-1], context)
+        with tempfile.TemporaryDirectory(dir=engine.folder) as context:
+            Path(context, "Dockerfile").write_text("\n".join([f"FROM {images.BASE}", *lines]) + "\n")
+            engine.docker("build", "--quiet", "--tag", made[-1], context)
         return made[-1]
 
     yield build
