@@ -89,6 +89,12 @@ def test_the_image_of_the_site_is_small(built):
     assert images.size(built.engine, web) < WEB_MEGABYTES * 1e6
 
 
+def test_no_image_keeps_files_that_only_its_build_needed(built):
+    for image in built.built_images():
+        left = built.engine.docker("run", "--rm", "--user=0", image, "find", "/tmp", "/root", "-size", "+100k")
+        assert left.split() == [], image
+
+
 # --- A clip -----------------------------------------------------------------------------------------------------------
 
 
