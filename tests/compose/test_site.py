@@ -63,6 +63,13 @@ def stored(project: Project, prefix: str = "") -> dict[str, int]:
         return {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", [])}
 
 
+def services_at_work(project: Project, job: str) -> dict[str, str]:
+    """Return which service ran each stage of a job."""
+    services = {found["Config"]["Hostname"]: queue for queue in QUEUES for found in project.containers(queue)}
+    workers = project.rows(f"SELECT stage, worker FROM generation_stagerun WHERE job_id = '{job}'")
+    return {stage: services[worker.partition(":")[0]] for stage, worker in workers}
+
+
 def video_files(project: Project, job: str) -> list[str]:
     query = f"SELECT video_file, poster_file, preview_file FROM gallery_video WHERE job_id = '{job}'"
     (found,) = project.rows(query)
@@ -134,8 +141,7 @@ def test_a_clip_passes_every_queue_and_its_files_lie_in_the_store(site, guest, m
     job = guest.create("a large red heart rising over the sea", **CLIP)
     wait_for_jobs(site, [job], CLIP_SECONDS)
     measured.seconds("first clip, models loading", time.monotonic() - started)
-    stages = dict(site.rows(f"SELECT stage, worker FROM generation_stagerun WHERE job_id = '{job}'"))
-    assert {worker.partition("@")[0] for worker in stages.values()} == set(QUEUES)
+    assert set(services_at_work(site, job).values()) == set(QUEUES)
     objects = stored(site)
     for name in video_files(site, job):
         assert [size for key, size in objects.items() if key.endswith(name)] != [0]
