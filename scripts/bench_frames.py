@@ -119,7 +119,7 @@ def video(codec: str, pixels: str, options: dict[str, str], container: str) -> E
         return target.getvalue()
 
     def decode(data: bytes, _shape: tuple[int, ...]) -> np.ndarray:
-        with av.open(io.BytesIO(data)) as file:
+        with av.open(io.BytesIO(data), "r") as file:
             return np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
 
     return Encoding(codec, encode, decode)

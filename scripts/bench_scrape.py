@@ -20,7 +20,6 @@ from tests import postgres
 # Jobs in all, active ones, messages, processes.
 SIZES = {"small": (100, 10, 10, 6), "large": (1_000_000, 10_000, 10_000, 1_000)}
 REPEATS = 20
-BATCH = 5_000
 TOKEN = "a-token-for-the-measurement"  # noqa: S105  of a site that exists for a minute
 
 
@@ -29,24 +28,15 @@ def build(size: str) -> None:
     import dataclasses
 
     from django.core.management import call_command
-    from django.utils import timezone
 
     from accounts.models import User
     from auravideo.core.metrics import declared, presence, totals
-    from generation.domain.states import Status
-    from generation.models import Job
     from generation.queue import broker
+    from tests.rigs import many_jobs
 
     jobs, active, messages, processes = SIZES[size]
     call_command("migrate", verbosity=0)
-    user, now = User.objects.create(username="ada"), timezone.now()
-    states = [Status.QUEUED] * active + [Status.DONE] * (jobs - active)
-    for begin in range(0, jobs, BATCH):
-        rows = [
-            Job(user=user, request={}, seed=1, status=state, queued_at=now, ended_at=now, touched_at=now)
-            for state in states[begin : begin + BATCH]
-        ]
-        Job.objects.bulk_create(rows)
+    many_jobs.make(User.objects.create(username="ada"), jobs, active)
     pipe = broker.connection().pipeline(transaction=False)
     for _ in range(messages):
         pipe.lpush("generate", '{"headers": {"auravideo_sent_at": 1}}')

@@ -11,6 +11,7 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from scripts.bench_estimates import PROMPT, render
 from tests import postgres
@@ -74,7 +75,8 @@ def main() -> int:
     home = Path(tempfile.mkdtemp(prefix="auravideo-bench-"))
     try:
         with postgres.running() as database, s3_server.running(home / "weed") as server:
-            many = Site(home / "many", DATABASE_URL=database, **server.environment(server.make_bucket()))
+            environment: dict[str, Any] = {"DATABASE_URL": database, **server.environment(server.make_bucket())}
+            many = Site(home / "many", **environment)
             sites = {"embedded": Site(home / "embedded"), "S3 and PostgreSQL": many}
             try:
                 difference = report(compare(sites, rounds))

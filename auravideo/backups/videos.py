@@ -34,7 +34,8 @@ def listing() -> Iterator[Stored]:
     storage = storages["default"]
     if not isinstance(storage, FileSystemStorage):
         # One request for a thousand files; the storage's own interface needs two for each.
-        for found in storage.bucket.objects.filter(Prefix=f"{storage_keys.VIDEOS}/"):  # type: ignore[attr-defined]
+        prefix = f"{storage_keys.VIDEOS}/"
+        for found in storage.bucket.objects.filter(Prefix=prefix):  # type: ignore[attr-defined]  # only S3 has it
             yield Stored(found.key, found.size, found.last_modified.timestamp())
         return
     root = Path(storage.path(""))

@@ -66,7 +66,7 @@ def migrations() -> str:
 def redis_server() -> str:
     """Check that Redis answers, is new enough, keeps its queues over a restart and throws nothing away."""
     try:
-        found = cast(dict[str, Any], client().info())
+        found = client().info()
     except redis.RedisError as error:
         own = "Start the site: it starts its own Redis."
         raise Problem(brief(error), "Start it, and check REDIS_URL." if settings.REDIS_URL else own) from error

@@ -33,8 +33,9 @@ def live(_request: HttpRequest) -> JsonResponse:
 @never_cache
 def ready(_request: HttpRequest) -> JsonResponse:
     """Return which parts work: 503 if this process can show no page, otherwise 200."""
-    for monitor in (*VITAL.values(), *OTHERS.values(), WORKERS):
+    for monitor in (*VITAL.values(), *OTHERS.values()):
         monitor.refresh()
+    WORKERS.refresh()
     vital = {name: monitor.answer() for name, monitor in VITAL.items()}
     others = {name: monitor.answer() for name, monitor in OTHERS.items()}
     workers = WORKERS.answer()

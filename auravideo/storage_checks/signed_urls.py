@@ -49,11 +49,11 @@ class SignedUrls:
             reason = getattr(error, "reason", error)
             fix = f"If browsers reach it, all is well. Otherwise set {PUBLIC} to the address at which they do."
             raise Problem(f"this machine cannot reach {where}: {reason}", fix, State.WARNING) from error
-        if answer.status == 403:
+        if answer.code == 403:
             fix = f"The proxy at {PUBLIC} must pass on the Host header unchanged; signatures cover it."
             raise Problem(f"{where} refuses it: {answer.text}", fix)
-        if answer.status != 200 or answer.body != self.content():
-            raise Problem(f"{where} answers {answer.status} {answer.text}", f"Check {PUBLIC}.")
+        if answer.code != 200 or answer.body != self.content():
+            raise Problem(f"{where} answers {answer.code} {answer.text}", f"Check {PUBLIC}.")
         got = (answer.headers.get("Content-Type"), answer.headers.get("Content-Disposition"))
         if got != ("video/mp4", disposition):
             fix = "Downloads will have odd names. Use a store that honours response-content-disposition."
@@ -62,14 +62,14 @@ class SignedUrls:
 
     def has_ranges(self) -> str:
         answer = self._fetch(self.storage.url(self.key), {"Range": "bytes=10-19"})
-        if answer.status != 206 or answer.body != self.content()[10:20]:
-            raise Problem(f"it answers {answer.status}", "Browsers could not seek in videos. Use another store.")
+        if answer.code != 206 or answer.body != self.content()[10:20]:
+            raise Problem(f"it answers {answer.code}", "Browsers could not seek in videos. Use another store.")
         return ""
 
     def expires(self) -> str:
         url = self.storage.url(self.key, expire=SHORT_SECONDS)
         time.sleep(SHORT_SECONDS + 1.1)  # S3 counts whole seconds
-        status = self._fetch(url).status
+        status = self._fetch(url).code
         if status < 400:
             raise Problem(f"it still works after its {SHORT_SECONDS} s", WEAK)
         return f"answers {status}"
@@ -82,7 +82,7 @@ class SignedUrls:
             url.replace(signature, "0" * len(signature)),
             url.replace("?", "0?", 1),
         ):
-            if other == url or self._fetch(other).status < 400:
+            if other == url or self._fetch(other).code < 400:
                 raise Problem("a URL with a changed name, time or signature works", WEAK)
         return ""
 
@@ -97,7 +97,7 @@ class SignedUrls:
                 ("list", self._fetch(f"{folder}?list-type=2")),
                 ("store", self._fetch(f"{plain}.stranger", method="PUT", body=b"x")),
             )
-            if answer.status < 400
+            if answer.code < 400
         ]
         if "store" in opened:
             self.storage.delete(f"{self.key}.stranger")
@@ -113,7 +113,7 @@ class Answer:
     """A response, whatever its status."""
 
     def __init__(self, response: urllib.response.addinfourl | urllib.error.HTTPError) -> None:
-        self.status: int = response.status or 0
+        self.code: int = response.status or 0
         self.headers, self.body = response.headers, response.read()
 
     @property

@@ -6,7 +6,6 @@ announcement is seconds away.
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import cast
 
 from generation.domain.stages import QUEUES
 from generation.queue import broker
@@ -49,5 +48,5 @@ def _key(queue: str) -> str:
 
 def _now() -> int:
     """Return the Redis server's time in whole seconds."""
-    seconds, _microseconds = cast(tuple[int, int], broker.connection().time())
+    seconds, _microseconds = broker.connection().time()
     return seconds

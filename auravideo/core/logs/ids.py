@@ -10,8 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
 # Probes and scrapes, every few seconds each.
@@ -64,7 +63,7 @@ class RequestIds(RequestMiddleware):
         else:
             super().prepare(request)
 
-    def handle_response(self, request: HttpRequest, response: HttpResponseBase) -> None:
+    def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
         if request.path.startswith(_QUIET) and response.status_code < 500:
             structlog.contextvars.clear_contextvars()
         else:

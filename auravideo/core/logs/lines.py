@@ -18,7 +18,7 @@ from auravideo.core.logs.redaction import redact
 OURS = ("auravideo", "accounts", "generation", "gallery", "workers", "django_structlog")
 _ORDER = ("job", "run", "stage", "chunk", "video", "batch", "request", "code", "request_id", "user_id")
 TEXT, JSON = "text", "json"
-FORMATS = (TEXT, JSON)
+FORMATS: tuple[str, ...] = (TEXT, JSON)
 
 
 def config(format: str, level: str) -> dict[str, Any]:
