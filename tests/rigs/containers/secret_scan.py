@@ -6,10 +6,7 @@ from collections.abc import Iterable, Mapping
 from tests.rigs.containers.engine import Engine
 
 # grep ends with 1 if it finds nothing.
-_SEARCH = """
-docker save "$@" | grep --text --only-matching --fixed-strings --file="$0"
-status=("${PIPESTATUS[@]}"); [ "${status[0]}" = 0 ] && [ "${status[1]}" -le 1 ]
-"""
+_SEARCH = 'grep --recursive --text --no-filename --only-matching --fixed-strings --file="$0" "$@" || [ $? = 1 ]'
 
 
 def in_text(secrets: Mapping[str, str], text: str) -> set[str]:
@@ -31,20 +28,29 @@ def in_containers(engine: Engine, secrets: Mapping[str, str], names: Iterable[st
 
 def in_images(engine: Engine, secrets: Mapping[str, str], images: Iterable[str]) -> dict[str, set[str]]:
     """Return the secrets in each image's configuration and history, and in the files of all layers, by place."""
-    images = list(images)
-    found = {}
+    found, layers = {}, set()
     for image in images:
-        texts = engine.docker("image", "inspect", image) + engine.docker("history", "--no-trunc", image)
-        found[f"image {image}"] = in_text(secrets, texts)
+        texts = engine.docker("image", "inspect", image)
+        layers |= _layers(texts)
+        found[f"image {image}"] = in_text(secrets, texts + engine.docker("history", "--no-trunc", image))
     patterns = engine.folder / "secret-patterns"
     patterns.write_text("\n".join(form for value in secrets.values() for form in _forms(value)) + "\n")
-    # Layers are stored once for all images and not compressed, so their text can be searched as it is.
+    # Read them where they are: `docker save` would copy gigabytes twice first.
     try:
-        printed = engine.run("bash", "-c", _SEARCH, patterns, *images)
+        printed = engine.run("sh", "-c", _SEARCH, patterns, *sorted(layers), LC_ALL="C")
     finally:
         patterns.unlink()
     found["layers"] = in_text(secrets, printed)
     return {place: names for place, names in found.items() if names}
+
+
+def _layers(inspected: str) -> set[str]:
+    """Return the folders of an image's layers. Each has all of its files, also those that a later layer deletes."""
+    folders: set[str] = set()
+    for image in json.loads(inspected):
+        paths = image["GraphDriver"]["Data"]
+        folders |= {paths["UpperDir"], *paths.get("LowerDir", paths["UpperDir"]).split(":")}
+    return folders
 
 
 def _forms(value: str) -> set[str]:
