@@ -9,18 +9,20 @@ import time
 from collections.abc import Awaitable, Callable
 from contextvars import Token
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import iscoroutinefunction
 from celery import Task
 from celery.signals import before_task_publish, task_failure, task_postrun, task_prerun
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from auravideo.version import VERSION
+
+if TYPE_CHECKING:  # importing Django's HTTP loads the database layer, which the catalogue's readers do without
+    from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
 
 INSTALL = ".venv/bin/uv pip install -r requirements-tracing.txt"
 _QUIET = ("/healthz", "/metrics", "/static/")
@@ -28,7 +30,7 @@ _tracer: Any = None
 _provider: Any = None
 _running: dict[str, tuple[Any, Token]] = {}  # by task ID: the span and the context to restore
 
-Response = HttpResponseBase | Awaitable[HttpResponseBase]
+Response = "HttpResponseBase | Awaitable[HttpResponseBase]"
 
 
 def start(service: str) -> None:
@@ -80,32 +82,32 @@ def describe(**facts: object) -> None:
 
 
 @sync_and_async_middleware
-def trace_requests(get_response: Callable[[HttpRequest], Response]) -> Callable[[HttpRequest], Response]:
+def trace_requests(get_response: "Callable[[HttpRequest], Response]") -> "Callable[[HttpRequest], Response]":
     """Trace every request, named by its URL's name. Used only if traces are wanted (settings.MIDDLEWARE)."""
     if iscoroutinefunction(get_response):
 
-        async def trace_async(request: HttpRequest) -> HttpResponseBase:
+        async def trace_async(request: "HttpRequest") -> "HttpResponseBase":
             if _tracer is None or request.path.startswith(_QUIET):
-                return await cast(Awaitable[HttpResponseBase], get_response(request))
+                return await cast("Awaitable[HttpResponseBase]", get_response(request))
             with _tracer.start_as_current_span(f"{request.method}", kind=_kind("SERVER")) as span:
-                response = await cast(Awaitable[HttpResponseBase], get_response(request))
+                response = await cast("Awaitable[HttpResponseBase]", get_response(request))
                 _describe_page(span, request, response)
                 return response
 
         return trace_async
 
-    def trace_sync(request: HttpRequest) -> HttpResponseBase:
+    def trace_sync(request: "HttpRequest") -> "HttpResponseBase":
         if _tracer is None or request.path.startswith(_QUIET):
-            return cast(HttpResponseBase, get_response(request))
+            return cast("HttpResponseBase", get_response(request))
         with _tracer.start_as_current_span(f"{request.method}", kind=_kind("SERVER")) as span:
-            response = cast(HttpResponseBase, get_response(request))
+            response = cast("HttpResponseBase", get_response(request))
             _describe_page(span, request, response)
             return response
 
     return trace_sync
 
 
-def _describe_page(span: Any, request: HttpRequest, response: HttpResponseBase) -> None:
+def _describe_page(span: Any, request: "HttpRequest", response: "HttpResponseBase") -> None:
     """Name the span by the route, which has no values in it: no IDs, no tokens of unlisted links."""
     if request.resolver_match is not None:
         span.update_name(f"{request.method} {request.resolver_match.view_name}")

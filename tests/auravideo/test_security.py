@@ -50,10 +50,14 @@ def directives(response) -> dict[str, list[str]]:
     return {name: values for name, *values in parts}
 
 
+# Probes are answered before the headers are added, in JSON that no browser shows.
+PAGES = [address for address in addresses() if address.name not in ("healthz", "healthz-live")]
+
+
 class TestEveryPage:
     """A single class, so that its tests share one world."""
 
-    @pytest.mark.parametrize("address", addresses(), ids=lambda address: address.name)
+    @pytest.mark.parametrize("address", PAGES, ids=lambda address: address.name)
     @pytest.mark.parametrize("person", ["anonymous", "owner", "admin"])
     def test_no_page_holds_anything_inline_and_every_answer_has_the_headers(self, client, world, address, person):
         if world.persons[person] is not None:

@@ -4,9 +4,10 @@ Every other installed package raises ModuleNotFoundError, as it does in the imag
 the same path there and here.
 """
 
+import importlib.util
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.metadata import packages_distributions
@@ -24,10 +25,17 @@ class OnlyThese(MetaPathFinder):
         self.owners = packages_distributions()
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        owners = self.owners.get(name.partition(".")[0], ())
-        if owners and self.allowed.isdisjoint(map(_normal, owners)):
+        if self.refuses(name):
             raise ModuleNotFoundError(f"No module named {name!r} in this image", name=name)
         return None
+
+    def refuses(self, name: str) -> bool:
+        owners = self.owners.get(name.partition(".")[0], ())
+        return bool(owners) and self.allowed.isdisjoint(map(_normal, owners))
+
+    def look_up(self, original: Callable[..., ModuleSpec | None]) -> Callable[..., ModuleSpec | None]:
+        """Return `importlib.util.find_spec` as it is in the image: None, not an exception, for what is not there."""
+        return lambda name, package=None: None if self.refuses(name) else original(name, package)
 
 
 def _normal(name: str) -> str:
@@ -35,6 +43,8 @@ def _normal(name: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.meta_path.insert(0, OnlyThese((ROOT / f"requirements-{sys.argv[1]}.txt").read_text()))
+    only_these = OnlyThese((ROOT / f"requirements-{sys.argv[1]}.txt").read_text())
+    sys.meta_path.insert(0, only_these)
+    importlib.util.find_spec = only_these.look_up(importlib.util.find_spec)
     script, sys.argv = sys.stdin.read(), [""]
     exec(compile(script, "<script>", "exec"), {"__name__": "__main__"})

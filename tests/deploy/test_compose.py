@@ -38,6 +38,12 @@ DECIDED = {
     "S3_BUCKET",
     "S3_ENDPOINT_URL",
     "S3_REGION",
+    # For another store than the one that comes along.
+    *("S3_ADDRESSING", "S3_ATTEMPTS", "S3_CA_BUNDLE", "S3_CHECKSUMS", "S3_CONNECT_TIMEOUT", "S3_READ_TIMEOUT"),
+    "S3_FRAMES_DAYS",
+    "EMAIL_PASSWORD",  # part of the secret EMAIL_URL
+    *("AURAVIDEO_ENV", "AURAVIDEO_HEARTBEAT", "AURAVIDEO_WORKERS"),  # one process a container
+    "OTEL_EXPORTER_OTLP_ENDPOINT",  # the images don't contain the extra
 }
 
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import override
 
 from auravideo.celery import app
-from auravideo.management.commands import serve
+from auravideo.server import crew, processes
 from generation.domain.stages import LAST, QUEUES, STAGES, task_of
 from generation.domain.states import Stage
 from generation.models import StageRun
@@ -75,9 +75,8 @@ def test_its_messages_go_to_a_queue_that_somebody_reads(stage):
     queue = STAGES[stage].queue
     routed = app.amqp.router.route({}, task_of(stage))["queue"].name
     assert routed == queue, f"{task_of(stage)} is routed to {routed}, not to {queue}"
-    started = serve.Command().create_parser("manage.py", "serve").get_default("queues").split(",")
-    assert queue in started, f"manage.py serve starts no worker for the queue {queue}"
-    assert queue in serve._worker(queue).command
+    (worker,) = [worker for worker in crew.parse("") if worker.queue == queue]
+    assert queue in processes.worker(worker, "here").command, f"manage.py serve starts no worker for the queue {queue}"
 
 
 def test_the_overview_counts_every_queue():

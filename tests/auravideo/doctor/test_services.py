@@ -56,7 +56,9 @@ def test_migrations_of_a_later_version(problem):
     assert "gallery.9999_from_the_future" in found.detail and "update this machine" in found.fix
 
 
-def test_redis_that_does_not_answer(problem, redis_is_down):
+def test_redis_that_does_not_answer(problem, redis_is_down, settings):
+    assert "it starts its own Redis" in problem(services.redis_server).fix
+    settings.REDIS_URL = settings.REDIS_METRICS_URL
     assert "Start it" in problem(services.redis_server).fix
 
 

@@ -19,9 +19,11 @@ from generation.queue import broker, presence
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered():
-    """Forget the answers of the test before."""
+    """Forget the answers of the test before, and wait for those that it did not wait for."""
     checks._s3_client.cache_clear()
     for monitor in (*views.VITAL.values(), *views.OTHERS.values(), views.WORKERS):
+        if monitor._is_running:
+            assert monitor._done.wait(60)
         monitor._answered, monitor._is_failing = float("-inf"), False
 
 
@@ -68,8 +70,9 @@ def test_a_missing_worker_and_scheduler_are_named_and_pages_go_on(whole):
 
 
 def test_without_a_database_the_process_is_not_ready(whole, monkeypatch):
-    monkeypatch.setattr(BaseDatabaseWrapper, "cursor", refuse)
-    assert ready() == (503, {**WELL, "status": "down", "database": False})
+    with monkeypatch.context() as patched:  # undone before the test's transaction is
+        patched.setattr(BaseDatabaseWrapper, "cursor", refuse)
+        assert ready() == (503, {**WELL, "status": "down", "database": False})
 
 
 def test_without_a_broker_the_process_is_not_ready(whole, monkeypatch):
@@ -158,8 +161,9 @@ def test_no_answer_is_cached_or_sets_a_cookie(whole, path):
 
 
 def test_no_answer_says_why(whole, monkeypatch, caplog):
-    monkeypatch.setattr(BaseDatabaseWrapper, "cursor", refuse)
-    response = Client().get("/healthz")
+    with monkeypatch.context() as patched:
+        patched.setattr(BaseDatabaseWrapper, "cursor", refuse)
+        response = Client().get("/healthz")
     assert b"ada" not in response.content
     assert "The health check of the database failed: OperationalError: password of ada" in caplog.text
 

@@ -131,10 +131,12 @@ def test_one_that_was_frozen_stands_by_when_it_wakes_up(three):
     wait_until(lambda: three.sent() == len(app.conf.beat_schedule))
     # Due for whoever thinks that it is its turn. The new holder does not read this again.
     three.make_everything_due()
+    before = three.sent()
     first.process.send_signal(signal.SIGCONT)
     wait_until(lambda: "stands by again" in first.log.read_text())
     assert three.holder() is second
-    assert three.sent() == len(app.conf.beat_schedule)
+    # The holder may send what has become due since; the frozen one would send everything.
+    assert three.sent() - before < len(app.conf.beat_schedule)
 
 
 def test_after_a_redis_that_died_or_was_wiped_one_schedules_again(three):

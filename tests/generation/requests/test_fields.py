@@ -31,7 +31,7 @@ from generation.requests.fields import FIELDS, PLAIN, RENAMED, Kind, Role
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 from tests.factories import JobFactory, UserFactory, VideoFactory, a_request
 from tests.generation.create.test_camera_motions import CATALOGUE
-from workers import engine_factory, stages
+from workers import engine_factory, stages, transfers
 from workers.assembly import settings_of
 
 pytestmark = pytest.mark.django_db
@@ -307,7 +307,7 @@ def test_the_workers_use_the_whole_prompt(name, monkeypatch):
     engine, job = Listening(), JobFactory(request=request.to_dict())
     monkeypatch.setattr(engine_factory, "text_to_video", lambda _request: engine)
     job_plan = job.render_plan
-    stages.generate(SimpleNamespace(request=request, plan=job_plan, job=job, on_step=None))
+    stages.generate(SimpleNamespace(request=request, plan=job_plan, job=job, on_step=None, patiently=transfers.once))
     assert engine.prompts == [request.engine_prompt]
     (words,) = [text["words"] for text in stages._warnings(request) if text["id"] == "words-unknown"]
     assert "lighthouse" in words
