@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+from auravideo.celery import app as celery_app
+
+# Flower shows tasks and runs none; importing them would take the workers' packages.
+celery_app.conf.imports = ()
+
 basic_auth = Path("/run/secrets/flower_login").read_text(encoding="utf-8").split()
 if not basic_auth:
     raise SystemExit("secrets/flower_login is empty; Flower would let everybody in.")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import requests
 from botocore.config import Config
 
 from generation.domain.stages import QUEUES
@@ -19,6 +20,7 @@ CLIP = {"aspect": "1:1", "short_side": "128", "seconds": "1", "fps": "16", "step
 LONG_CLIP = {**CLIP, "seconds": "10"}
 CLIP_SECONDS, LONG_SECONDS = 120, 300
 WEB_MEGABYTES = 450
+FLOWER = "http://127.0.0.1:5555/workers"
 PUBLIC = {"email_url", "s3_access_key_id"}  # names, not secrets: as generated, there is no mail server
 
 
@@ -236,6 +238,20 @@ def test_nothing_is_lost_by_down_and_up(site, guest, measured):
     guest.sign_in()
     assert plays(guest, site, done)
     wait_for_jobs(site, waiting, LONG_SECONDS)
+
+
+@pytest.mark.slow
+def test_flower_starts_and_asks_for_its_login(site, engine):
+    site.compose("build", "--quiet", "flower")
+    site.up("flower")
+    try:
+        login = (site.folder / "secrets" / "flower_login").read_text().strip()
+        with engine.network():
+            assert requests.get(FLOWER, timeout=30).status_code == 401
+            answer = requests.get(FLOWER, auth=tuple(login.split(":")), timeout=30)
+        assert (answer.status_code, "Flower</title>" in answer.text) == (200, True)
+    finally:
+        site.compose("rm", "--force", "--stop", "flower")
 
 
 # --- Last: everything has left its traces by now ----------------------------------------------------------------------
