@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _one_moment(monkeypatch):
-    """Learn each rate once per test: they are learned anew every ten seconds, which moves the weights of the stages."""
+    """Keep cached rates from expiring mid-test: new rates would shift the stages' weights."""
     monkeypatch.setattr(estimates, "_FRESH_SECONDS", 10**9)
 
 
