@@ -5,14 +5,18 @@ import os
 from celery import Celery
 from kombu import Exchange, Queue
 
-from generation.domain.stages import CPU, QUEUES, STAGES, task_of
+from auravideo import environment
+from generation.domain.memory_classes import ALL_QUEUES
+from generation.domain.stages import CPU, STAGES, task_of
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 # OpenMP reads this when an engine loads torch. Spinning threads starve the threads they wait for as soon as anything
 # else runs on the machine: with one busy process beside them, four clips took over 280 s; with passive waiting, 34 s.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-PRIORITIES = 10  # 0 is served first
+PRIORITIES = 10  # 0 is served first; RabbitMQ counts the other way round (generation/queue/rabbitmq.py)
+# RabbitMQ's replicated queues; Redis ignores the arguments.
+QUORUM = {"x-queue-type": "quorum"} if environment.broker_url() else {}
 # Redis redelivers an unacknowledged message after this long, so it must exceed the longest task. Lost jobs don't wait
 # for it: the sweeper (generation/queue/recovery.py) requeues them under a new run number, and the old message is
 # dropped when it arrives.
@@ -23,7 +27,8 @@ app.set_default()  # make this app `current_app` in every thread, not only the i
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks"),
-    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+    task_queues=[Queue(name, Exchange(name), routing_key=name, queue_arguments=QUORUM) for name in ALL_QUEUES],
+    broker_native_delayed_delivery_queue_type="classic",  # RabbitMQ: for retried emails only, so 28 cheap queues
     task_create_missing_queues=False,
     task_default_queue=CPU,
     task_routes={
@@ -44,9 +49,13 @@ app.conf.update(
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={
+    broker_transport_options={}
+    if QUORUM
+    else {
         "visibility_timeout": VISIBILITY_TIMEOUT,
-        "queue_order_strategy": "priority",
+        # Lower priorities first, whatever the queue; among equals, a worker takes turns between the queues that it
+        # reads. So neither small nor large models can starve the others.
+        "queue_order_strategy": "round_robin",
         "priority_steps": list(range(PRIORITIES)),
         "sep": ":",
     },

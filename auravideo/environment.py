@@ -71,6 +71,11 @@ def url(name: str, schemes: tuple[str, ...]) -> str:
     return value
 
 
+def broker_url() -> str:
+    """Return BROKER_URL, the address of a RabbitMQ server; '' if Redis carries the messages."""
+    return url("BROKER_URL", ("amqp", "amqps"))
+
+
 def home(base_dir: Path) -> Path:
     """Return the folder that holds all of the site's data (AURAVIDEO_HOME, default `var/`), creating it if needed."""
     path = Path(text("AURAVIDEO_HOME", "var"))

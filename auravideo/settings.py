@@ -163,7 +163,8 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 # --- Celery ---------------------------------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = redis_url(0, celery=True)
+BROKER_URL = env.broker_url()  # RabbitMQ; otherwise Redis
+CELERY_BROKER_URL = BROKER_URL or redis_url(0, celery=True)
 REDIS_BROKER_URL = redis_url(0)
 CELERY_RESULT_BACKEND = f"auravideo.core.results.ResultBackend+{redis_url(1, celery=True).removeprefix('redis+')}"
 
@@ -264,6 +265,7 @@ MAX_ACTIVE_JOBS = env.integer("AURAVIDEO_MAX_ACTIVE_JOBS", 500, 1, 100_000)  # p
 CATALOGUE_FILE = env.text("AURAVIDEO_CATALOGUE")  # the operator's own entries, added to the bundled ones
 LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)
 HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)
+WORKER_MEMORY_GB = env.integer("AURAVIDEO_WORKER_MEMORY", 0, 0, 10_000)  # 0: all that the card or machine has
 FAILED_FRAMES_KEPT_HOURS = 24
 
 # --- Gallery --------------------------------------------------------------------------------------------------------

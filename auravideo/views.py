@@ -78,7 +78,7 @@ def _ask_database() -> None:
 
 
 def _ask_redis() -> None:
-    broker.connection().ping()
+    broker.connection().ping()  # the cache and the events need it even if another broker carries the messages
 
 
 def _answers(ask: Callable[[], None]) -> bool:

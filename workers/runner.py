@@ -4,18 +4,17 @@ The stages themselves (workers/stages.py) see none of this: they take a `Context
 """
 
 import logging
-import os
 import signal
-import socket
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from uuid import UUID, uuid4
 
 import numpy as np
 from botocore.exceptions import BotoCoreError, ClientError
+from celery import current_task
 from celery.exceptions import Ignore
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
@@ -26,7 +25,7 @@ from generation.domain.states import Stage
 from generation.models import Job, StageRun
 from generation.queue import claims, events
 from generation.requests.request import InvalidRequest, RenderRequest
-from workers import assembly, frame_store, media
+from workers import assembly, frame_store, media, membership
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +33,9 @@ logger = logging.getLogger(__name__)
 OUTAGES = (DatabaseError, ConnectionError, TimeoutError, BotoCoreError, ClientError)
 EVENT_SECONDS = 0.2  # at most 5 events per second and job
 PREVIEW_SECONDS = 0.7
+# A unit is passed on by workers that are too small, drained or cold. Workers that would pass it around are a bug, and a
+# limit turns that into an error.
+MAX_HOPS = 1000
 
 _stopping = threading.Event()
 
@@ -137,11 +139,23 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
 
     Raises:
         Ignore: there was nothing to do, or the stage did not finish; the database records why.
+        Retry: another worker should run it; its message was sent again, which uses up no attempt.
     """
-    held = claims.claim(UUID(job_id), run_number, stage, chunk, f"{socket.gethostname()}:{os.getpid()}")
+    try:
+        name, consider = membership.worker_name(), partial(membership.consider, stage)
+        held = claims.claim(UUID(job_id), run_number, stage, chunk, name, consider)
+    except membership.PassOn as better:
+        raise current_task.retry(queue=better.queue, countdown=0, max_retries=MAX_HOPS, throw=False) from None
     if held is None:
         raise Ignore
-    context = Context(held)
+    try:
+        _run_held(Context(held), work)
+    finally:
+        membership.report()
+
+
+def _run_held(context: Context, work: Callable[[Context], dict]) -> None:
+    held = context.held
     try:
         with Heartbeat(held):
             context.check()

@@ -17,7 +17,7 @@ from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
 from generation.models import Job
 from generation.queue import claims, recovery, services
-from workers import frame_store, runner, stages
+from workers import frame_store, membership, runner, stages
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +82,7 @@ def prune() -> int:
 @worker_process_init.connect
 def _prepare_child(**_kwargs: object) -> None:
     runner.listen_for_stop()
+    membership.report()  # holds nothing; the child that it replaces may have held models
 
 
 @worker_shutting_down.connect
