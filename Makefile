@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST = $(BIN)/python $(COVER) -m pytest -q
 
-.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-slow test-faults test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-merging clean
+.PHONY: help run test test-quick coverage test-torch test-postgresql test-tensorflow test-e2e test-all-postgresql test-rabbitmq test-slow test-faults test-upgrade lint format check-lock hooks lock messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-gallery bench-orchestration bench-ray bench-merging clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,16 @@ test-torch: $(VENV)/installed-dev ## Run all tests except TensorFlow, PostgreSQL
 test-postgresql: $(VENV)/installed-dev ## Run the tests of database-specific code on PostgreSQL
 	@scripts/need_postgres
 	$(BIN)/python -m tests.postgres $(PYTEST) -n auto --dist loadfile -m "not e2e and not slow" tests/gallery tests/auravideo/core/test_keyset.py tests/generation/queue/test_limits.py tests/generation/jobs/test_activity.py tests/auravideo/core/test_sessions.py
+
+# Everything that needs neither torch nor TensorFlow, on PostgreSQL instead of SQLite.
+test-all-postgresql: $(VENV)/installed-dev ## Run all Django tests on PostgreSQL
+	@scripts/need_postgres
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.postgres $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not slow and not gpu" tests/accounts tests/auravideo tests/gallery tests/generation tests/workers/test_*.py
+
+# Erlang starts slowly, so this is not part of `make test`.
+test-rabbitmq: $(VENV)/installed-dev ## Run the tests of the pipeline with RabbitMQ as broker
+	@scripts/need_rabbitmq
+	$(BIN)/python -m tests.rabbitmq $(PYTEST) -m "not slow" tests/generation/queue/test_rabbitmq.py tests/e2e/test_workers.py tests/e2e/test_faults.py
 
 test-tensorflow: $(VENV)/installed-dev ## Run the TensorFlow tests
 	$(PYTEST) -m "tensorflow and not slow and not gpu" tests
@@ -105,6 +115,18 @@ bench-merging: $(VENV)/installed-dev browser
 # Compares the estimate shown before submitting with the actual time; run it on an idle machine.
 bench-estimates: $(VENV)/installed-dev ## Measure the accuracy of the estimated times
 	$(BIN)/python -m scripts.bench_estimates
+
+# Run it on an idle machine; the tables go into docs/scaling.md.
+bench-orchestration: $(VENV)/installed-dev ## Measure the orchestration with empty stages
+	@scripts/need_postgres
+	$(BIN)/python -m scripts.bench_orchestration
+	$(BIN)/python -m scripts.bench_orchestration --database postgresql
+
+# The engine of the original system, in an environment that is thrown away.
+bench-ray: $(UV) ## Measure Ray Serve with the same empty stages
+	$(UV) venv --quiet --clear .coverage/ray
+	$(UV) pip install --quiet --python .coverage/ray/bin/python "ray[serve]" psutil
+	.coverage/ray/bin/python scripts/bench_ray.py; rm -rf .coverage/ray
 
 # Compares gallery pages with 100 videos and with a million, on both databases.
 bench-gallery: $(VENV)/installed-dev ## Measure the gallery with a million videos: about 15 minutes
