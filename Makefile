@@ -10,7 +10,7 @@ UV := $(BIN)/uv
 # `make test K="signup or film"` runs only tests whose names match.
 PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q $(if $(K),-k "$(K)")
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-slow test-faults test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-scrape bench-storage clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow test-faults test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,16 @@ test-torch: $(VENV)/installed-dev ## Run all tests except TensorFlow, PostgreSQL
 test-postgresql: $(VENV)/installed-dev ## Run the tests of database-specific code on PostgreSQL
 	@scripts/need_postgres
 	$(BIN)/python -m tests.postgres $(PYTEST) -n auto --dist loadfile -m "not e2e and not slow" tests/gallery tests/auravideo/core/test_keyset.py tests/generation/queue/test_limits.py tests/generation/jobs/test_activity.py tests/auravideo/core/test_sessions.py
+
+# Everything that needs neither torch nor TensorFlow, on PostgreSQL instead of SQLite.
+test-all-postgresql: $(VENV)/installed-dev ## Run all Django tests on PostgreSQL
+	@scripts/need_postgres
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.postgres $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not slow and not gpu" tests/accounts tests/auravideo tests/gallery tests/generation tests/workers/test_*.py
+
+# Erlang starts slowly, so this is not part of `make test`.
+test-rabbitmq: $(VENV)/installed-dev ## Run the tests of the pipeline with RabbitMQ as broker
+	@scripts/need_rabbitmq
+	$(BIN)/python -m tests.rabbitmq $(PYTEST) -m "not slow" tests/generation/queue/test_rabbitmq.py tests/e2e/test_workers.py tests/e2e/test_faults.py
 
 test-tensorflow: $(VENV)/installed-dev ## Run the TensorFlow tests
 	$(PYTEST) -m "tensorflow and not slow and not gpu" tests
@@ -154,6 +164,18 @@ bench-frames: $(VENV)/installed-dev ## Measure bytes and seconds per frame betwe
 bench-storage: $(VENV)/installed-dev ## Measure what S3 and PostgreSQL cost per clip: about 5 minutes
 	@scripts/need_postgres
 	$(BIN)/python -m scripts.bench_storage
+
+# Run it on an idle machine; the tables go into docs/scaling.md.
+bench-orchestration: $(VENV)/installed-dev ## Measure the orchestration with empty stages
+	@scripts/need_postgres
+	$(BIN)/python -m scripts.bench_orchestration
+	$(BIN)/python -m scripts.bench_orchestration --database postgresql
+
+# The engine of the original system, in an environment that is thrown away.
+bench-ray: $(UV) ## Measure Ray Serve with the same empty stages
+	$(UV) venv --quiet --clear .coverage/ray
+	$(UV) pip install --quiet --python .coverage/ray/bin/python "ray[serve]" psutil
+	.coverage/ray/bin/python scripts/bench_ray.py; rm -rf .coverage/ray
 
 # Compares gallery pages with 100 videos and with a million, on both databases.
 bench-gallery: $(VENV)/installed-dev ## Measure the gallery with a million videos: about 15 minutes

@@ -13,7 +13,8 @@ from redis import RedisError
 
 from auravideo import tracing
 from auravideo.core.metrics import presence, reporting
-from generation.domain.stages import CPU, QUEUES, STAGES, task_of
+from generation.domain.memory_classes import ALL_QUEUES
+from generation.domain.stages import CPU, STAGES, task_of
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 # else runs on the machine: with one busy process beside them, four clips took over 280 s; with passive waiting, 34 s.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-PRIORITIES = 10  # 0 is served first
+PRIORITIES = 10  # 0 is served first; RabbitMQ counts the other way round (generation/queue/rabbitmq.py)
+QUORUM = {"x-queue-type": "quorum"}  # RabbitMQ's replicated queues; Redis ignores the argument
 # Redis redelivers an unacknowledged message after this long, so it must exceed the longest task. Lost jobs don't wait
 # for it: the sweeper (generation/queue/recovery.py) requeues them under a new run number, and the old message is
 # dropped when it arrives.
@@ -36,7 +38,8 @@ app.steps["worker"].add(DjangoStructLogInitStep)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks"),
-    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+    task_queues=[Queue(name, Exchange(name), routing_key=name, queue_arguments=QUORUM) for name in ALL_QUEUES],
+    broker_native_delayed_delivery_queue_type="classic",  # RabbitMQ: for retried emails only, so 28 cheap queues
     task_create_missing_queues=False,
     task_default_queue=CPU,
     task_routes={
@@ -57,12 +60,6 @@ app.conf.update(
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={
-        "visibility_timeout": VISIBILITY_TIMEOUT,
-        "queue_order_strategy": "priority",
-        "priority_steps": list(range(PRIORITIES)),
-        "sep": ":",
-    },
     result_backend_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT},
     # Fail fast if the broker is down: the job is already saved, and the sweeper publishes it later.
     task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
@@ -87,6 +84,21 @@ app.conf.update(
         "prune": {"task": "workers.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
     },
 )
+
+
+@app.on_after_configure.connect
+def _tune_redis(sender: Celery, **_kwargs: object) -> None:
+    """Set the options of Redis as the broker, now that the settings are read. RabbitMQ would refuse them."""
+    if settings.BROKER_URL:
+        return
+    sender.conf.broker_transport_options = {
+        "visibility_timeout": VISIBILITY_TIMEOUT,
+        # Lower priorities first, whatever the queue; among equals, a worker takes turns between the queues that it
+        # reads. So neither small nor large models can starve the others.
+        "queue_order_strategy": "round_robin",
+        "priority_steps": list(range(PRIORITIES)),
+        "sep": ":",
+    }
 
 
 @before_task_publish.connect

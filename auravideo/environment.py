@@ -11,7 +11,7 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -152,6 +152,19 @@ def file(name: str) -> str:
     return value
 
 
+def broker_url() -> str:
+    """Return BROKER_URL, a RabbitMQ server, with the password of BROKER_PASSWORD; '' if Redis carries the messages."""
+    location, password = secret("BROKER_URL"), secret("BROKER_PASSWORD")
+    if location and _scheme(location) not in ("amqp", "amqps"):
+        raise ImproperlyConfigured("BROKER_URL must begin with amqp:// or amqps://.")
+    parts = _split("BROKER", location, "amqp://user:password@host:5672/vhost")
+    if not password:
+        return location
+    if not parts.username:
+        raise ImproperlyConfigured("BROKER_PASSWORD is set, but BROKER_URL names no user: amqp://user@host:5672/vhost.")
+    return _with_password("BROKER", parts, password)
+
+
 def home(base_dir: Path) -> Path:
     """Return the folder that holds all of the site's data (AURAVIDEO_HOME, default `var/`), creating it if needed."""
     path = Path(text("AURAVIDEO_HOME", "var"))
@@ -224,17 +237,26 @@ def redis_url() -> str:
     location, password = secret("REDIS_URL"), secret("REDIS_PASSWORD")
     if location and _scheme(location) not in ("redis", "rediss", "unix"):
         raise ImproperlyConfigured("REDIS_URL must begin with redis:// or rediss:// or unix://.")
-    try:
-        parts = urlsplit(location)
-        _ = parts.port
-    except ValueError:  # its text may contain a part of the password
-        form = "redis://:password@host:6379, with special characters percent-encoded"
-        raise ImproperlyConfigured(f"REDIS_URL cannot be read. Write it as {form}.") from None
+    parts = _split("REDIS", location, "redis://:password@host:6379")
     if not password:
         return location
     if parts.scheme not in ("redis", "rediss"):
         raise ImproperlyConfigured("REDIS_PASSWORD is set, but REDIS_URL does not begin with redis:// or rediss://.")
-    _refuse_second_password("REDIS", parts.password)
+    return _with_password("REDIS", parts, password)
+
+
+def _split(service: str, location: str, form: str) -> SplitResult:
+    try:
+        parts = urlsplit(location)
+        _ = parts.port
+    except ValueError:  # its text may contain a part of the password
+        form += ", with special characters percent-encoded"
+        raise ImproperlyConfigured(f"{service}_URL cannot be read. Write it as {form}.") from None
+    return parts
+
+
+def _with_password(service: str, parts: SplitResult, password: str) -> str:
+    _refuse_second_password(service, parts.password)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:{quote(password, safe='')}@{host}"))
 

@@ -189,7 +189,8 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 # --- Celery ---------------------------------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = redis_url(0, celery=True)
+BROKER_URL = env.broker_url()  # RabbitMQ; otherwise Redis
+CELERY_BROKER_URL = BROKER_URL or redis_url(0, celery=True)
 REDIS_BROKER_URL = redis_url(0)
 CELERY_RESULT_BACKEND = f"auravideo.core.results.ResultBackend+{redis_url(1, celery=True).removeprefix('redis+')}"
 
@@ -295,6 +296,7 @@ HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)
 MIN_FREE_MB = env.integer("AURAVIDEO_MIN_FREE_MB", 500, 0, 10**9)  # of disk, below which /healthz says so
 WORKERS = env.text("AURAVIDEO_WORKERS")  # which ones `serve` runs on this machine (auravideo/server/crew.py)
 HEARTBEAT_FILE = env.text("AURAVIDEO_HEARTBEAT_FILE")  # touched by a worker or the scheduler while it is alive
+WORKER_MEMORY_GB = env.integer("AURAVIDEO_WORKER_MEMORY", 0, 0, 10_000)  # 0: all that the card or machine has
 FAILED_FRAMES_KEPT_HOURS = 24
 STORAGE_PATIENCE_SECONDS = 6 * 3600  # how long a stage waits for a storage that does not work before the clip fails
 

@@ -6,17 +6,27 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import formats
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from auravideo.core.admin_actions import ObjectActions
-from generation.models import Batch, Job, Preset, StageRun
+from generation.domain.memory_classes import GB
+from generation.domain.states import Stage
+from generation.models import STAGE_LABELS, Batch, Job, Preset, StageRun, Worker
 from generation.presets.forms import PresetAdminForm
-from generation.queue import services
+from generation.queue import roster, services
 from generation.requests.request import InvalidRequest
+
+WORKER_STATES = {
+    "busy": _("busy"),
+    "idle": _("idle"),
+    "draining": _("draining"),
+    "drained": _("drained"),
+}
 
 
 class ReadOnly:
@@ -143,3 +153,71 @@ class PresetAdmin(admin.ModelAdmin):
             taken.add(preset.name.lower())
             Preset.objects.create(user=None, name=preset.name, settings=preset.settings)
             messages.success(request, _("Everyone can now use %s.") % preset.name)
+
+
+@admin.register(Worker)
+class WorkerAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
+    """The workers that are there. Their rows come and go with them."""
+
+    list_display = ["name", "state", "queue_names", "device", "memory", "held", "doing", "version", "heartbeat_at"]
+    search_fields = ["name", "host"]
+    actions = ["drain", "undrain"]
+    fields = ["name", "state", "host", "pid", "queue_names", "device", "memory", "held", "doing", "version"]
+    fields += ["started_at", "heartbeat_at", "draining_since"]
+    readonly_fields = ["state", "queue_names", "memory", "held", "doing"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
+        return roster.present()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_drain_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("generation.change_worker")
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Load what the workers of the page are doing, in one query for all."""
+        found = super().get_changelist_instance(request)
+        members = {member.worker.pk: member for member in roster.members(found.result_list)}
+        for worker in found.result_list:
+            worker.member = members[worker.pk]
+        return found
+
+    @admin.display(description=_("state"))
+    def state(self, worker: Worker) -> str:
+        return WORKER_STATES[_member(worker).state]
+
+    @admin.display(description=_("queues"))
+    def queue_names(self, worker: Worker) -> str:
+        return ", ".join(worker.queues)
+
+    @admin.display(description=_("free memory"))
+    def memory(self, worker: Worker) -> str:
+        free, total = (formats.number_format(size / GB, 1) for size in (worker.memory_free, worker.memory_total))
+        return _("%(free)s of %(total)s GB") % {"free": free, "total": total}
+
+    @admin.display(description=_("warm models"))
+    def held(self, worker: Worker) -> str:
+        return ", ".join(worker.warm) or "–"
+
+    @admin.display(description=_("doing"))
+    def doing(self, worker: Worker) -> SafeString | str:
+        links = [
+            (reverse("admin:generation_job_change", args=[unit.job]), STAGE_LABELS[Stage(unit.stage)], unit.chunk + 1)
+            for unit in _member(worker).doing
+        ]
+        return format_html_join(", ", '<a href="{}">{} {}</a>', links) if links else "–"
+
+    @admin.action(description=_("Drain: finish the stage, take no more"), permissions=["drain"])
+    def drain(self, request: HttpRequest, queryset: QuerySet[Worker]) -> None:
+        told = roster.drain([worker.name for worker in queryset])
+        messages.info(request, ngettext("%d worker is draining.", "%d workers are draining.", told) % told)
+
+    @admin.action(description=_("Take work again"), permissions=["drain"])
+    def undrain(self, request: HttpRequest, queryset: QuerySet[Worker]) -> None:
+        told = roster.undrain([worker.name for worker in queryset])
+        messages.info(request, ngettext("%d worker takes work again.", "%d workers take work again.", told) % told)
+
+
+def _member(worker: Worker) -> roster.Member:
+    return getattr(worker, "member", None) or roster.members([worker])[0]

@@ -270,3 +270,32 @@ class BlockedTerm(models.Model):
 
     def __str__(self) -> str:
         return self.term
+
+
+class Worker(models.Model):
+    """A worker process that is there, as it reports itself. Only generation.queue.roster writes it.
+
+    A row lives as long as its worker: it deletes the row when it stops, and the sweep deletes the row of one that died.
+    """
+
+    name = models.CharField(_("name"), max_length=200, unique=True)  # Celery's node name, also in StageRun.worker
+    host = models.CharField(_("host"), max_length=200)
+    pid = models.PositiveIntegerField(_("process"))
+    queues = models.JSONField(_("queues"), default=list)  # of stages, without their memory classes
+    device = models.CharField(_("device"), max_length=100)
+    version = models.CharField(_("version"), max_length=40)
+    memory_total = models.PositiveBigIntegerField(_("memory"))  # bytes that it may use
+    memory_free = models.PositiveBigIntegerField(_("free memory"))
+    warm = models.JSONField(_("warm models"), default=list)  # least recently used first
+    started_at = models.DateTimeField(_("started"))
+    heartbeat_at = models.DateTimeField(_("heartbeat"), db_index=True)  # by the database's clock
+    draining_since = models.DateTimeField(_("draining since"), null=True, blank=True)
+    takes_work = models.BooleanField(_("takes work"), default=True)  # the worker's own answer to draining_since
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

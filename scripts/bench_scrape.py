@@ -41,7 +41,7 @@ def build(size: str) -> None:
     for _ in range(messages):
         pipe.lpush("generate", '{"headers": {"auravideo_sent_at": 1}}')
     pipe.execute()
-    here = presence.this_process(presence.WORKER, ["generate"], lambda: 0)
+    here = presence.this_process(presence.WORKER, lambda: 0)
     for pid in range(processes):
         presence.announce(dataclasses.replace(here, pid=pid))
     for view in range(100):

@@ -192,6 +192,8 @@ admin:*_delete                          GET     in         in     in        403 
 admin:*_change                          GET     in         in     in        403    403        200
 admin:generation_job_add                GET     in         in     in        403    403        403
 admin:generation_batch_add              GET     in         in     in        403    403        403
+admin:generation_worker_add             GET     in         in     in        403    403        403
+admin:generation_worker_delete          GET     in         in     in        403    403        403
 admin:gallery_video_add                 GET     in         in     in        403    403        403
 admin:gallery_video_delete              GET     in         in     in        403    403        403
 admin:gallery_report_add                GET     in         in     in        403    403        403

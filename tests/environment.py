@@ -8,7 +8,19 @@ import shutil
 import tempfile
 
 HOME = tempfile.mkdtemp(prefix="auravideo-tests-")
-_OURS = ("AURAVIDEO_", "S3_", "REDIS_", "DATABASE_", "EMAIL_", "SECRET_KEY", "ALLOWED_HOSTS", "DEBUG", "HTTPS", "HOST")
+_OURS = (
+    "AURAVIDEO_",
+    "S3_",
+    "REDIS_",
+    "DATABASE_",
+    "EMAIL_",
+    "BROKER_",
+    "SECRET_KEY",
+    "ALLOWED_HOSTS",
+    "DEBUG",
+    "HTTPS",
+    "HOST",
+)
 
 for _name in [name for name in os.environ if name.startswith(_OURS) and name != "HOSTNAME"]:
     del os.environ[_name]
@@ -16,6 +28,8 @@ os.environ["AURAVIDEO_HOME"] = HOME
 os.environ["AURAVIDEO_ENV_FILE"] = os.devnull  # not the developer's auravideo.env
 if "TEST_DATABASE_URL" in os.environ:  # the tests' own server: tests/postgres.py
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
+if "TEST_BROKER_URL" in os.environ:  # tests/rabbitmq.py
+    os.environ["BROKER_URL"] = os.environ["TEST_BROKER_URL"]
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

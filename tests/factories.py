@@ -9,7 +9,7 @@ from factory.django import DjangoModelFactory
 
 from accounts.models import User
 from gallery.models import Collection, Reason, Report, Video, Visibility
-from generation.models import Batch, Job, Preset
+from generation.models import Batch, Job, Preset, Worker
 from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
@@ -59,6 +59,23 @@ class JobFactory(DjangoModelFactory):
     plan = factory.LazyAttribute(lambda job: planned(job.request))
     queued_at = factory.LazyFunction(timezone.now)
     touched_at = factory.LazyFunction(timezone.now)
+
+
+class WorkerFactory(DjangoModelFactory):
+    class Meta:
+        model = Worker
+
+    name = factory.Sequence(lambda n: f"generate@host{n}")
+    host = "host"
+    pid = factory.Sequence(lambda n: 1000 + n)
+    queues = ["generate"]
+    device = "CPU"
+    version = "0.1.0"
+    memory_total = 12 * 10**9
+    memory_free = 10 * 10**9
+    warm = factory.LazyFunction(list)
+    started_at = factory.LazyFunction(timezone.now)
+    heartbeat_at = factory.LazyFunction(timezone.now)
 
 
 class PresetFactory(DjangoModelFactory):

@@ -37,14 +37,22 @@ SIGNS_OUT = {"account_reset_password_from_key"}  # signs the user out, so only a
 
 _VALUES = """
 import json
+from datetime import timedelta
+from django.utils import timezone
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from accounts.models import User
 from gallery.models import Collection, ModerationAction, Report, Video
-from generation.models import Batch, BlockedTerm, Job, Preset
+from generation.models import Batch, BlockedTerm, Job, Preset, Worker
 
 ada = User.objects.get(username="ada")
+later = timezone.now() + timedelta(days=1)  # it is heard from all day
+worker, _ = Worker.objects.get_or_create(name="generate@gpu1", defaults={
+    "host": "gpu1", "pid": 4711, "queues": ["generate"], "device": "NVIDIA GeForce RTX 4070 SUPER", "version": "0.1.0",
+    "memory_total": 12_878_000_000, "memory_free": 6_412_000_000, "warm": ["tiny/tiny-motion"],
+    "started_at": timezone.now(), "heartbeat_at": later,
+})
 jobs = {status: str(pk) for status, pk in Job.objects.filter(user=ada).values_list("status", "pk")}
 videos = {video.format: str(video.pk) for video in Video.objects.kept().filter(user=ada)}
 ben = User.objects.get(username="ben")  # nobody signs in as ben, which would use up the link for a new password
@@ -69,6 +77,7 @@ for page in ("change", "delete", "history"):
     values[f"admin:gallery_report_{page}:object_id"] = str(Report.objects.latest("created_at").pk)
     values[f"admin:gallery_moderationaction_{page}:object_id"] = str(ModerationAction.objects.latest("created_at").pk)
     values[f"admin:generation_blockedterm_{page}:object_id"] = BlockedTerm.objects.get().pk
+    values[f"admin:generation_worker_{page}:object_id"] = worker.pk
     values[f"admin:account_emailaddress_{page}:object_id"] = address.pk
 print(json.dumps({"values": values, "jobs": jobs, "videos": videos}))
 """

@@ -1,6 +1,6 @@
 """The worker's heartbeat, by which others tell that it is alive.
 
-The worker's event loop announces the worker to Redis and, if that answers, touches the file AURAVIDEO_HEARTBEAT_FILE.
+The worker's event loop asks Redis and, if that answers, touches the file AURAVIDEO_HEARTBEAT_FILE.
 A worker that hangs or has lost its broker stops doing so, and workers/healthcheck.py, which a container runs, fails.
 The process that runs a stage touches a second file (workers/runner.py), so that a frozen stage is noticed too.
 """
@@ -9,10 +9,10 @@ import logging
 
 import redis
 from celery import bootsteps
-from celery.worker.consumer import Consumer
+from django.conf import settings
 
 from auravideo.core import heartbeat
-from generation.queue import presence
+from generation.queue import broker
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ class Heartbeat(bootsteps.StartStopStep):
         self._timer = None
 
     def start(self, consumer):
-        self._timer = consumer.timer.call_repeatedly(presence.ANNOUNCE_SECONDS, beat, (consumer,))
-        beat(consumer)
+        self._timer = consumer.timer.call_repeatedly(settings.HEARTBEAT_SECONDS, beat)
+        beat()
 
     def stop(self, consumer):
         if self._timer is not None:
@@ -37,16 +37,12 @@ class Heartbeat(bootsteps.StartStopStep):
 
     def shutdown(self, consumer):
         self.stop(consumer)
-        try:
-            presence.withdraw(consumer.hostname)
-        except redis.RedisError:
-            logger.info("Redis does not answer; it will forget this worker within %s s", presence.ABSENT_SECONDS)
 
 
-def beat(consumer: Consumer) -> None:
-    """Announce the worker and touch its file."""
+def beat() -> None:
+    """Touch the worker's file if Redis answers."""
     try:
-        presence.announce(consumer.hostname, [queue.name for queue in consumer.task_consumer.queues])
+        broker.connection().ping()
     except redis.RedisError as error:
         logger.warning("Redis does not answer: %s", error)
         return

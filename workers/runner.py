@@ -4,18 +4,17 @@ The stages themselves (workers/stages.py) see none of this: they take a `Context
 """
 
 import logging
-import os
 import signal
-import socket
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 from uuid import UUID, uuid4
 
 import numpy as np
+from celery import current_task
 from celery.exceptions import Ignore
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
@@ -30,7 +29,7 @@ from generation.domain.states import Stage
 from generation.models import Job, StageRun
 from generation.queue import claims, events, outcomes, services
 from generation.requests.request import InvalidRequest, RenderRequest
-from workers import assembly, frame_store, media
+from workers import assembly, frame_store, media, membership
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +41,9 @@ NO_PREVIEW_SECONDS = 60  # after one that could not be stored: each attempt may 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1, 30  # between attempts while the storage does not work
 CHECK_SECONDS = 1
 R = TypeVar("R")
+# A unit is passed on by workers that are too small, drained or cold. Workers that would pass it around are a bug, and a
+# limit turns that into an error.
+MAX_HOPS = 1000
 
 _stopping = threading.Event()
 
@@ -183,6 +185,7 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
 
     Raises:
         Ignore: there was nothing to do, or the stage did not finish; the database records why.
+        Retry: another worker should run it; its message was sent again, which uses up no attempt.
     """
     facts = {"job": job_id, "run": run_number, "stage": stage, "chunk": chunk}
     tracing.describe(**facts)
@@ -191,10 +194,21 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
 
 
 def _run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[Context], dict]) -> None:
-    held = claims.claim(UUID(job_id), run_number, stage, chunk, f"{socket.gethostname()}:{os.getpid()}")
+    try:
+        name, consider = membership.worker_name(), partial(membership.consider, stage)
+        held = claims.claim(UUID(job_id), run_number, stage, chunk, name, consider)
+    except membership.PassOn as better:
+        raise current_task.retry(queue=better.queue, countdown=0, max_retries=MAX_HOPS, throw=False) from None
     if held is None:
         raise Ignore
-    context = Context(held)
+    try:
+        _run_held(Context(held), work)
+    finally:
+        membership.report()
+
+
+def _run_held(context: Context, work: Callable[[Context], dict]) -> None:
+    held = context.held
     started = time.monotonic()
     try:
         with Heartbeat(held):
@@ -218,7 +232,7 @@ def _run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[
     except OUTAGES:
         # The heartbeat has stopped, so the sweeper retries the stage once it counts as lost.
         logger.exception("%s was interrupted by an outage", held)
-        outcomes.count(stage, outcomes.INTERRUPTED)
+        outcomes.count(context.stage, outcomes.INTERRUPTED)
         raise Ignore from None
     except Exception:
         reference = uuid4().hex[:8]

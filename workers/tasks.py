@@ -16,7 +16,6 @@ from celery.signals import (
     worker_ready,
     worker_shutting_down,
 )
-from celery.worker.consumer import Consumer
 from django.conf import settings
 from django.utils import timezone
 
@@ -29,7 +28,7 @@ from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
 from generation.models import Job
 from generation.queue import claims, recovery, services
-from workers import frame_store, runner, stages
+from workers import frame_store, membership, runner, stages
 from workers.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -103,8 +102,8 @@ def prune() -> int:
 
 
 @worker_ready.connect
-def _prepare_parent(sender: Consumer, **_kwargs: object) -> None:
-    reporting.start(presence.WORKER, queues=[queue.name for queue in sender.task_consumer.queues])
+def _prepare_parent(**_kwargs: object) -> None:
+    reporting.start(presence.WORKER)
 
 
 @worker_process_init.connect
@@ -112,6 +111,7 @@ def _prepare_child(**_kwargs: object) -> None:
     runner.listen_for_stop()
     reporting.start()
     tracing.start("worker")
+    membership.report()  # holds nothing; the child that it replaces may have held models
 
 
 @worker_process_shutdown.connect

@@ -13,11 +13,13 @@ from django.core.files.storage import storages
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from auravideo.core import publish
 from auravideo.core.metrics import presence
 from auravideo.core.metrics.totals import client
 from auravideo.core.storage import delete_folder
 from auravideo.doctor.findings import Check, NotApplicable, Problem, State, brief
 from generation.domain import storage_keys
+from generation.queue import broker
 
 POSTGRESQL, SQLITE = 14, (3, 35)
 REDIS = (6, 2)
@@ -91,6 +93,18 @@ def _saves() -> bool:
         return True
 
 
+def message_broker() -> str:
+    """Check that RabbitMQ answers, on a site that uses it."""
+    if not settings.BROKER_URL:
+        raise NotApplicable("Redis carries the messages")
+    try:
+        broker.ping()
+    except publish.BROKER_ERRORS as error:
+        fix = "Start RabbitMQ, and check BROKER_URL: host, port, user, password, virtual host."
+        raise Problem(brief(error), fix) from error
+    return "RabbitMQ"
+
+
 def storage() -> str:
     """Store, read and delete a small file in each storage."""
     for alias in ("default", "frames"):
@@ -159,6 +173,7 @@ CHECKS: list[Check] = [
     ("database", database),
     ("migrations", migrations),
     ("Redis", redis_server),
+    ("RabbitMQ", message_broker),
     ("storage", storage),
     ("email", email),
     ("clocks", clocks),

@@ -3,16 +3,17 @@
 import base64
 import http.client
 import os
-from collections import Counter
 from urllib.parse import urlsplit
 
 import redis
 from django.conf import settings
+from django.db import DatabaseError
 
 from auravideo.core.metrics import presence
 from auravideo.doctor.findings import Check, NotApplicable, Problem, State, brief
 from auravideo.version import VERSION
 from generation.domain.stages import QUEUES
+from generation.queue import roster
 
 LOCAL = {"localhost", "127.0.0.1", "[::1]", "::1"}
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  compared, not listened on
@@ -58,12 +59,14 @@ def hosts() -> str:
 
 def workers() -> str:
     """Check that every queue has a worker, and that all processes run this version."""
-    found = _present()
-    counts = Counter(queue for process in found if process.kind == presence.WORKER for queue in process.queues)
+    try:
+        counts = roster.workers_by_queue()
+    except DatabaseError as error:
+        raise NotApplicable("the database does not answer") from error
     if missing := [queue for queue in QUEUES if not counts[queue]]:
         fix = "Start one: python manage.py serve (all), or serve --queues NAME. Clips wait until then."
         raise Problem(f"no worker on {', '.join(missing)}", fix)
-    if others := sorted({f"{p.kind} on {p.machine}: {p.version}" for p in found if p.version != VERSION}):
+    if others := sorted({f"{p.kind} on {p.machine}: {p.version}" for p in _present() if p.version != VERSION}):
         raise Problem(f"{'; '.join(others)}; here: {VERSION}", "Update and restart these machines.", State.WARNING)
     return ", ".join(f"{queue}: {counts[queue]}" for queue in QUEUES)
 

@@ -13,7 +13,7 @@ from django.db import connection
 from auravideo.health.monitor import LIMIT_SECONDS
 from auravideo.server import scheduler
 from generation.domain.stages import QUEUES
-from generation.queue import broker, presence
+from generation.queue import broker, roster
 
 MEGABYTE = 10**6
 
@@ -29,7 +29,8 @@ def database() -> bool:
 
 
 def message_broker() -> bool:
-    return bool(broker.connection().ping())
+    broker.ping()
+    return bool(broker.connection().ping())  # with RabbitMQ, the events and the cache still need Redis
 
 
 def storage() -> bool:
@@ -55,9 +56,9 @@ def schedule() -> bool:
     return True
 
 
-def workers() -> dict[str, bool]:
+def workers() -> dict[str, bool | None]:
     """Return whether each queue has a worker."""
-    counts = presence.workers_by_queue()
+    counts = roster.workers_by_queue()
     return {queue: counts[queue] > 0 for queue in QUEUES}
 
 

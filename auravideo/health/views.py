@@ -19,7 +19,8 @@ OTHERS = {
     "disk": Monitor("disk", checks.disk, False),
     "scheduler": Monitor("scheduler", checks.schedule, False),
 }
-WORKERS = Monitor("workers", checks.workers, dict.fromkeys(QUEUES, False))
+# Unknown, not missing, while the database that lists them does not answer.
+WORKERS: Monitor[dict[str, bool | None]] = Monitor("workers", checks.workers, dict.fromkeys(QUEUES))
 
 
 @require_safe

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import redis
 from django.conf import settings
 from django.db import IntegrityError
 
@@ -169,9 +168,10 @@ def job_of(batch: Batch, number: int) -> Job | None:
 def broker_answers() -> bool:
     """Return whether the broker is up. Jobs are safe without it: the scheduler sends unsent messages later."""
     try:
-        return bool(broker.connection().ping())
-    except redis.RedisError:
+        broker.ping()
+    except publish.BROKER_ERRORS:
         return False
+    return True
 
 
 def queues_of(entries: Collection[BatchEntry]) -> set[str]:

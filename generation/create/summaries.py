@@ -17,7 +17,7 @@ from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, Status
 from generation.jobs.selectors import estimate
 from generation.models import Job
-from generation.queue import services
+from generation.queue import placement, services
 from generation.requests import available
 from generation.requests.fields import MAX_PROMPT
 from generation.requests.request import RenderRequest
@@ -44,7 +44,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Summary:
-    """A request's `plan`, the `seconds` of work for each of its `clips`, and `notes` on prompt words without effect."""
+    """A request's `plan`, the `seconds` of work for each of its `clips`, and `notes` to read beforehand."""
 
     request: RenderRequest
     plan: Plan
@@ -93,7 +93,10 @@ def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
     typed = str(form["prompt"].value() or "")[:MAX_PROMPT]
     read = replace(request, prompt=typed).engine_prompt if typed.strip() else ""
     notes = [warning_text(note) for note in vocabulary.warnings(read, model, settings.HOME)] if read else []
-    return Summary(request, plan(request, model), estimate(request), len(requests), queue, tuple(notes))
+    made = plan(request, model)
+    if too_large := placement.no_room(request, made.stages):
+        notes.insert(0, too_large)
+    return Summary(request, made, estimate(request), len(requests), queue, tuple(notes))
 
 
 def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:

@@ -35,6 +35,22 @@ class Asked(Protocol):
     @property
     def guidance(self) -> float: ...
 
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def motion_adapter(self) -> str: ...
+
+
+class Sized(Protocol):
+    """The properties of a catalogue entry that decide which worker can run it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def memory_gb(self) -> float: ...
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageSpec:
@@ -42,6 +58,8 @@ class StageSpec:
 
     `cost(plan, chunk, request)` is the cost of one unit: pixels a model computes, times passes. `first_rate` is seconds
     per unit of cost, used until there is a history; measured on two CPU cores with the bundled models.
+    `entries(catalogue, request)` are the catalogue entries that the stage's engine consists of; the memory of the first
+    covers all. Raises KeyError if one has left the catalogue.
     """
 
     stage: Stage
@@ -52,6 +70,7 @@ class StageSpec:
     cost: Callable[[Plan, int, Asked], float]
     first_rate: float
     is_needed: Callable[[Plan], bool] = lambda _plan: True
+    entries: Callable[[Any, Asked], tuple[Sized, ...]] = lambda _catalogue, _request: ()
 
 
 def _generate_cost(plan: Plan, _chunk: int, request: Asked) -> float:
@@ -90,6 +109,7 @@ _TABLE = (
         per_chunk=False,
         cost=_generate_cost,
         first_rate=1e-6,
+        entries=lambda catalogue, asked: (catalogue.models[asked.model], catalogue.adapters[asked.motion_adapter]),
     ),
     StageSpec(
         stage=Stage.INTERPOLATE,
@@ -100,6 +120,7 @@ _TABLE = (
         cost=_interpolate_cost,
         first_rate=1e-5,
         is_needed=lambda plan: plan.factor > 1,
+        entries=lambda catalogue, asked: (catalogue.interpolators[catalogue.models[asked.model].interpolator],),
     ),
     StageSpec(
         stage=Stage.UPSCALE,
@@ -110,6 +131,7 @@ _TABLE = (
         cost=_upscale_cost,
         first_rate=2e-6,
         is_needed=lambda plan: plan.upscale > 1,
+        entries=lambda catalogue, asked: (catalogue.upscalers[catalogue.models[asked.model].upscaler],),
     ),
     StageSpec(
         stage=Stage.ASSEMBLE,

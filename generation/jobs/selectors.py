@@ -12,7 +12,7 @@ from accounts.models import User
 from generation.domain.plan import Plan
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, Batch, Job, StageRun
-from generation.queue import estimates
+from generation.queue import estimates, placement
 from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest
 
@@ -39,6 +39,7 @@ class Progress:
     eta_seconds: int | None
     preview_url: str
     stages: tuple[StageProgress, ...]
+    no_room: str = ""  # why it waits, if no worker has the memory that it needs
 
     @property
     def percent(self) -> int:
@@ -94,6 +95,7 @@ def progress_of(job: Job) -> Progress:
         eta_seconds=max(1, round(left)) if job.is_active else None,
         preview_url=f"{preview}?v={job.previewed_at}" if preview else "",
         stages=stages,
+        no_room=placement.no_room(job.render_request, work.waiting) if job.is_active else "",
     )
 
 
@@ -142,6 +144,12 @@ class _Work:
         if run.status == RunStatus.DONE:
             return 1.0
         return min(1.0, run.done / run.total) if run.total and run.status == RunStatus.RUNNING else 0.0
+
+    @property
+    def waiting(self) -> list[Stage]:
+        """Return the stages with units that no worker has taken yet."""
+        taken = {unit for unit, run in self.runs.items() if run.status in (RunStatus.DONE, RunStatus.RUNNING)}
+        return list(dict.fromkeys(stage for stage, chunk in self.seconds if (stage, chunk) not in taken))
 
     def stage(self, stage: Stage) -> StageProgress:
         units = [unit for unit in self.seconds if unit[0] is stage]

@@ -1,27 +1,73 @@
-"""The state of the broker: which jobs have a message waiting, and which queues have a live worker."""
+"""The state of the broker: which jobs have a message waiting, and which queues have a live worker.
+
+The broker is Redis, or RabbitMQ if BROKER_URL is set.
+"""
 
 import base64
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
 from functools import lru_cache
 from typing import cast
 
 import redis
 from django.conf import settings
+from django.utils import timezone
 
 from auravideo.celery import PRIORITIES, SENT_AT, app
-from generation.domain.stages import QUEUES, stage_of
+from auravideo.core import publish
+from generation.domain.memory_classes import base_of, with_classes
+from generation.domain.stages import QUEUES, STAGES, stage_of
+from generation.domain.states import Stage
+from generation.models import Job
+from generation.queue import rabbitmq
 
+HELD_SECONDS = 600
 # If a message was taken this long ago and its stage is still unclaimed, the worker is gone.
 TAKEN_SECONDS = 30
 
 
 @lru_cache(maxsize=1)
 def connection() -> redis.Redis:
-    """Return a client for the broker's database."""
+    """Return a client for Redis as the broker."""
     return redis.Redis.from_url(settings.REDIS_BROKER_URL, socket_timeout=5, socket_connect_timeout=5)
+
+
+def ping() -> None:
+    """Raise one of publish.BROKER_ERRORS if the broker is unavailable."""
+    if settings.BROKER_URL:
+        rabbitmq.ping()
+    else:
+        connection().ping()
+
+
+def wire_priority(priority: int) -> int:
+    """Return a priority as the broker counts it; 0, the first to be served, is ours."""
+    return rabbitmq.wire_priority(priority) if settings.BROKER_URL else priority
+
+
+def without_message(jobs: Sequence[Job]) -> list[Job]:
+    """Return those of some quiet jobs that have no message, so that nobody would continue them.
+
+    RabbitMQ lets nobody look at waiting messages. There, a job has none if the queues of all its stages are empty and
+    it was quiet for `HELD_SECONDS`, during which a busy worker may hold its message.
+
+    Raises one of publish.BROKER_ERRORS if the broker is unavailable.
+    """
+    if not settings.BROKER_URL:
+        standing = standing_messages()
+        return [job for job in jobs if (str(job.pk), job.run) not in standing]
+    waiting = {queue for queue, count in rabbitmq.depths().items() if count}
+    limit = timezone.now() - timedelta(seconds=HELD_SECONDS)
+    return [job for job in jobs if job.touched_at < limit and not waiting & _queues(job)]
+
+
+def _queues(job: Job) -> set[str]:
+    stages = (job.plan or {}).get("stages", STAGES)
+    return {STAGES[Stage(name)].queue for name in stages}
 
 
 def standing_messages() -> set[tuple[str, int]]:
@@ -50,15 +96,27 @@ def answering(workers: Sequence[str], timeout: float = 1.0) -> set[str]:
 def live_workers(timeout: float = 1.0) -> Counter[str]:
     """Return the number of live workers per queue, empty if the broker is down. Waits up to `timeout` seconds."""
     try:
-        connection().ping()
-    except redis.RedisError:
+        ping()
+    except publish.BROKER_ERRORS:
         return Counter()
     answers = app.control.inspect(timeout=timeout).active_queues() or {}
-    return Counter(queue["name"] for queues in answers.values() for queue in queues)
+    return Counter(name for queues in answers.values() for name in {base_of(queue["name"]) for queue in queues})
+
+
+def nudge(names: Collection[str]) -> None:
+    """Make workers look at the roster now. If the broker is down, they look at their next heartbeat anyway."""
+    with suppress(*publish.BROKER_ERRORS):
+        ping()  # fail fast; Celery would retry for many seconds
+        app.control.broadcast("look_at_roster", destination=list(names))
 
 
 def depths() -> dict[str, int]:
-    """Return the number of messages in each queue. Raises redis.RedisError if the broker is unavailable."""
+    """Return the number of messages in each stage's queue, with its memory classes.
+
+    Raises one of publish.BROKER_ERRORS if the broker is unavailable.
+    """
+    if settings.BROKER_URL:
+        return rabbitmq.depths()
     pipe = connection().pipeline(transaction=False)
     for queue in QUEUES:
         for key in _keys(queue):
@@ -70,8 +128,11 @@ def depths() -> dict[str, int]:
 def oldest() -> dict[str, float]:
     """Return the age in seconds of each queue's oldest waiting message; 0 for an empty queue.
 
-    Looks at one message per priority, however many wait. Raises redis.RedisError if the broker is unavailable.
+    Looks at one message per memory class and priority, however many wait. Empty with RabbitMQ, which shows nobody its
+    waiting messages. Raises redis.RedisError if the broker is unavailable.
     """
+    if settings.BROKER_URL:
+        return {}
     pipe = connection().pipeline(transaction=False)
     for queue in QUEUES:
         for key in _keys(queue):
@@ -87,8 +148,10 @@ def _age(raw: bytes | None, now: float) -> float:
 
 
 def _keys(queue: str) -> list[str]:
-    """Return the Redis lists that hold a queue's messages, one per priority."""
-    return [f"{queue}:{priority}" if priority else queue for priority in range(PRIORITIES)]
+    """Return the Redis lists that hold a queue's messages, one per memory class and priority."""
+    return [
+        f"{name}:{priority}" if priority else name for name in with_classes(queue) for priority in range(PRIORITIES)
+    ]
 
 
 def _waiting() -> Iterator[tuple[str, int]]:

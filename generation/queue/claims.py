@@ -1,9 +1,14 @@
-"""A worker's claim on one stage of a job: taken once, kept alive by heartbeats, dropped when the job moves on."""
+"""A worker's claim on one stage of a job: taken once, kept alive by heartbeats, dropped when the job moves on.
 
+Heartbeats are written and judged by the database's clock, since those of many machines differ.
+"""
+
+from collections.abc import Callable
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from generation.domain.stages import LAST
@@ -13,11 +18,15 @@ from generation.queue import estimates, events, outcomes, services, signals
 from generation.requests.request import InvalidRequest
 
 
-def claim(job_id: UUID, run: int, stage: Stage, chunk: int, worker: str) -> StageRun | None:
+def claim(
+    job_id: UUID, run: int, stage: Stage, chunk: int, worker: str, consider: Callable[[Job], None] = lambda _job: None
+) -> StageRun | None:
     """Claim a stage of a job. Return None if there is nothing to do.
 
     That is: the job has ended, was deleted or has a newer run; its request is no longer valid, which fails the job; or
     the message was delivered twice and another worker holds the stage.
+
+    `consider(job)` may raise, to leave the job to another worker; then nothing is claimed.
     """
     job = Job.objects.filter(pk=job_id, run=run, status__in=ACTIVE).first()
     if job is None:
@@ -27,11 +36,12 @@ def claim(job_id: UUID, run: int, stage: Stage, chunk: int, worker: str) -> Stag
     except InvalidRequest as error:
         services.fail(job, run, "request-invalid", {"details": str(error)})
         return None
+    consider(job)
     now = timezone.now()
     try:
         with transaction.atomic():
             held = StageRun.objects.create(
-                job=job, run=run, stage=stage, chunk=chunk, worker=worker, cost=work, started_at=now, heartbeat_at=now
+                job=job, run=run, stage=stage, chunk=chunk, worker=worker, cost=work, started_at=now, heartbeat_at=Now()
             )
             services.start(job, run)
     except IntegrityError:
@@ -48,7 +58,7 @@ def is_held(held: StageRun) -> bool:
 def beat(held: StageRun, done: int | None = None, total: int | None = None) -> bool:
     """Record a heartbeat and the progress of the stage. Return whether the claim is still valid."""
     progress = {} if done is None else {"done": done, "total": total}
-    return _standing(held).update(heartbeat_at=timezone.now(), **progress) == 1
+    return _standing(held).update(heartbeat_at=Now(), **progress) == 1
 
 
 def finish(held: StageRun, output: dict) -> bool:
@@ -57,7 +67,7 @@ def finish(held: StageRun, output: dict) -> bool:
     with transaction.atomic():
         services.lock(job)
         now = timezone.now()
-        if not _standing(held).update(status=RunStatus.DONE, output=output, ended_at=now, heartbeat_at=now):
+        if not _standing(held).update(status=RunStatus.DONE, output=output, ended_at=now, heartbeat_at=Now()):
             return False
         if held.stage != LAST:
             Job.objects.filter(pk=job.pk, run=held.run).update(touched_at=now)

@@ -14,22 +14,22 @@ from django.db.models import Count, Min
 from django.utils import timezone
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
-from redis import RedisError
 
+from auravideo.core import publish
 from auravideo.core.metrics import certificate, declared, presence, totals
-from auravideo.core.metrics.presence import WEB, WORKER, Presence
+from auravideo.core.metrics.presence import WEB, Presence
 from auravideo.version import VERSION
 from generation.domain.errors import ERRORS
 from generation.domain.stages import QUEUES, STAGES
 from generation.domain.states import ACTIVE, ENDED, Status
 from generation.models import Job
-from generation.queue import broker
+from generation.queue import broker, roster
 from generation.queue.outcomes import OUTCOMES
 
 logger = logging.getLogger(__name__)
 
 ENGINES = ("text-to-video", "interpolation", "upscaling")
-_DOWN = (DatabaseError, RedisError, OSError)
+_DOWN = (DatabaseError, *publish.BROKER_ERRORS)
 
 
 class SiteCollector:
@@ -80,6 +80,10 @@ def _name_labels() -> None:
             declared.STAGE_ATTEMPTS.labels(stage=stage.value, outcome=outcome)
 
 
+def _database() -> list[Metric]:
+    return [*_jobs(), *_workers()]
+
+
 def _jobs() -> list[Metric]:
     jobs = _gauge("jobs", "Jobs that are waiting or rendering.", "state")
     rows = Job.objects.filter(status__in=ACTIVE).order_by().values_list("status").annotate(Count("pk"))
@@ -98,16 +102,21 @@ def _queues() -> list[Metric]:
     depths, ages = broker.depths(), broker.oldest()
     for queue in QUEUES:
         depth.add_metric([queue], depths[queue])
-        oldest.add_metric([queue], ages[queue])
+        if queue in ages:
+            oldest.add_metric([queue], ages[queue])
     return [depth, oldest]
+
+
+def _workers() -> list[Metric]:
+    workers = _gauge("workers", "Living workers of a queue.", "queue")
+    counts = roster.workers_by_queue()
+    for queue in QUEUES:
+        workers.add_metric([queue], counts[queue])
+    return [workers]
 
 
 def _processes() -> list[Metric]:
     found = presence.present()
-    workers = _gauge("workers", "Living workers of a queue.", "queue")
-    counts = Counter(queue for process in found if process.kind == WORKER for queue in process.queues)
-    for queue in QUEUES:
-        workers.add_metric([queue], counts[queue])
     processes = _gauge("processes", "Living processes of the site, by version.", "kind", "version")
     for (kind, version), count in sorted(Counter((process.kind, process.version) for process in found).items()):
         processes.add_metric([kind, version], count)
@@ -118,7 +127,7 @@ def _processes() -> list[Metric]:
             opened[process.machine] += process.websockets
     for machine, number in sorted(opened.items()):
         sockets.add_metric([machine], number)
-    return [*totals.read(), workers, processes, sockets, *_disks(found), *_gpus(found), *_schedule()]
+    return [*totals.read(), processes, sockets, *_disks(found), *_gpus(found), *_schedule()]
 
 
 def _disks(found: list[Presence]) -> list[Metric]:
@@ -166,4 +175,4 @@ def _certificate() -> list[Metric]:
     return [left]
 
 
-_PARTS: dict[str, Callable[[], list[Metric]]] = {"database": _jobs, "broker": _queues, "metrics": _processes}
+_PARTS: dict[str, Callable[[], list[Metric]]] = {"database": _database, "broker": _queues, "metrics": _processes}

@@ -6,14 +6,15 @@ The scheduler runs it every few seconds. `services.requeue` is a compare-and-set
 import logging
 from datetime import timedelta
 
-import redis
 from django.conf import settings
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from auravideo.core import publish
 from auravideo.core.logs import ids
 from generation.domain.states import ACTIVE, RunStatus, Stage
 from generation.models import Job, StageRun
-from generation.queue import broker, claims, services
+from generation.queue import broker, claims, roster, services
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +25,14 @@ GRACE_SECONDS = 20
 def requeue_lost() -> int:
     """Requeue every job whose worker stopped sending heartbeats, and every active job without a message.
 
-    Returns the number of requeued jobs.
+    Returns the number of requeued jobs. Dead workers leave the roster on the way.
     """
+    roster.forget_dead()
     return _requeue_dead_claims() + _requeue_forgotten_jobs()
 
 
 def _requeue_dead_claims() -> int:
-    limit = timezone.now() - timedelta(seconds=settings.LOST_AFTER_SECONDS)
+    limit = Now() - timedelta(seconds=settings.LOST_AFTER_SECONDS)
     dead = StageRun.objects.filter(status=RunStatus.RUNNING, heartbeat_at__lt=limit)
     requeued = 0
     for held in dead:
@@ -47,11 +49,10 @@ def _requeue_forgotten_jobs() -> int:
     if not candidates:
         return 0
     try:
-        standing = broker.standing_messages()
-    except redis.RedisError as error:
+        forgotten = broker.without_message(candidates)
+    except publish.BROKER_ERRORS as error:
         logger.warning("Broker unavailable, cannot look for lost messages: %s", error)
         return 0
-    forgotten = [job for job in candidates if (str(job.pk), job.run) not in standing]
     return sum(_requeue_if_still_quiet(job) for job in forgotten)
 
 

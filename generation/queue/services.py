@@ -24,7 +24,7 @@ from auravideo.core.metrics import declared
 from generation.domain.plan import Plan
 from generation.domain.states import ACTIVE, ENDED, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
-from generation.queue import blocked_terms, canvas, events
+from generation.queue import blocked_terms, canvas, events, placement
 from generation.requests import available
 from generation.requests.fields import MAX_SEED
 from generation.requests.request import InvalidRequest, RenderRequest
@@ -333,5 +333,6 @@ def _send(job_ids: Sequence[UUID]) -> None:
         except InvalidRequest as error:
             fail(job, job.run, "request-invalid", {"details": str(error)})
             continue
-        send = partial(canvas.send, job.pk, job.run, job.priority, job_plan, done.get(job.pk, set()))
+        queues = placement.queues_of(job.render_request, job_plan)
+        send = partial(canvas.send, job.pk, job.run, job.priority, job_plan, done.get(job.pk, set()), queues)
         publish.attempt(send, f"the message of job {job.pk}")

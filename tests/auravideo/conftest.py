@@ -26,6 +26,7 @@ from tests.factories import (
     ReportFactory,
     UserFactory,
     VideoFactory,
+    WorkerFactory,
     a_moderator,
 )
 
@@ -107,6 +108,7 @@ def _clips_of(owner) -> dict[str, object]:
         **_pages_of("generation_job", active),
         **_pages_of("generation_batch", batch),
         **_pages_of("generation_preset", preset),
+        **_pages_of("generation_worker", WorkerFactory()),
         **_pages_of("generation_blockedterm", BlockedTerm.objects.create(term="toy gun")),
         **_pages_of("gallery_video", public),
         **_pages_of("gallery_report", ReportFactory(video=public)),

@@ -69,7 +69,7 @@ def test_a_value_that_cannot_be_read_stops_the_start_with_one_line_that_names_it
 
 SECRETS = [
     "SECRET_KEY", "DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "REDIS_PASSWORD", "S3_ACCESS_KEY_ID",
-    "S3_SECRET_ACCESS_KEY", "EMAIL_URL", "EMAIL_PASSWORD",
+    "S3_SECRET_ACCESS_KEY", "EMAIL_URL", "EMAIL_PASSWORD", "BROKER_URL", "BROKER_PASSWORD",
 ]  # fmt: skip
 
 
@@ -169,6 +169,7 @@ def test_a_missing_file_stops_the_start_with_one_line_that_names_the_variable(tm
     [
         (lambda: env.database(Path("/srv")), "DATABASE", "postgres://ada:first@db/site"),
         (env.redis_url, "REDIS", "redis://:first@cache:6379"),
+        (env.broker_url, "BROKER", "amqp://ada:first@rabbit//"),
         (env.email, "EMAIL", "smtp://ada:first@mail"),
     ],
 )
@@ -182,11 +183,16 @@ def test_a_second_password_is_refused(monkeypatch, unset, read, service, url):
 
 @pytest.mark.parametrize(
     ("read", "name"),
-    [(lambda: env.database(Path("/srv")), "DATABASE_URL"), (env.redis_url, "REDIS_URL"), (env.email, "EMAIL_URL")],
+    [
+        (lambda: env.database(Path("/srv")), "DATABASE_URL"),
+        (env.redis_url, "REDIS_URL"),
+        (env.email, "EMAIL_URL"),
+        (env.broker_url, "BROKER_URL"),
+    ],
 )
 @pytest.mark.parametrize("form", ["{}://ada:hunter2/x@host/1", "pigeon://ada:hunter2@host", "{}://ada:hunter2@[::1"])
 def test_no_message_repeats_a_secret(monkeypatch, unset, read, name, form):
-    scheme = {"DATABASE_URL": "postgres", "REDIS_URL": "redis", "EMAIL_URL": "smtp"}[name]
+    scheme = {"DATABASE_URL": "postgres", "REDIS_URL": "redis", "EMAIL_URL": "smtp", "BROKER_URL": "amqp"}[name]
     monkeypatch.setenv(name, form.format(scheme))
     with pytest.raises(ImproperlyConfigured, match=name) as raised:
         read()
@@ -205,6 +211,15 @@ def test_the_password_of_redis_goes_into_its_url(monkeypatch, unset, url, expect
     monkeypatch.setenv("REDIS_URL", url)
     monkeypatch.setenv("REDIS_PASSWORD", "p w")
     assert env.redis_url() == expected
+
+
+def test_the_password_of_rabbitmq_goes_into_its_url_and_needs_a_user(monkeypatch, unset):
+    monkeypatch.setenv("BROKER_PASSWORD", "p w/@")
+    monkeypatch.setenv("BROKER_URL", "amqps://ada@rabbit/site")
+    assert env.broker_url() == "amqps://ada:p%20w%2F%40@rabbit/site"
+    monkeypatch.setenv("BROKER_URL", "amqps://rabbit/site")
+    with pytest.raises(ImproperlyConfigured, match="names no user"):
+        env.broker_url()
 
 
 @pytest.mark.parametrize(("value", "expected"), [("True", True), ("0", False), ("yes", True), ("off", False)])

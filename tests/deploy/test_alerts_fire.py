@@ -87,7 +87,7 @@ app.send_task("workers.tasks.upscale", args=unit, queue="upscale", ignore_result
 ANOTHER_VERSION = """
 import dataclasses
 from auravideo.core.metrics import presence
-here = presence.this_process(presence.WORKER, ["upscale"], lambda: 0)
+here = presence.this_process(presence.WORKER, lambda: 0)
 presence.announce(dataclasses.replace(here, pid=1, version="0.0.1"))
 """
 

@@ -34,8 +34,8 @@ def exported(db, client, settings, monkeypatch) -> dict[str, set[str]]:
     client.get("/")
     presence.note_schedule()
     found: dict[str, set[str]] = {}
-    here = presence.this_process(presence.WORKER, ["cpu"], lambda: 0)
-    for process in (here, presence.this_process(presence.WEB, [], lambda: 0)):
+    here = presence.this_process(presence.WORKER, lambda: 0)
+    for process in (here, presence.this_process(presence.WEB, lambda: 0)):
         presence.announce(presence.Presence(**{**vars(process), "gpus": [card]}))
     for family in SiteCollector().collect():
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import redis
@@ -15,14 +14,13 @@ from django.conf import settings as django_settings
 from auravideo.core import heartbeat
 from auravideo.server import redis_server
 from generation.domain.states import Stage
-from generation.queue import presence
 from tests.factories import JobFactory
 from workers import healthcheck, runner
 
 # A real worker that beats often, so that the test need not wait for minutes.
 WORKER = """
-from generation.queue import presence
-presence.ANNOUNCE_SECONDS = 0.2
+from django.conf import settings
+settings.HEARTBEAT_SECONDS = 0.2
 from auravideo.celery import app
 app.worker_main("worker -Q cpu -n one@here --without-gossip --without-mingle --concurrency 1 --loglevel ERROR".split())
 """
@@ -80,16 +78,11 @@ def is_healthy(file: Path) -> bool:
     return healthcheck.problem(file, MAX_AGE) == ""
 
 
-def announced(broker: Broker) -> list[bytes]:
-    return broker.client().zrange("auravideo:workers:cpu", 0, -1)
-
-
-def test_a_worker_is_healthy_while_it_waits_for_work(worker, own_broker):
+def test_a_worker_is_healthy_while_it_waits_for_work(worker):
     process, file = worker
     first = file.stat().st_mtime
     wait_until(lambda: file.stat().st_mtime > first, process)
     assert is_healthy(file)
-    assert announced(own_broker) == [b"one@here"]
 
 
 def test_a_worker_that_hangs_is_found_and_so_is_its_recovery(worker):
@@ -106,14 +99,6 @@ def test_a_worker_that_loses_its_broker_is_found_and_so_is_its_recovery(worker, 
     wait_until(lambda: not is_healthy(file), process)
     own_broker.restart()
     wait_until(lambda: is_healthy(file), process)
-
-
-def test_a_worker_that_stops_takes_its_name_off(worker, own_broker):
-    process, _file = worker
-    wait_until(lambda: announced(own_broker) == [b"one@here"], process)
-    process.terminate()
-    process.wait(30)
-    assert announced(own_broker) == []
 
 
 @pytest.fixture
@@ -156,15 +141,3 @@ def test_without_a_file_nothing_is_written(settings, tmp_path, monkeypatch):
     heartbeat.beat_stage()
     heartbeat.end_stage()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_workers_are_counted_by_queue_and_forgotten_when_they_fall_silent(monkeypatch):
-    one, two = str(uuid4()), str(uuid4())
-    presence.announce(one, ["cpu", "generate"])
-    presence.announce(one, ["cpu", "generate"])
-    presence.announce(two, ["generate"])
-    assert presence.workers_by_queue() == {"cpu": 1, "generate": 2, "interpolate": 0, "upscale": 0}
-    presence.withdraw(one)
-    assert presence.workers_by_queue()["generate"] == 1
-    monkeypatch.setattr(presence, "_now", lambda: int(time.time()) + presence.ABSENT_SECONDS + 1)
-    assert presence.workers_by_queue().total() == 0

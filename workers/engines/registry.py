@@ -135,6 +135,11 @@ def get(key: Hashable, factory: Callable[[], E]) -> E:
     return _default.get(key, factory)
 
 
+def warm() -> list[Hashable]:
+    """Call `Registry.keys` on this process's registry."""
+    return _default.keys()
+
+
 def release_all(why: str = "asked to") -> None:
     """Call `Registry.release_all` on this process's registry."""
     _default.release_all(why)

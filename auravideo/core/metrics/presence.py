@@ -36,7 +36,6 @@ class Presence:
     machine: str
     pid: int
     version: str
-    queues: list[str] = field(default_factory=list)
     websockets: int = 0
     disk: tuple[int, int] = (0, 0)
     gpus: list[dict[str, Any]] = field(default_factory=list)
@@ -52,7 +51,7 @@ def key_of(kind: str, machine: str, pid: int) -> str:
     return f"{INDEX}:{kind}:{machine}:{pid}"
 
 
-def this_process(kind: str, queues: list[str], websockets: Callable[[], int]) -> Presence:
+def this_process(kind: str, websockets: Callable[[], int]) -> Presence:
     """Return the presence of this process. Only workers report the cards of their machine."""
     disk = shutil.disk_usage(settings.HOME)
     return Presence(
@@ -60,7 +59,6 @@ def this_process(kind: str, queues: list[str], websockets: Callable[[], int]) ->
         machine=socket.gethostname(),
         pid=os.getpid(),
         version=VERSION,
-        queues=queues,
         websockets=websockets(),
         disk=(disk.free, disk.total),
         gpus=[asdict(gpu) for gpu in gpus.read()] if kind == WORKER else [],

@@ -4,7 +4,7 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 import redis
@@ -20,17 +20,16 @@ _wake = threading.Event()
 _reporter: "_Reporter | None" = None
 
 
-def start(kind: str | None = None, queues: Sequence[str] = (), websockets: Callable[[], int] = lambda: 0) -> None:
+def start(kind: str | None = None, websockets: Callable[[], int] = lambda: 0) -> None:
     """Report from now on, every `PERIOD` seconds and on exit.
 
     Args:
         kind: what this process is (presence.WEB, WORKER, SCHEDULER); None for one that only counts: a worker's child.
-        queues: that a worker serves.
         websockets: returns how many are open.
     """
     global _reporter, _wake
     _wake = threading.Event()  # not the one of the parent, whose thread may have held its lock at the fork
-    _reporter = _Reporter(kind, list(queues), websockets)
+    _reporter = _Reporter(kind, websockets)
     _reporter.start()
 
 
@@ -50,9 +49,9 @@ def finish() -> None:
 
 
 class _Reporter(threading.Thread):
-    def __init__(self, kind: str | None, queues: list[str], websockets: Callable[[], int]) -> None:
+    def __init__(self, kind: str | None, websockets: Callable[[], int]) -> None:
         super().__init__(name="metrics", daemon=True)
-        self.kind, self.queues, self.websockets = kind, queues, websockets
+        self.kind, self.websockets = kind, websockets
         self.pid = os.getpid()
         self.is_failing = False
         self.has_left = False
@@ -67,7 +66,7 @@ class _Reporter(threading.Thread):
         try:
             totals.ship()
             if self.kind is not None:
-                presence.announce(presence.this_process(self.kind, self.queues, self.websockets))
+                presence.announce(presence.this_process(self.kind, self.websockets))
         except Exception as error:  # nothing may stop the reports; the next one may succeed
             if not self.is_failing:
                 logger.warning("Metrics cannot be reported, trying again every %g s: %s", PERIOD, error)

@@ -11,6 +11,7 @@ from auravideo.doctor import site
 from auravideo.doctor.findings import State
 from auravideo.version import VERSION
 from generation.domain.stages import QUEUES
+from tests.factories import WorkerFactory
 from tests.rigs.web_server import serving
 
 HEALTHY = {"/healthz": (200, b"{}"), "/ws/jobs/": (403, b"Access denied")}
@@ -61,34 +62,32 @@ def test_settings_of_the_address_that_do_not_fit_together(settings, problem, cha
     assert found.state == state and said in found.detail
 
 
-def announce(queue: str, **changes) -> None:
-    here = presence.this_process(presence.WORKER, [queue], lambda: 0)
-    presence.announce(dataclasses.replace(here, **{"pid": hash(queue) % 10000, **changes}))
+def crew(*queues: str) -> None:
+    for queue in queues:
+        WorkerFactory(queues=[queue])
 
 
 def test_every_queue_has_a_worker():
-    for queue in QUEUES:
-        announce(queue)
-    announce("upscale", pid=1)
+    crew(*QUEUES, "upscale")
     assert site.workers() == "cpu: 1, generate: 1, interpolate: 1, upscale: 2"
 
 
 def test_a_queue_without_a_worker(problem):
-    for queue in QUEUES[:-2]:
-        announce(queue)
+    crew(*QUEUES[:-2])
     assert problem(site.workers).detail == f"no worker on {QUEUES[-2]}, {QUEUES[-1]}"
 
 
 def test_a_machine_that_was_not_updated(problem):
-    for queue in QUEUES:
-        announce(queue)
-    announce("cpu", pid=1, machine="far-away", version="0.0.1")
+    crew(*QUEUES)
+    here = presence.this_process(presence.WORKER, lambda: 0)
+    presence.announce(dataclasses.replace(here, machine="far-away", version="0.0.1"))
     found = problem(site.workers)
     assert found.state == State.WARNING
     assert found.detail == f"worker on far-away: 0.0.1; here: {VERSION}"
 
 
 def test_without_redis_nobody_knows_who_works(not_applicable, redis_is_down):
+    crew(*QUEUES)
     assert not_applicable(site.workers) == not_applicable(site.scheduler) == "Redis does not answer"
 
 

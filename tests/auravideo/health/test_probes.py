@@ -14,7 +14,9 @@ from moto.server import ThreadedMotoServer
 from auravideo.health import checks, views
 from auravideo.server import scheduler
 from generation.domain.stages import QUEUES
-from generation.queue import broker, presence
+from generation.models import Worker
+from generation.queue import broker
+from tests.factories import WorkerFactory
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +30,9 @@ def _nothing_remembered():
 
 
 @pytest.fixture
-def whole(db):
+def whole(transactional_db):
     """Have a worker for every queue and a scheduler."""
-    presence.announce("one@here", QUEUES)
+    WorkerFactory(queues=list(QUEUES))
     lease = scheduler.Lease(broker.connection(), "here:1")
     assert lease.acquire()
     return lease
@@ -63,8 +65,7 @@ def test_a_whole_site_is_well(whole):
 
 def test_a_missing_worker_and_scheduler_are_named_and_pages_go_on(whole):
     whole.release()
-    presence.withdraw("one@here")
-    presence.announce("two@here", ["cpu"])
+    Worker.objects.update(queues=["cpu"])
     workers = {**dict.fromkeys(QUEUES, False), "cpu": True}
     assert ready() == (200, {**WELL, "status": "degraded", "scheduler": False, "workers": workers})
 
@@ -72,7 +73,8 @@ def test_a_missing_worker_and_scheduler_are_named_and_pages_go_on(whole):
 def test_without_a_database_the_process_is_not_ready(whole, monkeypatch):
     with monkeypatch.context() as patched:  # undone before the test's transaction is
         patched.setattr(BaseDatabaseWrapper, "cursor", refuse)
-        assert ready() == (503, {**WELL, "status": "down", "database": False})
+        unknown = dict.fromkeys(QUEUES)
+        assert ready() == (503, {**WELL, "status": "down", "database": False, "workers": unknown})
 
 
 def test_without_a_broker_the_process_is_not_ready(whole, monkeypatch):

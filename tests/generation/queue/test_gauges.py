@@ -17,7 +17,7 @@ from generation.queue import broker, claims, recovery, services
 from generation.queue.gauges import SiteCollector
 from generation.requests import available
 from generation.requests.request import parse
-from tests.factories import JobFactory
+from tests.factories import JobFactory, WorkerFactory
 from tests.rigs.metrics import samples
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -148,23 +148,27 @@ GPU = {"uuid": "GPU-1", "index": 0, "name": "Card", "used": 5, "total": 8, "busy
 
 def test_workers_of_one_card_report_it_once(measured):
     """Three workers share a machine and its card; two web processes hold sockets; another machine has its own disk."""
-    worker = dataclasses.replace(
-        presence.this_process(presence.WORKER, ["generate"], lambda: 0), machine="a", gpus=[GPU]
-    )
-    for pid, queues in ((1, ["generate"]), (2, ["generate"]), (3, ["upscale", "interpolate"])):
-        presence.announce(dataclasses.replace(worker, pid=pid, queues=queues))
+    worker = dataclasses.replace(presence.this_process(presence.WORKER, lambda: 0), machine="a", gpus=[GPU])
+    for pid in (1, 2, 3):
+        presence.announce(dataclasses.replace(worker, pid=pid))
     for pid, machine in ((4, "a"), (5, "a"), (6, "b")):
-        web = dataclasses.replace(worker, kind=presence.WEB, pid=pid, machine=machine, queues=[], gpus=[])
+        web = dataclasses.replace(worker, kind=presence.WEB, pid=pid, machine=machine, gpus=[])
         presence.announce(dataclasses.replace(web, websockets=10, disk=(1, 9)))
     found = measured()
-    assert {key[1]: value for key, value in found.items() if key[0] == "auravideo_workers"} == {
-        "queue=cpu": 0, "queue=generate": 2, "queue=interpolate": 1, "queue=upscale": 1,
-    }  # fmt: skip
     assert [value for key, value in found.items() if key[0] == "auravideo_gpu_memory_used_bytes"] == [5]
     assert found["auravideo_gpu_busy_ratio", "gpu=GPU-1", "machine=a", "name=Card"] == 0.5
     assert found["auravideo_websockets_open", "machine=a"] == 20
     assert found["auravideo_websockets_open", "machine=b"] == 10
     assert found["auravideo_disk_free_bytes", "machine=b"] == 1
+
+
+def test_workers_are_counted_by_queue(measured):
+    for queues in (["generate"], ["generate"], ["upscale", "interpolate"]):
+        WorkerFactory(queues=queues)
+    found = measured()
+    assert {key[1]: value for key, value in found.items() if key[0] == "auravideo_workers"} == {
+        "queue=cpu": 0, "queue=generate": 2, "queue=interpolate": 1, "queue=upscale": 1,
+    }  # fmt: skip
 
 
 def test_the_schedulers_silence_grows(measured):

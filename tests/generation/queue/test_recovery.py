@@ -56,6 +56,26 @@ def test_a_claim_with_a_heartbeat_is_left_alone(job):
     assert recovery.requeue_lost() == 0
 
 
+def test_a_scheduler_whose_clock_is_wrong_loses_nobodys_claim(job, monkeypatch):
+    """The database's clock judges, whatever the machines' own clocks say."""
+    claims.beat(claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker"))
+    for hours in (1, -1):
+        wrong = timezone.now() + timedelta(hours=hours)
+        monkeypatch.setattr(timezone, "now", lambda wrong=wrong: wrong)
+        assert recovery.requeue_lost() == 0
+        monkeypatch.undo()
+
+
+def test_a_worker_whose_clock_is_wrong_keeps_and_loses_its_claim_like_any_other(job, monkeypatch):
+    ahead = timezone.now() + timedelta(hours=1)
+    monkeypatch.setattr(timezone, "now", lambda: ahead)
+    claims.beat(claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker"))
+    monkeypatch.undo()
+    assert StageRun.objects.get().heartbeat_at - timezone.now() < timedelta(seconds=10)
+    age(61)
+    assert recovery.requeue_lost() == 1
+
+
 def test_a_job_that_waits_its_turn_is_left_alone_however_long(job):
     age(3600)
     assert recovery.requeue_lost() == 0

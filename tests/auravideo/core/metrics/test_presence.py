@@ -13,7 +13,7 @@ from tests.rigs import nvml
 
 
 def a_worker(**changes) -> presence.Presence:
-    here = presence.this_process(presence.WORKER, ["generate"], lambda: 0)
+    here = presence.this_process(presence.WORKER, lambda: 0)
     return dataclasses.replace(here, **changes)
 
 

@@ -1,0 +1,97 @@
+"""Which worker should run a unit: the memory that its model needs, and who holds that model already."""
+
+from collections.abc import Iterable, Mapping
+
+from django.utils import formats
+from django.utils.translation import gettext as _
+
+from generation.domain.memory_classes import BASE, EVERYWHERE, GB, queue_for
+from generation.domain.plan import Plan
+from generation.domain.stages import STAGES, Sized
+from generation.domain.states import Stage
+from generation.queue import roster
+from generation.requests import available
+from generation.requests.request import RenderRequest
+
+# How often a unit is passed on to an idle worker that holds its model, before whoever has it next loads the model. This
+# bounds what a unit can lose by the preference: three messages, some 10 ms, however many other models are wanted.
+MAX_PASSES = 3
+
+
+def entries(stage: Stage, request: RenderRequest) -> tuple[Sized, ...]:
+    """Return the catalogue entries of a stage's engine; empty if it has none, or if one has left the catalogue."""
+    try:
+        return STAGES[stage].entries(available.catalogue(), request)
+    except KeyError:  # the stage itself says so, with an error for the user
+        return ()
+
+
+def engine_of(stage: Stage, request: RenderRequest) -> str:
+    """Return the name under which a worker reports the engine of a stage as warm; "" for a stage without a model."""
+    return "/".join(entry.id for entry in entries(stage, request))
+
+
+def needed(stage: Stage, request: RenderRequest) -> int:
+    """Return the memory, in bytes, that the model of a stage needs, by the catalogue; 0 if it is not known."""
+    return max((int(entry.memory_gb * GB) for entry in entries(stage, request)[:1]), default=0)
+
+
+def queue_of(stage: Stage, request: RenderRequest) -> str:
+    """Return the queue of a unit: that of its stage, or of the memory class that its model needs."""
+    return queue_for(STAGES[stage].queue, needed(stage, request))
+
+
+def queues_of(request: RenderRequest, plan: Plan) -> Mapping[Stage, str]:
+    """Return the queue of every stage of a plan."""
+    return {stage: queue_of(stage, request) for stage in plan.stages}
+
+
+def better_queue(
+    stage: Stage,
+    request: RenderRequest,
+    *,
+    name: str,
+    memory: int,
+    queues: tuple[str, ...],
+    warm: list[str],
+    passes: int,
+) -> str | None:
+    """Return the queue to which a worker should pass a unit on; None if it should run it itself.
+
+    Args:
+        name: the worker that has the unit. `memory` is what it may use, in bytes, `queues` what it reads and `warm` the
+            engines that it holds.
+        passes: how often the unit was passed on before.
+    """
+    queue, need = STAGES[stage].queue, needed(stage, request)
+    if need > memory:
+        larger = queue_for(queue, max(need, BASE * GB + 1))  # everyone reads the stage's own queue, however small
+        if larger not in queues:  # beyond the largest class, there is nobody to pass it on to
+            return larger
+    engine = engine_of(stage, request)
+    if engine and engine not in warm and passes < MAX_PASSES and roster.idle_holders(queue, engine, name, need):
+        return queue_for(queue, need)
+    return None
+
+
+def no_room(request: RenderRequest, stages: Iterable[Stage]) -> str:
+    """Return, worded for the user, which of the stages no worker here has the memory for; "" if there is none.
+
+    A stage without any worker is not reported: where the site has none, nothing is known about their memory.
+    """
+    needs = {stage: need for stage in stages if (need := needed(stage, request)) > EVERYWHERE * GB}
+    if not needs:
+        return ""
+    capacity = roster.capacity()
+    for stage, need in needs.items():
+        most = capacity.get(STAGES[stage].queue)
+        if most is not None and most < need:
+            return _(
+                "The stage “%(stage)s” of this model needs %(need)s GB of memory, and the largest worker on this site "
+                "has %(most)s GB. The clip will wait until a larger one joins."
+            ) % {"stage": STAGES[stage].label, "need": _gb(need), "most": _gb(most)}
+    return ""
+
+
+def _gb(size: int) -> str:
+    return formats.number_format(size / GB, 1)

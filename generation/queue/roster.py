@@ -1,0 +1,173 @@
+"""The roster of workers: who is there, what each holds, may use and is doing. The only writer of `Worker`.
+
+Workers write their own rows, by the database's clock, so that the clocks of many machines do not matter. It lives in
+the database because draining must survive a wiped Redis, and because what a worker is doing is a join with its claims
+(docs/adr/0008-roster-in-the-database.md).
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from generation.domain.states import RunStatus
+from generation.models import StageRun, Worker
+from generation.queue import broker
+
+logger = logging.getLogger(__name__)
+
+_FRESH_SECONDS = 10  # how long a process caches `capacity`
+
+
+@dataclass(frozen=True)
+class Doing:
+    """A unit that a worker is running."""
+
+    job: str
+    stage: str
+    chunk: int
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Member:
+    """A worker that is there, and what it is doing; several units if it runs several processes."""
+
+    worker: Worker
+    doing: tuple[Doing, ...]
+
+    @property
+    def state(self) -> str:
+        """Return busy, idle, draining (it finishes what it has) or drained (it has nothing left, and takes nothing)."""
+        if self.worker.draining_since is None:
+            return "busy" if self.doing else "idle"
+        return "draining" if self.doing or self.worker.takes_work else "drained"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `manage.py workers --json` prints; sizes in bytes, times in ISO 8601."""
+        worker = self.worker
+        names = ("name", "host", "pid", "queues", "device", "version", "memory_total", "memory_free", "warm")
+        return {
+            **{name: getattr(worker, name) for name in names},
+            "state": self.state,
+            "started_at": worker.started_at.isoformat(),
+            "heartbeat_at": worker.heartbeat_at.isoformat(),
+            "draining_since": worker.draining_since.isoformat() if worker.draining_since else None,
+            "doing": [{**vars(unit), "since": unit.since.isoformat()} for unit in self.doing],
+        }
+
+
+def register(name: str, **facts: Any) -> None:
+    """Enter a worker that has just started, or whose row is gone because nobody heard from it for too long.
+
+    A worker that was killed and started again within that time finds its old row, and keeps the order to drain.
+    """
+    fresh = {**facts, "started_at": Now(), "heartbeat_at": Now(), "warm": [], "takes_work": True}
+    if not Worker.objects.filter(name=name).update(**fresh):
+        Worker.objects.bulk_create([Worker(name=name, **fresh)], ignore_conflicts=True)
+
+
+def beat(name: str, pid: int, *, memory_free: int, takes_work: bool) -> bool | None:
+    """Record that a worker is alive. Return whether it should take work, or None if its row is gone or another's."""
+    mine = Worker.objects.filter(name=name, pid=pid)
+    if not mine.update(heartbeat_at=Now(), memory_free=memory_free, takes_work=takes_work):
+        return None
+    return not mine.filter(draining_since__isnull=False).exists()
+
+
+def report_warm(name: str, warm: list[str]) -> None:
+    """Record which engines a worker holds."""
+    Worker.objects.filter(name=name).update(warm=warm)
+
+
+def leave(name: str, pid: int) -> None:
+    """Remove a worker that is stopping."""
+    Worker.objects.filter(name=name, pid=pid).delete()
+
+
+def drain(names: Collection[str]) -> int:
+    """Tell workers to finish what they have and take nothing more. Return how many this call told.
+
+    They read it from the database at their next heartbeat; the message only makes them look at once.
+    """
+    told = Worker.objects.filter(name__in=names, draining_since=None).update(draining_since=Now())
+    broker.nudge(names)
+    return told
+
+
+def undrain(names: Collection[str]) -> int:
+    """Let workers take work again. Return how many were draining."""
+    told = Worker.objects.filter(name__in=names, draining_since__isnull=False).update(draining_since=None)
+    broker.nudge(names)
+    return told
+
+
+def present() -> QuerySet[Worker]:
+    """Return the workers that were heard within `settings.LOST_AFTER_SECONDS`, by the database's clock."""
+    return Worker.objects.filter(heartbeat_at__gte=Now() - timedelta(seconds=settings.LOST_AFTER_SECONDS))
+
+
+def workers_by_queue() -> Counter[str]:
+    """Return the number of workers of each stage's queue, those that are draining included."""
+    return Counter(queue for queues in present().values_list("queues", flat=True) for queue in queues)
+
+
+def members(workers: Iterable[Worker] | None = None) -> list[Member]:
+    """Return workers with what they are doing, in two queries; all that are present by default."""
+    running = _running()
+    found = present() if workers is None else workers
+    return [Member(worker, tuple(running.get(worker.name, ()))) for worker in found]
+
+
+def forget_dead() -> int:
+    """Delete the rows of workers that died. Return how many."""
+    dead = Worker.objects.exclude(pk__in=present().values("pk"))
+    names = list(dead.values_list("name", flat=True))
+    if names:
+        logger.warning("No heartbeat from %s: forgotten", ", ".join(names))
+        dead.filter(name__in=names).delete()
+    return len(names)
+
+
+def idle_holders(queue: str, engine: str, besides: str, memory: int = 0) -> list[str]:
+    """Return the workers of a stage's queue, other than `besides`, that hold an engine and have nothing to do.
+
+    Args:
+        memory: the bytes that they must have.
+    """
+    there = present().filter(draining_since=None, takes_work=True, memory_total__gte=memory).exclude(name=besides)
+    rows = there.values_list("name", "queues", "warm")
+    holders = [name for name, queues, warm in rows if queue in queues and engine in warm]
+    busy = _running() if holders else {}
+    return [name for name in holders if name not in busy]
+
+
+def capacity() -> dict[str, int]:
+    """Return the memory of the largest worker of each stage's queue, in bytes; cached for some seconds."""
+    return _capacity(int(time.monotonic() // _FRESH_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _capacity(_tick: int) -> dict[str, int]:
+    most: dict[str, int] = {}
+    for queues, memory in present().values_list("queues", "memory_total"):
+        for queue in queues:
+            most[queue] = max(most.get(queue, 0), memory)
+    return most
+
+
+def _running() -> dict[str, list[Doing]]:
+    """Return what is being run, by the name of the worker: StageRun.worker is `name:process`."""
+    found: dict[str, list[Doing]] = {}
+    rows = StageRun.objects.filter(status=RunStatus.RUNNING).order_by("started_at")
+    for worker, job, stage, chunk, since in rows.values_list("worker", "job_id", "stage", "chunk", "started_at"):
+        found.setdefault(worker.rpartition(":")[0], []).append(Doing(str(job), stage, chunk, since))
+    return found

@@ -1,0 +1,146 @@
+"""Units go to workers with the memory for their model, preferably to idle ones that hold it; nobody waits for that."""
+
+import pytest
+from django.urls import reverse
+
+from generation.domain.memory_classes import GB
+from generation.domain.states import Stage
+from generation.queue import broker, claims, placement, roster, services
+from generation.requests import available
+from generation.requests.request import RenderRequest, parse
+from tests.factories import JobFactory, WorkerFactory, a_request
+from tests.generation.create.pages import ADVANCED
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _fresh_capacity():
+    roster._capacity.cache_clear()
+
+
+@pytest.fixture
+def large_model(settings, tmp_path):
+    """Make the bundled model need 20 GB to generate, and its upscaler 7."""
+    path = tmp_path / "large.toml"
+    path.write_text("[models.tiny]\nmemory_gb = 20\n[upscalers.tiny-esrgan]\nmemory_gb = 7\n")
+    settings.CATALOGUE_FILE = str(path)
+
+
+def the_request(**changes) -> RenderRequest:
+    return RenderRequest.from_dict(a_request(**changes))
+
+
+def better(memory=100 * GB, warm=(), passes=0, stage=Stage.GENERATE, queues=("generate",)) -> str | None:
+    place = {"name": "me", "memory": memory, "queues": queues, "warm": list(warm), "passes": passes}
+    return placement.better_queue(stage, the_request(), **place)
+
+
+def test_a_stage_needs_what_the_catalogue_says(large_model):
+    assert placement.needed(Stage.GENERATE, the_request()) == 20 * GB
+    assert placement.needed(Stage.PREPROCESS, the_request()) == 0
+    assert placement.queue_of(Stage.GENERATE, the_request()) == "generate-24gb"
+    assert placement.queue_of(Stage.UPSCALE, the_request()) == "upscale-8gb"
+    assert placement.queue_of(Stage.ASSEMBLE, the_request()) == "cpu"
+
+
+def test_a_model_that_left_the_catalogue_needs_nothing():
+    """Its job fails in its first stage, with an error for the user."""
+    asked = RenderRequest.from_dict({**a_request(), "model": "sd-9000"})
+    assert placement.needed(Stage.GENERATE, asked) == 0
+    assert placement.engine_of(Stage.GENERATE, asked) == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_is_sent_to_the_queues_of_its_memory(user, large_model):
+    job = services.submit(user, parse({"prompt": "a star"}, available.catalogue(), available.limits()))
+    (raw,) = broker.connection().lrange("cpu", 0, -1)
+    assert b"generate-24gb" in raw
+    assert b"upscale-8gb" in raw
+    assert broker.standing_messages() == {(str(job.pk), 1)}
+
+
+def test_messages_of_every_class_count_for_their_stage_and_their_job():
+    broker.connection().lpush("generate-24gb:2", "{}")
+    broker.connection().lpush("generate", "{}")
+    assert broker.depths()["generate"] == 2
+
+
+def test_a_worker_that_is_too_small_passes_a_unit_on_to_the_next_class(large_model):
+    assert better(memory=12 * GB) == "generate-24gb"
+    assert better(memory=24 * GB) is None
+
+
+def test_even_a_small_model_can_be_too_much_for_a_tiny_card():
+    assert better(memory=GB // 10) == "generate-8gb"
+
+
+def test_beyond_the_largest_class_the_largest_worker_tries(settings, tmp_path):
+    path = tmp_path / "huge.toml"
+    path.write_text("[models.tiny]\nmemory_gb = 500\n")
+    settings.CATALOGUE_FILE = str(path)
+    assert better(memory=150 * GB, queues=("generate", "generate-140gb")) is None
+    assert better(memory=80 * GB, queues=("generate", "generate-80gb")) == "generate-140gb"
+
+
+def test_a_cold_worker_passes_a_unit_on_to_an_idle_one_that_holds_its_model(user):
+    engine = placement.engine_of(Stage.GENERATE, the_request())
+    holder = WorkerFactory(warm=[engine])
+    assert better() == "generate"
+    assert better(warm=[engine]) is None, "it holds the model itself"
+    claims.claim(JobFactory(user=user).pk, 1, Stage.GENERATE, 0, f"{holder.name}:1")
+    assert better() is None, "the holder is busy: nobody waits for it"
+
+
+def test_a_holder_that_is_too_small_does_not_count(large_model):
+    WorkerFactory(warm=[placement.engine_of(Stage.GENERATE, the_request())], memory_total=12 * GB)
+    assert better() is None
+
+
+def test_a_unit_is_passed_on_a_bounded_number_of_times():
+    """Whatever models others hold, the fourth worker that is handed a unit runs it."""
+    WorkerFactory(warm=[placement.engine_of(Stage.GENERATE, the_request())])
+    handed = [better(passes=passes) for passes in range(10)]
+    assert handed == ["generate"] * placement.MAX_PASSES + [None] * (10 - placement.MAX_PASSES)
+
+
+def test_a_warm_worker_asks_nobody(django_assert_num_queries):
+    engine = placement.engine_of(Stage.GENERATE, the_request())
+    with django_assert_num_queries(0):
+        assert better(warm=[engine]) is None
+        assert better(stage=Stage.PREPROCESS) is None
+
+
+def test_a_user_reads_before_submitting_that_no_worker_is_large_enough(signed_in, large_model):
+    def summary() -> str:
+        roster._capacity.cache_clear()
+        address = f"{reverse('generation:create-summary')}?mode=advanced"
+        return signed_in.post(address, ADVANCED).content.decode()
+
+    assert "largest worker" not in summary(), "without any worker, nothing is known"
+    WorkerFactory(memory_total=12_900_000_000)
+    page = summary()
+    assert "needs 20.0 GB of memory, and the largest worker on this site has 12.9 GB" in page
+    assert "Generating" in page
+    WorkerFactory(memory_total=25 * GB)
+    assert "largest worker" not in summary()
+
+
+def test_a_user_reads_in_the_queue_why_a_clip_waits(signed_in, user, large_model):
+    def page() -> str:
+        roster._capacity.cache_clear()
+        return signed_in.get(reverse("generation:job", args=[job.pk])).content.decode()
+
+    job = JobFactory(user=user)
+    WorkerFactory(memory_total=12_900_000_000)
+    assert "needs 20.0 GB of memory" in page()
+    held = claims.claim(job.pk, 1, Stage.GENERATE, 0, "large:1")
+    assert "needs 20.0 GB" not in page(), "a worker has it"
+    claims.fail(held, "out-of-memory", {})
+    assert "needs 20.0 GB" not in page()
+
+
+def test_small_models_cost_no_query(signed_in, user, django_assert_num_queries):
+    asked = the_request()
+    with django_assert_num_queries(0):
+        assert placement.no_room(asked, available.plan_for(asked).stages) == ""

@@ -1,0 +1,113 @@
+"""A rig: a real worker whose models weigh nothing, for what needs many workers or cards of many sizes.
+
+`python -m tests.rigs.light_worker OPTIONS...` is `celery worker OPTIONS...` with the site's own tasks, claims, roster,
+frame store and events. Only the networks are stand-ins: they load for LIGHT_LOAD seconds, run for LIGHT_SECONDS per
+unit in steps, report progress and can be cancelled like the real ones, and return frames of the right number and size.
+With LIGHT_STAGES=none, whole stages are empty, and nothing but the orchestration is left.
+
+What it cannot show: memory and speed of real models.
+"""
+
+import os
+import sys
+import time
+
+import numpy as np
+
+STEPS = 10
+
+
+def _seconds(name: str) -> float:
+    return float(os.environ.get(name, "0"))
+
+
+class LightEngine:
+    """Answers like every kind of engine."""
+
+    def __init__(self) -> None:
+        self.loaded = False
+
+    @property
+    def memory_bytes(self) -> int:
+        return 1 if self.loaded else 0
+
+    def load(self) -> None:
+        time.sleep(_seconds("LIGHT_LOAD"))
+        self.loaded = True
+
+    def release(self) -> None:
+        self.loaded = False
+
+    def generate(self, *, width, height, frames, on_step, **_asked) -> np.ndarray:
+        self._work(on_step)
+        ramp = np.linspace(0, 255, width, dtype=np.uint8)
+        return np.broadcast_to(ramp[None, None, :, None], (frames, height, width, 3)).copy()
+
+    def interpolate(self, frames, factor, on_step) -> np.ndarray:
+        self._work(on_step)
+        return np.repeat(frames[:-1], factor, axis=0)
+
+    def upscale(self, frames, factor, on_step) -> np.ndarray:
+        self._work(on_step)
+        return frames.repeat(factor, axis=1).repeat(factor, axis=2)
+
+    def _work(self, on_step) -> None:
+        for step in range(STEPS):
+            on_step(step, STEPS, None)
+            time.sleep(_seconds("LIGHT_SECONDS") / STEPS)
+        on_step(STEPS, STEPS, None)
+
+
+def lighten() -> None:
+    """Put the stand-ins in place of the networks, under the same names."""
+    from workers import engine_factory
+    from workers.engines import registry
+
+    def text_to_video(request):
+        return registry.get(("text-to-video", request.model, request.motion_adapter), LightEngine)
+
+    def of_kind(kind):
+        def get(request):
+            model = engine_factory.available.catalogue().models[request.model]
+            return registry.get(
+                (kind, getattr(model, {"interpolation": "interpolator"}.get(kind, "upscaler"))), LightEngine
+            )
+
+        return get
+
+    engine_factory.text_to_video = text_to_video
+    engine_factory.loras = lambda _request: []
+    engine_factory.interpolation = of_kind("interpolation")
+    engine_factory.upscaling = of_kind("upscaling")
+    engine_factory.count_tokens = lambda request: len(request.engine_prompt.split()) + 2
+    engine_factory.verify_all = lambda _request: None
+    if os.environ.get("LIGHT_STAGES") == "none":
+        _empty_stages()
+    if budget := os.environ.get("LIGHT_ENGINES"):  # how many engines fit at once; each weighs one byte
+        registry.configure(int(budget))
+
+
+def _empty_stages() -> None:
+    """Let every stage return at once, so that only the orchestration is left: for scripts/bench_orchestration.py."""
+    from generation.domain.states import Stage
+    from workers import stages
+
+    files = dict.fromkeys(("video", "poster", "preview", "thumbnail"), "none")
+    made = {**files, "size": 0, "width": 64, "height": 64, "frames": 8, "fps": 8}
+    for stage in Stage:
+        setattr(stages, stage, lambda context, output=made: output)
+
+
+def main() -> None:
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
+    django.setup()
+    from auravideo.celery import app
+
+    lighten()
+    app.worker_main(["worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()
