@@ -117,7 +117,7 @@ def present() -> QuerySet[Worker]:
 
 def workers_by_queue() -> Counter[str]:
     """Return the number of workers of each stage's queue, those that are draining included."""
-    return Counter(queue for queues in present().values_list("queues", flat=True) for queue in queues)
+    return Counter(queue for queues in present().order_by().values_list("queues", flat=True) for queue in queues)
 
 
 def members(workers: Iterable[Worker] | None = None) -> list[Member]:

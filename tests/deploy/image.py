@@ -4,13 +4,14 @@ Every other installed package raises ModuleNotFoundError, as it does in the imag
 the same path there and here.
 """
 
+import importlib.metadata
 import importlib.util
 import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, packages_distributions
 from pathlib import Path
 from types import ModuleType
 
@@ -37,6 +38,16 @@ class OnlyThese(MetaPathFinder):
         """Return `importlib.util.find_spec` as it is in the image: None, not an exception, for what is not there."""
         return lambda name, package=None: None if self.refuses(name) else original(name, package)
 
+    def version(self, original: Callable[[str], str]) -> Callable[[str], str]:
+        """Return `importlib.metadata.version` as it is in the image."""
+
+        def look_up(name: str) -> str:
+            if _normal(name) not in self.allowed:
+                raise PackageNotFoundError(name)
+            return original(name)
+
+        return look_up
+
 
 def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -46,5 +57,6 @@ if __name__ == "__main__":
     only_these = OnlyThese((ROOT / f"requirements-{sys.argv[1]}.txt").read_text())
     sys.meta_path.insert(0, only_these)
     importlib.util.find_spec = only_these.look_up(importlib.util.find_spec)
+    importlib.metadata.version = only_these.version(importlib.metadata.version)
     script, sys.argv = sys.stdin.read(), [""]
     exec(compile(script, "<script>", "exec"), {"__name__": "__main__"})

@@ -35,6 +35,7 @@ DECIDED = {
     "ALLOWED_HOSTS",
     "DATABASE_URL",
     "REDIS_URL",
+    *("BROKER_URL", "BROKER_PASSWORD"),  # Redis carries the messages
     "S3_BUCKET",
     "S3_ENDPOINT_URL",
     "S3_REGION",

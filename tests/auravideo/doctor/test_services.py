@@ -171,14 +171,14 @@ def test_a_mail_server_that_is_not_there(smtp, settings, problem):
 
 @pytest.mark.django_db
 def test_clocks_that_agree():
-    presence.announce(presence.this_process(presence.WEB, [], lambda: 0))
+    presence.announce(presence.this_process(presence.WEB, lambda: 0))
     assert services.clocks().startswith("within ")
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("off", "said"), [(-90, "a-worker is 90 s behind"), (3600, "a-worker is 3600 s ahead")])
 def test_a_machine_whose_clock_is_wrong(problem, off, said):
-    here = presence.this_process(presence.WORKER, ["generate"], lambda: 0)
+    here = presence.this_process(presence.WORKER, lambda: 0)
     presence.announce(dataclasses.replace(here, machine="a-worker", clock=time.time() + off))
     found = problem(services.clocks)
     assert found.detail == said and "timedatectl" in found.fix

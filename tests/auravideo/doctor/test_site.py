@@ -67,16 +67,19 @@ def crew(*queues: str) -> None:
         WorkerFactory(queues=[queue])
 
 
+@pytest.mark.django_db
 def test_every_queue_has_a_worker():
     crew(*QUEUES, "upscale")
     assert site.workers() == "cpu: 1, generate: 1, interpolate: 1, upscale: 2"
 
 
+@pytest.mark.django_db
 def test_a_queue_without_a_worker(problem):
     crew(*QUEUES[:-2])
     assert problem(site.workers).detail == f"no worker on {QUEUES[-2]}, {QUEUES[-1]}"
 
 
+@pytest.mark.django_db
 def test_a_machine_that_was_not_updated(problem):
     crew(*QUEUES)
     here = presence.this_process(presence.WORKER, lambda: 0)
@@ -86,6 +89,7 @@ def test_a_machine_that_was_not_updated(problem):
     assert found.detail == f"worker on far-away: 0.0.1; here: {VERSION}"
 
 
+@pytest.mark.django_db
 def test_without_redis_nobody_knows_who_works(not_applicable, redis_is_down):
     crew(*QUEUES)
     assert not_applicable(site.workers) == not_applicable(site.scheduler) == "Redis does not answer"

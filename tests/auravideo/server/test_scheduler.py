@@ -128,6 +128,8 @@ def test_one_that_was_frozen_stands_by_when_it_wakes_up(three):
     first = three.holder()
     first.process.send_signal(signal.SIGSTOP)
     second = three.wait_for_holder(TAKEOVER_SECONDS, other_than=first)
+    taken = time.time()
+    wait_until(lambda: second.beats.stat().st_mtime > taken)  # it has read when each task last ran
     wait_until(lambda: three.sent() == len(app.conf.beat_schedule))
     # Due for whoever thinks that it is its turn. The new holder does not read this again.
     three.make_everything_due()
