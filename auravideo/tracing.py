@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextvars import Token
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from asgiref.sync import iscoroutinefunction
 from celery import Task
@@ -30,7 +30,7 @@ _tracer: Any = None
 _provider: Any = None
 _running: dict[str, tuple[Any, Token]] = {}  # by task ID: the span and the context to restore
 
-Response = "HttpResponseBase | Awaitable[HttpResponseBase]"
+Response: TypeAlias = "HttpResponseBase | Awaitable[HttpResponseBase]"
 
 
 def start(service: str) -> None:

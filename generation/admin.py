@@ -185,7 +185,7 @@ class WorkerAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("state"))
     def state(self, worker: Worker) -> str:
-        return WORKER_STATES[_member(worker).state]
+        return str(WORKER_STATES[_member(worker).state])
 
     @admin.display(description=_("queues"))
     def queue_names(self, worker: Worker) -> str:

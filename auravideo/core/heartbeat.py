@@ -6,6 +6,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from auravideo.core import files
+
 logger = logging.getLogger(__name__)
 
 STAGE_SUFFIX = ".stage"
@@ -32,7 +34,7 @@ def _touch(suffix: str, content: str) -> None:
         return
     path = Path(settings.HEARTBEAT_FILE + suffix)
     try:
-        path.write_text(content, encoding="utf-8")
-        os.utime(path)  # writing an empty text into an empty file changes nothing
+        with files.replacing(path) as part:  # whoever looks meanwhile sees a whole file
+            part.write_text(content, encoding="utf-8")
     except OSError as error:
         logger.error("The heartbeat file %s cannot be written: %s", path, error.strerror)
