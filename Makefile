@@ -45,7 +45,7 @@ $(MEASURED): | .coverage
 # TensorFlow and torch never share a process, so neither do their tests.
 # One process per core, each with its own Redis, folder and database, and one torch thread.
 test-torch: $(VENV)/installed-dev ## Run all tests except TensorFlow, PostgreSQL and browser tests
-	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not slow and not gpu and not containers" tests
+	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not thorough and not slow and not gpu and not containers" tests
 
 # Database-specific code, tested on PostgreSQL too.
 test-postgresql: $(VENV)/installed-dev ## Run the tests of database-specific code on PostgreSQL
@@ -72,7 +72,8 @@ test-e2e: $(VENV)/installed-dev browser ## Run the browser tests
 	$(PYTEST) -m "e2e and renders and not thorough and not slow" tests/e2e
 
 # What `make test` has no time for. CI runs both.
-test-thorough: $(VENV)/installed-dev browser ## Run the browser tests' other languages, browsers and clips
+test-thorough: $(VENV)/installed-dev browser ## Run more cases, languages, browsers and clips
+	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "thorough and not tensorflow and not e2e and not slow and not gpu" tests
 	$(PYTEST) -n 2 --dist loadfile -m "e2e and not renders and thorough and not slow" tests/e2e
 	$(PYTEST) -m "e2e and renders and thorough and not slow" tests/e2e
 

@@ -1,6 +1,7 @@
 """A fully populated site, for the tests of every URL."""
 
 import copy
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -108,7 +109,7 @@ def _clips_of(owner) -> dict[str, object]:
         **_pages_of("generation_job", active),
         **_pages_of("generation_batch", batch),
         **_pages_of("generation_preset", preset),
-        **_pages_of("generation_worker", WorkerFactory()),
+        **_pages_of("generation_worker", WorkerFactory(heartbeat_at=timezone.now() + timedelta(days=1))),
         **_pages_of("generation_blockedterm", BlockedTerm.objects.create(term="toy gun")),
         **_pages_of("gallery_video", public),
         **_pages_of("gallery_report", ReportFactory(video=public)),

@@ -10,6 +10,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from auravideo import environment as env
+from tests.sampling import every
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,29 +37,32 @@ def test_with_nothing_set_the_site_starts_and_keeps_a_private_key(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("DEBUG", "perhaps"),
-        ("PORT", "eighty"),
-        ("PORT", "99999"),
-        ("REDIS_URL", "http://localhost"),
-        ("DATABASE_URL", "oracle://localhost"),
-        ("DATABASE_URL", "postgres://localhost:port/name"),
-        ("DATABASE_PASSWORD", "for no server"),
-        ("REDIS_URL", "redis://localhost:port"),
-        ("REDIS_PASSWORD", "for no server"),
-        ("EMAIL_URL", "pigeon://localhost"),
-        ("EMAIL_PASSWORD", "for no server"),
-        ("S3_ENDPOINT_URL", "ftp://localhost"),
-        ("S3_CA_BUNDLE", "no/such/file"),
-        ("S3_CHECKSUMS", "never"),
-        ("S3_ADDRESSING", "dns"),
-        ("S3_READ_TIMEOUT", "0"),
-        ("S3_ATTEMPTS", "for ever"),
-        ("EMAIL_VERIFICATION", "always"),
-        ("AURAVIDEO_MAX_SIDE", "12"),
-        ("SECRET_KEY_FILE", "no/such/file"),
-        ("AURAVIDEO_HOME", "/dev/null/home"),
-    ],
+    every(
+        5,
+        [
+            ("DEBUG", "perhaps"),
+            ("PORT", "eighty"),
+            ("PORT", "99999"),
+            ("REDIS_URL", "http://localhost"),
+            ("DATABASE_URL", "oracle://localhost"),
+            ("DATABASE_URL", "postgres://localhost:port/name"),
+            ("DATABASE_PASSWORD", "for no server"),
+            ("REDIS_URL", "redis://localhost:port"),
+            ("REDIS_PASSWORD", "for no server"),
+            ("EMAIL_URL", "pigeon://localhost"),
+            ("EMAIL_PASSWORD", "for no server"),
+            ("S3_ENDPOINT_URL", "ftp://localhost"),
+            ("S3_CA_BUNDLE", "no/such/file"),
+            ("S3_CHECKSUMS", "never"),
+            ("S3_ADDRESSING", "dns"),
+            ("S3_READ_TIMEOUT", "0"),
+            ("S3_ATTEMPTS", "for ever"),
+            ("EMAIL_VERIFICATION", "always"),
+            ("AURAVIDEO_MAX_SIDE", "12"),
+            ("SECRET_KEY_FILE", "no/such/file"),
+            ("AURAVIDEO_HOME", "/dev/null/home"),
+        ],
+    ),
 )
 def test_a_value_that_cannot_be_read_stops_the_start_with_one_line_that_names_it(tmp_path, name, value):
     done = start(tmp_path, **{name: value})

@@ -11,6 +11,8 @@ import pytest
 
 from tests import postgres
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[3]
 FILL = """
 from django.contrib.auth import get_user_model

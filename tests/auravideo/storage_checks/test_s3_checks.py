@@ -14,6 +14,8 @@ from tests.rigs import certificates
 from tests.rigs.faulty_wire import FaultyWire
 from tests.site import Site
 
+pytestmark = pytest.mark.thorough
+
 ONLY_DEFAULT = {"signed URL for browsers", "signed URL with a range", "signed URL expires", "changed URL is refused"}
 
 

@@ -14,6 +14,7 @@ import torch
 
 from generation.catalogue.load import load_catalogue
 from tests import full_size_models as models
+from tests.sampling import every
 from workers.engines.animatediff import AnimateDiffEngine
 from workers.engines.memory import LADDER, Ladder
 
@@ -76,7 +77,7 @@ def test_there_is_something_to_try():
     assert len(CAMERA) == 8
 
 
-@pytest.mark.parametrize("model", BASES, ids=lambda model: model.id)
+@pytest.mark.parametrize("model", every(3, BASES), ids=lambda model: model.id)
 def test_every_base_model_loads_from_its_layout_and_makes_a_clip(model, home, tmp_path):
     if model is not BASES[0]:
         write_base(model, tmp_path, models.SMALL)
@@ -95,7 +96,7 @@ def test_every_base_model_loads_from_its_layout_and_makes_a_clip(model, home, tm
         assert engine._pipeline.vae.config.sample_size == 256
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.id)
+@pytest.mark.parametrize("adapter", every(4, ADAPTERS), ids=lambda adapter: adapter.id)
 def test_every_adapter_makes_short_and_long_clips_with_its_own_steps_and_loras(adapter, home):
     loras = [CATALOGUE.loras[adapter.lora[0]]] if adapter.lora else []
     weights = [(lora.weights_path(home), adapter.lora[1]) for lora in loras]
@@ -132,7 +133,7 @@ def plain(home):
     return clip
 
 
-@pytest.mark.parametrize("lora", CAMERA, ids=lambda lora: lora.id)
+@pytest.mark.parametrize("lora", every(4, CAMERA), ids=lambda lora: lora.id)
 def test_every_camera_motion_moves_every_adapter_it_names(lora, home, plain):
     engine = engine_for(BASES[0], CATALOGUE.adapters[lora.adapters[0]], home)
     without = plain(lora.adapters[0])
@@ -142,7 +143,7 @@ def test_every_camera_motion_moves_every_adapter_it_names(lora, home, plain):
 @pytest.mark.parametrize(
     "adapter", [ADAPTERS[0], *(a for a in ADAPTERS if a.id in WITHOUT_MID_BLOCK)], ids=lambda a: a.id
 )
-@pytest.mark.parametrize("rung", LADDER, ids=lambda rung: rung.name)
+@pytest.mark.parametrize("rung", every(4, LADDER), ids=lambda rung: rung.name)
 def test_every_memory_mode_runs_long_clips(rung, adapter, home):
     engine = engine_for(BASES[0], adapter, home, memory_mode=rung.name)
     assert make(engine, 17, 1, 7.5).shape == (17, 32, 32, 3)

@@ -19,6 +19,8 @@ from workers.tiny.training.esrgan_data import KINDS, Pairs, cut_batch, enlarge_b
 from workers.tiny.training.train_esrgan import Trainer, checkpoint_path, train
 from workers.tiny.world import pictures
 
+pytestmark = pytest.mark.thorough
+
 SCALES = [4, 2]
 
 

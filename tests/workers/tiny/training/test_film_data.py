@@ -6,6 +6,8 @@ import pytest
 from workers.tiny.training import film_data
 from workers.tiny.world import scenes as world
 
+pytestmark = pytest.mark.thorough
+
 
 def look_back(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """Sample `image` [H, W, 3] bilinearly where `flow` (y, x) points."""

@@ -15,6 +15,8 @@ from workers.tiny.training.train_diffusion import Noise
 from workers.tiny.world.judge import judge
 from workers.tiny.world.prompts import corpus, evaluation_prompts
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def pipeline():
