@@ -14,7 +14,7 @@ from moto.server import ThreadedMotoServer
 from tests.rigs.metrics import samples
 from tests.site import PASSWORD, USER, Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.renders]
+pytestmark = [pytest.mark.e2e, pytest.mark.renders, pytest.mark.thorough]
 
 END_SECONDS = 180
 SHARE = """

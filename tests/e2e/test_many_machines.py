@@ -10,7 +10,7 @@ import pytest
 from tests.rigs.shared_services import Socket, services
 from tests.site import Site
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 DRAFT = {"seconds": "1", "aspect": "1:1", "quality": "draft"}
 

@@ -15,7 +15,7 @@ from tests.e2e.test_create import drop
 from tests.e2e.test_first_clip import plays
 from tests.e2e.variants import LOCALES
 
-pytestmark = [pytest.mark.e2e, pytest.mark.renders]
+pytestmark = [pytest.mark.e2e, pytest.mark.renders, pytest.mark.thorough]
 
 PASSWORD = "a long enough passphrase"
 RENDERED = 240_000  # milliseconds; only limits a hanging test

@@ -10,7 +10,7 @@ from auravideo.server import scheduler
 from tests.rigs.shared_services import services
 from tests.site import ROOT, Site
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 
 def wait_until(holds, seconds=60) -> None:

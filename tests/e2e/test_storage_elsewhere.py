@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from tests.e2e.conftest import open_page
 from tests.seeded import SeededSite
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from tests.rigs.crew import Crew
 from tests.site import Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.renders]
+pytestmark = [pytest.mark.e2e, pytest.mark.renders, pytest.mark.thorough]
 
 LARGE = """
 [models.tiny]
