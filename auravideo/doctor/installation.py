@@ -83,7 +83,7 @@ def secret_files() -> str:
     for path in paths:
         mode = path.stat().st_mode
         if mode & OTHERS and _is_open(path) and not path.is_relative_to(MOUNTED_SECRETS):
-            # SQLite's file is made by SQLite, readable by all, and so is a default installation's.
+            # SQLite makes its file readable by all, so in a home that was not made by us it is.
             state = State.WARNING if path.suffix == ".sqlite3" else State.FAILED
             raise Problem(f"{path} can be read by others ({stat.filemode(mode)})", f"chmod 600 {path}", state)
     return ", ".join(path.name for path in paths) or "none"
