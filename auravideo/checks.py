@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from auravideo import tracing
+from auravideo.commands import manage
 from generation.catalogue.load import CatalogueError, load_catalogue
 
 
@@ -24,7 +25,7 @@ def check_static(**_kwargs: object) -> list[CheckMessage]:
     """Check that AURAVIDEO_STATIC has collected files. Without them, browsers cache no script or style."""
     if not settings.STATIC_COLLECTED or (settings.STATIC_ROOT / "staticfiles.json").is_file():
         return []
-    hint = "Unset AURAVIDEO_STATIC, or run: python manage.py collectstatic"
+    hint = f"Unset AURAVIDEO_STATIC, or run: {manage('collectstatic')}"
     return [Error(f"{settings.STATIC_ROOT} has no collected static files.", hint=hint, id="auravideo.E005")]
 
 

@@ -170,7 +170,7 @@ def home(base_dir: Path) -> Path:
     path = Path(text("AURAVIDEO_HOME", "var"))
     path = path if path.is_absolute() else base_dir / path
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)  # accounts and private videos are inside
     except OSError as error:
         raise ImproperlyConfigured(f"AURAVIDEO_HOME={path} cannot be used as a folder: {error.strerror}.") from None
     return path

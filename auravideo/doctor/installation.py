@@ -1,10 +1,13 @@
 """Checks of this machine: Python, packages, settings, secrets, disk."""
 
+import grp
 import os
+import pwd
 import shutil
 import stat
 import sys
 import tempfile
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,7 +24,6 @@ INSTALL = "Install what the lock file says: make run, or .venv/bin/uv pip instal
 # Stages have machines of their own (docs/adr/0002): a package that only some of them need may be missing.
 ALWAYS = ("django", "celery", "redis", "channels", "daphne", "prometheus-client", "structlog", "pillow", "av")
 TOO_LITTLE, LITTLE = 0.5 * 2**30, 5 * 2**30  # bytes; a long clip's frames take up to 2 GiB
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
 MOUNTED_SECRETS = Path("/run/secrets")  # Docker's: only this container sees it
 
 
@@ -77,21 +79,40 @@ def system_checks() -> str:
 
 
 def secret_files() -> str:
-    """Check that only the owner can read the files that hold secrets, themselves or because their folder is closed."""
+    """Check that only this user can read the files that hold secrets, themselves or because their folder is closed."""
     own = [settings.HOME / "secret_key", settings.HOME / "db.sqlite3"]
     paths = [path for path in (*sorted(environment.secret_files), *own) if path.is_file()]
     for path in paths:
-        mode = path.stat().st_mode
-        if mode & OTHERS and _is_open(path) and not path.is_relative_to(MOUNTED_SECRETS):
-            # SQLite's file is made by SQLite, readable by all, and so is a default installation's.
+        if _open_to_others(path, stat.S_IRWXG, stat.S_IRWXO) and _is_reachable(path) and not _is_mounted(path):
+            # SQLite makes its file readable by all, so in a home that was not made by us it is.
             state = State.WARNING if path.suffix == ".sqlite3" else State.FAILED
-            raise Problem(f"{path} can be read by others ({stat.filemode(mode)})", f"chmod 600 {path}", state)
+            mode = stat.filemode(path.stat().st_mode)
+            raise Problem(f"{path} can be read by others ({mode})", f"chmod 600 {path}", state)
     return ", ".join(path.name for path in paths) or "none"
 
 
-def _is_open(path: Path) -> bool:
+def _is_mounted(path: Path) -> bool:
+    return path.is_relative_to(MOUNTED_SECRETS)
+
+
+def _is_reachable(path: Path) -> bool:
     """Return whether other users can enter every folder on the way to a file."""
-    return all(folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH) for folder in path.resolve().parents)
+    return all(_open_to_others(folder, stat.S_IXGRP, stat.S_IXOTH) for folder in path.resolve().parents)
+
+
+def _open_to_others(path: Path, group: int, others: int) -> bool:
+    """Return whether a mode grants `others`, or grants `group` to a group that has members besides this user."""
+    found = path.stat()
+    return bool(found.st_mode & others or (found.st_mode & group and not _is_ours_alone(found.st_gid)))
+
+
+def _is_ours_alone(gid: int) -> bool:
+    """Return whether a group is this user's own, as Debian makes one for each user and each service."""
+    accounts = (account for account in pwd.getpwall() if account.pw_uid != os.geteuid())
+    members = {account.pw_name for account in accounts if account.pw_gid == gid}
+    with suppress(KeyError):  # a group without a name, as in a container
+        members |= set(grp.getgrgid(gid).gr_mem)
+    return gid == os.getegid() and not members
 
 
 def disk() -> str:

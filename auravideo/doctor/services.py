@@ -13,6 +13,7 @@ from django.core.files.storage import storages
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from auravideo.commands import manage
 from auravideo.core import publish
 from auravideo.core.metrics import presence
 from auravideo.core.metrics.totals import client
@@ -56,7 +57,7 @@ def migrations() -> str:
     waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if waiting:
         names = ", ".join(str(migration) for migration, _backwards in waiting[:3])
-        raise Problem(f"{len(waiting)} not applied: {names}", "Run: python manage.py migrate")
+        raise Problem(f"{len(waiting)} not applied: {names}", f"Run: {manage('migrate')}")
     unknown = sorted(set(executor.loader.applied_migrations) - set(executor.loader.disk_migrations))
     ours = [f"{app}.{name}" for app, name in unknown if app in ("accounts", "generation", "gallery")]
     if ours:

@@ -9,6 +9,7 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError
 
+from auravideo.commands import manage
 from auravideo.core.metrics import presence
 from auravideo.doctor.findings import Check, NotApplicable, Problem, State, brief
 from auravideo.version import VERSION
@@ -64,7 +65,7 @@ def workers() -> str:
     except DatabaseError as error:
         raise NotApplicable("the database does not answer") from error
     if missing := [queue for queue in QUEUES if not counts[queue]]:
-        fix = "Start one: python manage.py serve (all), or serve --queues NAME. Clips wait until then."
+        fix = f"Start it: {manage('serve')} (the whole site), or serve --only workers --queues NAME for one queue."
         raise Problem(f"no worker on {', '.join(missing)}", fix)
     if others := sorted({f"{p.kind} on {p.machine}: {p.version}" for p in _present() if p.version != VERSION}):
         raise Problem(f"{'; '.join(others)}; here: {VERSION}", "Update and restart these machines.", State.WARNING)
@@ -77,7 +78,8 @@ def scheduler() -> str:
     idle = presence.since_schedule()
     if idle is None or idle > SCHEDULE_SECONDS:
         detail = "has never run" if idle is None else f"sent its last task {idle:.0f} s ago"
-        raise Problem(detail, "Start it: python manage.py serve. Without it, lost clips are not taken up again.")
+        fix = f"Start it: {manage('serve --only scheduler')}. Without it, lost clips are not taken up again."
+        raise Problem(detail, fix)
     return f"sent a task {idle:.0f} s ago"
 
 
@@ -102,22 +104,25 @@ def pages() -> str:
     if status == 503:
         raise Problem(f"{address()} is up, but not healthy", "See the other findings.")
     if status != 200:
-        fix = "Check what the proxy does with the path and the Host header (docs/operating.md)."
+        fix = "Check what the proxy does with the path and the Host header (docs/install.md)."
         raise Problem(f"{address()}/healthz answers {status}", fix)
     return address()
 
 
 def websockets() -> str:
-    """Check that WebSockets get through: the site itself refuses one without a session (403), and nobody else does."""
+    """Check that WebSockets get through: the site refuses one without a session, with a 403 that has no text.
+
+    A proxy's own 403 has a page, and the site answers 404 if it is not asked for a WebSocket.
+    """
     key = base64.b64encode(os.urandom(16)).decode()
     headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key}
     try:
         status, body = _ask("/ws/jobs/", {**headers, "Origin": address()})
     except Unreachable as error:
         raise NotApplicable("the site does not answer") from error
-    if status == 403 and b"Access denied" in body:
+    if status == 403 and not body.strip():
         return f"{address()}/ws/jobs/"
-    fix = "Let the proxy pass the headers Upgrade and Connection for /ws/ (docs/operating.md)."
+    fix = "Let the proxy pass the headers Upgrade and Connection for /ws/ (docs/install.md)."
     raise Problem(f"a WebSocket to {address()}/ws/jobs/ got {status}", fix)
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.utils.translation import gettext
 
+from auravideo.commands import manage
 from generation.catalogue.lockfile import locked_sizes
 
 BUILTIN_MODELS = Path(__file__).resolve().parents[2] / "workers" / "tiny" / "models"
@@ -67,7 +68,7 @@ class Entry:
         """Return the command with which an operator gets the files; bundled ones are restored from the repository."""
         if self.builtin:
             return f"git checkout -- workers/tiny/models/{self.folder or self.id}"
-        return f"python manage.py fetch_models {self.id}"
+        return manage(f"fetch_models {self.id}")
 
     def path(self, home: Path | str) -> Path:
         """Return the folder of the files; `home` is AURAVIDEO_HOME."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from auravideo.commands import FETCH_MODELS
 from auravideo.core.files import replace_text
 from generation.domain.errors import RenderError
 
@@ -47,7 +48,7 @@ def read_lock(home: Path | str) -> dict[str, Any]:
             if data["version"] != LOCK_VERSION or not all(_is_locked(model) for model in models.values()):
                 raise ValueError("not a lock file of this version")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            command = f"rm {path}; python manage.py fetch_models"
+            command = f"rm {path}; {FETCH_MODELS}"
             raise RenderError("model-corrupt", model="lock", file=path, command=command) from error
         _read_cache[path] = (stamp, models)
     return _read_cache[path][1]

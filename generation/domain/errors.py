@@ -10,6 +10,8 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from auravideo.commands import FETCH_MODELS
+
 ERRORS: Mapping[str, Any] = {
     "out-of-memory": _(
         "The graphics card ran out of memory, even in the most economical mode. Try a smaller "
@@ -54,7 +56,7 @@ WARNINGS: Mapping[str, Any] = {
 _DEFAULTS = {
     "model": _("you asked for"),
     "file": "?",
-    "command": "python manage.py fetch_models",
+    "command": FETCH_MODELS,
     "attempts": "3",
     "stage": "?",
     "details": "",

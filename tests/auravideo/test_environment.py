@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,17 @@ def test_with_nothing_set_the_site_starts_and_keeps_a_private_key(tmp_path):
     key = tmp_path / "home" / "secret_key"
     assert len(key.read_text()) > 50
     assert key.stat().st_mode & 0o077 == 0
+
+
+def test_a_new_home_is_closed_to_other_users_of_the_machine(tmp_path):
+    assert start(tmp_path).returncode == 0
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+
+
+def test_a_home_that_exists_keeps_its_mode(tmp_path):
+    (tmp_path / "home").mkdir(mode=0o750)
+    assert start(tmp_path).returncode == 0
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o750
 
 
 @pytest.mark.parametrize(

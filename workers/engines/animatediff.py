@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from auravideo.commands import FETCH_MODELS
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 from workers.engines.base import Loras, OnStep, torch_device
@@ -85,7 +86,7 @@ class AnimateDiffEngine:
         context_length: int = CONTEXT_LENGTH,
         context_stride: int = CONTEXT_STRIDE,
         label: str = "",
-        command: str = "python manage.py fetch_models",
+        command: str = FETCH_MODELS,
         device: str = "auto",
         memory_mode: str = "auto",
         ladder: Ladder | None = None,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from auravideo.commands import FETCH_MODELS
 from generation.domain.errors import RenderError
 from workers.engines.memory import is_out_of_memory
 
@@ -40,7 +41,7 @@ class Source:
         variant: preferred infix of the weights, such as "fp16"; others are used if there is no such file.
     """
 
-    def __init__(self, label: str, command: str = "python manage.py fetch_models", variant: str | None = None) -> None:
+    def __init__(self, label: str, command: str = FETCH_MODELS, variant: str | None = None) -> None:
         self.label, self.command, self.variant = label, command, variant
 
     def missing(self, path: Path) -> RenderError:

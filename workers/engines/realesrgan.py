@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from auravideo.commands import FETCH_MODELS
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 from workers.engines.base import OnStep, torch_device
@@ -42,7 +43,7 @@ class RealEsrganEngine:
         *,
         precision: str = "auto",
         label: str = "Real-ESRGAN",
-        command: str = "python manage.py fetch_models",
+        command: str = FETCH_MODELS,
     ) -> None:
         self._paths = {scale: Path(path) for scale, path in paths.items()}
         self._device, self._precision = device, precision

@@ -8,6 +8,7 @@ from django.core.management import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from auravideo.backups import BackupError, snapshots
+from auravideo.commands import manage
 
 
 class Command(BaseCommand):
@@ -27,7 +28,7 @@ class Command(BaseCommand):
             count = snapshots.restore(backup)
         except BackupError as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"Restored the database of {backup.name}, and {count} files. Now run: manage.py migrate")
+        self.stdout.write(f"Restored the database of {backup.name}, and {count} files. Now run: {manage('migrate')}")
 
 
 def _accounts() -> int:

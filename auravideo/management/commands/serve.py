@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
+from auravideo.commands import manage
 from auravideo.core import static_files
 from auravideo.core.logs import lines
 from auravideo.server import crew, migrations, processes, redis_server, scheduler, shared
@@ -80,7 +81,7 @@ class Command(BaseCommand):
 
     def _wait_for_migrations(self, supervisor: Supervisor) -> None:
         if not migrations.wait(READY_SECONDS, lambda: supervisor.is_stopping) and not supervisor.is_stopping:
-            raise CommandError("The database lacks migrations. Run `manage.py migrate`, or start the pages first.")
+            raise CommandError(f"The database lacks migrations. Run `{manage('migrate')}`, or start the pages first.")
 
     def _wait_until_ready(self, supervisor: Supervisor, checks: Sequence[Callable[[], bool]]) -> bool:
         """Wait until everything answers. Return False if the site stops first."""

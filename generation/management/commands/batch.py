@@ -14,6 +14,7 @@ from django.db import OperationalError, ProgrammingError
 from django.db.models import Q
 from tqdm import tqdm
 
+from auravideo.commands import manage
 from generation.batches import parsing
 from generation.batches import services as batches
 from generation.batches.export import Output, OutputError
@@ -22,7 +23,7 @@ from generation.batches.wait import Outcome, Wait
 
 SHOWN_PROBLEMS = 100
 SOME_FAILED, NOT_FINISHED, INTERRUPTED = 3, 4, 130  # exit codes; CommandError exits with 1, shells use 130 for Ctrl-C
-START_WORKERS = "make run (or: python manage.py serve)"
+START_WORKERS = f"make run (or: {manage('serve')})"
 EPILOG = """\
 Invalid rows are reported by line number, and nothing is queued unless --skip-invalid is given. Run the same command
 again to resume: finished rows are not rendered again, failed and cancelled ones are retried.
@@ -181,7 +182,7 @@ def _read(file: str) -> bytes:
 def _find_user(name: str) -> Any:
     user = get_user_model().objects.filter(Q(username__iexact=name) | Q(email__iexact=name)).first()
     if not name or user is None:
-        raise CommandError(f"There is no account '{name}'. Sign up on the site, or: python manage.py createsuperuser")
+        raise CommandError(f"There is no account '{name}'. Sign up on the site, or: {manage('createsuperuser')}")
     if not user.is_active:
         raise CommandError(f"The account '{name}' is closed.")
     return user

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from auravideo.commands import manage
 from generation.catalogue import download, lockfile
 from generation.catalogue.load import Catalogue, CatalogueError, Entry, load_catalogue
 from generation.domain.errors import RenderError
@@ -79,7 +80,7 @@ class Command(BaseCommand):
         for row in rows:
             cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
             self.stdout.write("  ".join([*cells, row[-1]]).rstrip())
-        self.stdout.write(f"\nModels are kept in {self.home / 'models'}. Fetch one: python manage.py fetch_models ID")
+        self.stdout.write(f"\nModels are kept in {self.home / 'models'}. Fetch one: {manage('fetch_models ID')}")
 
     def _verify(self, entries: Iterable[Entry]) -> None:
         broken = 0

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from auravideo.commands import manage
 from generation.domain.memory_classes import GB
 from generation.queue import roster
 from generation.queue.roster import Member
@@ -50,7 +51,7 @@ class Command(BaseCommand):
             for line in _table([_COLUMNS, *map(_row, members)]):
                 self.stdout.write(line)
         else:
-            self.stdout.write("No worker is there. Start some with: python manage.py serve")
+            self.stdout.write(f"No worker is there. Start some with: {manage('serve')}")
 
 
 def _chosen(names: list[str]) -> list[Member]:

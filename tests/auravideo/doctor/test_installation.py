@@ -1,6 +1,7 @@
 """Each fault of this machine is found, and named with its fix."""
 
 import os
+import pwd
 import shutil
 import sys
 import tempfile
@@ -91,10 +92,25 @@ def open_home(settings, monkeypatch):
 def test_a_secret_that_others_can_read(open_home, problem):
     assert installation.secret_files() == "secret_key"
     key = open_home / "secret_key"
-    key.chmod(0o640)
+    key.chmod(0o604)
     found = problem(installation.secret_files)
-    assert str(key) in found.detail and "-rw-r-----" in found.detail
+    assert str(key) in found.detail and "-rw----r--" in found.detail
     assert (found.state, found.fix) == (State.FAILED, f"chmod 600 {key}")
+
+
+@pytest.mark.parametrize(("mode", "folder"), [(0o640, 0o755), (0o644, 0o750)])
+def test_a_secret_for_a_group_is_safe_only_if_nobody_else_is_in_it(open_home, monkeypatch, problem, mode, folder):
+    (open_home / "secret_key").chmod(mode)
+    open_home.chmod(folder)
+    nobody_else = [account for account in pwd.getpwall() if account.pw_uid == os.geteuid()]
+    monkeypatch.setattr(installation.pwd, "getpwall", lambda: nobody_else)
+    monkeypatch.setattr(installation.grp, "getgrgid", lambda gid: SimpleNamespace(gr_mem=[]))
+    assert installation.secret_files() == "secret_key"
+    monkeypatch.setattr(installation.grp, "getgrgid", lambda gid: SimpleNamespace(gr_mem=["eve"]))
+    assert "secret_key" in problem(installation.secret_files).detail
+    monkeypatch.setattr(installation.os, "getegid", lambda: 1 + open_home.stat().st_gid)
+    monkeypatch.setattr(installation.grp, "getgrgid", lambda gid: SimpleNamespace(gr_mem=[]))
+    assert "secret_key" in problem(installation.secret_files).detail
 
 
 def test_a_secret_in_a_folder_that_is_closed(open_home):

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from auravideo.commands import manage
 from generation.batches import services as batches
 from generation.batches import wait
 from generation.domain.states import Status
@@ -222,7 +223,7 @@ def test_without_workers_the_clips_are_queued_and_the_command_that_starts_them_i
     assert code == 4
     assert out.startswith("1 row: 1 queued.\n")
     assert err.startswith("No worker responds for: cpu, generate, upscale. The clips are queued")
-    assert "make run (or: python manage.py serve)" in err
+    assert f"make run (or: {manage('serve')})" in err
     assert Job.objects.get().status == Status.QUEUED
 
 
