@@ -1,5 +1,6 @@
 """The site that compose.yaml starts: people use it at the published port, and clips survive what operators do."""
 
+import re
 import time
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def services_at_work(project: Project, job: str) -> dict[str, str]:
     """Return which service ran each stage of a job."""
     services = {found["Config"]["Hostname"]: queue for queue in QUEUES for found in project.containers(queue)}
     workers = project.rows(f"SELECT stage, worker FROM generation_stagerun WHERE job_id = '{job}'")
-    return {stage: services[worker.partition(":")[0]] for stage, worker in workers}
+    return {stage: services[re.fullmatch(r".*@(.*):\d+", worker)[1]] for stage, worker in workers}
 
 
 def waiting_for(project: Project, stage: str, jobs: list[str]) -> set[str]:
