@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 import pytest
-import requests
 
 from generation.domain.stages import QUEUES
 from tests.compose.clips import (
@@ -27,7 +26,6 @@ from tests.rigs.containers import images, secret_scan
 pytestmark = pytest.mark.containers
 
 WEB_MEGABYTES = 450
-FLOWER = "http://127.0.0.1:5555/workers"
 
 
 # --- Images -----------------------------------------------------------------------------------------------------------
@@ -172,20 +170,6 @@ def test_nothing_is_lost_by_down_and_up(site, guest, measured):
     guest.sign_in()
     assert plays(guest, site, done)
     wait_for_jobs(site, waiting, LONG_SECONDS)
-
-
-@pytest.mark.slow
-def test_flower_starts_and_asks_for_its_login(site, engine):
-    site.compose("build", "--quiet", "flower")
-    site.up("flower")
-    try:
-        login = (site.folder / "secrets" / "flower_login").read_text().strip()
-        with engine.network():
-            assert requests.get(FLOWER, timeout=30).status_code == 401
-            answer = requests.get(FLOWER, auth=tuple(login.split(":")), timeout=30)
-        assert (answer.status_code, "Flower</title>" in answer.text) == (200, True)
-    finally:
-        site.compose("rm", "--force", "--stop", "flower")
 
 
 # --- Last: everything has left its traces by now ----------------------------------------------------------------------
