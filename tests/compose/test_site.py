@@ -3,97 +3,29 @@
 import time
 from pathlib import Path
 
-import boto3
 import pytest
-import requests
-from botocore.config import Config
 
 from generation.domain.stages import QUEUES
+from tests.compose.clips import (
+    CLIP,
+    CLIP_SECONDS,
+    LONG_CLIP,
+    LONG_SECONDS,
+    plays,
+    services_at_work,
+    stored,
+    video_files,
+    video_of,
+    wait_for_jobs,
+    waiting_for,
+)
 from tests.compose.guest import Guest
 from tests.e2e.held_stages import wait_until
 from tests.rigs.containers import images, secret_scan
-from tests.rigs.containers.project import Project
 
 pytestmark = pytest.mark.containers
 
-CLIP = {"aspect": "1:1", "short_side": "128", "seconds": "1", "fps": "16", "steps": "2", "seed": "7"}
-LONG_CLIP = {**CLIP, "seconds": "10"}
-CLIP_SECONDS, LONG_SECONDS = 120, 300
 WEB_MEGABYTES = 450
-FLOWER = "http://127.0.0.1:5555/workers"
-PUBLIC = {"email_url", "s3_access_key_id"}  # names, not secrets: as generated, there is no mail server
-
-
-def secrets_of(project: Project) -> dict[str, str]:
-    """Return the secrets of this installation by name, each line of a file on its own."""
-    found = {}
-    for path in sorted((project.folder / "secrets").iterdir()):
-        if path.name not in PUBLIC:
-            found.update({f"{path.name} {line.strip()[:6]}": line.strip() for line in path.read_text().splitlines()})
-    return {name: value for name, value in found.items() if len(value) >= 16}
-
-
-def states(project: Project, jobs: list[str]) -> dict[str, str]:
-    listed = ", ".join(f"'{job}'" for job in jobs)
-    return dict(project.rows(f"SELECT id, status FROM generation_job WHERE id IN ({listed})"))
-
-
-def wait_for_jobs(project: Project, jobs: list[str], seconds: float) -> None:
-    """Return when all of these are done. Fail if one ends otherwise."""
-    deadline = time.monotonic() + seconds
-    while (found := states(project, jobs)) != dict.fromkeys(jobs, "done"):
-        assert set(found.values()) <= {"queued", "running", "done"}, found
-        assert time.monotonic() < deadline, found
-        time.sleep(0.5)
-
-
-def stored(project: Project, prefix: str = "") -> dict[str, int]:
-    """Return the sizes of the objects in the store, by key, as any S3 client sees them."""
-    (container,) = project.containers("store")
-    address = next(found["IPAddress"] for found in container["NetworkSettings"]["Networks"].values())
-    read = lambda name: (project.folder / "secrets" / name).read_text().strip()  # noqa: E731
-    with project.engine.network():
-        client = boto3.client(
-            "s3",
-            endpoint_url=f"http://{address}:8333",
-            aws_access_key_id=read("s3_access_key_id"),
-            aws_secret_access_key=read("s3_secret_access_key"),
-            region_name="us-east-1",
-            config=Config(s3={"addressing_style": "path"}),
-        )
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket="auravideo", Prefix=prefix)
-        return {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", [])}
-
-
-def services_at_work(project: Project, job: str) -> dict[str, str]:
-    """Return which service ran each stage of a job."""
-    services = {found["Config"]["Hostname"]: queue for queue in QUEUES for found in project.containers(queue)}
-    workers = project.rows(f"SELECT stage, worker FROM generation_stagerun WHERE job_id = '{job}'")
-    return {stage: services[worker.partition(":")[0]] for stage, worker in workers}
-
-
-def waiting_for(project: Project, stage: str, jobs: list[str]) -> set[str]:
-    """Return those of these jobs that no worker has begun a stage of; they count as running since `preprocess`."""
-    begun = project.rows(f"SELECT DISTINCT job_id FROM generation_stagerun WHERE stage = '{stage}'")
-    return set(jobs) - {job for (job,) in begun}
-
-
-def video_files(project: Project, job: str) -> list[str]:
-    query = f"SELECT video_file, poster_file, preview_file FROM gallery_video WHERE job_id = '{job}'"
-    (found,) = project.rows(query)
-    return found
-
-
-def video_of(project: Project, job: str) -> str:
-    ((video,),) = project.rows(f"SELECT id FROM gallery_video WHERE job_id = '{job}'")
-    return video
-
-
-def plays(guest: Guest, project: Project, job: str) -> bool:
-    """Return whether the owner gets the video, and it is the file that the store has."""
-    (key,) = [key for key in stored(project) if key.endswith(video_files(project, job)[0])]
-    answer = guest.get(f"/videos/{video_of(project, job)}/file/")
-    return answer.content[4:8] == b"ftyp" and len(answer.content) == stored(project)[key]
 
 
 # --- Images -----------------------------------------------------------------------------------------------------------
@@ -240,25 +172,11 @@ def test_nothing_is_lost_by_down_and_up(site, guest, measured):
     wait_for_jobs(site, waiting, LONG_SECONDS)
 
 
-@pytest.mark.slow
-def test_flower_starts_and_asks_for_its_login(site, engine):
-    site.compose("build", "--quiet", "flower")
-    site.up("flower")
-    try:
-        login = (site.folder / "secrets" / "flower_login").read_text().strip()
-        with engine.network():
-            assert requests.get(FLOWER, timeout=30).status_code == 401
-            answer = requests.get(FLOWER, auth=tuple(login.split(":")), timeout=30)
-        assert (answer.status_code, "Flower</title>" in answer.text) == (200, True)
-    finally:
-        site.compose("rm", "--force", "--stop", "flower")
-
-
 # --- Last: everything has left its traces by now ----------------------------------------------------------------------
 
 
 def test_no_secret_is_in_images_logs_or_what_inspect_shows(site, guest):
-    secrets = secrets_of(site)
+    secrets = site.secrets()
     assert len(secrets) >= 5
     names = [container["Name"].lstrip("/") for container in site.containers(ended=True)]
     assert secret_scan.in_containers(site.engine, secrets, names) == {}

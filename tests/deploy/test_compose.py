@@ -186,6 +186,14 @@ def test_the_site_waits_until_it_can_work():
             assert waits == {"broker": "service_healthy", "migrate": done, "storage": done}, name
 
 
+def test_no_argument_keeps_its_quotes():
+    """In a list, YAML takes quotes in the middle of a word (--from=":80") for part of it."""
+    lists = [(name, service.get(key)) for name, service in SERVICES.items() for key in ("command", "entrypoint")]
+    arguments = [(name, argument) for name, given in lists if isinstance(given, list) for argument in given]
+    assert len(arguments) > 20
+    assert [(name, argument) for name, argument in arguments if re.match(r"-[\w.-]+=[\"']", argument)] == []
+
+
 def test_a_worker_has_time_to_hand_its_clip_back():
     assert all(service["stop_grace_period"] == "30s" for service in workers().values())
 

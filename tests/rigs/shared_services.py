@@ -7,6 +7,7 @@ and no packet between them gets lost: what only happens between hosts, this cann
 import base64
 import os
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -62,11 +63,21 @@ def services(folder: Path) -> Iterator[Services]:
 
 
 class Socket:
-    """A WebSocket to a site, as a signed-in browser opens it: RFC 6455, text frames from the server only."""
+    """A WebSocket to a site, as a signed-in browser opens it: RFC 6455, text frames from the server only.
 
-    def __init__(self, url: str, path: str, session: str) -> None:
+    Args:
+        url: the address of the site.
+        path: of the socket.
+        session: the value of the session cookie.
+        tls: the authorities to trust, if the address is one with https.
+    """
+
+    def __init__(self, url: str, path: str, session: str, tls: ssl.SSLContext | None = None) -> None:
         address = urlsplit(url)
-        self._socket = socket.create_connection((address.hostname, address.port), timeout=30)
+        host, port = address.hostname or "", address.port or (443 if tls else 80)
+        self._socket = socket.create_connection((host, port), timeout=30)
+        if tls:
+            self._socket = tls.wrap_socket(self._socket, server_hostname=host)
         self._stream = self._socket.makefile("rb")
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [

