@@ -116,12 +116,13 @@ def redis_url(database: int, *, celery: bool = False) -> str:
     return urlunsplit((parts.scheme, parts.netloc, f"/{database}", query, ""))
 
 
-REDIS_METRICS_URL = redis_url(2)  # the channel layer's, which stores nothing: it only passes messages on
+REDIS_EVENTS_URL = redis_url(2)  # the channel layer, which stores nothing: it only passes messages on
+REDIS_METRICS_URL = redis_url(2)
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url(3)}}
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [redis_url(2)]},
+        "CONFIG": {"hosts": [REDIS_EVENTS_URL]},
     }
 }
 

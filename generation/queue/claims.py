@@ -74,7 +74,7 @@ def finish(held: StageRun, output: dict) -> bool:
         elif services.transition(job, Status.DONE, expected_run=held.run, ended_at=now):
             signals.job_done.send(sender=Job, job=job, output=output)
     outcomes.count_done(held, (now - held.started_at).total_seconds())
-    estimates.learn(Stage(held.stage), job.request["model"])
+    estimates.learn_soon(Stage(held.stage), job.request["model"])
     if held.stage != LAST:
         events.publish(job.user_id, job.pk)
     return True
