@@ -4,6 +4,7 @@ By default, everything lives in one folder: SQLite, a private Redis and local st
 """
 
 import logging
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -194,6 +195,7 @@ BROKER_URL = env.broker_url()  # RabbitMQ; otherwise Redis
 CELERY_BROKER_URL = BROKER_URL or redis_url(0, celery=True)
 REDIS_BROKER_URL = redis_url(0)
 CELERY_RESULT_BACKEND = f"auravideo.core.results.ResultBackend+{redis_url(1, celery=True).removeprefix('redis+')}"
+CELERY_DB_REUSE_MAX = sys.maxsize  # it is workers/connections.py that closes what is old or broken
 
 # --- Accounts -------------------------------------------------------------------------------------------------------
 
