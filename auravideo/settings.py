@@ -4,6 +4,7 @@ By default, everything lives in one folder: SQLite, a private Redis and local st
 """
 
 import logging
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -116,12 +117,13 @@ def redis_url(database: int, *, celery: bool = False) -> str:
     return urlunsplit((parts.scheme, parts.netloc, f"/{database}", query, ""))
 
 
-REDIS_METRICS_URL = redis_url(2)  # the channel layer's, which stores nothing: it only passes messages on
+REDIS_EVENTS_URL = redis_url(2)  # the channel layer, which stores nothing: it only passes messages on
+REDIS_METRICS_URL = redis_url(2)
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url(3)}}
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [redis_url(2)]},
+        "CONFIG": {"hosts": [REDIS_EVENTS_URL]},
     }
 }
 
@@ -193,6 +195,7 @@ BROKER_URL = env.broker_url()  # RabbitMQ; otherwise Redis
 CELERY_BROKER_URL = BROKER_URL or redis_url(0, celery=True)
 REDIS_BROKER_URL = redis_url(0)
 CELERY_RESULT_BACKEND = f"auravideo.core.results.ResultBackend+{redis_url(1, celery=True).removeprefix('redis+')}"
+CELERY_DB_REUSE_MAX = sys.maxsize  # it is workers/connections.py that closes what is old or broken
 
 # --- Accounts -------------------------------------------------------------------------------------------------------
 

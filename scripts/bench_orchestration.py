@@ -31,9 +31,7 @@ PATIENCE = 180
 
 def main() -> int:
     options = _options()
-    print(
-        f"load of the machine {os.getloadavg()[0]:.1f}; database {options.database}; {options.workers} workers a queue"
-    )
+    print(f"load {os.getloadavg()[0]:.1f}; database {options.database}; {options.workers} workers a queue")
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="auravideo-bench-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -50,7 +48,7 @@ def main() -> int:
         print(f"from start to the first clip done   {time.monotonic() - started:8.1f} s")
         _report_memory(workers)
         _latency(user, options.sequential)
-        _throughput(options.clips)
+        _throughput(options.clips, workers)
         _single_costs(user, options.rounds)
     return 0
 
@@ -102,7 +100,12 @@ def _workers(home: Path, count: int) -> Iterator[list[subprocess.Popen]]:
             worker.terminate()
         for worker in started:
             worker.wait(60)
-        print((home / "workers.log").read_text()[-2000:], end="")
+        _print_warnings((home / "workers.log").read_text())
+
+
+def _print_warnings(log: str) -> None:
+    lines = [line for line in log.splitlines() if " WARNING " in line or " ERROR " in line or "Traceback" in line]
+    print(*lines[-10:], sep="\n", end="\n" if lines else "")
 
 
 def _user(name: str) -> Any:
@@ -142,14 +145,15 @@ def _latency(user: Any, count: int) -> None:
         (job,) = _wait_for([_submit(user)])
         seconds.append(job.ended_at.timestamp() - before)
     seconds.sort()
-    median, p95 = statistics.median(seconds), seconds[int(0.95 * count)]
-    print(f"latency of a clip, one at a time    {median * 1000:8.1f} ms median, {p95 * 1000:.1f} ms 95 %")
+    quick, median, slow = (seconds[int(part * count)] * 1000 for part in (0.05, 0.5, 0.95))
+    print(f"latency of a clip, one at a time    {median:8.1f} ms median, {quick:.1f} ms 5 %, {slow:.1f} ms 95 %")
 
 
-def _throughput(count: int) -> None:
+def _throughput(count: int, workers: list[subprocess.Popen]) -> None:
     from generation.models import StageRun
 
     users = [_user(f"u{n}") for n in range(20)]
+    used = _processor_seconds(workers)
     before = time.time()
     jobs = [_submit(users[n % len(users)]) for n in range(count)]
     submitted = time.time() - before
@@ -158,6 +162,9 @@ def _throughput(count: int) -> None:
     units = StageRun.objects.filter(job__in=[job.pk for job in jobs], status="done").count()
     print(f"submitting                          {count / submitted:8.1f} clips/s by one process")
     print(f"throughput                          {count / seconds:8.1f} clips/s, {units / seconds:.0f} messages/s")
+    clip = (_processor_seconds(workers) - used) / count
+    stage = clip * count / units
+    print(f"processor time of the workers       {clip * 1000:8.1f} ms a clip, {stage * 1000:.1f} ms a stage")
 
 
 def _single_costs(user: Any, rounds: int) -> None:
@@ -203,6 +210,12 @@ def _time(what: str, items: list[Any], operation: Callable[[Any], object]) -> No
     print(
         f"{what:<36}{statistics.median(taken) * 1000:8.2f} ms median, {1 / statistics.mean(taken):.0f}/s by one process"
     )
+
+
+def _processor_seconds(workers: list[subprocess.Popen]) -> float:
+    parents = [psutil.Process(worker.pid) for worker in workers]
+    processes = [*parents, *(child for parent in parents for child in parent.children(recursive=True))]
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 def _report_memory(workers: list[subprocess.Popen]) -> None:

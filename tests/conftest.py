@@ -43,6 +43,7 @@ def _empty_redis(_redis_server):
 
     broker.connection().flushall()
     estimates._rate.cache_clear()
+    estimates._learned.cache_clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -156,20 +156,23 @@ class Site:
         return self.python(SIGN_IN.format(name=name))
 
     def processes(self) -> list[int]:
-        """Return every living process that was started with this site's folder in its environment."""
+        """Return every living process that was started with this site's folder in its environment, and its Redis.
+
+        Redis writes its title over its environment, so it is recognised by its socket.
+        """
+        home = re.escape(str(self.home).encode())
+        started = re.compile(rb"(^|\0)AURAVIDEO_HOME=" + home + rb"(\0|$)")
+        redis = re.compile(rb"redis-server unixsocket:" + home + rb"/")
         found = []
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
                 continue
             try:
-                variables = (folder / "environ").read_bytes()
+                variables, command = (folder / "environ").read_bytes(), (folder / "cmdline").read_bytes()
                 state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
             except OSError:
                 continue
-            if (
-                re.search(rb"(^|\0)AURAVIDEO_HOME=" + re.escape(str(self.home).encode()) + rb"(\0|$)", variables)
-                and state != "Z"
-            ):
+            if (started.search(variables) or redis.search(command)) and state != "Z":
                 found.append(int(folder.name))
         return found
 

@@ -212,7 +212,8 @@ def _run_held(context: Context, work: Callable[[Context], dict]) -> None:
     started = time.monotonic()
     try:
         with Heartbeat(held):
-            context.check()
+            if _stopping.is_set():
+                raise Stopping
             output = work(context)
         finished = claims.finish(held, output)
     except Stopping:

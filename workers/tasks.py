@@ -28,7 +28,7 @@ from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
 from generation.models import Job
 from generation.queue import claims, recovery, services
-from workers import frame_store, membership, runner, stages
+from workers import connections, frame_store, membership, runner, stages
 from workers.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -36,27 +36,27 @@ logger = logging.getLogger(__name__)
 app.steps["consumer"].add(Heartbeat)
 
 
-@shared_task(name="workers.tasks.preprocess")
+@shared_task(name="workers.tasks.preprocess", ignore_result=True)
 def preprocess(job_id: str, run: int, chunk: int) -> None:
     runner.run(Stage.PREPROCESS, job_id, run, chunk, stages.preprocess)
 
 
-@shared_task(name="workers.tasks.generate")
+@shared_task(name="workers.tasks.generate", ignore_result=True)
 def generate(job_id: str, run: int, chunk: int) -> None:
     runner.run(Stage.GENERATE, job_id, run, chunk, stages.generate)
 
 
-@shared_task(name="workers.tasks.interpolate")
+@shared_task(name="workers.tasks.interpolate", ignore_result=True)
 def interpolate(job_id: str, run: int, chunk: int) -> None:
     runner.run(Stage.INTERPOLATE, job_id, run, chunk, stages.interpolate)
 
 
-@shared_task(name="workers.tasks.upscale")
+@shared_task(name="workers.tasks.upscale", ignore_result=True)
 def upscale(job_id: str, run: int, chunk: int) -> None:
     runner.run(Stage.UPSCALE, job_id, run, chunk, stages.upscale)
 
 
-@shared_task(name="workers.tasks.assemble")
+@shared_task(name="workers.tasks.assemble", ignore_result=True)
 def assemble(job_id: str, run: int, chunk: int) -> None:
     runner.run(Stage.ASSEMBLE, job_id, run, chunk, stages.assemble)
     _delete_frames(job_id)
@@ -108,6 +108,7 @@ def _prepare_parent(**_kwargs: object) -> None:
 
 @worker_process_init.connect
 def _prepare_child(**_kwargs: object) -> None:
+    connections.keep()
     runner.listen_for_stop()
     reporting.start()
     tracing.start("worker")

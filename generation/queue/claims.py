@@ -40,10 +40,11 @@ def claim(
     now = timezone.now()
     try:
         with transaction.atomic():
+            if not services.start(job, run):  # it ended or was requeued since it was read
+                return None
             held = StageRun.objects.create(
                 job=job, run=run, stage=stage, chunk=chunk, worker=worker, cost=work, started_at=now, heartbeat_at=Now()
             )
-            services.start(job, run)
     except IntegrityError:
         return None
     events.publish(job.user_id, job.pk)
@@ -64,18 +65,23 @@ def beat(held: StageRun, done: int | None = None, total: int | None = None) -> b
 def finish(held: StageRun, output: dict) -> bool:
     """Record the output of a stage; the last stage ends the job. Return whether the claim was still valid."""
     job = held.job
+    is_last, now = held.stage == LAST, timezone.now()
     with transaction.atomic():
-        services.lock(job)
-        now = timezone.now()
-        if not _standing(held).update(status=RunStatus.DONE, output=output, ended_at=now, heartbeat_at=Now()):
+        # The job first: this locks its row, so nobody can end or requeue it before the commit.
+        if is_last:
+            is_ours = services.transition(job, Status.DONE, expected_run=held.run, ended_at=now)
+        else:
+            is_ours = services.touch(job, held.run)
+        running = StageRun.objects.filter(pk=held.pk, status=RunStatus.RUNNING)
+        done = {"status": RunStatus.DONE, "output": output, "ended_at": now, "heartbeat_at": Now()}
+        if not is_ours or not running.update(**done):
+            transaction.set_rollback(True)
             return False
-        if held.stage != LAST:
-            Job.objects.filter(pk=job.pk, run=held.run).update(touched_at=now)
-        elif services.transition(job, Status.DONE, expected_run=held.run, ended_at=now):
+        if is_last:
             signals.job_done.send(sender=Job, job=job, output=output)
     outcomes.count_done(held, (now - held.started_at).total_seconds())
-    estimates.learn(Stage(held.stage), job.request["model"])
-    if held.stage != LAST:
+    estimates.learn_soon(Stage(held.stage), job.request["model"])
+    if not is_last:
         events.publish(job.user_id, job.pk)
     return True
 

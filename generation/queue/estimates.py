@@ -19,6 +19,7 @@ HISTORY = 20  # most recent runs of a stage that set its rate
 _QUICKER = 0.25
 _FRESH_SECONDS = 10  # how long a process caches a rate
 _NOTED_SECONDS = 24 * 3600
+_LEARN_SECONDS = 1  # how often a process learns a rate at most: stages that take less differ by chance only
 _KEY = "rate:{}:{}"
 
 
@@ -44,6 +45,16 @@ def _rate(stage: Stage, model: str, _tick: int) -> float:
     except RedisError:
         noted = None
     return learn(stage, model) if noted is None else noted
+
+
+def learn_soon(stage: Stage, model: str) -> None:
+    """Call `learn`, unless this process did within `_LEARN_SECONDS`. For a worker that has finished a stage."""
+    _learned(stage, model, int(time.monotonic() // _LEARN_SECONDS))
+
+
+@lru_cache(maxsize=64)
+def _learned(stage: Stage, model: str, _tick: int) -> float:
+    return learn(stage, model)
 
 
 def learn(stage: Stage, model: str) -> float:

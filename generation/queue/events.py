@@ -5,14 +5,20 @@ Redis is only the transport. A lost event merely delays an update: every page ge
 
 import logging
 from collections.abc import Sequence
+from functools import lru_cache
 from uuid import UUID
 
-from asgiref.sync import async_to_sync
+import redis
 from channels.layers import get_channel_layer
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
 JOBS_A_MESSAGE = 200
+_CHANNEL = "asgi__group__{}"  # RedisPubSubChannelLayer's name of a group
+_TIMEOUT = 2  # seconds; an event is not worth waiting for
 
 
 def group_of(user_id: int) -> str:
@@ -42,10 +48,23 @@ def cut_off(user_id: int) -> None:
 
 
 def _send(user_id: int, message: dict[str, object]) -> None:
+    """Publish what the channel layer's `group_send` would.
+
+    Called from synchronous code, `group_send` starts a thread, an event loop and a connection for every message. That
+    was a fifth of a worker's time between stages.
+    """
     try:
         layer = get_channel_layer()
         if layer is None:
             raise RuntimeError("no channel layer is configured")
-        async_to_sync(layer.group_send)(group_of(user_id), message)
+        _connection().publish(_CHANNEL.format(group_of(user_id)), layer.serialize(message))
     except Exception as error:
         logger.warning("Could not deliver an event to user %s: %s: %s", user_id, message, error)
+
+
+@lru_cache(maxsize=1)
+def _connection() -> redis.Redis:
+    again = Retry(NoBackoff(), 1)  # a connection that Redis closed is noticed by using it
+    return redis.Redis.from_url(
+        settings.REDIS_EVENTS_URL, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=again
+    )

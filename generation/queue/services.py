@@ -135,16 +135,22 @@ def _announce(job: Job, new: Status) -> None:
 
 
 def start(job: Job, run: int) -> bool:
-    """Mark a queued job as running. Return False if another stage already did."""
+    """Mark a job as running for one of its stages, and lock its row. Return False if it ended or has another run."""
     now = timezone.now()
-    if job.status == Status.RUNNING:
-        Job.objects.filter(pk=job.pk, run=run).update(touched_at=now)
-        return False
     is_first = job.started_at is None
-    started = transition(job, Status.RUNNING, expected_run=run, started_at=job.started_at or now)
-    if started and is_first:
-        declared.JOB_WAIT_SECONDS.observe((now - job.queued_at).total_seconds())
-    return started
+    if job.status == Status.QUEUED and transition(
+        job, Status.RUNNING, expected_run=run, started_at=job.started_at or now
+    ):
+        if is_first:
+            wait = (now - job.queued_at).total_seconds()
+            transaction.on_commit(partial(declared.JOB_WAIT_SECONDS.observe, wait))
+        return True
+    return touch(job, run)
+
+
+def touch(job: Job, run: int) -> bool:
+    """Note that a job advances, and lock its row. Return False if it has ended or has another run."""
+    return Job.objects.filter(pk=job.pk, run=run, status__in=ACTIVE).update(touched_at=timezone.now()) == 1
 
 
 def lock(job: Job) -> None:

@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.renders, pytest.mark.thorough]
 
 LARGE = """
 [models.tiny]
+native_size = 128
 memory_gb = 20
 
 [models.small]
@@ -22,7 +23,7 @@ builtin = true
 folder = "text-to-video"
 files = ["model_index.json"]
 licence = "as AuraVideo"
-native_size = 64
+native_size = 128
 min_size = 64
 native_fps = 8
 steps = 2
@@ -35,7 +36,7 @@ upscaler = "tiny-esrgan"
 memory_gb = 1
 """
 # One chunk, three stages: the test is about who runs `generate`.
-SHORT = {"seconds": 1, "fps": 8, "size": "64x64"}
+SHORT = {"seconds": 1, "fps": 8, "size": "128x128"}
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +177,20 @@ def test_a_worker_that_holds_the_model_gets_the_clip_while_it_is_idle(crew):
     assert "Passing generate" in crew.log("g2").read_text() + crew.log("g3").read_text()
 
 
+def test_two_generate_workers_halve_the_time_of_a_queue(crew):
+    def seconds() -> float:
+        jobs = [crew.submit(f"q{n}", **SHORT, model="small") for n in range(8)]
+        crew.until_done(*jobs)
+        return crew.span("generate", *jobs)
+
+    crew.start("g1", "generate", LIGHT_SECONDS="1")
+    one = seconds()
+    crew.start("g2", "generate", LIGHT_SECONDS="1")
+    two = seconds()
+    assert one > 8, "eight clips of a second each, one after the other"
+    assert 0.45 < two / one < 0.65, (one, two)
+
+
 def test_two_workers_share_a_queue_whatever_they_hold(crew):
     """The preference never leaves a worker idle while a clip waits."""
     crew.start("g1", "generate", LIGHT_SECONDS="0.5")
@@ -189,11 +204,11 @@ def test_two_workers_share_a_queue_whatever_they_hold(crew):
 def test_chunks_of_one_clip_spread_over_workers_that_join_and_leave(crew):
     crew.start("g1", "generate")
     crew.start("i1", "interpolate")
-    crew.start("u1", "upscale", LIGHT_SECONDS="1")
+    crew.start("u1", "upscale", LIGHT_SECONDS="4")
     job = crew.submit(seconds=10, fps=24, size="256x256", model="small")
     crew.until(lambda: busy(crew, "u1@rig"), "nobody upscales")
     for name in ("u2", "u3"):
-        crew.start(name, "upscale", LIGHT_SECONDS="1")
+        crew.start(name, "upscale", wait=False, LIGHT_SECONDS="4")
     crew.until(lambda: busy(crew, "u3@rig"), "the third has nothing to do")
     crew.stop("u1", "kill")
     crew.until_done(job)

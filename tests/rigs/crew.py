@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 from tests.site import ROOT, Site
@@ -106,6 +107,14 @@ class Crew:
             for row in rows
         ]  # fmt: skip
         return [run for run in found if job is None or run["job"] == job.replace("-", "")]
+
+    def span(self, stage: str, *jobs: str) -> float:
+        """Return the seconds from the first start of a stage of some jobs to the last end."""
+        rows = self.site.rows("SELECT job_id, started_at, ended_at FROM generation_stagerun WHERE stage = ?", stage)
+        keys = {job.replace("-", "") for job in jobs}
+        times = [row[1:] for row in rows if str(row[0]).replace("-", "") in keys]
+        first, last = min(start for start, _end in times), max(end for _start, end in times)
+        return (datetime.fromisoformat(str(last)) - datetime.fromisoformat(str(first))).total_seconds()
 
     def until_done(self, *jobs: str) -> None:
         for job in jobs:

@@ -7,6 +7,7 @@ What it cannot show: latency, bandwidth and failures of a real network; another 
 import contextlib
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import threading
@@ -64,11 +65,16 @@ def running() -> Iterator[OtherMachine]:
         with contextlib.ExitStack() as listeners:
             yield OtherMachine(name, here, listeners)
     finally:
-        _ip("netns", "delete", name)  # and with it the pair of devices
+        # The kernel would delete the pair of devices with the namespace, but some time later.
+        subprocess.run(["ip", "link", "delete", outside], check=False, stderr=subprocess.DEVNULL)
+        _ip("netns", "delete", name)
 
 
 def is_possible() -> bool:
-    return os.getuid() == 0 and subprocess.run(["which", "ip"], capture_output=True, check=False).returncode == 0
+    """Return whether this process may make namespaces; root in a container often may not."""
+    if os.getuid() != 0 or not shutil.which("ip") or not shutil.which("unshare"):
+        return False
+    return subprocess.run(["unshare", "--net", "--mount", "true"], check=False, capture_output=True).returncode == 0
 
 
 def _ip(*arguments: str) -> None:

@@ -26,6 +26,8 @@ STARTS = 3  # another process may take a port between our choice and the server'
 REGION = "us-east-1"
 ADMIN_ACTIONS = ("Admin", "Read", "Write", "List", "Tagging")
 READER_ACTIONS = ("Read", "List")
+# For a worker that only passes frames on (any but those of `cpu`, which store the video): jobs/ of every bucket.
+WORKER_ACTIONS = ("Read:bucket-*/jobs/*", "Write:bucket-*/jobs/*", "List:bucket-*/jobs/*")
 # No admin page, WebDAV or table catalogues, and no reports to the makers. A bucket must exist before it is used.
 OPTIONS = (
     *("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
@@ -36,7 +38,8 @@ PORTS = ("master.port", "volume.port", "filer.port", "s3.port", "admin.port")
 
 
 class S3Server:
-    """The server. `access_key` and `secret_key` may do everything, `reader_key` and `secret_key` only read and list.
+    """The server. `access_key` and `secret_key` may do everything, `reader_key` and `secret_key` only read and list;
+    `worker_key` has a secret of its own, and reaches the frames only.
 
     Args:
         folder: where its data, configuration and log go.
@@ -46,7 +49,8 @@ class S3Server:
         self.folder = folder
         self.log = folder / "weed.log"
         self.access_key, self.reader_key = f"site-{secrets.token_hex(4)}", f"reader-{secrets.token_hex(4)}"
-        self.secret_key = secrets.token_hex(16)
+        self.worker_key = f"worker-{secrets.token_hex(4)}"
+        self.secret_key, self.worker_secret = secrets.token_hex(16), secrets.token_hex(16)
         self.port = 0
         self._process: subprocess.Popen | None = None
 
@@ -60,6 +64,7 @@ class S3Server:
         identities = [
             _identity("site", self.access_key, self.secret_key, ADMIN_ACTIONS),
             _identity("reader", self.reader_key, self.secret_key, READER_ACTIONS),
+            _identity("worker", self.worker_key, self.worker_secret, WORKER_ACTIONS),
         ]
         (self.folder / "s3.json").write_text(json.dumps({"identities": identities}))
         for _ in range(STARTS):
@@ -112,6 +117,10 @@ class S3Server:
             "S3_ACCESS_KEY_ID": self.access_key,
             "S3_SECRET_ACCESS_KEY": self.secret_key,
         }
+
+    def worker_keys(self) -> dict[str, str]:
+        """Return the variables that give a worker credentials of its own, which reach the frames only."""
+        return {"S3_ACCESS_KEY_ID": self.worker_key, "S3_SECRET_ACCESS_KEY": self.worker_secret}
 
     def _launch(self, ports: list[int]) -> None:
         self._ports = ports

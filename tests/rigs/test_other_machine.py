@@ -8,7 +8,9 @@ import pytest
 
 from tests.rigs import other_machine
 
-pytestmark = pytest.mark.skipif(not other_machine.is_possible(), reason="needs root and iproute2")
+pytestmark = pytest.mark.skipif(
+    not other_machine.is_possible(), reason="needs iproute2 and the right to make namespaces"
+)
 
 READ = """
 import pathlib, socket, sys

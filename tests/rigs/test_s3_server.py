@@ -41,6 +41,23 @@ def test_a_reader_may_read_and_list_and_no_more(s3_server, stored):
             refused()
 
 
+def test_a_worker_may_use_frames_and_nothing_else(s3_server, stored):
+    worker = s3_server.client(aws_access_key_id=s3_server.worker_key, aws_secret_access_key=s3_server.worker_secret)
+    frames = {"Bucket": stored["Bucket"], "Key": "jobs/1/generate/0000.safetensors"}
+    worker.put_object(Body=b"frames", **frames)
+    assert worker.get_object(**frames)["Body"].read() == b"frames"
+    assert worker.list_objects_v2(Bucket=stored["Bucket"], Prefix="jobs/1/")["KeyCount"] == 1
+    worker.delete_object(**frames)
+    for refused in (
+        lambda: worker.get_object(**stored),
+        lambda: worker.put_object(Body=b"", **stored),
+        lambda: worker.delete_object(**stored),
+        lambda: worker.create_bucket(Bucket="bucket-of-a-worker"),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            refused()
+
+
 def test_a_tampered_signed_url_is_refused(s3_server, stored):
     url = s3_server.client().generate_presigned_url("get_object", Params=stored, ExpiresIn=60)
     assert status(url) == 200

@@ -85,6 +85,28 @@ def test_a_message_of_an_older_run_is_dropped(user):
     assert claim(job, run=2) is not None
 
 
+@pytest.mark.parametrize("meanwhile", [services.cancel, lambda job: services.requeue(job, job.run)])
+@pytest.mark.parametrize("is_running", [False, True])
+def test_a_job_that_changes_while_it_is_claimed_is_not_claimed(user, meanwhile, is_running):
+    job = JobFactory(user=user)
+    if is_running:
+        claims.claim(job.pk, job.run, Stage.PREPROCESS, 0, "first")
+    claimed = claims.claim(job.pk, job.run, Stage.GENERATE, 0, "worker", lambda read: meanwhile(read) and None)
+    assert claimed is None
+    assert not job.stage_runs.filter(stage=Stage.GENERATE).exists()
+
+
+@pytest.mark.parametrize("stage", [Stage.GENERATE, Stage.ASSEMBLE])
+def test_a_stage_that_was_lost_cannot_be_finished_although_its_job_goes_on(user, stage):
+    job = JobFactory(user=user)
+    held = claims.claim(job.pk, job.run, stage, 0, "worker")
+    StageRun.objects.filter(pk=held.pk).update(status=RunStatus.LOST)
+    before = Job.objects.get(pk=job.pk)
+    assert not claims.finish(held, {})
+    after = Job.objects.get(pk=job.pk)
+    assert (after.status, after.version, after.touched_at) == (before.status, before.version, before.touched_at)
+
+
 def test_cancelling_ends_the_job_and_every_claim_on_it(user):
     job = services.submit(user, asked())
     held = claim(job)
