@@ -6,6 +6,7 @@ Redis is only the transport. A lost event merely delays an update: every page ge
 import logging
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import redis
@@ -54,7 +55,7 @@ def _send(user_id: int, message: dict[str, object]) -> None:
     was a fifth of a worker's time between stages.
     """
     try:
-        layer = get_channel_layer()
+        layer: Any = get_channel_layer()
         if layer is None:
             raise RuntimeError("no channel layer is configured")
         _connection().publish(_CHANNEL.format(group_of(user_id)), layer.serialize(message))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.site import Site
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 
 def test_pages_and_websockets_of_a_real_site_are_well(tmp_path):

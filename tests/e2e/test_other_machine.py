@@ -18,6 +18,7 @@ from tests.site import Site
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.renders,
+    pytest.mark.thorough,
     pytest.mark.skipif(not other_machine.is_possible(), reason="needs iproute2 and the right to make namespaces"),
 ]
 
