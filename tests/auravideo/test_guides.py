@@ -1,5 +1,6 @@
 """The guides: links that lead somewhere, proxies that let through what the site accepts, messages that exist."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -72,3 +73,38 @@ def test_a_proxy_lets_the_largest_upload_through(name):
     limit = re.search(pattern, block[1])
     assert limit is not None
     assert int(limit[1]) * unit >= MAX_FILE_BYTES + _FORM_BYTES
+
+
+# --- Troubleshooting --------------------------------------------------------------------------------------------------
+
+_APPS = ("accounts", "auravideo", "gallery", "generation", "workers")
+
+
+def texts_of_the_site() -> str:
+    """Return every string of the code, docstrings too, and every template: all that a person may read."""
+    paths = [ROOT / "manage.py", *(path for app in _APPS for path in (ROOT / app).rglob("*.py"))]
+    nodes = (node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    strings = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    templates = [path.read_text(encoding="utf-8") for path in (ROOT / "templates").rglob("*.html")]
+    return "\n".join([*strings, *templates])
+
+
+def quotations(guide: str) -> list[str]:
+    """Return the messages in the first column of the tables, in their parts: `…` stands for what differs."""
+    cells = [
+        row.split("|")[1] for row in guide.splitlines() if row.startswith("| ") and not row.startswith("| you see")
+    ]
+    messages = [message for cell in cells for message in re.findall(r"`([^`]+)`", cell)]
+    return [part.strip() for message in messages for part in message.split("…") if part.strip(" .,()")]
+
+
+def test_every_message_that_troubleshooting_quotes_exists():
+    said = texts_of_the_site()
+    quoted = quotations((ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8"))
+    assert len(quoted) > 40, "the tables were not read"
+    assert [part for part in quoted if re.sub(r"%\(\w+\)s", "", part) not in said] == []
+
+
+def test_quotations_are_found_in_their_parts():
+    table = "| you see | it is |\n|---|---|\n| 500, `Lost … times (…)` or *theirs* | `not this` |\n"
+    assert quotations(table) == ["Lost", "times ("]
