@@ -118,7 +118,7 @@ def storage() -> str:
             delete_folder(storages[alias], key.rpartition("/")[0])
         except Exception as error:  # every storage has exceptions of its own
             place = "the S3_ settings" if settings.S3_BUCKET else "the owner and the free space of AURAVIDEO_HOME"
-            fix = f"Check {place}. Run: python manage.py check_storage, which tries every request."
+            fix = f"Check {place}. Run: {manage('check_storage')}, which tries every request."
             raise Problem(f"{alias}: {brief(error)}", fix) from error
         if not is_same:
             raise Problem(f"{alias}: a file came back changed", "Replace the disk or the store.")
