@@ -74,7 +74,7 @@ def test_frames_in_memory_are_stored_as_soon_as_the_storage_works_again(away, jo
         runs = threading.Thread(target=in_thread(lambda: run(job, work)))
         runs.start()
         watcher.start()
-        assert release.wait(10), "the page never said what the clip waits for"
+        assert release.wait(60), "the page never said what the clip waits for"
     runs.join(10)
     watcher.join()
     assert (computed, seen) == ([1], [RunStatus.RUNNING])

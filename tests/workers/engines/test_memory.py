@@ -15,6 +15,8 @@ from workers.engines.memory import (
     split_inference,
 )
 
+pytestmark = pytest.mark.thorough
+
 CLIP = {"model": "small", "width": 64, "height": 48, "frames": 3}
 NAMES = [rung.name for rung in LADDER]
 

@@ -10,6 +10,8 @@ from workers.engines import upscale_network
 from workers.engines.realesrgan import RealEsrganEngine
 from workers.engines.upscale_network import Mode, Network, continue_edges
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def _one_thread():
