@@ -22,7 +22,7 @@ from tests.e2e.person import Person
 from tests.e2e.variants import LANGUAGES
 from tests.site import PASSWORD, Site
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 NEW_PASSWORD = "a lamp in the rain"
 JOURNEYS = ("signs", "forgets", "changes", "doubles", "shows", "leaves")

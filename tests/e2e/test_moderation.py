@@ -15,7 +15,7 @@ from tests.e2e.variants import JAVASCRIPT, LANGUAGES
 from tests.seeded import SeededSite
 from tests.site import PASSWORD
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 WHY = {
     "hide": "It shows my neighbour’s cat.",

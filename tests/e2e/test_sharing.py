@@ -111,6 +111,7 @@ def press(page: Page, name: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("javascript", JAVASCRIPT)
+@pytest.mark.thorough
 def test_a_link_is_shared_watched_elsewhere_and_revoked(browser, shared, language, javascript):
     video = a_private_video(shared, f"a boat for {language} {javascript}")
     with signed_in(browser, shared, "ada", locale=language, java_script_enabled=javascript) as page:

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.site import PASSWORD
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from tests.conftest import s3_storage
 from tests.rigs import certificates
 from tests.rigs.faulty_wire import FaultyWire
 
+pytestmark = pytest.mark.thorough
+
 SMALL = bytes(range(256)) * 400  # 100 kB
 LARGE = os.urandom(2**20) * 20  # 20 MiB: uploaded in parts
 

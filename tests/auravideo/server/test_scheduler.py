@@ -16,6 +16,8 @@ from auravideo.celery import app
 from auravideo.server import redis_server, scheduler
 from generation.queue import broker
 
+pytestmark = pytest.mark.thorough
+
 TAKEOVER_SECONDS = scheduler.LEASE_SECONDS + 3 * scheduler.STANDBY_SECONDS
 
 

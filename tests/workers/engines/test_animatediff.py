@@ -69,6 +69,7 @@ def test_the_frames_are_those_that_diffusers_makes(engine, small):
     assert np.array_equal(make(engine, frames=19, scheduler={"class": "DDIMScheduler"}), native_frames(pipeline, 19))
 
 
+@pytest.mark.thorough
 def test_joining_base_and_adapter_gives_the_network_that_diffusers_builds(small):
     from diffusers import UNet2DConditionModel, UNetMotionModel
 
@@ -148,6 +149,7 @@ def test_nothing_runs_between_the_cancelling_step_and_the_end(engine, monkeypatc
     assert work == ["unet"]
 
 
+@pytest.mark.thorough
 def test_loras_and_free_noise_on_a_warm_engine_give_what_a_fresh_one_gives(small, engine, new_engine):
     motion, both = [(small.motion_lora, 0.8)], [(small.motion_lora.parent, 0.8), (small.spatial_lora, 0.5)]
     wishes = [(3, []), (17, both), (3, motion), (17, []), (3, both), (3, [])]
