@@ -104,11 +104,11 @@ def _use(site: Site, person: Visitor, token: str) -> str:
 
 
 def _meet_an_outage(site: Site, person: Visitor) -> None:
-    """Ask for what needs the mail server and the store, which are both down: errors with tracebacks."""
+    """Ask for what needs the mail server and the store, which are both down."""
     person.post("/accounts/password/reset/", email=f"{USER}@example.org")
     person.post("/create/?mode=advanced", prompt="a blue star", **CLIP)
     deadline = time.monotonic() + END_SECONDS
-    while "interrupted by an outage" not in site.log.read_text():
+    while "waits for the storage" not in site.log.read_text():
         assert time.monotonic() < deadline, site.log.read_text()[-4000:]
         time.sleep(0.3)
 
