@@ -122,7 +122,11 @@ def _can_be_written(site: Site) -> bool:
 
 def _workers(site: Site, queue: str) -> list[int]:
     """Return the processes of a queue's worker: the parent and its child."""
-    name = f"{queue}@%h".encode()
-    found = [pid for pid in site.processes() if name in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")]
+    named = f"{queue}@".encode()
+    found = [
+        pid
+        for pid in site.processes()
+        if any(word.startswith(named) for word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
+    ]
     assert len(found) == 2, f"the worker of {queue} has these processes: {found}"
     return found
