@@ -18,6 +18,8 @@ from auravideo.server import redis_server
 from tests import postgres
 from tests.site import Site
 
+_TEXT, _PING, _PONG = 1, 9, 10  # kinds of frames
+
 
 class Services:
     """A PostgreSQL and a Redis server and the machines that use them.
@@ -91,16 +93,25 @@ class Socket:
             continue
 
     def receive(self) -> str:
-        """Return the next text message. Raises TimeoutError after 30 seconds."""
+        """Return the next text message. Raises TimeoutError after 30 seconds, ConnectionError if the server is gone."""
         while True:
-            first, second = self._stream.read(2)
-            assert first & 0x80 and not second & 0x80, "this reads whole, unmasked frames only"
-            length = second & 0x7F
-            if length > 125:
-                length = int.from_bytes(self._stream.read(2 if length == 126 else 8), "big")
-            payload = self._stream.read(length)
-            if first & 0x0F == 1:
+            kind, payload = self._read()
+            if kind == _TEXT:
                 return payload.decode()
+            if kind == _PING:  # or the server takes us for gone
+                self._socket.sendall(bytes([0x80 | _PONG, 0x80 | len(payload)]) + bytes(4) + payload)
+
+    def _read(self) -> tuple[int, bytes]:
+        """Return the kind and the content of the next frame."""
+        head = self._stream.read(2)
+        if len(head) < 2:
+            raise ConnectionError("the server closed the connection")
+        first, second = head
+        assert first & 0x80 and not second & 0x80, "this reads whole, unmasked frames only"
+        length = second & 0x7F
+        if length > 125:
+            length = int.from_bytes(self._stream.read(2 if length == 126 else 8), "big")
+        return first & 0x0F, self._stream.read(length)
 
     def __enter__(self) -> "Socket":
         return self
