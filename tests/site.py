@@ -75,6 +75,8 @@ class Site:
         self.url = f"http://127.0.0.1:{self.port}"
         keep = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
         clean = {name: os.environ[name] for name in keep if name in os.environ}
+        if "TEST_BROKER_URL" in os.environ:  # tests/rabbitmq.py
+            clean["BROKER_URL"] = os.environ["TEST_BROKER_URL"]
         self.environment = {
             **clean,
             "AURAVIDEO_ENV_FILE": os.devnull,

@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,6 +16,7 @@ from auravideo.core.metrics import presence, totals
 logger = logging.getLogger(__name__)
 
 PERIOD = 5.0  # seconds
+SETTLE = 0.2  # seconds from `soon` to the report: its thread must not get in the way of the next stage's message
 
 _wake = threading.Event()
 _reporter: "_Reporter | None" = None
@@ -34,7 +36,7 @@ def start(kind: str | None = None, websockets: Callable[[], int] = lambda: 0) ->
 
 
 def soon() -> None:
-    """Report without waiting for the period to end. Costs nothing; does nothing in a process that does not report."""
+    """Report within `SETTLE` instead of `PERIOD`. Costs nothing; does nothing in a process that does not report."""
     _wake.set()
 
 
@@ -59,7 +61,8 @@ class _Reporter(threading.Thread):
     def run(self) -> None:
         while not self.has_left:
             self._report()
-            _wake.wait(PERIOD)
+            if _wake.wait(PERIOD):
+                time.sleep(SETTLE)
             _wake.clear()
 
     def _report(self) -> None:
