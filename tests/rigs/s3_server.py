@@ -138,11 +138,15 @@ class S3Server:
             )
 
     def _answers(self) -> bool:
-        """Wait until our own server answers: the credentials are known to no other."""
+        """Wait until our own server answers: the credentials are known to no other.
+
+        After a restart it lists buckets before it finds their data, so one object of each is read as well.
+        """
         client, deadline = self.client(), time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(BotoCoreError, ClientError):
-                client.list_buckets()
+                for bucket in client.list_buckets()["Buckets"]:
+                    _read_an_object(client, bucket["Name"])
                 return True
             time.sleep(0.05)
         return False
@@ -168,6 +172,11 @@ def executable() -> str:
 
 def _identity(name: str, key: str, secret: str, actions: tuple[str, ...]) -> dict[str, Any]:
     return {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": list(actions)}
+
+
+def _read_an_object(client: Any, bucket: str) -> None:
+    for found in client.list_objects_v2(Bucket=bucket, MaxKeys=1).get("Contents", []):
+        client.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
 
 
 def _free_ports(count: int) -> list[int]:
