@@ -10,6 +10,9 @@ UV := $(BIN)/uv
 # `make test K="signup or film"` runs only tests whose names match.
 PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q $(if $(K),-k "$(K)")
 
+# Some images switch the cache of bytecode off; then each of our processes would compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow test-faults test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage clean
 
 help: ## Show this list
@@ -44,8 +47,9 @@ $(MEASURED): | .coverage
 
 # TensorFlow and torch never share a process, so neither do their tests.
 # One process per core, each with its own Redis, folder and database, and one torch thread.
+ELSEWHERE := --ignore=tests/e2e --ignore=tests/compose --ignore=tests/fresh
 test-torch: $(VENV)/installed-dev ## Run all tests except TensorFlow, PostgreSQL and browser tests
-	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not thorough and not slow and not gpu and not containers" tests
+	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "not tensorflow and not e2e and not thorough and not slow and not gpu and not containers" $(ELSEWHERE) tests
 
 # Database-specific code, tested on PostgreSQL too.
 test-postgresql: $(VENV)/installed-dev ## Run the tests of database-specific code on PostgreSQL

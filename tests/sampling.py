@@ -11,9 +11,10 @@ def every(step: int, cases: Iterable[Any]) -> list[Any]:
 
     Cases that are tuples are values of several parameters.
     """
-    return [case if number % step == 0 else _thorough(case) for number, case in enumerate(cases)]
+    return [case if number % step == 0 else thorough(case) for number, case in enumerate(cases)]
 
 
-def _thorough(case: Any) -> Any:
+def thorough(case: Any) -> Any:
+    """Return one case of `parametrize`, marked `thorough`."""
     values = case if isinstance(case, tuple) else (case,)
     return pytest.param(*values, marks=pytest.mark.thorough)
