@@ -2,10 +2,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import redis
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import formats
 from django.utils.html import format_html, format_html_join
@@ -18,7 +19,7 @@ from generation.domain.memory_classes import GB
 from generation.domain.states import Stage
 from generation.models import STAGE_LABELS, Batch, Job, Preset, StageRun, Worker
 from generation.presets.forms import PresetAdminForm
-from generation.queue import roster, services
+from generation.queue import failing, roster, services
 from generation.requests.request import InvalidRequest
 
 WORKER_STATES = {
@@ -182,6 +183,14 @@ class WorkerAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
         for worker in found.result_list:
             worker.member = members[worker.pk]
         return found
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list, and the processes that are missing in it because they keep exiting."""
+        try:
+            found = failing.everywhere()
+        except redis.RedisError:
+            found = []
+        return super().changelist_view(request, {**(extra_context or {}), "failing": found})
 
     @admin.display(description=_("state"))
     def state(self, worker: Worker) -> str:
