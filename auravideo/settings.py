@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "auravideo.core.middleware.HtmxLoginMiddleware",
 ]
 
 ROOT_URLCONF = "auravideo.urls"
