@@ -44,14 +44,18 @@ class StageRunInline(ReadOnly, admin.TabularInline):
     """Every attempt at every stage, in order of start."""
 
     model = StageRun
-    fields = ["run", "stage", "chunk", "status", "worker", "steps", "started_at", "took", "what_went_wrong"]
-    readonly_fields = ["steps", "took", "what_went_wrong"]
+    fields = ["run", "stage", "chunk", "status", "worker", "steps", "started_at", "took", "loaded", "what_went_wrong"]
+    readonly_fields = ["steps", "loaded", "took", "what_went_wrong"]
     extra = 0
     can_delete = False
 
     @admin.display(description=_("steps"))
     def steps(self, run: StageRun) -> str:
         return f"{run.done} / {run.total}" if run.total else "–"
+
+    @admin.display(description=_("of which loading"))
+    def loaded(self, run: StageRun) -> str:
+        return formats.number_format(run.load_seconds, 1) if run.load_seconds else "–"
 
     @admin.display(description=_("seconds"))
     def took(self, run: StageRun) -> str:
