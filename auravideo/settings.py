@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "auravideo.core.middleware.HtmxLoginMiddleware",
 ]
 
 ROOT_URLCONF = "auravideo.urls"
@@ -264,6 +265,9 @@ HTTPS = env.boolean("HTTPS", False)  # behind a TLS-terminating proxy
 SESSION_ENGINE = "auravideo.core.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # over plain HTTP, browsers offer passkeys only on `localhost`
+# For this host only: what else there is below its domain need not have TLS.
+HSTS_SECONDS = env.integer("HSTS_SECONDS", 31536000, 0, 63072000)
+SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"

@@ -2,10 +2,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import redis
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import formats
 from django.utils.html import format_html, format_html_join
@@ -18,7 +19,7 @@ from generation.domain.memory_classes import GB
 from generation.domain.states import Stage
 from generation.models import STAGE_LABELS, Batch, Job, Preset, StageRun, Worker
 from generation.presets.forms import PresetAdminForm
-from generation.queue import roster, services
+from generation.queue import failing, roster, services
 from generation.requests.request import InvalidRequest
 
 WORKER_STATES = {
@@ -43,14 +44,18 @@ class StageRunInline(ReadOnly, admin.TabularInline):
     """Every attempt at every stage, in order of start."""
 
     model = StageRun
-    fields = ["run", "stage", "chunk", "status", "worker", "steps", "started_at", "took", "what_went_wrong"]
-    readonly_fields = ["steps", "took", "what_went_wrong"]
+    fields = ["run", "stage", "chunk", "status", "worker", "steps", "started_at", "took", "loaded", "what_went_wrong"]
+    readonly_fields = ["steps", "loaded", "took", "what_went_wrong"]
     extra = 0
     can_delete = False
 
     @admin.display(description=_("steps"))
     def steps(self, run: StageRun) -> str:
         return f"{run.done} / {run.total}" if run.total else "–"
+
+    @admin.display(description=_("of which loading"))
+    def loaded(self, run: StageRun) -> str:
+        return formats.number_format(run.load_seconds, 1) if run.load_seconds else "–"
 
     @admin.display(description=_("seconds"))
     def took(self, run: StageRun) -> str:
@@ -182,6 +187,14 @@ class WorkerAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
         for worker in found.result_list:
             worker.member = members[worker.pk]
         return found
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list, and the processes that are missing in it because they keep exiting."""
+        try:
+            found = failing.everywhere()
+        except redis.RedisError:
+            found = []
+        return super().changelist_view(request, {**(extra_context or {}), "failing": found})
 
     @admin.display(description=_("state"))
     def state(self, worker: Worker) -> str:

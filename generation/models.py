@@ -177,6 +177,8 @@ class StageRun(models.Model):
     worker = models.CharField(_("worker"), max_length=200)
     done = models.PositiveIntegerField(_("steps done"), default=0)
     total = models.PositiveIntegerField(_("total steps"), default=0)
+    is_loading = models.BooleanField(_("is loading its model"), default=False)
+    load_seconds = models.FloatField(_("seconds of loading"), default=0)  # before its work; 0 if its model was warm
     cost = models.FloatField(_("cost"), default=0)  # units of work, see generation/queue/estimates.py
     output = models.JSONField(_("output"), default=dict, blank=True)
     error = models.TextField(_("error"), blank=True)

@@ -25,6 +25,7 @@ urlpatterns = [
     path("jobs/", job_views.jobs, name="jobs"),
     path("jobs/cancel-waiting/", job_views.cancel_waiting, name="cancel-waiting"),
     path("jobs/remove-ended/", job_views.remove_ended, name="remove-ended"),
+    path("jobs/updates/", job_views.updates, name="updates"),
     path("jobs/seen/", job_views.seen, name="seen"),
     path("jobs/<uuid:job_id>/", job_views.job, name="job"),
     path("jobs/<uuid:job_id>/cancel/", job_views.cancel, name="cancel"),

@@ -40,6 +40,7 @@ generation:cancel-waiting               GET     in         405    405       405 
 generation:cancel-waiting               POST    in         to     to        to     to         to
 generation:remove-ended                 GET     in         405    405       405    405        405
 generation:remove-ended                 POST    in         400    400       400    400        400
+generation:updates                      GET     in         200    200       200    200        200
 generation:seen                         GET     in         405    405       405    405        405
 generation:seen                         POST    in         to     to        to     to         to
 generation:remove                       GET     in         405    405       405    405        405

@@ -39,11 +39,12 @@ def _redis_server():
 @pytest.fixture(autouse=True)
 def _empty_redis(_redis_server):
     """Give every test empty queues, an empty cache, and no recorded rates or rate-limit counts."""
-    from generation.queue import broker, estimates
+    from generation.queue import broker, estimates, roster
 
     broker.connection().flushall()
     estimates._rate.cache_clear()
     estimates._learned.cache_clear()
+    roster._capacity.cache_clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,7 +25,7 @@ NO_PAGES = {
     ),
     *(f"gallery:shared-{name}" for name in ("file", "download", "poster", "preview", "thumbnail")),
     *("gallery:embed", "gallery:shared-embed"),  # for frames on other sites: tests/e2e/test_sharing.py
-    *("generation:batch-progress", "generation:batch-download"),
+    *("generation:batch-progress", "generation:batch-download", "generation:updates"),
     *(
         "mfa_edit_webauthn",
         "mfa_remove_webauthn",

@@ -15,7 +15,7 @@ from generation.domain.states import Stage
 from generation.queue import services
 from generation.requests import available
 from generation.requests.request import RenderRequest, parse
-from workers import assembly, engine_factory, frame_store, transfers
+from workers import assembly, engine_factory, frame_store, loading, transfers
 from workers.runner import Context
 
 
@@ -36,7 +36,9 @@ def preprocess(context: Context) -> dict:
 def generate(context: Context) -> dict:
     """Run AnimateDiff: all base frames in one pass, written chunk by chunk."""
     plan, request = context.plan, context.request
-    clip = engine_factory.text_to_video(request).generate(
+    with loading.shown(context.held):
+        engine = engine_factory.text_to_video(request)
+    clip = engine.generate(
         prompt=request.engine_prompt,
         negative_prompt=request.negative_prompt,
         width=plan.base_width,
@@ -61,13 +63,15 @@ def generate(context: Context) -> dict:
 
 def interpolate(context: Context) -> dict:
     """Run FILM on one chunk: fill in the frames between the base frames."""
-    engine = engine_factory.interpolation(context.request)
+    with loading.shown(context.held):
+        engine = engine_factory.interpolation(context.request)
     return _output(context, engine.interpolate(_input(context), context.plan.factor, context.on_step))
 
 
 def upscale(context: Context) -> dict:
     """Run Real-ESRGAN on the frames of one chunk."""
-    engine = engine_factory.upscaling(context.request)
+    with loading.shown(context.held):
+        engine = engine_factory.upscaling(context.request)
     return _output(context, engine.upscale(_input(context), context.plan.upscale, context.on_step))
 
 

@@ -1,8 +1,19 @@
 """Response middleware."""
 
-from django.http import HttpRequest
+from typing import cast
+from urllib.parse import parse_qs, urlsplit
+
+from django.conf import settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.shortcuts import resolve_url
+from django.utils.deprecation import MiddlewareMixin
+from django_htmx.http import HttpResponseClientRedirect
+
+from auravideo.core.http import HtmxHttpRequest
 
 _TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml")
 
@@ -17,3 +28,28 @@ class TextGZipMiddleware(GZipMiddleware):
         if response.streaming or not response.get("Content-Type", "").startswith(_TEXT):
             return response
         return super().process_response(request, response)
+
+
+class HtmxLoginMiddleware(MiddlewareMixin):
+    """Sends the whole page to sign in when one of its htmx requests is not signed in, typically an expired session.
+
+    htmx would follow the redirect and put the login page into the panel that it was asked to fill. After signing in,
+    the user returns to the page, not to the part of it that was requested. Has to stand after HtmxMiddleware.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        htmx = cast(HtmxHttpRequest, request).htmx
+        if not htmx or not isinstance(response, HttpResponseRedirect) or not _is_login(response.url):
+            return response
+        address = response.url
+        if _next_of(address) == request.get_full_path() and htmx.current_url_abs_path:
+            address = redirect_to_login(htmx.current_url_abs_path).url
+        return HttpResponseClientRedirect(address)
+
+
+def _is_login(address: str) -> bool:
+    return urlsplit(address).path == resolve_url(settings.LOGIN_URL)
+
+
+def _next_of(address: str) -> str:
+    return parse_qs(urlsplit(address).query).get(REDIRECT_FIELD_NAME, [""])[0]

@@ -14,7 +14,7 @@ from auravideo.core.metrics import presence
 from auravideo.doctor.findings import Check, NotApplicable, Problem, State, brief
 from auravideo.version import VERSION
 from generation.domain.stages import QUEUES
-from generation.queue import roster
+from generation.queue import failing, roster
 
 LOCAL = {"localhost", "127.0.0.1", "[::1]", "::1"}
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  compared, not listened on
@@ -70,6 +70,18 @@ def workers() -> str:
     if others := sorted({f"{p.kind} on {p.machine}: {p.version}" for p in _present() if p.version != VERSION}):
         raise Problem(f"{'; '.join(others)}; here: {VERSION}", "Update and restart these machines.", State.WARNING)
     return ", ".join(f"{queue}: {counts[queue]}" for queue in QUEUES)
+
+
+def processes() -> str:
+    """Check that no process is restarted again and again."""
+    try:
+        found = failing.everywhere()
+    except redis.RedisError as error:
+        raise NotApplicable("Redis does not answer") from error
+    if found:
+        fix = "Read what it writes before it exits, in the output of serve (with systemd: journalctl -u 'auravideo-*')."
+        raise Problem("; ".join(map(str, found)), fix)
+    return "none keeps exiting"
 
 
 def scheduler() -> str:
@@ -146,6 +158,7 @@ CHECKS: list[Check] = [
     ("DEBUG", debug),
     ("hosts", hosts),
     ("workers", workers),
+    ("processes", processes),
     ("scheduler", scheduler),
     ("pages", pages),
     ("WebSockets", websockets),

@@ -13,7 +13,7 @@ from django.db import connection
 from auravideo.health.monitor import LIMIT_SECONDS
 from auravideo.server import scheduler
 from generation.domain.stages import QUEUES
-from generation.queue import broker, roster
+from generation.queue import broker, failing, roster
 
 MEGABYTE = 10**6
 
@@ -53,6 +53,13 @@ def disk() -> bool:
 def schedule() -> bool:
     if not scheduler.holder(broker.connection()):
         raise Unwell("no scheduler is running")
+    return True
+
+
+def processes() -> bool:
+    """Return True if every supervisor can keep its processes running."""
+    if found := failing.everywhere():
+        raise Unwell("; ".join(map(str, found)))
     return True
 
 

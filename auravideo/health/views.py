@@ -18,6 +18,7 @@ OTHERS = {
     "storage": Monitor("storage", checks.storage, False),
     "disk": Monitor("disk", checks.disk, False),
     "scheduler": Monitor("scheduler", checks.schedule, False),
+    "processes": Monitor("processes", checks.processes, False),
 }
 # Unknown, not missing, while the database that lists them does not answer.
 WORKERS: Monitor[dict[str, bool | None]] = Monitor("workers", checks.workers, dict.fromkeys(QUEUES))

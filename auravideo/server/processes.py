@@ -11,6 +11,8 @@ from auravideo.server.supervisor import Process
 from generation.domain.stages import STAGES
 from generation.domain.states import Stage
 
+SITE = "site"  # the web server's name
+
 # Celery warns about root because of pickle; we accept JSON only.
 _WARNINGS = "ignore:You're running the worker with superuser privileges"
 _CELERY = [sys.executable, "-W", _WARNINGS, "-m", "celery", "--quiet", "-A", "auravideo"]
@@ -19,7 +21,7 @@ _CELERY = [sys.executable, "-W", _WARNINGS, "-m", "celery", "--quiet", "-A", "au
 def site(host: str, port: int) -> Process:
     """Return the web server."""
     command = ["-m", "daphne", "-b", host, "-p", str(port), "--verbosity", "0", "auravideo.asgi:application"]
-    return Process("site", [sys.executable, *command], vital=True)
+    return Process(SITE, [sys.executable, *command], must_start=True)
 
 
 def scheduler() -> Process:

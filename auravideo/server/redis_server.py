@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -28,10 +29,13 @@ def private_socket() -> Path | None:
     return None if settings.REDIS_URL else settings.REDIS_SOCKET
 
 
-def start(socket: Path) -> subprocess.Popen | None:
+def start(socket: Path, should_stop: Callable[[], bool] = lambda: False) -> subprocess.Popen | None:
     """Start a server on `socket`; return None if one already answers there.
 
     Several processes may call this at the same time: one starts the server, the others find it.
+
+    Args:
+        should_stop: asked while waiting, whether there is no point in it any more.
 
     Raises:
         ImproperlyConfigured: it did not start (the message names its log), no executable was found, or its folder
@@ -47,10 +51,10 @@ def start(socket: Path) -> subprocess.Popen | None:
         while not _take(lock):
             if answers(socket):
                 return None
-            if time.monotonic() > deadline:
+            if should_stop() or time.monotonic() > deadline:
                 raise ImproperlyConfigured(f"Another process holds {lock.name}, but no Redis server answers there.")
             time.sleep(0.05)
-        return None if answers(socket) else _launch(socket, lock, deadline)
+        return None if answers(socket) else _launch(socket, lock, deadline, should_stop)
 
 
 def _take(lock: TextIO) -> bool:
@@ -62,7 +66,7 @@ def _take(lock: TextIO) -> bool:
     return True
 
 
-def _launch(socket: Path, lock: TextIO, deadline: float) -> subprocess.Popen:
+def _launch(socket: Path, lock: TextIO, deadline: float, should_stop: Callable[[], bool]) -> subprocess.Popen:
     folder = socket.parent
     log = folder / "redis.log"
     command = [
@@ -79,8 +83,9 @@ def _launch(socket: Path, lock: TextIO, deadline: float) -> subprocess.Popen:
         pass_fds=[lock.fileno()],
     )
     while not answers(socket):
-        if process.poll() is not None or time.monotonic() > deadline:
+        if process.poll() is not None or should_stop() or time.monotonic() > deadline:
             process.kill()
+            process.wait()
             raise ImproperlyConfigured(f"The private Redis server did not start. Its log is {log}.")
         time.sleep(0.05)
     return process
@@ -119,16 +124,18 @@ class PrivateRedis:
 
     Args:
         socket: where it listens; None if the site uses another Redis and there is nothing to do.
+        should_stop: whether the site is stopping, so that nobody waits for the server to start.
     """
 
-    def __init__(self, socket: Path | None) -> None:
+    def __init__(self, socket: Path | None, should_stop: Callable[[], bool] = lambda: False) -> None:
         self.socket = socket
+        self._should_stop = should_stop
         self._process: subprocess.Popen | None = None
 
     def ensure(self) -> None:
         """Start the server, or restart it if it died."""
         if self.socket is not None and (self._process is None or self._process.poll() is not None):
-            self._process = start(self.socket)
+            self._process = start(self.socket, self._should_stop)
 
     def stop(self) -> None:
         """Stop the server if `ensure` started it."""

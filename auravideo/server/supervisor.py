@@ -1,4 +1,7 @@
-"""A process supervisor: starts, watches and stops the site's processes, leaving none behind."""
+"""A process supervisor: starts, watches and stops the site's processes, leaving none behind.
+
+No process ends the site. Whatever exits is started again, after pauses that grow while it keeps exiting.
+"""
 
 import ctypes
 import os
@@ -11,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from auravideo.core.logs import lines
 
@@ -19,16 +23,39 @@ _PR_SET_PDEATHSIG = 1  # Linux, prctl(2): the signal sent to a child when its pa
 
 
 @dataclass
+class Backoff:
+    """When to try something again that failed: after 1, 2, 4 ... seconds, at most `MOST_SECONDS`."""
+
+    FIRST_SECONDS = 1.0
+    MOST_SECONDS = 60.0
+
+    failures: int = 0  # in a row
+    due: float = 0.0  # by the monotonic clock
+
+    def fail(self) -> float:
+        """Count a failure. Return the pause in seconds."""
+        self.failures += 1
+        pause = min(self.MOST_SECONDS, self.FIRST_SECONDS * 2 ** min(self.failures - 1, 16))
+        self.due = time.monotonic() + pause
+        return pause
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the pause is over."""
+        return time.monotonic() >= self.due
+
+
+@dataclass
 class Process:
-    """One process of the site. If a `vital` one exits, the site stops; any other is restarted."""
+    """One process of the site. If one that `must_start` exits before the site is ready, the start has failed."""
 
     name: str
     command: Sequence[str]
-    vital: bool = False
+    must_start: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     popen: subprocess.Popen | None = None
     started: float = 0.0
-    failures: int = 0
+    backoff: Backoff = field(default_factory=Backoff)
 
     def start(self) -> None:
         """Start the process in its own process group, so that its children can be killed with it."""
@@ -69,6 +96,13 @@ class Process:
             except ProcessLookupError:
                 return
 
+    def last_words(self) -> str:
+        """Return how it ended, for the log."""
+        status = self.popen.returncode if self.popen is not None else None
+        if status is not None and status < 0:
+            return f"was ended by signal {-status} ({signal.strsignal(-status)})"
+        return f"exited with status {status}"
+
 
 def die_with_parent() -> None:
     """Request SIGTERM on the parent's death (runs in the child before exec), so a killed `serve` leaves nothing."""
@@ -76,17 +110,28 @@ def die_with_parent() -> None:
 
 
 class Supervisor:
-    """Runs a set of processes until told to stop or a vital one exits."""
+    """Runs a set of processes until told to stop.
 
-    RESTART_PAUSE = 2.0
-    SETTLED_SECONDS = 60.0
-    MAX_FAILURES = 5  # in a row, each within SETTLED_SECONDS of its start
+    Args:
+        tend: called regularly to look after what the processes depend on. If it raises, it is called again later.
+        report: called now and then with the processes that keep exiting, and once with none when that is over.
+    """
 
-    def __init__(self, processes: Sequence[Process], tend: Callable[[], object]) -> None:
-        """Store the processes; `tend` is called regularly to look after what they depend on."""
+    STEP_SECONDS = 0.5
+    SETTLED_SECONDS = 60.0  # a process that has run for this long is well
+    FAILING_AFTER = 3  # exits in a row, each within SETTLED_SECONDS of its start
+    REPORT_SECONDS = 5.0
+
+    def __init__(
+        self,
+        processes: Sequence[Process],
+        *,
+        tend: Callable[[], object] = lambda: None,
+        report: Callable[[Sequence[Process]], object] = lambda _failing: None,
+    ) -> None:
         self.processes = list(processes)
-        self.tend = tend
-        self.failed: Process | None = None
+        self.tend, self._tending = tend, Backoff()
+        self._report, self._reported, self._has_reported = report, float("-inf"), False
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -101,24 +146,63 @@ class Supervisor:
     def is_stopping(self) -> bool:
         return self._stop.is_set()
 
-    def watch(self) -> None:
-        """Restart processes that exit; return when asked to stop or when one fails for good (then it is `failed`)."""
-        while not self._stop.wait(0.5):
-            self.tend()
-            for process in self.processes:
-                if not process.is_running and not self._revive(process):
-                    self.failed = process
-                    return
+    @property
+    def failing(self) -> list[Process]:
+        """Return the processes that keep exiting."""
+        return [process for process in self.processes if process.backoff.failures >= self.FAILING_AFTER]
 
-    def _revive(self, process: Process) -> bool:
-        settled = time.monotonic() - process.started > self.SETTLED_SECONDS
-        process.failures = 0 if settled else process.failures + 1
-        if process.vital or process.failures > self.MAX_FAILURES:
-            return False
-        process.kill_group()
-        if not self._stop.wait(self.RESTART_PAUSE):
-            process.start()
-        return True
+    def pause(self, seconds: float) -> None:
+        """Wait, but not when asked to stop."""
+        self._stop.wait(seconds)
+
+    def watch(self) -> None:
+        """Keep the processes running; return when asked to stop."""
+        while not self.is_stopping:
+            self.step()
+            self.pause(self.STEP_SECONDS)
+
+    def step(self) -> None:
+        """Start what exited and has paused for long enough. Waits for nothing, so a stop takes effect at once."""
+        self._look_after_the_rest()
+        for process in self.processes:
+            self._keep_up(process)
+        self._report_failing()
+
+    def _look_after_the_rest(self) -> None:
+        if not self._tending.is_over:
+            return
+        try:
+            self.tend()
+        except (ImproperlyConfigured, OSError) as error:
+            _say(f"{error} Next try in {self._tending.fail():g} s.")
+        else:
+            self._tending = Backoff()
+
+    def _keep_up(self, process: Process) -> None:
+        backoff = process.backoff
+        if process.is_running:
+            if time.monotonic() - process.started > self.SETTLED_SECONDS:
+                backoff.failures = 0
+        elif process.popen is not None:
+            if time.monotonic() - process.started > self.SETTLED_SECONDS:
+                backoff.failures = 0
+            process.kill_group()
+            _say(f"{process.name} {process.last_words()}; starting it again in {backoff.fail():g} s")
+            process.popen = None
+        elif backoff.is_over and not self.is_stopping:
+            try:
+                process.start()
+            except OSError as error:  # no memory or no process to spare
+                _say(f"{process.name} cannot be started: {error}; trying again in {backoff.fail():g} s")
+
+    def _report_failing(self) -> None:
+        """Report every few seconds: what is reported expires, in case this process is killed."""
+        failing, now = self.failing, time.monotonic()
+        if not failing and not self._has_reported:
+            return
+        if not failing or now - self._reported >= self.REPORT_SECONDS:
+            self._report(failing)
+            self._reported, self._has_reported = now, bool(failing)
 
     def stop(self) -> None:
         """Send SIGTERM to every process, wait up to STOP_SECONDS, then kill the rest."""
@@ -130,6 +214,12 @@ class Supervisor:
                 try:
                     process.popen.wait(max(0.1, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
-                    sentence = f"{process.name} did not exit in time and was killed"
-                    sys.stdout.write(lines.own("serve", sentence, settings.LOG_FORMAT) + "\n")
+                    _say(f"{process.name} did not exit in time and was killed")
             process.kill_group()
+        if self._has_reported:
+            self._report([])
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(lines.own("serve", sentence, settings.LOG_FORMAT) + "\n")
+    sys.stdout.flush()

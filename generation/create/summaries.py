@@ -15,7 +15,7 @@ from generation.create.forms import CreateForm
 from generation.domain.errors import warning_text
 from generation.domain.plan import Plan, plan
 from generation.domain.states import ACTIVE, Status
-from generation.jobs.selectors import estimate
+from generation.jobs.selectors import estimate, loading_seconds
 from generation.models import Job
 from generation.queue import placement, services
 from generation.requests import available
@@ -44,7 +44,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Summary:
-    """A request's `plan`, the `seconds` of work for each of its `clips`, and `notes` to read beforehand."""
+    """A request's `plan`, the `seconds` of work for each of its `clips`, and `notes` to read beforehand.
+
+    `loading` is the seconds that it takes once to load the models that no worker holds.
+    """
 
     request: RenderRequest
     plan: Plan
@@ -52,6 +55,7 @@ class Summary:
     clips: int
     queue: Queue
     notes: tuple[str, ...] = ()
+    loading: float = 0.0
 
     @property
     def all_seconds(self) -> float:
@@ -96,7 +100,8 @@ def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
     made = plan(request, model)
     if too_large := placement.no_room(request, made.stages):
         notes.insert(0, too_large)
-    return Summary(request, made, estimate(request), len(requests), queue, tuple(notes))
+    loading = loading_seconds(request, made.stages)
+    return Summary(request, made, estimate(request), len(requests), queue, tuple(notes), loading)
 
 
 def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -20,10 +19,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.http import SignedInRequest, SignedInUpload
 from auravideo.core.media.video_metadata import read_settings
 from auravideo.core.uploads import bounded_upload
-from generation.create import create_from, prefill, summaries
+from generation.create import create_from, prefill, summaries, unsent
 from generation.create.carried_over import kept_of
 from generation.create.forms import ADVANCED, MODES, SIMPLE, CreateForm
 from generation.create.prefill import Prefill
+from generation.create.unsent import Unsent
 from generation.models import Job
 from generation.presets import services as presets
 from generation.presets.forms import PresetNameForm
@@ -38,12 +38,14 @@ MAX_FILE_BYTES = 64 * 2**20
 MODE_KEY = "create-mode"  # session key: the mode used last
 
 
-@login_required
+@unsent.keeps_form
 @require_http_methods(["GET", "POST"])
 def create(request: SignedInRequest) -> HttpResponse:
     """Show the form, or queue one clip per variation."""
     mode = _mode(request)
     if request.method == "GET":
+        if typed := unsent.take(request):
+            return _page(request, *_as_typed(request, typed))
         return _page(request, *_start(request, mode))
     form = CreateForm(request.POST, mode=mode)
     if form.is_valid():
@@ -56,7 +58,7 @@ def create(request: SignedInRequest) -> HttpResponse:
     return _page(request, form)
 
 
-@login_required
+@unsent.keeps_form
 def edit(request: SignedInRequest) -> HttpResponse:
     """Return the form as typed: in another mode (?to=), with a preset (?preset=) or without kept settings (?forget)."""
     mode, to = _mode(request), request.GET.get("to")
@@ -77,7 +79,7 @@ def edit(request: SignedInRequest) -> HttpResponse:
     return _page(request, _form(values, mode), notes=notes)
 
 
-@login_required
+@unsent.keeps_form
 @require_POST
 @bounded_upload(MAX_FILE_BYTES)
 def from_file(request: SignedInUpload) -> HttpResponse:
@@ -101,7 +103,7 @@ def from_file(request: SignedInUpload) -> HttpResponse:
     return _page(request, _form(found.values, mode), notes=found.notes)
 
 
-@login_required
+@unsent.keeps_form
 @require_POST
 def summary(request: SignedInRequest) -> HttpResponse:
     """Return the summary fragment for the current form, requested as the user types."""
@@ -109,7 +111,7 @@ def summary(request: SignedInRequest) -> HttpResponse:
     return render(request, "generation/partials/summary.html", {**_summary(form, request), "is_live": True})
 
 
-@login_required
+@unsent.keeps_form
 @require_POST
 def save_preset(request: SignedInRequest) -> HttpResponse:
     """Save the form's settings as a preset and show the form again."""
@@ -148,6 +150,12 @@ def _remember(request: SignedInRequest, mode: str) -> str:
 
 def _form(values: Mapping[str, Any], mode: str) -> CreateForm:
     return CreateForm(mode=mode, initial=prefill.fitted(values) if values else {})
+
+
+def _as_typed(request: SignedInRequest, typed: Unsent) -> tuple[CreateForm, list[str]]:
+    """Return the form that was posted after the session had expired, and a note that it still has to be sent."""
+    form = _form(typed.values, _remember(request, typed.mode))
+    return form, [_("You had been signed out. The form is as you left it; nothing was queued.")]
 
 
 def _queued(request: SignedInRequest, jobs: list[Job]) -> HttpResponse:
@@ -208,6 +216,7 @@ def _page(request: SignedInRequest, form: CreateForm, notes: list[str] | None = 
             "is_advanced": form.mode == ADVANCED,
             "presets": presets.visible_presets(request.user),
             "naming": PresetNameForm(),
+            "typed_by": unsent.typed_by(request.user),
             "kept": kept_of(values, form) if form.mode == SIMPLE else [],
             "has_errors": form.is_bound and bool(form.errors),
             "notes": notes or [],

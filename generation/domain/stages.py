@@ -58,6 +58,7 @@ class StageSpec:
 
     `cost(plan, chunk, request)` is the cost of one unit: pixels a model computes, times passes. `first_rate` is seconds
     per unit of cost, used until there is a history; measured on two CPU cores with the bundled models.
+    `first_load` is the seconds it takes to load the stage's model, until that was measured; 0 for a stage without one.
     `entries(catalogue, request)` are the catalogue entries that the stage's engine consists of; the memory of the first
     covers all. Raises KeyError if one has left the catalogue.
     """
@@ -69,6 +70,7 @@ class StageSpec:
     per_chunk: bool  # runs once per chunk, rather than once per clip
     cost: Callable[[Plan, int, Asked], float]
     first_rate: float
+    first_load: float = 0.0
     is_needed: Callable[[Plan], bool] = lambda _plan: True
     entries: Callable[[Any, Asked], tuple[Sized, ...]] = lambda _catalogue, _request: ()
 
@@ -109,6 +111,7 @@ _TABLE = (
         per_chunk=False,
         cost=_generate_cost,
         first_rate=1e-6,
+        first_load=15.0,
         entries=lambda catalogue, asked: (catalogue.models[asked.model], catalogue.adapters[asked.motion_adapter]),
     ),
     StageSpec(
@@ -119,6 +122,7 @@ _TABLE = (
         per_chunk=True,
         cost=_interpolate_cost,
         first_rate=1e-5,
+        first_load=9.0,
         is_needed=lambda plan: plan.factor > 1,
         entries=lambda catalogue, asked: (catalogue.interpolators[catalogue.models[asked.model].interpolator],),
     ),
@@ -130,6 +134,7 @@ _TABLE = (
         per_chunk=True,
         cost=_upscale_cost,
         first_rate=2e-6,
+        first_load=9.0,
         is_needed=lambda plan: plan.upscale > 1,
         entries=lambda catalogue, asked: (catalogue.upscalers[catalogue.models[asked.model].upscaler],),
     ),

@@ -10,7 +10,7 @@ from accounts.models import User
 from generation.domain.states import Status
 from generation.jobs.activity import panel_of
 from generation.jobs.fragments import gone_fragment, job_fragment, panel_fragment, row_fragment
-from generation.jobs.selectors import listed_jobs_of
+from generation.jobs.selectors import jobs_of, listed_jobs_of
 from generation.models import Job
 
 MAX_SHOWN = 100
@@ -36,7 +36,8 @@ class View:
     def present(self) -> str:
         """Return the HTML of everything that the page shows."""
         with translation.override(self.language):
-            return self._articles(self._find(self.shown)) + self._panel()
+            found = self._find(self.shown)
+            return self._articles(found) + self._taken_off_the_list(found) + self._panel()
 
     def changes(self, job_ids: set[UUID]) -> str:
         """Return the HTML for changed jobs: articles and rows if only progress changed, else the whole panel too."""
@@ -51,6 +52,12 @@ class View:
 
     def _find(self, job_ids: set[UUID]) -> list[Job]:
         return list(listed_jobs_of(self.user).filter(pk__in=job_ids)) if job_ids else []
+
+    def _taken_off_the_list(self, found: list[Job]) -> str:
+        """Return what removes the user's jobs that left the list while nobody told this page."""
+        missing = self.shown - {job.pk for job in found}
+        gone = jobs_of(self.user).filter(pk__in=missing).values_list("pk", flat=True) if missing else []
+        return "".join(map(gone_fragment, gone))
 
     def _articles(self, jobs: list[Job]) -> str:
         for job in jobs:

@@ -1,5 +1,6 @@
 """Read-only queries of jobs and their progress."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from django.db.models import Case, Count, OuterRef, Prefetch, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from generation.domain.plan import Plan
@@ -15,6 +18,9 @@ from generation.models import STAGE_LABELS, Batch, Job, StageRun
 from generation.queue import estimates, placement
 from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest
+
+NEARLY = 0.95  # the share of the loading that the bar shows at most before it is over
+OVERTIME = 0.3  # the share of the time that a model has been loading for that is still expected, at least
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,8 @@ class Progress:
 
 def jobs_of(user: User) -> QuerySet[Job]:
     """Return a user's jobs, newest first, with stage runs, videos and queue places loaded."""
-    runs = StageRun.objects.only("job_id", "run", "stage", "chunk", "status", "done", "total", "started_at")
+    read = ("job_id", "run", "stage", "chunk", "status", "done", "total", "started_at", "is_loading", "load_seconds")
+    runs = StageRun.objects.only(*read)
     before = _before(OuterRef("priority"), OuterRef("queued_at"))
     ahead = Job.objects.filter(before).order_by().values("status").annotate(n=Count("*")).values("n")
     # "video" is the gallery's relation to a job: named here, since generation must not import the gallery.
@@ -79,16 +86,17 @@ def progress_of(job: Job) -> Progress:
         work = _Work(job, job.render_plan)
     except InvalidRequest:  # no plan: the job fails with that error
         return Progress("", "", 0, 1000 if job.status == Status.DONE else 0, None, None, "", ())
-    total = sum(work.seconds.values())
+    total = sum(work.seconds.values()) + sum(loading.weight for loading in work.loading.values())
     stages = tuple(work.stage(stage) for stage in work.plan.stages)
     current = next((stage for stage in stages if stage.state != "done"), stages[-1])
     finished = job.status == Status.DONE
-    share = 1.0 if finished else sum(work.seconds[unit] * work.fraction(unit) for unit in work.seconds) / total
-    left = sum(work.seconds[unit] * (1 - work.fraction(unit)) for unit in work.seconds)
+    behind = sum(work.seconds[unit] * work.fraction(unit) for unit in work.seconds)
+    left = sum(work.seconds.values()) - behind + sum(loading.left for loading in work.loading.values())
+    share = 1.0 if finished else (behind + sum(loading.behind for loading in work.loading.values())) / total
     preview = reverse("generation:preview", args=[job.pk]) if job.previewed_at and job.is_active else ""
     return Progress(
         stage=current.id,
-        stage_label=current.label,
+        stage_label=_("Loading the model") if work.is_loading(current.id) else current.label,
         stage_percent=current.percent,
         permille=1000 if finished else min(999, int(share * 1000)),
         place=place_of(job),
@@ -119,8 +127,25 @@ def estimate(request: RenderRequest) -> float:
     return sum(estimates.seconds(stage, chunk, request_plan, request) for stage, chunk in request_plan.units)
 
 
+def loading_seconds(request: RenderRequest, stages: Iterable[Stage]) -> float:
+    """Return how long loading the models of the stages takes that no worker holds, in seconds."""
+    return sum(estimates.load_seconds(stage, request.model) for stage in stages if placement.is_cold(stage, request))
+
+
+@dataclass(frozen=True)
+class _Loading:
+    """Seconds of loading the model of a stage: its weight in the progress, how many are behind, how many are left.
+
+    These do not add up while it takes longer than expected: then the bar stands still, and the time left rises.
+    """
+
+    weight: float
+    behind: float
+    left: float
+
+
 class _Work:
-    """The units of a job's plan, with the estimated seconds and the progress of each."""
+    """The units of a job's plan, with the estimated seconds and the progress of each, and the models to load."""
 
     def __init__(self, job: Job, job_plan: Plan) -> None:
         self.job = job
@@ -132,6 +157,28 @@ class _Work:
             unit = (Stage(run.stage), run.chunk)
             if run.status == RunStatus.DONE or (run.run == job.run and not self._is_done(unit)):
                 self.runs[unit] = run
+
+        self.loading = {stage: found for stage in job_plan.stages if (found := self._loading(stage)) is not None}
+
+    def _loading(self, stage: Stage) -> _Loading | None:
+        """Return what loading the stage's model takes; None if it is warm, or was when the stage began."""
+        runs = [run for unit, run in self.runs.items() if unit[0] is stage]
+        began = [run.started_at for run in runs if run.is_loading and run.status == RunStatus.RUNNING]
+        if took := max((run.load_seconds for run in runs), default=0.0):
+            return _Loading(took, took, 0.0)
+        request = self.job.render_request
+        is_past = not began and any(run.total or run.status == RunStatus.DONE for run in runs)
+        if not self.job.is_active or is_past or not (began or placement.is_cold(stage, request)):
+            return None
+        expected = estimates.load_seconds(stage, request.model)
+        elapsed = max((timezone.now() - min(began)).total_seconds(), 0.0) if began else 0.0
+        # One that takes longer than expected goes on for a while: its page should not promise the end for any moment.
+        return _Loading(expected, min(elapsed, expected * NEARLY), max(expected - elapsed, elapsed * OVERTIME))
+
+    def is_loading(self, stage: str) -> bool:
+        """Return whether a stage loads its model and cannot advance before that."""
+        running = [run for unit, run in self.runs.items() if unit[0] == stage and run.status == RunStatus.RUNNING]
+        return bool(running) and all(run.is_loading for run in running)
 
     def _is_done(self, unit: tuple[Stage, int]) -> bool:
         return unit in self.runs and self.runs[unit].status == RunStatus.DONE

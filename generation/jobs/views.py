@@ -11,9 +11,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-from django.views.decorators.cache import cache_control
+from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -26,6 +26,7 @@ from generation.jobs import archive
 from generation.jobs.activity import FILTERS, counts_of, panel_of
 from generation.jobs.forms import RemoveEndedForm, SeenForm
 from generation.jobs.fragments import filters_of, job_context, job_fragment, panel_fragment
+from generation.jobs.page_updates import View
 from generation.jobs.selectors import has_batches, jobs_of, listed_jobs_of
 from generation.models import Job
 from generation.queue import services
@@ -64,6 +65,16 @@ def job(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     if found.is_new and archive.mark_seen(request.user, [found.pk]):
         found = _mine(request, job_id)
     return render(request, "generation/job.html", job_context(found))
+
+
+@login_required
+@require_GET
+@never_cache
+def updates(request: SignedInRequest) -> HttpResponse:
+    """Return what the socket sends when it opens, for pages that get no socket through their network."""
+    query = request.GET.copy()
+    query.setdefault("language", get_language())
+    return HttpResponse(View(request.user, query.urlencode().encode()).present())
 
 
 @login_required

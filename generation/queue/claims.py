@@ -7,7 +7,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -60,6 +60,24 @@ def beat(held: StageRun, done: int | None = None, total: int | None = None) -> b
     """Record a heartbeat and the progress of the stage. Return whether the claim is still valid."""
     progress = {} if done is None else {"done": done, "total": total}
     return _standing(held).update(heartbeat_at=Now(), **progress) == 1
+
+
+def begin_loading(held: StageRun) -> None:
+    """Show that a stage loads its model before its work."""
+    if _standing(held).update(is_loading=True):
+        _show_again(held)
+
+
+def end_loading(held: StageRun, seconds: float) -> None:
+    """Record that the model of a stage is there, and how long that took."""
+    if _standing(held).update(is_loading=False, load_seconds=seconds):
+        _show_again(held)
+
+
+def _show_again(held: StageRun) -> None:
+    """Publish a change that may set the progress back: pages drop what is behind what they show, of one version."""
+    Job.objects.filter(pk=held.job_id).update(version=F("version") + 1)
+    events.publish(held.job.user_id, held.job_id)
 
 
 def finish(held: StageRun, output: dict) -> bool:

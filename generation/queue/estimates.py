@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 
 from django.core.cache import cache
@@ -14,13 +15,25 @@ from generation.models import StageRun
 from generation.requests.request import RenderRequest
 
 HISTORY = 20  # most recent runs of a stage that set its rate
-# The quantile of their rates to use. Other load and a model's first load only ever slow a run down, so the faster runs
-# predict best how long a clip takes on its own.
+# The quantile of their rates to use. Other load only ever slows a run down, so the faster runs predict best how long a
+# clip takes on its own.
 _QUICKER = 0.25
+LOADS = 8  # most recent loads of a stage's model
+# The quantile of their times. A file that was read lately loads in a third of the time, and nobody minds a wait that is
+# shorter than announced.
+_SLOWER = 0.75
 _FRESH_SECONDS = 10  # how long a process caches a rate
 _NOTED_SECONDS = 24 * 3600
 _LEARN_SECONDS = 1  # how often a process learns a rate at most: stages that take less differ by chance only
-_KEY = "rate:{}:{}"
+_KEY = "measured:{}:{}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a stage took with a model here: seconds per unit of cost, and seconds to load the model."""
+
+    rate: float
+    load: float
 
 
 def cost(stage: Stage, chunk: int, plan: Plan, request: RenderRequest) -> float:
@@ -34,12 +47,21 @@ def cost(stage: Stage, chunk: int, plan: Plan, request: RenderRequest) -> float:
 
 def seconds(stage: Stage, chunk: int, plan: Plan, request: RenderRequest) -> float:
     """Return how long one stage of one chunk will take on this machine, in seconds."""
-    return cost(stage, chunk, plan, request) * _rate(stage, request.model, int(time.monotonic() // _FRESH_SECONDS))
+    return cost(stage, chunk, plan, request) * _now(stage, request.model).rate
+
+
+def load_seconds(stage: Stage, model: str) -> float:
+    """Return how long a worker here takes to load the model of a stage, in seconds; 0 if the stage has none."""
+    return _now(stage, model).load
+
+
+def _now(stage: Stage, model: str) -> Measured:
+    return _rate(stage, model, int(time.monotonic() // _FRESH_SECONDS))
 
 
 @lru_cache(maxsize=64)
-def _rate(stage: Stage, model: str, _tick: int) -> float:
-    """Return seconds per unit of cost: the rate cached last, or else one computed from the history."""
+def _rate(stage: Stage, model: str, _tick: int) -> Measured:
+    """Return what was cached last, or else what the history says."""
     try:
         noted = cache.get(_KEY.format(stage, model))
     except RedisError:
@@ -53,16 +75,27 @@ def learn_soon(stage: Stage, model: str) -> None:
 
 
 @lru_cache(maxsize=64)
-def _learned(stage: Stage, model: str, _tick: int) -> float:
+def _learned(stage: Stage, model: str, _tick: int) -> Measured:
     return learn(stage, model)
 
 
-def learn(stage: Stage, model: str) -> float:
-    """Return seconds per unit of cost, from the last runs of this stage and model; cache it for every process."""
+def learn(stage: Stage, model: str) -> Measured:
+    """Return what the last runs of this stage and model took; cache it for every process."""
     runs = StageRun.objects.filter(stage=stage, status=RunStatus.DONE, cost__gt=0, job__request__model=model)
-    recent = runs.order_by("-ended_at").values_list("started_at", "ended_at", "cost")[:HISTORY]
-    rates = sorted((ended - started).total_seconds() / cost for started, ended, cost in recent if ended)
-    rate = rates[int(len(rates) * _QUICKER)] if rates else STAGES[stage].first_rate
+    runs = runs.order_by("-ended_at")
+    recent = runs.values_list("started_at", "ended_at", "load_seconds", "cost")[:HISTORY]
+    rates = [((ended - started).total_seconds() - load) / cost for started, ended, load, cost in recent if ended]
+    loads = []
+    if STAGES[stage].first_load:
+        loads = list(runs.filter(load_seconds__gt=0).values_list("load_seconds", flat=True)[:LOADS])
+    found = Measured(
+        rate=max(0.0, _quantile(rates, _QUICKER, STAGES[stage].first_rate)),
+        load=_quantile(loads, _SLOWER, STAGES[stage].first_load),
+    )
     with suppress(RedisError):  # without a cache, it is computed from the history each time
-        cache.set(_KEY.format(stage, model), rate, _NOTED_SECONDS)
-    return rate
+        cache.set(_KEY.format(stage, model), found, _NOTED_SECONDS)
+    return found
+
+
+def _quantile(values: list[float], share: float, default: float) -> float:
+    return sorted(values)[int(len(values) * share)] if values else default

@@ -74,6 +74,15 @@ def better_queue(
     return None
 
 
+def is_cold(stage: Stage, request: RenderRequest) -> bool:
+    """Return whether a worker would have to load the model of a stage: none of those that are there holds it.
+
+    A stage without any worker is not cold: where the site has none, nothing is known.
+    """
+    there = roster.capacity().get(STAGES[stage].queue) if STAGES[stage].first_load else None
+    return there is not None and engine_of(stage, request) not in there.warm
+
+
 def no_room(request: RenderRequest, stages: Iterable[Stage]) -> str:
     """Return, worded for the user, which of the stages no worker here has the memory for; "" if there is none.
 
@@ -84,12 +93,12 @@ def no_room(request: RenderRequest, stages: Iterable[Stage]) -> str:
         return ""
     capacity = roster.capacity()
     for stage, need in needs.items():
-        most = capacity.get(STAGES[stage].queue)
-        if most is not None and most < need:
+        there = capacity.get(STAGES[stage].queue)
+        if there is not None and there.memory < need:
             return _(
                 "The stage “%(stage)s” of this model needs %(need)s GB of memory, and the largest worker on this site "
                 "has %(most)s GB. The clip will wait until a larger one joins."
-            ) % {"stage": STAGES[stage].label, "need": _gb(need), "most": _gb(most)}
+            ) % {"stage": STAGES[stage].label, "need": _gb(need), "most": _gb(there.memory)}
     return ""
 
 

@@ -9,7 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -150,18 +150,28 @@ def idle_holders(queue: str, engine: str, besides: str, memory: int = 0) -> list
     return [name for name in holders if name not in busy]
 
 
-def capacity() -> dict[str, int]:
-    """Return the memory of the largest worker of each stage's queue, in bytes; cached for some seconds."""
+@dataclass
+class Capacity:
+    """The workers of a stage's queue together: the memory of the largest, in bytes, and the engines that they hold."""
+
+    memory: int = 0
+    warm: set[str] = field(default_factory=set)
+
+
+def capacity() -> dict[str, Capacity]:
+    """Return what each stage's queue that has workers can do; cached for some seconds."""
     return _capacity(int(time.monotonic() // _FRESH_SECONDS))
 
 
 @lru_cache(maxsize=1)
-def _capacity(_tick: int) -> dict[str, int]:
-    most: dict[str, int] = {}
-    for queues, memory in present().values_list("queues", "memory_total"):
+def _capacity(_tick: int) -> dict[str, Capacity]:
+    found: dict[str, Capacity] = {}
+    for queues, memory, warm in present().values_list("queues", "memory_total", "warm"):
         for queue in queues:
-            most[queue] = max(most.get(queue, 0), memory)
-    return most
+            there = found.setdefault(queue, Capacity())
+            there.memory = max(there.memory, memory)
+            there.warm.update(warm)
+    return found
 
 
 def _running() -> dict[str, list[Doing]]:

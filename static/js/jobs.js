@@ -1,12 +1,11 @@
-/* Live progress. The socket sends the same HTML that the page was rendered from: a job's article, the panel, one of its
-   rows, a count. It is merged into the page instead of replacing parts of it, so that focus, scrolling, a click in progress,
-   an open panel, a playing video and a running preview survive five updates per second. */
+/* Live progress. The server sends the same HTML that the page was rendered from: a job's article, the panel, one of its
+   rows, a count (connection.js receives it). It is merged into the page instead of replacing parts of it, so that focus,
+   scrolling, a click in progress, an open panel, a playing video and a running preview survive five updates per second. */
 
 (() => {
   "use strict";
 
   if (!window.htmx) return;
-  const root = document.documentElement;
   const parse = (html) => new DOMParser().parseFromString(html, "text/html").body;
 
   /* --- Merging ------------------------------------------------------------------------------------------------------ */
@@ -131,13 +130,14 @@
     if (present === all) offerNewer();
   };
 
-  /* --- The socket, and the responses to clicks ----------------------------------------------------------------------- */
-
-  // Tell the server which jobs this page shows, and in which language.
-  htmx.createWebSocket = (address) => {
-    const jobs = [...document.querySelectorAll(".job[data-version]")].map((job) => job.id.replace("job-", ""));
-    return new WebSocket(`${address}?${new URLSearchParams({ jobs: jobs.join(","), language: root.lang })}`);
+  const applyAll = (parts) => {
+    for (const part of parts) {
+      const present = part.id && document.getElementById(part.id);
+      if (present?.matches("[data-merge]")) apply(present, part);
+    }
   };
+
+  /* --- What arrives: messages of the socket, answers to questions, responses to clicks ------------------------------- */
 
   htmx.defineExtension("jobs", {
     // Drop parts that this page does not show, or htmx would report a missing target.
@@ -158,6 +158,8 @@
     apply(target, fragment.firstElementChild);
   });
 
+  document.addEventListener("jobs:news", (event) => applyAll([...parse(event.detail).children]));
+
   // The socket may overtake the response to a click, so responses are merged too.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, serverResponse, xhr } = event.detail;
@@ -170,29 +172,8 @@
       if (xhr.status < 500 && target.closest(".job")) location.reload();
       return;
     }
-    for (const part of parts) {
-      const present = part.id && document.getElementById(part.id);
-      if (present?.matches("[data-merge]")) apply(present, part);
-    }
+    applyAll(parts);
     if (target.matches(".job") && !parts.some((part) => part.id === target.id)) removeJob(target);
-  });
-
-  const offline = document.getElementById("offline");
-  let offlineTimer = null;
-  // Wait for the first message, not for 'open': a server that is starting may close the connection at once.
-  document.addEventListener("htmx:wsBeforeMessage", () => {
-    clearTimeout(offlineTimer);
-    offlineTimer = null;
-    if (offline) offline.hidden = true;
-  });
-  document.addEventListener("htmx:sendError", () => { if (offline) offline.hidden = false; });
-  document.addEventListener("htmx:wsClose", (event) => {
-    offlineTimer ??= setTimeout(() => { if (offline) offline.hidden = false; }, 3000);
-    // The extension reconnects after a failure, but not after an orderly close by the server.
-    const retried = [1006, 1011, 1012, 1013];
-    if (!retried.includes(event.detail.event.code)) {
-      setTimeout(() => event.detail.socketWrapper.reconnect(), 1000 + 4000 * Math.random());
-    }
   });
 
   /* --- For screen readers -------------------------------------------------------------------------------------------- */

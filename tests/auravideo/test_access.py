@@ -1,6 +1,7 @@
 """Every URL of the site against every kind of user; tests/access_table.py has the expected answers."""
 
 from fnmatch import fnmatchcase
+from urllib.parse import parse_qs
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -53,6 +54,9 @@ def test_our_addresses_are_named_with_hyphens():
     assert [name for name in ours if "_" in name] == []
 
 
+FOR_MEMBERS = [(address, row) for address, row in CASES if row[2] == "in" and not address.route.startswith("/admin/")]
+
+
 def answer(response) -> str:
     """Return a response in the table's notation."""
     if response.status_code != 302:
@@ -71,6 +75,18 @@ class TestAccess:
             sign_in(client, world.persons[person])
         response = client.generic(row[1], address.path(world.values))
         assert answer(response) == dict(zip(HEADER, row, strict=True))[person]
+
+    @pytest.mark.parametrize(
+        ("address", "row"), FOR_MEMBERS, ids=lambda value: getattr(value, "name", None) or value[1]
+    )
+    def test_a_part_of_a_page_that_needs_signing_in_takes_the_whole_page_there(self, client, world, address, row):
+        path = address.path(world.values)
+        headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/videos/?q=heart"}
+        response = client.generic(row[1], path, headers=headers)
+        assert (response.status_code, response.content) == (200, b"")
+        login, _, query = response["HX-Redirect"].partition("?")
+        assert login == reverse("account_login")
+        assert path not in parse_qs(query).get("next", [])  # but the page that it is a part of
 
 
 @pytest.mark.django_db(transaction=True)

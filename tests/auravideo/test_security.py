@@ -1,10 +1,14 @@
 """Every page's security promises: nothing inline, nothing from other sites, and headers that enforce it."""
 
+import json
+import os
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
 from django.conf import settings
-from django.test import override_settings
+from django.test import Client, override_settings
 from django.urls import reverse
 
 from auravideo import security
@@ -155,3 +159,32 @@ def test_cookies_are_out_of_reach_of_other_sites():
     for name in ("SESSION_COOKIE_SAMESITE", "CSRF_COOKIE_SAMESITE", "LANGUAGE_COOKIE_SAMESITE"):
         assert getattr(settings, name) == "Lax"
     assert settings.SESSION_COOKIE_HTTPONLY
+
+
+HSTS = "Strict-Transport-Security"
+READ = """
+import json
+from auravideo import settings
+print(json.dumps([settings.SECURE_HSTS_SECONDS, settings.SECURE_PROXY_SSL_HEADER]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "header"),
+    [
+        ({"HTTPS": "True"}, "max-age=31536000"),
+        ({"HTTPS": "True", "HSTS_SECONDS": "60"}, "max-age=60"),
+        ({"HTTPS": "True", "HSTS_SECONDS": "0"}, None),
+        ({"HTTPS": "False"}, None),
+    ],
+)
+@pytest.mark.django_db
+def test_browsers_are_told_to_insist_on_https_where_the_site_has_it(environment, header, tmp_path):
+    environment = {"AURAVIDEO_HOME": str(tmp_path), "AURAVIDEO_ENV_FILE": os.devnull, **environment}
+    command = [sys.executable, "-c", READ]
+    done = subprocess.run(command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=True)
+    seconds, proxy = json.loads(done.stdout)
+    with override_settings(SECURE_HSTS_SECONDS=seconds, SECURE_PROXY_SSL_HEADER=proxy and tuple(proxy)):
+        page = reverse("account_login")
+        assert Client().get(page, headers={"X-Forwarded-Proto": "https"}).get(HSTS) == header
+        assert HSTS not in Client().get(page).headers

@@ -152,7 +152,7 @@ def test_polish_counts_as_polish_does(count, text):
         assert translation.ngettext("%d video", "%d videos", count) % count == text
 
 
-FRAGMENTS = {"generation:batch-progress"}  # fragments, which have no language of their own
+FRAGMENTS = {"generation:batch-progress", "generation:updates"}  # fragments, which have no language of their own
 
 
 # --- The pages --------------------------------------------------------------------------------------------------------

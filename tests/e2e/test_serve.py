@@ -1,6 +1,10 @@
 """`manage.py serve` and its parts, as real processes."""
 
+import json
+import os
+import signal
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -94,6 +98,36 @@ def test_two_whole_sites_have_one_scheduler_at_work_and_no_redis_of_their_own(sh
     pid = int(scheduler.holder(client).rpartition(":")[2])
     assert [pid in running(machine, "manage.py scheduler") for machine in machines].count(True) == 1
     assert [running(machine, "redis-server") for machine in machines] == [[], []]
+
+
+def health(site: Site) -> dict:
+    try:
+        with urllib.request.urlopen(f"{site.url}/healthz", timeout=5) as answer:
+            return json.load(answer)
+    except OSError:
+        return {"status": "no answer"}
+
+
+def test_whatever_is_killed_comes_back_and_what_keeps_dying_is_reported(tmp_path):
+    site = Site(tmp_path / "home", "cpu").start()
+    try:
+        (daphne,) = running(site, "daphne")
+        os.kill(daphne, signal.SIGKILL)
+        wait_until(lambda: health(site)["status"] == "degraded")  # it answers; the other queues have no worker
+        assert running(site, "daphne") != [daphne]
+        for _ in range(4):
+            wait_until(lambda: running(site, "-Q cpu"))
+            os.killpg(os.getpgid(running(site, "-Q cpu")[0]), signal.SIGKILL)
+            wait_until(lambda: not running(site, "-Q cpu"))
+        wait_until(lambda: health(site).get("processes") is False)
+        assert health(site)["database"] is True
+        assert "cpu@" in site.manage("workers").stderr
+        began = time.monotonic()
+        assert site.stop() == 0  # it is pausing before the next start
+        assert time.monotonic() - began < 15
+    finally:
+        site.stop()
+    assert site.processes() == []
 
 
 def test_a_database_that_does_not_answer_is_one_line(tmp_path):

@@ -42,6 +42,7 @@ class Line:
     def __init__(self, page) -> None:
         self.is_cut = False
         self.sockets = []
+        self.page = page
         page.route_web_socket(re.compile("/ws/jobs/"), self._connected)
 
     def _connected(self, socket) -> None:
@@ -53,10 +54,16 @@ class Line:
 
     def cut(self) -> None:
         self.is_cut = True
+        self.page.route("**/jobs/updates/**", _never_answer)
         self.sockets[-1].close(code=1012)
 
     def mend(self) -> None:
         self.is_cut = False
+        self.page.unroute("**/jobs/updates/**", _never_answer)
+
+
+def _never_answer(_route) -> None:
+    """Let a request wait, as a cut line does; the browser would log a refused one."""
 
 
 def test_a_page_that_was_cut_off_or_closed_shows_the_present_when_it_is_back(quick_page, pages_only):

@@ -5,13 +5,14 @@ import json
 from datetime import timedelta
 
 import pytest
+import redis
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
 from generation.domain.states import Stage
 from generation.models import Worker
-from generation.queue import claims
+from generation.queue import broker, claims, failing
 from tests.factories import JobFactory, UserFactory, WorkerFactory
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +56,29 @@ def test_json_has_bytes_times_and_the_whole_id(busy):
 def test_nobody_there_is_said_with_what_to_do():
     assert "No worker is there. Start some" in workers()
     assert json.loads(workers("--json")) == []
+
+
+@pytest.fixture
+def exits():
+    failing.report("gpu2:1", [failing.Failing("generate@gpu2", 6)])
+
+
+def test_a_worker_that_keeps_exiting_is_named_beside_the_table(busy, exits):
+    errors = io.StringIO()
+    call_command("workers", "--json", stdout=io.StringIO(), stderr=errors)
+    assert "generate@gpu2 keeps exiting (6 times in a row); its supervisor goes on trying." in errors.getvalue()
+
+
+def test_a_worker_that_keeps_exiting_is_named_in_the_admin(admin, exits):
+    assert "generate@gpu2 keeps exiting: 6 times in a row" in admin.get(LIST).text
+
+
+def test_without_redis_the_admin_still_lists_the_workers(admin, busy, monkeypatch):
+    gone = redis.Redis(unix_socket_path="/no/such/socket")
+    monkeypatch.setattr(broker, "connection", lambda: gone)
+    page = admin.get(LIST).text
+    assert "generate@gpu1" in page
+    assert "keeps exiting" not in page
 
 
 def test_draining_and_back(busy):

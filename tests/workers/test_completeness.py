@@ -13,7 +13,7 @@ from auravideo.server import crew, processes
 from generation.domain.stages import LAST, QUEUES, STAGES, task_of
 from generation.domain.states import Stage
 from generation.models import StageRun
-from generation.queue import broker, estimates, monitoring
+from generation.queue import broker, estimates, monitoring, placement
 from tests.factories import JobFactory, a_request
 from workers import stages as work
 from workers import tasks
@@ -46,6 +46,12 @@ def test_its_time_is_estimated(stage, size, db):
     assert STAGES[stage].first_rate > 0, f"{stage} has no first rate in generation/domain/stages.py"
     assert estimates.cost(stage, 0, job.render_plan, job.render_request) > 0, f"{stage} costs nothing"
     assert estimates.seconds(stage, 0, job.render_plan, job.render_request) < 60, f"{stage}'s first rate is too high"
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_loading_its_model_is_estimated(stage, db):
+    has_model = bool(placement.engine_of(stage, JobFactory.build(user=None).render_request))
+    assert has_model == (estimates.load_seconds(stage, "tiny") > 0), f"{stage} needs a first_load, or has no model"
 
 
 @pytest.mark.parametrize("stage", Stage)

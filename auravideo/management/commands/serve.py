@@ -1,11 +1,13 @@
 """Run everything the site needs, or this machine's part of it, with one command."""
 
+import os
 import signal
 import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import redis
 from django.conf import settings
@@ -17,10 +19,14 @@ from auravideo.core import static_files
 from auravideo.core.logs import lines
 from auravideo.server import crew, migrations, processes, redis_server, scheduler, shared
 from auravideo.server.supervisor import Process, Supervisor
-from generation.queue import broker
+from generation.queue import broker, failing
+from generation.queue.failing import Failing
 
 READY_SECONDS = 180
 WEB, WORKERS, SCHEDULER = PARTS = ("web", "workers", "scheduler")
+SITE = processes.SITE
+
+Check = Callable[[], list[str]]  # returns the names of the processes that do not answer
 
 
 class Command(BaseCommand):
@@ -49,24 +55,23 @@ class Command(BaseCommand):
         shared.check()
         if WEB in parts:
             _refuse_taken_port(host, port)
-        private = redis_server.PrivateRedis(redis_server.private_socket())
-        supervisor = Supervisor(_processes(parts, host, port, workers, machine), tend=private.ensure)
+        supervisor = Supervisor(_processes(parts, host, port, workers, machine), report=_reporter(machine))
+        private = redis_server.PrivateRedis(redis_server.private_socket(), lambda: supervisor.is_stopping)
+        supervisor.tend = private.ensure
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, supervisor.ask_to_stop)
         try:
             private.ensure()
             self._prepare(parts, supervisor)
             supervisor.start()
-            if self._wait_until_ready(supervisor, _checks(parts, host, port, nodes)):
+            missing = self._wait_until_ready(supervisor, _checks(parts, host, port, nodes))
+            if not supervisor.is_stopping:
                 what = f"at {_address(host, port)}" if WEB in parts else f"to run {', '.join(nodes) or 'the scheduler'}"
-                self.stdout.write(lines.own("serve", f"AuraVideo is ready {what}", settings.LOG_FORMAT))
-                self.stdout.flush()
+                self._say(f"AuraVideo is ready {what}" if not missing else _incomplete(what, missing))
             supervisor.watch()
         finally:
             supervisor.stop()
             private.stop()
-        if supervisor.failed is not None:
-            raise CommandError(f"{supervisor.failed.name} exited unexpectedly; see its output above.")
 
     def _prepare(self, parts: Sequence[str], supervisor: Supervisor) -> None:
         """Bring the database up to date and collect static files, or wait until the machine with the pages has."""
@@ -83,19 +88,30 @@ class Command(BaseCommand):
         if not migrations.wait(READY_SECONDS, lambda: supervisor.is_stopping) and not supervisor.is_stopping:
             raise CommandError(f"The database lacks migrations. Run `{manage('migrate')}`, or start the pages first.")
 
-    def _wait_until_ready(self, supervisor: Supervisor, checks: Sequence[Callable[[], bool]]) -> bool:
-        """Wait until everything answers. Return False if the site stops first."""
+    def _wait_until_ready(self, supervisor: Supervisor, checks: Sequence[Check]) -> list[str]:
+        """Wait until everything answers, or there is no point in waiting longer. Return what does not answer.
+
+        Raises:
+            CommandError: the pages do not answer; without them there is nothing to keep up.
+        """
         deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline and not supervisor.is_stopping:
-            if any(process.vital and not process.is_running for process in supervisor.processes):
-                return False  # watch() reports which one
-            supervisor.tend()  # an older instance of this site may just have shut down the Redis it shared
-            if all(check() for check in checks):
-                return True
-            time.sleep(0.3)
-        if not supervisor.is_stopping:
-            raise CommandError(f"The site did not become ready within {READY_SECONDS} s; see the output above.")
-        return False
+        missing: list[str] = []
+        while not supervisor.is_stopping:
+            _refuse_failed_start(supervisor)
+            supervisor.step()  # an older instance of this site may just have shut down the Redis it shared
+            missing = [name for check in checks for name in check()]
+            is_late = time.monotonic() > deadline
+            if SITE in missing and is_late:
+                raise CommandError(f"The site did not become ready within {READY_SECONDS} s; see the output above.")
+            hopeless = {process.name for process in supervisor.failing}
+            if is_late or hopeless.issuperset(missing):
+                break
+            supervisor.pause(0.3)
+        return missing
+
+    def _say(self, sentence: str) -> None:
+        self.stdout.write(lines.own("serve", sentence, settings.LOG_FORMAT))
+        self.stdout.flush()
 
 
 def _parts(only: str | None) -> tuple[str, ...]:
@@ -131,16 +147,39 @@ def _processes(
     return found + ([processes.scheduler()] if SCHEDULER in parts else [])
 
 
-def _checks(parts: Sequence[str], host: str, port: int, nodes: Sequence[str]) -> list[Callable[[], bool]]:
-    """Return what has to hold before this machine's part of the site is ready."""
-    checks: list[Callable[[], bool]] = []
+def _checks(parts: Sequence[str], host: str, port: int, nodes: Sequence[str]) -> list[Check]:
+    """Return what has to answer before this machine's part of the site is ready."""
+    checks: list[Check] = []
     if WEB in parts:
-        checks.append(lambda: _pages_answer(host, port))
+        checks.append(lambda: [] if _pages_answer(host, port) else [SITE])
     if nodes:
-        checks.append(lambda: set(nodes) <= broker.answering(nodes))
+        checks.append(lambda: [node.rpartition("@")[0] for node in sorted(set(nodes) - broker.answering(nodes))])
     if SCHEDULER in parts:
-        checks.append(_somebody_schedules)
+        checks.append(lambda: [] if _somebody_schedules() else [SCHEDULER])
     return checks
+
+
+def _refuse_failed_start(supervisor: Supervisor) -> None:
+    """Fail if a process without which there is nothing to keep up exits before the site is ready."""
+    for process in supervisor.processes:
+        if process.must_start and (process.backoff.failures or not process.is_running):
+            raise CommandError(f"{process.name} exited unexpectedly; see its output above.")
+
+
+def _incomplete(what: str, missing: Sequence[str]) -> str:
+    return f"AuraVideo is up {what}, but these do not answer: {', '.join(missing)}. See the output above."
+
+
+def _reporter(machine: str) -> Callable[[Sequence[Process]], None]:
+    """Return what tells the site which processes of this machine keep exiting."""
+    supervisor = f"{machine}:{os.getpid()}"
+
+    def report(processes: Sequence[Process]) -> None:
+        found = [Failing(f"{process.name}@{machine}", process.backoff.failures) for process in processes]
+        with suppress(redis.RedisError):  # soon reported again
+            failing.report(supervisor, found)
+
+    return report
 
 
 def _refuse_taken_port(host: str, port: int) -> None:

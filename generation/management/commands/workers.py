@@ -4,12 +4,13 @@ import json
 import time
 from typing import Any
 
+import redis
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from auravideo.commands import manage
 from generation.domain.memory_classes import GB
-from generation.queue import roster
+from generation.queue import failing, roster
 from generation.queue.roster import Member
 
 WAIT_SECONDS = 0.5
@@ -52,6 +53,16 @@ class Command(BaseCommand):
                 self.stdout.write(line)
         else:
             self.stdout.write(f"No worker is there. Start some with: {manage('serve')}")
+        for process in _failing():
+            self.stderr.write(f"{process}; its supervisor goes on trying.")
+
+
+def _failing() -> list[failing.Failing]:
+    """Return the processes that their supervisors cannot keep running; none if Redis does not answer."""
+    try:
+        return failing.everywhere()
+    except redis.RedisError:
+        return []
 
 
 def _chosen(names: list[str]) -> list[Member]:

@@ -11,6 +11,7 @@ from auravideo.doctor import site
 from auravideo.doctor.findings import State
 from auravideo.version import VERSION
 from generation.domain.stages import QUEUES
+from generation.queue import failing
 from tests.factories import WorkerFactory
 from tests.rigs.web_server import serving
 
@@ -30,6 +31,12 @@ def test_debug_on_a_site_that_others_reach(settings, problem):
     assert site.debug() == "on, for this machine only"
     settings.ALLOWED_HOSTS = ["video.example.org"]
     assert "video.example.org" in problem(site.debug).detail
+
+
+def test_a_process_that_keeps_exiting(problem):
+    assert site.processes() == "none keeps exiting"
+    failing.report("box:1", [failing.Failing("upscale@box", 4)])
+    assert "upscale@box keeps exiting (4 times in a row)" in problem(site.processes).detail
 
 
 def test_hosts_of_the_default_site():

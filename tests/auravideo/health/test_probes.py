@@ -15,7 +15,7 @@ from auravideo.health import checks, views
 from auravideo.server import scheduler
 from generation.domain.stages import QUEUES
 from generation.models import Worker
-from generation.queue import broker
+from generation.queue import broker, failing
 from tests.factories import WorkerFactory
 
 
@@ -55,6 +55,7 @@ WELL = {
     "storage": True,
     "disk": True,
     "scheduler": True,
+    "processes": True,
     "workers": dict.fromkeys(QUEUES, True),
 }
 
@@ -68,6 +69,12 @@ def test_a_missing_worker_and_scheduler_are_named_and_pages_go_on(whole):
     Worker.objects.update(queues=["cpu"])
     workers = {**dict.fromkeys(QUEUES, False), "cpu": True}
     assert ready() == (200, {**WELL, "status": "degraded", "scheduler": False, "workers": workers})
+
+
+def test_a_process_that_cannot_be_kept_running_is_reported_and_pages_go_on(whole, caplog):
+    failing.report("box:1", [failing.Failing("site@box", 5)])
+    assert ready() == (200, {**WELL, "status": "degraded", "processes": False})
+    assert "site@box keeps exiting (5 times in a row)" in caplog.text
 
 
 def test_without_a_database_the_process_is_not_ready(whole, monkeypatch):

@@ -136,3 +136,15 @@ def test_whatever_the_address_says_the_page_gets_its_panel(user, query):
     view = View(user, query)
     assert len(view.shown) <= MAX_SHOWN
     assert 'id="active-jobs"' in view.present()
+
+
+def test_a_job_that_left_the_list_meanwhile_leaves_the_page_and_others_are_not_mentioned(user, other_user):
+    removed, kept, foreign = (
+        JobFactory(user=user, status=Status.DONE),
+        JobFactory(user=user),
+        JobFactory(user=other_user),
+    )
+    archive.remove(removed)
+    html = view_of(user, removed, kept, foreign).present()
+    assert articles(html) == [str(kept.pk), str(removed.pk)]
+    assert f'<article id="job-{removed.pk}" class="job" data-gone>' in html

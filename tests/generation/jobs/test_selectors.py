@@ -3,13 +3,15 @@
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
+from generation.domain.stages import STAGES
 from generation.domain.states import Stage, Status
 from generation.jobs import selectors
 from generation.models import StageRun
-from generation.queue import claims, estimates, services
-from tests.factories import JobFactory, UserFactory, a_request
+from generation.queue import claims, estimates, placement, roster, services
+from tests.factories import JobFactory, UserFactory, WorkerFactory, a_request
 
 pytestmark = pytest.mark.django_db
 
@@ -103,6 +105,7 @@ def test_pages_read_no_history_once_a_worker_has_recorded_stage_times(user, djan
     took = (run.ended_at - run.started_at).total_seconds()
     with django_assert_num_queries(0):
         assert sum(estimates.seconds(stage, chunk, plan, request) for stage, chunk in units) > 0
+        assert estimates.load_seconds(Stage.GENERATE, request.model) > 0
         assert estimates.seconds(Stage.GENERATE, 0, plan, request) == pytest.approx(took)
 
 
@@ -120,3 +123,128 @@ def test_twice_the_steps_cost_twice_the_work(user):
     double = replace(request, steps=request.steps * 2)
     ratio = estimates.cost(Stage.GENERATE, 0, plan, double) / estimates.cost(Stage.GENERATE, 0, plan, request)
     assert ratio == 2
+
+
+# --- Loading models ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cold():
+    """Have a worker for every stage that has a model; none holds it."""
+    return WorkerFactory(queues=["cpu", "generate", "interpolate", "upscale"])
+
+
+def loaded(job, stage, seconds):
+    """Let a stage load its model and finish."""
+    held = claims.claim(job.pk, job.run, stage, 0, "worker")
+    claims.begin_loading(held)
+    claims.end_loading(held, seconds)
+    claims.finish(held, {})
+
+
+def history(user, stage, *seconds):
+    for took in seconds:
+        loaded(JobFactory(user=user), stage, took)
+    estimates.learn(stage, "tiny")
+
+
+def loading(job, ago):
+    """Let a worker load the model of the generating stage, since some seconds ago."""
+    held = claims.claim(job.pk, job.run, Stage.GENERATE, 0, "worker")
+    claims.begin_loading(held)
+    StageRun.objects.filter(pk=held.pk).update(started_at=timezone.now() - timedelta(seconds=ago))
+    return held
+
+
+def test_loading_is_a_step_with_a_name_of_its_own(user, cold):
+    job = JobFactory(user=user)
+    claims.finish(claims.claim(job.pk, job.run, Stage.PREPROCESS, 0, "worker"), {})
+    held = loading(job, ago=2)
+    assert progress(job).stage_label == "Loading the model"
+    claims.end_loading(held, 2.5)
+    assert progress(job).stage_label == "Generating"
+    held.refresh_from_db()
+    assert (held.is_loading, held.load_seconds) == (False, 2.5)
+
+
+def test_pages_accept_the_state_with_the_loading_although_its_progress_may_be_lower(user, cold):
+    job = JobFactory(user=user)
+    held = claims.claim(job.pk, job.run, Stage.GENERATE, 0, "worker")
+    before = selectors.jobs_of(user).get().version
+    claims.begin_loading(held)
+    assert selectors.jobs_of(user).get().version == before + 1
+
+
+def test_the_time_left_counts_the_models_that_nobody_holds(user):
+    job = JobFactory(user=user)
+    history(user, Stage.GENERATE, 40)
+    estimates._rate.cache_clear()
+    nobody_there = progress(job).eta_seconds  # without a worker, nothing is known
+    assert nobody_there < 40
+    worker = WorkerFactory()
+    roster._capacity.cache_clear()
+    assert progress(job).eta_seconds == nobody_there + 40
+    roster.report_warm(worker.name, [placement.engine_of(Stage.GENERATE, job.render_request)])
+    roster._capacity.cache_clear()
+    assert progress(job).eta_seconds == nobody_there
+
+
+def test_the_time_left_falls_while_a_model_loads_and_never_promises_its_end(user):
+    history(user, Stage.GENERATE, 40)
+    estimates._rate.cache_clear()
+    job = JobFactory(user=user)
+    held = loading(job, ago=0)
+    seen = []
+    for ago in (0, 10, 39, 60, 100):
+        StageRun.objects.filter(pk=held.pk).update(started_at=timezone.now() - timedelta(seconds=ago))
+        seen.append(progress(job).eta_seconds)
+    rest = seen[0] - 40
+    assert seen == [rest + left for left in (40, 30, 12, 18, 30)]
+
+
+def test_progress_rises_through_the_loading_of_every_model(user, cold):
+    job, seen = JobFactory(user=user), []
+    for stage, chunk in job.render_plan.units:
+        held = claims.claim(job.pk, job.run, stage, chunk, "worker")
+        if estimates.load_seconds(stage, "tiny") and chunk == 0:
+            claims.begin_loading(held)
+            for ago in (0, 1, 4, 30):
+                StageRun.objects.filter(pk=held.pk).update(started_at=timezone.now() - timedelta(seconds=ago))
+                seen.append(progress(job).permille)
+            claims.end_loading(held, 30)
+        seen.append(progress(job).permille)
+        if stage is not Stage.ASSEMBLE:
+            claims.finish(held, {})
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 10
+
+
+def test_a_load_that_took_long_does_not_slow_the_rate(user):
+    job = JobFactory(user=user, status=Status.DONE)
+    now, cost = timezone.now(), estimates.cost(Stage.GENERATE, 0, job.render_plan, job.render_request)
+    StageRun.objects.create(
+        job=job, run=1, stage=Stage.GENERATE, status="done", worker="w", cost=cost, load_seconds=40,
+        started_at=now - timedelta(seconds=50), heartbeat_at=now, ended_at=now,
+    )  # fmt: skip
+    found = estimates.learn(Stage.GENERATE, "tiny")
+    assert (found.rate * cost, found.load) == (pytest.approx(10), 40)
+
+
+def test_the_time_to_load_is_one_that_loading_seldom_exceeds(user):
+    history(user, Stage.UPSCALE, 10, 30, 12, 11)
+    assert estimates.learn(Stage.UPSCALE, "tiny").load == 30
+    history(user, Stage.UPSCALE, *[5] * estimates.LOADS)
+    assert estimates.learn(Stage.UPSCALE, "tiny").load == 5, "only the last ones count"
+
+
+def test_who_creates_a_clip_is_told_that_models_have_to_be_loaded_first(signed_in, cold, user):
+    history(user, Stage.GENERATE, 40)
+    estimates._rate.cache_clear()
+    page = signed_in.get(reverse("generation:create"))
+    summary = page.context["summary"]
+    assert summary.loading == pytest.approx(40 + sum(map(first_load, (Stage.INTERPOLATE, Stage.UPSCALE))))
+    assert "Its models have to be loaded first" in page.text
+
+
+def first_load(stage):
+    return STAGES[stage].first_load

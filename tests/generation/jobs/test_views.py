@@ -9,6 +9,7 @@ from django.utils import timezone
 from gallery.models import Video
 from generation.domain.states import ENDED, Stage, Status
 from generation.jobs import archive
+from generation.jobs.page_updates import View
 from generation.jobs.views import JOBS_A_PAGE
 from generation.models import Job
 from generation.queue import claims, services
@@ -180,7 +181,7 @@ def test_the_list_of_jobs_takes_as_many_queries_for_twenty_as_for_one(signed_in,
     for _ in range(20):
         services.transition(JobFactory(user=user), Status.FAILED)
         JobFactory(user=user)
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(20):
         assert get_jobs(signed_in).status_code == 200
 
 
@@ -384,3 +385,11 @@ def test_the_list_links_to_the_users_batches(signed_in, user, other_user):
     assert address not in signed_in.get(reverse("generation:jobs")).content.decode()
     BatchFactory(user=user)
     assert address in signed_in.get(reverse("generation:jobs")).content.decode()
+
+
+def test_what_a_page_without_a_socket_asks_for_is_what_the_socket_would_send(signed_in, user):
+    job = JobFactory(user=user)
+    query = f"jobs={job.pk}&language=pl"
+    response = signed_in.get(f"{reverse('generation:updates')}?{query}")
+    assert response.text == View(user, query.encode()).present()
+    assert "no-store" in response["Cache-Control"]

@@ -123,7 +123,14 @@ def test_the_capacity_of_a_queue_is_its_largest_worker(settings):
     WorkerFactory(memory_total=24, queues=["upscale"])
     WorkerFactory(memory_total=12)
     silent_for(WorkerFactory(memory_total=80), settings.LOST_AFTER_SECONDS + 5)
-    assert roster.capacity() == {"generate": 12, "upscale": 24}
+    assert {queue: there.memory for queue, there in roster.capacity().items()} == {"generate": 12, "upscale": 24}
+
+
+def test_what_the_workers_of_a_queue_hold_is_known_together(settings):
+    WorkerFactory(warm=["tiny/still"])
+    WorkerFactory(warm=["tiny/tiny-motion"])
+    silent_for(WorkerFactory(warm=["gone/gone"]), settings.LOST_AFTER_SECONDS + 5)
+    assert roster.capacity()["generate"].warm == {"tiny/still", "tiny/tiny-motion"}
 
 
 def test_the_idle_holders_of_a_model_are_those_that_could_start_at_once(user):

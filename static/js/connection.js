@@ -1,0 +1,96 @@
+/* How this page gets its news: through the socket, or by asking every few seconds where no socket opens. Both bring the same
+   HTML, which jobs.js merges into the page. */
+
+(() => {
+  "use strict";
+
+  if (!window.htmx) return;
+  const status = document.getElementById("offline");
+  const ATTEMPTS = 3; // that fail before the page asks
+  const PATIENCE = 10_000; // ms without a word; some proxies neither pass a socket on nor refuse it
+  const LOST_AFTER = 3000;
+
+  const tell = (what) => {
+    if (!status) return;
+    const text = status.dataset[what] ?? "";
+    if (text && status.textContent !== text) status.textContent = text; // read aloud once, not at every question
+    status.hidden = !text;
+  };
+
+  // Tell the server which jobs this page shows, and in which language.
+  const shown = () => {
+    const jobs = [...document.querySelectorAll(".job[data-version]")].map((job) => job.id.replace("job-", ""));
+    return new URLSearchParams({ jobs: jobs.join(","), language: document.documentElement.lang });
+  };
+
+  /* --- Asking --------------------------------------------------------------------------------------------------------- */
+
+  let isAsking = false;
+  let nextQuestion = null;
+
+  const ask = async () => {
+    let pause = document.hidden ? 15_000 : 3000;
+    try {
+      const answer = await fetch(`${status.dataset.updates}?${shown()}`, {
+        headers: { "HX-Request": "true" }, cache: "no-store", signal: AbortSignal.timeout(PATIENCE),
+      });
+      if (!isAsking) return;
+      if (answer.headers.has("HX-Redirect")) { // signing in now would lose what is being typed here
+        tell("signedOut");
+        return;
+      }
+      pause = 1000 * Number(answer.headers.get("Retry-After")) || pause;
+      if (!answer.ok) throw new Error(answer.statusText);
+      const html = await answer.text();
+      if (!isAsking) return; // the socket was faster
+      document.dispatchEvent(new CustomEvent("jobs:news", { detail: html }));
+      tell("asking");
+    } catch {
+      if (isAsking) tell("lost");
+    }
+    if (isAsking) nextQuestion = setTimeout(ask, pause);
+  };
+
+  const startAsking = () => {
+    if (isAsking || !status?.dataset.updates) return;
+    isAsking = true;
+    ask();
+  };
+
+  const stopAsking = () => {
+    isAsking = false;
+    clearTimeout(nextQuestion);
+  };
+
+  /* --- The socket ----------------------------------------------------------------------------------------------------- */
+
+  htmx.createWebSocket = (address) => new WebSocket(`${address}?${shown()}`);
+
+  let failures = 0;
+  let patience = setTimeout(startAsking, PATIENCE);
+  let lostTimer = null;
+
+  // Wait for the first message, not for 'open': a server that is starting may close the connection at once.
+  document.addEventListener("htmx:wsBeforeMessage", () => {
+    failures = 0;
+    clearTimeout(patience);
+    clearTimeout(lostTimer);
+    patience = lostTimer = null;
+    stopAsking();
+    tell("");
+  });
+
+  document.addEventListener("htmx:wsClose", (event) => {
+    failures += 1;
+    if (failures >= ATTEMPTS) startAsking();
+    patience ??= setTimeout(startAsking, PATIENCE);
+    lostTimer ??= setTimeout(() => { if (!isAsking) tell("lost"); }, LOST_AFTER);
+    // The extension reconnects after a failure, but not after an orderly close by the server.
+    const retried = [1006, 1011, 1012, 1013];
+    if (!retried.includes(event.detail.event.code)) {
+      setTimeout(() => event.detail.socketWrapper.reconnect(), 1000 + 4000 * Math.random());
+    }
+  });
+
+  document.addEventListener("htmx:sendError", () => tell("lost"));
+})();
