@@ -17,6 +17,7 @@ pytestmark = pytest.mark.containers
 GIGABYTES = 15
 RELEASES = {"debian-12": "bookworm", "debian-13": "trixie"}
 READY, READY_SECONDS = "AuraVideo is ready at http://127.0.0.1:8000", 1200
+GROUP = "cut -d ' ' -f 5 /proc/$$/stat >/tmp/group"  # Ctrl-C goes to a group of processes; there is no `ps`
 TEST_SECONDS = 3 * 3600
 CLIP = {"aspect": "1:1", "short_side": "128", "seconds": "1", "fps": "16", "steps": "2", "seed": "7"}
 
@@ -49,12 +50,12 @@ def shell(engine: Engine, machine: str, line: str, *options: str, **more) -> str
 def test_make_run_serves_a_site_that_renders_and_make_test_passes(engine, machine):
     shell(engine, machine, "command -v make python3 && ! command -v git && ! command -v curl")
     started = time.monotonic()
-    shell(engine, machine, "echo $$ >/tmp/pid; make run >/tmp/log 2>&1; echo $? >/tmp/status", "--detach")
+    shell(engine, machine, f"{GROUP}; trap : INT; make run >/tmp/log 2>&1; echo $? >/tmp/status", "--detach")
     wait_until_ready(engine, machine)
     ready = time.monotonic()
     render(engine)
     rendered = time.monotonic()
-    shell(engine, machine, "kill -INT -- -$(cat /tmp/pid)")  # Ctrl-C
+    shell(engine, machine, "kill -INT -$(cat /tmp/group)")  # Ctrl-C
     wait_for_status(engine, machine)
     tests = os.environ.get("FRESH_TESTS", "")
     said = shell(engine, machine, f'make test K="{tests}" 2>&1', timeout=TEST_SECONDS)
