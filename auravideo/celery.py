@@ -56,6 +56,7 @@ app.conf.update(
     task_store_errors_even_if_ignored=False,
     result_expires=24 * 3600,
     worker_prefetch_multiplier=1,
+    worker_lost_wait=1.0,  # for a result of a child that died; the database knows better whether it had finished
     worker_concurrency=1,
     worker_send_task_events=False,
     worker_hijack_root_logger=False,

@@ -11,8 +11,9 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from generation.domain.stages import LAST
-from generation.domain.states import ACTIVE, RunStatus, Stage, Status
+from generation.domain import storage_keys
+from generation.domain.stages import LAST, STAGES
+from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import estimates, events, outcomes, services, signals
 from generation.requests.request import InvalidRequest
@@ -98,21 +99,55 @@ def fail(held: StageRun, error_id: str, context: dict[str, str], traceback: str 
         return services.fail(held.job, held.run, error_id, context, traceback)
 
 
-def lose(job_id: UUID, run: int, stage: Stage, chunk: int) -> bool:
-    """Mark a stage whose worker died as lost, and requeue the rest of the job."""
+def running(job_id: UUID, run: int, stage: Stage, chunk: int) -> StageRun | None:
+    """Return the claim on a stage if its worker has not ended it."""
     held = StageRun.objects.filter(job=job_id, run=run, stage=stage, chunk=chunk, status=RunStatus.RUNNING)
-    if not held.update(status=RunStatus.LOST, ended_at=timezone.now()):
+    return held.select_related("job").first()
+
+
+def lose(job_id: UUID, run: int, stage: Stage, chunk: int, error: str = "") -> bool:
+    """Mark a stage whose worker died as lost, and requeue the rest of the job.
+
+    Args:
+        error: the ID of the error to fail with after too many attempts; by default, that the worker was lost.
+    """
+    held = StageRun.objects.filter(job=job_id, run=run, stage=stage, chunk=chunk, status=RunStatus.RUNNING)
+    if not held.update(status=RunStatus.LOST, ended_at=timezone.now(), error=error):
         return False
-    outcomes.count(stage, outcomes.LOST)
+    outcomes.count(stage, outcomes.HUNG if error == services.HUNG else outcomes.LOST)
     return services.requeue(Job.objects.get(pk=job_id), run)
 
 
-def release(held: StageRun) -> bool:
-    """Give a stage back because its worker is shutting down; this does not count as a failed attempt."""
-    if not _standing(held).update(status=RunStatus.CANCELLED, ended_at=timezone.now()):
+def release(held: StageRun, outcome: str = outcomes.HANDED_BACK, error: str = "") -> bool:
+    """Give a stage back: its worker is stopping, or something that it needs is away. This uses up no attempt."""
+    if not _standing(held).update(status=RunStatus.CANCELLED, ended_at=timezone.now(), error=error):
         return False
-    outcomes.count(held.stage, outcomes.HANDED_BACK)
+    outcomes.count(held.stage, outcome)
     return services.requeue(held.job, held.run)
+
+
+def regenerate(held: StageRun, key: str, error: str) -> bool:
+    """Discard an output that is missing or damaged, and requeue the job from the stage that made it.
+
+    Return False, having changed nothing, if this has not helped `MAX_ATTEMPTS` times.
+    """
+    name, index = storage_keys.unit_of(key)
+    stage = Stage(name)
+    made = held.job.stage_runs.filter(stage=stage, chunk=index if STAGES[stage].per_chunk else 0)
+    with transaction.atomic():
+        services.lock(held.job)
+        before = made.filter(status=RunStatus.DISCARDED, run__gte=held.job.first_run).count()
+        discarded = before < MAX_ATTEMPTS and made.filter(status=RunStatus.DONE).update(status=RunStatus.DISCARDED)
+        if not discarded or not release(held, outcomes.INTERRUPTED, error):
+            transaction.set_rollback(True)
+            return False
+    return True
+
+
+def absolve(held: StageRun) -> bool:
+    """Take back that a stage counts as lost: its worker is alive, but could not reach the database for a while."""
+    lost = StageRun.objects.filter(pk=held.pk, status=RunStatus.LOST, error="")
+    return lost.update(status=RunStatus.CANCELLED) == 1
 
 
 def _standing(held: StageRun) -> QuerySet[StageRun]:

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from auravideo.core import publish
 from auravideo.core.metrics import declared
+from generation.domain.errors import WAITING
 from generation.domain.plan import Plan
 from generation.domain.states import ACTIVE, ENDED, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
@@ -32,7 +33,7 @@ from generation.requests.request import InvalidRequest, RenderRequest
 logger = logging.getLogger(__name__)
 
 MAX_PRIORITY = 9
-STORAGE_WAITING = "storage-waiting"  # a warning that goes away again
+HUNG = "stage-hung"
 FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render them again
 
 
@@ -230,13 +231,15 @@ def warn(job: Job, warnings: list[dict[str, object]]) -> None:
 
 
 @transaction.atomic
-def say_waiting(job: Job, is_waiting: bool) -> None:
-    """Show on a job's page that it waits for the storage, or that it no longer does."""
+def say_waiting(job: Job, reason: str = "") -> None:
+    """Show on a job's page what it waits for, one of WAITING; by default, that it no longer waits."""
     lock(job)
     job.refresh_from_db(fields=["warnings"])
-    warnings = [warning for warning in job.warnings if warning["id"] != STORAGE_WAITING]
-    warn(job, [*warnings, {"id": STORAGE_WAITING}] if is_waiting else warnings)
-    transaction.on_commit(partial(events.publish, job.user_id, job.pk))
+    warnings = [warning for warning in job.warnings if warning["id"] not in WAITING]
+    warnings += [{"id": reason}] if reason else []
+    if warnings != job.warnings:
+        warn(job, warnings)
+        transaction.on_commit(partial(events.publish, job.user_id, job.pk))
 
 
 def discard_outputs(job: Job) -> None:
@@ -268,8 +271,9 @@ def requeue(job: Job, run: int) -> bool:
         job.refresh_from_db()
         if job.run != run or not job.is_active:
             return False
-        if stage := _exhausted_stage(job):
-            return fail(job, run, "worker-lost", {"attempts": str(MAX_ATTEMPTS), "stage": str(stage)})
+        if exhausted := _exhausted_stage(job):
+            stage, error = exhausted
+            return fail(job, run, error, {"attempts": str(MAX_ATTEMPTS), "stage": str(stage)})
         _close_running(job, RunStatus.CANCELLED)
         changes = {"run": run + 1, "version": F("version") + 1, "status": Status.QUEUED, "touched_at": timezone.now()}
         if not Job.objects.filter(pk=job.pk, run=run, status__in=ACTIVE).update(**changes):
@@ -307,12 +311,15 @@ def frozen_plan(job: Job) -> Plan:
     return job.render_plan
 
 
-def _exhausted_stage(job: Job) -> Stage | None:
-    lost = job.stage_runs.filter(status=RunStatus.LOST, run__gte=job.first_run).values_list("stage", "chunk")
-    counts: dict[tuple[str, int], int] = {}
-    for unit in lost:
-        counts[unit] = counts.get(unit, 0) + 1
-    return next((Stage(stage) for (stage, _chunk), count in counts.items() if count >= MAX_ATTEMPTS), None)
+def _exhausted_stage(job: Job) -> tuple[Stage, str] | None:
+    """Return a stage that was lost too often, and the error to fail with: how it was lost the last time."""
+    lost = job.stage_runs.filter(status=RunStatus.LOST, run__gte=job.first_run).order_by("run")
+    errors: dict[tuple[str, int], list[str]] = {}
+    for stage, chunk, error in lost.values_list("stage", "chunk", "error"):
+        errors.setdefault((stage, chunk), []).append(HUNG if error == HUNG else "worker-lost")
+    return next(
+        ((Stage(stage), found[-1]) for (stage, _chunk), found in errors.items() if len(found) >= MAX_ATTEMPTS), None
+    )
 
 
 def _close_running(job: Job, status: RunStatus) -> None:

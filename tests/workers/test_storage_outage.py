@@ -15,7 +15,7 @@ from generation.models import Job, StageRun
 from generation.queue import claims, services
 from tests.factories import JobFactory
 from tests.rigs.faulty_wire import FaultyWire
-from workers import frame_store, runner, stages, tasks
+from workers import frame_store, outages, runner, stages, tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FRAMES = np.zeros((2, 8, 8, 3), np.uint8)
@@ -31,8 +31,8 @@ def wire(s3_server):
 @pytest.fixture
 def away(use_s3, wire, monkeypatch):
     """Put the storages behind the wire, impatiently; return it."""
-    monkeypatch.setattr(runner, "FIRST_PAUSE_SECONDS", 0.1)
-    monkeypatch.setattr(runner, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(outages, "FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(outages, "CHECK_SECONDS", 0.1)
     use_s3(endpoint_url=wire.endpoint, attempts=1, read_timeout=1, connect_timeout=1)
     return wire
 
@@ -63,7 +63,7 @@ def test_frames_in_memory_are_stored_as_soon_as_the_storage_works_again(away, jo
         return {}
 
     def watch():
-        while services.STORAGE_WAITING not in warnings(job):
+        while "storage-waiting" not in warnings(job):
             time.sleep(0.05)
         seen.append(StageRun.objects.get().status)
         release.set()
