@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from auravideo.core import publish
+from auravideo.core import publish, storage
 from auravideo.core.metrics import declared
 from generation.domain.errors import WAITING
 from generation.domain.plan import Plan
@@ -37,7 +37,19 @@ HUNG = "stage-hung"
 FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render them again
 
 
-class TooManyJobs(InvalidRequest):
+class NotNow(InvalidRequest):
+    """A refusal that is not about the request: later, it may be accepted."""
+
+
+class NoRoom(NotNow):
+    """A refusal: the disk is almost full, full or read-only."""
+
+    def __init__(self) -> None:
+        text = _("The disk of this site is full or nearly so, and no new clips are accepted until there is room.")
+        super().__init__({"prompt": [text]})
+
+
+class TooManyJobs(NotNow):
     """A refusal: the user would exceed the limit on active jobs."""
 
     def __init__(self, active: int) -> None:
@@ -54,6 +66,7 @@ def submit(user: User, request: RenderRequest, *, batch: Batch | None = None, ro
 
     Raises:
         TooManyJobs: the user would have more than `settings.MAX_ACTIVE_JOBS` active jobs.
+        NoRoom: the disk has less than `settings.MIN_FREE_MB` left.
         BlockedPrompt: the prompt contains a blocked term. Forms check this first; this check cannot be bypassed.
         InvalidRequest: the model of the request has left the catalogue, or can no longer render it.
     """
@@ -66,7 +79,7 @@ def submit_many(user: User, requests: Sequence[RenderRequest]) -> list[Job]:
     """Queue valid requests in order, all or none, in a constant number of queries.
 
     Raises:
-        TooManyJobs, BlockedPrompt, InvalidRequest: as in `submit`, for any of the requests.
+        TooManyJobs, NoRoom, BlockedPrompt, InvalidRequest: as in `submit`, for any of the requests.
     """
     return _submit(user, requests)
 
@@ -104,7 +117,13 @@ def _room_for(user: User, more: int) -> int:
 
     Raises:
         TooManyJobs: `more` further jobs would exceed the limit.
+        NoRoom: the disk has none.
     """
+    try:
+        storage.require_room()
+    except storage.StorageUnavailable as error:
+        logger.warning("A new clip was refused: %s", error)
+        raise NoRoom from error
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     mine = Job.objects.filter(user=user, status__in=ACTIVE)
     counts = mine.aggregate(active=Count("pk"), queued=Count("pk", filter=Q(status=Status.QUEUED)))
@@ -199,7 +218,7 @@ def retry(job: Job) -> bool:
     The job is queued behind the user's other jobs.
 
     Raises:
-        TooManyJobs: as in `submit`.
+        TooManyJobs, NoRoom: as in `submit`.
         BlockedPrompt: as in `submit`; the term may have been added since.
     """
     lock(job)
