@@ -19,7 +19,8 @@ from celery.signals import (
     worker_shutting_down,
 )
 from django.conf import settings
-from django.utils import timezone
+from django.db.models import Q
+from django.db.models.functions import Now
 
 from auravideo import tracing
 from auravideo.celery import app
@@ -28,7 +29,7 @@ from auravideo.core.logs import ids
 from auravideo.core.metrics import presence, reporting
 from auravideo.core.storage import StorageUnavailable
 from generation.domain.stages import stage_of
-from generation.domain.states import Stage, Status
+from generation.domain.states import ACTIVE, Stage, Status
 from generation.models import Job
 from generation.queue import claims, recovery, services
 from workers import connections, frame_store, membership, pace, runner, stages, watchdog
@@ -92,13 +93,14 @@ def prune() -> int:
 
     Return the number of jobs whose frames were deleted.
     """
-    old = timezone.now() - timedelta(hours=settings.FAILED_FRAMES_KEPT_HOURS)
+    kept = Now() - timedelta(hours=settings.FAILED_FRAMES_KEPT_HOURS)
+    is_fresh = Q(status=Status.FAILED, ended_at__gt=kept)
     deleted = 0
     for job_id in frame_store.iter_jobs():
         progress.advance()
-        job = Job.objects.filter(pk=job_id).first()
-        if job is not None and (job.is_active or (job.status == Status.FAILED and job.ended_at and job.ended_at > old)):
+        if Job.objects.filter(Q(status__in=ACTIVE) | is_fresh, pk=job_id).exists():
             continue
+        job = Job.objects.filter(pk=job_id).first()
         frame_store.delete_job(job_id)
         if job is not None and job.status != Status.DONE:
             services.discard_outputs(job)

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from auravideo.core import publish
 from auravideo.core.logs import ids
@@ -43,7 +42,7 @@ def _requeue_dead_claims() -> int:
 
 
 def _requeue_forgotten_jobs() -> int:
-    limit = timezone.now() - timedelta(seconds=GRACE_SECONDS)
+    limit = Now() - timedelta(seconds=GRACE_SECONDS)
     quiet = Job.objects.filter(status__in=ACTIVE, touched_at__lt=limit).exclude(stage_runs__status=RunStatus.RUNNING)
     candidates = list(quiet)
     if not candidates:

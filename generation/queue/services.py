@@ -15,6 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -97,7 +98,7 @@ def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list
             seed=request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 1),
             priority=min(queued + n, MAX_PRIORITY),
             queued_at=now + timedelta(microseconds=n),  # orders the queue, so it must be unique
-            touched_at=now,
+            touched_at=Now(),
             **place,
         )
         for n, request in enumerate(requests)
@@ -138,8 +139,7 @@ def transition(job: Job, new: Status, *, expected_run: int | None = None, **chan
     query = Job.objects.filter(pk=job.pk, status__in=sources)
     if expected_run is not None:
         query = query.filter(run=expected_run)
-    now = timezone.now()
-    moved = query.update(status=new, version=F("version") + 1, touched_at=now, **changes) == 1
+    moved = query.update(status=new, version=F("version") + 1, touched_at=Now(), **changes) == 1
     if moved:
         transaction.on_commit(partial(_announce, job, new))
     return moved
@@ -159,7 +159,7 @@ def start(job: Job, run: int) -> bool:
     now = timezone.now()
     is_first = job.started_at is None
     if job.status == Status.QUEUED and transition(
-        job, Status.RUNNING, expected_run=run, started_at=job.started_at or now
+        job, Status.RUNNING, expected_run=run, started_at=job.started_at or Now()
     ):
         if is_first:
             wait = (now - job.queued_at).total_seconds()
@@ -170,7 +170,7 @@ def start(job: Job, run: int) -> bool:
 
 def touch(job: Job, run: int) -> bool:
     """Note that a job advances, and lock its row. Return False if it has ended or has another run."""
-    return Job.objects.filter(pk=job.pk, run=run, status__in=ACTIVE).update(touched_at=timezone.now()) == 1
+    return Job.objects.filter(pk=job.pk, run=run, status__in=ACTIVE).update(touched_at=Now()) == 1
 
 
 def lock(job: Job) -> None:
@@ -182,7 +182,7 @@ def lock(job: Job) -> None:
 def cancel(job: Job) -> bool:
     """Cancel an active job: its workers stop at their next step and its frames are deleted."""
     lock(job)
-    if not transition(job, Status.CANCELLED, ended_at=timezone.now()):
+    if not transition(job, Status.CANCELLED, ended_at=Now()):
         return False
     _close_running(job, RunStatus.CANCELLED)
     discard_outputs(job)
@@ -196,13 +196,12 @@ def cancel_waiting(user: User) -> int:
 
     One statement, since a user may have hundreds. A job that a worker claims first is left alone.
     """
-    now = timezone.now()
     waiting = Job.objects.filter(user=user, status=Status.QUEUED)
     found = list(waiting.select_for_update().values_list("pk", flat=True))
-    count = waiting.update(status=Status.CANCELLED, version=F("version") + 1, touched_at=now, ended_at=now)
+    count = waiting.update(status=Status.CANCELLED, version=F("version") + 1, touched_at=Now(), ended_at=Now())
     # Most have no stage runs; a few were partly rendered before their worker was lost.
-    begun = Job.objects.filter(user=user, status=Status.CANCELLED, ended_at=now, stage_runs__isnull=False).distinct()
-    for job in begun:
+    begun = set(StageRun.objects.filter(job__user=user, job__status=Status.CANCELLED).values_list("job_id", flat=True))
+    for job in Job.objects.filter(pk__in=begun.intersection(found)):
         _close_running(job, RunStatus.CANCELLED)
         discard_outputs(job)
         _discard_on_commit(job)
@@ -271,7 +270,7 @@ def fail(job: Job, run: int, error_id: str, context: dict[str, str], traceback: 
     with transaction.atomic():
         lock(job)
         changes = {"error_id": error_id, "error_context": context, "traceback": traceback}
-        failed = transition(job, Status.FAILED, expected_run=run, ended_at=timezone.now(), **changes)
+        failed = transition(job, Status.FAILED, expected_run=run, ended_at=Now(), **changes)
         if failed:
             _close_running(job, RunStatus.CANCELLED)
             transaction.on_commit(declared.JOBS_FAILED.labels(error=error_id).inc)
@@ -294,7 +293,7 @@ def requeue(job: Job, run: int) -> bool:
             stage, error = exhausted
             return fail(job, run, error, {"attempts": str(MAX_ATTEMPTS), "stage": str(stage)})
         _close_running(job, RunStatus.CANCELLED)
-        changes = {"run": run + 1, "version": F("version") + 1, "status": Status.QUEUED, "touched_at": timezone.now()}
+        changes = {"run": run + 1, "version": F("version") + 1, "status": Status.QUEUED, "touched_at": Now()}
         if not Job.objects.filter(pk=job.pk, run=run, status__in=ACTIVE).update(**changes):
             return False
         transaction.on_commit(partial(events.publish, job.user_id, job.pk))
@@ -342,7 +341,7 @@ def _exhausted_stage(job: Job) -> tuple[Stage, str] | None:
 
 
 def _close_running(job: Job, status: RunStatus) -> None:
-    StageRun.objects.filter(job=job, status=RunStatus.RUNNING).update(status=status, ended_at=timezone.now())
+    StageRun.objects.filter(job=job, status=RunStatus.RUNNING).update(status=status, ended_at=Now())
 
 
 def _send_on_commit(*jobs: Job) -> None:
