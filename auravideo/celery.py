@@ -64,6 +64,7 @@ app.conf.update(
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,  # the default gives up within an hour
     result_backend_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT},
     # Fail fast if the broker is down: the job is already saved, and the sweeper publishes it later.
     task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},

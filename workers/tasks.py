@@ -84,7 +84,7 @@ def _delete_frames(job_id: str) -> None:
 
 @shared_task(name="workers.tasks.requeue_lost", ignore_result=True)
 def requeue_lost() -> int:
-    return recovery.requeue_lost()
+    return recovery.sweep()
 
 
 @shared_task(name="workers.tasks.prune", ignore_result=True)

@@ -110,8 +110,7 @@ def _state(folder: Path, must_be_writable: bool) -> str:
         return "missing"
     if must_be_writable and not os.access(folder, os.W_OK | os.X_OK):
         return "read-only"
-    floor = settings.MIN_FREE_MB * MEGABYTE
-    return "ok" if free >= floor else "full" if free < MEGABYTE else "low"
+    return "full" if free < MEGABYTE else "low" if free < settings.MIN_FREE_MB * MEGABYTE else "ok"
 
 
 def require_room() -> None:

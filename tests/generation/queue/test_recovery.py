@@ -101,6 +101,16 @@ def test_scheduled_tasks_outlive_clocks_that_differ():
     assert min(entry["options"]["expires"] for entry in app.conf.beat_schedule.values()) >= 3600
 
 
+def test_the_first_sweep_after_a_while_gives_workers_time_to_beat(job):
+    claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker")
+    age(61)
+    assert recovery.sweep() == 0
+    assert recovery.sweep() == 1
+    broker.connection().flushall()
+    age(61)
+    assert recovery.sweep() == 1, "a job without a message has nothing to do with that"
+
+
 def test_a_job_that_waits_its_turn_is_left_alone_however_long(job):
     age(3600)
     assert recovery.requeue_lost() == 0
