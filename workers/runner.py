@@ -18,10 +18,10 @@ import numpy as np
 from celery import current_task
 from celery.exceptions import Ignore
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import close_old_connections
 
 from auravideo import tracing
-from auravideo.core.liveness import heartbeat, progress
+from auravideo.core.liveness import progress
 from auravideo.core.logs import ids
 from auravideo.core.storage import StorageUnavailable, require_room
 from generation.domain.errors import WAITING, Cancelled, RenderError
@@ -31,6 +31,7 @@ from generation.models import Job, StageRun
 from generation.queue import claims, events, outcomes, services
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import assembly, frame_store, media, membership, outages, pace
+from workers.claim_heartbeat import Heartbeat
 from workers.pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -161,36 +162,6 @@ class Context:
     def _show(self, preview: np.ndarray) -> None:
         frame_store.write_preview(self.job.pk, media.animated_preview(preview))
         Job.objects.filter(pk=self.job.pk).update(previewed_at=int(time.time()))
-
-
-class Heartbeat:
-    """A thread that keeps a claim alive while a model loads or during a long step."""
-
-    def __init__(self, held: StageRun) -> None:
-        self.held = held
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=ids.in_this_context(self._beat), name="heartbeat", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_error: object) -> None:
-        self._end.set()
-        self._thread.join()
-        heartbeat.end_stage()
-
-    def _beat(self) -> None:
-        try:
-            heartbeat.beat_stage()
-            while not self._end.wait(settings.HEARTBEAT_SECONDS):
-                heartbeat.beat_stage()
-                try:
-                    claims.beat(self.held)
-                except Exception as error:  # the next beat may succeed
-                    logger.warning("Missed a heartbeat of %s: %s", self.held, error)
-                    close_old_connections()
-        finally:
-            connection.close()
 
 
 def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[Context], dict]) -> None:
