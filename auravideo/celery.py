@@ -30,6 +30,9 @@ QUORUM = {"x-queue-type": "quorum"}  # RabbitMQ's replicated queues; Redis ignor
 # dropped when it arrives.
 VISIBILITY_TIMEOUT = 12 * 3600
 SWEEP = "workers.tasks.requeue_lost"  # the most frequent of the scheduled tasks; nothing else sends it
+# Of scheduled tasks. Celery compares the clocks of the scheduler and of a worker, and a worker that is ahead would drop
+# them all if this were short. An hour of sweeps that piled up takes a second.
+EXPIRES_SECONDS = 3600
 SENT_AT = "auravideo_sent_at"  # header of every message: Unix time, from which the age of a queue is computed
 
 app = Celery("auravideo")
@@ -56,32 +59,34 @@ app.conf.update(
     task_store_errors_even_if_ignored=False,
     result_expires=24 * 3600,
     worker_prefetch_multiplier=1,
+    worker_lost_wait=1.0,  # for a result of a child that died; the database knows better whether it had finished
     worker_concurrency=1,
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,  # the default gives up within an hour
     result_backend_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT},
     # Fail fast if the broker is down: the job is already saved, and the sweeper publishes it later.
     task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
     beat_schedule={
-        "requeue-lost": {"task": SWEEP, "schedule": 15.0, "options": {"expires": 15}},
+        "requeue-lost": {"task": SWEEP, "schedule": 15.0, "options": {"expires": EXPIRES_SECONDS}},
         "settle-accounts": {
             "task": "accounts.tasks.settle_left_over",
             "schedule": 60.0,
-            "options": {"expires": 60},
+            "options": {"expires": EXPIRES_SECONDS},
         },
-        "purge-trash": {"task": "gallery.tasks.purge_trash", "schedule": 60.0, "options": {"expires": 60}},
+        "purge-trash": {"task": "gallery.tasks.purge_trash", "schedule": 60.0, "options": {"expires": EXPIRES_SECONDS}},
         "check-safety": {
             "task": "gallery.tasks.check_safety_left_over",
             "schedule": 300.0,
-            "options": {"expires": 300},
+            "options": {"expires": EXPIRES_SECONDS},
         },
         "end-suspensions": {
             "task": "accounts.tasks.end_suspensions",
             "schedule": 60.0,
-            "options": {"expires": 60},
+            "options": {"expires": EXPIRES_SECONDS},
         },
-        "prune": {"task": "workers.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
+        "prune": {"task": "workers.tasks.prune", "schedule": 3600.0, "options": {"expires": EXPIRES_SECONDS}},
     },
 )
 

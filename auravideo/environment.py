@@ -200,6 +200,17 @@ def unguessable(name: str, value: str) -> str:
     return value
 
 
+# Seconds, and milliseconds for the last. By default, a server that vanished from the network holds up its clients for a
+# quarter of an hour or more; a worker that waits for it would look as if it hung.
+_POSTGRES_PATIENCE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
+
 def database(folder: Path) -> dict:
     """Return DATABASES["default"]: DATABASE_URL, or SQLite in `folder`, set up for several writers."""
     location, password = secret("DATABASE_URL"), secret("DATABASE_PASSWORD")
@@ -214,6 +225,7 @@ def database(folder: Path) -> dict:
         pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
         config["OPTIONS"] = {"timeout": 30, "transaction_mode": "IMMEDIATE", "init_command": pragmas}
         return config
+    config["OPTIONS"] = {**_POSTGRES_PATIENCE, **config.get("OPTIONS", {})}
     if password:
         _refuse_second_password("DATABASE", config["PASSWORD"])
         config["PASSWORD"] = password

@@ -146,7 +146,7 @@ SIGNED_ADDRESS_SECONDS = 300
 
 def _local_storage(folder: str) -> dict:
     options = {"location": str(HOME / folder), "allow_overwrite": True, "base_url": None}
-    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    return {"BACKEND": "auravideo.core.storage.FolderStorage", "OPTIONS": options}
 
 
 def _s3_storage(endpoint: str) -> dict:
@@ -299,8 +299,13 @@ MAX_SECONDS = env.integer("AURAVIDEO_MAX_SECONDS", limits.MAX_SECONDS, 1, 60)
 MAX_ACTIVE_JOBS = env.integer("AURAVIDEO_MAX_ACTIVE_JOBS", 500, 1, 100_000)  # per user
 CATALOGUE_FILE = env.text("AURAVIDEO_CATALOGUE")  # the operator's own entries, added to the bundled ones
 LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)
+# Until a stage that makes no progress is killed (workers/pace.py).
+HANG_AFTER_SECONDS = env.integer("AURAVIDEO_HANG_AFTER", 300, 1, 24 * 3600)
+LOAD_WITHIN_SECONDS = env.integer("AURAVIDEO_LOAD_WITHIN", 1800, 1, 24 * 3600)
+CANCEL_WITHIN_SECONDS = env.integer("AURAVIDEO_CANCEL_WITHIN", 60, 1, 24 * 3600)
+STOP_WITHIN_SECONDS = 15  # less than `serve`, systemd and Compose wait for a worker
 HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)
-MIN_FREE_MB = env.integer("AURAVIDEO_MIN_FREE_MB", 500, 0, 10**9)  # of disk, below which /healthz says so
+MIN_FREE_MB = env.integer("AURAVIDEO_MIN_FREE_MB", 500, 0, 10**9)  # of disk, below which no clip is accepted or begun
 WORKERS = env.text("AURAVIDEO_WORKERS")  # which ones `serve` runs on this machine (auravideo/server/crew.py)
 HEARTBEAT_FILE = env.text("AURAVIDEO_HEARTBEAT_FILE")  # touched by a worker or the scheduler while it is alive
 WORKER_MEMORY_GB = env.integer("AURAVIDEO_WORKER_MEMORY", 0, 0, 10_000)  # 0: all that the card or machine has

@@ -13,7 +13,6 @@ import json
 import posixpath
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 from django.core.files import File
@@ -21,7 +20,6 @@ from django.core.files.storage import Storage, storages
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from auravideo.core import files
 from auravideo.core.metrics import traffic
 from auravideo.core.storage import delete_folder
 from generation.domain import storage_keys
@@ -43,7 +41,7 @@ def write_chunk(job_id: object, stage: str, index: int, frames: np.ndarray, fps:
 
     Raises:
         ValueError: wrong dtype or shape, or a name that is not valid in a key.
-        StorageUnavailable: see auravideo/core/storage.py; a folder raises OSError.
+        StorageUnavailable: see auravideo/core/storage.py.
     """
     frames = np.ascontiguousarray(frames)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
@@ -59,7 +57,7 @@ def read_chunk(key: str) -> np.ndarray:
 
     Raises:
         RenderError: `frames-missing`, or `frames-corrupt` if the content does not match its key or checksum.
-        StorageUnavailable: see auravideo/core/storage.py; a folder raises OSError.
+        StorageUnavailable: see auravideo/core/storage.py.
     """
     try:
         return _read(key)
@@ -142,37 +140,10 @@ def _storage() -> Storage:
 def _put(key: str, data: bytes) -> None:
     storage = _storage()
     with traffic.counted("frames", traffic.WRITE, len(data)):
-        try:
-            target = Path(storage.path(key))
-        except NotImplementedError:  # not a folder: object stores replace whole objects
-            saved = storage.save(key, File(io.BytesIO(data), key))
-        else:
-            saved = _put_file(storage, key, target, data)
+        saved = storage.save(key, File(io.BytesIO(data), key))
     if saved != key:
         storage.delete(saved)
         raise RuntimeError("The storage 'frames' must overwrite: allow_overwrite for a folder, file_overwrite for S3.")
-
-
-def _put_file(storage: Storage, key: str, target: Path, data: bytes) -> str:
-    """Write a temporary file next to the target and let Django's storage rename it.
-
-    Given bytes, the storage would truncate the target and write it piecemeal while others read it.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with files.beside(target) as part:
-        part.write_bytes(data)
-        return storage.save(key, _Movable(part, len(data)))
-
-
-class _Movable(File):
-    """A closed file that a file system storage takes over by renaming it."""
-
-    def __init__(self, path: Path, size: int) -> None:
-        super().__init__(None, name=str(path))
-        self.path, self.size = path, size
-
-    def temporary_file_path(self) -> str:
-        return str(self.path)
 
 
 def _get(key: str) -> bytes | None:

@@ -11,7 +11,7 @@ import redis
 from celery import bootsteps
 from django.conf import settings
 
-from auravideo.core import heartbeat
+from auravideo.core.liveness import heartbeat
 from generation.queue import broker
 
 logger = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -17,35 +18,35 @@ import numpy as np
 from celery import current_task
 from celery.exceptions import Ignore
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import close_old_connections
 
 from auravideo import tracing
-from auravideo.core import heartbeat
+from auravideo.core.liveness import progress
 from auravideo.core.logs import ids
-from auravideo.core.storage import StorageUnavailable
-from generation.domain.errors import Cancelled, RenderError
+from auravideo.core.storage import StorageUnavailable, require_room
+from generation.domain.errors import WAITING, Cancelled, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
 from generation.queue import claims, events, outcomes, services
 from generation.requests.request import InvalidRequest, RenderRequest
-from workers import assembly, frame_store, media, membership
+from workers import assembly, frame_store, media, membership, outages, pace
+from workers.claim_heartbeat import Heartbeat
+from workers.pace import Pace
 
 logger = logging.getLogger(__name__)
 
-# The database, storage or network is unavailable; not the job's fault, usually transient.
-OUTAGES = (DatabaseError, ConnectionError, TimeoutError, StorageUnavailable)
+NEW_WORK = (Stage.PREPROCESS, Stage.GENERATE)  # waits for room on the disk; later stages make some by finishing
 EVENT_SECONDS = 0.2  # at most 5 events per second and job
 PREVIEW_SECONDS = 0.7
 NO_PREVIEW_SECONDS = 60  # after one that could not be stored: each attempt may hold up the clip
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1, 30  # between attempts while the storage does not work
-CHECK_SECONDS = 1
 R = TypeVar("R")
 # A unit is passed on by workers that are too small, drained or cold. Workers that would pass it around are a bug, and a
 # limit turns that into an error.
 MAX_HOPS = 1000
 
 _stopping = threading.Event()
+_backoff = outages.Backoff()
 
 
 class Stopping(Cancelled):
@@ -75,6 +76,7 @@ class Context:
         self.chunk: int = held.chunk
         self.request: RenderRequest = self.job.render_request
         self._told = self._shown = 0.0
+        self.pace = Pace(held)
 
     @cached_property
     def plan(self) -> Plan:
@@ -86,6 +88,7 @@ class Context:
         Raises:
             Cancelled: the job was cancelled or taken over, or (`Stopping`) this worker is shutting down.
         """
+        self.pace.step(done)
         self.check()
         now = time.monotonic()
         if now - self._told < EVENT_SECONDS and done < total:
@@ -94,15 +97,24 @@ class Context:
         if preview is not None and now - self._shown >= PREVIEW_SECONDS:
             self._shown = now
             self._try_to_show(preview)
-        claims.beat(self.held, done, total)
+        self._try(partial(claims.beat, self.held, done, total))
         events.publish(self.job.user_id, self.job.pk)
 
     def check(self) -> None:
-        """Raise Cancelled if this stage should stop."""
+        """Raise Cancelled if this stage should stop. If the database is away, the work goes on."""
         if _stopping.is_set():
             raise Stopping
-        if not claims.is_held(self.held):
+        if self._try(partial(claims.is_held, self.held)) is False:
             raise Cancelled
+
+    def _try(self, move: Callable[[], R]) -> R | None:
+        """Return `move()`, or None if the database is away."""
+        try:
+            return move()
+        except outages.DATABASE_AWAY as error:
+            logger.warning("%s goes on without the database: %s", self.held, str(error).strip())
+            close_old_connections()
+            return None
 
     def patiently(self, move: Callable[[], R]) -> R:
         """Return `move()`, which calls a storage. While the storage does not work, wait and call it again.
@@ -113,29 +125,31 @@ class Context:
             RenderError: `storage-unavailable`, after `settings.STORAGE_PATIENCE_SECONDS`.
             Cancelled: as in `check`, within a second.
         """
-        since, pause, is_waiting = time.monotonic(), FIRST_PAUSE_SECONDS, False
+        since, pause, is_waiting = time.monotonic(), outages.FIRST_PAUSE_SECONDS, False
         while True:
+            self.pace.move()
             try:
                 result = move()
             except StorageUnavailable as error:
                 logger.warning("%s waits for the storage. %s", self.held, error)
                 if time.monotonic() - since > settings.STORAGE_PATIENCE_SECONDS:
                     raise RenderError("storage-unavailable") from error
-                if not is_waiting:
-                    services.say_waiting(self.job, True)
+                # Each time: the database may have been away too, and another chunk may have ended its own wait.
+                self._try(partial(services.say_waiting, self.job, error.reason))
                 is_waiting = True
                 self._wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                pause = min(2 * pause, outages.LONGEST_PAUSE_SECONDS)
             else:
                 if is_waiting:
-                    services.say_waiting(self.job, False)
+                    self._try(partial(services.say_waiting, self.job))
                 return result
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self.check()
-            time.sleep(min(left, CHECK_SECONDS))
+            self.pace.move()
+            time.sleep(min(left, outages.CHECK_SECONDS))
         self.check()
 
     def _try_to_show(self, preview: np.ndarray) -> None:
@@ -148,36 +162,6 @@ class Context:
     def _show(self, preview: np.ndarray) -> None:
         frame_store.write_preview(self.job.pk, media.animated_preview(preview))
         Job.objects.filter(pk=self.job.pk).update(previewed_at=int(time.time()))
-
-
-class Heartbeat:
-    """A thread that keeps a claim alive while a model loads or during a long step."""
-
-    def __init__(self, held: StageRun) -> None:
-        self.held = held
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=ids.in_this_context(self._beat), name="heartbeat", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_error: object) -> None:
-        self._end.set()
-        self._thread.join()
-        heartbeat.end_stage()
-
-    def _beat(self) -> None:
-        try:
-            heartbeat.beat_stage()
-            while not self._end.wait(settings.HEARTBEAT_SECONDS):
-                heartbeat.beat_stage()
-                try:
-                    claims.beat(self.held)
-                except Exception as error:  # the next beat may succeed
-                    logger.warning("Missed a heartbeat of %s: %s", self.held, error)
-                    close_old_connections()
-        finally:
-            connection.close()
 
 
 def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[Context], dict]) -> None:
@@ -196,7 +180,7 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
 def _run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[Context], dict]) -> None:
     try:
         name, consider = membership.worker_name(), partial(membership.consider, stage)
-        held = claims.claim(UUID(job_id), run_number, stage, chunk, name, consider)
+        held = _persist(partial(claims.claim, UUID(job_id), run_number, stage, chunk, name, consider))
     except membership.PassOn as better:
         raise current_task.retry(queue=better.queue, countdown=0, max_retries=MAX_HOPS, throw=False) from None
     if held is None:
@@ -214,42 +198,81 @@ def _run_held(context: Context, work: Callable[[Context], dict]) -> None:
         with Heartbeat(held):
             if _stopping.is_set():
                 raise Stopping
+            _make_sure_of_room(context)
             output = work(context)
-        finished = claims.finish(held, output)
-    except Stopping:
+            finished = _persist(partial(claims.finish, held, output))
+    except Exception as error:
+        _let_go()
+        with suppress(*outages.DATABASE_AWAY):  # which come through only if the worker is stopping
+            _persist(partial(_end, context, error, traceback.format_exc()))
+        if outages.reason_of(error) is not None:
+            _backoff.pause(_stopping)
+        raise Ignore from None
+    _let_go()
+    if not finished:
+        _persist(partial(_leave, context))
+        raise Ignore
+    _backoff.reset()
+    logger.info("Finished in %.1f s", time.monotonic() - started)
+
+
+def _let_go() -> None:
+    """Tell the parent that the stage has ended, so that what is left to do does not look like a forgotten claim."""
+    progress.hold(0)
+    progress.expect(pace.floor())
+
+
+def _persist(move: Callable[[], R]) -> R:
+    return outages.persist(move, _stopping)
+
+
+def _make_sure_of_room(context: Context) -> None:
+    """Wait until there is room for the clip, and take back what its page says of an outage that is over."""
+    if context.stage in NEW_WORK:
+        context.patiently(require_room)
+    if WAITING & {warning["id"] for warning in context.job.warnings}:
+        services.say_waiting(context.job)
+
+
+def _end(context: Context, error: Exception, text: str) -> None:
+    """Record why a stage did not finish. May be called again if the database is away."""
+    held = context.held
+    reason = outages.reason_of(error)
+    if isinstance(error, Stopping):
         logger.info("Handing back %s", held)
         claims.release(held)
-        raise Ignore from None
-    except Cancelled:
+    elif isinstance(error, Cancelled):
         _leave(context)
-        raise Ignore from None
-    except RenderError as error:
+    elif isinstance(error, RenderError):
+        if error.id in services.FRAMES_ARE_GONE and claims.regenerate(held, error.context["key"], str(error)):
+            logger.warning("%s sent the job back to render its input again: %s", held, error.context["key"])
+            return
         logger.warning("%s failed: %s", held, error)
-        claims.fail(held, error.id, error.context, traceback.format_exc())
-        raise Ignore from None
-    except InvalidRequest as error:
-        claims.fail(held, "request-invalid", {"details": str(error)}, traceback.format_exc())
-        raise Ignore from None
-    except OUTAGES:
-        # The heartbeat has stopped, so the sweeper retries the stage once it counts as lost.
-        logger.exception("%s was interrupted by an outage", held)
-        outcomes.count(context.stage, outcomes.INTERRUPTED)
-        raise Ignore from None
-    except Exception:
+        claims.fail(held, error.id, error.context, text)
+    elif isinstance(error, InvalidRequest):
+        claims.fail(held, "request-invalid", {"details": str(error)}, text)
+    elif reason is not None:
+        _interrupt(context, reason, error)
+    else:
         reference = uuid4().hex[:8]
-        logger.exception("%s failed, reference %s", held, reference)
-        claims.fail(held, "internal", {"reference": reference}, traceback.format_exc())
-        raise Ignore from None
-    if not finished:
-        _leave(context)
-        raise Ignore
-    logger.info("Finished in %.1f s", time.monotonic() - started)
+        logger.error("%s failed, reference %s", held, reference, exc_info=error)
+        claims.fail(held, "internal", {"reference": reference}, text)
+
+
+def _interrupt(context: Context, reason: str, error: Exception) -> None:
+    """Give back a stage that an outage interrupted; this uses up no attempt."""
+    logger.warning("%s was interrupted by an outage: %s", context.held, str(error).strip())
+    if reason and claims.is_held(context.held):
+        services.say_waiting(context.job, reason)
+    if not claims.release(context.held, outcomes.INTERRUPTED, str(error)):
+        claims.absolve(context.held)
 
 
 def _leave(context: Context) -> None:
     """Clean up after a cancelled job again, since this stage may have written after the first clean-up."""
     logger.info("%s was cancelled or taken over", context.held)
     outcomes.count(context.stage, outcomes.CANCELLED)
+    claims.absolve(context.held)
     if not Job.objects.filter(pk=context.job.pk).exclude(status="cancelled").exists():
         try:
             frame_store.delete_job(context.job.pk)

@@ -100,10 +100,11 @@ def _finished_frames(context: Context) -> Iterator[np.ndarray]:
     """Yield the finished frames by chunk, uint8 [F, H, W, 3]; the next chunk is read while this one is encoded."""
     stage, chunks = context.plan.stages[-2], context.plan.chunks
     keys = [storage_keys.chunk(context.job.pk, stage, chunk.index) for chunk in chunks]
-    for chunk, clip in zip(chunks, transfers.ahead(frame_store.read_chunk, keys, context.patiently), strict=True):
+    clips = transfers.ahead(frame_store.read_chunk, keys, context.patiently)
+    for key, chunk, clip in zip(keys, chunks, clips, strict=True):
         context.check()
         if len(clip) != chunk.frames:
-            raise RenderError("frames-corrupt")
+            raise RenderError("frames-corrupt", key=key)
         yield clip
 
 

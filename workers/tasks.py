@@ -6,29 +6,33 @@ import signal
 from datetime import timedelta
 from uuid import UUID
 
-from billiard import active_children
+from billiard import active_children, current_process
 from billiard.exceptions import WorkerLostError
 from celery import Task, shared_task
 from celery.signals import (
     task_failure,
+    task_postrun,
+    task_prerun,
     worker_process_init,
     worker_process_shutdown,
     worker_ready,
     worker_shutting_down,
 )
 from django.conf import settings
-from django.utils import timezone
+from django.db.models import Q
+from django.db.models.functions import Now
 
 from auravideo import tracing
 from auravideo.celery import app
+from auravideo.core.liveness import progress
 from auravideo.core.logs import ids
 from auravideo.core.metrics import presence, reporting
 from auravideo.core.storage import StorageUnavailable
 from generation.domain.stages import stage_of
-from generation.domain.states import Stage, Status
+from generation.domain.states import ACTIVE, Stage, Status
 from generation.models import Job
 from generation.queue import claims, recovery, services
-from workers import connections, frame_store, membership, runner, stages
+from workers import connections, frame_store, membership, pace, runner, stages, watchdog
 from workers.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -71,6 +75,7 @@ def discard(job_id: str) -> None:
 
 def _delete_frames(job_id: str) -> None:
     """Delete the frames of a job. If the storage does not work, the scheduled task `prune` deletes them later."""
+    progress.expect(pace.floor())
     try:
         frame_store.delete_job(UUID(job_id))
     except StorageUnavailable as error:
@@ -79,7 +84,7 @@ def _delete_frames(job_id: str) -> None:
 
 @shared_task(name="workers.tasks.requeue_lost", ignore_result=True)
 def requeue_lost() -> int:
-    return recovery.requeue_lost()
+    return recovery.sweep()
 
 
 @shared_task(name="workers.tasks.prune", ignore_result=True)
@@ -88,12 +93,14 @@ def prune() -> int:
 
     Return the number of jobs whose frames were deleted.
     """
-    old = timezone.now() - timedelta(hours=settings.FAILED_FRAMES_KEPT_HOURS)
+    kept = Now() - timedelta(hours=settings.FAILED_FRAMES_KEPT_HOURS)
+    is_fresh = Q(status=Status.FAILED, ended_at__gt=kept)
     deleted = 0
     for job_id in frame_store.iter_jobs():
-        job = Job.objects.filter(pk=job_id).first()
-        if job is not None and (job.is_active or (job.status == Status.FAILED and job.ended_at and job.ended_at > old)):
+        progress.advance()
+        if Job.objects.filter(Q(status__in=ACTIVE) | is_fresh, pk=job_id).exists():
             continue
+        job = Job.objects.filter(pk=job_id).first()
         frame_store.delete_job(job_id)
         if job is not None and job.status != Status.DONE:
             services.discard_outputs(job)
@@ -108,6 +115,7 @@ def _prepare_parent(**_kwargs: object) -> None:
 
 @worker_process_init.connect
 def _prepare_child(**_kwargs: object) -> None:
+    progress.take_slot(getattr(current_process(), "index", -1))
     connections.keep()
     runner.listen_for_stop()
     reporting.start()
@@ -126,14 +134,31 @@ def _hand_back(**_kwargs: object) -> None:
     """Ask the child to hand back its job at the next step; otherwise the parent would wait for its task to finish."""
     for child in active_children():
         os.kill(child.pid, signal.SIGUSR2)
+    watchdog.hurry()
+
+
+@task_prerun.connect
+def _begin(**_kwargs: object) -> None:
+    progress.expect(pace.loading())
+
+
+@task_postrun.connect
+def _end(**_kwargs: object) -> None:
+    progress.rest()
 
 
 @task_failure.connect
 def _child_died(exception: BaseException, args: tuple, sender: Task, **_kwargs: object) -> None:
     """Requeue a job at once if its child process died (out of memory, kill -9). Runs in the parent."""
     stage = stage_of(sender.name)
-    if isinstance(exception, WorkerLostError) and stage is not None:
-        job_id, run, chunk = args
-        with ids.about(job=job_id, run=run, stage=stage, chunk=chunk):
-            logger.warning("The process running %s[%s] of job %s died: %s", stage, chunk, job_id, exception)
-            claims.lose(UUID(job_id), run, stage, chunk)
+    if not isinstance(exception, WorkerLostError) or stage is None:
+        return
+    job_id, run, chunk = args
+    with ids.about(job=job_id, run=run, stage=stage, chunk=chunk):
+        held = claims.running(UUID(job_id), run, stage, chunk)
+        if held is None:
+            return
+        why = watchdog.why_killed(held)
+        reason = f"was killed, because it {why}" if why else f"died: {exception}"
+        logger.warning("The process running %s[%s] of job %s %s", stage, chunk, job_id, reason)
+        watchdog.bury(held, why)

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import boto3
@@ -20,11 +21,13 @@ from django.core.files.base import File
 from s3transfer.exceptions import RetriesExceededError
 from storages.backends.s3 import S3Storage as _S3Storage
 
+from auravideo.core.liveness import progress
 from auravideo.core.storage import StorageUnavailable
 
 # Everything that boto3, botocore and s3transfer raise has one of these bases.
 ERRORS = (BotoCoreError, ClientError, Boto3Error, RetriesExceededError)
 MISSING = {"404", "NoSuchKey", "NotFound"}
+PIECE = 2**20  # bytes
 DELETED_AT_ONCE = 1000  # the limit of DeleteObjects
 # Parts of 8 MiB allow objects of 80 GB. At most ten parts are held in memory.
 TRANSFER = TransferConfig(multipart_threshold=16 * 2**20, multipart_chunksize=8 * 2**20, max_concurrency=4)
@@ -135,7 +138,7 @@ class S3Storage(_S3Storage):
 
     def _save(self, name: str, content: Any) -> str:
         with self._talking("store", name):
-            return super()._save(name, content)
+            return super()._save(name, _Watched(content, name))
 
     def delete(self, name: str) -> None:
         with self._talking("delete", name):
@@ -159,6 +162,14 @@ class S3Storage(_S3Storage):
     def size(self, name: str) -> int:
         with self._talking("look up", name):
             return super().size(name)
+
+
+class _Watched(File):
+    """A file to be stored, which notes that the process advances while it is sent."""
+
+    def read(self, size: int = -1) -> bytes:
+        progress.advance()
+        return self.file.read(size) if self.file else b""
 
 
 _sessions: dict[tuple, Any] = {}
@@ -220,13 +231,18 @@ class _Download(io.RawIOBase):
         return len(data)
 
     def _block(self, body: Any, most: int) -> bytes:
+        progress.advance()
         data = body.read(min(most, self.size - self._position))
         if self._position + len(data) == self.size:
             body.read(1)  # botocore verifies the checksum when it meets the end
         return data
 
     def readall(self) -> bytes:
-        return self._persist(lambda body: body.read())
+        return self._persist(lambda body: b"".join(iter(partial(self._piece, body), b"")))
+
+    def _piece(self, body: Any) -> bytes:
+        progress.advance()
+        return body.read(PIECE)
 
     def close(self) -> None:
         self._drop()

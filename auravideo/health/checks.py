@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.files.storage import Storage, storages
 from django.db import connection
 
+from auravideo.core import storage as core_storage
 from auravideo.health.monitor import LIMIT_SECONDS
 from auravideo.server import scheduler
 from generation.domain.stages import QUEUES
@@ -19,7 +20,11 @@ MEGABYTE = 10**6
 
 
 class Unwell(Exception):
-    """A part does not work; the message is for the log."""
+    """A part does not work; the message is for the log, the answer, if any, for the page."""
+
+    def __init__(self, message: str, answer: object = None) -> None:
+        super().__init__(message)
+        self.answer = answer
 
 
 def database() -> bool:
@@ -42,12 +47,20 @@ def storage() -> bool:
     return True
 
 
-def disk() -> bool:
-    """Return True if the home has room. Raises Unwell if it has not, OSError if it is gone."""
-    free = shutil.disk_usage(settings.HOME).free // MEGABYTE
-    if free < settings.MIN_FREE_MB:
-        raise Unwell(f"{settings.HOME} has {free} MB left, less than AURAVIDEO_MIN_FREE_MB={settings.MIN_FREE_MB}")
-    return True
+def disk() -> dict[str, str]:
+    """Return how each folder is that this machine writes to. Raises Unwell unless all are "ok"."""
+    states = core_storage.states()
+    if any(state != "ok" for state in states.values()):
+        raise Unwell("; ".join(_described(name, state) for name, state in states.items() if state != "ok"), states)
+    return states
+
+
+def _described(name: str, state: str) -> str:
+    folder = core_storage.folders()[name]
+    if state not in ("low", "full"):
+        return f"{folder} is {state}"
+    free = shutil.disk_usage(folder if folder.exists() else settings.HOME).free // MEGABYTE
+    return f"{folder} has {free} MB left, less than AURAVIDEO_MIN_FREE_MB={settings.MIN_FREE_MB}"
 
 
 def schedule() -> bool:

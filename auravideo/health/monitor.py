@@ -26,7 +26,7 @@ class Monitor(Generic[Answer]):
 
     Args:
         name: the part's name in the log.
-        check: returns the answer; may raise anything.
+        check: returns the answer; may raise anything, even with an `answer` of its own.
         failed: the answer if it raises or takes longer than LIMIT_SECONDS.
     """
 
@@ -69,7 +69,7 @@ class Monitor(Generic[Answer]):
         try:
             answer, reason = self._check(), ""
         except Exception as error:  # whatever it is, the part is not well
-            answer, reason = self._failed, f"{type(error).__name__}: {error}"
+            answer, reason = getattr(error, "answer", None) or self._failed, f"{type(error).__name__}: {error}"
         finally:
             connections.close_all()  # this thread's own
         self._note(reason)

@@ -16,10 +16,11 @@ VITAL = {
 }
 OTHERS = {
     "storage": Monitor("storage", checks.storage, False),
-    "disk": Monitor("disk", checks.disk, False),
     "scheduler": Monitor("scheduler", checks.schedule, False),
     "processes": Monitor("processes", checks.processes, False),
 }
+# By folder, since a full disk of frames is another matter than a read-only home.
+DISK: Monitor[dict[str, str]] = Monitor("disk", checks.disk, {})
 # Unknown, not missing, while the database that lists them does not answer.
 WORKERS: Monitor[dict[str, bool | None]] = Monitor("workers", checks.workers, dict.fromkeys(QUEUES))
 
@@ -37,11 +38,13 @@ def ready(_request: HttpRequest) -> JsonResponse:
     """Return which parts work: 503 if this process can show no page, otherwise 200."""
     for monitor in (*VITAL.values(), *OTHERS.values()):
         monitor.refresh()
+    DISK.refresh()
     WORKERS.refresh()
     vital = {name: monitor.answer() for name, monitor in VITAL.items()}
     others = {name: monitor.answer() for name, monitor in OTHERS.items()}
-    workers = WORKERS.answer()
-    well = all(vital.values()) and all(others.values()) and all(workers.values())
+    disk, workers = DISK.answer(), WORKERS.answer()
+    has_room = bool(disk) and all(state == "ok" for state in disk.values())
+    well = all(vital.values()) and all(others.values()) and has_room and all(workers.values())
     status = "down" if not all(vital.values()) else "ok" if well else "degraded"
-    parts = {"status": status, **vital, **others, "workers": workers}
+    parts = {"status": status, **vital, **others, "disk": disk, "workers": workers}
     return JsonResponse(parts, status=503 if status == "down" else 200)

@@ -101,6 +101,7 @@ class Feed:
 
     def __init__(self, batch: Batch, entries: Collection[BatchEntry]) -> None:
         self.batch = batch
+        self.refusal: services.NotNow | None = None  # why the rest must wait
         self.queued = self.retried = self.known = self.refused = 0
         done = set(batch.jobs.filter(status=Status.DONE).values_list("row", flat=True))
         wanted = [entry for entry in entries if entry.request is not None]
@@ -127,7 +128,8 @@ class Feed:
             entry = self._left[0]
             try:
                 self._queue(entry)
-            except services.TooManyJobs:
+            except services.NotNow as refusal:
+                self.refusal = refusal
                 return
             except blocked_terms.BlockedPrompt:  # the term was added after the rows were checked
                 self.refused += 1

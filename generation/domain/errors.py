@@ -29,6 +29,10 @@ ERRORS: Mapping[str, Any] = {
         "(%(stage)s), so we stopped trying. A smaller size or fewer seconds may work; the "
         "operator will find details in the log."
     ),
+    "stage-hung": _(
+        "The stage “%(stage)s” made no progress for a long time and was stopped, %(attempts)s times, so we stopped "
+        "trying. A smaller size or fewer seconds may work; the operator will find details in the log."
+    ),
     "storage-unavailable": _(
         "The storage that holds the frames and videos did not work for too long. “Try again” continues where it "
         "stopped; the operator will find details in the log."
@@ -51,7 +55,13 @@ WARNINGS: Mapping[str, Any] = {
         "The prompt names no shape that the model %(model)s knows, so it picked one. It knows: %(shapes)s."
     ),
     "storage-waiting": _("The storage does not answer. The clip continues by itself as soon as it does."),
+    "disk-full": _("The disk is full. The clip continues by itself as soon as there is room."),
+    "disk-low": _("The disk is almost full. The clip starts by itself as soon as there is room."),
+    "disk-read-only": _("The disk cannot be written to. The clip continues by itself as soon as it can."),
+    "service-waiting": _("A part of this site does not answer. The clip continues by itself as soon as it does."),
 }
+# What a clip waits for during an outage; these warnings go away again.
+WAITING = frozenset({"storage-waiting", "disk-full", "disk-low", "disk-read-only", "service-waiting"})
 
 _DEFAULTS = {
     "model": _("you asked for"),

@@ -63,6 +63,15 @@ def job_of(key: str) -> str:
     return job_id
 
 
+def unit_of(key: str) -> tuple[str, int]:
+    """Return the stage and the number of a chunk of frames. Raises ValueError for any other key."""
+    job_id = job_of(key)
+    stage, _slash, name = key.removeprefix(f"{JOBS}/{job_id}/").partition("/")
+    if not name.endswith(CHUNK_SUFFIX):
+        raise ValueError(f"{key!r} is not the key of a chunk.")
+    return stage, int(name.removesuffix(CHUNK_SUFFIX))
+
+
 def video_folder(job_id: object) -> str:
     """Return the folder of a finished video and its images."""
     return f"{VIDEOS}/{_checked(str(job_id))}"

@@ -15,7 +15,7 @@ from typing import cast
 
 import redis
 from django.conf import settings
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from auravideo.celery import PRIORITIES, SENT_AT, app
 from auravideo.core import publish
@@ -61,8 +61,9 @@ def without_message(jobs: Sequence[Job]) -> list[Job]:
         standing = standing_messages()
         return [job for job in jobs if (str(job.pk), job.run) not in standing]
     waiting = {queue for queue, count in rabbitmq.depths().items() if count}
-    limit = timezone.now() - timedelta(seconds=HELD_SECONDS)
-    return [job for job in jobs if job.touched_at < limit and not waiting & _queues(job)]
+    quiet = Job.objects.filter(touched_at__lt=Now() - timedelta(seconds=HELD_SECONDS))
+    found = quiet.in_bulk([job.pk for job in jobs])
+    return [job for job in jobs if job.pk in found and not waiting & _queues(job)]
 
 
 def _queues(job: Job) -> set[str]:
@@ -162,8 +163,9 @@ def _waiting() -> Iterator[tuple[str, int]]:
 
 
 def _taken() -> Iterator[tuple[str, int]]:
-    since = time.time() - TAKEN_SECONDS
-    recent = cast(list[bytes], connection().zrangebyscore("unacked_index", since, "+inf"))
+    """Yield what was taken lately. Workers note when by their own clocks; one that is ahead must not hide its death."""
+    now, _microseconds = connection().time()
+    recent = cast(list[bytes], connection().zrangebyscore("unacked_index", now - TAKEN_SECONDS, now + TAKEN_SECONDS))
     for raw in connection().hmget("unacked", recent) if recent else ():
         if raw:
             yield from _job_of(json.loads(raw)[0])

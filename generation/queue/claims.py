@@ -1,6 +1,6 @@
 """A worker's claim on one stage of a job: taken once, kept alive by heartbeats, dropped when the job moves on.
 
-Heartbeats are written and judged by the database's clock, since those of many machines differ.
+Every moment is written and judged by the database's clock, since those of many machines differ.
 """
 
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from generation.domain.stages import LAST
-from generation.domain.states import ACTIVE, RunStatus, Stage, Status
+from generation.domain import storage_keys
+from generation.domain.stages import LAST, STAGES
+from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import estimates, events, outcomes, services, signals
 from generation.requests.request import InvalidRequest
@@ -37,13 +37,13 @@ def claim(
         services.fail(job, run, "request-invalid", {"details": str(error)})
         return None
     consider(job)
-    now = timezone.now()
     try:
         with transaction.atomic():
             if not services.start(job, run):  # it ended or was requeued since it was read
                 return None
+            moments = {"started_at": Now(), "heartbeat_at": Now()}
             held = StageRun.objects.create(
-                job=job, run=run, stage=stage, chunk=chunk, worker=worker, cost=work, started_at=now, heartbeat_at=Now()
+                job=job, run=run, stage=stage, chunk=chunk, worker=worker, cost=work, **moments
             )
     except IntegrityError:
         return None
@@ -83,21 +83,21 @@ def _show_again(held: StageRun) -> None:
 def finish(held: StageRun, output: dict) -> bool:
     """Record the output of a stage; the last stage ends the job. Return whether the claim was still valid."""
     job = held.job
-    is_last, now = held.stage == LAST, timezone.now()
+    is_last = held.stage == LAST
     with transaction.atomic():
         # The job first: this locks its row, so nobody can end or requeue it before the commit.
         if is_last:
-            is_ours = services.transition(job, Status.DONE, expected_run=held.run, ended_at=now)
+            is_ours = services.transition(job, Status.DONE, expected_run=held.run, ended_at=Now())
         else:
             is_ours = services.touch(job, held.run)
         running = StageRun.objects.filter(pk=held.pk, status=RunStatus.RUNNING)
-        done = {"status": RunStatus.DONE, "output": output, "ended_at": now, "heartbeat_at": Now()}
+        done = {"status": RunStatus.DONE, "output": output, "ended_at": Now(), "heartbeat_at": Now()}
         if not is_ours or not running.update(**done):
             transaction.set_rollback(True)
             return False
         if is_last:
             signals.job_done.send(sender=Job, job=job, output=output)
-    outcomes.count_done(held, (now - held.started_at).total_seconds())
+    outcomes.count_done(held, _seconds(held))
     estimates.learn_soon(Stage(held.stage), job.request["model"])
     if not is_last:
         events.publish(job.user_id, job.pk)
@@ -108,29 +108,68 @@ def fail(held: StageRun, error_id: str, context: dict[str, str], traceback: str 
     """Record that a stage failed, which ends the job. Return whether this call ended it."""
     with transaction.atomic():
         services.lock(held.job)
-        now = timezone.now()
         text = traceback or f"{error_id} {context}"
-        if not _standing(held).update(status=RunStatus.FAILED, error=text, ended_at=now):
+        if not _standing(held).update(status=RunStatus.FAILED, error=text, ended_at=Now()):
             return False
         outcomes.count(held.stage, outcomes.FAILED)
         return services.fail(held.job, held.run, error_id, context, traceback)
 
 
-def lose(job_id: UUID, run: int, stage: Stage, chunk: int) -> bool:
-    """Mark a stage whose worker died as lost, and requeue the rest of the job."""
+def running(job_id: UUID, run: int, stage: Stage, chunk: int) -> StageRun | None:
+    """Return the claim on a stage if its worker has not ended it."""
     held = StageRun.objects.filter(job=job_id, run=run, stage=stage, chunk=chunk, status=RunStatus.RUNNING)
-    if not held.update(status=RunStatus.LOST, ended_at=timezone.now()):
+    return held.select_related("job").first()
+
+
+def lose(job_id: UUID, run: int, stage: Stage, chunk: int, error: str = "") -> bool:
+    """Mark a stage whose worker died as lost, and requeue the rest of the job.
+
+    Args:
+        error: the ID of the error to fail with after too many attempts; by default, that the worker was lost.
+    """
+    held = StageRun.objects.filter(job=job_id, run=run, stage=stage, chunk=chunk, status=RunStatus.RUNNING)
+    if not held.update(status=RunStatus.LOST, ended_at=Now(), error=error):
         return False
-    outcomes.count(stage, outcomes.LOST)
+    outcomes.count(stage, outcomes.HUNG if error == services.HUNG else outcomes.LOST)
     return services.requeue(Job.objects.get(pk=job_id), run)
 
 
-def release(held: StageRun) -> bool:
-    """Give a stage back because its worker is shutting down; this does not count as a failed attempt."""
-    if not _standing(held).update(status=RunStatus.CANCELLED, ended_at=timezone.now()):
+def release(held: StageRun, outcome: str = outcomes.HANDED_BACK, error: str = "") -> bool:
+    """Give a stage back: its worker is stopping, or something that it needs is away. This uses up no attempt."""
+    if not _standing(held).update(status=RunStatus.CANCELLED, ended_at=Now(), error=error):
         return False
-    outcomes.count(held.stage, outcomes.HANDED_BACK)
+    outcomes.count(held.stage, outcome)
     return services.requeue(held.job, held.run)
+
+
+def regenerate(held: StageRun, key: str, error: str) -> bool:
+    """Discard an output that is missing or damaged, and requeue the job from the stage that made it.
+
+    Return False, having changed nothing, if this has not helped `MAX_ATTEMPTS` times.
+    """
+    name, index = storage_keys.unit_of(key)
+    stage = Stage(name)
+    made = held.job.stage_runs.filter(stage=stage, chunk=index if STAGES[stage].per_chunk else 0)
+    with transaction.atomic():
+        services.lock(held.job)
+        before = made.filter(status=RunStatus.DISCARDED, run__gte=held.job.first_run).count()
+        discarded = before < MAX_ATTEMPTS and made.filter(status=RunStatus.DONE).update(status=RunStatus.DISCARDED)
+        if not discarded or not release(held, outcomes.INTERRUPTED, error):
+            transaction.set_rollback(True)
+            return False
+    return True
+
+
+def absolve(held: StageRun) -> bool:
+    """Take back that a stage counts as lost: its worker is alive, but could not reach the database for a while."""
+    lost = StageRun.objects.filter(pk=held.pk, status=RunStatus.LOST, error="")
+    return lost.update(status=RunStatus.CANCELLED) == 1
+
+
+def _seconds(held: StageRun) -> float:
+    """Return how long a stage that has ended took, by the clock that wrote both moments."""
+    ((started, ended),) = StageRun.objects.filter(pk=held.pk).values_list("started_at", "ended_at")
+    return (ended - started).total_seconds() if ended else 0.0
 
 
 def _standing(held: StageRun) -> QuerySet[StageRun]:

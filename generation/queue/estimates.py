@@ -99,3 +99,13 @@ def learn(stage: Stage, model: str) -> Measured:
 
 def _quantile(values: list[float], share: float, default: float) -> float:
     return sorted(values)[int(len(values) * share)] if values else default
+
+
+def slowest_seconds(held: StageRun) -> float | None:
+    """Return how long a stage like this one took at most lately, scaled to its cost; None if none has finished."""
+    alike = StageRun.objects.filter(
+        stage=held.stage, status=RunStatus.DONE, cost__gt=0, job__request__model=held.job.request["model"]
+    )
+    recent = alike.order_by("-ended_at").values_list("started_at", "ended_at", "cost")[:HISTORY]
+    rates = [(ended - started).total_seconds() / cost for started, ended, cost in recent if ended]
+    return max(rates) * held.cost if rates else None

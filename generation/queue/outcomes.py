@@ -5,9 +5,10 @@ from generation.domain.states import Stage
 from generation.models import StageRun
 
 DONE, FAILED, LOST, CANCELLED = "done", "failed", "lost", "cancelled"
+HUNG = "hung"  # its worker killed it, because it made no progress
 HANDED_BACK = "handed-back"  # its worker was stopping
 INTERRUPTED = "interrupted"  # by an outage of the database, the storage or the network
-OUTCOMES = (DONE, FAILED, LOST, CANCELLED, HANDED_BACK, INTERRUPTED)
+OUTCOMES = (DONE, FAILED, LOST, HUNG, CANCELLED, HANDED_BACK, INTERRUPTED)
 
 
 def count(stage: Stage | str, outcome: str) -> None:

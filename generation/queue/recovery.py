@@ -4,11 +4,12 @@ The scheduler runs it every few seconds. `services.requeue` is a compare-and-set
 """
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 
+import redis
 from django.conf import settings
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from auravideo.core import publish
 from auravideo.core.logs import ids
@@ -20,6 +21,26 @@ logger = logging.getLogger(__name__)
 
 # Between the end of a stage and the message for the next, a job exists only in the database.
 GRACE_SECONDS = 20
+
+
+_SWEPT = "auravideo:swept"  # expires in Redis
+WATCHED_SECONDS = 45  # three sweeps
+
+
+def sweep() -> int:
+    """Call `requeue_lost`. After a time without sweeps, leave the claims to the next one.
+
+    If the database was away, nobody could send a heartbeat, and whoever is alive does so now.
+    """
+    client = broker.connection()
+    try:
+        has_watched = bool(client.exists(_SWEPT))
+    except redis.RedisError:  # if RabbitMQ carries the messages
+        has_watched = True
+    requeued = requeue_lost() if has_watched else _requeue_forgotten_jobs()
+    with suppress(redis.RedisError):
+        client.set(_SWEPT, "", ex=WATCHED_SECONDS)
+    return requeued
 
 
 def requeue_lost() -> int:
@@ -43,7 +64,7 @@ def _requeue_dead_claims() -> int:
 
 
 def _requeue_forgotten_jobs() -> int:
-    limit = timezone.now() - timedelta(seconds=GRACE_SECONDS)
+    limit = Now() - timedelta(seconds=GRACE_SECONDS)
     quiet = Job.objects.filter(status__in=ACTIVE, touched_at__lt=limit).exclude(stage_runs__status=RunStatus.RUNNING)
     candidates = list(quiet)
     if not candidates:

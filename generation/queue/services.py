@@ -15,12 +15,14 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from auravideo.core import publish
+from auravideo.core import publish, storage
 from auravideo.core.metrics import declared
+from generation.domain.errors import WAITING
 from generation.domain.plan import Plan
 from generation.domain.states import ACTIVE, ENDED, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
@@ -32,11 +34,23 @@ from generation.requests.request import InvalidRequest, RenderRequest
 logger = logging.getLogger(__name__)
 
 MAX_PRIORITY = 9
-STORAGE_WAITING = "storage-waiting"  # a warning that goes away again
+HUNG = "stage-hung"
 FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render them again
 
 
-class TooManyJobs(InvalidRequest):
+class NotNow(InvalidRequest):
+    """A refusal that is not about the request: later, it may be accepted."""
+
+
+class NoRoom(NotNow):
+    """A refusal: the disk is almost full, full or read-only."""
+
+    def __init__(self) -> None:
+        text = _("The disk of this site is full or nearly so, and no new clips are accepted until there is room.")
+        super().__init__({"prompt": [text]})
+
+
+class TooManyJobs(NotNow):
     """A refusal: the user would exceed the limit on active jobs."""
 
     def __init__(self, active: int) -> None:
@@ -53,6 +67,7 @@ def submit(user: User, request: RenderRequest, *, batch: Batch | None = None, ro
 
     Raises:
         TooManyJobs: the user would have more than `settings.MAX_ACTIVE_JOBS` active jobs.
+        NoRoom: the disk has less than `settings.MIN_FREE_MB` left.
         BlockedPrompt: the prompt contains a blocked term. Forms check this first; this check cannot be bypassed.
         InvalidRequest: the model of the request has left the catalogue, or can no longer render it.
     """
@@ -65,7 +80,7 @@ def submit_many(user: User, requests: Sequence[RenderRequest]) -> list[Job]:
     """Queue valid requests in order, all or none, in a constant number of queries.
 
     Raises:
-        TooManyJobs, BlockedPrompt, InvalidRequest: as in `submit`, for any of the requests.
+        TooManyJobs, NoRoom, BlockedPrompt, InvalidRequest: as in `submit`, for any of the requests.
     """
     return _submit(user, requests)
 
@@ -83,7 +98,7 @@ def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list
             seed=request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 1),
             priority=min(queued + n, MAX_PRIORITY),
             queued_at=now + timedelta(microseconds=n),  # orders the queue, so it must be unique
-            touched_at=now,
+            touched_at=Now(),
             **place,
         )
         for n, request in enumerate(requests)
@@ -103,7 +118,13 @@ def _room_for(user: User, more: int) -> int:
 
     Raises:
         TooManyJobs: `more` further jobs would exceed the limit.
+        NoRoom: the disk has none.
     """
+    try:
+        storage.require_room()
+    except storage.StorageUnavailable as error:
+        logger.warning("A new clip was refused: %s", error)
+        raise NoRoom from error
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     mine = Job.objects.filter(user=user, status__in=ACTIVE)
     counts = mine.aggregate(active=Count("pk"), queued=Count("pk", filter=Q(status=Status.QUEUED)))
@@ -118,8 +139,7 @@ def transition(job: Job, new: Status, *, expected_run: int | None = None, **chan
     query = Job.objects.filter(pk=job.pk, status__in=sources)
     if expected_run is not None:
         query = query.filter(run=expected_run)
-    now = timezone.now()
-    moved = query.update(status=new, version=F("version") + 1, touched_at=now, **changes) == 1
+    moved = query.update(status=new, version=F("version") + 1, touched_at=Now(), **changes) == 1
     if moved:
         transaction.on_commit(partial(_announce, job, new))
     return moved
@@ -139,7 +159,7 @@ def start(job: Job, run: int) -> bool:
     now = timezone.now()
     is_first = job.started_at is None
     if job.status == Status.QUEUED and transition(
-        job, Status.RUNNING, expected_run=run, started_at=job.started_at or now
+        job, Status.RUNNING, expected_run=run, started_at=job.started_at or Now()
     ):
         if is_first:
             wait = (now - job.queued_at).total_seconds()
@@ -150,7 +170,7 @@ def start(job: Job, run: int) -> bool:
 
 def touch(job: Job, run: int) -> bool:
     """Note that a job advances, and lock its row. Return False if it has ended or has another run."""
-    return Job.objects.filter(pk=job.pk, run=run, status__in=ACTIVE).update(touched_at=timezone.now()) == 1
+    return Job.objects.filter(pk=job.pk, run=run, status__in=ACTIVE).update(touched_at=Now()) == 1
 
 
 def lock(job: Job) -> None:
@@ -162,7 +182,7 @@ def lock(job: Job) -> None:
 def cancel(job: Job) -> bool:
     """Cancel an active job: its workers stop at their next step and its frames are deleted."""
     lock(job)
-    if not transition(job, Status.CANCELLED, ended_at=timezone.now()):
+    if not transition(job, Status.CANCELLED, ended_at=Now()):
         return False
     _close_running(job, RunStatus.CANCELLED)
     discard_outputs(job)
@@ -176,13 +196,12 @@ def cancel_waiting(user: User) -> int:
 
     One statement, since a user may have hundreds. A job that a worker claims first is left alone.
     """
-    now = timezone.now()
     waiting = Job.objects.filter(user=user, status=Status.QUEUED)
     found = list(waiting.select_for_update().values_list("pk", flat=True))
-    count = waiting.update(status=Status.CANCELLED, version=F("version") + 1, touched_at=now, ended_at=now)
+    count = waiting.update(status=Status.CANCELLED, version=F("version") + 1, touched_at=Now(), ended_at=Now())
     # Most have no stage runs; a few were partly rendered before their worker was lost.
-    begun = Job.objects.filter(user=user, status=Status.CANCELLED, ended_at=now, stage_runs__isnull=False).distinct()
-    for job in begun:
+    begun = set(StageRun.objects.filter(job__user=user, job__status=Status.CANCELLED).values_list("job_id", flat=True))
+    for job in Job.objects.filter(pk__in=begun.intersection(found)):
         _close_running(job, RunStatus.CANCELLED)
         discard_outputs(job)
         _discard_on_commit(job)
@@ -198,7 +217,7 @@ def retry(job: Job) -> bool:
     The job is queued behind the user's other jobs.
 
     Raises:
-        TooManyJobs: as in `submit`.
+        TooManyJobs, NoRoom: as in `submit`.
         BlockedPrompt: as in `submit`; the term may have been added since.
     """
     lock(job)
@@ -230,13 +249,15 @@ def warn(job: Job, warnings: list[dict[str, object]]) -> None:
 
 
 @transaction.atomic
-def say_waiting(job: Job, is_waiting: bool) -> None:
-    """Show on a job's page that it waits for the storage, or that it no longer does."""
+def say_waiting(job: Job, reason: str = "") -> None:
+    """Show on a job's page what it waits for, one of WAITING; by default, that it no longer waits."""
     lock(job)
     job.refresh_from_db(fields=["warnings"])
-    warnings = [warning for warning in job.warnings if warning["id"] != STORAGE_WAITING]
-    warn(job, [*warnings, {"id": STORAGE_WAITING}] if is_waiting else warnings)
-    transaction.on_commit(partial(events.publish, job.user_id, job.pk))
+    warnings = [warning for warning in job.warnings if warning["id"] not in WAITING]
+    warnings += [{"id": reason}] if reason else []
+    if warnings != job.warnings:
+        warn(job, warnings)
+        transaction.on_commit(partial(events.publish, job.user_id, job.pk))
 
 
 def discard_outputs(job: Job) -> None:
@@ -249,7 +270,7 @@ def fail(job: Job, run: int, error_id: str, context: dict[str, str], traceback: 
     with transaction.atomic():
         lock(job)
         changes = {"error_id": error_id, "error_context": context, "traceback": traceback}
-        failed = transition(job, Status.FAILED, expected_run=run, ended_at=timezone.now(), **changes)
+        failed = transition(job, Status.FAILED, expected_run=run, ended_at=Now(), **changes)
         if failed:
             _close_running(job, RunStatus.CANCELLED)
             transaction.on_commit(declared.JOBS_FAILED.labels(error=error_id).inc)
@@ -268,10 +289,11 @@ def requeue(job: Job, run: int) -> bool:
         job.refresh_from_db()
         if job.run != run or not job.is_active:
             return False
-        if stage := _exhausted_stage(job):
-            return fail(job, run, "worker-lost", {"attempts": str(MAX_ATTEMPTS), "stage": str(stage)})
+        if exhausted := _exhausted_stage(job):
+            stage, error = exhausted
+            return fail(job, run, error, {"attempts": str(MAX_ATTEMPTS), "stage": str(stage)})
         _close_running(job, RunStatus.CANCELLED)
-        changes = {"run": run + 1, "version": F("version") + 1, "status": Status.QUEUED, "touched_at": timezone.now()}
+        changes = {"run": run + 1, "version": F("version") + 1, "status": Status.QUEUED, "touched_at": Now()}
         if not Job.objects.filter(pk=job.pk, run=run, status__in=ACTIVE).update(**changes):
             return False
         transaction.on_commit(partial(events.publish, job.user_id, job.pk))
@@ -307,16 +329,19 @@ def frozen_plan(job: Job) -> Plan:
     return job.render_plan
 
 
-def _exhausted_stage(job: Job) -> Stage | None:
-    lost = job.stage_runs.filter(status=RunStatus.LOST, run__gte=job.first_run).values_list("stage", "chunk")
-    counts: dict[tuple[str, int], int] = {}
-    for unit in lost:
-        counts[unit] = counts.get(unit, 0) + 1
-    return next((Stage(stage) for (stage, _chunk), count in counts.items() if count >= MAX_ATTEMPTS), None)
+def _exhausted_stage(job: Job) -> tuple[Stage, str] | None:
+    """Return a stage that was lost too often, and the error to fail with: how it was lost the last time."""
+    lost = job.stage_runs.filter(status=RunStatus.LOST, run__gte=job.first_run).order_by("run")
+    errors: dict[tuple[str, int], list[str]] = {}
+    for stage, chunk, error in lost.values_list("stage", "chunk", "error"):
+        errors.setdefault((stage, chunk), []).append(HUNG if error == HUNG else "worker-lost")
+    return next(
+        ((Stage(stage), found[-1]) for (stage, _chunk), found in errors.items() if len(found) >= MAX_ATTEMPTS), None
+    )
 
 
 def _close_running(job: Job, status: RunStatus) -> None:
-    StageRun.objects.filter(job=job, status=RunStatus.RUNNING).update(status=status, ended_at=timezone.now())
+    StageRun.objects.filter(job=job, status=RunStatus.RUNNING).update(status=status, ended_at=Now())
 
 
 def _send_on_commit(*jobs: Job) -> None:

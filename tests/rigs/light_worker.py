@@ -3,14 +3,17 @@
 `python -m tests.rigs.light_worker OPTIONS...` is `celery worker OPTIONS...` with the site's own tasks, claims, roster,
 frame store and events. Only the networks are stand-ins: they load for LIGHT_LOAD seconds, run for LIGHT_SECONDS per
 unit in steps, report progress and can be cancelled like the real ones, and return frames of the right number and size.
-With LIGHT_STAGES=none, whole stages are empty, and nothing but the orchestration is left.
+With LIGHT_STAGES=none, whole stages are empty, and nothing but the orchestration is left. LIGHT_TROUBLE names a file in
+which a test writes what the next stage of a kind should suffer once its work is done: `generate hang`.
 
 What it cannot show: memory and speed of real models.
 """
 
+import ctypes
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -83,6 +86,8 @@ def lighten() -> None:
     engine_factory.verify_all = lambda _request: None
     if os.environ.get("LIGHT_STAGES") == "none":
         _empty_stages()
+    if trouble := os.environ.get("LIGHT_TROUBLE"):
+        _make_trouble(Path(trouble))
     if budget := os.environ.get("LIGHT_ENGINES"):  # how many engines fit at once; each weighs one byte
         registry.configure(int(budget))
 
@@ -110,6 +115,32 @@ def _empty_stages() -> None:
 
     for stage in Stage:
         setattr(stages, stage, nothing)
+
+
+def _make_trouble(file: Path) -> None:
+    """Let a stage suffer what `file` says: `STAGE sleep` (threads go on), or `STAGE hang` (in C, nothing goes on).
+
+    The file is removed first, so this happens once; `STAGE sleep always` stays.
+    """
+    from generation.domain.states import Stage
+    from workers import stages
+
+    def suffering(stage, work):
+        def run(context):
+            output = work(context)
+            words = file.read_text().split() if file.exists() else [""]
+            if words[0] == stage:
+                if words[-1] != "always":
+                    file.unlink()
+                if words[1] == "sleep":
+                    time.sleep(3600)
+                ctypes.PyDLL(None).sleep(3600)  # does not let go of the interpreter's lock
+            return output
+
+        return run
+
+    for stage in Stage:
+        setattr(stages, stage, suffering(stage, getattr(stages, stage)))
 
 
 def main() -> None:

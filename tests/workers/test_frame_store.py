@@ -19,7 +19,7 @@ from tests.rigs.faulty_wire import FaultyWire
 from workers import frame_store
 
 JOB = "0b0f4e8e-6a1c-4c59-9f2e-0d3f0b7f3a11"
-FOLDER = "django.core.files.storage.FileSystemStorage"
+FOLDER = "auravideo.core.storage.FolderStorage"
 OTHER = "5c1e4d0e-7d0a-4f6e-8a55-2f6f8b1b9c22"
 
 

@@ -11,7 +11,7 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 
-from auravideo.core import heartbeat
+from auravideo.core.liveness import heartbeat
 from auravideo.server import redis_server
 from generation.domain.states import Stage
 from tests.factories import JobFactory

@@ -1,10 +1,12 @@
 """A stage is claimed once, reported truthfully, cancelled at the next step, and handed back when a worker stops."""
 
+import errno
 import threading
 
 import numpy as np
 import pytest
 from celery.exceptions import Ignore
+from django.db import OperationalError
 
 from generation.domain import storage_keys
 from generation.domain.errors import RenderError
@@ -12,7 +14,7 @@ from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import services
 from tests.factories import JobFactory
-from workers import frame_store, runner, tasks
+from workers import frame_store, outages, runner, tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -167,15 +169,51 @@ def test_a_preview_that_cannot_be_stored_costs_no_clip(job, monkeypatch):
     assert StageRun.objects.get().status == RunStatus.DONE
 
 
-def test_an_outage_leaves_the_stage_to_the_sweeper_instead_of_failing_the_clip(job):
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConnectionError("a service is away"), ["service-waiting"]),
+        (OSError(errno.ENOSPC, "No space left on device"), ["disk-full"]),
+        (OSError(errno.EROFS, "Read-only file system"), ["disk-read-only"]),
+        (OperationalError("the database system is shutting down"), []),
+    ],
+)
+def test_an_outage_gives_the_stage_back_without_an_attempt_and_says_what_is_missing(job, monkeypatch, error, reason):
+    monkeypatch.setattr(outages, "FIRST_PAUSE_SECONDS", 0.01)
+
     def work(context):
-        raise ConnectionError("storage is away")
+        raise error
 
     with pytest.raises(Ignore):
         run(job, work)
     job.refresh_from_db()
-    assert job.status == Status.RUNNING
-    assert StageRun.objects.get().status == RunStatus.RUNNING
+    assert (job.status, job.run) == (Status.QUEUED, 2)
+    assert StageRun.objects.get().status == RunStatus.CANCELLED
+    assert [warning["id"] for warning in job.warnings] == reason
+    run(job, lambda context: {})
+    job.refresh_from_db()
+    assert job.warnings == []
+
+
+def test_an_error_that_does_not_pass_is_no_outage(job):
+    def work(context):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with pytest.raises(Ignore):
+        run(job, work)
+    job.refresh_from_db()
+    assert (job.status, job.error_id) == (Status.FAILED, "internal")
+
+
+def test_a_worker_pauses_longer_after_every_outage(monkeypatch):
+    waits = []
+    monkeypatch.setattr(threading.Event, "wait", lambda _event, seconds: waits.append(seconds))
+    backoff = outages.Backoff()
+    for _ in range(7):
+        backoff.pause(threading.Event())
+    backoff.reset()
+    backoff.pause(threading.Event())
+    assert waits == [1, 2, 4, 8, 16, 30, 30, 1]
 
 
 def test_the_sweep_deletes_frames_that_no_job_needs_and_no_others(user):

@@ -15,7 +15,7 @@ from generation.models import Job, StageRun
 from generation.queue import claims, services
 from tests.factories import JobFactory
 from tests.rigs.faulty_wire import FaultyWire
-from workers import frame_store, runner, stages, tasks
+from workers import frame_store, outages, runner, stages, tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FRAMES = np.zeros((2, 8, 8, 3), np.uint8)
@@ -31,8 +31,8 @@ def wire(s3_server):
 @pytest.fixture
 def away(use_s3, wire, monkeypatch):
     """Put the storages behind the wire, impatiently; return it."""
-    monkeypatch.setattr(runner, "FIRST_PAUSE_SECONDS", 0.1)
-    monkeypatch.setattr(runner, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(outages, "FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(outages, "CHECK_SECONDS", 0.1)
     use_s3(endpoint_url=wire.endpoint, attempts=1, read_timeout=1, connect_timeout=1)
     return wire
 
@@ -63,10 +63,10 @@ def test_frames_in_memory_are_stored_as_soon_as_the_storage_works_again(away, jo
         context.patiently(write)
         return {}
 
-    def look(job, is_waiting):
+    def look(job, reason=""):
         """Read in the stage's own thread: a second one would lock the tests' SQLite database against it."""
-        say_waiting(job, is_waiting)
-        if is_waiting:
+        say_waiting(job, reason)
+        if reason:
             seen.extend([*warnings(job), StageRun.objects.get().status])
             release.set()
 
@@ -76,7 +76,7 @@ def test_frames_in_memory_are_stored_as_soon_as_the_storage_works_again(away, jo
         runs.start()
         assert release.wait(60), "the page never said what the clip waits for"
     runs.join(30)
-    assert (computed, seen) == ([1], ["words-unknown", services.STORAGE_WAITING, RunStatus.RUNNING])
+    assert (computed, seen) == ([1], ["words-unknown", "storage-waiting", RunStatus.RUNNING])
     assert StageRun.objects.get().status == RunStatus.DONE
     assert warnings(job) == ["words-unknown"]
     assert frame_store.exists(storage_keys.chunk(job.pk, Stage.GENERATE, 0))

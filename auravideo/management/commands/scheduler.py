@@ -8,7 +8,7 @@ from django.core.management import BaseCommand
 from redis import Redis
 
 from auravideo.celery import app
-from auravideo.core import heartbeat
+from auravideo.core.liveness import heartbeat
 from auravideo.server import scheduler
 
 

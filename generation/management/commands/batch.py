@@ -20,6 +20,7 @@ from generation.batches import services as batches
 from generation.batches.export import Output, OutputError
 from generation.batches.services import BatchEntry, Feed
 from generation.batches.wait import Outcome, Wait
+from generation.queue import services
 
 SHOWN_PROBLEMS = 100
 SOME_FAILED, NOT_FINISHED, INTERRUPTED = 3, 4, 130  # exit codes; CommandError exits with 1, shells use 130 for Ctrl-C
@@ -104,9 +105,10 @@ class Command(BaseCommand):
             self._warn(f"Stopped. Queued clips are still rendered.{left} Run the command again to resume.")
             sys.exit(INTERRUPTED)
         if len(feed):
+            limit = "the user has reached the limit of waiting clips"
+            why = "the disk is full or nearly so" if isinstance(feed.refusal, services.NoRoom) else limit
             self._warn(
-                f"{_rows(len(feed))} could not be queued: the user has reached the limit of waiting clips. "
-                "Run the same command again later, or with --wait."
+                f"{_rows(len(feed))} could not be queued: {why}. Run the same command again later, or with --wait."
             )
             sys.exit(NOT_FINISHED)
 

@@ -23,7 +23,7 @@ from tests.factories import WorkerFactory
 def _nothing_remembered():
     """Forget the answers of the test before, and wait for those that it did not wait for."""
     checks._s3_client.cache_clear()
-    for monitor in (*views.VITAL.values(), *views.OTHERS.values(), views.WORKERS):
+    for monitor in (*views.VITAL.values(), *views.OTHERS.values(), views.DISK, views.WORKERS):
         if monitor._is_running:
             assert monitor._done.wait(60)
         monitor._answered, monitor._is_failing = float("-inf"), False
@@ -53,11 +53,14 @@ WELL = {
     "database": True,
     "broker": True,
     "storage": True,
-    "disk": True,
+    "disk": {"home": "ok", "media": "ok", "frames": "ok"},
     "scheduler": True,
     "processes": True,
     "workers": dict.fromkeys(QUEUES, True),
 }
+
+
+ON_S3 = {**WELL, "disk": {"home": "ok"}}
 
 
 def test_a_whole_site_is_well(whole):
@@ -93,13 +96,14 @@ def test_without_a_broker_the_process_is_not_ready(whole, monkeypatch):
 
 def test_a_full_disk_is_reported(whole, settings, caplog):
     settings.MIN_FREE_MB = 10**9
-    assert ready() == (200, {**WELL, "status": "degraded", "disk": False})
+    assert ready() == (200, {**WELL, "status": "degraded", "disk": dict.fromkeys(WELL["disk"], "low")})
     assert "less than AURAVIDEO_MIN_FREE_MB=1000000000" in caplog.text
 
 
 def test_storage_that_cannot_be_written_is_reported(whole, settings, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
-    assert ready() == (200, {**WELL, "status": "degraded", "storage": False})
+    disk = dict.fromkeys(WELL["disk"], "read-only")
+    assert ready() == (200, {**WELL, "status": "degraded", "storage": False, "disk": disk})
 
 
 # --- Storage elsewhere ------------------------------------------------------------------------------------------------
@@ -126,10 +130,10 @@ def test_a_bucket_that_is_there_is_well_and_another_is_not(whole, on_s3):
     server.start()
     try:
         on_s3("http://{}:{}".format(*server.get_host_and_port()))
-        assert ready() == (200, {**WELL, "status": "degraded", "storage": False})
+        assert ready() == (200, {**ON_S3, "status": "degraded", "storage": False})
         checks._s3_client().create_bucket(Bucket="clips")
         views.OTHERS["storage"]._answered = float("-inf")
-        assert ready() == (200, WELL)
+        assert ready() == (200, ON_S3)
     finally:
         server.stop()
 
@@ -138,7 +142,7 @@ def test_storage_that_hangs_does_not_hang_the_probe(whole, on_s3):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         on_s3(f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.monotonic()
-        assert ready() == (200, {**WELL, "status": "degraded", "storage": False})
+        assert ready() == (200, {**ON_S3, "status": "degraded", "storage": False})
         assert time.monotonic() - began < 4
 
 

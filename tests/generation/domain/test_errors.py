@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from generation.domain.errors import ERRORS, WARNINGS, Cancelled, RenderError, error_text, warning_text
+from generation.domain.errors import ERRORS, WAITING, WARNINGS, Cancelled, RenderError, error_text, warning_text
 
 
 @pytest.mark.parametrize("id", ERRORS)
@@ -53,7 +53,7 @@ def test_cancelling_is_no_error_of_rendering():
     assert not issubclass(Cancelled, RenderError)
 
 
-WITHOUT_NUMBERS = {"storage-waiting"}
+WITHOUT_NUMBERS = WAITING
 
 
 @pytest.mark.parametrize("id", WARNINGS)

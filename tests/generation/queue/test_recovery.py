@@ -12,6 +12,7 @@ from auravideo.celery import app
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import broker, claims, recovery, services
+from generation.queue.recovery import GRACE_SECONDS
 from generation.requests import available
 from generation.requests.request import parse
 
@@ -76,6 +77,40 @@ def test_a_worker_whose_clock_is_wrong_keeps_and_loses_its_claim_like_any_other(
     assert recovery.requeue_lost() == 1
 
 
+@pytest.mark.parametrize("minutes", [-2, 60])
+def test_a_job_that_moved_just_now_is_left_alone_whoever_moved_it(job, monkeypatch, minutes):
+    wrong = timezone.now() + timedelta(minutes=minutes)
+    monkeypatch.setattr(timezone, "now", lambda: wrong)
+    claims.finish(claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker"), {})
+    monkeypatch.undo()
+    broker.connection().flushall()
+    assert recovery.requeue_lost() == 0
+    age(GRACE_SECONDS + 1)
+    assert recovery.requeue_lost() == 1
+
+
+def test_a_stage_takes_as_long_as_it_takes_whatever_the_clock_of_its_worker(job, monkeypatch):
+    held = claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker")
+    wrong = timezone.now() - timedelta(hours=1)
+    monkeypatch.setattr(timezone, "now", lambda: wrong)
+    claims.finish(held, {})
+    assert 0 <= StageRun.objects.get().seconds < 10
+
+
+def test_scheduled_tasks_outlive_clocks_that_differ():
+    assert min(entry["options"]["expires"] for entry in app.conf.beat_schedule.values()) >= 3600
+
+
+def test_the_first_sweep_after_a_while_gives_workers_time_to_beat(job):
+    claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker")
+    age(61)
+    assert recovery.sweep() == 0
+    assert recovery.sweep() == 1
+    broker.connection().flushall()
+    age(61)
+    assert recovery.sweep() == 1, "a job without a message has nothing to do with that"
+
+
 def test_a_job_that_waits_its_turn_is_left_alone_however_long(job):
     age(3600)
     assert recovery.requeue_lost() == 0
@@ -113,7 +148,9 @@ def test_an_old_unacked_message_without_a_claim_does_not_count(job):
     client.zadd("unacked_index", {"tag": timezone.now().timestamp()})
     age(60)
     assert recovery.requeue_lost() == 0
-    client.zadd("unacked_index", {"tag": timezone.now().timestamp() - 3600})
+    for hours in (-1, 1):  # long ago, or by a worker whose clock is ahead
+        client.zadd("unacked_index", {"tag": timezone.now().timestamp() + hours * 3600})
+        assert broker.standing_messages() == set()
     assert recovery.requeue_lost() == 1
 
 

@@ -267,3 +267,14 @@ def test_ctrl_c_leaves_the_clips_running_and_says_so(run, file, workers, tmp_pat
     assert err.startswith("Stopped. Queued clips are still rendered. 1 row could not be queued yet.")
     assert list(Job.objects.values_list("status", flat=True)) == ["queued", "queued"]
     assert [record["status"] for record in manifest_of(folder)] == ["queued", "queued", "pending"]
+
+
+def test_without_room_on_the_disk_nothing_is_queued_until_there_is(run, file, settings):
+    settings.MIN_FREE_MB = 10**9
+    rows = file("a red heart\na blue star\n")
+    code, _out, err = run(rows)
+    assert code != 0
+    assert "2 rows could not be queued: the disk is full or nearly so." in err
+    settings.MIN_FREE_MB = 0
+    assert run(rows)[0] == 0
+    assert Job.objects.count() == 2

@@ -1,0 +1,71 @@
+"""A rig: a wire to a service that can be cut. It listens on a TCP port and passes bytes on to a socket of this machine.
+
+While it is cut, connections are refused and open ones are closed, as if the server were gone. What it cannot show: the
+server itself forgets nothing, and no packet is delayed or lost.
+"""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+class Relay:
+    """The wire. `port` of 127.0.0.1 is its end, also after it was cut."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.port = 0
+        self._open: set[socket.socket] = set()
+        self._server: socket.socket | None = None
+        self._connect()
+
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """Cut the wire for the length of the block."""
+        self._disconnect()
+        try:
+            yield
+        finally:
+            self._connect()
+
+    def close(self) -> None:
+        self._disconnect()
+
+    def _connect(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._server,), daemon=True).start()
+
+    def _disconnect(self) -> None:
+        for end in (self._server, *list(self._open)):
+            with suppress(OSError):  # a listening socket wakes up its `accept`
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _accept(self, server: socket.socket) -> None:
+        while True:
+            try:
+                near, _address = server.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            try:
+                far.connect(str(self.target))
+            except OSError:
+                near.close()
+                continue
+            self._open |= {near, far}
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        for end in (source, sink):
+            self._open.discard(end)
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
