@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.signing import BadSignature, Signer
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 
 from accounts.http import SignedInRequest
@@ -26,7 +26,7 @@ FIELD = "typed_by"  # of the form
 MOST_BYTES = 30_000  # of JSON; a form with two prompts of the greatest length has less
 
 P = ParamSpec("P")
-View = Callable[Concatenate[SignedInRequest, P], HttpResponse]
+View = Callable[Concatenate[SignedInRequest, P], HttpResponseBase]
 
 _signer = Signer(salt="generation.create.unsent")
 
@@ -49,7 +49,7 @@ def keeps_form(view: View[P]) -> View[P]:
     protected = login_required(view)
 
     @wraps(view)
-    def guarded(request: SignedInRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: SignedInRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if request.user.is_authenticated or request.method != "POST":
             return protected(request, *args, **kwargs)
         _keep(request)
