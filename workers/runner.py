@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TypeVar
 from uuid import UUID, uuid4
 
@@ -27,9 +27,9 @@ from generation.domain.errors import Cancelled, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
-from generation.queue import claims, events, outcomes, services
+from generation.queue import canvas, claims, events, outcomes, services
 from generation.requests.request import InvalidRequest, RenderRequest
-from workers import assembly, frame_store, media, membership
+from workers import assembly, claiming, frame_store, media, membership
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +41,6 @@ NO_PREVIEW_SECONDS = 60  # after one that could not be stored: each attempt may 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1, 30  # between attempts while the storage does not work
 CHECK_SECONDS = 1
 R = TypeVar("R")
-# A unit is passed on by workers that are too small, drained or cold. Workers that would pass it around are a bug, and a
-# limit turns that into an error.
-MAX_HOPS = 1000
 
 _stopping = threading.Event()
 
@@ -194,17 +191,18 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
 
 
 def _run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[Context], dict]) -> None:
-    try:
-        name, consider = membership.worker_name(), partial(membership.consider, stage)
-        held = claims.claim(UUID(job_id), run_number, stage, chunk, name, consider)
-    except membership.PassOn as better:
-        raise current_task.retry(queue=better.queue, countdown=0, max_retries=MAX_HOPS, throw=False) from None
+    held = claiming.claim(stage, UUID(job_id), run_number, chunk)
     if held is None:
         raise Ignore
-    try:
-        _run_held(Context(held), work)
-    finally:
-        membership.report()
+    with ids.about(job=held.job_id, run=held.run):  # not always the job of the message, see claiming.py
+        try:
+            _run_held(Context(held), work)
+        finally:
+            membership.report()
+        if stage in canvas.ALONE:
+            services.send_next(held.job, held.run)
+            if current_task and current_task.request.chain:  # from the version before; what it holds was just sent
+                raise Ignore
 
 
 def _run_held(context: Context, work: Callable[[Context], dict]) -> None:

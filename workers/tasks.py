@@ -136,4 +136,7 @@ def _child_died(exception: BaseException, args: tuple, sender: Task, **_kwargs: 
         job_id, run, chunk = args
         with ids.about(job=job_id, run=run, stage=stage, chunk=chunk):
             logger.warning("The process running %s[%s] of job %s died: %s", stage, chunk, job_id, exception)
-            claims.lose(UUID(job_id), run, stage, chunk)
+            if stage is Stage.GENERATE and membership.me is not None:  # maybe of another job than the message says
+                claims.lose_all_of(membership.me.name, [child.pid for child in active_children()], stage)
+            else:
+                claims.lose(UUID(job_id), run, stage, chunk)

@@ -10,7 +10,7 @@ from accounts.models import User
 from generation.domain.states import Status
 from generation.jobs.activity import panel_of
 from generation.jobs.fragments import gone_fragment, job_fragment, panel_fragment, row_fragment
-from generation.jobs.selectors import listed_jobs_of
+from generation.jobs.selectors import listed_jobs_of, place_all
 from generation.models import Job
 
 MAX_SHOWN = 100
@@ -50,7 +50,7 @@ class View:
             return self._articles(found + behind) + "".join(map(gone_fragment, sorted(gone))) + self._panel()
 
     def _find(self, job_ids: set[UUID]) -> list[Job]:
-        return list(listed_jobs_of(self.user).filter(pk__in=job_ids)) if job_ids else []
+        return place_all(listed_jobs_of(self.user).filter(pk__in=job_ids)) if job_ids else []
 
     def _articles(self, jobs: list[Job]) -> str:
         for job in jobs:

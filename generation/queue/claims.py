@@ -3,7 +3,7 @@
 Heartbeats are written and judged by the database's clock, since those of many machines differ.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -38,9 +38,11 @@ def claim(
         return None
     consider(job)
     now = timezone.now()
+    # A job that was only checked still waits, and its owner would say so too.
+    begin = services.touch if stage is Stage.PREPROCESS else services.start
     try:
         with transaction.atomic():
-            if not services.start(job, run):  # it ended or was requeued since it was read
+            if not begin(job, run):  # it ended or was requeued since it was read
                 return None
             held = StageRun.objects.create(
                 job=job, run=run, stage=stage, chunk=chunk, worker=worker, cost=work, started_at=now, heartbeat_at=Now()
@@ -105,6 +107,18 @@ def lose(job_id: UUID, run: int, stage: Stage, chunk: int) -> bool:
         return False
     outcomes.count(stage, outcomes.LOST)
     return services.requeue(Job.objects.get(pk=job_id), run)
+
+
+def lose_all_of(worker: str, living: Collection[int], stage: Stage) -> int:
+    """Mark what dead processes of a worker had claimed of a stage as lost. Return how many jobs were requeued.
+
+    Args:
+        worker: its name in the roster.
+        living: its processes that are alive.
+    """
+    mine = StageRun.objects.filter(worker__startswith=f"{worker}:", stage=stage, status=RunStatus.RUNNING)
+    dead = [held for held in mine if held.worker.rpartition(":")[2] not in set(map(str, living))]
+    return sum(lose(held.job_id, held.run, stage, held.chunk) for held in dead)
 
 
 def release(held: StageRun) -> bool:

@@ -172,7 +172,7 @@ def test_an_outage_leaves_the_stage_to_the_sweeper_instead_of_failing_the_clip(j
         raise ConnectionError("storage is away")
 
     with pytest.raises(Ignore):
-        run(job, work)
+        run(job, work, Stage.GENERATE)
     job.refresh_from_db()
     assert job.status == Status.RUNNING
     assert StageRun.objects.get().status == RunStatus.RUNNING
