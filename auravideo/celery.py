@@ -82,6 +82,7 @@ app.conf.update(
             "options": {"expires": 60},
         },
         "prune": {"task": "workers.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
+        "prune-leftovers": {"task": "gallery.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
     },
 )
 

@@ -3,7 +3,7 @@
 import logging
 import os
 import signal
-from datetime import timedelta
+from itertools import islice
 from uuid import UUID
 
 from billiard import active_children
@@ -16,8 +16,6 @@ from celery.signals import (
     worker_ready,
     worker_shutting_down,
 )
-from django.conf import settings
-from django.utils import timezone
 
 from auravideo import tracing
 from auravideo.celery import app
@@ -27,11 +25,13 @@ from auravideo.core.storage import StorageUnavailable
 from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
 from generation.models import Job
-from generation.queue import claims, recovery, services
+from generation.queue import claims, leftovers, recovery
 from workers import connections, frame_store, membership, runner, stages
 from workers.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
+
+PRUNED_AT_ONCE = 200  # jobs looked up in one query
 
 app.steps["consumer"].add(Heartbeat)
 
@@ -88,16 +88,13 @@ def prune() -> int:
 
     Return the number of jobs whose frames were deleted.
     """
-    old = timezone.now() - timedelta(hours=settings.FAILED_FRAMES_KEPT_HOURS)
     deleted = 0
-    for job_id in frame_store.iter_jobs():
-        job = Job.objects.filter(pk=job_id).first()
-        if job is not None and (job.is_active or (job.status == Status.FAILED and job.ended_at and job.ended_at > old)):
-            continue
-        frame_store.delete_job(job_id)
-        if job is not None and job.status != Status.DONE:
-            services.discard_outputs(job)
-        deleted += 1
+    stored = frame_store.iter_jobs()
+    while some := list(islice(stored, PRUNED_AT_ONCE)):
+        for job_id in leftovers.reasons(some):
+            frame_store.delete_job(job_id)
+            leftovers.forget(job_id)
+            deleted += 1
     return deleted
 
 
