@@ -180,7 +180,7 @@ def test_the_list_of_jobs_takes_as_many_queries_for_twenty_as_for_one(signed_in,
     for _ in range(20):
         services.transition(JobFactory(user=user), Status.FAILED)
         JobFactory(user=user)
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         assert get_jobs(signed_in).status_code == 200
 
 
