@@ -87,6 +87,11 @@ app.conf.update(
             "options": {"expires": EXPIRES_SECONDS},
         },
         "prune": {"task": "workers.tasks.prune", "schedule": 3600.0, "options": {"expires": EXPIRES_SECONDS}},
+        "prune-leftovers": {
+            "task": "gallery.tasks.prune",
+            "schedule": 3600.0,
+            "options": {"expires": EXPIRES_SECONDS},
+        },
     },
 )
 

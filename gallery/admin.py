@@ -1,4 +1,4 @@
-"""The gallery's admin pages, all of them for moderation."""
+"""The gallery's admin pages: for moderation, and the rules of what is kept."""
 
 from gallery.moderation import (  # noqa: F401  imported to register their pages
     admin_history,
@@ -7,3 +7,4 @@ from gallery.moderation import (  # noqa: F401  imported to register their pages
     admin_terms,
     admin_videos,
 )
+from gallery.pruning import admin_rules  # noqa: F401

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from gallery import lifecycle
 from gallery.moderation import emails
+from gallery.pruning import run
 
 
 @shared_task(name=lifecycle.PURGE_TASK, ignore_result=True)
@@ -11,6 +12,12 @@ def purge_trash() -> None:
     """Purge the trash, in several messages if it is large, so that clips don't wait behind it."""
     if not lifecycle.purge_trash():
         lifecycle.send_purge()
+
+
+@shared_task(name="gallery.tasks.prune", ignore_result=True)
+def prune() -> int:
+    """Delete what was left behind or is no longer kept, for a while; the next run continues."""
+    return run.prune()
 
 
 @shared_task(

@@ -76,7 +76,10 @@ class Job(models.Model):
     run = models.PositiveIntegerField(_("run"), default=1)  # fencing token: messages of an older run are dropped
     # The first run since the user last submitted or retried; attempts count from it.
     first_run = models.PositiveIntegerField(_("first run"), default=1)
+    # Of the message of the first stage; whose clip is generated next is decided by generation/queue/turns.py.
     priority = models.PositiveSmallIntegerField(_("priority"), default=0)
+    # The queue of `generate` in which the job waits for its turn; "" before and after that.
+    waits_in = models.CharField(_("waits in"), max_length=40, blank=True, default="", db_default="", editable=False)
     # Unix time of the newest live preview, a cache buster in its URL; 0 without one.
     previewed_at = models.PositiveIntegerField(_("previews"), default=0)
     error_id = models.CharField(_("error"), max_length=40, blank=True)
@@ -100,6 +103,8 @@ class Job(models.Model):
             models.Index(fields=["user", "-created_at"]),
             models.Index(fields=["status", "queued_at"]),
             models.Index(fields=["status", "ended_at"]),
+            models.Index(fields=["waits_in", "user", "queued_at"], condition=~Q(waits_in=""), name="waiting_jobs"),
+            models.Index(fields=["user", "-started_at"], name="last_started_job"),
             # For the counts and the panel on every page.
             models.Index(fields=["user", "status", "seen_at"], condition=Q(removed_at=None), name="listed_jobs"),
             models.Index(fields=["user", "-ended_at"], condition=Q(removed_at=None), name="listed_jobs_by_end"),

@@ -28,9 +28,9 @@ from generation.domain.errors import WAITING, Cancelled, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
-from generation.queue import claims, events, outcomes, services
+from generation.queue import canvas, claims, events, outcomes, services
 from generation.requests.request import InvalidRequest, RenderRequest
-from workers import assembly, frame_store, media, membership, outages, pace
+from workers import assembly, claiming, frame_store, media, membership, outages, pace
 from workers.claim_heartbeat import Heartbeat
 from workers.pace import Pace
 
@@ -41,9 +41,6 @@ EVENT_SECONDS = 0.2  # at most 5 events per second and job
 PREVIEW_SECONDS = 0.7
 NO_PREVIEW_SECONDS = 60  # after one that could not be stored: each attempt may hold up the clip
 R = TypeVar("R")
-# A unit is passed on by workers that are too small, drained or cold. Workers that would pass it around are a bug, and a
-# limit turns that into an error.
-MAX_HOPS = 1000
 
 _stopping = threading.Event()
 _backoff = outages.Backoff()
@@ -178,17 +175,18 @@ def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[
 
 
 def _run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[Context], dict]) -> None:
-    try:
-        name, consider = membership.worker_name(), partial(membership.consider, stage)
-        held = _persist(partial(claims.claim, UUID(job_id), run_number, stage, chunk, name, consider))
-    except membership.PassOn as better:
-        raise current_task.retry(queue=better.queue, countdown=0, max_retries=MAX_HOPS, throw=False) from None
+    held = _persist(partial(claiming.claim, stage, UUID(job_id), run_number, chunk))
     if held is None:
         raise Ignore
-    try:
-        _run_held(Context(held), work)
-    finally:
-        membership.report()
+    with ids.about(job=held.job_id, run=held.run):  # not always the job of the message, see claiming.py
+        try:
+            _run_held(Context(held), work)
+        finally:
+            membership.report()
+        if stage in canvas.ALONE:
+            _persist(partial(services.send_next, held.job, held.run))
+            if current_task and current_task.request.chain:  # from the version before; what it holds was just sent
+                raise Ignore
 
 
 def _run_held(context: Context, work: Callable[[Context], dict]) -> None:

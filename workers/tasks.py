@@ -3,7 +3,7 @@
 import logging
 import os
 import signal
-from datetime import timedelta
+from itertools import islice
 from uuid import UUID
 
 from billiard import active_children, current_process
@@ -18,9 +18,6 @@ from celery.signals import (
     worker_ready,
     worker_shutting_down,
 )
-from django.conf import settings
-from django.db.models import Q
-from django.db.models.functions import Now
 
 from auravideo import tracing
 from auravideo.celery import app
@@ -29,13 +26,15 @@ from auravideo.core.logs import ids
 from auravideo.core.metrics import presence, reporting
 from auravideo.core.storage import StorageUnavailable
 from generation.domain.stages import stage_of
-from generation.domain.states import ACTIVE, Stage, Status
-from generation.models import Job
-from generation.queue import claims, recovery, services
+from generation.domain.states import Stage, Status
+from generation.models import Job, StageRun
+from generation.queue import claims, leftovers, recovery
 from workers import connections, frame_store, membership, pace, runner, stages, watchdog
 from workers.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
+
+PRUNED_AT_ONCE = 200  # jobs looked up in one query
 
 app.steps["consumer"].add(Heartbeat)
 
@@ -93,18 +92,14 @@ def prune() -> int:
 
     Return the number of jobs whose frames were deleted.
     """
-    kept = Now() - timedelta(hours=settings.FAILED_FRAMES_KEPT_HOURS)
-    is_fresh = Q(status=Status.FAILED, ended_at__gt=kept)
     deleted = 0
-    for job_id in frame_store.iter_jobs():
-        progress.advance()
-        if Job.objects.filter(Q(status__in=ACTIVE) | is_fresh, pk=job_id).exists():
-            continue
-        job = Job.objects.filter(pk=job_id).first()
-        frame_store.delete_job(job_id)
-        if job is not None and job.status != Status.DONE:
-            services.discard_outputs(job)
-        deleted += 1
+    stored = frame_store.iter_jobs()
+    while some := list(islice(stored, PRUNED_AT_ONCE)):
+        for job_id in leftovers.reasons(some):
+            progress.advance()
+            frame_store.delete_job(job_id)
+            leftovers.forget(job_id)
+            deleted += 1
     return deleted
 
 
@@ -154,11 +149,17 @@ def _child_died(exception: BaseException, args: tuple, sender: Task, **_kwargs: 
     if not isinstance(exception, WorkerLostError) or stage is None:
         return
     job_id, run, chunk = args
-    with ids.about(job=job_id, run=run, stage=stage, chunk=chunk):
-        held = claims.running(UUID(job_id), run, stage, chunk)
-        if held is None:
-            return
-        why = watchdog.why_killed(held)
-        reason = f"was killed, because it {why}" if why else f"died: {exception}"
-        logger.warning("The process running %s[%s] of job %s %s", stage, chunk, job_id, reason)
-        watchdog.bury(held, why)
+    for held in _claims_of_the_dead(stage, UUID(job_id), run, chunk):
+        with ids.about(job=held.job_id, run=held.run, stage=stage, chunk=chunk):
+            why = watchdog.why_killed(held)
+            reason = f"was killed, because it {why}" if why else f"died: {exception}"
+            logger.warning("The process running %s[%s] of job %s %s", stage, chunk, held.job_id, reason)
+            watchdog.bury(held, why)
+
+
+def _claims_of_the_dead(stage: Stage, job_id: UUID, run: int, chunk: int) -> list[StageRun]:
+    """Return what the process had claimed that died with a message; one of `generate` may stand for another job."""
+    if stage is Stage.GENERATE and membership.me is not None:
+        return claims.held_by_dead(membership.me.name, [child.pid for child in active_children()], stage)
+    held = claims.running(job_id, run, stage, chunk)
+    return [held] if held is not None else []

@@ -2,6 +2,7 @@
 
 from gallery.models.collection import Collection, CollectionItem
 from gallery.models.moderation import Act, ModerationAction, Reason, Report, ReportState
+from gallery.models.retention import RetentionRule
 from gallery.models.search import SearchDoc
 from gallery.models.sharing import Like, Tag, VideoTag
 from gallery.models.video import (
@@ -27,6 +28,7 @@ __all__ = [
     "Reason",
     "Report",
     "ReportState",
+    "RetentionRule",
     "Safety",
     "SearchDoc",
     "SizeClass",

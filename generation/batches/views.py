@@ -21,7 +21,7 @@ from generation.batches.forms import BatchForm
 from generation.batches.progress import batches_of, finished_files, progress_of_batch, queue
 from generation.domain.states import ACTIVE
 from generation.jobs.fragments import job_context
-from generation.jobs.selectors import jobs_of
+from generation.jobs.selectors import jobs_of, place_all
 from generation.models import Batch
 from generation.queue import services
 
@@ -57,7 +57,7 @@ def batch(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
     found = _mine(request, batch_id)
     rows = jobs_of(request.user).filter(batch=found).order_by("row")
     page = Paginator(rows, JOBS_A_PAGE).get_page(request.GET.get("page"))
-    cards = [job_context(job) for job in page.object_list]
+    cards = [job_context(job) for job in place_all(page)]
     context = {"batch": found, "progress": progress_of_batch(found), "page": page, "jobs": cards}
     return render(request, "generation/batch.html", context)
 

@@ -144,7 +144,7 @@ class Wait:
         mine = selectors.jobs_of(self._feed.batch.user).filter(batch=self._feed.batch)
         job = mine.filter(status=Status.RUNNING).order_by("started_at").first()
         if job is None:
-            job = mine.filter(status=Status.QUEUED).order_by("priority", "queued_at").first()
+            job = mine.filter(status=Status.QUEUED).order_by("queued_at").first()
         if job is None:
             return
         progress = selectors.progress_of(job)

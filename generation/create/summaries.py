@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q, Subquery, Window
-from django.db.models.functions import Coalesce, Least
 
 from accounts.models import User
 from auravideo.core.forms import choices_of
@@ -14,10 +12,10 @@ from generation.catalogue import vocabulary
 from generation.create.forms import CreateForm
 from generation.domain.errors import warning_text
 from generation.domain.plan import Plan, plan
-from generation.domain.states import ACTIVE, Status
+from generation.domain.states import ACTIVE
 from generation.jobs.selectors import estimate, loading_seconds
 from generation.models import Job
-from generation.queue import placement, services
+from generation.queue import placement, turns
 from generation.requests import available
 from generation.requests.fields import MAX_PROMPT
 from generation.requests.request import RenderRequest
@@ -131,14 +129,14 @@ def costs(form: CreateForm) -> dict[str, Cost]:
 
 def queue_for(user: User) -> Queue:
     """Return the work that the workers would do before a clip that this user queued now."""
-    # One query, since the page requests this on every keystroke.
-    mine = Job.objects.filter(user=user, status=Status.QUEUED).order_by().values("status").annotate(n=Count("*"))
-    priority = Least(Coalesce(Subquery(mine.values("n")), 0), services.MAX_PRIORITY)
-    before = Job.objects.filter(Q(status=Status.RUNNING) | Q(priority__lte=priority), status__in=ACTIVE)
-    sample = list(before.annotate(in_all=Window(Count("*"))).only("request")[:SAMPLE])
-    if not sample:
+    # Two queries, since the page requests this on every keystroke.
+    line = turns.line()
+    ahead = line.clips_before(user.pk)
+    if not ahead:
         return Queue(0, 0.0)
-    return Queue(sample[0].in_all, sum(map(_seconds_of, sample)) / len(sample) * sample[0].in_all)
+    sample = Job.objects.filter(status__in=ACTIVE).order_by("queued_at").only("request")[:SAMPLE]
+    seconds = [_seconds_of(job) for job in sample]
+    return Queue(ahead, sum(seconds) / max(1, len(seconds)) * ahead)
 
 
 def _seconds_of(job: Job) -> float:

@@ -8,7 +8,7 @@ from django.db.models import BooleanField, Case, Count, ExpressionWrapper, Q, Wh
 
 from accounts.models import User
 from generation.domain.states import ACTIVE, ENDED, NEWS, Status
-from generation.jobs.selectors import Progress, listed_jobs_of, progress_of, video_of
+from generation.jobs.selectors import Progress, listed_jobs_of, place_all, progress_of, video_of
 from generation.models import Job
 
 ACTIVE_ROWS = 3
@@ -82,12 +82,12 @@ def counts_of(user: User) -> Counts:
 
 
 def panel_of(user: User, counts: Counts | None = None) -> Panel:
-    """Return a user's panel, in three queries: running jobs first, then waiting ones in queue order."""
+    """Return a user's panel, in at most four queries: running jobs first, then waiting ones in queue order."""
     counts = counts or counts_of(user)
     shown = _shown(user) if counts.active or _any_news(counts) else []
     active = sorted(
         (job for job in shown if job.is_active),
-        key=lambda job: (job.status != Status.RUNNING, job.priority, job.queued_at),
+        key=lambda job: (job.status != Status.RUNNING, job.queued_at),
     )
     ended = sorted(
         (job for job in shown if not job.is_active), key=lambda job: job.ended_at or job.touched_at, reverse=True
@@ -99,10 +99,10 @@ def _shown(user: User) -> list[Job]:
     """Return the panel's jobs. Select IDs first: `listed_jobs_of` counts the queue ahead of every row it reads."""
     jobs = Job.objects.filter(user=user, removed_at=None)
     waits = Case(When(status=Status.RUNNING, then=0), default=1)
-    active = jobs.filter(status__in=ACTIVE).order_by(waits, "priority", "queued_at")
+    active = jobs.filter(status__in=ACTIVE).order_by(waits, "queued_at")
     ended = jobs.filter(status__in=NEWS, ended_at__isnull=False).order_by("-ended_at")
     first = Q(pk__in=active.values("pk")[:ACTIVE_ROWS]) | Q(pk__in=ended.values("pk")[:ENDED_ROWS])
-    return list(listed_jobs_of(user).filter(first))
+    return place_all(listed_jobs_of(user).filter(first))
 
 
 def active_row(job: Job) -> Row:

@@ -10,7 +10,7 @@ from accounts.models import User
 from generation.domain.states import Status
 from generation.jobs.activity import panel_of
 from generation.jobs.fragments import gone_fragment, job_fragment, panel_fragment, row_fragment
-from generation.jobs.selectors import jobs_of, listed_jobs_of
+from generation.jobs.selectors import jobs_of, listed_jobs_of, place_all
 from generation.models import Job
 
 MAX_SHOWN = 100
@@ -51,7 +51,7 @@ class View:
             return self._articles(found + behind) + "".join(map(gone_fragment, sorted(gone))) + self._panel()
 
     def _find(self, job_ids: set[UUID]) -> list[Job]:
-        return list(listed_jobs_of(self.user).filter(pk__in=job_ids)) if job_ids else []
+        return place_all(listed_jobs_of(self.user).filter(pk__in=job_ids)) if job_ids else []
 
     def _taken_off_the_list(self, found: list[Job]) -> str:
         """Return what removes the user's jobs that left the list while nobody told this page."""

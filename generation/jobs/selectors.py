@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, OuterRef, Prefetch, Q, QuerySet, Subquery, When
+from django.db.models import Case, Count, OuterRef, Prefetch, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
@@ -15,7 +14,7 @@ from accounts.models import User
 from generation.domain.plan import Plan
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, Batch, Job, StageRun
-from generation.queue import estimates, placement
+from generation.queue import estimates, placement, turns
 from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest
 
@@ -56,13 +55,13 @@ def jobs_of(user: User) -> QuerySet[Job]:
     """Return a user's jobs, newest first, with stage runs, videos and queue places loaded."""
     read = ("job_id", "run", "stage", "chunk", "status", "done", "total", "started_at", "is_loading", "load_seconds")
     runs = StageRun.objects.only(*read)
-    before = _before(OuterRef("priority"), OuterRef("queued_at"))
-    ahead = Job.objects.filter(before).order_by().values("status").annotate(n=Count("*")).values("n")
+    earlier = Job.objects.filter(user=user, status=Status.QUEUED, queued_at__lt=OuterRef("queued_at"))
+    own = earlier.order_by().values("status").annotate(n=Count("*")).values("n")
     # "video" is the gallery's relation to a job: named here, since generation must not import the gallery.
     found = (
         Job.objects.filter(user=user).select_related("video").prefetch_related(Prefetch("stage_runs", queryset=runs))
     )
-    return found.annotate(ahead=Case(When(status=Status.QUEUED, then=Coalesce(Subquery(ahead), 0))))
+    return found.annotate(own_ahead=Case(When(status=Status.QUEUED, then=Coalesce(Subquery(own), 0))))
 
 
 def video_of(job: Job) -> Any | None:
@@ -111,14 +110,29 @@ def place_of(job: Job) -> int | None:
     """Return the place of a queued job in the whole queue, from 1; None unless queued."""
     if job.status != Status.QUEUED:
         return None
-    ahead = getattr(job, "ahead", None)  # annotated by `jobs_of`
-    return (Job.objects.filter(_before(job.priority, job.queued_at)).count() if ahead is None else ahead) + 1
+    if not hasattr(job, "place"):
+        place_all([job])
+    place: int = getattr(job, "place", 0)  # noted by `place_all`
+    return place
 
 
-def _before(priority: int | OuterRef, queued_at: datetime | OuterRef) -> Q:
-    """Return the filter for queued jobs served before one with this priority and queueing time."""
-    first = Q(priority__lt=priority) | Q(priority=priority, queued_at__lt=queued_at)
-    return Q(first, status=Status.QUEUED)
+def place_all(jobs: Iterable[Job]) -> list[Job]:
+    """Note the places of the queued ones among some jobs, in one query for all of `jobs_of`. Return the jobs."""
+    jobs = list(jobs)
+    queued = [job for job in jobs if job.status == Status.QUEUED]
+    if queued:
+        line = turns.line()
+        for job in queued:
+            job.place = line.ahead_of(job.user_id, _own_ahead(job)) + 1  # type: ignore[attr-defined]  # our note
+    return jobs
+
+
+def _own_ahead(job: Job) -> int:
+    """Return how many queued jobs of the same user are served before this one."""
+    own = getattr(job, "own_ahead", None)  # annotated by `jobs_of`
+    if own is None:
+        own = Job.objects.filter(user=job.user_id, status=Status.QUEUED, queued_at__lt=job.queued_at).count()
+    return int(own)
 
 
 def estimate(request: RenderRequest) -> float:

@@ -27,7 +27,7 @@ from generation.jobs.activity import FILTERS, counts_of, panel_of
 from generation.jobs.forms import RemoveEndedForm, SeenForm
 from generation.jobs.fragments import filters_of, job_context, job_fragment, panel_fragment
 from generation.jobs.page_updates import View
-from generation.jobs.selectors import has_batches, jobs_of, listed_jobs_of
+from generation.jobs.selectors import has_batches, jobs_of, listed_jobs_of, place_all
 from generation.models import Job
 from generation.queue import services
 from generation.requests.request import InvalidRequest
@@ -49,7 +49,7 @@ def jobs(request: SignedInRequest) -> HttpResponse:
         "counts": counts,
         "filters": filters_of(counts),
         "page": page,
-        "jobs": [job_context(job) for job in page.rows],
+        "jobs": [job_context(job) for job in place_all(page.rows)],
         "can_remove": bool(FILTERS[show] & ENDED),
         "has_batches": has_batches(request.user),
         "now": timezone.now(),

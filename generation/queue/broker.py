@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import cast
@@ -23,7 +24,7 @@ from generation.domain.memory_classes import base_of, with_classes
 from generation.domain.stages import QUEUES, STAGES, stage_of
 from generation.domain.states import Stage
 from generation.models import Job
-from generation.queue import rabbitmq
+from generation.queue import rabbitmq, turns
 
 HELD_SECONDS = 600
 # If a message was taken this long ago and its stage is still unclaimed, the worker is gone.
@@ -58,8 +59,10 @@ def without_message(jobs: Sequence[Job]) -> list[Job]:
     Raises one of publish.BROKER_ERRORS if the broker is unavailable.
     """
     if not settings.BROKER_URL:
-        standing = standing_messages()
-        return [job for job in jobs if (str(job.pk), job.run) not in standing]
+        messages = standing()
+        known = {(message.job, message.run) for message in messages}
+        tickets = Counter(message.queue for message in messages if message.stage is Stage.GENERATE)
+        return turns.without_ticket([job for job in jobs if (str(job.pk), job.run) not in known], tickets)
     waiting = {queue for queue, count in rabbitmq.depths().items() if count}
     quiet = Job.objects.filter(touched_at__lt=Now() - timedelta(seconds=HELD_SECONDS))
     found = quiet.in_bulk([job.pk for job in jobs])
@@ -71,12 +74,27 @@ def _queues(job: Job) -> set[str]:
     return {STAGES[Stage(name)].queue for name in stages}
 
 
-def standing_messages() -> set[tuple[str, int]]:
-    """Return (job ID, run) for every message that is queued or was taken in the last `TAKEN_SECONDS`.
+@dataclass(frozen=True)
+class Message:
+    """A message for one stage of a job, in the queue of that name."""
+
+    queue: str
+    stage: Stage
+    job: str
+    run: int
+
+
+def standing() -> list[Message]:
+    """Return every message of a stage that is queued or was taken in the last `TAKEN_SECONDS`.
 
     Raises redis.RedisError if the broker is unavailable.
     """
-    return set(_waiting()) | set(_taken())
+    return [*_waiting(), *_taken()]
+
+
+def standing_messages() -> set[tuple[str, int]]:
+    """Return (job ID, run) of every message in `standing`."""
+    return {(message.job, message.run) for message in standing()}
 
 
 def live_queues(timeout: float = 1.0) -> set[str]:
@@ -155,28 +173,30 @@ def _keys(queue: str) -> list[str]:
     ]
 
 
-def _waiting() -> Iterator[tuple[str, int]]:
+def _waiting() -> Iterator[Message]:
     for queue in QUEUES:
         for key in _keys(queue):
             for raw in connection().lrange(key, 0, -1):
-                yield from _job_of(json.loads(raw))
+                yield from _read(json.loads(raw), key.partition(":")[0])
 
 
-def _taken() -> Iterator[tuple[str, int]]:
+def _taken() -> Iterator[Message]:
     """Yield what was taken lately. Workers note when by their own clocks; one that is ahead must not hide its death."""
     now, _microseconds = connection().time()
     recent = cast(list[bytes], connection().zrangebyscore("unacked_index", now - TAKEN_SECONDS, now + TAKEN_SECONDS))
     for raw in connection().hmget("unacked", recent) if recent else ():
         if raw:
-            yield from _job_of(json.loads(raw)[0])
+            message, _exchange, queue = json.loads(raw)
+            yield from _read(message, queue)
 
 
-def _job_of(message: dict) -> Iterator[tuple[str, int]]:
-    """Yield the (job ID, run) of a stage message; nothing for other tasks. A Celery body is [args, kwargs, embed]."""
-    if stage_of(message.get("headers", {}).get("task", "")) is None:
+def _read(message: dict, queue: str) -> Iterator[Message]:
+    """Yield the message of a stage; nothing for other tasks. A Celery body is [args, kwargs, embed]."""
+    stage = stage_of(message.get("headers", {}).get("task", ""))
+    if stage is None:
         return
     body = message["body"]
     if message["properties"].get("body_encoding") == "base64":
         body = base64.b64decode(body)
     job_id, run, _chunk = json.loads(body)[0]
-    yield str(job_id), int(run)
+    yield Message(queue, stage, str(job_id), int(run))

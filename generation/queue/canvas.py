@@ -1,4 +1,7 @@
-"""A job as one static Celery canvas of immutable signatures that carry IDs, never data.
+"""A job as static Celery canvases of immutable signatures that carry IDs, never data.
+
+The stages of a whole clip that come before the chunks are sent alone: a canvas binds what follows to one message, but
+whose clip is generated is decided when a worker takes a message (generation/queue/turns.py).
 
 Tasks are referenced by name so that the web process never imports the workers' dependencies.
 """
@@ -15,6 +18,8 @@ from generation.domain.plan import Plan
 from generation.domain.stages import CPU, LAST, STAGES, blocks, task_of
 from generation.domain.states import Stage
 from generation.queue import broker
+
+ALONE = (Stage.PREPROCESS, Stage.GENERATE)
 
 Queues = Mapping[Stage, str]
 """The queue of each stage, if it is not the stage's own: see generation/domain/memory_classes.py."""
@@ -50,6 +55,11 @@ def canvas(
     return chain(*steps)
 
 
+def alone(plan: Plan, done: Collection[tuple[Stage, int]] = ()) -> Stage | None:
+    """Return the stage that is next and sent alone; None if only those that are sent together are left."""
+    return next((stage for stage in ALONE if stage in plan.stages and (stage, 0) not in done), None)
+
+
 def _parallel(chains: list[list[Signature]]) -> list[Signature]:
     """Return the steps that run several chains in parallel; a single chain needs no group."""
     if len(chains) <= 1:
@@ -65,9 +75,14 @@ def send(
     done: Collection[tuple[Stage, int]] = (),
     queues: Queues = MappingProxyType({}),
 ) -> None:
-    """Send the remaining work of a job. Raises RedisError or OperationalError if the broker is unavailable."""
+    """Send the next step of a job: a stage that stands alone, or all that are left.
+
+    Raises RedisError or OperationalError if the broker is unavailable.
+    """
     broker.ping()  # fail fast; Celery would retry for many seconds
-    canvas(job_id, run, plan, done, queues).apply_async(priority=broker.wire_priority(priority))
+    stage = alone(plan, done)
+    step = signature(job_id, run, stage, queues=queues) if stage else canvas(job_id, run, plan, done, queues)
+    step.apply_async(priority=broker.wire_priority(priority))
 
 
 def send_discard(job_id: UUID) -> None:

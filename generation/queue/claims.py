@@ -3,7 +3,7 @@
 Every moment is written and judged by the database's clock, since those of many machines differ.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -37,9 +37,11 @@ def claim(
         services.fail(job, run, "request-invalid", {"details": str(error)})
         return None
     consider(job)
+    # A job that was only checked still waits, and its owner would say so too.
+    begin = services.touch if stage is Stage.PREPROCESS else services.start
     try:
         with transaction.atomic():
-            if not services.start(job, run):  # it ended or was requeued since it was read
+            if not begin(job, run):  # it ended or was requeued since it was read
                 return None
             moments = {"started_at": Now(), "heartbeat_at": Now()}
             held = StageRun.objects.create(
@@ -132,6 +134,18 @@ def lose(job_id: UUID, run: int, stage: Stage, chunk: int, error: str = "") -> b
         return False
     outcomes.count(stage, outcomes.HUNG if error == services.HUNG else outcomes.LOST)
     return services.requeue(Job.objects.get(pk=job_id), run)
+
+
+def held_by_dead(worker: str, living: Collection[int], stage: Stage) -> list[StageRun]:
+    """Return what dead processes of a worker had claimed of a stage.
+
+    Args:
+        worker: its name in the roster.
+        living: its processes that are alive.
+    """
+    mine = StageRun.objects.filter(worker__startswith=f"{worker}:", stage=stage, status=RunStatus.RUNNING)
+    alive = set(map(str, living))
+    return [held for held in mine.select_related("job") if held.worker.rpartition(":")[2] not in alive]
 
 
 def release(held: StageRun, outcome: str = outcomes.HANDED_BACK, error: str = "") -> bool:

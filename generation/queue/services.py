@@ -26,7 +26,7 @@ from generation.domain.errors import WAITING
 from generation.domain.plan import Plan
 from generation.domain.states import ACTIVE, ENDED, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
-from generation.queue import blocked_terms, canvas, events, placement
+from generation.queue import blocked_terms, canvas, events, placement, turns
 from generation.requests import available
 from generation.requests.fields import MAX_SEED
 from generation.requests.request import InvalidRequest, RenderRequest
@@ -113,8 +113,8 @@ def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list
 def _room_for(user: User, more: int) -> int:
     """Return how many jobs the user has queued.
 
-    That number is the priority of the next one, so a flood from one user never delays another user's first clip. Locks
-    the user's row, so concurrent submissions are counted one after the other.
+    That number is the priority of the next one's first message, so nobody's first clip waits until another user's
+    flood is checked. Locks the user's row, so concurrent submissions are counted one after the other.
 
     Raises:
         TooManyJobs: `more` further jobs would exceed the limit.
@@ -155,11 +155,14 @@ def _announce(job: Job, new: Status) -> None:
 
 
 def start(job: Job, run: int) -> bool:
-    """Mark a job as running for one of its stages, and lock its row. Return False if it ended or has another run."""
+    """Mark a job as running for one of its stages, and lock its row. Return False if it ended or has another run.
+
+    Its turn is taken: nobody else is to start it.
+    """
     now = timezone.now()
     is_first = job.started_at is None
     if job.status == Status.QUEUED and transition(
-        job, Status.RUNNING, expected_run=run, started_at=job.started_at or Now()
+        job, Status.RUNNING, expected_run=run, started_at=job.started_at or Now(), waits_in=""
     ):
         if is_first:
             wait = (now - job.queued_at).total_seconds()
@@ -192,18 +195,18 @@ def cancel(job: Job) -> bool:
 
 @transaction.atomic
 def cancel_waiting(user: User) -> int:
-    """Cancel all queued jobs of a user; running ones continue. Return how many were cancelled.
+    """Cancel all jobs of a user that nobody renders yet; running ones continue. Return how many were cancelled.
 
-    One statement, since a user may have hundreds. A job that a worker claims first is left alone.
+    A few statements, since a user may have hundreds. A job that a worker claims first is left alone.
     """
     waiting = Job.objects.filter(user=user, status=Status.QUEUED)
     found = list(waiting.select_for_update().values_list("pk", flat=True))
     count = waiting.update(status=Status.CANCELLED, version=F("version") + 1, touched_at=Now(), ended_at=Now())
-    # Most have no stage runs; a few were partly rendered before their worker was lost.
-    begun = set(StageRun.objects.filter(job__user=user, job__status=Status.CANCELLED).values_list("job_id", flat=True))
-    for job in Job.objects.filter(pk__in=begun.intersection(found)):
-        _close_running(job, RunStatus.CANCELLED)
-        discard_outputs(job)
+    runs = StageRun.objects.filter(job__in=found, job__status=Status.CANCELLED)
+    runs.filter(status=RunStatus.RUNNING).update(status=RunStatus.CANCELLED, ended_at=Now())
+    runs.filter(status=RunStatus.DONE).update(status=RunStatus.DISCARDED)
+    # Most have no frames; a few were partly rendered before their worker was lost.
+    for job in Job.objects.filter(pk__in=runs.exclude(stage=Stage.PREPROCESS).values("job")):
         _discard_on_commit(job)
     transaction.on_commit(partial(events.publish_all, user.pk, found))
     transaction.on_commit(partial(declared.JOBS_ENDED.labels(state=Status.CANCELLED.value).inc, count))
@@ -233,6 +236,7 @@ def retry(job: Job) -> bool:
         "ended_at": None,
         "started_at": None,
         "previewed_at": 0,
+        "waits_in": "",
     }
     fresh |= {"seen_at": None, "removed_at": None}
     fresh["priority"] = min(_room_for(job.user, 1), MAX_PRIORITY)
@@ -294,6 +298,7 @@ def requeue(job: Job, run: int) -> bool:
             return fail(job, run, error, {"attempts": str(MAX_ATTEMPTS), "stage": str(stage)})
         _close_running(job, RunStatus.CANCELLED)
         changes = {"run": run + 1, "version": F("version") + 1, "status": Status.QUEUED, "touched_at": Now()}
+        changes["waits_in"] = ""
         if not Job.objects.filter(pk=job.pk, run=run, status__in=ACTIVE).update(**changes):
             return False
         transaction.on_commit(partial(events.publish, job.user_id, job.pk))
@@ -354,8 +359,14 @@ def _discard_on_commit(job: Job) -> None:
     publish.attempt_on_commit(partial(canvas.send_discard, job.pk), f"the clean-up of job {job.pk}")
 
 
+def send_next(job: Job, run: int) -> None:
+    """Send what follows a finished stage that stands alone (`canvas.ALONE`), unless the job has a newer run."""
+    if Job.objects.filter(pk=job.pk, run=run).exists():
+        _send([job.pk])
+
+
 def _send(job_ids: Sequence[UUID]) -> None:
-    """Send the remaining work of jobs, in order, reading their state after the commit."""
+    """Send the next step of jobs, in order, reading their state after the commit."""
     done = _done_units(job_ids)
     jobs = Job.objects.in_bulk(job_ids)
     for job in (jobs[job_id] for job_id in job_ids if job_id in jobs and jobs[job_id].is_active):
@@ -364,6 +375,21 @@ def _send(job_ids: Sequence[UUID]) -> None:
         except InvalidRequest as error:
             fail(job, job.run, "request-invalid", {"details": str(error)})
             continue
-        queues = placement.queues_of(job.render_request, job_plan)
-        send = partial(canvas.send, job.pk, job.run, job.priority, job_plan, done.get(job.pk, set()), queues)
+        units, queues = done.get(job.pk, set()), placement.queues_of(job.render_request, job_plan)
+        priority = _priority(job, canvas.alone(job_plan, units), queues)
+        send = partial(canvas.send, job.pk, job.run, priority, job_plan, units, queues)
         publish.attempt(send, f"the message of job {job.pk}")
+
+
+def _priority(job: Job, stage: Stage | None, queues: canvas.Queues) -> int:
+    """Return the priority of a job's next step, and enter the job in the line if it is to be generated next.
+
+    Messages of `generate` are all alike. Later steps are served in the order of how many clips of the same user are
+    further ahead, so that nobody's clip waits for all that another user had generated before.
+    """
+    if stage is Stage.PREPROCESS:
+        return job.priority
+    if stage is Stage.GENERATE:
+        turns.enter(job, queues[stage])
+        return 0
+    return min(turns.ahead_of(job), MAX_PRIORITY)

@@ -185,7 +185,7 @@ def test_an_outage_gives_the_stage_back_without_an_attempt_and_says_what_is_miss
         raise error
 
     with pytest.raises(Ignore):
-        run(job, work)
+        run(job, work, Stage.GENERATE)
     job.refresh_from_db()
     assert (job.status, job.run) == (Status.QUEUED, 2)
     assert StageRun.objects.get().status == RunStatus.CANCELLED

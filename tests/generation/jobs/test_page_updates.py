@@ -20,7 +20,7 @@ def view_of(user, *shown) -> View:
 
 def running(user):
     job = JobFactory(user=user)
-    held = claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker")
+    held = claims.claim(job.pk, 1, Stage.GENERATE, 0, "worker")
     claims.beat(held, 1, 4)
     return job, held
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from generation.domain.stages import STAGES
 from generation.domain.states import Stage, Status
 from generation.jobs import selectors
-from generation.models import StageRun
+from generation.models import Job, StageRun
 from generation.queue import claims, estimates, placement, roster, services
 from tests.factories import JobFactory, UserFactory, WorkerFactory, a_request
 
@@ -74,11 +74,25 @@ def test_work_of_an_older_run_counts_only_where_its_output_is_stored(user):
 def test_queue_position_counts_jobs_that_are_served_first():
     alice, bob = UserFactory(), UserFactory()
     now = timezone.now()
-    first = [JobFactory(user=alice, priority=n, queued_at=now + timedelta(seconds=n)) for n in range(3)]
-    late = JobFactory(user=bob, priority=0, queued_at=now + timedelta(seconds=9))
-    assert [selectors.place_of(job) for job in (*first, late)] == [1, 3, 4, 2]
-    first[0].status = Status.RUNNING
-    assert selectors.place_of(first[0]) is None
+    first = [JobFactory(user=alice, queued_at=now + timedelta(seconds=n)) for n in range(3)]
+    late = [JobFactory(user=bob, queued_at=now + timedelta(seconds=9 + n)) for n in range(2)]
+
+    def places():
+        return [selectors.place_of(Job.objects.get(pk=job.pk)) for job in (*first, *late)]
+
+    assert places() == [1, 3, 5, 2, 4]
+    claims.claim(first[0].pk, 1, Stage.GENERATE, 0, "worker")
+    assert places() == [None, 2, 4, 1, 3], "the user who was served waits for the other"
+
+
+def test_the_places_of_a_list_cost_one_query(user, other_user, django_assert_num_queries):
+    for person in (user, other_user):
+        JobFactory.create_batch(5, user=person)
+    jobs = list(selectors.jobs_of(user))
+    with django_assert_num_queries(1):
+        selectors.place_all(jobs)
+    assert sorted(selectors.place_of(job) for job in jobs) == [1, 3, 5, 7, 9]
+    assert selectors.place_of(JobFactory(user=other_user)) == 11
 
 
 def test_time_left_follows_this_machines_own_history(user):

@@ -181,7 +181,7 @@ def test_the_list_of_jobs_takes_as_many_queries_for_twenty_as_for_one(signed_in,
     for _ in range(20):
         services.transition(JobFactory(user=user), Status.FAILED)
         JobFactory(user=user)
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(21):
         assert get_jobs(signed_in).status_code == 200
 
 
@@ -295,7 +295,7 @@ def test_cancelling_all_waiting_leaves_what_is_being_rendered_and_what_has_ended
 @pytest.mark.parametrize("stage", [None, *Stage])
 def test_cancelling_at_any_stage_frees_that_job_and_leaves_the_others_alone(signed_in, user, other_user, stage):
     job, mine, theirs = JobFactory(user=user), JobFactory(user=user), JobFactory(user=other_user)
-    bystanders = [claims.claim(other.pk, 1, Stage.PREPROCESS, 0, "worker") for other in (mine, theirs)]
+    bystanders = [claims.claim(other.pk, 1, Stage.GENERATE, 0, "worker") for other in (mine, theirs)]
     held = []
     for unit, chunk in job.render_plan.units if stage else []:
         held.append(claims.claim(job.pk, 1, unit, chunk, "worker"))

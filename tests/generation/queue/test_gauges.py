@@ -88,15 +88,15 @@ def test_a_message_of_the_version_before_has_no_age():
 
 
 def test_a_finished_stage_is_timed(measured, user):
-    held = claim(submit(user))
+    held = claim(submit(user), Stage.GENERATE)
     StageRun.objects.filter(pk=held.pk).update(started_at=timezone.now() - timedelta(seconds=20))
     held.refresh_from_db()
     claims.finish(held, {})
     claims.finish(held, {})  # the claim is no longer valid
     found = measured()
-    assert attempts(found, Stage.PREPROCESS) == {"done": 1}
-    assert found["auravideo_stage_seconds_count", "stage=preprocess"] == 1
-    assert found["auravideo_stage_seconds_sum", "stage=preprocess"] == pytest.approx(20, abs=2)
+    assert attempts(found, Stage.GENERATE) == {"done": 1}
+    assert found["auravideo_stage_seconds_count", "stage=generate"] == 1
+    assert found["auravideo_stage_seconds_sum", "stage=generate"] == pytest.approx(20, abs=2)
     assert found["auravideo_job_wait_seconds_count",] == 1
 
 

@@ -133,6 +133,44 @@ def test_after_redis_was_wiped_between_two_stages_only_what_is_left_is_sent(job)
     assert claims.claim(job.pk, 2, Stage.GENERATE, 0, "worker") is not None
 
 
+def checked(job, count: int = 1):
+    """Return `count` jobs like `job`, itself included, that wait for their turn, with one message each."""
+    jobs = [job, *(services.submit(job.user, job.render_request) for _ in range(count - 1))]
+    for each in jobs:
+        claims.finish(claims.claim(each.pk, 1, Stage.PREPROCESS, 0, "worker"), {})
+        services.send_next(each, 1)
+    broker.connection().delete("cpu", *(f"cpu:{n}" for n in range(10)))
+    return jobs
+
+
+def test_a_job_that_waits_its_turn_needs_no_message_of_its_own_only_as_many_as_there_are_jobs(job):
+    """Whoever takes a message serves the job whose turn it is, so the message of another job may be the one left."""
+    first, second, third = checked(job, 3)
+    age(3600)
+    assert recovery.requeue_lost() == 0
+    broker.connection().rpop("generate")  # the first one's message served the third
+    claims.claim(third.pk, 1, Stage.GENERATE, 0, "worker")
+    assert recovery.requeue_lost() == 0
+    broker.connection().rpop("generate")  # and the next one was lost
+    age(30)
+    assert recovery.requeue_lost() == 1
+    runs = dict(Job.objects.values_list("pk", "run"))
+    assert (runs[first.pk], runs[second.pk]) == (2, 1)
+    assert broker.depths()["generate"] == 2
+    age(3600)
+    claims.beat(StageRun.objects.get(job=third, stage=Stage.GENERATE))
+    assert recovery.requeue_lost() == 0
+
+
+def test_a_job_whose_next_message_was_never_sent_is_sent_again(job):
+    """Its worker was killed between recording a stage and sending the next."""
+    claims.finish(claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker"), {})
+    broker.connection().delete("cpu")
+    age(60)
+    assert recovery.requeue_lost() == 1
+    assert broker.depths()["generate"] == 1
+
+
 def test_a_job_that_was_touched_just_now_is_left_alone(job):
     broker.connection().flushall()
     assert recovery.requeue_lost() == 0
@@ -188,6 +226,6 @@ def test_nothing_is_requeued_while_the_broker_is_down(job, monkeypatch):
     def refuse():
         raise redis.ConnectionError("no connection")
 
-    monkeypatch.setattr("generation.queue.broker.standing_messages", refuse)
+    monkeypatch.setattr("generation.queue.broker.standing", refuse)
     age(60)
     assert recovery.requeue_lost() == 0

@@ -63,9 +63,12 @@ def test_a_job_is_not_lost_if_the_broker_is_down(user, monkeypatch):
     assert broker.standing_messages() == {(str(job.pk), 2)}
 
 
-def test_the_first_claim_starts_the_job_and_raises_its_version(user):
+def test_the_first_claim_that_renders_starts_the_job_and_raises_its_version(user):
     job = services.submit(user, asked())
-    assert claim(job) is not None
+    claims.finish(claim(job), {})
+    job.refresh_from_db()
+    assert (job.status, job.version, job.started_at) == (Status.QUEUED, 1, None), "it was checked and still waits"
+    assert claim(job, Stage.GENERATE) is not None
     job.refresh_from_db()
     assert (job.status, job.version) == (Status.RUNNING, 2)
     assert job.started_at is not None
@@ -165,9 +168,9 @@ def test_cancelling_all_that_waits_frees_what_was_stored_and_spares_what_is_rend
     monkeypatch.setattr("generation.queue.canvas.send_discard", discarded.append)
     monkeypatch.setattr("generation.queue.events.publish", lambda user_id, *job_ids: announced.append(job_ids))
     fresh, begun, running, theirs = (JobFactory(user=person) for person in (user, user, user, other_user))
-    claims.finish(claim(begun), {"key": "frames"})
+    claims.finish(claim(begun, Stage.GENERATE), {"key": "frames"})
     services.requeue(Job.objects.get(pk=begun.pk), 1)
-    claim(running)
+    claim(running, Stage.GENERATE)
     announced.clear()
     assert services.cancel_waiting(user) == 2
     states = dict(Job.objects.values_list("pk", "status"))

@@ -225,13 +225,19 @@ def plan_of(job: Job) -> list[Any]:
 
 
 def sent(broker: redis.Redis) -> list[dict[str, Any]]:
-    """Return each queued message's queue (with its priority suffix) and its number of tasks per stage."""
+    """Return each queued message's queue (with its priority suffix) and its job's number of tasks per stage.
+
+    A message holds the first stage alone; what follows is sent once that is done.
+    """
     found = []
     for key in sorted(broker.scan_iter(_type="list")):
         for raw in reversed(broker.lrange(key, 0, -1)):
             message = json.loads(raw)
             body = json.loads(base64.b64decode(message["body"]))
             units = {(message["headers"]["task"], *map(str, body[0])), *_units(body[2])}
+            if units == {("workers.tasks.preprocess", *map(str, body[0]))}:
+                job = Job.objects.get(pk=body[0][0])
+                units = {(f"workers.tasks.{stage}", str(chunk)) for stage, chunk in job.render_plan.units}
             stages = Counter(task.removeprefix("workers.tasks.") for task, *_args in units)
             found.append({"queue": key.decode(), "stages": dict(sorted(stages.items()))})
     return found

@@ -1,0 +1,13 @@
+"""What pages say about the retention rules."""
+
+from django import template
+
+from gallery.models import RetentionRule
+
+register = template.Library()
+
+
+@register.inclusion_tag("gallery/partials/retention.html")
+def retention_notice(kind: str) -> dict[str, object]:
+    """Announce the rule of a kind: from when it applies, or that it does."""
+    return {"rule": RetentionRule.objects.filter(kind=kind, is_active=True).first()}
