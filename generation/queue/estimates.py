@@ -106,6 +106,6 @@ def slowest_seconds(held: StageRun) -> float | None:
     alike = StageRun.objects.filter(
         stage=held.stage, status=RunStatus.DONE, cost__gt=0, job__request__model=held.job.request["model"]
     )
-    recent = alike.order_by("-ended_at").values_list("started_at", "ended_at", "cost")[:HISTORY]
-    rates = [(ended - started).total_seconds() / cost for started, ended, cost in recent if ended]
+    recent = alike.order_by("-ended_at").values_list("started_at", "ended_at", "load_seconds", "cost")[:HISTORY]
+    rates = [((ended - started).total_seconds() - load) / cost for started, ended, load, cost in recent if ended]
     return max(rates) * held.cost if rates else None

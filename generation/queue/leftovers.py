@@ -1,6 +1,6 @@
 """Frames that no job needs any more, by the rules that the scheduled task and `manage.py prune` share."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -19,21 +19,21 @@ def reasons(job_ids: Sequence[str]) -> dict[str, str]:
         job_ids: as the storage names them. One that is no ID belongs to no job.
     """
     ids = {name: parsed for name in job_ids if (parsed := _uuid(name))}
-    jobs = Job.objects.annotate(now=Now()).in_bulk(list(ids.values()))
-    found = {name: _why(jobs.get(ids[name]) if name in ids else None) for name in job_ids}
+    jobs = Job.objects.in_bulk(list(ids.values()))
+    kept = Now() - timedelta(hours=settings.FAILED_FRAMES_KEPT_HOURS)  # by the clock that wrote when the job ended
+    recent = set(Job.objects.filter(pk__in=jobs, ended_at__gt=kept).values_list("pk", flat=True))
+    found = {name: _why(jobs.get(ids[name]) if name in ids else None, recent) for name in job_ids}
     return {name: why for name, why in found.items() if why}
 
 
-def _why(job: Job | None) -> str:
+def _why(job: Job | None, recent: Collection[UUID]) -> str:
     if job is None:
         return "no such job"
     if job.is_active:
         return ""
     if job.status != Status.FAILED:
         return f"the job is {job.status}"
-    hours = settings.FAILED_FRAMES_KEPT_HOURS
-    is_recent = job.ended_at is not None and job.ended_at > job.now - timedelta(hours=hours)
-    return "" if is_recent else f"the job failed over {hours} hours ago"
+    return "" if job.pk in recent else f"the job failed over {settings.FAILED_FRAMES_KEPT_HOURS} hours ago"
 
 
 def forget(job_id: str) -> None:

@@ -18,7 +18,7 @@ from generation.queue import broker, claims, services, turns
 from generation.requests import available
 from generation.requests.request import parse
 from tests.factories import JobFactory, UserFactory
-from workers import claiming
+from workers import claiming, watchdog
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -281,7 +281,8 @@ def test_when_a_child_dies_the_clip_that_it_rendered_is_lost_and_not_the_one_of_
     other = claiming.claim(*pop("generate"))
     StageRun.objects.filter(pk=other.pk).update(worker="card@host:18")
     third = StageRun.objects.filter(stage=Stage.PREPROCESS).first()
-    assert claims.lose_all_of("card@host", [18], Stage.GENERATE) == 1
+    (dead,) = claims.held_by_dead("card@host", [18], Stage.GENERATE)
+    watchdog.bury(dead, None)
     assert [StageRun.objects.get(pk=run.pk).status for run in (one, other, third)] == [
         RunStatus.LOST, RunStatus.RUNNING, RunStatus.DONE,
     ]  # fmt: skip
