@@ -46,6 +46,7 @@ def test_the_table_says_who_is_there_what_is_warm_and_what_they_do(busy):
 
 
 def test_json_has_bytes_times_and_the_whole_id(busy):
+    busy.refresh_from_db()  # the database's clock says when it started
     (found,) = json.loads(workers("--json"))
     assert (found["state"], found["memory_total"], found["draining_since"]) == ("busy", 12 * 10**9, None)
     assert found["doing"] == [

@@ -21,9 +21,10 @@ from generation.batches.parsing import COLUMNS, Row, read_rows
 from generation.create import prefill
 from generation.create.carried_over import kept_of
 from generation.create.forms import MODES, SIMPLE_FIELDS, CreateForm
+from generation.domain.states import Stage
 from generation.models import BlockedTerm, Job, Preset
 from generation.presets import services as presets
-from generation.queue import services
+from generation.queue import claims, services
 from generation.queue.blocked_terms import BlockedPrompt
 from generation.requests import available
 from generation.requests.choices import fields_of
@@ -306,8 +307,9 @@ def test_the_workers_use_the_whole_prompt(name, monkeypatch):
     request = RenderRequest.from_dict(a_request_with(name))
     engine, job = Listening(), JobFactory(request=request.to_dict())
     monkeypatch.setattr(engine_factory, "text_to_video", lambda _request: engine)
-    job_plan = job.render_plan
-    stages.generate(SimpleNamespace(request=request, plan=job_plan, job=job, on_step=None, patiently=transfers.once))
+    held = claims.claim(job.pk, job.run, Stage.GENERATE, 0, "worker")
+    asked = {"request": request, "plan": job.render_plan, "job": job, "held": held}
+    stages.generate(SimpleNamespace(**asked, on_step=None, patiently=transfers.once))
     assert engine.prompts == [request.engine_prompt]
     (words,) = [text["words"] for text in stages._warnings(request) if text["id"] == "words-unknown"]
     assert "lighthouse" in words
