@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from unittest import mock
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from auravideo.core import keyset
+from gallery.templatetags import retention
 from generation.jobs.activity import Counts, Panel, Row
 from generation.jobs.selectors import Progress, StageProgress
 from generation.models import Job
@@ -90,7 +92,8 @@ class Page:
         page |= {"show": "all", "page": keyset.Page([], "", "")}
         page |= {"counts": Counts({"running": 1}, 0), "filters": [("all", 1), ("active", 1)]}
         template = "generation/job.html" if alone else "generation/jobs.html"
-        self.answers["/jobs/"] = render_to_string(template, page | listed[0])
+        with mock.patch.object(retention, "rule_of", return_value=None):  # there is no database here
+            self.answers["/jobs/"] = render_to_string(template, page | listed[0])
         self.page = context.new_page()
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", lambda line: self.problems.append(line.text) if line.type == "error" else None)

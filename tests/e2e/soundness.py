@@ -24,7 +24,7 @@ WIDEST = """[...document.querySelectorAll('body *')].filter(e => e.getBoundingCl
 OF_DJANGO = (
     ("label-title-only", "#searchbar"),  # its label is an image with the alt text "Search"
     ("empty-table-header", ".original"),  # the first column of inline rows,
-    ("empty-table-header", "th:nth-child(11)"),  # and the last, if nothing can be deleted
+    ("empty-table-header", "th:nth-child(12)"),  # and the last, if nothing can be deleted
     ("aria-prohibited-attr", ".help-tooltip"),  # in the label of a select box
 )
 

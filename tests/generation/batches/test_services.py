@@ -232,6 +232,8 @@ def test_a_job_that_ran_counts_for_its_row(batch):
     feed(batch, "a heart\n")
     job = batch.jobs.get()
     assert claims.claim(job.pk, job.run, Stage.PREPROCESS, 0, "worker")
+    assert batches.statuses(batch) == {1: "queued"}
+    assert claims.claim(job.pk, job.run, Stage.GENERATE, 0, "worker")
     assert batches.statuses(batch) == {1: "running"}
     assert batches.job_of(batch, 1) == job
     assert batches.job_of(batch, 2) is None
