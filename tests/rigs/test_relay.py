@@ -7,6 +7,7 @@ from django.conf import settings
 from tests.rigs.relay import Relay
 
 
+@pytest.mark.thorough
 def test_a_wire_that_was_cut_works_again():
     relay = Relay(settings.REDIS_SOCKET)
     client = redis.Redis(port=relay.port)

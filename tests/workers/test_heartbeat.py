@@ -93,6 +93,7 @@ def test_a_worker_that_hangs_is_found_and_so_is_its_recovery(worker):
     wait_until(lambda: is_healthy(file), process)
 
 
+@pytest.mark.thorough
 def test_a_worker_that_loses_its_broker_is_found_and_so_is_its_recovery(worker, own_broker):
     process, file = worker
     own_broker.kill()
