@@ -13,7 +13,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def held(user):
+def held(user, monkeypatch):
+    monkeypatch.setattr(membership, "warm_engines", list)  # another test may have left a model in this process
     return claims.claim(JobFactory(user=user).pk, 1, Stage.GENERATE, 0, "worker")
 
 
