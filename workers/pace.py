@@ -40,6 +40,10 @@ class Pace:
         self._slowest = 0.0
         self._stepped: float | None = None
         progress.hold(held.pk)
+        self.begin()
+
+    def begin(self) -> None:
+        """Note that the stage begins its own work, with whatever it has to check and to load first."""
         progress.expect(loading())
 
     @cached_property

@@ -228,6 +228,7 @@ def _make_sure_of_room(context: Context) -> None:
     """Wait until there is room for the clip, and take back what its page says of an outage that is over."""
     if context.stage in NEW_WORK:
         context.patiently(require_room)
+        context.pace.begin()
     if WAITING & {warning["id"] for warning in context.job.warnings}:
         services.say_waiting(context.job)
 

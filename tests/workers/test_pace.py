@@ -12,7 +12,7 @@ from generation.domain.states import RunStatus, Stage
 from generation.models import StageRun
 from generation.queue import claims, estimates
 from tests.factories import JobFactory
-from workers import pace
+from workers import pace, runner
 
 pytestmark = pytest.mark.django_db
 FLOOR, LOADING = 300, 1800
@@ -58,6 +58,11 @@ def test_a_model_that_loads_has_longer_than_a_step(held, clock, allowances):
     went.step(0)
     went.step(1)
     assert allowances == [LOADING, LOADING, FLOOR]
+
+
+def test_a_model_that_loads_has_its_time_after_the_disk_was_asked_for_room(held, allowances):
+    runner._make_sure_of_room(runner.Context(held))
+    assert allowances[-1] == LOADING
 
 
 def test_a_first_step_has_as_long_as_the_slowest_stage_of_its_size(held, clock, allowances):
