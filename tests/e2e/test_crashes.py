@@ -1,6 +1,6 @@
 """Faults inside workers with the real models: every clip still ends once, with one video, or with the true reason.
 
-Scaled down: a hang is one after 5 seconds, and a claim is lost after 5 instead of 60.
+Scaled down: a hang is one after 20 seconds, and a claim is lost after 5 instead of 60.
 """
 
 from uuid import UUID
@@ -9,6 +9,7 @@ import pytest
 
 from generation.domain.states import Stage
 from tests.rigs.crew import Crew
+from tests.rigs.memory_limit import MemoryLimit
 from tests.rigs.trouble import Trouble
 from tests.site import Site
 
@@ -24,11 +25,12 @@ class Troubled:
     def __init__(self, site, crew, folder):
         self.site, self.crew, self.trouble = site, crew, Trouble(folder)
         for queue in QUEUES:
-            crew.start(
-                queue, queue, rig="troubled_worker", wait=False,
-                AURAVIDEO_HANG_AFTER="20", AURAVIDEO_LOAD_WITHIN="120", **self.trouble.environment,
-            )  # fmt: skip
+            self.start(queue, wait=False)
         crew.until(lambda: len(crew.members()) == len(QUEUES), "a worker did not join")
+
+    def start(self, queue, **how):
+        variables = {"AURAVIDEO_HANG_AFTER": "20", "AURAVIDEO_LOAD_WITHIN": "120", **self.trouble.environment}
+        self.crew.start(queue, queue, rig="troubled_worker", **how, **variables)
 
     def make(self, place, kind, argument=""):
         """Submit a clip that meets a fault; return it once it has ended."""
@@ -89,7 +91,20 @@ def test_a_stage_that_runs_out_of_memory_once_costs_no_clip(troubled, stage):
 def test_a_stage_that_has_too_little_memory_in_every_mode_is_tried_again(troubled, stage):
     job = troubled.make(stage, "oom", 99)
     assert troubled.ended(job) == ("done", "", 1)
-    assert troubled.attempts(job) == [(stage, "lost", "out-of-memory")]
+    assert troubled.attempts(job) == [(stage, "lost", "machine-out-of-memory")], "these workers have no card"
+
+
+def test_a_process_that_the_kernel_ends_was_out_of_memory(troubled):
+    """Nobody else tells: to its parent, it died of a SIGKILL."""
+    with MemoryLimit(megabytes=900) as limit:
+        troubled.crew.stop("upscale")
+        troubled.start("upscale", prefix=limit.prefix)
+        job = troubled.make(Stage.UPSCALE, "bomb", 2000)
+        assert limit.kills() == 1
+        assert troubled.ended(job) == ("done", "", 1)
+        assert troubled.attempts(job) == [("upscale", "lost", "machine-out-of-memory")]
+        troubled.crew.stop("upscale")
+    troubled.start("upscale")
 
 
 def test_a_bug_fails_the_clip_and_says_so(troubled):

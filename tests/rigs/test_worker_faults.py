@@ -71,9 +71,7 @@ def _crashed(trouble, log):
     return status, done
 
 
-@pytest.mark.parametrize(
-    ("line", "done"), [(0, b""), (1, b""), (2, b""), (3, b"1"), (6, b"12"), (99, b"123")]
-)
+@pytest.mark.parametrize(("line", "done"), [(0, b""), (1, b""), (2, b""), (3, b"1"), (6, b"12"), (99, b"123")])
 def test_a_call_is_crashed_at_the_line_that_was_ordered(trouble, ours, line, done):
     trouble.order("place", "crash", line)
     assert _crashed(trouble, None) == (signal.SIGKILL, done)
