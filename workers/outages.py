@@ -1,4 +1,4 @@
-"""What is not the fault of a clip and may pass: outages, of which a worker waits for the end, and memory that ran out."""
+"""What is no fault of a clip and usually passes: outages, whose end a worker waits for, and memory that ran out."""
 
 import errno
 import logging

@@ -59,7 +59,7 @@ class Crew:
     ) -> str:
         """Start a worker and return its full name.
 
-        `prefix` goes before its command, as in `ip netns exec NAME`. With the `rig` troubled_worker, its models are real.
+        `prefix` goes before its command, as in `ip netns exec NAME`. The `rig` troubled_worker has real models.
         """
         command = [
             sys.executable,

@@ -1,16 +1,20 @@
 """Faults inside a worker, suffered where and when tests/rigs/trouble.py orders them.
 
-| place | kind | what happens |
-|---|---|---|
-| a stage | `sleep` | its work is done, then it sleeps; threads go on |
-| | `hang` | the same in C, where the interpreter's lock is held: nothing goes on |
-| | `oom [times]` | memory runs out inside the engine, as torch and TensorFlow report it, once or several times in a row; MemoryError in a stage without engine |
-| | `bomb [megabytes]` | takes memory, at most so much, until the kernel's OOM killer ends the process |
-| | `die` | SIGKILL in the middle of the work |
-| | `bug` | a RuntimeError in the middle of the work |
-| | `stop [seconds]` | SIGSTOP in the middle of the work; SIGCONT comes after so many seconds |
-| `finish`, `finish-<stage>`, `release`, `requeue`, `purge` | `crash N` | SIGKILL at the N-th line of our own code that the call runs; after its return if it has fewer |
-| | `count` | nothing, but the order notes how many lines there are |
+At a stage (preprocess, generate, interpolate, upscale, assemble):
+
+    sleep             its work is done, then it sleeps; threads go on
+    hang              the same in C, holding the interpreter's lock: nothing goes on
+    oom [times]       memory runs out inside the engine, as torch and TensorFlow report it, so many times in a row;
+                      a MemoryError in stages without an engine
+    bomb [megabytes]  takes memory, at most so much, until the kernel's OOM killer ends the process
+    die               SIGKILL in the middle of the work
+    bug               a RuntimeError in the middle of the work
+    stop [seconds]    SIGSTOP in the middle of the work; SIGCONT comes after so many seconds
+
+At the calls `finish` (or `finish-<stage>`), `release`, `requeue` and `purge`:
+
+    crash N           SIGKILL at the N-th line of our own code that the call runs; after its return if it has fewer
+    count             nothing, but the order notes how many lines there are
 
 What it cannot show: power cuts, which also lose what the operating system has not written to the disk yet.
 """
