@@ -47,10 +47,11 @@ def shell(request, tmp_path_factory):
         assert site.stop() == 0
 
 
-def test_the_rig_sees_a_call_that_is_not_safe_to_crash(shell):
-    assert "rows-first crashed at line" in shell(ROWS_FIRST)
-
-
 @pytest.mark.parametrize("name", CALLS)
 def test_a_crash_at_any_line_is_repaired(shell, name):
     assert int(shell(STEP.format(name=name, step=STEPS.get(name, 1))).splitlines()[-1]) >= FEWEST
+
+
+def test_the_rig_sees_a_call_that_is_not_safe_to_crash(shell):
+    """Last, because it leaves files without a row."""
+    assert "rows-first crashed at line" in shell(ROWS_FIRST)
