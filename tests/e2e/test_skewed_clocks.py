@@ -3,7 +3,9 @@
 On PostgreSQL, whose clock all machines share. With SQLite, everything is on one machine, which has one clock.
 """
 
+import re
 import time
+from datetime import UTC, datetime
 from uuid import UUID
 
 import psycopg
@@ -54,6 +56,14 @@ def test_clips_are_rendered_by_workers_whose_clocks_are_wrong(crew):
     assert crew.site.rows("SELECT count(*), count(DISTINCT job_id) FROM gallery_video") == [(6, 6)]
 
 
+def test_the_logs_of_these_workers_have_their_own_time(crew):
+    """This shows that the clocks are wrong."""
+    for name, skew in (("late", -SKEW), ("early", SKEW)):
+        moments = re.findall(r"^(\S+Z) INFO", crew.log(name).read_text(), re.MULTILINE)
+        last = datetime.fromisoformat(moments[-1])
+        assert abs((last - datetime.now(UTC)).total_seconds() - skew) < SKEW / 2
+
+
 def test_moments_are_those_of_the_database_and_in_order(crew):
     job = crew.submit(**CLIP)
     crew.until_done(job)
@@ -62,6 +72,10 @@ def test_moments_are_those_of_the_database_and_in_order(crew):
     )
     assert queued <= started <= ended <= now
     assert (now - queued).total_seconds() < SKEW / 2
+    made = crew.site.rows(
+        "SELECT v.created_at, j.queued_at FROM gallery_video v JOIN generation_job j ON j.id = v.job_id"
+    )
+    assert all(queued <= created <= now for created, queued in made)
     spans = crew.site.rows(
         "SELECT started_at, heartbeat_at, ended_at FROM generation_stagerun WHERE job_id = ?", UUID(job)
     )
