@@ -77,6 +77,8 @@ test-e2e: $(VENV)/installed-dev browser ## Run the browser tests
 
 # What `make test` has no time for. CI runs both.
 test-thorough: $(VENV)/installed-dev browser ## Run more cases, languages, browsers and clips
+	@scripts/need_postgres
+	@scripts/need_faketime
 	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile -m "thorough and not tensorflow and not e2e and not slow and not gpu" tests
 	$(PYTEST) -n 2 --dist loadfile -m "e2e and not renders and thorough and not slow" tests/e2e
 	$(PYTEST) -m "e2e and renders and thorough and not slow" tests/e2e

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from auravideo.core import publish
@@ -31,7 +32,7 @@ PURGE_SECONDS = 20.0  # time limit of one purge task, so that clips in the same 
 
 def create(job: Job, output: dict) -> Video:
     """Create the video of a finished job from `output`, the result of workers/assembly.py."""
-    return Video.objects.create(
+    video = Video.objects.create(
         user=job.user,
         job=job,
         title=_title(job.request["prompt"]),
@@ -46,6 +47,9 @@ def create(job: Job, output: dict) -> Video:
         preview_file=output["preview"],
         thumbnail_file=output.get("thumbnail", ""),  # absent if the stage ran before an upgrade
     )
+    # By the database's clock: that of a worker may be wrong, and libraries are in this order.
+    Video.objects.filter(pk=video.pk).update(created_at=Now())
+    return video
 
 
 def _title(prompt: str) -> str:

@@ -36,6 +36,11 @@ def device() -> Device:
     return Device(found.name, min(found.total, limit), min(found.free, limit))
 
 
+def is_card() -> bool:
+    """Return whether this process computes on a card."""
+    return _card() is not None
+
+
 def _card() -> Device | None:
     nvml = _nvml()
     handle = _handle(nvml) if nvml else None

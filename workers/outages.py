@@ -1,5 +1,6 @@
-"""Outages: what is nobody's fault and usually passes, and how a worker waits for the end of one."""
+"""What is no fault of a clip and usually passes: outages, whose end a worker waits for, and memory that ran out."""
 
+import errno
 import logging
 import threading
 from collections.abc import Callable
@@ -11,7 +12,10 @@ from redis import RedisError
 from auravideo.core import storage
 from auravideo.core.liveness import progress
 from auravideo.core.storage import StorageUnavailable
-from workers import pace
+from generation.domain.errors import RenderError
+from generation.queue import services
+from workers import cards, pace
+from workers.engines.memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +36,18 @@ def reason_of(error: Exception) -> str | None:
     if isinstance(error, ConnectionError | TimeoutError | RedisError):
         return "service-waiting"
     return storage.reason_of(error, of_permissions=False) if isinstance(error, OSError) else None
+
+
+def memory_reason_of(error: Exception) -> str | None:
+    """Return the ID of the error that says whose memory ran out; None if it did not.
+
+    Once an engine has tried its most economical mode, other programs may still leave more room the next time.
+    """
+    if isinstance(error, RenderError) and error.id == services.OUT_OF_MEMORY:
+        return services.OUT_OF_MEMORY if cards.is_card() else services.MACHINE_OUT_OF_MEMORY
+    if is_out_of_memory(error) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return services.MACHINE_OUT_OF_MEMORY
+    return None
 
 
 def persist(move: Callable[[], R], stopping: threading.Event) -> R:

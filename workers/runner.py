@@ -32,6 +32,7 @@ from generation.queue import canvas, claims, events, outcomes, services
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import assembly, claiming, frame_store, media, membership, outages, pace
 from workers.claim_heartbeat import Heartbeat
+from workers.engines import registry
 from workers.pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -203,7 +204,7 @@ def _run_held(context: Context, work: Callable[[Context], dict]) -> None:
         _let_go()
         with suppress(*outages.DATABASE_AWAY):  # which come through only if the worker is stopping
             _persist(partial(_end, context, error, traceback.format_exc()))
-        if outages.reason_of(error) is not None:
+        if outages.reason_of(error) is not None or outages.memory_reason_of(error) is not None:
             _backoff.pause(_stopping)
         raise Ignore from None
     _let_go()
@@ -242,6 +243,8 @@ def _end(context: Context, error: Exception, text: str) -> None:
         claims.release(held)
     elif isinstance(error, Cancelled):
         _leave(context)
+    elif (shortage := outages.memory_reason_of(error)) is not None:
+        _lose_for_want_of_memory(held, shortage, error)
     elif isinstance(error, RenderError):
         if error.id in services.FRAMES_ARE_GONE and claims.regenerate(held, error.context["key"], str(error)):
             logger.warning("%s sent the job back to render its input again: %s", held, error.context["key"])
@@ -256,6 +259,13 @@ def _end(context: Context, error: Exception, text: str) -> None:
         reference = uuid4().hex[:8]
         logger.error("%s failed, reference %s", held, reference, exc_info=error)
         claims.fail(held, "internal", {"reference": reference}, text)
+
+
+def _lose_for_want_of_memory(held: StageRun, shortage: str, error: Exception) -> None:
+    """Use up an attempt, and make room for the next, by whoever makes it."""
+    logger.warning("%s ran out of memory", held, exc_info=error)
+    registry.release_all("memory ran out")
+    claims.lose(held.job_id, held.run, Stage(held.stage), held.chunk, shortage)
 
 
 def _interrupt(context: Context, reason: str, error: Exception) -> None:

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from auravideo.celery import app
-from auravideo.core.liveness import progress
+from auravideo.core.liveness import oom_kills, progress
 from generation.domain.states import RunStatus, Stage
 from generation.models import StageRun
 from generation.queue import claims, services
@@ -29,11 +29,15 @@ CHECK_SECONDS = 1.0
 
 
 class Why(StrEnum):
-    """Why a child was killed."""
+    """Why a child was killed, by its parent or by the kernel."""
 
     HUNG = "made no progress"
     ENDED = "went on although its job was cancelled or taken over"
+    OUT_OF_MEMORY = "needed more memory than the machine has left"
     STOPPING = "did not hand back its job in time, and the worker is stopping"
+
+
+_ERRORS: dict[Why | None, str] = {Why.HUNG: services.HUNG, Why.OUT_OF_MEMORY: services.MACHINE_OUT_OF_MEMORY}
 
 
 class Watchdog(bootsteps.StartStopStep):
@@ -47,6 +51,7 @@ class Watchdog(bootsteps.StartStopStep):
         self.ended: dict[int, float] = {}  # claims that are no longer valid, and when their children must have left
         self.killed: dict[int, tuple[float, Why]] = {}  # by process: what was due when, and why
         self.stop_by = float("inf")
+        self.oom_kills = oom_kills.Watch()
         progress.open_board()
         super().__init__(worker, **options)
 
@@ -85,6 +90,7 @@ class Watchdog(bootsteps.StartStopStep):
 
     def look(self) -> None:
         """Kill the children whose time is up."""
+        self.oom_kills.look()
         ours = set(self.pool.info["processes"])
         for sign in progress.signs():
             why = self._verdict(sign, time.monotonic())
@@ -113,10 +119,14 @@ def hurry() -> None:
 
 
 def why_killed(held: StageRun) -> Why | None:
-    """Return why the process of a claim was killed; None if it died otherwise. Forgets it."""
+    """Return why the process of a claim was killed; None if it died otherwise, or nobody knows. Forgets it."""
+    if _watchdog is None:
+        return None
     _name, _colon, pid = held.worker.rpartition(":")
-    killed = _watchdog.killed.pop(int(pid), None) if _watchdog is not None and pid.isdigit() else None
-    return killed[1] if killed else None
+    killed = _watchdog.killed.pop(int(pid), None) if pid.isdigit() else None
+    if killed:
+        return killed[1]
+    return Why.OUT_OF_MEMORY if _watchdog.oom_kills.explains_death() else None
 
 
 def bury(held: StageRun, why: Why | None) -> None:
@@ -124,8 +134,7 @@ def bury(held: StageRun, why: Why | None) -> None:
     if why is Why.STOPPING:
         claims.release(held)
     else:
-        error = services.HUNG if why is Why.HUNG else ""
-        claims.lose(held.job_id, held.run, Stage(held.stage), held.chunk, error)
+        claims.lose(held.job_id, held.run, Stage(held.stage), held.chunk, _ERRORS.get(why, ""))
 
 
 def _settle(sign: progress.Sign, why: Why) -> None:

@@ -17,6 +17,10 @@ ERRORS: Mapping[str, Any] = {
         "The graphics card ran out of memory, even in the most economical mode. Try a smaller "
         "size, fewer seconds or another model."
     ),
+    "machine-out-of-memory": _(
+        "The machine ran out of memory %(attempts)s times at the same stage (%(stage)s), so we stopped trying. Try a "
+        "smaller size, fewer seconds or another model."
+    ),
     "model-missing": _("The model %(model)s is not on this machine. The operator can fetch it with: %(command)s"),
     "model-corrupt": _(
         "A file of the model %(model)s is damaged or was changed (%(file)s). The operator can fetch it again with: "

@@ -17,6 +17,12 @@ from generation.models import Job, StageRun
 from generation.queue import estimates, events, outcomes, services, signals
 from generation.requests.request import InvalidRequest
 
+_OUTCOMES = {
+    services.HUNG: outcomes.HUNG,
+    services.OUT_OF_MEMORY: outcomes.OUT_OF_MEMORY,
+    services.MACHINE_OUT_OF_MEMORY: outcomes.OUT_OF_MEMORY,
+}
+
 
 def claim(
     job_id: UUID, run: int, stage: Stage, chunk: int, worker: str, consider: Callable[[Job], None] = lambda _job: None
@@ -124,15 +130,16 @@ def running(job_id: UUID, run: int, stage: Stage, chunk: int) -> StageRun | None
 
 
 def lose(job_id: UUID, run: int, stage: Stage, chunk: int, error: str = "") -> bool:
-    """Mark a stage whose worker died as lost, and requeue the rest of the job.
+    """Mark a stage as lost, whose worker died or ran out of memory, and requeue the rest of the job.
 
     Args:
-        error: the ID of the error to fail with after too many attempts; by default, that the worker was lost.
+        error: the ID of the error to fail with after too many attempts, one of `services.REASONS_OF_LOSSES`; by
+            default, that the worker was lost.
     """
     held = StageRun.objects.filter(job=job_id, run=run, stage=stage, chunk=chunk, status=RunStatus.RUNNING)
     if not held.update(status=RunStatus.LOST, ended_at=Now(), error=error):
         return False
-    outcomes.count(stage, outcomes.HUNG if error == services.HUNG else outcomes.LOST)
+    outcomes.count(stage, _OUTCOMES.get(error, outcomes.LOST))
     return services.requeue(Job.objects.get(pk=job_id), run)
 
 

@@ -6,9 +6,10 @@ from generation.models import StageRun
 
 DONE, FAILED, LOST, CANCELLED = "done", "failed", "lost", "cancelled"
 HUNG = "hung"  # its worker killed it, because it made no progress
+OUT_OF_MEMORY = "out-of-memory"
 HANDED_BACK = "handed-back"  # its worker was stopping
 INTERRUPTED = "interrupted"  # by an outage of the database, the storage or the network
-OUTCOMES = (DONE, FAILED, LOST, HUNG, CANCELLED, HANDED_BACK, INTERRUPTED)
+OUTCOMES = (DONE, FAILED, LOST, HUNG, OUT_OF_MEMORY, CANCELLED, HANDED_BACK, INTERRUPTED)
 
 
 def count(stage: Stage | str, outcome: str) -> None:

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 MAX_PRIORITY = 9
 HUNG = "stage-hung"
+OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY = "out-of-memory", "machine-out-of-memory"
+REASONS_OF_LOSSES = (HUNG, OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY)  # otherwise the worker is lost
 FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render them again
 
 
@@ -286,7 +288,7 @@ def fail(job: Job, run: int, error_id: str, context: dict[str, str], traceback: 
 def requeue(job: Job, run: int) -> bool:
     """Requeue the rest of an active job under the next run number; messages of older runs are ignored.
 
-    A job that lost its worker `MAX_ATTEMPTS` times at the same stage fails instead.
+    A job whose stage was lost `MAX_ATTEMPTS` times fails instead, for the reason of the last time.
     """
     with transaction.atomic():
         lock(job)
@@ -339,7 +341,7 @@ def _exhausted_stage(job: Job) -> tuple[Stage, str] | None:
     lost = job.stage_runs.filter(status=RunStatus.LOST, run__gte=job.first_run).order_by("run")
     errors: dict[tuple[str, int], list[str]] = {}
     for stage, chunk, error in lost.values_list("stage", "chunk", "error"):
-        errors.setdefault((stage, chunk), []).append(HUNG if error == HUNG else "worker-lost")
+        errors.setdefault((stage, chunk), []).append(error if error in REASONS_OF_LOSSES else "worker-lost")
     return next(
         ((Stage(stage), found[-1]) for (stage, _chunk), found in errors.items() if len(found) >= MAX_ATTEMPTS), None
     )

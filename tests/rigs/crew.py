@@ -48,19 +48,30 @@ class Crew:
                 worker.wait()
 
     def start(
-        self, name: str, queues: str, *, prefix: tuple[str, ...] = (), wait: bool = True, **variables: str
+        self,
+        name: str,
+        queues: str,
+        *,
+        prefix: tuple[str, ...] = (),
+        rig: str = "light_worker",
+        wait: bool = True,
+        **variables: str,
     ) -> str:
-        """Start a worker and return its full name. `prefix` goes before its command, as in `ip netns exec NAME`."""
+        """Start a worker and return its full name.
+
+        `prefix` goes before its command, as in `ip netns exec NAME`. The `rig` troubled_worker has real models.
+        """
         command = [
             sys.executable,
             "-m",
-            "tests.rigs.light_worker",
+            f"tests.rigs.{rig}",
             "-Q",
             queues,
             "-n",
             f"{name}@rig",
             "--concurrency",
             "1",
+            *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
         ]
         log = self.log(name).open("ab")
         environment = {**self.site.environment, "OMP_NUM_THREADS": "1", **variables}

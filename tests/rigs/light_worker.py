@@ -4,7 +4,8 @@
 frame store and events. Only the networks are stand-ins: they load for LIGHT_LOAD seconds, run for LIGHT_SECONDS per
 unit in steps, report progress and can be cancelled like the real ones, and return frames of the right number and size.
 With LIGHT_STAGES=none, whole stages are empty, and nothing but the orchestration is left. LIGHT_TROUBLE names a file in
-which a test writes what the next stage of a kind should suffer once its work is done: `generate hang`.
+which a test writes what the next stage of a kind should suffer once its work is done: `generate hang`. With
+CHAOS_TROUBLE, it is a troubled worker too (tests/rigs/troubled_worker.py), whose engines never run out of memory.
 
 What it cannot show: memory and speed of real models.
 """
@@ -16,6 +17,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from tests.rigs import worker_faults
+from tests.rigs.trouble import VARIABLE, Trouble
 
 STEPS = 10
 
@@ -90,6 +94,8 @@ def lighten() -> None:
         _make_trouble(Path(trouble))
     if budget := os.environ.get("LIGHT_ENGINES"):  # how many engines fit at once; each weighs one byte
         registry.configure(int(budget))
+    if folder := os.environ.get(VARIABLE):
+        worker_faults.install(Trouble(Path(folder)))
 
 
 def _empty_stages() -> None:

@@ -10,11 +10,12 @@ from django.db import OperationalError
 
 from generation.domain import storage_keys
 from generation.domain.errors import RenderError
-from generation.domain.states import RunStatus, Stage, Status
+from generation.domain.states import MAX_ATTEMPTS, RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import services
 from tests.factories import JobFactory
-from workers import frame_store, outages, runner, tasks
+from workers import cards, frame_store, outages, runner, tasks
+from workers.engines import registry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,13 +44,45 @@ def test_a_second_delivery_of_the_same_message_does_nothing(job):
 
 def test_an_error_with_a_text_reaches_the_person_word_for_word(job):
     def work(context):
-        raise RenderError("out-of-memory")
+        raise RenderError("model-missing", model="Wan")
 
     with pytest.raises(Ignore):
         run(job, work)
     job.refresh_from_db()
     assert job.status == Status.FAILED
-    assert job.error_text == RenderError("out-of-memory").text
+    assert job.error_text == RenderError("model-missing", model="Wan").text
+
+
+@pytest.mark.parametrize(
+    ("error", "has_card", "reason"),
+    [
+        (RenderError("out-of-memory", model="Wan"), True, "out-of-memory"),
+        (RenderError("out-of-memory", model="Wan"), False, "machine-out-of-memory"),
+        (MemoryError(), True, "machine-out-of-memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True, "machine-out-of-memory"),
+    ],
+)
+def test_a_stage_that_runs_out_of_memory_is_tried_again_and_then_says_whose_it_was(
+    job, monkeypatch, error, has_card, reason
+):
+    """Other programs may leave more room the next time; what this process still holds is let go."""
+    released = []
+    monkeypatch.setattr(registry, "release_all", released.append)
+    monkeypatch.setattr(cards, "is_card", lambda: has_card)
+    monkeypatch.setattr(runner._backoff, "pause", lambda _stopping: None)
+
+    def work(context):
+        raise error
+
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        with pytest.raises(Ignore):
+            run(job, work)
+        job.refresh_from_db()
+        assert len(released) == attempt
+        assert (job.status == Status.QUEUED) == (attempt < MAX_ATTEMPTS)
+    assert (job.status, job.error_id) == (Status.FAILED, reason)
+    assert set(job.stage_runs.values_list("status", "error")) == {(RunStatus.LOST, reason)}
+    assert str(MAX_ATTEMPTS) in job.error_text or reason == "out-of-memory"
 
 
 def test_any_other_error_is_one_neutral_sentence_and_a_traceback_for_the_operator(job, caplog):

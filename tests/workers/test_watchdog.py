@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from auravideo.core.liveness import progress
+from auravideo.core.liveness import oom_kills, progress
 from generation.domain.states import MAX_ATTEMPTS, RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import claims, recovery, services
@@ -93,6 +93,15 @@ def test_a_child_that_left_a_cancelled_clip_is_forgiven(dog, killed, monkeypatch
     assert (dog.ended, killed) == ({}, [])
 
 
+def test_a_child_that_the_kernel_ended_was_out_of_memory(dog, held, monkeypatch):
+    assert watchdog.why_killed(held) is None
+    before = oom_kills.count()
+    monkeypatch.setattr(oom_kills, "count", lambda: before + 1)
+    dog.look()
+    assert watchdog.why_killed(held) is Why.OUT_OF_MEMORY
+    assert watchdog.why_killed(held) is None, "one kill explained two deaths"
+
+
 def test_a_worker_that_stops_gives_back_what_its_children_would_not(dog, killed, monkeypatch, held, settings):
     settings.STOP_WITHIN_SECONDS = -1
     say(monkeypatch, claim=held.pk)
@@ -104,7 +113,12 @@ def test_a_worker_that_stops_gives_back_what_its_children_would_not(dog, killed,
 
 @pytest.mark.parametrize(
     ("deaths", "error"),
-    [([Why.HUNG] * 3, "stage-hung"), ([None] * 3, "worker-lost"), ([Why.HUNG, Why.HUNG, None], "worker-lost")],
+    [
+        ([Why.HUNG] * 3, "stage-hung"),
+        ([None] * 3, "worker-lost"),
+        ([Why.HUNG, Why.HUNG, None], "worker-lost"),
+        ([None, Why.HUNG, Why.OUT_OF_MEMORY], "machine-out-of-memory"),
+    ],
 )
 def test_too_many_attempts_fail_the_clip_for_the_reason_of_the_last(user, deaths, error):
     job = JobFactory(user=user)
