@@ -29,7 +29,8 @@ from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import claims, leftovers, recovery
-from workers import connections, frame_store, membership, pace, runner, stages, watchdog
+from generation.queue.loading import ahead
+from workers import connections, frame_store, loading, membership, pace, runner, stages, watchdog
 from workers.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,13 @@ def upscale(job_id: str, run: int, chunk: int) -> None:
 def assemble(job_id: str, run: int, chunk: int) -> None:
     runner.run(Stage.ASSEMBLE, job_id, run, chunk, stages.assemble)
     _delete_frames(job_id)
+
+
+@shared_task(name=ahead.TASK, ignore_result=True)
+def load_ahead(stage: str, job_id: str) -> None:
+    """Load the model that a stage of a job will need (generation/queue/loading/ahead.py)."""
+    with ids.about(job=job_id, stage=stage):
+        loading.ahead_of(Stage(stage), UUID(job_id))
 
 
 @shared_task(name="workers.tasks.discard", ignore_result=True)
@@ -116,6 +124,7 @@ def _prepare_child(**_kwargs: object) -> None:
     reporting.start()
     tracing.start("worker")
     membership.report()  # holds nothing; the child that it replaces may have held models
+    loading.begin()
 
 
 @worker_process_shutdown.connect

@@ -150,12 +150,26 @@ def idle_holders(queue: str, engine: str, besides: str, memory: int = 0) -> list
     return [name for name in holders if name not in busy]
 
 
+def has_idle(queue: str, memory: int) -> bool:
+    """Return whether a worker of a stage's queue has nothing to do, and `memory` bytes."""
+    there = present().filter(draining_since=None, takes_work=True, memory_total__gte=memory)
+    names = [name for name, queues in there.values_list("name", "queues") if queue in queues]
+    return bool(names) and not _running().keys() >= set(names)
+
+
 @dataclass
 class Capacity:
-    """The workers of a stage's queue together: the memory of the largest, in bytes, and the engines that they hold."""
+    """The workers of a stage's queue together.
+
+    Attributes:
+        memory: of the largest, in bytes.
+        warm: the engines that they hold.
+        boots: their machines, and when these were started.
+    """
 
     memory: int = 0
     warm: set[str] = field(default_factory=set)
+    boots: set[str] = field(default_factory=set)
 
 
 def capacity() -> dict[str, Capacity]:
@@ -166,11 +180,12 @@ def capacity() -> dict[str, Capacity]:
 @lru_cache(maxsize=1)
 def _capacity(_tick: int) -> dict[str, Capacity]:
     found: dict[str, Capacity] = {}
-    for queues, memory, warm in present().values_list("queues", "memory_total", "warm"):
+    for queues, memory, warm, boot in present().values_list("queues", "memory_total", "warm", "boot"):
         for queue in queues:
             there = found.setdefault(queue, Capacity())
             there.memory = max(there.memory, memory)
             there.warm.update(warm)
+            there.boots.update([boot] if boot else [])
     return found
 
 

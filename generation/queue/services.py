@@ -27,6 +27,7 @@ from generation.domain.plan import Plan
 from generation.domain.states import ACTIVE, ENDED, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
 from generation.queue import blocked_terms, canvas, events, placement, turns
+from generation.queue.loading import ahead
 from generation.requests import available
 from generation.requests.fields import MAX_SEED
 from generation.requests.request import InvalidRequest, RenderRequest
@@ -369,6 +370,7 @@ def _send(job_ids: Sequence[UUID]) -> None:
     """Send the next step of jobs, in order, reading their state after the commit."""
     done = _done_units(job_ids)
     jobs = Job.objects.in_bulk(job_ids)
+    early = []
     for job in (jobs[job_id] for job_id in job_ids if job_id in jobs and jobs[job_id].is_active):
         try:
             job_plan = frozen_plan(job)
@@ -376,9 +378,11 @@ def _send(job_ids: Sequence[UUID]) -> None:
             fail(job, job.run, "request-invalid", {"details": str(error)})
             continue
         units, queues = done.get(job.pk, set()), placement.queues_of(job.render_request, job_plan)
-        priority = _priority(job, canvas.alone(job_plan, units), queues)
-        send = partial(canvas.send, job.pk, job.run, priority, job_plan, units, queues)
-        publish.attempt(send, f"the message of job {job.pk}")
+        stage = canvas.alone(job_plan, units)
+        send = partial(canvas.send, job.pk, job.run, _priority(job, stage, queues), job_plan, units, queues)
+        if publish.attempt(send, f"the message of job {job.pk}") and stage is not None:
+            early.append((job, job_plan))
+    ahead.ask(early)
 
 
 def _priority(job: Job, stage: Stage | None, queues: canvas.Queues) -> int:
