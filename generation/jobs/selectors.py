@@ -45,7 +45,7 @@ class Progress:
     eta_seconds: int | None
     preview_url: str
     stages: tuple[StageProgress, ...]
-    no_room: str = ""  # why it waits, if no worker has the memory that it needs
+    held_up: str = ""  # why it waits, if no worker can go on with it
 
     @property
     def percent(self) -> int:
@@ -102,8 +102,17 @@ def progress_of(job: Job) -> Progress:
         eta_seconds=max(1, round(work.left)) if job.is_active else None,
         preview_url=f"{preview}?v={job.previewed_at}" if preview else "",
         stages=stages,
-        no_room=placement.no_room(job.render_request, work.waiting) if job.is_active else "",
+        held_up=_held_up(job, work.waiting) if job.is_active else "",
     )
+
+
+def _held_up(job: Job, waiting: list[Stage]) -> str:
+    """Return what its owner should read if no worker here can run a stage of a job; "" if all can."""
+    missing = placement.nobody_there(waiting)
+    if missing is None:
+        return placement.no_room(job.render_request, waiting)
+    sentences = [placement.without_worker(missing)]
+    return " ".join([*sentences, placement.how_to_start(missing)] if job.user.is_staff else sentences)
 
 
 def place_of(job: Job) -> int | None:

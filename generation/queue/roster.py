@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from generation.domain.stages import QUEUES
 from generation.domain.states import RunStatus
 from generation.models import StageRun, Worker
 from generation.queue import broker
@@ -25,6 +26,7 @@ from generation.queue import broker
 logger = logging.getLogger(__name__)
 
 _FRESH_SECONDS = 10  # how long a process caches `capacity`
+_LOOKS_SECONDS = 60  # between two looks of a process at most, for what it saw before the first to count
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,29 @@ def _capacity(_tick: int) -> dict[str, Capacity]:
             there.warm.update(warm)
             there.boots.update([boot] if boot else [])
     return found
+
+
+@dataclass
+class _Missing:
+    """Since when queues of stages have had no worker, as far as this process looked, by the monotonic clock."""
+
+    since: dict[str, float] = field(default_factory=dict)
+    looked: float = float("-inf")
+
+
+_missing = _Missing()
+
+
+def unserved() -> frozenset[str]:
+    """Return the queues of stages that have had no worker for longer than a heartbeat.
+
+    One that is started again is away for some seconds, so a process that looks for the first time reports nothing.
+    """
+    there, now = capacity(), time.monotonic()
+    before = _missing.since if now - _missing.looked < _LOOKS_SECONDS else {}
+    _missing.since = {queue: before.get(queue, now) for queue in QUEUES if queue not in there}
+    _missing.looked = now
+    return frozenset(queue for queue, since in _missing.since.items() if now - since > settings.HEARTBEAT_SECONDS)
 
 
 def _running() -> dict[str, list[Doing]]:
