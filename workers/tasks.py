@@ -154,8 +154,11 @@ def _end(**_kwargs: object) -> None:
 @task_failure.connect
 def _child_died(exception: BaseException, args: tuple, sender: Task, **_kwargs: object) -> None:
     """Requeue a job at once if its child process died (out of memory, kill -9). Runs in the parent."""
+    if not isinstance(exception, WorkerLostError):
+        return
     stage = stage_of(sender.name)
-    if not isinstance(exception, WorkerLostError) or stage is None:
+    if stage is None:
+        logger.warning("The process running %s died: %s", sender.name, exception)
         return
     job_id, run, chunk = args
     for held in _claims_of_the_dead(stage, UUID(job_id), run, chunk):
