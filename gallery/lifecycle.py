@@ -15,9 +15,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from auravideo.core import publish
+from auravideo.core import clock, publish
 from auravideo.core.storage import delete_file
 from gallery.models import GIVEN_UP, Video, VideoQuerySet
 from generation.models import Job
@@ -63,7 +62,7 @@ def _title(prompt: str) -> str:
 
 def trash(videos: VideoQuerySet) -> tuple[int, datetime]:
     """Move videos to the trash. Returns how many, and the timestamp by which `restore` finds exactly these."""
-    now = timezone.now()
+    now = clock.now()
     count = _move(videos.kept(), now)
     if count and not settings.UNDO_MINUTES:
         transaction.on_commit(send_purge)

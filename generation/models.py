@@ -298,6 +298,8 @@ class Worker(models.Model):
     heartbeat_at = models.DateTimeField(_("heartbeat"), db_index=True)  # by the database's clock
     draining_since = models.DateTimeField(_("draining since"), null=True, blank=True)
     takes_work = models.BooleanField(_("takes work"), default=True)  # the worker's own answer to draining_since
+    # The machine, and the last time that it was started: the same for all of its containers.
+    boot = models.CharField(_("start of its machine"), max_length=40, blank=True, default="", db_default="")
 
     class Meta:
         verbose_name = _("worker")
@@ -306,3 +308,21 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class LoadTime(models.Model):
+    """How long a worker took to load a model. Only generation.queue.loading writes it, and keeps the last ones."""
+
+    engine = models.CharField(_("model"), max_length=200)  # as workers report it, see queue/placement.py
+    seconds = models.FloatField(_("seconds"))
+    boot = models.CharField(_("start of its machine"), max_length=40)  # as in Worker.boot
+    from_disk = models.BooleanField(_("read from the disk"))  # the first load since then
+    loaded_at = models.DateTimeField(_("loaded"))  # by the database's clock
+
+    class Meta:
+        verbose_name = _("load time")
+        verbose_name_plural = _("load times")
+        indexes = [models.Index(fields=["engine", "-loaded_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.engine}: {self.seconds:.1f} s"

@@ -40,12 +40,15 @@ def _redis_server():
 def _empty_redis(_redis_server):
     """Give every test empty queues, an empty cache, and no recorded rates or rate-limit counts."""
     from generation.queue import broker, estimates, roster
+    from generation.queue.loading import times
 
     broker.connection().flushall()
     estimates._rate.cache_clear()
     estimates._learned.cache_clear()
-    roster._FRESH_SECONDS = 10**9  # or a test that counts queries would sometimes count one more
+    roster._FRESH_SECONDS = times._FRESH_SECONDS = 10**9  # or a test would sometimes count one query more
     roster._capacity.cache_clear()
+    roster._missing = roster._Missing()
+    times._measured.cache_clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -113,11 +113,15 @@ class Site:
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Stop it like Ctrl-C; return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.wait_until_stopped()
+
+    def wait_until_stopped(self) -> int:
+        """Return the exit status of a site that was told to stop."""
         if self._shell:
             self._shell.communicate()  # the end of its input ends it
             self._shell = None
-        if self.process.poll() is None:
-            self.process.send_signal(number)
         return self.process.wait(60)
 
     def manage(self, *arguments: str, stdin: str | None = None, timeout: float = 600) -> subprocess.CompletedProcess:

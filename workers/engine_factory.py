@@ -9,11 +9,12 @@ from django.conf import settings
 from generation.catalogue.load import BaseModel, Entry, MotionAdapter
 from generation.catalogue.lockfile import verify
 from generation.domain.errors import RenderError
+from generation.domain.states import Stage
 from generation.requests import available
 from generation.requests.request import RenderRequest
 from workers.engines import registry
 from workers.engines.animatediff import AnimateDiffEngine
-from workers.engines.base import Interpolation, TextToVideo, Upscaling
+from workers.engines.base import Engine, Interpolation, TextToVideo, Upscaling
 from workers.engines.film import FilmEngine
 from workers.engines.realesrgan import RealEsrganEngine
 
@@ -55,6 +56,12 @@ def upscaling(request: RenderRequest) -> Upscaling:
         return RealEsrganEngine(_verified(entry).paths(settings.HOME), label=entry.label, command=entry.command)
 
     return registry.get(("upscaling", entry.id), make)
+
+
+def of_stage(stage: Stage, request: RenderRequest) -> Engine:
+    """Return the engine of a stage that has one."""
+    makers = {Stage.GENERATE: text_to_video, Stage.INTERPOLATE: interpolation, Stage.UPSCALE: upscaling}
+    return makers[stage](request)
 
 
 def count_tokens(request: RenderRequest) -> int:

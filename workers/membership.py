@@ -11,6 +11,7 @@ import socket
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from celery import bootsteps, current_task
@@ -28,6 +29,8 @@ from workers import cards
 from workers.engines import registry
 
 logger = logging.getLogger(__name__)
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class PassOn(Exception):
@@ -60,6 +63,7 @@ class Membership:
             "queues": list(self.serves),
             "device": found.name,
             "version": code_version(),
+            "boot": boot(),
             "memory_total": found.total,
             "memory_free": found.free,
         }
@@ -111,6 +115,15 @@ def report() -> None:
         logger.warning("Could not report the warm models: %s", error)
     else:
         me.reported = warm
+
+
+@lru_cache(maxsize=1)
+def boot() -> str:
+    """Return what names this machine until it is started again, the same in all of its containers; "" if unknown."""
+    try:
+        return BOOT.read_text().strip()
+    except OSError:
+        return ""
 
 
 @lru_cache(maxsize=1)

@@ -29,7 +29,8 @@ from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import claims, leftovers, recovery
-from workers import connections, frame_store, membership, pace, runner, stages, watchdog
+from generation.queue.loading import ahead
+from workers import connections, frame_store, loading, membership, pace, runner, stages, watchdog
 from workers.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,13 @@ def upscale(job_id: str, run: int, chunk: int) -> None:
 def assemble(job_id: str, run: int, chunk: int) -> None:
     runner.run(Stage.ASSEMBLE, job_id, run, chunk, stages.assemble)
     _delete_frames(job_id)
+
+
+@shared_task(name=ahead.TASK, ignore_result=True)
+def load_ahead(stage: str, job_id: str) -> None:
+    """Load the model that a stage of a job will need (generation/queue/loading/ahead.py)."""
+    with ids.about(job=job_id, stage=stage):
+        loading.ahead_of(Stage(stage), UUID(job_id))
 
 
 @shared_task(name="workers.tasks.discard", ignore_result=True)
@@ -116,6 +124,7 @@ def _prepare_child(**_kwargs: object) -> None:
     reporting.start()
     tracing.start("worker")
     membership.report()  # holds nothing; the child that it replaces may have held models
+    loading.begin()
 
 
 @worker_process_shutdown.connect
@@ -145,8 +154,11 @@ def _end(**_kwargs: object) -> None:
 @task_failure.connect
 def _child_died(exception: BaseException, args: tuple, sender: Task, **_kwargs: object) -> None:
     """Requeue a job at once if its child process died (out of memory, kill -9). Runs in the parent."""
+    if not isinstance(exception, WorkerLostError):
+        return
     stage = stage_of(sender.name)
-    if not isinstance(exception, WorkerLostError) or stage is None:
+    if stage is None:
+        logger.warning("The process running %s died: %s", sender.name, exception)
         return
     job_id, run, chunk = args
     for held in _claims_of_the_dead(stage, UUID(job_id), run, chunk):

@@ -19,9 +19,10 @@ import redis
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from auravideo.server.supervisor import die_with_parent
+from auravideo.core.liveness.parents import die_with_parent
 
 START_SECONDS = 30
+STOP_SECONDS = 20
 
 
 def private_socket() -> Path | None:
@@ -141,4 +142,8 @@ class PrivateRedis:
         """Stop the server if `ensure` started it."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait()
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:  # its disk hangs
+                self._process.kill()
+                self._process.wait()

@@ -3,7 +3,6 @@
 No process ends the site. Whatever exits is started again, after pauses that grow while it keeps exiting.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -11,15 +10,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from auravideo.core.liveness.parents import die_with_parent
 from auravideo.core.logs import lines
 
 STOP_SECONDS = 20  # for a worker to hand back its job
-_PR_SET_PDEATHSIG = 1  # Linux, prctl(2): the signal sent to a child when its parent dies
+KILL_SECONDS = 10  # for what was killed to be gone: the kernel frees gigabytes first
 
 
 @dataclass
@@ -88,13 +89,13 @@ class Process:
         if self.popen is not None and self.popen.poll() is None:
             self.popen.send_signal(number)
 
-    def kill_group(self) -> None:
-        """Kill what is left of its process group."""
-        if self.popen is not None:
-            try:
-                os.killpg(self.popen.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return
+    def kill_group(self) -> int | None:
+        """Kill what is left of its process group. Return the group's number, None if nothing is left."""
+        if self.popen is None or _is_gone(self.popen.pid):
+            return None
+        with suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        return self.popen.pid
 
     def last_words(self) -> str:
         """Return how it ended, for the log."""
@@ -104,9 +105,18 @@ class Process:
         return f"exited with status {status}"
 
 
-def die_with_parent() -> None:
-    """Request SIGTERM on the parent's death (runs in the child before exec), so a killed `serve` leaves nothing."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _is_gone(group: int) -> bool:
+    """Return whether no process of a group is left. Those whose parent died are ours, and waited for here."""
+    try:
+        while os.waitpid(-group, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        pass
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 class Supervisor:
@@ -133,6 +143,7 @@ class Supervisor:
         self.tend, self._tending = tend, Backoff()
         self._report, self._reported, self._has_reported = report, float("-inf"), False
         self._stop = threading.Event()
+        self._dying: set[int] = set()  # process groups that were killed and are not gone yet
 
     def start(self) -> None:
         for process in self.processes:
@@ -166,6 +177,7 @@ class Supervisor:
         self._look_after_the_rest()
         for process in self.processes:
             self._keep_up(process)
+        self._dying = {group for group in self._dying if not _is_gone(group)}
         self._report_failing()
 
     def _look_after_the_rest(self) -> None:
@@ -186,7 +198,7 @@ class Supervisor:
         elif process.popen is not None:
             if time.monotonic() - process.started > self.SETTLED_SECONDS:
                 backoff.failures = 0
-            process.kill_group()
+            self._kill_rest(process)
             _say(f"{process.name} {process.last_words()}; starting it again in {backoff.fail():g} s")
             process.popen = None
         elif backoff.is_over and not self.is_stopping:
@@ -205,7 +217,7 @@ class Supervisor:
             self._reported, self._has_reported = now, bool(failing)
 
     def stop(self) -> None:
-        """Send SIGTERM to every process, wait up to STOP_SECONDS, then kill the rest."""
+        """Send SIGTERM to every process, wait up to STOP_SECONDS, then kill the rest and wait until it is gone."""
         for process in self.processes:
             process.signal(signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
@@ -215,9 +227,27 @@ class Supervisor:
                     process.popen.wait(max(0.1, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
                     _say(f"{process.name} did not exit in time and was killed")
-            process.kill_group()
+                    process.popen.kill()
+                    with suppress(subprocess.TimeoutExpired):
+                        process.popen.wait(KILL_SECONDS)
+            self._kill_rest(process)
+        self._see_off()
         if self._has_reported:
             self._report([])
+
+    def _kill_rest(self, process: Process) -> None:
+        """Kill what a process that has ended left behind in its group."""
+        if (group := process.kill_group()) is not None:
+            self._dying.add(group)
+
+    def _see_off(self) -> None:
+        """Wait until what was killed is gone, so that whoever starts the site again has its memory and its files."""
+        deadline = time.monotonic() + KILL_SECONDS
+        while self._dying and time.monotonic() < deadline:
+            self._dying = {group for group in self._dying if not _is_gone(group)}
+            time.sleep(0.01)
+        if self._dying:
+            _say(f"These process groups were killed but are still there: {', '.join(map(str, sorted(self._dying)))}")
 
 
 def _say(sentence: str) -> None:

@@ -96,7 +96,9 @@ def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
     read = replace(request, prompt=typed).engine_prompt if typed.strip() else ""
     notes = [warning_text(note) for note in vocabulary.warnings(read, model, settings.HOME)] if read else []
     made = plan(request, model)
-    if too_large := placement.no_room(request, made.stages):
+    if (missing := placement.nobody_there(made.stages)) is not None:
+        notes.insert(0, placement.without_worker(missing))
+    elif too_large := placement.no_room(request, made.stages):
         notes.insert(0, too_large)
     loading = loading_seconds(request, made.stages)
     return Summary(request, made, estimate(request), len(requests), queue, tuple(notes), loading)

@@ -111,7 +111,7 @@ _TABLE = (
         per_chunk=False,
         cost=_generate_cost,
         first_rate=1e-6,
-        first_load=15.0,
+        first_load=20.0,
         entries=lambda catalogue, asked: (catalogue.models[asked.model], catalogue.adapters[asked.motion_adapter]),
     ),
     StageSpec(

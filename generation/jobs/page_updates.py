@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import translation
 
 from accounts.models import User
-from generation.domain.states import Status
+from generation.domain.states import RunStatus, Status
 from generation.jobs.activity import panel_of
 from generation.jobs.fragments import gone_fragment, job_fragment, panel_fragment, row_fragment
 from generation.jobs.selectors import jobs_of, listed_jobs_of, place_all
@@ -76,10 +76,17 @@ class View:
 
     def _remember(self, job: Job) -> None:
         self.versions[job.pk] = job.version
-        if job.status == Status.QUEUED and (job.pk in self.shown or job.pk in self.rows):
+        if _waits(job) and (job.pk in self.shown or job.pk in self.rows):
             self.waiting.add(job.pk)
         else:
             self.waiting.discard(job.pk)
+
+
+def _waits(job: Job) -> bool:
+    """Return whether nobody works on a job, so that no event would say what has become of it."""
+    if job.status != Status.RUNNING:
+        return job.status == Status.QUEUED
+    return all(run.status != RunStatus.RUNNING for run in job.stage_runs.all())
 
 
 def _read(query: bytes) -> dict[str, str]:

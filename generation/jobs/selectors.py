@@ -15,11 +15,12 @@ from generation.domain.plan import Plan
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import STAGE_LABELS, Batch, Job, StageRun
 from generation.queue import estimates, placement, turns
+from generation.queue.loading import ahead, times
 from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest
 
 NEARLY = 0.95  # the share of the loading that the bar shows at most before it is over
-OVERTIME = 0.3  # the share of the time that a model has been loading for that is still expected, at least
+OVERTIME = 0.5  # the share of the time that a model has been loading for that is still expected, at least
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Progress:
     eta_seconds: int | None
     preview_url: str
     stages: tuple[StageProgress, ...]
-    no_room: str = ""  # why it waits, if no worker has the memory that it needs
+    held_up: str = ""  # why it waits, if no worker can go on with it
 
     @property
     def percent(self) -> int:
@@ -90,7 +91,6 @@ def progress_of(job: Job) -> Progress:
     current = next((stage for stage in stages if stage.state != "done"), stages[-1])
     finished = job.status == Status.DONE
     behind = sum(work.seconds[unit] * work.fraction(unit) for unit in work.seconds)
-    left = sum(work.seconds.values()) - behind + sum(loading.left for loading in work.loading.values())
     share = 1.0 if finished else (behind + sum(loading.behind for loading in work.loading.values())) / total
     preview = reverse("generation:preview", args=[job.pk]) if job.previewed_at and job.is_active else ""
     return Progress(
@@ -99,11 +99,20 @@ def progress_of(job: Job) -> Progress:
         stage_percent=current.percent,
         permille=1000 if finished else min(999, int(share * 1000)),
         place=place_of(job),
-        eta_seconds=max(1, round(left)) if job.is_active else None,
+        eta_seconds=max(1, round(work.left)) if job.is_active else None,
         preview_url=f"{preview}?v={job.previewed_at}" if preview else "",
         stages=stages,
-        no_room=placement.no_room(job.render_request, work.waiting) if job.is_active else "",
+        held_up=_held_up(job, work.waiting) if job.is_active else "",
     )
+
+
+def _held_up(job: Job, waiting: list[Stage]) -> str:
+    """Return what its owner should read if no worker here can run a stage of a job; "" if all can."""
+    missing = placement.nobody_there(waiting)
+    if missing is None:
+        return placement.no_room(job.render_request, waiting)
+    sentences = [placement.without_worker(missing)]
+    return " ".join([*sentences, placement.how_to_start(missing)] if job.user.is_staff else sentences)
 
 
 def place_of(job: Job) -> int | None:
@@ -143,7 +152,7 @@ def estimate(request: RenderRequest) -> float:
 
 def loading_seconds(request: RenderRequest, stages: Iterable[Stage]) -> float:
     """Return how long loading the models of the stages takes that no worker holds, in seconds."""
-    return sum(estimates.load_seconds(stage, request.model) for stage in stages if placement.is_cold(stage, request))
+    return sum(times.expected(stage, request) for stage in stages if placement.is_cold(stage, request))
 
 
 @dataclass(frozen=True)
@@ -151,11 +160,13 @@ class _Loading:
     """Seconds of loading the model of a stage: its weight in the progress, how many are behind, how many are left.
 
     These do not add up while it takes longer than expected: then the bar stands still, and the time left rises.
+    What is loaded ahead has no weight, and only what is left of it after the earlier stages adds to the time left.
     """
 
     weight: float
     behind: float
     left: float
+    is_ahead: bool = False
 
 
 class _Work:
@@ -184,7 +195,12 @@ class _Work:
         is_past = not began and any(run.total or run.status == RunStatus.DONE for run in runs)
         if not self.job.is_active or is_past or not (began or placement.is_cold(stage, request)):
             return None
-        expected = estimates.load_seconds(stage, request.model)
+        expected = times.expected(stage, request)
+        if not began and (note := ahead.look(stage, placement.engine_of(stage, request))):
+            if note.is_going_on:
+                return _Loading(0.0, 0.0, max(expected - note.elapsed, note.elapsed * OVERTIME), is_ahead=True)
+            if note.state is ahead.State.READY:  # the roster says so soon
+                return None
         elapsed = max((timezone.now() - min(began)).total_seconds(), 0.0) if began else 0.0
         # One that takes longer than expected goes on for a while: its page should not promise the end for any moment.
         return _Loading(expected, min(elapsed, expected * NEARLY), max(expected - elapsed, elapsed * OVERTIME))
@@ -192,7 +208,20 @@ class _Work:
     def is_loading(self, stage: str) -> bool:
         """Return whether a stage loads its model and cannot advance before that."""
         running = [run for unit, run in self.runs.items() if unit[0] == stage and run.status == RunStatus.RUNNING]
-        return bool(running) and all(run.is_loading for run in running)
+        if not running:
+            return any(of == stage and loading.is_ahead for of, loading in self.loading.items())
+        return all(run.is_loading for run in running)
+
+    @property
+    def left(self) -> float:
+        """Return the seconds until the job is done."""
+        seconds = 0.0
+        for stage in self.plan.stages:
+            if loading := self.loading.get(stage):
+                seconds = max(seconds, loading.left) if loading.is_ahead else seconds + loading.left
+            units = [unit for unit in self.seconds if unit[0] is stage]
+            seconds += sum(self.seconds[unit] * (1 - self.fraction(unit)) for unit in units)
+        return seconds
 
     def _is_done(self, unit: tuple[Stage, int]) -> bool:
         return unit in self.runs and self.runs[unit].status == RunStatus.DONE

@@ -10,7 +10,6 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control, never_cache
@@ -18,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.http import SignedInRequest
+from auravideo.core import clock
 from auravideo.core.keyset import page_of
 from auravideo.core.storage import StorageUnavailable
 from generation.domain import storage_keys
@@ -52,7 +52,7 @@ def jobs(request: SignedInRequest) -> HttpResponse:
         "jobs": [job_context(job) for job in place_all(page.rows)],
         "can_remove": bool(FILTERS[show] & ENDED),
         "has_batches": has_batches(request.user),
-        "now": timezone.now(),
+        "now": clock.now(),  # as the moments that it is compared with
     }
     return render(request, "generation/jobs.html", context)
 

@@ -18,10 +18,6 @@ HISTORY = 20  # most recent runs of a stage that set its rate
 # The quantile of their rates to use. Other load only ever slows a run down, so the faster runs predict best how long a
 # clip takes on its own.
 _QUICKER = 0.25
-LOADS = 8  # most recent loads of a stage's model
-# The quantile of their times. A file that was read lately loads in a third of the time, and nobody minds a wait that is
-# shorter than announced.
-_SLOWER = 0.75
 _FRESH_SECONDS = 10  # how long a process caches a rate
 _NOTED_SECONDS = 24 * 3600
 _LEARN_SECONDS = 1  # how often a process learns a rate at most: stages that take less differ by chance only
@@ -30,10 +26,9 @@ _KEY = "measured:{}:{}"
 
 @dataclass(frozen=True)
 class Measured:
-    """What a stage took with a model here: seconds per unit of cost, and seconds to load the model."""
+    """What a stage took with a model here: seconds per unit of cost, without the loading of the model."""
 
     rate: float
-    load: float
 
 
 def cost(stage: Stage, chunk: int, plan: Plan, request: RenderRequest) -> float:
@@ -48,11 +43,6 @@ def cost(stage: Stage, chunk: int, plan: Plan, request: RenderRequest) -> float:
 def seconds(stage: Stage, chunk: int, plan: Plan, request: RenderRequest) -> float:
     """Return how long one stage of one chunk will take on this machine, in seconds."""
     return cost(stage, chunk, plan, request) * _now(stage, request.model).rate
-
-
-def load_seconds(stage: Stage, model: str) -> float:
-    """Return how long a worker here takes to load the model of a stage, in seconds; 0 if the stage has none."""
-    return _now(stage, model).load
 
 
 def _now(stage: Stage, model: str) -> Measured:
@@ -85,13 +75,7 @@ def learn(stage: Stage, model: str) -> Measured:
     runs = runs.order_by("-ended_at")
     recent = runs.values_list("started_at", "ended_at", "load_seconds", "cost")[:HISTORY]
     rates = [((ended - started).total_seconds() - load) / cost for started, ended, load, cost in recent if ended]
-    loads = []
-    if STAGES[stage].first_load:
-        loads = list(runs.filter(load_seconds__gt=0).values_list("load_seconds", flat=True)[:LOADS])
-    found = Measured(
-        rate=max(0.0, _quantile(rates, _QUICKER, STAGES[stage].first_rate)),
-        load=_quantile(loads, _SLOWER, STAGES[stage].first_load),
-    )
+    found = Measured(max(0.0, _quantile(rates, _QUICKER, STAGES[stage].first_rate)))
     with suppress(RedisError):  # without a cache, it is computed from the history each time
         cache.set(_KEY.format(stage, model), found, _NOTED_SECONDS)
     return found

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from django.utils import formats
 from django.utils.translation import gettext as _
 
+from auravideo.commands import manage
 from generation.domain.memory_classes import BASE, EVERYWHERE, GB, queue_for
 from generation.domain.plan import Plan
 from generation.domain.stages import STAGES, Sized
@@ -81,6 +82,24 @@ def is_cold(stage: Stage, request: RenderRequest) -> bool:
     """
     there = roster.capacity().get(STAGES[stage].queue) if STAGES[stage].first_load else None
     return there is not None and engine_of(stage, request) not in there.warm
+
+
+def nobody_there(stages: Iterable[Stage]) -> Stage | None:
+    """Return the first of some stages that no worker on this site runs; None if there are workers for all."""
+    unserved = roster.unserved()
+    return next((stage for stage in stages if STAGES[stage].queue in unserved), None)
+
+
+def without_worker(stage: Stage) -> str:
+    """Return, worded for the user, that no worker for a stage is running."""
+    return _("No worker for the step “%(stage)s” is running. The clip will wait there until one starts.") % {
+        "stage": STAGES[stage].label
+    }
+
+
+def how_to_start(stage: Stage) -> str:
+    """Return, worded for the staff, how to start a worker for a stage."""
+    return _("Start one: %(command)s") % {"command": manage(f"serve --only workers --queues {STAGES[stage].queue}")}
 
 
 def no_room(request: RenderRequest, stages: Iterable[Stage]) -> str:

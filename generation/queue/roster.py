@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from generation.domain.stages import QUEUES
 from generation.domain.states import RunStatus
 from generation.models import StageRun, Worker
 from generation.queue import broker
@@ -25,6 +26,7 @@ from generation.queue import broker
 logger = logging.getLogger(__name__)
 
 _FRESH_SECONDS = 10  # how long a process caches `capacity`
+_LOOKS_SECONDS = 60  # between two looks of a process at most, for what it saw before the first to count
 
 
 @dataclass(frozen=True)
@@ -150,12 +152,26 @@ def idle_holders(queue: str, engine: str, besides: str, memory: int = 0) -> list
     return [name for name in holders if name not in busy]
 
 
+def has_idle(queue: str, memory: int) -> bool:
+    """Return whether a worker of a stage's queue has nothing to do, and `memory` bytes."""
+    there = present().filter(draining_since=None, takes_work=True, memory_total__gte=memory)
+    names = [name for name, queues in there.values_list("name", "queues") if queue in queues]
+    return bool(names) and not _running().keys() >= set(names)
+
+
 @dataclass
 class Capacity:
-    """The workers of a stage's queue together: the memory of the largest, in bytes, and the engines that they hold."""
+    """The workers of a stage's queue together.
+
+    Attributes:
+        memory: of the largest, in bytes.
+        warm: the engines that they hold.
+        boots: their machines, and when these were started.
+    """
 
     memory: int = 0
     warm: set[str] = field(default_factory=set)
+    boots: set[str] = field(default_factory=set)
 
 
 def capacity() -> dict[str, Capacity]:
@@ -166,12 +182,36 @@ def capacity() -> dict[str, Capacity]:
 @lru_cache(maxsize=1)
 def _capacity(_tick: int) -> dict[str, Capacity]:
     found: dict[str, Capacity] = {}
-    for queues, memory, warm in present().values_list("queues", "memory_total", "warm"):
+    for queues, memory, warm, boot in present().values_list("queues", "memory_total", "warm", "boot"):
         for queue in queues:
             there = found.setdefault(queue, Capacity())
             there.memory = max(there.memory, memory)
             there.warm.update(warm)
+            there.boots.update([boot] if boot else [])
     return found
+
+
+@dataclass
+class _Missing:
+    """Since when queues of stages have had no worker, as far as this process looked, by the monotonic clock."""
+
+    since: dict[str, float] = field(default_factory=dict)
+    looked: float = float("-inf")
+
+
+_missing = _Missing()
+
+
+def unserved() -> frozenset[str]:
+    """Return the queues of stages that have had no worker for longer than a heartbeat.
+
+    One that is started again is away for some seconds, so a process that looks for the first time reports nothing.
+    """
+    there, now = capacity(), time.monotonic()
+    before = _missing.since if now - _missing.looked < _LOOKS_SECONDS else {}
+    _missing.since = {queue: before.get(queue, now) for queue in QUEUES if queue not in there}
+    _missing.looked = now
+    return frozenset(queue for queue, since in _missing.since.items() if now - since > settings.HEARTBEAT_SECONDS)
 
 
 def _running() -> dict[str, list[Doing]]:

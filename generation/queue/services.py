@@ -7,14 +7,14 @@ commit; if that fails, `recovery.requeue_lost` sends them later.
 import logging
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Max, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -27,6 +27,7 @@ from generation.domain.plan import Plan
 from generation.domain.states import ACTIVE, ENDED, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
 from generation.queue import blocked_terms, canvas, events, placement, turns
+from generation.queue.loading import ahead
 from generation.requests import available
 from generation.requests.fields import MAX_SEED
 from generation.requests.request import InvalidRequest, RenderRequest
@@ -34,6 +35,7 @@ from generation.requests.request import InvalidRequest, RenderRequest
 logger = logging.getLogger(__name__)
 
 MAX_PRIORITY = 9
+_TICK = timedelta(microseconds=1)  # between two moments that are told apart
 HUNG = "stage-hung"
 OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY = "out-of-memory", "machine-out-of-memory"
 REASONS_OF_LOSSES = (HUNG, OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY)  # otherwise the worker is lost
@@ -91,7 +93,7 @@ def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list
     blocked = blocked_terms.load()
     for prompt in dict.fromkeys(request.engine_prompt for request in requests):
         blocked.check(prompt)
-    queued, now = _room_for(user, len(requests)), timezone.now()
+    queued, now = _room_for(user, len(requests))
     jobs = [
         Job(
             user=user,
@@ -99,7 +101,7 @@ def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list
             plan=available.plan_for(request).to_dict(),
             seed=request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 1),
             priority=min(queued + n, MAX_PRIORITY),
-            queued_at=now + timedelta(microseconds=n),  # orders the queue, so it must be unique
+            queued_at=now + n * _TICK,  # orders the queue, so it must be unique
             touched_at=Now(),
             **place,
         )
@@ -112,11 +114,12 @@ def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list
     return jobs
 
 
-def _room_for(user: User, more: int) -> int:
-    """Return how many jobs the user has queued.
+def _room_for(user: User, more: int) -> tuple[int, datetime]:
+    """Return how many jobs the user has queued, and a moment after all of them, at which more can be.
 
-    That number is the priority of the next one's first message, so nobody's first clip waits until another user's
-    flood is checked. Locks the user's row, so concurrent submissions are counted one after the other.
+    The number is the priority of the next one's first message, so nobody's first clip waits until another user's
+    flood is checked. The moment is the database's present. Locks the user's row, so concurrent submissions are counted
+    one after the other.
 
     Raises:
         TooManyJobs: `more` further jobs would exceed the limit.
@@ -127,12 +130,14 @@ def _room_for(user: User, more: int) -> int:
     except storage.StorageUnavailable as error:
         logger.warning("A new clip was refused: %s", error)
         raise NoRoom from error
-    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    locked = User.objects.select_for_update(no_key=True).annotate(now=Now()).get(pk=user.pk)
     mine = Job.objects.filter(user=user, status__in=ACTIVE)
-    counts = mine.aggregate(active=Count("pk"), queued=Count("pk", filter=Q(status=Status.QUEUED)))
-    if counts["active"] + more > settings.MAX_ACTIVE_JOBS:
-        raise TooManyJobs(counts["active"])
-    return counts["queued"]
+    found = mine.aggregate(
+        active=Count("pk"), queued=Count("pk", filter=Q(status=Status.QUEUED)), last=Max("queued_at")
+    )
+    if found["active"] + more > settings.MAX_ACTIVE_JOBS:
+        raise TooManyJobs(found["active"])
+    return found["queued"], max(locked.now, found["last"] + _TICK if found["last"] else locked.now)
 
 
 def transition(job: Job, new: Status, *, expected_run: int | None = None, **changes: object) -> bool:
@@ -153,7 +158,7 @@ def _announce(job: Job, new: Status) -> None:
     if new in ENDED:
         declared.JOBS_ENDED.labels(state=new.value).inc()
     if new == Status.DONE:
-        declared.JOB_SECONDS.observe((timezone.now() - job.queued_at).total_seconds())
+        declared.JOB_SECONDS.observe(_seconds_since(job.queued_at))
 
 
 def start(job: Job, run: int) -> bool:
@@ -161,16 +166,20 @@ def start(job: Job, run: int) -> bool:
 
     Its turn is taken: nobody else is to start it.
     """
-    now = timezone.now()
+    wait = _seconds_since(job.queued_at)
     is_first = job.started_at is None
     if job.status == Status.QUEUED and transition(
         job, Status.RUNNING, expected_run=run, started_at=job.started_at or Now(), waits_in=""
     ):
         if is_first:
-            wait = (now - job.queued_at).total_seconds()
             transaction.on_commit(partial(declared.JOB_WAIT_SECONDS.observe, wait))
         return True
     return touch(job, run)
+
+
+def _seconds_since(moment: datetime) -> float:
+    """Return the seconds since a moment of the database, for a metric: by this machine's clock, which may be behind."""
+    return max(0.0, (timezone.now() - moment).total_seconds())
 
 
 def touch(job: Job, run: int) -> bool:
@@ -230,7 +239,7 @@ def retry(job: Job) -> bool:
     if not job.can_retry:
         return False
     blocked_terms.load().check(job.render_request.engine_prompt)
-    run, now = job.run + 1, timezone.now()
+    run = job.run + 1
     fresh: dict[str, Any] = {
         "error_id": "",
         "error_context": {},
@@ -241,7 +250,8 @@ def retry(job: Job) -> bool:
         "waits_in": "",
     }
     fresh |= {"seen_at": None, "removed_at": None}
-    fresh["priority"] = min(_room_for(job.user, 1), MAX_PRIORITY)
+    queued, now = _room_for(job.user, 1)
+    fresh["priority"] = min(queued, MAX_PRIORITY)
     if not transition(job, Status.QUEUED, expected_run=job.run, run=run, first_run=run, queued_at=now, **fresh):
         return False
     transaction.on_commit(declared.JOBS_RETRIED.inc)
@@ -371,6 +381,7 @@ def _send(job_ids: Sequence[UUID]) -> None:
     """Send the next step of jobs, in order, reading their state after the commit."""
     done = _done_units(job_ids)
     jobs = Job.objects.in_bulk(job_ids)
+    early = []
     for job in (jobs[job_id] for job_id in job_ids if job_id in jobs and jobs[job_id].is_active):
         try:
             job_plan = frozen_plan(job)
@@ -378,9 +389,11 @@ def _send(job_ids: Sequence[UUID]) -> None:
             fail(job, job.run, "request-invalid", {"details": str(error)})
             continue
         units, queues = done.get(job.pk, set()), placement.queues_of(job.render_request, job_plan)
-        priority = _priority(job, canvas.alone(job_plan, units), queues)
-        send = partial(canvas.send, job.pk, job.run, priority, job_plan, units, queues)
-        publish.attempt(send, f"the message of job {job.pk}")
+        stage = canvas.alone(job_plan, units)
+        send = partial(canvas.send, job.pk, job.run, _priority(job, stage, queues), job_plan, units, queues)
+        if publish.attempt(send, f"the message of job {job.pk}") and stage is not None:
+            early.append((job, job_plan))
+    ahead.ask(early)
 
 
 def _priority(job: Job, stage: Stage | None, queues: canvas.Queues) -> int:

@@ -94,7 +94,7 @@ def stop_in_the_midst(site: Site, queue: str) -> None:
     site.process.send_signal(signal.SIGINT)
     wait_until(lambda: any(_is_asked_to_end(pid) for pid in workers), f"the worker of {queue} was not asked to stop")
     _send(signal.SIGCONT, workers)
-    assert site.process.wait(60) == 0
+    assert site.wait_until_stopped() == 0
 
 
 def _is_asked_to_end(pid: int) -> bool:

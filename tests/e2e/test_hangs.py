@@ -120,6 +120,7 @@ def test_a_hang_costs_one_attempt_and_no_clip(quick, stage, how):
     assert quick.lost(job) == [(stage, "stage-hung")]
     assert quick.videos(job) == 1
     assert "because it made no progress" in quick.log(stage)
+    assert "Traceback" not in quick.log(stage)
 
 
 def test_a_stage_that_hangs_every_time_fails_the_clip_with_that_reason(quick):

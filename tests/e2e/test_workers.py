@@ -2,6 +2,7 @@
 
 import signal
 import time
+from uuid import UUID
 
 import pytest
 
@@ -215,3 +216,15 @@ def test_chunks_of_one_clip_spread_over_workers_that_join_and_leave(crew):
     done = done_by(crew, "upscale", job)
     assert len(done) == 10
     assert {"u2@rig", "u3@rig"} <= set(done)
+
+
+def test_idle_workers_load_the_models_of_later_stages_while_the_first_one_works(site, crew):
+    """Each loads for three seconds; one after the other would take nine."""
+    for queue in ("generate", "interpolate", "upscale"):
+        crew.start(queue, queue, LIGHT_LOAD="3", LIGHT_SECONDS="1")
+    job = crew.submit(model="small", seconds=1, fps=16, size="256x256")
+    crew.until_done(job)
+    loads = site.rows("SELECT stage FROM generation_stagerun WHERE job_id = ? AND load_seconds > 0", UUID(job).hex)
+    assert loads == [("generate",)]
+    engines = site.rows("SELECT DISTINCT engine FROM generation_loadtime ORDER BY engine")
+    assert engines == [("small/tiny-motion",), ("tiny-esrgan",), ("tiny-film",)]

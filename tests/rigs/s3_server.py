@@ -19,7 +19,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from auravideo.server.supervisor import die_with_parent
+from auravideo.core.liveness.parents import die_with_parent
 
 START_SECONDS, STOP_SECONDS = 60, 20
 STARTS = 3  # another process may take a port between our choice and the server's

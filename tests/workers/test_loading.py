@@ -4,10 +4,15 @@ import time
 
 import pytest
 
+from generation.domain.memory_classes import GB
 from generation.domain.states import Stage
-from generation.queue import claims, events, placement
-from tests.factories import JobFactory
-from workers import loading, membership
+from generation.models import LoadTime
+from generation.queue import claims, events, placement, services
+from generation.queue.loading import ahead
+from generation.queue.loading.ahead import State
+from tests.factories import JobFactory, WorkerFactory
+from workers import cards, engine_factory, loading, membership
+from workers.engines import registry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,3 +66,93 @@ def test_a_model_that_cannot_be_loaded_leaves_no_time(held):
         raise RuntimeError
     held.refresh_from_db()
     assert held.load_seconds == 0
+
+
+# --- Ahead ------------------------------------------------------------------------------------------------------------
+
+UPSCALER = "tiny-esrgan"
+
+
+@pytest.fixture
+def asked(user, monkeypatch):
+    """Return a clip that asked for its upscaler, and the requests that were loaded for."""
+    monkeypatch.setattr(membership, "warm_engines", list)
+    loaded = []
+    monkeypatch.setattr(engine_factory, "of_stage", lambda stage, _request: loaded.append(stage))
+    ahead.note(Stage.UPSCALE, UPSCALER, State.ASKED)
+    return JobFactory(user=user), loaded
+
+
+def state():
+    found = ahead.look(Stage.UPSCALE, UPSCALER)
+    return found and found.state
+
+
+def test_a_model_is_loaded_ahead_and_its_time_remembered(asked):
+    job, loaded = asked
+    loading.ahead_of(Stage.UPSCALE, job.pk)
+    assert (loaded, state()) == ([Stage.UPSCALE], State.READY)
+    assert LoadTime.objects.filter(engine=UPSCALER).count() == 1
+    loading.ahead_of(Stage.UPSCALE, job.pk)
+    assert loaded == [Stage.UPSCALE], "it was loaded twice"
+
+
+def test_what_fails_ahead_is_left_to_the_stage(asked, monkeypatch):
+    def broken(_stage, _request):
+        raise RuntimeError("no such file")
+
+    monkeypatch.setattr(engine_factory, "of_stage", broken)
+    loading.ahead_of(Stage.UPSCALE, asked[0].pk)
+    assert state() is State.FAILED
+    assert not LoadTime.objects.exists()
+
+
+def test_nothing_is_loaded_for_a_clip_that_has_ended(asked):
+    job, loaded = asked
+    services.cancel(job)
+    loading.ahead_of(Stage.UPSCALE, job.pk)
+    assert loaded == []
+
+
+def test_a_request_that_came_too_late_is_void(asked):
+    job, loaded = asked
+    ahead.forget(Stage.UPSCALE)
+    loading.ahead_of(Stage.UPSCALE, job.pk)
+    assert loaded == []
+
+
+def test_no_other_model_is_released_for_it(asked, monkeypatch):
+    job, loaded = asked
+    monkeypatch.setattr(registry, "has_room", lambda _size: False)
+    loading.ahead_of(Stage.UPSCALE, job.pk)
+    assert (loaded, state()) == ([], None)
+
+
+@pytest.mark.parametrize(("free", "loads"), [(1.4, False), (1.6, True)])
+def test_models_of_one_machine_must_fit_together(asked, monkeypatch, free, loads):
+    """The tiny models need half a gigabyte each; a card that the stages share must hold all three."""
+    job, loaded = asked
+    monkeypatch.setattr(membership, "boot", lambda: "here")
+    monkeypatch.setattr(cards, "device", lambda: cards.Device("card", 8 * GB, int(free * GB)))
+    WorkerFactory(queues=["generate", "interpolate", "upscale"], boot="here")
+    loading.ahead_of(Stage.UPSCALE, job.pk)
+    assert bool(loaded) is loads
+
+
+def test_models_of_another_machine_need_no_room_on_this_one(asked, monkeypatch):
+    job, loaded = asked
+    monkeypatch.setattr(membership, "boot", lambda: "here")
+    monkeypatch.setattr(cards, "device", lambda: cards.Device("card", 8 * GB, int(0.6 * GB)))
+    WorkerFactory(queues=["upscale"], boot="here")
+    WorkerFactory(queues=["generate", "interpolate"], boot="elsewhere")
+    loading.ahead_of(Stage.UPSCALE, job.pk)
+    assert loaded == [Stage.UPSCALE]
+
+
+def test_a_worker_that_starts_forgets_what_its_predecessor_loaded(asked, monkeypatch):
+    ahead.note(Stage.UPSCALE, UPSCALER, State.LOADING)
+    ahead.note(Stage.INTERPOLATE, "tiny-film", State.LOADING)
+    monkeypatch.setattr(membership, "me", membership.Membership("w", ("upscale",), ("upscale",), GB))
+    loading.begin()
+    assert state() is None
+    assert ahead.look(Stage.INTERPOLATE, "tiny-film") is not None

@@ -90,6 +90,13 @@ class Registry:
         """Return the size of all warm engines' weights in bytes."""
         return sum(engine.memory_bytes for engine in self._engines.values())
 
+    def has_room(self, size: int) -> bool:
+        """Return whether an engine of `size` bytes could be loaded without releasing another."""
+        return not self._engines or self.used_bytes + size <= self._budget()
+
+    def _budget(self) -> int:
+        return default_budget() if self._budget_bytes is None else self._budget_bytes
+
     def _load(self, key: Hashable, factory: Callable[[], E]) -> E:
         started = time.monotonic()
         engine = factory()
@@ -108,7 +115,7 @@ class Registry:
         return engine
 
     def _make_room(self, keep: Hashable) -> None:
-        budget = default_budget() if self._budget_bytes is None else self._budget_bytes
+        budget = self._budget()
         for key in list(self._engines):
             if self.used_bytes <= budget:
                 return
@@ -138,6 +145,11 @@ def get(key: Hashable, factory: Callable[[], E]) -> E:
 def warm() -> list[Hashable]:
     """Call `Registry.keys` on this process's registry."""
     return _default.keys()
+
+
+def has_room(size: int) -> bool:
+    """Call `Registry.has_room` on this process's registry."""
+    return _default.has_room(size)
 
 
 def release_all(why: str = "asked to") -> None:

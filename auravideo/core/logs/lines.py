@@ -27,10 +27,12 @@ def config(format: str, level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": "auravideo.core.logs.lines.LineFormatter", "format": format}},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {"one_line": {"()": "auravideo.core.logs.noise.OneLine"}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["one_line"]}},
         "root": {"handlers": ["console"], "level": "WARNING"},
         "loggers": {
             **{name: {"level": level} for name in OURS},
+            "multiprocessing": {"level": "WARNING", "handlers": ["console"]},  # billiard's, which passes nothing on
             # django_structlog logs each of these with its request's IDs.
             "django.request": {"level": "CRITICAL"},
         },

@@ -16,6 +16,7 @@ from django.db import OperationalError
 
 from auravideo.commands import manage
 from auravideo.core import static_files
+from auravideo.core.liveness.parents import adopt_orphans
 from auravideo.core.logs import lines
 from auravideo.server import crew, migrations, processes, redis_server, scheduler, shared
 from auravideo.server.supervisor import Process, Supervisor
@@ -60,6 +61,7 @@ class Command(BaseCommand):
         supervisor.tend = private.ensure
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, supervisor.ask_to_stop)
+        adopt_orphans()
         try:
             private.ensure()
             self._prepare(parts, supervisor)

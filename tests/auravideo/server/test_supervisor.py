@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from auravideo.server import supervisor as module
 from auravideo.server.supervisor import Backoff, Process, Supervisor
+from tests.site import ROOT
 
 
 def wait_until(holds, seconds: float = 30) -> None:
@@ -184,3 +186,66 @@ def test_what_a_process_left_behind_is_killed_before_it_starts_again(watched, tm
     wait_until(lambda: pids.exists() and pids.read_text().count("\n") >= 2)
     first = pids.read_text().splitlines()[0]
     wait_until(lambda: is_gone(first))
+
+
+HEAVY = "data = bytearray(400_000_000)\n"  # which the kernel takes a while to free
+
+
+def test_nothing_is_left_after_a_stop_not_even_what_must_be_killed(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
+    ready = tmp_path / "ready"
+    stuck = python(
+        f"{HEAVY}import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"open({str(ready)!r}, 'w')\n"
+        "time.sleep(600)"
+    )
+    found = Supervisor([stuck])
+    found.start()
+    wait_until(ready.exists)
+    popen = stuck.popen
+    found.stop()
+    assert popen.returncode == -signal.SIGKILL
+    assert is_gone(str(popen.pid))
+
+
+def test_a_child_that_its_parent_left_behind_is_gone_after_a_stop(tmp_path):
+    pid = tmp_path / "pid"
+    child = f"{HEAVY}import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
+    parent = f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {child!r}])\ntime.sleep(600)"
+    found = Supervisor([python(parent)])
+    found.start()
+    wait_until(lambda: pid.exists() and pid.read_text())
+    found.stop()
+    assert is_gone(pid.read_text())
+
+
+ADOPTING = """
+import os, sys, time
+from pathlib import Path
+import django
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
+django.setup()
+from auravideo.core.liveness.parents import adopt_orphans
+from auravideo.server.supervisor import Process, Supervisor
+
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+adopt_orphans()
+worker = Process("worker", [sys.executable, "-c", "import subprocess; subprocess.call(['sleep', '600'])"])
+found = Supervisor([worker])
+found.start()
+while not children(worker.popen.pid):
+    time.sleep(0.01)
+found.stop()
+print("left:", children(os.getpid()))
+"""
+
+
+def test_it_waits_for_orphans_that_it_adopts():
+    """Nobody else does where `serve` is process 1 of a container: they would stay as zombies."""
+    done = subprocess.run(
+        [sys.executable, "-c", ADOPTING], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+    )
+    assert "left: []" in done.stdout, done.stdout + done.stderr

@@ -97,6 +97,16 @@ def test_queued_jobs_move_up_when_one_ahead_leaves(user):
     assert "Place 2 in the queue" not in html
 
 
+def test_a_job_that_nobody_works_on_is_looked_at_regularly(user):
+    job, held = running(user)
+    view = view_of(user, job)
+    view.present()
+    assert view.waiting == set()
+    claims.finish(held, {})
+    view.changes({job.pk})
+    assert view.waiting == {job.pk}
+
+
 def test_a_deleted_job_is_removed_from_the_page(user):
     job = JobFactory(user=user, status=Status.DONE, ended_at=timezone.now())
     view = view_of(user, job)

@@ -11,6 +11,8 @@ from generation.domain.states import Stage, Status
 from generation.jobs import selectors
 from generation.models import Job, StageRun
 from generation.queue import claims, estimates, placement, roster, services
+from generation.queue.loading import ahead, times
+from generation.queue.loading.ahead import State
 from tests.factories import JobFactory, UserFactory, WorkerFactory, a_request
 
 pytestmark = pytest.mark.django_db
@@ -119,7 +121,6 @@ def test_pages_read_no_history_once_a_worker_has_recorded_stage_times(user, djan
     took = (run.ended_at - run.started_at).total_seconds()
     with django_assert_num_queries(0):
         assert sum(estimates.seconds(stage, chunk, plan, request) for stage, chunk in units) > 0
-        assert estimates.load_seconds(Stage.GENERATE, request.model) > 0
         assert estimates.seconds(Stage.GENERATE, 0, plan, request) == pytest.approx(took)
 
 
@@ -141,25 +142,19 @@ def test_twice_the_steps_cost_twice_the_work(user):
 
 # --- Loading models ---------------------------------------------------------------------------------------------------
 
+BOOT = "b5e0"
+
 
 @pytest.fixture
 def cold():
     """Have a worker for every stage that has a model; none holds it."""
-    return WorkerFactory(queues=["cpu", "generate", "interpolate", "upscale"])
+    return WorkerFactory(queues=["cpu", "generate", "interpolate", "upscale"], boot=BOOT)
 
 
-def loaded(job, stage, seconds):
-    """Let a stage load its model and finish."""
-    held = claims.claim(job.pk, job.run, stage, 0, "worker")
-    claims.begin_loading(held)
-    claims.end_loading(held, seconds)
-    claims.finish(held, {})
-
-
-def history(user, stage, *seconds):
-    for took in seconds:
-        loaded(JobFactory(user=user), stage, took)
-    estimates.learn(stage, "tiny")
+def history(stage, seconds):
+    """Let a worker have loaded the model of a stage, since its machine was started."""
+    for _from_disk_then_memory in range(2):
+        times.record(placement.engine_of(stage, JobFactory.build(user=None).render_request), seconds, BOOT)
 
 
 def loading(job, ago):
@@ -191,11 +186,10 @@ def test_pages_accept_the_state_with_the_loading_although_its_progress_may_be_lo
 
 def test_the_time_left_counts_the_models_that_nobody_holds(user):
     job = JobFactory(user=user)
-    history(user, Stage.GENERATE, 40)
-    estimates._rate.cache_clear()
+    history(Stage.GENERATE, 40)
     nobody_there = progress(job).eta_seconds  # without a worker, nothing is known
     assert nobody_there < 40
-    worker = WorkerFactory()
+    worker = WorkerFactory(boot=BOOT)
     roster._capacity.cache_clear()
     assert progress(job).eta_seconds == nobody_there + 40
     roster.report_warm(worker.name, [placement.engine_of(Stage.GENERATE, job.render_request)])
@@ -204,8 +198,7 @@ def test_the_time_left_counts_the_models_that_nobody_holds(user):
 
 
 def test_the_time_left_falls_while_a_model_loads_and_never_promises_its_end(user):
-    history(user, Stage.GENERATE, 40)
-    estimates._rate.cache_clear()
+    history(Stage.GENERATE, 40)
     job = JobFactory(user=user)
     held = loading(job, ago=0)
     seen = []
@@ -213,14 +206,14 @@ def test_the_time_left_falls_while_a_model_loads_and_never_promises_its_end(user
         StageRun.objects.filter(pk=held.pk).update(started_at=timezone.now() - timedelta(seconds=ago))
         seen.append(progress(job).eta_seconds)
     rest = seen[0] - 40
-    assert seen == [rest + left for left in (40, 30, 12, 18, 30)]
+    assert seen == pytest.approx([rest + left for left in (40, 30, 20, 30, 50)], abs=1)
 
 
 def test_progress_rises_through_the_loading_of_every_model(user, cold):
     job, seen = JobFactory(user=user), []
     for stage, chunk in job.render_plan.units:
         held = claims.claim(job.pk, job.run, stage, chunk, "worker")
-        if estimates.load_seconds(stage, "tiny") and chunk == 0:
+        if STAGES[stage].first_load and chunk == 0:
             claims.begin_loading(held)
             for ago in (0, 1, 4, 30):
                 StageRun.objects.filter(pk=held.pk).update(started_at=timezone.now() - timedelta(seconds=ago))
@@ -240,24 +233,52 @@ def test_a_load_that_took_long_does_not_slow_the_rate(user):
         job=job, run=1, stage=Stage.GENERATE, status="done", worker="w", cost=cost, load_seconds=40,
         started_at=now - timedelta(seconds=50), heartbeat_at=now, ended_at=now,
     )  # fmt: skip
-    found = estimates.learn(Stage.GENERATE, "tiny")
-    assert (found.rate * cost, found.load) == (pytest.approx(10), 40)
-
-
-def test_the_time_to_load_is_one_that_loading_seldom_exceeds(user):
-    history(user, Stage.UPSCALE, 10, 30, 12, 11)
-    assert estimates.learn(Stage.UPSCALE, "tiny").load == 30
-    history(user, Stage.UPSCALE, *[5] * estimates.LOADS)
-    assert estimates.learn(Stage.UPSCALE, "tiny").load == 5, "only the last ones count"
+    assert estimates.learn(Stage.GENERATE, "tiny").rate * cost == pytest.approx(10)
 
 
 def test_who_creates_a_clip_is_told_that_models_have_to_be_loaded_first(signed_in, cold, user):
-    history(user, Stage.GENERATE, 40)
-    estimates._rate.cache_clear()
+    history(Stage.GENERATE, 40)
     page = signed_in.get(reverse("generation:create"))
     summary = page.context["summary"]
     assert summary.loading == pytest.approx(40 + sum(map(first_load, (Stage.INTERPOLATE, Stage.UPSCALE))))
     assert "Its models have to be loaded first" in page.text
+
+
+AHEAD = (Stage.INTERPOLATE, Stage.UPSCALE)
+
+
+def note(job, stage, state):
+    ahead.note(stage, placement.engine_of(stage, job.render_request), state)
+
+
+@pytest.mark.parametrize("state", [State.ASKED, State.LOADING])
+def test_what_is_loaded_ahead_does_not_add_to_the_time_left(user, cold, state):
+    job = JobFactory(user=user)
+    alone = progress(job).eta_seconds
+    for stage in AHEAD:
+        note(job, stage, state)
+    assert progress(job).eta_seconds == pytest.approx(alone - sum(map(first_load, AHEAD)), abs=1)
+
+
+def test_only_what_is_left_of_it_after_the_earlier_stages_counts(user, cold):
+    job = JobFactory(user=user)
+    for stage in (Stage.PREPROCESS, Stage.GENERATE):
+        claims.finish(claims.claim(job.pk, job.run, stage, 0, "worker"), {})
+    note(job, Stage.UPSCALE, State.READY)
+    note(job, Stage.INTERPOLATE, State.READY)
+    warm = progress(job).eta_seconds
+    note(job, Stage.INTERPOLATE, State.LOADING)
+    found = progress(job)
+    assert found.eta_seconds == pytest.approx(warm + first_load(Stage.INTERPOLATE), abs=1)
+    assert found.stage_label == "Loading the model"
+
+
+def test_what_could_not_be_loaded_ahead_is_loaded_by_its_stage(user, cold):
+    job = JobFactory(user=user)
+    alone = progress(job).eta_seconds
+    for stage in AHEAD:
+        note(job, stage, State.FAILED)
+    assert progress(job).eta_seconds == alone
 
 
 def first_load(stage):

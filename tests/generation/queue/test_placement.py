@@ -2,11 +2,13 @@
 
 import base64
 import json
+from types import SimpleNamespace
 
 import pytest
 from django.urls import reverse
 
 from generation.domain.memory_classes import GB
+from generation.domain.stages import QUEUES
 from generation.domain.states import Stage
 from generation.queue import broker, claims, placement, roster, services
 from generation.requests import available
@@ -150,3 +152,78 @@ def test_small_models_cost_no_query(signed_in, user, django_assert_num_queries):
     asked = the_request()
     with django_assert_num_queries(0):
         assert placement.no_room(asked, available.plan_for(asked).stages) == ""
+
+
+# --- Queues without a worker ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a list whose only item is the time by which the roster is looked at."""
+    now = [1000.0]
+    monkeypatch.setattr(roster, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(roster, "_FRESH_SECONDS", 10)
+    return now
+
+
+def look(clock, *moments):
+    """Return the queues without a worker at the last of some moments, after looks at all of them."""
+    for moment in moments:
+        clock[0] = 1000.0 + moment
+        found = roster.unserved()
+    return found
+
+
+def test_a_queue_is_without_a_worker_only_after_longer_than_a_heartbeat(clock):
+    WorkerFactory(queues=["cpu", "generate"])
+    assert look(clock, 0, 9) == set()
+    assert look(clock, 20) == {"interpolate", "upscale"}
+    WorkerFactory(queues=["upscale"])
+    assert look(clock, 31) == {"interpolate"}
+
+
+def test_what_a_process_saw_long_ago_says_nothing(clock):
+    assert look(clock, 0, 20) != set()
+    assert look(clock, 2000) == set(), "the worker may only just have gone"
+    assert look(clock, 2011) != set()
+
+
+def test_a_worker_that_is_started_again_is_not_missed(clock):
+    worker = WorkerFactory(queues=list(QUEUES))
+    look(clock, 0)
+    worker.delete()
+    assert look(clock, 20) == set()
+    WorkerFactory(queues=list(QUEUES))
+    assert look(clock, 31, 60) == set()
+
+
+@pytest.fixture
+def nobody_upscales(monkeypatch):
+    WorkerFactory(queues=["cpu", "generate", "interpolate"])
+    monkeypatch.setattr(roster, "unserved", lambda: frozenset({"upscale"}))
+
+
+SENTENCE = "No worker for the step “Upscaling” is running."
+
+
+def test_a_clip_says_that_nobody_runs_one_of_its_steps(signed_in, user, nobody_upscales):
+    job = JobFactory(user=user)
+    page = signed_in.get(reverse("generation:job", args=[job.pk])).text
+    assert page.count(SENTENCE) == 2, "the clip and its row in the panel"
+    assert "manage.py" not in page
+    assert SENTENCE in signed_in.get(reverse("generation:create")).text
+
+
+def test_the_staff_reads_what_to_start(signed_in, user, nobody_upscales):
+    user.is_staff = True
+    user.save()
+    page = signed_in.get(reverse("generation:job", args=[JobFactory(user=user).pk])).text
+    assert "manage.py serve --only workers --queues upscale" in page
+
+
+def test_a_step_that_is_done_or_not_needed_needs_no_worker(signed_in, user, monkeypatch):
+    job = JobFactory(user=user)
+    claims.finish(claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker"), {})
+    claims.finish(claims.claim(job.pk, 1, Stage.GENERATE, 0, "worker"), {})
+    monkeypatch.setattr(roster, "unserved", lambda: frozenset({"generate"}))
+    assert "No worker" not in signed_in.get(reverse("generation:job", args=[job.pk])).text

@@ -1,0 +1,115 @@
+"""Loading the models of later stages ahead: while a clip is generated, idle workers get ready for it.
+
+Whoever sends a clip to its first stages asks for it, once a model. The request has the lowest priority and soon becomes
+void, so that it delays nothing that waits. How far it is is a note in Redis, without which a stage loads its own model.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.db import Error
+from redis import RedisError
+
+from auravideo.celery import EXPIRES_SECONDS, PRIORITIES, app
+from auravideo.core import publish
+from generation.domain.plan import Plan
+from generation.domain.stages import STAGES
+from generation.domain.states import Stage
+from generation.models import Job
+from generation.queue import broker, placement, roster
+from generation.requests.request import RenderRequest
+
+logger = logging.getLogger(__name__)
+
+TASK = "workers.tasks.load_ahead"
+
+
+class State(StrEnum):
+    """How far it is."""
+
+    ASKED = "asked"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"  # the stage tries again itself, and says why
+
+
+# How long each state is remembered. A worker that does not begin within the first was not idle after all; the last two
+# cover the time until everybody has read the roster again.
+_SECONDS = {State.ASKED: 30, State.LOADING: 1800, State.READY: 60, State.FAILED: 60}
+
+
+@dataclass(frozen=True)
+class Note:
+    """How far the loading of an engine is, and the seconds since it was noted, by the clock of Redis."""
+
+    state: State
+    elapsed: float
+
+    @property
+    def is_going_on(self) -> bool:
+        return self.state in (State.ASKED, State.LOADING)
+
+
+def later_stages(plan: Plan) -> tuple[Stage, ...]:
+    """Return the stages with a model that others come before which have one, too."""
+    return tuple(stage for stage in plan.stages if STAGES[stage].first_load)[1:]
+
+
+def ask(jobs: Iterable[tuple[Job, Plan]]) -> None:
+    """Ask for the later models of some jobs that no worker holds, where one is idle. Never raises: it only helps."""
+    wanted: dict[tuple[Stage, str], Job] = {}
+    for job, plan in jobs:
+        for stage in later_stages(plan):
+            if placement.is_cold(stage, job.render_request):
+                wanted.setdefault((stage, placement.engine_of(stage, job.render_request)), job)
+    for (stage, engine), job in wanted.items():
+        try:
+            if engine and _is_somebody_idle(stage, job.render_request) and note(stage, engine, State.ASKED, first=True):
+                _send(stage, job)
+        except (*publish.BROKER_ERRORS, Error) as error:
+            logger.info("Nobody was asked to load a model ahead: %s", error)
+
+
+def _is_somebody_idle(stage: Stage, request: RenderRequest) -> bool:
+    return roster.has_idle(STAGES[stage].queue, placement.needed(stage, request))
+
+
+def _send(stage: Stage, job: Job) -> None:
+    queue, priority = placement.queue_of(stage, job.render_request), broker.wire_priority(PRIORITIES - 1)
+    app.send_task(TASK, args=(str(stage), str(job.pk)), queue=queue, priority=priority, expires=EXPIRES_SECONDS)
+
+
+def note(stage: Stage, engine: str, state: State, *, first: bool = False) -> bool:
+    """Note how far it is. Return False, having changed nothing, if it had to be the first note and is not.
+
+    Raises RedisError if Redis is unavailable.
+    """
+    return bool(broker.connection().set(_key(stage, engine), state, ex=_SECONDS[state], nx=first))
+
+
+def forget(stage: Stage, engine: str = "*") -> None:
+    """Note that nobody loads an engine of a stage; by default, none of them. Raises RedisError."""
+    found = list(broker.connection().scan_iter(_key(stage, engine))) if engine == "*" else [_key(stage, engine)]
+    if found:
+        broker.connection().delete(*found)
+
+
+def look(stage: Stage, engine: str) -> Note | None:
+    """Return how far it is; None if nobody was asked, or Redis is unavailable."""
+    pipe = broker.connection().pipeline(transaction=False)
+    pipe.get(_key(stage, engine))
+    pipe.pttl(_key(stage, engine))
+    try:
+        value, left = pipe.execute()
+    except RedisError:
+        return None
+    if value is None:
+        return None
+    state = State(value.decode())
+    return Note(state, max(0.0, _SECONDS[state] - left / 1000))
+
+
+def _key(stage: Stage, engine: str) -> str:
+    return f"auravideo:ahead:{stage}:{engine}"
