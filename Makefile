@@ -73,7 +73,7 @@ test-e2e: COVERED :=
 # Page tests are cheap, so two browsers run side by side; rendering needs all cores.
 test-e2e: $(VENV)/installed-dev browser ## Run the browser tests
 	$(PYTEST) -n 2 --dist loadfile -m "e2e and not renders and not thorough and not slow" tests/e2e
-	$(PYTEST) -m "e2e and renders and not thorough and not slow" tests/e2e
+	$(PYTEST) -m "e2e and renders and not thorough and not slow" tests/e2e tests/chaos
 
 # What `make test` has no time for. CI runs both.
 test-thorough: $(VENV)/installed-dev browser ## Run more cases, languages, browsers and clips
@@ -90,6 +90,12 @@ test-slow: $(VENV)/installed-dev ## Run the tests with full-size networks: minut
 # Breaks everything that can fail during rendering; `make test-thorough` covers the two most likely faults.
 test-faults: $(VENV)/installed-dev browser ## Inject every fault that can occur during rendering
 	$(PYTEST) -m "e2e" tests/e2e/test_faults.py
+
+# Hundreds of faults while clips are rendered, on one machine and on many, in about 40 minutes each: docs/reliability.md.
+# CHAOS_SEED draws another plan, CHAOS_ROUNDS says how many rounds, CHAOS_TABLES where the tables go; root only.
+chaos: $(VENV)/installed-dev ## Break everything that can break while clips are rendered
+	@scripts/need_postgres
+	$(PYTEST) -s -m "slow" tests/chaos/test_chaos.py
 
 # Takes about five minutes. Needs Prometheus, with its promtool: apt-get install prometheus.
 test-alerts: $(VENV)/installed-dev ## Make every alert fire against a real site

@@ -1,7 +1,8 @@
 """A rig: a wire to a service that can be cut. It listens on a TCP port and passes bytes on to a socket of this machine.
 
-While it is cut, connections are refused and open ones are closed, as if the server were gone. What it cannot show: the
-server itself forgets nothing, and no packet is delayed or lost.
+While it is cut, connections are refused and open ones are closed, as if the server were gone. While it is silent,
+they stay open, and nothing comes through until it ends. What it cannot show: the server itself forgets nothing, and no
+packet is lost for good.
 """
 
 import socket
@@ -18,6 +19,8 @@ class Relay:
         self.target = target
         self.port = 0
         self._open: set[socket.socket] = set()
+        self._flows = threading.Event()
+        self._flows.set()
         self._server: socket.socket | None = None
         self._connect()
 
@@ -29,6 +32,15 @@ class Relay:
             yield
         finally:
             self._connect()
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Hold back every byte for the length of the block, as a network does that loses every packet."""
+        self._flows.clear()
+        try:
+            yield
+        finally:
+            self._flows.set()
 
     def close(self) -> None:
         self._disconnect()
@@ -63,6 +75,7 @@ class Relay:
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                self._flows.wait()
                 sink.sendall(data)
         for end in (source, sink):
             self._open.discard(end)
