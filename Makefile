@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q $(if $(K),-k "$(K)
 # Some images switch the cache of bytecode off; then each of our processes would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow test-faults test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow test-faults test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage plot-first-clip clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -155,6 +155,10 @@ train-film: $(VENV)/installed-dev
 train-real-esrgan: $(VENV)/installed-dev
 	$(TRAIN).train_esrgan --scale 4 --device $(DEVICE) --threads $(THREADS)
 	$(TRAIN).train_esrgan --scale 2 --device $(DEVICE) --threads $(THREADS)
+
+# Takes two minutes. On a busy machine, it shows how busy that was.
+plot-first-clip: $(VENV)/installed-dev ## Plot what the page says about the first clip against what happens
+	$(BIN)/python -m scripts.plot_first_clip
 
 # Run it on an idle machine; the table goes into docs/performance.md.
 bench-events: $(VENV)/installed-dev browser ## Measure the latency from a worker's event to the page

@@ -9,7 +9,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cached_property, partial
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -202,8 +201,10 @@ def _run_held(context: Context, work: Callable[[Context], dict]) -> None:
             finished = _persist(partial(claims.finish, held, output))
     except Exception as error:
         _let_go()
-        with suppress(*outages.DATABASE_AWAY):  # which come through only if the worker is stopping
+        try:
             _persist(partial(_end, context, error, traceback.format_exc()))
+        except outages.DATABASE_AWAY:  # which come through only if the worker is stopping
+            claims.note_handed_back(held.pk)
         if outages.reason_of(error) is not None or outages.memory_reason_of(error) is not None:
             _backoff.pause(_stopping)
         raise Ignore from None

@@ -145,6 +145,8 @@ def _settle(sign: progress.Sign, why: Why) -> None:
             bury(held, why)
     except Error as error:
         logger.warning("Could not give back the stage of process %s: %s", sign.pid, error)
+        if why is Why.STOPPING and sign.claim:
+            claims.note_handed_back(sign.claim)
     finally:
         connection.close()
 

@@ -3,20 +3,25 @@
 Every moment is written and judged by the database's clock, since those of many machines differ.
 """
 
+import logging
 from collections.abc import Callable, Collection
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
+from redis import RedisError
 
 from generation.domain import storage_keys
 from generation.domain.stages import LAST, STAGES
 from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.queue import estimates, events, outcomes, services, signals
+from generation.queue import broker, estimates, events, outcomes, services, signals
 from generation.requests.request import InvalidRequest
 
+logger = logging.getLogger(__name__)
+
+_HANDED_BACK, _NOTED_SECONDS = "auravideo:handed-back:{}", 24 * 3600
 _OUTCOMES = {
     services.HUNG: outcomes.HUNG,
     services.OUT_OF_MEMORY: outcomes.OUT_OF_MEMORY,
@@ -161,6 +166,25 @@ def release(held: StageRun, outcome: str = outcomes.HANDED_BACK, error: str = ""
         return False
     outcomes.count(held.stage, outcome)
     return services.requeue(held.job, held.run)
+
+
+def note_handed_back(claim: int) -> None:
+    """Note in Redis that a stage was handed back, since its worker stops while the database is away.
+
+    Whoever finds it without a heartbeat (generation/queue/recovery.py) releases it. Without Redis, it counts as lost.
+    """
+    try:
+        broker.connection().set(_HANDED_BACK.format(claim), "", ex=_NOTED_SECONDS)
+    except RedisError as error:
+        logger.warning("Claim %s will count as lost, since neither database nor Redis answer: %s", claim, error)
+
+
+def was_handed_back(claim: int) -> bool:
+    """Return whether `note_handed_back` was called for a claim."""
+    try:
+        return bool(broker.connection().exists(_HANDED_BACK.format(claim)))
+    except RedisError:
+        return False
 
 
 def regenerate(held: StageRun, key: str, error: str) -> bool:

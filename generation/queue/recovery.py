@@ -54,10 +54,13 @@ def requeue_lost() -> int:
 
 def _requeue_dead_claims() -> int:
     limit = Now() - timedelta(seconds=settings.LOST_AFTER_SECONDS)
-    dead = StageRun.objects.filter(status=RunStatus.RUNNING, heartbeat_at__lt=limit)
+    dead = StageRun.objects.filter(status=RunStatus.RUNNING, heartbeat_at__lt=limit).select_related("job")
     requeued = 0
     for held in dead:
         with ids.about(job=held.job_id, run=held.run, stage=held.stage, chunk=held.chunk):
+            if claims.was_handed_back(held.pk):
+                requeued += claims.release(held)
+                continue
             logger.warning("Lost %s (worker %s)", held, held.worker)
             requeued += claims.lose(held.job_id, held.run, Stage(held.stage), held.chunk)
     return requeued

@@ -138,6 +138,15 @@ def test_a_service_that_is_away_costs_no_attempt(watched, wires, what):
         assert any("storage-waiting" in warnings for warnings in seen), seen
 
 
+def test_a_worker_that_is_stopped_while_the_database_is_away_costs_no_attempt(watched, wires):
+    job = watched.crew.submit(**CLIP)
+    watched.until_one_runs("generate")
+    with wires.out("database"):
+        watched.crew.stop("generate")
+    watched.crew.start("generate", "generate", LIGHT_SECONDS="2")
+    watched.assert_all_end_well([job])
+
+
 # --- Disks --------------------------------------------------------------------------------------------------------
 
 

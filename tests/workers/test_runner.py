@@ -12,7 +12,7 @@ from generation.domain import storage_keys
 from generation.domain.errors import RenderError
 from generation.domain.states import MAX_ATTEMPTS, RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.queue import services
+from generation.queue import claims, services
 from tests.factories import JobFactory
 from workers import cards, frame_store, outages, runner, tasks
 from workers.engines import registry
@@ -153,6 +153,22 @@ def test_a_worker_that_is_to_stop_hands_its_job_back_at_the_next_step(job, monke
     job.refresh_from_db()
     assert (job.status, job.run) == (Status.QUEUED, 2)
     assert StageRun.objects.get().status == RunStatus.CANCELLED
+
+
+def test_a_worker_that_is_to_stop_without_the_database_leaves_a_note(job, monkeypatch):
+    monkeypatch.setattr(runner, "_stopping", threading.Event())
+
+    def away(*_arguments):
+        raise OperationalError("the database system is shutting down")
+
+    def work(context):
+        runner.stop_soon()
+        monkeypatch.setattr(claims, "release", away)
+        context.on_step(1, 10)
+
+    with pytest.raises(Ignore):
+        run(job, work)
+    assert claims.was_handed_back(StageRun.objects.get(status=RunStatus.RUNNING).pk)
 
 
 def test_the_heartbeat_goes_on_while_a_single_step_takes_long(job, settings):

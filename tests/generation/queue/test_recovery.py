@@ -49,6 +49,24 @@ def test_a_claim_without_a_heartbeat_for_a_minute_is_lost_and_its_job_queued_aga
     assert (str(job.pk), 2) in broker.standing_messages()
 
 
+def test_a_claim_that_its_worker_handed_back_without_the_database_is_no_attempt(job):
+    held = claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker")
+    claims.note_handed_back(held.pk)
+    age(61)
+    assert recovery.requeue_lost() == 1
+    job.refresh_from_db()
+    assert (job.status, job.run) == (Status.QUEUED, 2)
+    assert StageRun.objects.get().status == RunStatus.CANCELLED
+
+
+def test_without_redis_it_counts_as_lost(job, monkeypatch):
+    held = claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker")
+    with monkeypatch.context() as away:
+        away.setattr(broker, "connection", lambda: redis.Redis(port=1))
+        claims.note_handed_back(held.pk)
+        assert not claims.was_handed_back(held.pk)
+
+
 def test_a_claim_with_a_heartbeat_is_left_alone(job):
     held = claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker")
     age(50)
