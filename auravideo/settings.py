@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "auravideo.core.middleware.HtmxLoginMiddleware",
+    "auravideo.core.middleware.in_one_thread",
 ]
 
 ROOT_URLCONF = "auravideo.urls"
