@@ -313,6 +313,10 @@ WORKER_MEMORY_GB = env.integer("AURAVIDEO_WORKER_MEMORY", 0, 0, 10_000)  # 0: al
 FAILED_FRAMES_KEPT_HOURS = 24
 STORAGE_PATIENCE_SECONDS = 6 * 3600  # how long a stage waits for a storage that does not work before the clip fails
 
+# --- Load -----------------------------------------------------------------------------------------------------------
+
+MAX_SOCKETS = env.integer("AURAVIDEO_MAX_SOCKETS", 200, 1, 100_000)  # open pages of one user, per web process
+
 # --- Gallery --------------------------------------------------------------------------------------------------------
 
 UNDO_MINUTES = env.integer("AURAVIDEO_UNDO_MINUTES", 10, 0, 30 * 24 * 60)  # how long a deleted video can be restored
