@@ -315,6 +315,7 @@ STORAGE_PATIENCE_SECONDS = 6 * 3600  # how long a stage waits for a storage that
 
 # --- Load -----------------------------------------------------------------------------------------------------------
 
+WEB_PROCESSES = env.integer("AURAVIDEO_WEB_PROCESSES", 0, 0, 64)  # 0: what suits the machine (auravideo/server/web.py)
 MAX_SOCKETS = env.integer("AURAVIDEO_MAX_SOCKETS", 200, 1, 100_000)  # open pages of one user, per web process
 
 # --- Gallery --------------------------------------------------------------------------------------------------------
