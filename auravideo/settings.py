@@ -316,6 +316,8 @@ STORAGE_PATIENCE_SECONDS = 6 * 3600  # how long a stage waits for a storage that
 # --- Load -----------------------------------------------------------------------------------------------------------
 
 WEB_PROCESSES = env.integer("AURAVIDEO_WEB_PROCESSES", 0, 0, 64)  # 0: what suits the machine (auravideo/server/web.py)
+REQUESTS_AT_ONCE = env.integer("AURAVIDEO_REQUESTS_AT_ONCE", 8, 1, 1000)  # per web process
+REQUEST_PATIENCE = env.integer("AURAVIDEO_REQUEST_PATIENCE", 1, 1, 60)  # seconds that a request waits for its turn
 MAX_SOCKETS = env.integer("AURAVIDEO_MAX_SOCKETS", 200, 1, 100_000)  # open pages of one user, per web process
 
 # --- Gallery --------------------------------------------------------------------------------------------------------
