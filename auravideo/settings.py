@@ -226,6 +226,7 @@ ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "AuraVideo: "
 ACCOUNT_SESSION_REMEMBER = None  # show 'remember me'
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # for changes that could take over an account: email address, second factor
+SUBMISSIONS_A_MINUTE = env.integer("AURAVIDEO_SUBMISSIONS_A_MINUTE", 60, 1, 100_000)  # per user; a batch counts as one
 # Counted in the cache, per IP address, account (key: the name entered) or user. Other limits are allauth's defaults.
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
@@ -233,6 +234,7 @@ ACCOUNT_RATE_LIMITS = {
     "signup": "20/m/ip",
     "reset_password": "20/m/ip,5/m/key",
     "export": "6/h/user",
+    "submit": f"{SUBMISSIONS_A_MINUTE}/m/user",
     "report": "20/h/ip",
     "report_signed_in": "20/h/user",
 }
