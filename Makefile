@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q $(if $(K),-k "$(K)
 # Some images switch the cache of bytecode off; then each of our processes would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow test-faults test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage plot-first-clip clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow test-faults chaos test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage plot-first-clip bench-load clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -163,6 +163,10 @@ plot-first-clip: $(VENV)/installed-dev ## Plot what the page says about the firs
 # Run it on an idle machine; the table goes into docs/performance.md.
 bench-events: $(VENV)/installed-dev browser ## Measure the latency from a worker's event to the page
 	$(BIN)/python -m scripts.bench_events
+
+# Run it on an idle machine; the table goes into docs/scaling.md. PARTS: events one-user connects submissions memory.
+bench-load: $(VENV)/installed-dev ## Measure a site under load: about 5 minutes
+	$(BIN)/python -m scripts.bench_load $(PARTS) $(if $(WEB_PROCESSES),--web-processes $(WEB_PROCESSES))
 
 # Browser cost of merging a fragment, with our own code and with libraries (docs/adr/0006-merging-fragments.md);
 # IDIOMORPH is the npm package's dist/idiomorph.js.

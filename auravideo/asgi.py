@@ -15,6 +15,7 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402  Django must be set 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
+from auravideo.admission import Admission  # noqa: E402
 from auravideo.core.metrics import presence, reporting, websockets  # noqa: E402
 from auravideo.routing import websocket_urlpatterns  # noqa: E402
 
@@ -22,7 +23,7 @@ reporting.start(presence.WEB, websockets=websockets.open_now)
 
 application = ProtocolTypeRouter(
     {
-        "http": http_application,
+        "http": Admission(http_application),
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )

@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "auravideo.core.middleware.HtmxLoginMiddleware",
+    "auravideo.core.middleware.in_one_thread",
 ]
 
 ROOT_URLCONF = "auravideo.urls"
@@ -225,6 +226,7 @@ ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "AuraVideo: "
 ACCOUNT_SESSION_REMEMBER = None  # show 'remember me'
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # for changes that could take over an account: email address, second factor
+SUBMISSIONS_A_MINUTE = env.integer("AURAVIDEO_SUBMISSIONS_A_MINUTE", 60, 1, 100_000)  # per user; a batch counts as one
 # Counted in the cache, per IP address, account (key: the name entered) or user. Other limits are allauth's defaults.
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
@@ -232,6 +234,7 @@ ACCOUNT_RATE_LIMITS = {
     "signup": "20/m/ip",
     "reset_password": "20/m/ip,5/m/key",
     "export": "6/h/user",
+    "submit": f"{SUBMISSIONS_A_MINUTE}/m/user",
     "report": "20/h/ip",
     "report_signed_in": "20/h/user",
 }
@@ -311,6 +314,13 @@ HEARTBEAT_FILE = env.text("AURAVIDEO_HEARTBEAT_FILE")  # touched by a worker or 
 WORKER_MEMORY_GB = env.integer("AURAVIDEO_WORKER_MEMORY", 0, 0, 10_000)  # 0: all that the card or machine has
 FAILED_FRAMES_KEPT_HOURS = 24
 STORAGE_PATIENCE_SECONDS = 6 * 3600  # how long a stage waits for a storage that does not work before the clip fails
+
+# --- Load -----------------------------------------------------------------------------------------------------------
+
+WEB_PROCESSES = env.integer("AURAVIDEO_WEB_PROCESSES", 0, 0, 64)  # 0: what suits the machine (auravideo/server/web.py)
+REQUESTS_AT_ONCE = env.integer("AURAVIDEO_REQUESTS_AT_ONCE", 8, 1, 1000)  # per web process
+REQUEST_PATIENCE = env.integer("AURAVIDEO_REQUEST_PATIENCE", 1, 1, 60)  # seconds that a request waits for its turn
+MAX_SOCKETS = env.integer("AURAVIDEO_MAX_SOCKETS", 200, 1, 100_000)  # open pages of one user, per web process
 
 # --- Gallery --------------------------------------------------------------------------------------------------------
 

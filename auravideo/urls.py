@@ -30,3 +30,5 @@ urlpatterns = [
     path("healthz", health.ready, name="healthz"),
     path("healthz/live", health.live, name="healthz-live"),
 ]
+
+handler429 = "auravideo.views.too_many"

@@ -4,10 +4,13 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from generation.domain.stages import STAGES
 from generation.requests import available
+
+RETRY_SECONDS = 60  # most limits are per minute
 
 EXAMPLES = (
     "a lighthouse on a cliff at dusk, waves breaking below, warm light, cinematic",
@@ -50,6 +53,17 @@ def help_page(request: HttpRequest) -> HttpResponse:
         "undo_minutes": settings.UNDO_MINUTES,
     }
     return render(request, "help.html", context)
+
+
+def too_many(request: HttpRequest, _exception: Exception | None = None) -> HttpResponse:
+    """Refuse what was done too often: with a page, or a sentence for htmx, which shows it. allauth calls this."""
+    if getattr(request, "htmx", False):
+        text = _("You did this too often. Nothing is lost: wait a moment, then try again.")
+        response = HttpResponse(text, status=429, content_type="text/plain; charset=utf-8")
+    else:
+        response = render(request, "429.html", status=429)
+    response["Retry-After"] = str(RETRY_SECONDS)
+    return response
 
 
 @require_safe

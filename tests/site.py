@@ -82,6 +82,7 @@ class Site:
             "AURAVIDEO_ENV_FILE": os.devnull,
             "AURAVIDEO_HOME": str(home),
             "PORT": str(self.port),
+            "AURAVIDEO_WEB_PROCESSES": "1",  # whatever the machine
             "PYTHONUNBUFFERED": "1",
             "HF_HUB_OFFLINE": "1",
             **environment,

@@ -1,6 +1,7 @@
 """The processes that `manage.py serve` starts."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from auravideo.server.supervisor import Process
 from generation.domain.stages import STAGES
 from generation.domain.states import Stage
 
-SITE = "site"  # the web server's name
+SITE = "site"  # the web server's name; further ones are site-2, site-3 ...
 
 # Celery warns about root because of pickle; we accept JSON only.
 _WARNINGS = "ignore:You're running the worker with superuser privileges"
@@ -19,9 +20,19 @@ _CELERY = [sys.executable, "-W", _WARNINGS, "-m", "celery", "--quiet", "-A", "au
 
 
 def site(host: str, port: int) -> Process:
-    """Return the web server."""
-    command = ["-m", "daphne", "-b", host, "-p", str(port), "--verbosity", "0", "auravideo.asgi:application"]
-    return Process(SITE, [sys.executable, *command], must_start=True)
+    """Return the web server of a machine that runs one web process."""
+    return Process(SITE, _daphne("-b", host, "-p", str(port)), must_start=True)
+
+
+def sites(shared: socket.socket, count: int) -> list[Process]:
+    """Return several web servers that accept connections from one socket."""
+    names = [SITE, *(f"{SITE}-{number}" for number in range(2, count + 1))]
+    file = shared.fileno()
+    return [Process(name, _daphne("--fd", str(file)), must_start=True, files=(file,)) for name in names]
+
+
+def _daphne(*where: str) -> list[str]:
+    return [sys.executable, "-m", "daphne", *where, "--verbosity", "0", "auravideo.asgi:application"]
 
 
 def scheduler() -> Process:

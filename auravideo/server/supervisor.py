@@ -54,6 +54,7 @@ class Process:
     command: Sequence[str]
     must_start: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[int] = ()  # open files that it inherits
     popen: subprocess.Popen | None = None
     started: float = 0.0
     backoff: Backoff = field(default_factory=Backoff)
@@ -68,6 +69,7 @@ class Process:
             env={**os.environ, **self.environment},
             cwd=settings.BASE_DIR,  # wherever `serve` was started
             process_group=0,
+            pass_fds=self.files,
             preexec_fn=die_with_parent,
             text=True,
             errors="replace",

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts import limits
 from accounts.http import SignedInRequest, SignedInUpload
 from auravideo.core import zips
 from auravideo.core.file_names import stem
@@ -37,9 +38,13 @@ def create_many(request: SignedInUpload) -> HttpResponse:
     if request.method == "GET":
         return render(request, "generation/create_many.html", {"form": BatchForm(), "mode": "many"})
     form = BatchForm(request.POST, request.FILES, too_large=bool(request.files_too_large))
-    if form.is_valid() and (batch := queue(request.user, form)):
+    may_go_on = not form.is_valid() or limits.may_submit(request)
+    if not may_go_on:
+        form.add_error(None, limits.too_fast())
+    elif form.is_valid() and (batch := queue(request.user, form)):
         return redirect("generation:batch", batch.pk)
-    return render(request, "generation/create_many.html", {"form": form, "mode": "many"})
+    response = render(request, "generation/create_many.html", {"form": form, "mode": "many"})
+    return response if may_go_on else limits.refused(response)
 
 
 @login_required

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts import limits
 from accounts.http import SignedInRequest, SignedInUpload
 from auravideo.core.media.video_metadata import read_settings
 from auravideo.core.uploads import bounded_upload
@@ -49,6 +50,9 @@ def create(request: SignedInRequest) -> HttpResponse:
         return _page(request, *_start(request, mode))
     form = CreateForm(request.POST, mode=mode)
     if form.is_valid():
+        if not limits.may_submit(request):
+            form.add_error(None, limits.too_fast())
+            return limits.refused(_page(request, form))
         try:
             jobs = services.submit_many(request.user, form.requests)
         except InvalidRequest as error:

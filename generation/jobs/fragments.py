@@ -7,25 +7,27 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from generation.jobs.activity import FILTERS, Counts, Panel, active_row, ended_row
-from generation.jobs.selectors import progress_of, video_of
+from generation.jobs.selectors import Progress, progress_of, video_of
 from generation.models import Job
 
 PARTIAL = "generation/partials/job.html"
 
 
-def job_context(job: Job) -> dict:
+def job_context(job: Job, progress: Progress | None = None) -> dict:
     """Return the context of the job partial."""
-    return {"job": job, "progress": progress_of(job), "video": video_of(job)}
+    return {"job": job, "progress": progress or progress_of(job), "video": video_of(job)}
 
 
-def job_fragment(job: Job, request: HttpRequest | None = None, notes: Sequence[str] = ()) -> str:
+def job_fragment(
+    job: Job, request: HttpRequest | None = None, notes: Sequence[str] = (), progress: Progress | None = None
+) -> str:
     """Render the job partial, to be merged into the page's. `notes` are sentences shown with it."""
-    return render_to_string(PARTIAL, {**job_context(job), "notes": notes}, request)
+    return render_to_string(PARTIAL, {**job_context(job, progress), "notes": notes}, request)
 
 
-def row_fragment(job: Job) -> str:
+def row_fragment(job: Job, progress: Progress | None = None) -> str:
     """Render the job's row in the panel."""
-    row = active_row(job) if job.is_active else ended_row(job)
+    row = active_row(job, progress) if job.is_active else ended_row(job)
     return render_to_string("generation/partials/active_row.html", {"row": row})
 
 

@@ -8,9 +8,10 @@ from django.utils import translation
 
 from accounts.models import User
 from generation.domain.states import RunStatus, Status
-from generation.jobs.activity import panel_of
-from generation.jobs.fragments import gone_fragment, job_fragment, panel_fragment, row_fragment
-from generation.jobs.selectors import jobs_of, listed_jobs_of, place_all
+from generation.jobs.activity import Counts
+from generation.jobs.fragments import gone_fragment
+from generation.jobs.selectors import Progress
+from generation.jobs.snapshot import Snapshot
 from generation.models import Job
 
 MAX_SHOWN = 100
@@ -31,55 +32,96 @@ class View:
         self.language = _language(asked.get("language", ""))
         self.versions: dict[UUID, int] = {}
         self.rows: set[UUID] = set()
-        self.waiting: set[UUID] = set()
+        self.waiting: set[UUID] = set()  # jobs on the page whose places move with other users' jobs
+        self.active: set[UUID] = set()
+        self.progress: dict[UUID, Progress] = {}  # as last sent, of active jobs
+        self.counts: Counts | None = None
 
-    def present(self) -> str:
+    def present(self, snapshot: Snapshot | None = None) -> str:
         """Return the HTML of everything that the page shows."""
+        snapshot = snapshot or Snapshot(self.user)
         with translation.override(self.language):
-            found = self._find(self.shown)
-            return self._articles(found) + self._taken_off_the_list(found) + self._panel()
+            found = snapshot.find(self.shown)
+            missing = self.shown - {job.pk for job in found}
+            gone = snapshot.owned(missing)  # left the list while nobody told this page
+            return self._articles(found, snapshot) + "".join(map(gone_fragment, gone)) + self._panel(snapshot)
 
-    def changes(self, job_ids: set[UUID]) -> str:
+    def changes(self, job_ids: set[UUID], snapshot: Snapshot | None = None) -> str:
         """Return the HTML for changed jobs: articles and rows if only progress changed, else the whole panel too."""
+        snapshot = snapshot or Snapshot(self.user)
         with translation.override(self.language):
-            # In a flood of changes, read only the jobs on the page; the panel is then rendered in full.
-            found = self._find(job_ids if len(job_ids) <= MAX_SHOWN else job_ids & (self.shown | self.rows))
+            found = snapshot.find(self.wanted(job_ids))
             if len(found) == len(job_ids) and all(self.versions.get(job.pk) == job.version for job in found):
-                return self._articles(found) + self._rows(found)
-            gone = (job_ids & self.shown) - {job.pk for job in found}
-            behind = self._find((self.waiting & self.shown) - job_ids)  # waiting jobs may have moved up
-            return self._articles(found + behind) + "".join(map(gone_fragment, sorted(gone))) + self._panel()
+                return self._articles(found, snapshot) + self._rows(found, snapshot)
+            return self._everything(job_ids, found, snapshot)
 
-    def _find(self, job_ids: set[UUID]) -> list[Job]:
-        return place_all(listed_jobs_of(self.user).filter(pk__in=job_ids)) if job_ids else []
+    def wanted(self, job_ids: set[UUID]) -> set[UUID]:
+        """Return those of some changed jobs that have to be read: in a flood, only the ones on the page."""
+        return job_ids if len(job_ids) <= MAX_SHOWN else job_ids & (self.shown | self.rows)
 
-    def _taken_off_the_list(self, found: list[Job]) -> str:
-        """Return what removes the user's jobs that left the list while nobody told this page."""
-        missing = self.shown - {job.pk for job in found}
-        gone = jobs_of(self.user).filter(pk__in=missing).values_list("pk", flat=True) if missing else []
-        return "".join(map(gone_fragment, gone))
+    def refresh(self, snapshot: Snapshot) -> str:
+        """Return the HTML for what has changed without an event, or with one that was lost; "" if nothing has."""
+        now = snapshot.versions(self.versions)
+        missed = {job_id for job_id, version in self.versions.items() if now.get(job_id) != version}
+        with translation.override(self.language):
+            if not missed and snapshot.counts == self.counts:
+                moved = [
+                    job for job in snapshot.find(self.moving()) if snapshot.progress(job) != self.progress.get(job.pk)
+                ]
+                return self._articles(moved, snapshot) + self._rows(moved, snapshot)
+            return self._everything(missed, snapshot.find(self.wanted(missed) | self.moving()), snapshot)
 
-    def _articles(self, jobs: list[Job]) -> str:
+    def moving(self) -> set[UUID]:
+        """Return the jobs on the page that have not ended."""
+        return self.active & (self.shown | self.rows)
+
+    def _everything(self, job_ids: set[UUID], found: list[Job], snapshot: Snapshot) -> str:
+        """Return the HTML for jobs whose state changed, for those that may have moved up, and for the panel."""
+        listed = {job.pk for job in found}
+        behind = snapshot.find((self.waiting & self.shown) - job_ids - listed)
+        gone = (job_ids & self.shown) - listed
+        for job_id in job_ids - listed:
+            self._forget(job_id)
+        articles = self._articles(found + behind, snapshot)
+        return articles + "".join(map(gone_fragment, sorted(gone))) + self._panel(snapshot)
+
+    def _articles(self, jobs: list[Job], snapshot: Snapshot) -> str:
         for job in jobs:
             self._remember(job)
-        return "".join(job_fragment(job) for job in jobs if job.pk in self.shown)
+            if job.is_active:
+                self.progress[job.pk] = snapshot.progress(job)
+        return "".join(snapshot.article_html(job) for job in jobs if job.pk in self.shown)
 
-    def _rows(self, jobs: list[Job]) -> str:
-        return "".join(row_fragment(job) for job in jobs if job.pk in self.rows)
+    def _rows(self, jobs: list[Job], snapshot: Snapshot) -> str:
+        return "".join(snapshot.row_html(job) for job in jobs if job.pk in self.rows)
 
-    def _panel(self) -> str:
-        panel = panel_of(self.user)
+    def _panel(self, snapshot: Snapshot) -> str:
+        panel = snapshot.panel
+        self.counts = panel.counts
         self.rows = {row.job.pk for row in panel.rows}
         for row in panel.rows:
             self._remember(row.job)
-        return panel_fragment(panel)
+        for job_id in self.versions.keys() - self.shown - self.rows - self.active:
+            self._forget(job_id)  # a page may stay open while thousands of clips come and go
+        return snapshot.panel_html()
 
     def _remember(self, job: Job) -> None:
         self.versions[job.pk] = job.version
-        if _waits(job) and (job.pk in self.shown or job.pk in self.rows):
-            self.waiting.add(job.pk)
-        else:
-            self.waiting.discard(job.pk)
+        is_here = job.pk in self.shown or job.pk in self.rows
+        _put(self.active, job.pk, job.is_active)
+        if not job.is_active:
+            self.progress.pop(job.pk, None)
+        _put(self.waiting, job.pk, is_here and _waits(job))
+
+    def _forget(self, job_id: UUID) -> None:
+        self.versions.pop(job_id, None)
+        self.progress.pop(job_id, None)
+        self.active.discard(job_id)
+        self.waiting.discard(job_id)
+
+
+def _put(job_ids: set[UUID], job_id: UUID, belongs: bool) -> None:
+    (job_ids.add if belongs else job_ids.discard)(job_id)
 
 
 def _waits(job: Job) -> bool:

@@ -54,14 +54,16 @@ class Progress:
 
 def jobs_of(user: User) -> QuerySet[Job]:
     """Return a user's jobs, newest first, with stage runs, videos and queue places loaded."""
+    return _loaded().filter(user=user)
+
+
+def _loaded() -> QuerySet[Job]:
     read = ("job_id", "run", "stage", "chunk", "status", "done", "total", "started_at", "is_loading", "load_seconds")
     runs = StageRun.objects.only(*read)
-    earlier = Job.objects.filter(user=user, status=Status.QUEUED, queued_at__lt=OuterRef("queued_at"))
+    earlier = Job.objects.filter(user=OuterRef("user"), status=Status.QUEUED, queued_at__lt=OuterRef("queued_at"))
     own = earlier.order_by().values("status").annotate(n=Count("*")).values("n")
     # "video" is the gallery's relation to a job: named here, since generation must not import the gallery.
-    found = (
-        Job.objects.filter(user=user).select_related("video").prefetch_related(Prefetch("stage_runs", queryset=runs))
-    )
+    found = Job.objects.select_related("video").prefetch_related(Prefetch("stage_runs", queryset=runs))
     return found.annotate(own_ahead=Case(When(status=Status.QUEUED, then=Coalesce(Subquery(own), 0))))
 
 
@@ -74,6 +76,11 @@ def video_of(job: Job) -> Any | None:
 def listed_jobs_of(user: User) -> QuerySet[Job]:
     """Return a user's jobs that are still on their list."""
     return jobs_of(user).filter(removed_at=None)
+
+
+def listed_jobs() -> QuerySet[Job]:
+    """Return the jobs of everybody that are still on their owners' lists, loaded like `jobs_of`."""
+    return _loaded().filter(removed_at=None)
 
 
 def has_batches(user: User) -> bool:
@@ -175,7 +182,7 @@ class _Work:
     def __init__(self, job: Job, job_plan: Plan) -> None:
         self.job = job
         self.plan = job_plan
-        request = job.render_request
+        self.request = request = job.render_request
         self.seconds = {unit: estimates.seconds(*unit, job_plan, request) for unit in job_plan.units}
         self.runs: dict[tuple[Stage, int], StageRun] = {}
         for run in job.stage_runs.all():
@@ -191,7 +198,7 @@ class _Work:
         began = [run.started_at for run in runs if run.is_loading and run.status == RunStatus.RUNNING]
         if took := max((run.load_seconds for run in runs), default=0.0):
             return _Loading(took, took, 0.0)
-        request = self.job.render_request
+        request = self.request
         is_past = not began and any(run.total or run.status == RunStatus.DONE for run in runs)
         if not self.job.is_active or is_past or not (began or placement.is_cold(stage, request)):
             return None

@@ -16,6 +16,7 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts import limits
 from accounts.http import SignedInRequest
 from auravideo.core import clock
 from auravideo.core.keyset import page_of
@@ -86,6 +87,11 @@ def cancel(request: SignedInRequest, job_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def retry(request: SignedInRequest, job_id: UUID) -> HttpResponse:
+    if not limits.may_submit(request):
+        if request.htmx:
+            return limits.refusal()
+        messages.warning(request, limits.too_fast())
+        return redirect("generation:job", job_id)
     return _after(request, job_id, services.retry, _("Only a failed or cancelled clip can be rendered again."))
 
 

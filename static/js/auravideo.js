@@ -33,6 +33,21 @@
   });
   window.addEventListener("pageshow", () => { isLeaving = false; });
 
+  /* --- Refusals: say why a request was not accepted (503: too busy; 429: too often). What was typed stays. ---------------- */
+
+  const refused = document.getElementById("refused");
+  let refusedTimer = null;
+  document.addEventListener("htmx:responseError", (event) => {
+    const { xhr } = event.detail;
+    if (!refused || ![429, 503].includes(xhr.status)) return;
+    const isText = xhr.getResponseHeader("Content-Type")?.startsWith("text/plain");
+    refused.textContent = isText ? xhr.responseText : refused.dataset.busy; // or it is a proxy's
+    refused.hidden = false;
+    clearTimeout(refusedTimer);
+    refusedTimer = setTimeout(() => { refused.hidden = true; }, 10_000);
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => { if (refused && event.detail.xhr?.status < 400) refused.hidden = true; });
+
   /* --- Cards: play the preview of the hovered or focused clip --------------------------------------------------------- */
 
   const startPreview = (card) => {

@@ -9,6 +9,7 @@
   const ATTEMPTS = 3; // that fail before the page asks
   const PATIENCE = 10_000; // ms without a word; some proxies neither pass a socket on nor refuse it
   const LOST_AFTER = 3000;
+  const TOO_MANY = 4429; // the user has more pages open than may have a socket: this one asks
 
   const tell = (what) => {
     if (!status) return;
@@ -82,13 +83,15 @@
 
   document.addEventListener("htmx:wsClose", (event) => {
     failures += 1;
-    if (failures >= ATTEMPTS) startAsking();
+    const { code } = event.detail.event;
+    if (failures >= ATTEMPTS || code === TOO_MANY) startAsking();
     patience ??= setTimeout(startAsking, PATIENCE);
     lostTimer ??= setTimeout(() => { if (!isAsking) tell("lost"); }, LOST_AFTER);
     // The extension reconnects after a failure, but not after an orderly close by the server.
     const retried = [1006, 1011, 1012, 1013];
-    if (!retried.includes(event.detail.event.code)) {
-      setTimeout(() => event.detail.socketWrapper.reconnect(), 1000 + 4000 * Math.random());
+    if (!retried.includes(code)) {
+      const pause = code === TOO_MANY ? 60_000 : 1000;
+      setTimeout(() => event.detail.socketWrapper.reconnect(), pause + 4000 * Math.random());
     }
   });
 

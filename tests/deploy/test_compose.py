@@ -43,7 +43,12 @@ DECIDED = {
     *("S3_ADDRESSING", "S3_ATTEMPTS", "S3_CA_BUNDLE", "S3_CHECKSUMS", "S3_CONNECT_TIMEOUT", "S3_READ_TIMEOUT"),
     "S3_FRAMES_DAYS",
     "EMAIL_PASSWORD",  # part of the secret EMAIL_URL
-    *("AURAVIDEO_ENV", "AURAVIDEO_HEARTBEAT", "AURAVIDEO_WORKERS"),  # one process a container
+    *(
+        "AURAVIDEO_ENV",
+        "AURAVIDEO_HEARTBEAT",
+        "AURAVIDEO_WEB_PROCESSES",
+        "AURAVIDEO_WORKERS",
+    ),  # one process a container
     "OTEL_EXPORTER_OTLP_ENDPOINT",  # the images don't contain the extra
 }
 

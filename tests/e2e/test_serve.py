@@ -108,6 +108,32 @@ def health(site: Site) -> dict:
         return {"status": "no answer"}
 
 
+def test_several_web_processes_share_the_port_and_one_that_dies_is_missed_by_nobody(tmp_path):
+    site = Site(tmp_path / "home", "", AURAVIDEO_WEB_PROCESSES="2", METRICS_TOKEN="x" * 32).start()
+    try:
+        wait_until(lambda: metric(site, 'auravideo_processes{kind="web"') == 2)
+        first, second = sorted(running(site, "auravideo.asgi:application"))
+        os.kill(first, signal.SIGKILL)
+        for _ in range(20):  # whoever connects now waits for the other one, or is served by it
+            assert health(site)["status"] in ("ok", "degraded")
+        wait_until(lambda: len(running(site, "auravideo.asgi:application")) == 2)
+        assert second in running(site, "auravideo.asgi:application")
+        assert first not in running(site, "auravideo.asgi:application")
+        log = site.log.read_text()
+        assert "site was ended by signal 9" in log or "site-2 was ended by signal 9" in log
+    finally:
+        assert site.stop() == 0
+    assert site.processes() == []
+
+
+def metric(site: Site, name: str) -> float:
+    """Return the value of the first series whose name begins with `name`; 0 if there is none."""
+    request = urllib.request.Request(f"{site.url}/metrics", headers={"Authorization": f"Bearer {'x' * 32}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), 0.0)
+
+
 def test_whatever_is_killed_comes_back_and_what_keeps_dying_is_reported(tmp_path):
     site = Site(tmp_path / "home", "cpu").start()
     try:

@@ -47,5 +47,6 @@ STORAGE_BYTES = _counter(
 STORAGE_ERRORS = _counter("storage_errors", "Failed transfers to and from the storage.", ["storage", "direction"])
 
 HTTP_REQUESTS = _counter("http_requests", "HTTP requests, by URL name and status.", ["method", "view", "status"])
+REQUESTS_SHED = _counter("requests_shed", "Requests that an overloaded web process turned away (503).")
 HTTP_SECONDS = _histogram("http_request_seconds", "Time to the response's first byte.", ["view"], _REQUEST_SECONDS)
 WEBSOCKETS_OPENED = _counter("websockets_opened", "WebSockets that were accepted.")

@@ -18,7 +18,7 @@ from auravideo.commands import manage
 from auravideo.core import static_files
 from auravideo.core.liveness.parents import adopt_orphans
 from auravideo.core.logs import lines
-from auravideo.server import crew, migrations, processes, redis_server, scheduler, shared
+from auravideo.server import crew, migrations, processes, redis_server, scheduler, shared, web
 from auravideo.server.supervisor import Process, Supervisor
 from generation.queue import broker, failing
 from generation.queue.failing import Failing
@@ -54,9 +54,9 @@ class Command(BaseCommand):
         workers, machine = _workers(parts, queues, name)
         nodes = [worker.node(machine) for worker in workers]
         shared.check()
-        if WEB in parts:
-            _refuse_taken_port(host, port)
-        supervisor = Supervisor(_processes(parts, host, port, workers, machine), report=_reporter(machine))
+        listener = _hold_port(host, port) if WEB in parts else None
+        sites = _sites(listener, host, port)
+        supervisor = Supervisor([*sites, *_others(parts, workers, machine)], report=_reporter(machine))
         private = redis_server.PrivateRedis(redis_server.private_socket(), lambda: supervisor.is_stopping)
         supervisor.tend = private.ensure
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -65,6 +65,10 @@ class Command(BaseCommand):
         try:
             private.ensure()
             self._prepare(parts, supervisor)
+            if len(sites) > 1 and listener is not None:
+                listener.listen(web.BACKLOG)
+            elif listener is not None:
+                listener.close()  # the only process listens itself
             supervisor.start()
             missing = self._wait_until_ready(supervisor, _checks(parts, host, port, nodes))
             if not supervisor.is_stopping:
@@ -141,11 +145,16 @@ def _workers(parts: Sequence[str], queues: str | None, name: str | None) -> tupl
     return found, machine
 
 
-def _processes(
-    parts: Sequence[str], host: str, port: int, workers: Sequence[crew.Worker], machine: str
-) -> list[Process]:
-    found = [processes.site(host, port)] if WEB in parts else []
-    found += [processes.worker(worker, machine) for worker in workers]
+def _sites(listener: socket.socket | None, host: str, port: int) -> list[Process]:
+    """Return the web processes; none without a socket to listen on."""
+    if listener is None:
+        return []
+    count = web.count(host)
+    return [processes.site(host, port)] if count == 1 else processes.sites(listener, count)
+
+
+def _others(parts: Sequence[str], workers: Sequence[crew.Worker], machine: str) -> list[Process]:
+    found = [processes.worker(worker, machine) for worker in workers]
     return found + ([processes.scheduler()] if SCHEDULER in parts else [])
 
 
@@ -184,10 +193,10 @@ def _reporter(machine: str) -> Callable[[Sequence[Process]], None]:
     return report
 
 
-def _refuse_taken_port(host: str, port: int) -> None:
-    """Fail at once if the port is taken, instead of after minutes of waiting."""
+def _hold_port(host: str, port: int) -> socket.socket:
+    """Take the port. If it is taken already, fail at once instead of after minutes of waiting."""
     try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+        return web.bind(host, port)
     except OSError as error:
         hint = "Stop the program that uses it, or choose another port: PORT=8001 make run"
         raise CommandError(f"Cannot listen on {host}:{port}: {error.strerror}. {hint}") from None

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from accounts import services as accounts
 from generation.domain.states import Stage, Status
-from generation.jobs import archive, consumers
+from generation.jobs import archive, feed
 from generation.jobs.consumers import JobsConsumer
+from generation.jobs.page_updates import View
 from generation.queue import claims, events, services
 from tests.factories import JobFactory, UserFactory
 
@@ -167,8 +168,8 @@ async def test_rapid_changes_are_batched(monkeypatch):
     socket = socket_of(user, job)
     await present(socket)
     asked = []
-    slow = slowed(consumers.View.changes, asked)
-    monkeypatch.setattr(consumers.View, "changes", slow)
+    slow = slowed(View.changes, asked)
+    monkeypatch.setattr(View, "changes", slow)
     for _ in range(20):
         await get_channel_layer().group_send(events.group_of(user.pk), {"type": "jobs.changed", "jobs": [str(job.pk)]})
     messages = 0
@@ -182,10 +183,10 @@ async def test_rapid_changes_are_batched(monkeypatch):
 def slowed(changes, asked: list):
     import time
 
-    def slow(view, job_ids):
+    def slow(view, job_ids, snapshot):
         asked.append(job_ids)
         time.sleep(0.2)
-        return changes(view, job_ids)
+        return changes(view, job_ids, snapshot)
 
     return slow
 
@@ -196,12 +197,12 @@ async def test_a_server_error_closes_the_socket_so_that_the_page_reconnects(monk
     socket = socket_of(user, job)
     await present(socket)
 
-    def fail(view, job_ids):
+    def fail(view, job_ids, snapshot):
         raise ConnectionError("no database")
 
-    monkeypatch.setattr(consumers.View, "changes", fail)
+    monkeypatch.setattr(View, "changes", fail)
     await sync_to_async(events.publish)(user.pk, job.pk)
-    assert (await socket.receive_output())["code"] == consumers.BROKEN
+    assert (await socket.receive_output())["code"] == feed.BROKEN
     assert "could not be sent" in caplog.text
     await socket.disconnect()
 
@@ -213,13 +214,13 @@ async def test_signing_out_ends_the_connections_of_every_open_page(client):
     await present(stranger)
     await sync_to_async(client.force_login)(user)
     await sync_to_async(client.logout)()
-    assert (await socket.receive_output())["code"] == consumers.COME_BACK
+    assert (await socket.receive_output())["code"] == feed.COME_BACK
     assert await stranger.receive_nothing(timeout=0.3)
     await stranger.disconnect()
 
 
 async def test_the_place_in_the_queue_follows_other_peoples_jobs(monkeypatch):
-    monkeypatch.setattr(consumers, "REFRESH_SECONDS", 0.1)
+    monkeypatch.setattr(feed, "REFRESH_SECONDS", 0.1)
     alice, bob = await new_user(), await new_user()
     first, mine = await new_job(user=alice), await new_job(user=bob)
     socket = socket_of(bob, mine)
@@ -229,6 +230,23 @@ async def test_the_place_in_the_queue_follows_other_peoples_jobs(monkeypatch):
         while "Place 1 in the queue" not in await socket.receive_from():
             pass
     await socket.disconnect()
+
+
+async def test_a_page_too_many_is_told_so_and_gets_its_socket_when_another_closes(settings):
+    settings.MAX_SOCKETS = 2
+    user, other = await new_user(), await new_user()
+    first, second, third = [socket_of(user) for _ in range(3)]
+    await present(first)
+    await present(second)
+    assert (await third.connect())[0]  # a browser sees no code of a connection that was never accepted
+    assert (await third.receive_output())["code"] == 4429
+    stranger = socket_of(other)
+    await present(stranger)
+    await first.disconnect()
+    again = socket_of(user)
+    await present(again)
+    for socket in (second, again, stranger):
+        await socket.disconnect()
 
 
 async def test_messages_from_the_page_are_ignored():
@@ -296,6 +314,6 @@ async def test_ending_sessions_closes_their_open_sockets(client, act):
     await present(socket)
     await present(stranger)
     await sync_to_async(act)(user, client)
-    assert (await socket.receive_output())["code"] == consumers.COME_BACK
+    assert (await socket.receive_output())["code"] == feed.COME_BACK
     assert await stranger.receive_nothing(timeout=0.3)
     await stranger.disconnect()

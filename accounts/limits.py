@@ -1,0 +1,43 @@
+"""How often a user may submit clips. Counted by account, in the cache that all web processes share."""
+
+import logging
+
+from allauth.core import ratelimit
+from django.http import HttpResponse
+from django.utils.translation import gettext as _
+from redis import RedisError
+
+from accounts.http import SignedInRequest
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 15  # by then, a user who submits evenly may go on
+
+
+def may_submit(request: SignedInRequest) -> bool:
+    """Count a submission; return whether the user is within AURAVIDEO_SUBMISSIONS_A_MINUTE.
+
+    Without Redis, nothing is counted and everybody may submit.
+    """
+    try:
+        return bool(ratelimit.consume(request, action="submit", user=request.user))
+    except RedisError as error:
+        logger.warning("Submissions are not counted: %s", error)
+        return True
+
+
+def too_fast() -> str:
+    """Return what a user reads who submits too fast."""
+    return _("You are submitting too fast. Nothing is lost: wait a few seconds, then send it again.")
+
+
+def refused(response: HttpResponse) -> HttpResponse:
+    """Make a response that of a refused submission."""
+    response.status_code = 429
+    response["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def refusal() -> HttpResponse:
+    """Return the refusal as a sentence, which htmx shows."""
+    return refused(HttpResponse(too_fast(), content_type="text/plain; charset=utf-8"))
