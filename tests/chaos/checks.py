@@ -36,11 +36,11 @@ def walk(storage, folder=""):
     found = [f"{{folder}}/{{name}}".strip("/") for name in files]
     return found + [key for name in folders for key in walk(storage, f"{{folder}}/{{name}}".strip("/"))]
 rows = {{str(file) for video in Video.objects.all() for file in video.files}}
-files = {{key: storages["default"].size(key) for key in walk(storages["default"])}}
+files = {{key: storages["default"].size(key) for key in walk(storages["default"], "videos")}}
 print(json.dumps({{
     "file without a row": sorted(set(files) - rows), "row without a file": sorted(rows - set(files)),
     "empty file": sorted(key for key, size in files.items() if not size),
-    "frames without a clip": sorted(walk(storages["frames"])),
+    "frames without a clip": sorted(walk(storages["frames"], "jobs")),
 }}))
 """
 

@@ -13,9 +13,9 @@ def of(tally: Tally, title: str) -> str:
     lines += [
         f"| **{sum(tally.struck.values())} faults of {len(tally.struck)} kinds over {tally.clips} clips** | |",
         "",
-        f"Went wrong: {len(tally.wrong)}. Attempts used up: {used}. Failed as they had to, and were taken up "
-        f"again: {tally.retried} clips. Found nothing to hit: {sum(tally.missed.values())} faults. After its last fault, a "
+        f"Went wrong: {len(tally.wrong)}. Attempts used up: {used}. Failed as they had to, and were taken up again: "
+        f"{tally.retried} clips. Found nothing to hit: {sum(tally.missed.values())} faults. After its last fault, a "
         f"round took {median(tally.seconds):.0f} s to end (median), {max(tally.seconds):.0f} s at most. Left for "
-        f"`manage.py prune`: {dict(tally.left_for_prune) or 'nothing'}. What the pages answered: {dict(tally.answers)}.",
+        f"`manage.py prune`: {dict(tally.left_for_prune) or 'nothing'}. The pages answered {dict(tally.answers)}.",
     ]
     return "\n".join(lines)
