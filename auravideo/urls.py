@@ -32,3 +32,4 @@ urlpatterns = [
 ]
 
 handler429 = "auravideo.views.too_many"
+handler500 = "auravideo.unavailable.server_error"

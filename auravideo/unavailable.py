@@ -1,0 +1,33 @@
+"""What people get if a request fails: whether it is our fault, or the database is away for a moment."""
+
+import sys
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views import defaults
+
+RETRY_SECONDS = 10
+# What SQLite calls operational and is not: it does not pass by itself.
+_WRONG_SCHEMA = ("no such table", "no such column")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer a request that raised: 503 if the database does not answer, otherwise 500. Django's handler500."""
+    error = sys.exc_info()[1]
+    if not _is_outage(error):
+        return defaults.server_error(request)
+    if request.headers.get("HX-Request") == "true":
+        text = _("The database of this site does not answer at the moment. Please try again in a few seconds.")
+        response = HttpResponse(text, status=503, content_type="text/plain; charset=utf-8")
+    else:
+        response = render(request, "unavailable.html", status=503)
+    response["Retry-After"] = str(RETRY_SECONDS)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _is_outage(error: BaseException | None) -> bool:
+    is_operational = isinstance(error, OperationalError | InterfaceError)
+    return is_operational and not any(what in str(error) for what in _WRONG_SCHEMA)
