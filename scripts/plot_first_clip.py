@@ -154,18 +154,18 @@ def _plot(clips: list[Clip], output: Path) -> None:
 def _draw(clip: Clip, drawing: "Axes") -> None:
     times = [said.at for said in clip.said]
     left = [float("nan") if said.left is None else said.left for said in clip.said]
-    drawing.step(times, left, where="post", color="#2a6fdb", linewidth=2, label="time left, as the page said")
-    drawing.plot([0, clip.took], [clip.took, 0], color="#444444", linewidth=1.5, label="time left, as it turned out")
-    drawing.plot([0, clip.took], [clip.took * 0.7, 0], color="#c03030", linestyle=":", label="30 % too low")
+    drawing.step(times, left, where="post", color="royalblue", linewidth=2, label="time left, as the page said")
+    drawing.plot([0, clip.took], [clip.took, 0], color="dimgray", linewidth=1.5, label="time left, as it turned out")
+    drawing.plot([0, clip.took], [clip.took * 0.7, 0], color="firebrick", linestyle=":", label="30 % too low")
     drawing.set(ylabel="seconds left", xlim=(0, clip.took), ylim=(0, None))
     drawing.set_title(
         f"The first clip after {clip.name}: {clip.took:.0f} s, at most {clip.worst:.0f} % too low", loc="left"
     )
     percent = drawing.twinx()
-    percent.plot(times, [said.percent for said in clip.said], color="#2e8b57", linestyle="--", label="percent")
+    percent.plot(times, [said.percent for said in clip.said], color="seagreen", linestyle="--", label="percent")
     percent.set(ylabel="percent, as the page said", ylim=(0, 100))
     for number, (label, start, end) in enumerate(clip.stages):
-        drawing.axvspan(start, end, color="#888888", alpha=0.14 if number % 2 else 0.05, linewidth=0)
+        drawing.axvspan(start, end, color="gray", alpha=0.14 if number % 2 else 0.05, linewidth=0)
         if end - start > clip.took / 12:
             drawing.text((start + end) / 2, 0.98, label, ha="center", va="top", fontsize=8, rotation=90,
                          transform=drawing.get_xaxis_transform())  # fmt: skip
