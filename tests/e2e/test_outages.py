@@ -4,7 +4,6 @@ Scaled down: a claim is lost after 5 seconds instead of 60, and the outages take
 """
 
 import os
-import subprocess
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +18,7 @@ from tests import postgres
 from tests.rigs.crew import Crew
 from tests.rigs.faulty_wire import FaultyWire
 from tests.rigs.relay import Relay
+from tests.rigs.small_disk import Disk
 from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.renders, pytest.mark.thorough]
@@ -148,52 +148,6 @@ def test_a_worker_that_is_stopped_while_the_database_is_away_costs_no_attempt(wa
 
 
 # --- Disks --------------------------------------------------------------------------------------------------------
-
-
-class Disk:
-    """A small disk (tmpfs) in place of the folders of frames and videos."""
-
-    def __init__(self, *folders) -> None:
-        self.folders = folders
-
-    def __enter__(self):
-        for folder in self.folders:
-            folder.mkdir(parents=True)
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", folder], check=True)
-        return self
-
-    def __exit__(self, *_error):
-        for folder in self.folders:
-            subprocess.run(["umount", "-l", folder], check=True)
-
-    @contextmanager
-    def full(self):
-        ballast = [folder / "ballast" for folder in self.folders]
-        for file in ballast:
-            with file.open("wb", buffering=0) as stream, pytest.raises(OSError, match="No space"):
-                while True:
-                    stream.write(bytes(4096))
-        try:
-            yield
-        finally:
-            for file in ballast:
-                file.unlink()
-
-    @contextmanager
-    def read_only(self):
-        self._remount("ro")
-        try:
-            yield
-        finally:
-            self._remount("rw")
-
-    def _remount(self, how):
-        deadline = time.monotonic() + 20
-        for folder in self.folders:
-            while subprocess.run(
-                ["mount", "-o", f"remount,{how}", folder], check=False, capture_output=True
-            ).returncode:
-                assert time.monotonic() < deadline, "a file is open for writing all the time"
 
 
 @pytest.fixture(scope="module")
