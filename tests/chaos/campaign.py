@@ -177,13 +177,14 @@ class Campaign:
         self.tally.wrong.append(text)
 
     def _check(self, one: Round) -> None:
-        reasons = {error for fault in one.faults for error in (*fault.kind.costs, *fault.kind.fails)}
+        reasons = {reason for fault in one.faults for reason in fault.kind.costs}
+        reasons |= {"failed" for fault in one.faults if fault.kind.fails}
         for job in self.current:
             for text in checks.wrong_attempts(self.world, job, reasons, one.is_of_outages):
                 self._wrong(f"{job}: {text}")
             for unit in checks.at_once(self.world, job):
                 self._wrong(f"{job}: {unit} ran twice at once: {self.world.history(job)}")
-            self.tally.attempts.update(error for _stage, _chunk, error in checks.attempts(self.world, job))
+            self.tally.attempts.update(reason for _stage, _chunk, reason in checks.attempts(self.world, job))
             if self.world.status(job) == Status.DONE:
                 found = checks.fingerprints(self.world, job)
                 if found != self.undisturbed[self.world.jobs[job]]:

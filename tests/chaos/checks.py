@@ -57,9 +57,10 @@ def left_behind(world: World) -> dict[str, list[str]]:
 
 
 def attempts(world: World, job: str) -> list[tuple[str, int, str]]:
-    """Return the stage, the chunk and the recorded error of each attempt that was used up."""
-    query = "SELECT stage, chunk, error FROM generation_stagerun WHERE job_id = ? AND status IN ('lost', 'failed')"
-    return world.rows(query, world.key(job))
+    """Return the stage, the chunk and the reason of each attempt that was used up; `failed` if that ended the job."""
+    reason = "CASE status WHEN 'failed' THEN 'failed' ELSE error END"
+    query = f"SELECT stage, chunk, {reason} FROM generation_stagerun WHERE job_id = ?"
+    return world.rows(f"{query} AND status IN ('lost', 'failed')", world.key(job))
 
 
 def at_once(world: World, job: str) -> list[tuple[str, int]]:
@@ -74,12 +75,11 @@ def at_once(world: World, job: str) -> list[tuple[str, int]]:
 def wrong_attempts(world: World, job: str, allowed: Collection[str], is_of_outages: bool) -> list[str]:
     """Return what was recorded of a job's attempts that no fault explains."""
     found = []
-    for stage, chunk, error in attempts(world, job):
-        reason = error.splitlines()[0].partition(" ")[0] if error else ""
+    for stage, chunk, reason in attempts(world, job):
         if is_of_outages:
-            found.append(f"an outage used up an attempt at {stage}[{chunk}]: {error!r}")
+            found.append(f"an outage used up an attempt at {stage}[{chunk}]: {reason!r}")
         elif reason not in allowed:
-            found.append(f"a false reason for the end of {stage}[{chunk}]: {error!r}")
+            found.append(f"a false reason for the end of {stage}[{chunk}]: {reason!r}")
     return found
 
 

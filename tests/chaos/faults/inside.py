@@ -52,12 +52,12 @@ KINDS = (
     Kind("a stage sleeps forever", _ordered("sleep"), costs=(HUNG,)),
     Kind("a stage hangs in C and holds the interpreter", _ordered("hang"), costs=(HUNG,)),
     Kind(
-        "an engine runs out of memory",
-        _ordered("oom"),
+        "an engine runs out of memory in every mode",
+        _ordered("oom", lambda _planned: "99"),
         stages=ENGINES,
-        costs=("out-of-memory",),
-        fails=("out-of-memory",),
+        costs=("machine-out-of-memory",),  # there is no card
     ),
+    Kind("an engine runs out of memory once", _ordered("oom"), stages=ENGINES),
     Kind("a stage kills itself in the midst", _ordered("die"), costs=(WORKER_LOST,)),
     Kind(
         "a stage stands still in the midst",
