@@ -3,16 +3,20 @@
 It reads whole messages, so it cannot show what depends on the timing of packets. Only "refuse" acts on connections.
 """
 
+import errno
 import http.client
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeVar
 
+R = TypeVar("R")
+BIND_SECONDS = 60
 HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
 SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
 NOT_IMPLEMENTED = SLOW_DOWN.replace(b"SlowDown", b"NotImplemented")
@@ -67,7 +71,7 @@ class FaultyWire:
         self._released.clear()
         wire = self
         handler = type("_BoundHandler", (_Handler,), {"wire": wire})
-        self._server = _Server(("127.0.0.1", self.port), handler)
+        self._server = bound(lambda: _Server(("127.0.0.1", self.port), handler))
         self.port = self._server.server_address[1]
         if self.tls:
             self._server.socket = self.tls.wrap_socket(
@@ -119,6 +123,18 @@ class FaultyWire:
 
     def wait_for_release(self) -> None:
         self._released.wait(600)
+
+
+def bound(bind: Callable[[], R]) -> R:
+    """Return `bind()`. While the port was free, some connection may have got it as its own; that one ends."""
+    deadline = time.monotonic() + BIND_SECONDS
+    while True:
+        try:
+            return bind()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 class _Server(ThreadingHTTPServer):

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.rigs.faulty_wire import bound
+
 
 class Relay:
     """The wire. `port` of 127.0.0.1 is its end, also after it was cut."""
@@ -46,7 +48,7 @@ class Relay:
         self._disconnect()
 
     def _connect(self) -> None:
-        self._server = socket.create_server(("127.0.0.1", self.port))
+        self._server = bound(lambda: socket.create_server(("127.0.0.1", self.port)))
         self.port = self._server.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._server,), daemon=True).start()
 
