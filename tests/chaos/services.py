@@ -60,7 +60,7 @@ class ManyMachines(World):
         self._socket = self.folder / "redis.sock"
         server = redis_server.start(self._socket)
         self._stack.callback(lambda: (server.kill(), server.wait()))
-        # A crash must lose nothing that was committed; what the kernel holds survives it, so nothing needs to be synced.
+        # A crash must lose nothing that was committed; what the kernel holds survives it, so nothing is synced.
         self.database = self._stack.enter_context(postgres.running("-c", "synchronous_commit=on"))
         self._stack.callback(self._stop_database)
         self.store = self._stack.enter_context(s3_server.running(self.folder / "s3"))
