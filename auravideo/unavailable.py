@@ -4,7 +4,7 @@ import sys
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views import defaults
 
@@ -22,7 +22,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
         text = _("The database of this site does not answer at the moment. Please try again in a few seconds.")
         response = HttpResponse(text, status=503, content_type="text/plain; charset=utf-8")
     else:
-        response = render(request, "unavailable.html", status=503)
+        # Without the request: context processors would ask the database.
+        response = HttpResponse(render_to_string("unavailable.html"), status=503)
     response["Retry-After"] = str(RETRY_SECONDS)
     response["Cache-Control"] = "no-store"
     return response

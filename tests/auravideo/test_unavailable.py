@@ -2,8 +2,9 @@
 
 import pytest
 from django.db import InterfaceError, OperationalError
+from django.utils.functional import SimpleLazyObject
 
-from auravideo import views
+from auravideo import unavailable, views
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +29,18 @@ def test_a_page_says_that_the_database_is_away_and_when_to_come_back(get, error)
     answer = get(error)
     assert (answer.status_code, answer["Retry-After"]) == (503, "10")
     assert "Its database does not answer" in answer.content.decode()
+
+
+def test_the_page_that_says_so_asks_nothing_of_the_database(rf):
+    def away():
+        raise OperationalError("connection refused")
+
+    request = rf.get("/help/")
+    request.user = SimpleLazyObject(away)
+    try:
+        away()
+    except OperationalError:
+        assert unavailable.server_error(request).status_code == 503
 
 
 def test_htmx_gets_a_sentence(get):
