@@ -226,5 +226,5 @@ def test_idle_workers_load_the_models_of_later_stages_while_the_first_one_works(
     crew.until_done(job)
     loads = site.rows("SELECT stage FROM generation_stagerun WHERE job_id = ? AND load_seconds > 0", UUID(job).hex)
     assert loads == [("generate",)]
-    engines = site.rows("SELECT DISTINCT engine FROM generation_loadtime ORDER BY engine")
-    assert engines == [("small/tiny-motion",), ("tiny-esrgan",), ("tiny-film",)]
+    engines = site.rows("SELECT DISTINCT engine FROM generation_loadtime")  # also those of other tests
+    assert {("small/tiny-motion",), ("tiny-esrgan",), ("tiny-film",)} <= set(engines)
