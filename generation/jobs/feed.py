@@ -138,7 +138,7 @@ class Feed:
         self._refresh_later()
 
     def take(self) -> Errand:
-        """Return what is to be read now, and begin to collect anew."""
+        """Return what to read now, and start collecting again."""
         errand = Errand(self.user, self._changed, self._is_refreshing)
         errand.newcomers = {page: self.pages[page] for page in self._newcomers}
         others = self.pages.keys() - self._newcomers - self._joining

@@ -88,7 +88,7 @@ class Campaign:
                 self.say(f"round {number} of {len(plan)}")
                 self._play(one)
         self.tally.answers = prober.answers
-        self.tally.wrong += [*timeline.violations, *prober.wrong]
+        self.tally.wrong += [*timeline.wrong, *prober.wrong]
         self._look_at_what_is_left()
         return self.tally
 

@@ -1,14 +1,13 @@
 """What must hold after every fault, whatever it was."""
 
 import json
-import threading
-import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 from uuid import UUID
 
 from generation.domain.states import Status
+from tests.chaos.watcher import Watcher
 from tests.chaos.world import World
 
 FINGERPRINT = """
@@ -83,41 +82,24 @@ def wrong_attempts(world: World, job: str, allowed: Collection[str], is_of_outag
     return found
 
 
-class Timeline:
+class Timeline(Watcher):
     """Looks at the state of every job several times a second: done is done."""
 
     SECONDS = 0.25
 
     def __init__(self, world: World) -> None:
+        super().__init__()
         self.world = world
-        self.violations: list[str] = []
         self._seen: dict[str, str] = {}
-        self._going = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="timeline", daemon=True)
 
-    def __enter__(self) -> "Timeline":
-        self._going.set()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._going.clear()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while self._going.is_set():
-            self.look(
-                {
-                    str(UUID(str(job))): status
-                    for job, status in self.world.rows("SELECT id, status FROM generation_job")
-                }
-            )
-            time.sleep(self.SECONDS)
+    def look_once(self) -> None:
+        found = self.world.rows("SELECT id, status FROM generation_job")
+        self.look({str(UUID(str(job))): status for job, status in found})
 
     def look(self, states: Mapping[str, str]) -> None:
         """Compare the states with those before."""
         for job, status in states.items():
             before = self._seen.get(job, status)
             if before == Status.DONE and status != before:
-                self.violations.append(f"{job} had ended as {before} and is {status}")
+                self.wrong.append(f"{job} had ended as {before} and is {status}")
         self._seen = dict(states)
