@@ -9,6 +9,7 @@
   const ATTEMPTS = 3; // that fail before the page asks
   const PATIENCE = 10_000; // ms without a word; some proxies neither pass a socket on nor refuse it
   const LOST_AFTER = 3000;
+  const LONGEST_PAUSE = 10_000; // ms between two attempts to open a socket; the extension's own is 64 s
   const TOO_MANY = 4429; // the user has more pages open than may have a socket: this one asks
 
   const tell = (what) => {
@@ -66,6 +67,9 @@
   /* --- The socket ----------------------------------------------------------------------------------------------------- */
 
   htmx.createWebSocket = (address) => new WebSocket(`${address}?${shown()}`);
+
+  // Random, so that after an outage not all pages come back at once; bounded, so that none still asks long after it.
+  htmx.config.wsReconnectDelay = (attempt) => Math.random() * Math.min(1000 * 2 ** attempt, LONGEST_PAUSE);
 
   let failures = 0;
   let patience = setTimeout(startAsking, PATIENCE);

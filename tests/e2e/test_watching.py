@@ -101,6 +101,15 @@ def test_a_page_that_was_cut_off_or_closed_shows_the_present_when_it_is_back(qui
     expect(again.locator("#count-all")).to_have_text("0")
 
 
+def test_however_long_the_line_was_cut_a_page_tries_its_socket_again_within_ten_seconds(quick_page, pages_only):
+    sign_in(quick_page, pages_only, 0)
+    quick_page.goto("/jobs/")
+    pauses = quick_page.evaluate("Array.from({length: 99}, (_, attempt) => htmx.config.wsReconnectDelay(attempt))")
+    assert pauses[0] <= 1000
+    assert max(pauses) <= 10_000
+    assert len(set(pauses)) == len(pauses)
+
+
 def test_a_change_in_one_tab_is_seen_in_the_other(quick_page, pages_only):
     first, second = sign_in(quick_page, pages_only, 2)
     quick_page.goto("/jobs/")
