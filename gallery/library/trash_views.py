@@ -55,7 +55,7 @@ def restore(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 def purge(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     """Delete one video forever, before its time in the trash is up."""
     lifecycle.delete(_deleted(request, video_id))
-    messages.success(request, _("The video was deleted forever."))
+    messages.success(request, _("The clip was deleted forever."))
     return redirect("gallery:trash")
 
 
@@ -64,7 +64,7 @@ def purge(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 def empty(request: SignedInRequest) -> HttpResponse:
     """Delete everything in the trash forever."""
     count = lifecycle.give_up(trash_of(request.user))
-    text = ngettext("%d video was deleted forever.", "%d videos were deleted forever.", count) % count
+    text = ngettext("%d clip was deleted forever.", "%d clips were deleted forever.", count) % count
     messages.success(request, text if count else _("The trash was already empty."))
     return redirect("gallery:trash")
 
@@ -72,8 +72,7 @@ def empty(request: SignedInRequest) -> HttpResponse:
 def _tell_restored(request: HttpRequest, count: int) -> None:
     if count:
         text = (
-            ngettext("%d video was restored to your library.", "%d videos were restored to your library.", count)
-            % count
+            ngettext("%d clip was restored to your library.", "%d clips were restored to your library.", count) % count
         )
         messages.success(request, text)
     else:

@@ -101,7 +101,7 @@ def test_invalid_choices_are_ignored_and_reported(client, videos):
 
 def test_filters_can_be_removed_one_by_one(client, videos):
     html = client.get(f"{URL}?q=unicorn&format=gif&favourites=on").content.decode()
-    assert "No videos match" in html
+    assert "No clips match" in html
     links = re.findall(r'class="chip" href="([^"]+)"', html)
     assert [link.replace("&amp;", "&") for link in links] == [
         "/videos/?format=gif&favourites=on",
@@ -113,9 +113,9 @@ def test_filters_can_be_removed_one_by_one(client, videos):
 def test_an_empty_library_leads_to_creating(client, user):
     client.force_login(user)
     html = client.get(URL).content.decode()
-    assert "No videos yet" in html
+    assert "No clips yet" in html
     assert reverse("generation:create") in html
-    assert "No videos match" in client.get(f"{URL}?q=x").content.decode()
+    assert "No clips match" in client.get(f"{URL}?q=x").content.decode()
 
 
 @pytest.mark.parametrize("sort", ["newest", "oldest", "largest"])
@@ -146,7 +146,7 @@ def test_scrolling_gets_the_cards_alone_and_the_way_on(client, user):
     assert "<html" not in html
     assert 'id="paging"' in html
     assert 'id="older"' not in html
-    assert "2 more videos. That is everything." in " ".join(html.split())
+    assert "2 more clips. That is everything." in " ".join(html.split())
 
 
 def test_filtering_with_htmx_gets_the_grid_and_an_address_that_can_be_kept(client, videos):

@@ -45,10 +45,10 @@ def test_a_video_is_found_by_its_new_title_and_no_longer_by_the_old_one(client, 
     client.post(address(video, "rename"), {"title": "Lighthouse"})
     assert "Lighthouse" in client.get("/videos/?q=lighthouse").content.decode()
     client.post(address(video, "rename"), {"title": "Beacon"})
-    assert "No videos match" in client.get("/videos/?q=lighthouse").content.decode()
+    assert "No clips match" in client.get("/videos/?q=lighthouse").content.decode()
 
 
-@pytest.mark.parametrize(("title", "says"), [("   ", "Give the video a title."), ("x" * 201, "at most 200")])
+@pytest.mark.parametrize(("title", "says"), [("   ", "Give the clip a title."), ("x" * 201, "at most 200")])
 def test_an_invalid_title_is_reported_at_the_field(client, video, title, says):
     for headers in ({}, HTMX):
         response = client.post(address(video, "rename"), {"title": title}, headers=headers)
@@ -86,7 +86,7 @@ def test_setting_a_favourite_is_idempotent(client, video):
 
 def test_deleting_offers_to_undo(client, video):
     page = client.post(address(video, "delete"), follow=True).content.decode()
-    assert "1 video was moved to the trash." in page
+    assert "1 clip was moved to the trash." in page
     assert reverse("gallery:undo") in page
     assert not Video.objects.kept().exists()
 
@@ -94,7 +94,7 @@ def test_deleting_offers_to_undo(client, video):
 def test_without_an_undo_window_nothing_is_offered(client, video, settings):
     settings.UNDO_MINUTES = 0
     page = client.post(address(video, "delete"), follow=True).content.decode()
-    assert "1 video was deleted." in page
+    assert "1 clip was deleted." in page
     assert reverse("gallery:undo") not in page
 
 
@@ -169,7 +169,7 @@ def test_emptying_the_trash_touches_nobody_elses_and_nothing_that_is_kept(client
     VideoFactory.create_batch(2, user=user, deleted_at=timezone.now())
     theirs = VideoFactory(user=other_user, deleted_at=timezone.now())
     page = client.post(reverse("gallery:empty-trash"), follow=True).content.decode()
-    assert "2 videos were deleted forever." in page
+    assert "2 clips were deleted forever." in page
     assert list(Video.objects.in_trash()) == [theirs]
     assert list(Video.objects.kept()) == [video]
 
