@@ -74,6 +74,7 @@ gallery:selected                        POST    in         to     to        to  
 gallery:undo                            GET     in         405    405       405    405        405
 gallery:undo                            POST    in         to     to        to     to         to
 gallery:trash                           GET     in         200    200       200    200        200
+gallery:trash-picture                   GET     in         200    404       404    404        404
 gallery:empty-trash                     GET     in         405    405       405    405        405
 gallery:empty-trash                     POST    in         to     to        to     to         to
 gallery:collections                     GET     in         200    200       200    200        200

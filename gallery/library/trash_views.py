@@ -6,12 +6,14 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.http import SignedInRequest
+from auravideo.core.file_serving import serve
 from auravideo.core.keyset import page_of
 from gallery import lifecycle
 from gallery.access import trash_of
@@ -24,10 +26,18 @@ from gallery.models import Video
 @login_required
 @require_safe
 def trash(request: SignedInRequest) -> HttpResponse:
-    """List the trash, last deleted first. No pictures: the files of deleted videos are not served."""
+    """List the trash, last deleted first."""
     page = page_of(for_cards(trash_of(request.user)), request.GET, VIDEOS_A_PAGE, "-deleted_at")
     context = {"page": page, "videos": page.rows, "seconds": 60 * settings.UNDO_MINUTES}
     return render(request, "gallery/trash.html", context)
+
+
+@login_required
+@require_safe
+def picture(request: SignedInRequest, video_id: UUID) -> HttpResponseBase:
+    """Serve the still picture of a deleted video to its owner, whom it helps to choose; its other files are not served."""
+    found = _deleted(request, video_id)
+    return serve(request, (found.thumbnail_file or found.poster_file).name)
 
 
 @login_required

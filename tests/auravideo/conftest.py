@@ -101,6 +101,7 @@ def _clips_of(owner) -> dict[str, object]:
         "preset_id": (preset := PresetFactory(user=owner)).pk,
         "video_id": video.pk,
         "gallery:restore:video_id": deleted.pk,
+        "gallery:trash-picture:video_id": deleted.pk,
         "gallery:purge:video_id": deleted.pk,
         "collection_id": collection.pk,
         "gallery:embed:video_id": public.pk,

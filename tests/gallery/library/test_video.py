@@ -4,6 +4,8 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.urls import reverse
 from django.utils import timezone
 
@@ -145,7 +147,8 @@ def test_the_number_of_queries_does_not_grow_with_similar_videos(
 # --- The trash page ---------------------------------------------------------------------------------------------------
 
 
-def test_the_trash_shows_restorable_videos_and_their_deadline(client, user, video, other_user):
+def test_the_trash_shows_restorable_videos_and_their_deadline(client, user, video, other_user, settings):
+    settings.UNDO_MINUTES = 10
     VideoFactory(user=user, title="Just now", deleted_at=timezone.now())
     VideoFactory(user=user, title="Long ago", deleted_at=timezone.now() - timedelta(days=99))
     VideoFactory(user=other_user, title="Theirs", deleted_at=timezone.now())
@@ -153,6 +156,20 @@ def test_the_trash_shows_restorable_videos_and_their_deadline(client, user, vide
     assert "Just now" in html
     assert "deleted forever in 10 min" in html
     assert not any(title in html for title in ("Long ago", "Theirs", "A red heart"))
+
+
+def test_the_trash_shows_pictures_that_only_the_owner_gets(client, user, video, other_user):
+    mine, expired = (VideoFactory(user=user, deleted_at=timezone.now() - timedelta(days=age)) for age in (0, 99))
+    storages["default"].save(mine.thumbnail_file.name, ContentFile(b"picture"))
+    picture = reverse("gallery:trash-picture", args=[mine.pk])
+    assert f'src="{picture}"' in client.get(reverse("gallery:trash")).content.decode()
+    response = client.get(picture)
+    assert (response.status_code, response["Content-Type"]) == (200, "image/webp")
+    for other in (video, expired):
+        assert client.get(reverse("gallery:trash-picture", args=[other.pk])).status_code == 404
+    assert client.get(reverse("gallery:thumbnail", args=[mine.pk])).status_code == 404
+    client.force_login(other_user)
+    assert client.get(picture).status_code == 404
 
 
 def test_trashed_videos_are_restored_or_deleted_one_by_one(client, user, video):
