@@ -18,6 +18,8 @@ from accounts.models import User
 from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import Job, StageRun
 
+NOT_PAUSED = Q(user__queue_paused_at=None)  # nothing is started of a user whose queue is paused
+
 _NEVER, _ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -42,9 +44,9 @@ def next_job(queue: str, ticket: tuple[UUID, int], besides: Collection[UUID] = (
     # An earlier version sent this message: its job is not in the line, so nobody else would ever serve it.
     claimed = StageRun.objects.filter(job=OuterRef("pk"), run=OuterRef("run"), stage=Stage.GENERATE)
     outside = Job.objects.filter(pk=ticket[0], run=ticket[1], waits_in="", status__in=ACTIVE).exclude(pk__in=besides)
-    if job := outside.exclude(Exists(claimed)).first():
+    if job := outside.filter(NOT_PAUSED | Q(status=Status.RUNNING)).exclude(Exists(claimed)).first():
         return job
-    waiting = _waiting(waits_in=queue).exclude(pk__in=besides)
+    waiting = _waiting(waits_in=queue).filter(NOT_PAUSED).exclude(pk__in=besides)
     first = dict(waiting.order_by().values_list("user").annotate(Min("queued_at")))
     if not first:
         return None
@@ -130,7 +132,7 @@ def line() -> Line:
     """Return who waits now, in one query."""
     queued = Q(status=Status.QUEUED)
     rows = (
-        Job.objects.filter(status__in=ACTIVE)
+        Job.objects.filter(NOT_PAUSED | Q(status=Status.RUNNING), status__in=ACTIVE)
         .order_by()
         .values("user")
         .annotate(
