@@ -25,6 +25,11 @@ def job_fragment(
     return render_to_string(PARTIAL, {**job_context(job, progress), "notes": notes}, request)
 
 
+def recent_fragment(job: Job) -> str:
+    """Render the job as a compact row of what has ended."""
+    return render_to_string("generation/partials/recent.html", {"job": job, "progress": None, "video": video_of(job)})
+
+
 def row_fragment(job: Job, progress: Progress | None = None) -> str:
     """Render the job's row in the panel."""
     row = active_row(job, progress) if job.is_active else ended_row(job)

@@ -1,9 +1,10 @@
 """Whose clip is generated next: decided when a worker is free, not when the clip was submitted.
 
 A message of `generate` is a ticket: one clip waits in this queue. The worker that takes it serves the user who has the
-fewest clips being generated; among those, whoever was served longest ago; and of that user, the clip queued first. Each
-waiting clip has sent one message, so there are as many as there are clips, whoever is served first. One message too
-many finds nobody; one too few is noticed by the sweeper (`without_ticket`).
+fewest clips being generated; among those, whoever was served longest ago; and of that user, the first clip in their own
+order (generation/own_queue). Who has paused their queue is not served. Each waiting clip has sent one message, so there
+are as many as there are clips, whoever is served first. One message too many finds nobody; one too few is noticed by
+the sweeper (`without_ticket`).
 """
 
 from collections import Counter
@@ -19,6 +20,7 @@ from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import Job, StageRun
 
 NOT_PAUSED = Q(user__queue_paused_at=None)  # nothing is started of a user whose queue is paused
+NEEDS_A_MESSAGE = NOT_PAUSED | ~Q(status=Status.QUEUED) | Q(waits_in="")
 
 _NEVER, _ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -86,7 +88,7 @@ def without_ticket(jobs: Iterable[Job], tickets: Mapping[str, int]) -> list[Job]
     Args:
         tickets: the number of messages of `generate` in each queue.
     """
-    waiting = _waiting().exclude(waits_in="").order_by()
+    waiting = _waiting().filter(NOT_PAUSED).exclude(waits_in="").order_by()
     counts = dict(waiting.values_list("waits_in").annotate(Count("pk")))
     lacking = {queue: count - tickets.get(queue, 0) for queue, count in counts.items()}
     found = []
