@@ -33,6 +33,7 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/", job_views.job, name="job"),
     path("jobs/<uuid:job_id>/cancel/", job_views.cancel, name="cancel"),
     path("jobs/<uuid:job_id>/retry/", job_views.retry, name="retry"),
+    path("jobs/<uuid:job_id>/repair/", job_views.repair, name="repair"),
     path("jobs/<uuid:job_id>/remove/", job_views.remove, name="remove"),
     path("jobs/<uuid:job_id>/move/", own_queue_views.move, name="queue-move"),
     path("jobs/<uuid:job_id>/preview/", job_views.preview, name="preview"),

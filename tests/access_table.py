@@ -36,6 +36,8 @@ generation:cancel                       GET     in         405    405       405 
 generation:cancel                       POST    in         to     404       404    404        404
 generation:retry                        GET     in         405    405       405    405        405
 generation:retry                        POST    in         to     404       404    404        404
+generation:repair                       GET     in         405    405       405    405        405
+generation:repair                       POST    in         to     404       404    404        404
 generation:cancel-waiting               GET     in         405    405       405    405        405
 generation:cancel-waiting               POST    in         to     to        to     to         to
 generation:queue-pause                  GET     in         405    405       405    405        405

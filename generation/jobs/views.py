@@ -24,7 +24,7 @@ from auravideo.core.keyset import Page, page_of
 from auravideo.core.storage import StorageUnavailable
 from generation.domain import storage_keys
 from generation.domain.states import ENDED, Status
-from generation.jobs import archive
+from generation.jobs import archive, cures
 from generation.jobs.activity import FILTERS, counts_of, panel_of
 from generation.jobs.forms import RemoveEndedForm, SeenForm
 from generation.jobs.fragments import filters_of, job_context, job_fragment, panel_fragment
@@ -87,7 +87,8 @@ def job(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     found = _mine(request, job_id)
     if found.is_new and archive.mark_seen(request.user, [found.pk]):
         found = _mine(request, job_id)
-    return render(request, "generation/job.html", job_context(found))
+    repairs = list(jobs_of(request.user).filter(repair_of=found)) if found.status == Status.FAILED else []
+    return render(request, "generation/job.html", {**job_context(found), "repairs": repairs})
 
 
 @login_required
@@ -115,6 +116,28 @@ def retry(request: SignedInRequest, job_id: UUID) -> HttpResponse:
         messages.warning(request, limits.too_fast())
         return redirect("generation:job", job_id)
     return _after(request, job_id, services.retry, _("Only a failed or cancelled clip can be rendered again."))
+
+
+@login_required
+@require_POST
+def repair(request: SignedInRequest, job_id: UUID) -> HttpResponse:
+    """Queue what would help a failed job, and lead to it; a second click leads to the same clip."""
+    found = _mine(request, job_id)
+    if not limits.may_submit(request):
+        if request.htmx:
+            return limits.refusal()
+        messages.warning(request, limits.too_fast())
+        return redirect("generation:job", job_id)
+    try:
+        cure = cures.cure_of(found)
+        made = cures.repair(found, cure) if cure else found
+        texts = [] if cure else [_("Only a clip that failed can be repaired.")]
+    except InvalidRequest as error:
+        made, texts = found, [str(text) for texts in error.errors.values() for text in texts]
+    for text in texts:
+        messages.info(request, text)
+    address = reverse("generation:job", args=[made.pk])
+    return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
 
 
 @login_required

@@ -66,7 +66,14 @@ class TooManyJobs(NotNow):
 
 
 @transaction.atomic
-def submit(user: User, request: RenderRequest, *, batch: Batch | None = None, row: int | None = None) -> Job:
+def submit(
+    user: User,
+    request: RenderRequest,
+    *,
+    batch: Batch | None = None,
+    row: int | None = None,
+    repair_of: Job | None = None,
+) -> Job:
     """Queue a valid request. Its message is sent after the transaction commits.
 
     Raises:
@@ -75,7 +82,7 @@ def submit(user: User, request: RenderRequest, *, batch: Batch | None = None, ro
         BlockedPrompt: the prompt contains a blocked term. Forms check this first; this check cannot be bypassed.
         InvalidRequest: the model of the request has left the catalogue, or can no longer render it.
     """
-    (job,) = _submit(user, [request], batch=batch, row=row)
+    (job,) = _submit(user, [request], batch=batch, row=row, repair_of=repair_of)
     return job
 
 
