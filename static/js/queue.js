@@ -41,46 +41,50 @@
 
   /* --- Dragging --- */
 
+  // By pointer events, which fingers have too. The clip itself moves when it is let go; until then a line shows where.
   queue.classList.add("has-drag");
+  let goal = null; // {job, isBelow}: where it would be put
+
+  const showGoal = (found) => {
+    goal?.job.classList.remove("is-goal", "is-goal--below");
+    goal = found;
+    goal?.job.classList.add("is-goal");
+    goal?.job.classList.toggle("is-goal--below", goal.isBelow);
+  };
+
+  const goalAt = (y) => {
+    const others = waiting().filter((job) => job !== dragged);
+    const above = others.filter((job) => {
+      const { top, height } = job.getBoundingClientRect();
+      return y > top + height / 2;
+    });
+    const next = others[above.length];
+    if (next) return { job: next, isBelow: false };
+    return above.length ? { job: above.at(-1), isBelow: true } : null;
+  };
+
+  const drop = () => {
+    const [job, place] = [dragged, goal];
+    showGoal(null);
+    job.classList.remove("is-dragged");
+    dragged = null;
+    const form = job.querySelector("form.move");
+    if (!place || !form) { sort(); return; } // it has started meanwhile
+    const other = place.isBelow ? "" : place.job.id.replace("job-", "");
+    put(job, place.isBelow ? place.job.nextElementSibling : place.job);
+    const values = { to: "before", other };
+    htmx.ajax("POST", form.action, { source: form, target: job, swap: "outerHTML", values }).finally(sort);
+  };
 
   queue.addEventListener("pointerdown", (event) => {
-    const job = event.target.closest(".move__grip") && event.target.closest(".job");
-    if (job) job.draggable = true;
-  });
-  document.addEventListener("pointerup", () => waiting().forEach((job) => job.removeAttribute("draggable")));
-
-  let before = null; // the clip that the dragged one was in front of
-  queue.addEventListener("dragstart", (event) => {
-    const job = event.target.closest?.(".job");
-    if (!job?.draggable) return;
-    dragged = job;
-    before = job.nextElementSibling;
-    event.dataTransfer.effectAllowed = "move";
-    event.dataTransfer.setData("text/plain", job.id);
-    job.classList.add("is-dragged");
-  });
-
-  queue.addEventListener("dragover", (event) => {
-    if (!dragged) return;
+    const grip = event.target.closest(".move__grip");
+    if (!grip || event.button) return;
     event.preventDefault();
-    const job = event.target.closest(".job");
-    if (!job || job === dragged || job.dataset.status !== "queued") return;
-    const { top, height } = job.getBoundingClientRect();
-    put(dragged, event.clientY < top + height / 2 ? job : job.nextElementSibling);
+    grip.setPointerCapture(event.pointerId);
+    dragged = grip.closest(".job");
+    dragged.classList.add("is-dragged");
   });
-  queue.addEventListener("drop", (event) => event.preventDefault());
-
-  queue.addEventListener("dragend", () => {
-    const job = dragged;
-    if (!job) return;
-    dragged = null;
-    job.classList.remove("is-dragged");
-    job.removeAttribute("draggable");
-    if (job.nextElementSibling === before) return;
-    const after = waiting()[waiting().indexOf(job) + 1];
-    const form = job.querySelector("form.move");
-    if (!form) { sort(); return; } // it has started meanwhile
-    const values = { to: "before", other: after ? after.id.replace("job-", "") : "" };
-    htmx.ajax("POST", form.action, { source: form, target: job, swap: "outerHTML", values }).finally(sort);
-  });
+  queue.addEventListener("pointermove", (event) => { if (dragged) showGoal(goalAt(event.clientY)); });
+  queue.addEventListener("pointerup", () => { if (dragged) drop(); });
+  queue.addEventListener("pointercancel", () => { if (dragged) { showGoal(null); drop(); } });
 })();
