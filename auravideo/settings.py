@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "auravideo.core.middleware.HtmxLoginMiddleware",
+    "auravideo.core.middleware.in_readers_zone",
     "auravideo.core.middleware.in_one_thread",
 ]
 
