@@ -91,7 +91,7 @@ TEMPLATES = [
                 "accounts.preferences.context",
                 "generation.jobs.context_processors.jobs_panel",
             ],
-            "libraries": {name: f"auravideo.core.templatetags.{name}" for name in ("durations", "moments")},
+            "libraries": {name: f"auravideo.core.templatetags.{name}" for name in ("durations", "moments", "shapes")},
         },
     },
 ]
