@@ -47,7 +47,9 @@ def create(request: SignedInRequest) -> HttpResponse:
     if request.method == "GET":
         if typed := unsent.take(request):
             return _page(request, *_as_typed(request, typed))
-        return _page(request, *_start(request, mode))
+        form, notes = _start(request, mode)
+        template = "generation/create_in_full.html" if _is_in_full(request) else "generation/create.html"
+        return _page(request, form, notes, template)
     form = CreateForm(request.POST, mode=mode)
     if form.is_valid():
         if not limits.may_submit(request):
@@ -189,6 +191,12 @@ def _start(request: SignedInRequest, mode: str) -> tuple[CreateForm, list[str]]:
     return form, found.notes
 
 
+def _is_in_full(request: SignedInRequest) -> bool:
+    """Return whether an earlier clip is to be made again in another quality, and nothing else is to be decided."""
+    asked = request.GET
+    return bool(asked.get("quality") in QUALITIES and create_from.find(request.user, asked)) and "change" not in asked
+
+
 def _from_preset(request: SignedInRequest) -> Prefill:
     try:
         id = UUID(request.GET["preset"])
@@ -209,11 +217,17 @@ def _request_in(file: UploadedFile) -> Mapping[str, Any] | None:
     return stored if "auravideo" in found and isinstance(stored, Mapping) else None
 
 
-def _page(request: SignedInRequest, form: CreateForm, notes: list[str] | None = None, **context: Any) -> HttpResponse:
+def _page(
+    request: SignedInRequest,
+    form: CreateForm,
+    notes: list[str] | None = None,
+    template: str = "generation/create.html",
+    **context: Any,
+) -> HttpResponse:
     values = form.values()
     return render(
         request,
-        "generation/create.html",
+        template,
         {
             "form": form,
             "mode": form.mode,
