@@ -20,6 +20,7 @@ from accounts import limits
 from accounts.http import SignedInRequest, SignedInUpload
 from auravideo.core.media.video_metadata import read_settings
 from auravideo.core.uploads import bounded_upload
+from generation.batches import variations
 from generation.create import create_from, prefill, summaries, unsent
 from generation.create.carried_over import kept_of
 from generation.create.forms import ADVANCED, MODES, SIMPLE, CreateForm
@@ -28,7 +29,6 @@ from generation.create.unsent import Unsent
 from generation.models import Job
 from generation.presets import services as presets
 from generation.presets.forms import PresetNameForm
-from generation.queue import services
 from generation.requests import available
 from generation.requests.choices import in_quality
 from generation.requests.fields import MAX_PROMPT
@@ -54,7 +54,7 @@ def create(request: SignedInRequest) -> HttpResponse:
             form.add_error(None, limits.too_fast())
             return limits.refused(_page(request, form))
         try:
-            jobs = services.submit_many(request.user, form.requests)
+            jobs = variations.submit(request.user, form.requests)
         except InvalidRequest as error:
             form.add_error(None, [str(text) for texts in error.errors.values() for text in texts])
         else:
