@@ -14,11 +14,12 @@ from auravideo.core.forms import choice_field, mark_default
 from auravideo.core.media.formats import FORMAT_LABELS
 from gallery.access import collections_of
 from gallery.models import Collection, SizeClass, Video, Visibility
+from generation.batches.variations import MAX_COMPARED
 from generation.requests import available
 
 MAX_SELECTED = 500
 MAX_ZIPPED = 200
-ACTS = ("delete", "favourite", "unfavourite", "collect", "remove", "download")
+ACTS = ("delete", "favourite", "unfavourite", "collect", "remove", "download", "compare")
 SORTS = {
     "newest": ("-created_at", _("Newest first")),
     "oldest": ("created_at", _("Oldest first")),
@@ -100,7 +101,7 @@ class IdsField(forms.Field):
 
     def clean(self, value: list[str] | None) -> list[UUID]:
         words = value or []
-        if not words:
+        if not words and self.required:
             raise ValidationError(self.error_messages["required"], "required")
         if len(words) > MAX_SELECTED:
             raise ValidationError(_("You can select at most %s videos at once.") % MAX_SELECTED, "too-many")
@@ -122,6 +123,8 @@ class SelectionForm(forms.Form):
         found = self.cleaned_data
         if found.get("act") == "download" and len(found.get("video", ())) > MAX_ZIPPED:
             raise ValidationError(_("You can download at most %s videos at once. Select fewer.") % MAX_ZIPPED)
+        if found.get("act") == "compare" and len(found.get("video", ())) > MAX_COMPARED:
+            raise ValidationError(_("You can compare at most %s videos at once. Select fewer.") % MAX_COMPARED)
         return found
 
 

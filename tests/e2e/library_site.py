@@ -30,7 +30,7 @@ SCENES = (
 
 def fill(people: dict[str, int]) -> None:
     """Create each user with the given number of videos; 'Clip 1' is the newest."""
-    clips = [_clip(number, scene) for number, scene in enumerate(SCENES)]
+    clips = [store_clip(number, scene) for number, scene in enumerate(SCENES)]
     for name, count in people.items():
         user = User.objects.create_user(name, f"{name}@example.org", None)
         for number in range(count, 0, -1):
@@ -43,7 +43,7 @@ def fill(people: dict[str, int]) -> None:
     print(json.dumps("done"))
 
 
-def _clip(number: int, scene: Scene) -> dict[str, str]:
+def store_clip(number: int, scene: Scene) -> dict[str, str]:
     """Store the files of a clip and return their names in the storage."""
     clean = draw(scene, np.arange(FPS * SECONDS) / FPS, SIDE, SIDE)
     grain = np.random.default_rng(number).normal(0, GRAIN, clean.shape)
