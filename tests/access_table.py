@@ -100,6 +100,7 @@ gallery:file                            GET     404        200    404       404 
 gallery:download                        GET     404        200    404       404    404        404
 gallery:poster                          GET     404        200    404       404    404        404
 gallery:preview                         GET     404        200    404       404    404        404
+gallery:cover                           GET     404        200    404       404    404        404
 gallery:thumbnail                       GET     404        200    404       404    404        404
 gallery:explore                         GET     200        200    200       200    200        200
 gallery:profile                         GET     200        200    200       200    200        200
@@ -116,6 +117,7 @@ gallery:shared-file                     GET     200        200    200       200 
 gallery:shared-download                 GET     200        200    200       200    200        200
 gallery:shared-poster                   GET     200        200    200       200    200        200
 gallery:shared-preview                  GET     200        200    200       200    200        200
+gallery:shared-cover                    GET     200        200    200       200    200        200
 gallery:shared-thumbnail                GET     200        200    200       200    200        200
 gallery:shared-like                     GET     405        405    405       405    405        405
 gallery:shared-like                     POST    in         400    400       400    400        400

@@ -35,7 +35,7 @@ def trash(request: SignedInRequest) -> HttpResponse:
 @login_required
 @require_safe
 def picture(request: SignedInRequest, video_id: UUID) -> HttpResponseBase:
-    """Serve the still picture of a deleted video to its owner, whom it helps to choose; its other files are not served."""
+    """Serve a deleted video's still picture to its owner, to choose by; its other files are not served."""
     found = _deleted(request, video_id)
     return serve(request, (found.thumbnail_file or found.poster_file).name)
 
