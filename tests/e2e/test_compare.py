@@ -125,7 +125,7 @@ def test_one_is_kept_and_the_others_come_back_on_request(visit):
     with visit("keeper") as page:
         expect(clips(page)).to_have_count(4)
         page.get_by_role("button", name="Keep clip 3").click()
-        expect(page.get_by_role("main")).to_contain_text("3 videos were moved to the trash.")
+        expect(page.get_by_role("main")).to_contain_text("3 clips were moved to the trash.")
         expect(clips(page)).to_have_count(1)
         expect(clips(page)).to_contain_text("Seed 3")
         page.get_by_role("button", name="Undo").click()
@@ -210,7 +210,7 @@ def test_four_variations_are_made_and_one_is_kept_in_at_most_four_clicks(page):
     page.get_by_role("link", name="Compare").first.click()
     expect(page.locator(".clip video")).to_have_count(4, timeout=RENDERED)
     page.get_by_role("button", name="Keep clip 2").click()
-    expect(page.get_by_role("main")).to_contain_text("3 videos were moved to the trash.")
+    expect(page.get_by_role("main")).to_contain_text("3 clips were moved to the trash.")
     assert int(page.evaluate("sessionStorage.clicks")) <= MOST_CLICKS
     page.goto("/videos/")
     expect(page.locator("#cards .card")).to_have_count(1)

@@ -42,7 +42,7 @@ def test_the_clip_whose_button_was_pressed_is_kept_and_the_rest_can_be_had_back(
     page = keep(client, videos, only=ids(videos)[2])
     assert kept() == {ids(videos)[2]}
     html = page.content.decode()
-    assert "3 videos were moved to the trash." in html
+    assert "3 clips were moved to the trash." in html
     assert page.redirect_chain[-1][0] == address(videos)
     stamp = re.search(r'name="at" value="(\d+)"', html)[1]
     page = client.post("/videos/undo/", {"at": stamp, "next": address(videos)}, follow=True)
@@ -65,9 +65,9 @@ def test_the_button_of_one_counts_more_than_what_is_selected(client, videos):
     [
         ({}, "Select at least one clip to keep."),
         ({"only": "nonsense"}, ""),
-        ({"keep": ["nonsense"]}, "These are not valid video IDs."),
+        ({"keep": ["nonsense"]}, "These are not valid clip IDs."),
         ({"only": str(uuid4())}, "so nothing was deleted"),
-        ({"video": [], "only": str(uuid4())}, "Select at least one video first."),
+        ({"video": [], "only": str(uuid4())}, "Select at least one clip first."),
     ],
 )
 def test_nothing_is_deleted_unless_something_is_kept(client, videos, data, says):

@@ -214,4 +214,4 @@ def test_a_selection_in_the_library_leads_to_it(client, owner):
 def test_too_large_a_selection_is_refused(client, owner):
     ids = [video.pk for video in VideoFactory.create_batch(MAX_COMPARED + 1, user=owner)]
     response = client.post("/videos/selected/", {"act": "compare", "video": ids}, follow=True)
-    assert f"You can compare at most {MAX_COMPARED} videos at once." in response.content.decode()
+    assert f"You can compare at most {MAX_COMPARED} clips at once." in response.content.decode()
