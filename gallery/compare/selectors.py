@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import User
+from gallery import stacks
 from gallery.access import library_of
 from gallery.compare.differences import common, differences
 from gallery.models import Video
@@ -83,6 +84,13 @@ def of_batch(user: User, batch: Batch) -> Comparison:
     numbered = _numbered(clips)
     rows = {job.row: clip for job, clip in zip(shown, numbered, strict=False) if job.row is not None}
     return Comparison(numbered, left_out, batch, rows)
+
+
+def of_stack(video: Video) -> Comparison:
+    """Return the kept clips of a video's stack, the newest first."""
+    found = list(stacks.clips_of(video).select_related("job")[: MAX_COMPARED + 1])
+    clips = [Clip(one.pk, one.request, video=one) for one in found[:MAX_COMPARED]]
+    return Comparison(_numbered(clips), stacks.clips_of(video).count() - MAX_COMPARED if found[MAX_COMPARED:] else 0)
 
 
 def of_videos(user: User, ids: Sequence[UUID]) -> Comparison:

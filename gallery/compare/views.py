@@ -31,7 +31,7 @@ MORE = 4  # clips that "more like this" makes
 @login_required
 @require_safe
 def compare(request: SignedInRequest) -> HttpResponse:
-    """Show the clips of ?batch=, or those of each ?video=, side by side. That marks their finished jobs as seen."""
+    """Show the clips of ?batch=, those stacked with ?stack=, or each ?video=, and mark their finished jobs as seen."""
     found = _asked(request)
     if found.news:
         archive.mark_seen(request.user, found.news)
@@ -76,6 +76,8 @@ def more_like_this(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 def _asked(request: SignedInRequest) -> Comparison:
     if ids := ids_in(request.GET, "batch"):
         return selectors.of_batch(request.user, get_object_or_404(Batch, pk=ids[0], user=request.user))
+    if ids := ids_in(request.GET, "stack"):
+        return selectors.of_stack(own_video(request, ids[0]))
     return selectors.of_videos(request.user, ids_in(request.GET, "video"))
 
 

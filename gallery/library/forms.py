@@ -36,6 +36,7 @@ class LibraryForm(forms.Form):
     size = forms.ChoiceField(label=_("Size"), required=False, choices=[("", _("Any")), *SizeClass.choices])
     visibility = forms.ChoiceField(label=_("Visible to"), required=False, choices=[("", _("Any")), *Visibility.choices])
     favourites = forms.BooleanField(label=_("Favourites only"), required=False)
+    unstacked = forms.BooleanField(label=_("Every clip on its own"), required=False)
     sort = forms.ChoiceField(
         label=_("Sort by"), required=False, choices=[(name, label) for name, (_order, label) in SORTS.items()]
     )
@@ -63,6 +64,12 @@ class LibraryForm(forms.Form):
     def is_sorted(self) -> bool:
         """Return whether an order other than the default is selected."""
         return self.order != SORTS["newest"][0]
+
+    @property
+    def is_stacked(self) -> bool:
+        """Return whether clips of one request are one tile: not if words or filters ask for single ones."""
+        by_date = self.order in (SORTS["newest"][0], SORTS["oldest"][0])
+        return by_date and not (self.text or self.filters or self.cleaned_data.get("unstacked"))
 
     @property
     def order(self) -> str:

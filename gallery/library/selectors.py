@@ -10,7 +10,7 @@ from django.db.models.functions import Lower
 from accounts.models import User
 from auravideo.core.media.video_metadata import settings_for
 from gallery.access import collections_of, library_of
-from gallery.models import Collection, CollectionItem, Video
+from gallery.models import Collection, CollectionItem, Video, VideoQuerySet
 
 COUNT_UP_TO = 100
 SIMILAR = 6
@@ -24,7 +24,7 @@ class _Count(Subquery):
     output_field = IntegerField()
 
 
-def for_cards(videos: QuerySet[Video]) -> QuerySet[Video]:
+def for_cards(videos: VideoQuerySet) -> VideoQuerySet:
     """Defer the fields that cards don't show and that may be long."""
     return videos.defer("request", "prompt")
 

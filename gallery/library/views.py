@@ -8,6 +8,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 
 from accounts.http import SignedInRequest
+from gallery import stacks
 from gallery.access import library_of
 from gallery.library.forms import MAX_SELECTED, LibraryForm
 from gallery.library.pages import VIDEOS_A_PAGE
@@ -23,6 +24,8 @@ def library(request: SignedInRequest) -> HttpResponse:
     """Show the whole page; for HTMX, the filtered results (`found`) or the next page of cards (`cards`)."""
     form = LibraryForm(request.GET)
     videos = for_cards(library_of(request.user).filter(**form.filters))
+    if form.is_stacked:
+        videos = stacks.with_size(videos.filter(is_front=True))
     page = find(videos, form.text, request.GET, VIDEOS_A_PAGE, form.order, owner=request.user)
     archive.mark_seen(request.user, [video.job_id for video in page.rows if video.job_id])
     context = {"form": form, "page": page, "videos": page.rows, "kept": form.kept, "narrowed": form.narrowed_by}
