@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 from tests import postgres
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
     from uuid import UUID
 
+    from django.db.models import QuerySet
     from django.test import Client
 
     from accounts.models import User

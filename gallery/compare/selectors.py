@@ -51,6 +51,22 @@ class Comparison:
     places: Mapping[int, Clip] = field(default_factory=dict)  # by row of the batch
 
     @property
+    def axes(self) -> Sequence[Mapping[str, Any]]:
+        """Return the settings that the batch varies, as it stores them: the columns first, then the rows."""
+        return self.batch.axes or [] if self.batch else []
+
+    @property
+    def table(self) -> list[tuple[Any, list[Clip | None]]]:
+        """Return the rows of a labelled grid, each its value (None without a second axis) and its clips."""
+        if not self.axes:
+            return []
+        across, *down = (axis["values"] for axis in self.axes)
+        return [
+            (value, [self.places.get(row * len(across) + column + 1) for column in range(len(across))])
+            for row, value in enumerate(down[0] if down else [None])
+        ]
+
+    @property
     def finished(self) -> list[Clip]:
         return [clip for clip in self.clips if clip.video is not None]
 

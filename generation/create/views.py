@@ -21,7 +21,7 @@ from accounts.http import SignedInRequest, SignedInUpload
 from auravideo.core.media.video_metadata import read_settings
 from auravideo.core.uploads import bounded_upload
 from generation.batches import variations
-from generation.create import create_from, prefill, summaries, unsent
+from generation.create import create_from, prefill, summaries, sweep_form, unsent
 from generation.create.carried_over import kept_of
 from generation.create.forms import ADVANCED, MODES, SIMPLE, CreateForm
 from generation.create.prefill import Prefill
@@ -224,10 +224,16 @@ def _page(request: SignedInRequest, form: CreateForm, notes: list[str] | None = 
             "kept": kept_of(values, form) if form.mode == SIMPLE else [],
             "has_errors": form.is_bound and bool(form.errors),
             "notes": notes or [],
+            "sweep": sweep_form.typed(request.POST),
             **_summary(form, request),
             **{name: value for name, value in context.items() if value is not None},
         },
     )
+
+
+def create_page(request: SignedInRequest, form: CreateForm, sweep: sweep_form.SweepForm) -> HttpResponse:
+    """Return the page as it was posted, with what is wrong with it and with the sweep."""
+    return _page(request, form, sweep=sweep)
 
 
 def _summary(form: CreateForm, request: SignedInRequest) -> dict[str, Any]:
