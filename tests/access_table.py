@@ -62,6 +62,8 @@ generation:create-from-file             GET     in         405    405       405 
 generation:create-from-file             POST    in         200    200       200    200        200
 generation:create-save-preset           GET     in         405    405       405    405        405
 generation:create-save-preset           POST    in         200    200       200    200        200
+generation:create-sweep                 GET     in         405    405       405    405        405
+generation:create-sweep                 POST    in         200    200       200    200        200
 generation:create-many                  GET     in         200    200       200    200        200
 generation:create-many                  POST    in         200    200       200    200        200
 generation:presets                      GET     in         200    200       200    200        200
@@ -79,6 +81,11 @@ generation:batch-download               GET     in         200    404       404 
 gallery:library                         GET     in         200    200       200    200        200
 gallery:selected                        GET     in         405    405       405    405        405
 gallery:selected                        POST    in         to     to        to     to         to
+gallery:compare                         GET     in         200    200       200    200        200
+gallery:keep                            GET     in         405    405       405    405        405
+gallery:keep                            POST    in         to     to        to     to         to
+gallery:more-like-this                  GET     in         405    405       405    405        405
+gallery:more-like-this                  POST    in         to     404       404    404        404
 gallery:undo                            GET     in         405    405       405    405        405
 gallery:undo                            POST    in         to     to        to     to         to
 gallery:trash                           GET     in         200    200       200    200        200

@@ -20,7 +20,8 @@ from accounts import limits
 from accounts.http import SignedInRequest, SignedInUpload
 from auravideo.core.media.video_metadata import read_settings
 from auravideo.core.uploads import bounded_upload
-from generation.create import create_from, prefill, summaries, unsent
+from generation.batches import variations
+from generation.create import create_from, prefill, summaries, sweep_form, unsent
 from generation.create.carried_over import kept_of
 from generation.create.forms import ADVANCED, MODES, SIMPLE, CreateForm
 from generation.create.prefill import Prefill
@@ -28,7 +29,6 @@ from generation.create.unsent import Unsent
 from generation.models import Job
 from generation.presets import services as presets
 from generation.presets.forms import PresetNameForm
-from generation.queue import services
 from generation.requests import available
 from generation.requests.choices import in_quality
 from generation.requests.fields import MAX_PROMPT
@@ -56,7 +56,7 @@ def create(request: SignedInRequest) -> HttpResponse:
             form.add_error(None, limits.too_fast())
             return limits.refused(_page(request, form))
         try:
-            jobs = services.submit_many(request.user, form.requests)
+            jobs = variations.submit(request.user, form.requests)
         except InvalidRequest as error:
             form.add_error(None, [str(text) for texts in error.errors.values() for text in texts])
         else:
@@ -238,10 +238,16 @@ def _page(
             "kept": kept_of(values, form) if form.mode == SIMPLE else [],
             "has_errors": form.is_bound and bool(form.errors),
             "notes": notes or [],
+            "sweep": sweep_form.typed(request.POST),
             **_summary(form, request),
             **{name: value for name, value in context.items() if value is not None},
         },
     )
+
+
+def create_page(request: SignedInRequest, form: CreateForm, sweep: sweep_form.SweepForm) -> HttpResponse:
+    """Return the page as it was posted, with what is wrong with it and with the sweep."""
+    return _page(request, form, sweep=sweep)
 
 
 def _summary(form: CreateForm, request: SignedInRequest) -> dict[str, Any]:
