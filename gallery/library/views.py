@@ -13,6 +13,7 @@ from gallery.library.forms import MAX_SELECTED, LibraryForm
 from gallery.library.pages import VIDEOS_A_PAGE
 from gallery.library.selectors import for_cards
 from gallery.search.query import find
+from generation.jobs import archive
 
 
 @login_required
@@ -23,6 +24,7 @@ def library(request: SignedInRequest) -> HttpResponse:
     form = LibraryForm(request.GET)
     videos = for_cards(library_of(request.user).filter(**form.filters))
     page = find(videos, form.text, request.GET, VIDEOS_A_PAGE, form.order, owner=request.user)
+    archive.mark_seen(request.user, [video.job_id for video in page.rows if video.job_id])
     context = {"form": form, "page": page, "videos": page.rows, "kept": form.kept, "narrowed": form.narrowed_by}
     context["most"] = MAX_SELECTED
     if request.htmx.target == "cards":
