@@ -64,6 +64,8 @@ generation:create-save-preset           GET     in         405    405       405 
 generation:create-save-preset           POST    in         200    200       200    200        200
 generation:create-sweep                 GET     in         405    405       405    405        405
 generation:create-sweep                 POST    in         200    200       200    200        200
+generation:create-again                 GET     in         405    405       405    405        405
+generation:create-again                 POST    in         to     404       404    404        404
 generation:create-many                  GET     in         200    200       200    200        200
 generation:create-many                  POST    in         200    200       200    200        200
 generation:presets                      GET     in         200    200       200    200        200
