@@ -176,6 +176,9 @@ def pages() -> dict[str, str]:
         "library, largest, page 1000": f"{library}sort=largest&{_behind(mine, '-size')}",
         "library, favourites": f"{library}favourites=on",
         "library, gif, page 1000": f"{library}format=gif&{_behind(mine.filter(format='gif'), '-created_at')}",
+        "library, a month": f"{library}{_month(mine)}",
+        "library, a month, oldest": f"{library}{_month(mine)}&sort=oldest",
+        "library, a month, largest": f"{library}{_month(mine)}&sort=largest",
         "explore": explore,
         "explore, page 1000": explore + _behind(listed, "-published_at"),
         "explore, most liked, page 1000": f"{explore}sort=liked&{_behind(listed, '-likes')}",
@@ -198,12 +201,21 @@ def pages() -> dict[str, str]:
     for what, words in searches.items():
         found[f"library, search: {what}"] = f"{library}q={words.replace(' ', '+')}"
         found[f"explore, search: {what}"] = f"{explore}q={words.replace(' ', '+')}"
+    found["library, a month, search: a common word"] = f"{library}q=heart&{_month(mine)}"
+    found["library, a month, search: a rare word"] = f"{library}q={RARE}&{_month(mine)}"
     for where, scope in ((library, library_scope(ada.pk)), (explore, PUBLIC)):
         docs = SearchDoc.objects.filter(scope=scope, text__contains=" heart ").order_by("-number")
         number = docs[min(PAGE * 24, docs.count() - 1)].number
         name = {library: "library", explore: "explore"}[where]
         found[f"{name}, search: a common word, page 1000"] = f"{where}q=heart&before={number}"
     return found
+
+
+def _month(rows: "QuerySet[Any]") -> str:
+    """Return the query string of the month of the oldest video, which the newest ones are far from."""
+    first = rows.order_by("created_at")[0].created_at.date().replace(day=1)
+    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return f"since={first}&until={last}"
 
 
 def _in_a_large_stack(videos: "QuerySet[Any]") -> "UUID":

@@ -57,7 +57,7 @@ def cover(request: HttpRequest, video_id: UUID | None = None, token: str = "") -
     if (content := cache.get(key)) is None:
         try:
             with found.poster_file.open() as picture:
-                content = covers.cover(picture)
+                content = covers.cover(picture.read())
         except FileNotFoundError:
             raise Http404 from None
         cache.set(key, content, _COVERS_FOR)

@@ -69,7 +69,10 @@ def favourite(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 @require_POST
 def delete(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     found = own_video(request, video_id)
-    tell_deleted(request, *lifecycle.trash(library_of(request.user).filter(pk=found.pk)))
+    count, at = lifecycle.trash(library_of(request.user).filter(pk=found.pk))
+    if request.htmx:  # the card of its job offers to restore it; the page learns that through the socket
+        return HttpResponse(status=204)
+    tell_deleted(request, count, at)
     return back(request)
 
 

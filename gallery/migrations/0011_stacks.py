@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('gallery', '0010_clips'),
-        ('generation', '0013_batch_axes'),
+        ('generation', '0014_batch_axes'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

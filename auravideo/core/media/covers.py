@@ -1,7 +1,6 @@
 """Cover pictures of clips for link previews on other sites, most of which show neither WebP nor other shapes."""
 
 import io
-from typing import BinaryIO
 
 from PIL import Image, ImageFilter, ImageOps
 
@@ -12,13 +11,13 @@ _QUALITY = 85
 _DARKEN = 0.45  # of the backdrop's brightness, so that the clip stands out
 
 
-def cover(picture: BinaryIO) -> bytes:
+def cover(picture: bytes) -> bytes:
     """Return a JPEG of `COVER_SIZE`: the whole picture in the middle, and itself as a dim, blurred backdrop.
 
     Args:
         picture: a still image in any format that Pillow reads. The caller vouches for it: its size is not bounded here.
     """
-    with Image.open(picture) as opened:
+    with Image.open(io.BytesIO(picture)) as opened:
         clip = opened.convert("RGB")
     backdrop = ImageOps.fit(clip, _SMALL).filter(ImageFilter.GaussianBlur(4))
     canvas = backdrop.point(lambda value: round(value * _DARKEN)).resize(COVER_SIZE, Image.Resampling.BICUBIC)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generation', '0012_load_times'),
+        ('generation', '0013_repair_of'),
     ]
 
     operations = [
