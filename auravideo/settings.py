@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "auravideo.core.middleware.HtmxLoginMiddleware",
+    "auravideo.core.middleware.in_readers_zone",
     "auravideo.core.middleware.in_one_thread",
 ]
 
@@ -90,7 +91,7 @@ TEMPLATES = [
                 "accounts.preferences.context",
                 "generation.jobs.context_processors.jobs_panel",
             ],
-            "libraries": {name: f"auravideo.core.templatetags.{name}" for name in ("durations", "moments")},
+            "libraries": {name: f"auravideo.core.templatetags.{name}" for name in ("durations", "moments", "shapes")},
         },
     },
 ]

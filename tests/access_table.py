@@ -36,8 +36,16 @@ generation:cancel                       GET     in         405    405       405 
 generation:cancel                       POST    in         to     404       404    404        404
 generation:retry                        GET     in         405    405       405    405        405
 generation:retry                        POST    in         to     404       404    404        404
+generation:repair                       GET     in         405    405       405    405        405
+generation:repair                       POST    in         to     404       404    404        404
 generation:cancel-waiting               GET     in         405    405       405    405        405
 generation:cancel-waiting               POST    in         to     to        to     to         to
+generation:queue-pause                  GET     in         405    405       405    405        405
+generation:queue-pause                  POST    in         to     to        to     to         to
+generation:queue-resume                 GET     in         405    405       405    405        405
+generation:queue-resume                 POST    in         to     to        to     to         to
+generation:queue-move                   GET     in         405    405       405    405        405
+generation:queue-move                   POST    in         400    404       404    404        404
 generation:remove-ended                 GET     in         405    405       405    405        405
 generation:remove-ended                 POST    in         400    400       400    400        400
 generation:updates                      GET     in         200    200       200    200        200
@@ -54,6 +62,8 @@ generation:create-from-file             GET     in         405    405       405 
 generation:create-from-file             POST    in         200    200       200    200        200
 generation:create-save-preset           GET     in         405    405       405    405        405
 generation:create-save-preset           POST    in         200    200       200    200        200
+generation:create-sweep                 GET     in         405    405       405    405        405
+generation:create-sweep                 POST    in         200    200       200    200        200
 generation:create-again                 GET     in         405    405       405    405        405
 generation:create-again                 POST    in         to     404       404    404        404
 generation:create-many                  GET     in         200    200       200    200        200
@@ -73,6 +83,11 @@ generation:batch-download               GET     in         200    404       404 
 gallery:library                         GET     in         200    200       200    200        200
 gallery:selected                        GET     in         405    405       405    405        405
 gallery:selected                        POST    in         to     to        to     to         to
+gallery:compare                         GET     in         200    200       200    200        200
+gallery:keep                            GET     in         405    405       405    405        405
+gallery:keep                            POST    in         to     to        to     to         to
+gallery:more-like-this                  GET     in         405    405       405    405        405
+gallery:more-like-this                  POST    in         to     404       404    404        404
 gallery:undo                            GET     in         405    405       405    405        405
 gallery:undo                            POST    in         to     to        to     to         to
 gallery:trash                           GET     in         200    200       200    200        200

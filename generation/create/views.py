@@ -20,14 +20,14 @@ from accounts import limits
 from accounts.http import SignedInRequest, SignedInUpload
 from auravideo.core.media.video_metadata import read_settings
 from auravideo.core.uploads import bounded_upload
-from generation.create import create_from, feed, feed_views, prefill, summaries, unsent
+from generation.batches import variations
+from generation.create import create_from, feed, feed_views, prefill, summaries, sweep_form, unsent
 from generation.create.carried_over import kept_of
 from generation.create.forms import ADVANCED, MODES, SIMPLE, CreateForm
 from generation.create.prefill import Prefill
 from generation.create.unsent import Unsent
 from generation.presets import services as presets
 from generation.presets.forms import PresetNameForm
-from generation.queue import services
 from generation.requests import available
 from generation.requests.choices import in_quality
 from generation.requests.fields import MAX_PROMPT
@@ -51,6 +51,8 @@ def create(request: SignedInRequest) -> HttpResponse:
         if typed := unsent.take(request):
             return _page(request, *_as_typed(request, typed))
         form, notes = _start(request, mode)
+        if _is_in_full(request):
+            return _page(request, form, notes, "generation/create_in_full.html")
         return _page(request, form, notes, draft=GIVEN if form.initial else BLANK)
     form = CreateForm(request.POST, mode=mode)
     if form.is_valid():
@@ -60,7 +62,7 @@ def create(request: SignedInRequest) -> HttpResponse:
             form.add_error(None, limits.too_fast())
             return limits.refused(_page(request, form))
         try:
-            jobs = services.submit_many(request.user, form.requests)
+            jobs = variations.submit(request.user, form.requests)
         except InvalidRequest as error:
             form.add_error(None, [str(text) for texts in error.errors.values() for text in texts])
         else:
@@ -191,6 +193,12 @@ def _start(request: SignedInRequest, mode: str) -> tuple[CreateForm, list[str]]:
     return form, found.notes
 
 
+def _is_in_full(request: SignedInRequest) -> bool:
+    """Return whether an earlier clip is to be made again in another quality, and nothing else is to be decided."""
+    asked = request.GET
+    return bool(asked.get("quality") in QUALITIES and create_from.find(request.user, asked)) and "change" not in asked
+
+
 def _from_preset(request: SignedInRequest) -> Prefill:
     try:
         id = UUID(request.GET["preset"])
@@ -211,11 +219,17 @@ def _request_in(file: UploadedFile) -> Mapping[str, Any] | None:
     return stored if "auravideo" in found and isinstance(stored, Mapping) else None
 
 
-def _page(request: SignedInRequest, form: CreateForm, notes: list[str] | None = None, **context: Any) -> HttpResponse:
+def _page(
+    request: SignedInRequest,
+    form: CreateForm,
+    notes: list[str] | None = None,
+    template: str = "generation/create.html",
+    **context: Any,
+) -> HttpResponse:
     values = form.values()
     return render(
         request,
-        "generation/create.html",
+        template,
         {
             "form": form,
             "mode": form.mode,
@@ -229,10 +243,16 @@ def _page(request: SignedInRequest, form: CreateForm, notes: list[str] | None = 
             "kept": kept_of(values, form) if form.mode == SIMPLE else [],
             "has_errors": form.is_bound and bool(form.errors),
             "notes": notes or [],
+            "sweep": sweep_form.typed(request.POST),
             **_summary(form, request),
             **{name: value for name, value in context.items() if value is not None},
         },
     )
+
+
+def create_page(request: SignedInRequest, form: CreateForm, sweep: sweep_form.SweepForm) -> HttpResponse:
+    """Return the page as it was posted, with what is wrong with it and with the sweep."""
+    return _page(request, form, sweep=sweep)
 
 
 def _summary(form: CreateForm, request: SignedInRequest) -> dict[str, Any]:

@@ -66,7 +66,14 @@ class TooManyJobs(NotNow):
 
 
 @transaction.atomic
-def submit(user: User, request: RenderRequest, *, batch: Batch | None = None, row: int | None = None) -> Job:
+def submit(
+    user: User,
+    request: RenderRequest,
+    *,
+    batch: Batch | None = None,
+    row: int | None = None,
+    repair_of: Job | None = None,
+) -> Job:
     """Queue a valid request. Its message is sent after the transaction commits.
 
     Raises:
@@ -75,21 +82,28 @@ def submit(user: User, request: RenderRequest, *, batch: Batch | None = None, ro
         BlockedPrompt: the prompt contains a blocked term. Forms check this first; this check cannot be bypassed.
         InvalidRequest: the model of the request has left the catalogue, or can no longer render it.
     """
-    (job,) = _submit(user, [request], batch=batch, row=row)
+    (job,) = _submit(user, [request], batch, [row], repair_of)
     return job
 
 
 @transaction.atomic
-def submit_many(user: User, requests: Sequence[RenderRequest]) -> list[Job]:
-    """Queue valid requests in order, all or none, in a constant number of queries.
+def submit_many(user: User, requests: Sequence[RenderRequest], *, batch: Batch | None = None) -> list[Job]:
+    """Queue valid requests in order, all or none, in a constant number of queries; in a new `batch`, as its rows.
 
     Raises:
         TooManyJobs, NoRoom, BlockedPrompt, InvalidRequest: as in `submit`, for any of the requests.
     """
-    return _submit(user, requests)
+    rows = [None] * len(requests) if batch is None else range(1, len(requests) + 1)
+    return _submit(user, requests, batch, rows)
 
 
-def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list[Job]:
+def _submit(
+    user: User,
+    requests: Sequence[RenderRequest],
+    batch: Batch | None,
+    rows: Sequence[int | None],
+    repair_of: Job | None = None,
+) -> list[Job]:
     blocked = blocked_terms.load()
     for prompt in dict.fromkeys(request.engine_prompt for request in requests):
         blocked.check(prompt)
@@ -103,9 +117,11 @@ def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list
             priority=min(queued + n, MAX_PRIORITY),
             queued_at=now + n * _TICK,  # orders the queue, so it must be unique
             touched_at=Now(),
-            **place,
+            batch=batch,
+            row=row,
+            repair_of=repair_of,
         )
-        for n, request in enumerate(requests)
+        for n, (request, row) in enumerate(zip(requests, rows, strict=True))
     ]
     Job.objects.bulk_create(jobs)
     transaction.on_commit(partial(declared.JOBS_SUBMITTED.inc, len(jobs)))
@@ -363,7 +379,7 @@ def _close_running(job: Job, status: RunStatus) -> None:
 
 def _send_on_commit(*jobs: Job) -> None:
     """Send jobs after the commit. If the broker is down, `recovery.requeue_lost` sends them later."""
-    transaction.on_commit(partial(_send, [job.pk for job in jobs]))
+    transaction.on_commit(partial(send, [job.pk for job in jobs]))
 
 
 def _discard_on_commit(job: Job) -> None:
@@ -374,10 +390,10 @@ def _discard_on_commit(job: Job) -> None:
 def send_next(job: Job, run: int) -> None:
     """Send what follows a finished stage that stands alone (`canvas.ALONE`), unless the job has a newer run."""
     if Job.objects.filter(pk=job.pk, run=run).exists():
-        _send([job.pk])
+        send([job.pk])
 
 
-def _send(job_ids: Sequence[UUID]) -> None:
+def send(job_ids: Sequence[UUID]) -> None:
     """Send the next step of jobs, in order, reading their state after the commit."""
     done = _done_units(job_ids)
     jobs = Job.objects.in_bulk(job_ids)

@@ -17,6 +17,9 @@
     part.querySelectorAll("time[data-moment]").forEach((time) => { time.textContent = zoned.format(new Date(time.dateTime)); });
   };
   tellMoments(document);
+  // For what is grouped by days on the server (auravideo/core/middleware.py).
+  const zone = zoned.resolvedOptions().timeZone;
+  if (!document.cookie.split("; ").includes(`zone=${zone}`)) document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
   document.addEventListener("htmx:load", (event) => tellMoments(event.target));
 
   /* --- Requests: those aborted by leaving the page are not errors ----------------------------------------------------- */

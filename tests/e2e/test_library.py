@@ -5,13 +5,14 @@ import json
 import re
 import zipfile
 from datetime import datetime
+from functools import partial
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import open_page
+from tests.e2e import visits
 from tests.e2e.soundness import too_wide, violations
 from tests.e2e.variants import LANGUAGES
 
@@ -33,24 +34,7 @@ def library_site(pages_only):
 def visit(browser, library_site):
     """Return `visit`: `with visit("name") as page` opens that user's library."""
 
-    class Visit:
-        def __init__(self, name: str, path: str = "/videos/", **options: object) -> None:
-            cookie = {"name": "sessionid", "value": library_site.session_of(name), **_COOKIE}
-            state = {"cookies": [cookie], "origins": []}
-            self.path, self.opened = path, open_page(browser, library_site, storage_state=state, **options)
-
-        def __enter__(self):
-            page = self.opened.__enter__()
-            page.goto(self.path)
-            return page
-
-        def __exit__(self, *problem: object):
-            return self.opened.__exit__(*problem)
-
-    return Visit
-
-
-_COOKIE = {"domain": "127.0.0.1", "path": "/", "expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}
+    return partial(visits.visit, browser, library_site)
 
 
 def cards(page):

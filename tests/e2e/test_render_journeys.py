@@ -116,10 +116,13 @@ def test_a_draft_is_rendered_in_full_with_its_prompt_and_seed(in_language):
     assert width == 128
 
     page.get_by_role("link", name=said("Render in full")).click()
-    expect(page.locator("[name=prompt]")).to_have_value(prompt)
-    expect(page.locator("[name=seed]")).to_have_value(str(seed))
-    expect(page.locator("[name=quality][value=standard]")).to_be_checked()
-    full = queue(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text(said("Render in full"))
+    for name, value in {"prompt": prompt, "seed": str(seed), "quality": "standard"}.items():
+        expect(page.locator(f"[name={name}]")).to_have_value(value)
+    expect(page.locator("main .button--lamp")).to_be_in_viewport()
+    page.locator("main .button--lamp").click()
+    expect(page).to_have_url(re.compile("/jobs/[0-9a-f-]{36}/$"))
+    full = page.url.rstrip("/").rsplit("/", 1)[1]
     assert full != draft
     expect_end(card_of(page, full), "done")
     card_of(page, full).get_by_role("link", name=said("Open the clip")).click()

@@ -124,7 +124,7 @@ def test_scrolling_gets_the_cards_alone_and_where_to_go_on(client, a_small_page)
     part = client.get(EXPLORE + older, headers={"HX-Request": "true", "HX-Target": "cards"})
     html = part.content.decode()
     assert "<html" not in html
-    assert html.count("<li>") == 2
+    assert html.count("<article") == html.count("<li ") == 2
     assert 'id="older" hx-swap-oob="true"' in html
     assert "2 more clips" in html  # for screen readers
     assert "That is everything." not in html

@@ -52,7 +52,7 @@ def test_the_panel_costs_as_many_queries_for_many_jobs_as_for_few(user, django_a
         JobFactory(user=user)
         VideoFactory(user=user, job=ended(user, n))
     activity.panel_of(user)
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         activity.panel_of(user)
 
 
