@@ -250,7 +250,7 @@ def test_four_variations_are_made_and_one_is_kept_in_at_most_four_clicks(page):
     for name, value in {"seconds": "1", "fps": "8"}.items():
         page.locator(f"select[name={name}]").select_option(value)
     page.evaluate("sessionStorage.clicks = 0")
-    page.locator("#create-form button.button--lamp").last.click()
+    page.get_by_role("button", name="Make the clip").last.click()
     page.get_by_role("link", name="Compare").first.click()
     expect(page.locator(".clip video")).to_have_count(4, timeout=RENDERED)
     page.get_by_role("button", name="Keep clip 2").click()
