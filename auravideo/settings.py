@@ -325,7 +325,9 @@ MAX_SOCKETS = env.integer("AURAVIDEO_MAX_SOCKETS", 200, 1, 100_000)  # open page
 
 # --- Gallery --------------------------------------------------------------------------------------------------------
 
-UNDO_MINUTES = env.integer("AURAVIDEO_UNDO_MINUTES", 10, 0, 30 * 24 * 60)  # how long a deleted video can be restored
+UNDO_MINUTES = env.integer(
+    "AURAVIDEO_UNDO_MINUTES", 24 * 60, 0, 30 * 24 * 60
+)  # how long a deleted video can be restored
 SAFETY_CHECK = env.text("AURAVIDEO_SAFETY_CHECK")  # checks a video before others can see it; "" disables it
 AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # from different addresses; 0 disables it
 

@@ -15,6 +15,7 @@ files = [
     path("videos/<uuid:video_id>/poster/", file_views.poster, name="poster"),
     path("videos/<uuid:video_id>/preview/", file_views.preview, name="preview"),
     path("videos/<uuid:video_id>/thumbnail/", file_views.thumbnail, name="thumbnail"),
+    path("videos/<uuid:video_id>/cover.jpg", file_views.cover, name="cover"),
 ]
 
 urlpatterns = [*library, *files, *sharing, *moderation]

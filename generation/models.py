@@ -64,6 +64,10 @@ class Job(models.Model):
         Batch, models.CASCADE, null=True, blank=True, related_name="jobs", verbose_name=_("batch")
     )
     row = models.PositiveIntegerField(_("row in the batch"), null=True, blank=True)
+    # The failed job that this one makes up for (generation/jobs/cures.py).
+    repair_of = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="repairs", verbose_name=_("repair of")
+    )
     request = models.JSONField(_("request"))
     seed = models.PositiveBigIntegerField(_("seed"))
     # Frozen at submission: editing the catalogue must not change the chunks of a running job.

@@ -3,6 +3,7 @@ from django.urls import path
 from generation.batches import views as batch_views
 from generation.create import views as create_views
 from generation.jobs import views as job_views
+from generation.own_queue import views as own_queue_views
 from generation.presets import views as preset_views
 
 app_name = "generation"
@@ -24,12 +25,16 @@ urlpatterns = [
     path("batches/<uuid:batch_id>/download/", batch_views.download, name="batch-download"),
     path("jobs/", job_views.jobs, name="jobs"),
     path("jobs/cancel-waiting/", job_views.cancel_waiting, name="cancel-waiting"),
+    path("jobs/pause/", own_queue_views.pause, name="queue-pause"),
+    path("jobs/resume/", own_queue_views.resume, name="queue-resume"),
     path("jobs/remove-ended/", job_views.remove_ended, name="remove-ended"),
     path("jobs/updates/", job_views.updates, name="updates"),
     path("jobs/seen/", job_views.seen, name="seen"),
     path("jobs/<uuid:job_id>/", job_views.job, name="job"),
     path("jobs/<uuid:job_id>/cancel/", job_views.cancel, name="cancel"),
     path("jobs/<uuid:job_id>/retry/", job_views.retry, name="retry"),
+    path("jobs/<uuid:job_id>/repair/", job_views.repair, name="repair"),
     path("jobs/<uuid:job_id>/remove/", job_views.remove, name="remove"),
+    path("jobs/<uuid:job_id>/move/", own_queue_views.move, name="queue-move"),
     path("jobs/<uuid:job_id>/preview/", job_views.preview, name="preview"),
 ]

@@ -36,8 +36,16 @@ generation:cancel                       GET     in         405    405       405 
 generation:cancel                       POST    in         to     404       404    404        404
 generation:retry                        GET     in         405    405       405    405        405
 generation:retry                        POST    in         to     404       404    404        404
+generation:repair                       GET     in         405    405       405    405        405
+generation:repair                       POST    in         to     404       404    404        404
 generation:cancel-waiting               GET     in         405    405       405    405        405
 generation:cancel-waiting               POST    in         to     to        to     to         to
+generation:queue-pause                  GET     in         405    405       405    405        405
+generation:queue-pause                  POST    in         to     to        to     to         to
+generation:queue-resume                 GET     in         405    405       405    405        405
+generation:queue-resume                 POST    in         to     to        to     to         to
+generation:queue-move                   GET     in         405    405       405    405        405
+generation:queue-move                   POST    in         400    404       404    404        404
 generation:remove-ended                 GET     in         405    405       405    405        405
 generation:remove-ended                 POST    in         400    400       400    400        400
 generation:updates                      GET     in         200    200       200    200        200
@@ -74,6 +82,7 @@ gallery:selected                        POST    in         to     to        to  
 gallery:undo                            GET     in         405    405       405    405        405
 gallery:undo                            POST    in         to     to        to     to         to
 gallery:trash                           GET     in         200    200       200    200        200
+gallery:trash-picture                   GET     in         200    404       404    404        404
 gallery:empty-trash                     GET     in         405    405       405    405        405
 gallery:empty-trash                     POST    in         to     to        to     to         to
 gallery:collections                     GET     in         200    200       200    200        200
@@ -99,6 +108,7 @@ gallery:file                            GET     404        200    404       404 
 gallery:download                        GET     404        200    404       404    404        404
 gallery:poster                          GET     404        200    404       404    404        404
 gallery:preview                         GET     404        200    404       404    404        404
+gallery:cover                           GET     404        200    404       404    404        404
 gallery:thumbnail                       GET     404        200    404       404    404        404
 gallery:explore                         GET     200        200    200       200    200        200
 gallery:profile                         GET     200        200    200       200    200        200
@@ -115,6 +125,7 @@ gallery:shared-file                     GET     200        200    200       200 
 gallery:shared-download                 GET     200        200    200       200    200        200
 gallery:shared-poster                   GET     200        200    200       200    200        200
 gallery:shared-preview                  GET     200        200    200       200    200        200
+gallery:shared-cover                    GET     200        200    200       200    200        200
 gallery:shared-thumbnail                GET     200        200    200       200    200        200
 gallery:shared-like                     GET     405        405    405       405    405        405
 gallery:shared-like                     POST    in         400    400       400    400        400

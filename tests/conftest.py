@@ -39,6 +39,7 @@ def _redis_server():
 @pytest.fixture(autouse=True)
 def _empty_redis(_redis_server):
     """Give every test empty queues, an empty cache, and no recorded rates or rate-limit counts."""
+    from generation.jobs import forecast
     from generation.queue import broker, estimates, roster
     from generation.queue.loading import times
 
@@ -49,6 +50,8 @@ def _empty_redis(_redis_server):
     roster._capacity.cache_clear()
     roster._missing = roster._Missing()
     times._measured.cache_clear()
+    forecast._FRESH_SECONDS = 0.0
+    forecast.forget()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,9 +21,11 @@ NO_PAGES = {
         "gallery:poster",
         "gallery:preview",
         "gallery:thumbnail",
+        "gallery:cover",
+        "gallery:trash-picture",
         "gallery:settings",
     ),
-    *(f"gallery:shared-{name}" for name in ("file", "download", "poster", "preview", "thumbnail")),
+    *(f"gallery:shared-{name}" for name in ("file", "download", "poster", "preview", "thumbnail", "cover")),
     *("gallery:embed", "gallery:shared-embed"),  # for frames on other sites: tests/e2e/test_sharing.py
     *("generation:batch-progress", "generation:batch-download", "generation:updates"),
     *(

@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from generation.domain.memory_classes import GB
+from generation.queue import roster
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def device() -> Device:
 
     `AURAVIDEO_WORKER_MEMORY` caps both figures, for cards that several workers or a screen share.
     """
-    found = _card() or Device("CPU", *_main_memory())
+    found = _card() or Device(roster.CPU, *_main_memory())
     limit = settings.WORKER_MEMORY_GB * GB or found.total
     return Device(found.name, min(found.total, limit), min(found.free, limit))
 

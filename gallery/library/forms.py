@@ -133,18 +133,18 @@ class IdsField(forms.Field):
     """Video IDs, all under the same field name."""
 
     widget = forms.MultipleHiddenInput
-    default_error_messages = {"required": _("Select at least one video first.")}
+    default_error_messages = {"required": _("Select at least one clip first.")}
 
     def clean(self, value: list[str] | None) -> list[UUID]:
         words = value or []
         if not words:
             raise ValidationError(self.error_messages["required"], "required")
         if len(words) > MAX_SELECTED:
-            raise ValidationError(_("You can select at most %s videos at once.") % MAX_SELECTED, "too-many")
+            raise ValidationError(_("You can select at most %s clips at once.") % MAX_SELECTED, "too-many")
         try:
             return [UUID(word) for word in words]
         except ValueError:
-            raise ValidationError(_("These are not valid video IDs."), "invalid") from None
+            raise ValidationError(_("These are not valid clip IDs."), "invalid") from None
 
 
 class SelectionForm(forms.Form):
@@ -158,7 +158,7 @@ class SelectionForm(forms.Form):
         super().clean()
         found = self.cleaned_data
         if found.get("act") == "download" and len(found.get("video", ())) > MAX_ZIPPED:
-            raise ValidationError(_("You can download at most %s videos at once. Select fewer.") % MAX_ZIPPED)
+            raise ValidationError(_("You can download at most %s clips at once. Select fewer.") % MAX_ZIPPED)
         return found
 
 
@@ -168,7 +168,7 @@ class TitleForm(forms.ModelForm):
         fields = ["title"]
         labels = {"title": _("Title")}
         widgets = {"title": forms.TextInput(attrs={"autofocus": True, "autocomplete": "off"})}
-        error_messages = {"title": {"required": _("Give the video a title.")}}
+        error_messages = {"title": {"required": _("Give the clip a title.")}}
 
 
 class CollectionForm(forms.ModelForm):

@@ -37,7 +37,7 @@ def selected(request: SignedInRequest) -> HttpResponseBase:
         return back(request)
     videos = library_of(request.user).filter(pk__in=form.cleaned_data["video"])
     if not videos.exists():
-        messages.info(request, _("None of these videos are in your library anymore."))
+        messages.info(request, _("None of these clips are in your library anymore."))
         return back(request)
     return _ACTS[form.cleaned_data["act"]](request, videos, form.cleaned_data["collection"]) or back(request)
 
@@ -58,7 +58,7 @@ def collect(request: SignedInRequest) -> HttpResponse:
         return _collect_page(request, form)
     videos = library_of(request.user).filter(pk__in=form.cleaned_data["video"]).order_by("created_at")
     count = library.add_to_collection(collection, videos)
-    text = ngettext("%(n)d video was added to “%(name)s”.", "%(n)d videos were added to “%(name)s”.", count)
+    text = ngettext("%(n)d clip was added to “%(name)s”.", "%(n)d clips were added to “%(name)s”.", count)
     messages.success(request, text % {"n": count, "name": collection.name})
     return back(request)
 
@@ -90,7 +90,7 @@ def _collect(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID 
 def _remove(request: SignedInRequest, videos: VideoQuerySet, collection_id: UUID | None) -> None:
     collection = get_object_or_404(collections_of(request.user), pk=collection_id)
     count = library.remove_from_collection(collection, videos.values_list("pk", flat=True))
-    text = ngettext("%(n)d video was removed from “%(name)s”.", "%(n)d videos were removed from “%(name)s”.", count)
+    text = ngettext("%(n)d clip was removed from “%(name)s”.", "%(n)d clips were removed from “%(name)s”.", count)
     messages.success(request, text % {"n": count, "name": collection.name})
 
 

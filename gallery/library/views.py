@@ -18,6 +18,7 @@ from gallery.library.forms import MAX_SELECTED, LibraryForm
 from gallery.library.pages import VIDEOS_A_PAGE
 from gallery.library.selectors import for_cards, made_in, with_videos
 from gallery.search.query import find
+from generation.jobs import archive
 
 
 @login_required
@@ -32,6 +33,7 @@ def library(request: SignedInRequest) -> HttpResponse:
     if periods:
         videos = videos.annotate(made_in=made_in(request.user, periods))
     page = find(videos, form.text, request.GET, VIDEOS_A_PAGE, form.order, owner=request.user, span=form.span)
+    archive.mark_seen(request.user, [video.job_id for video in page.rows if video.job_id])
     context = {"form": form, "page": page, "videos": page.rows, "kept": form.kept, "narrowed": form.narrowed_by}
     context |= {"most": MAX_SELECTED, "dated": form.is_dated, "level": 3 if form.is_dated else 2}
     if is_more:

@@ -149,10 +149,10 @@ class Video(models.Model):
     objects = VideoQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("video")
-        verbose_name_plural = _("videos")
+        verbose_name = _("clip")
+        verbose_name_plural = _("clips")
         ordering = ["-created_at"]
-        permissions = [("pick", _("Can pick: choose public videos for the staff picks"))]
+        permissions = [("pick", _("Can pick: choose public clips for the staff picks"))]
         indexes = [
             models.Index(fields=["user", "-created_at", "-id"], condition=Q(deleted_at=None), name="library"),
             models.Index(fields=["user", "-size", "-id"], condition=Q(deleted_at=None), name="library_largest"),

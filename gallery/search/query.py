@@ -1,4 +1,4 @@
-"""Search videos by the words of their prompt and title, page by page.
+"""Search clips by the words of their prompt and title, page by page.
 
 The last word matches as a prefix, because the user may still be typing. Both databases read only the newest matching
 rows, as many as a page needs; see gallery/models/search.py.

@@ -12,23 +12,25 @@ from generation.catalogue import vocabulary
 from generation.create.forms import CreateForm
 from generation.domain.errors import warning_text
 from generation.domain.plan import Plan, plan
-from generation.domain.states import ACTIVE
+from generation.jobs import forecast
 from generation.jobs.selectors import estimate, loading_seconds
-from generation.models import Job
-from generation.queue import placement, turns
+from generation.queue import placement
 from generation.requests import available
 from generation.requests.fields import MAX_PROMPT
 from generation.requests.request import RenderRequest
 
-SAMPLE = 20  # jobs whose work is summed; a longer queue is extrapolated from their mean
-
 
 @dataclass(frozen=True)
 class Queue:
-    """The queue ahead of a user's next clip: the number of `jobs` and their `seconds` of work."""
+    """The queue ahead of a user's next clip: the number of `jobs`, and the `seconds` until it begins.
+
+    `ready` is the seconds until the last of the user's new clips is ready; None if no worker is there.
+    """
 
     jobs: int
     seconds: float
+    ready: float | None = None
+    is_paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,6 @@ def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
         return None
     request = requests[0]
     model = available.catalogue().models[request.model]
-    queue = queue_for(user) if user is not None else Queue(0, 0.0)
     typed = str(form["prompt"].value() or "")[:MAX_PROMPT]
     read = replace(request, prompt=typed).engine_prompt if typed.strip() else ""
     notes = [warning_text(note) for note in vocabulary.warnings(read, model, settings.HOME)] if read else []
@@ -100,6 +101,7 @@ def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
         notes.insert(0, placement.without_worker(missing))
     elif too_large := placement.no_room(request, made.stages):
         notes.insert(0, too_large)
+    queue = queue_for(user, request, made, len(requests)) if user is not None else Queue(0, 0.0)
     loading = loading_seconds(request, made.stages)
     return Summary(request, made, estimate(request), len(requests), queue, tuple(notes), loading)
 
@@ -129,21 +131,10 @@ def costs(form: CreateForm) -> dict[str, Cost]:
     return found
 
 
-def queue_for(user: User) -> Queue:
-    """Return the work that the workers would do before a clip that this user queued now."""
-    # Two queries, since the page requests this on every keystroke.
-    line = turns.line()
-    ahead = line.clips_before(user.pk)
-    if not ahead:
-        return Queue(0, 0.0)
-    sample = Job.objects.filter(status__in=ACTIVE).order_by("queued_at").only("request")[:SAMPLE]
-    seconds = [_seconds_of(job) for job in sample]
-    return Queue(ahead, sum(seconds) / max(1, len(seconds)) * ahead)
-
-
-def _seconds_of(job: Job) -> float:
-    """Return a job's seconds of work; 0 if the catalogue has changed since, as the job will fail at once."""
-    try:
-        return estimate(job.render_request)
-    except (KeyError, ValueError):
-        return 0.0
+def queue_for(user: User, request: RenderRequest, made: Plan, clips: int = 1) -> Queue:
+    """Return what the workers would do before clips that this user queued now, and when those would be ready."""
+    now = forecast.present()
+    before = now.line.clips_before(user.pk)
+    times = now.next(user.pk, request, made, clips)
+    paused = user.queue_paused_at is not None
+    return Queue(before, times.start if before else 0.0, times.ready if now.workers and not paused else None, paused)

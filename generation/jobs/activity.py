@@ -90,7 +90,7 @@ def counts_by_user(user_ids: Collection[int]) -> dict[int, Counts]:
 
 
 def panel_of(user: User, counts: Counts | None = None) -> Panel:
-    """Return a user's panel, in at most four queries: running jobs first, then waiting ones in queue order."""
+    """Return a user's panel, in at most five queries: running jobs first, then waiting ones in queue order."""
     counts = counts or counts_of(user)
     first = first_of(user, counts)
     return arranged(counts, place_all(listed_jobs_of(user).filter(pk__in=first)) if first is not None else [])

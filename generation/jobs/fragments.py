@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from generation.jobs.activity import FILTERS, Counts, Panel, active_row, ended_row
+from generation.jobs.cures import cure_of
 from generation.jobs.selectors import Progress, progress_of, video_of
 from generation.models import Job
 
@@ -15,7 +16,7 @@ PARTIAL = "generation/partials/job.html"
 
 def job_context(job: Job, progress: Progress | None = None) -> dict:
     """Return the context of the job partial."""
-    return {"job": job, "progress": progress or progress_of(job), "video": video_of(job)}
+    return {"job": job, "progress": progress or progress_of(job), "video": video_of(job), "cure": cure_of(job)}
 
 
 def job_fragment(
@@ -23,6 +24,13 @@ def job_fragment(
 ) -> str:
     """Render the job partial, to be merged into the page's. `notes` are sentences shown with it."""
     return render_to_string(PARTIAL, {**job_context(job, progress), "notes": notes}, request)
+
+
+def recent_fragment(job: Job) -> str:
+    """Render the job as a compact row of what has ended."""
+    return render_to_string(
+        "generation/partials/recent.html", {"job": job, "video": video_of(job), "cure": cure_of(job)}
+    )
 
 
 def row_fragment(job: Job, progress: Progress | None = None) -> str:

@@ -22,13 +22,14 @@ class View:
 
     Args:
         query: the socket's query string: `jobs`, comma-separated IDs of the jobs whose articles the page shows;
-            `language`, the page's language code.
+            `recent`, those that are compact rows unless they are active again; `language`, the page's language code.
     """
 
     def __init__(self, user: User, query: bytes) -> None:
         asked = _read(query)
         self.user = user
         self.shown = _uuids(asked.get("jobs", ""))
+        self.recent = _uuids(asked.get("recent", ""))
         self.language = _language(asked.get("language", ""))
         self.versions: dict[UUID, int] = {}
         self.rows: set[UUID] = set()
@@ -90,7 +91,11 @@ class View:
             self._remember(job)
             if job.is_active:
                 self.progress[job.pk] = snapshot.progress(job)
-        return "".join(snapshot.article_html(job) for job in jobs if job.pk in self.shown)
+        return "".join(self._article(job, snapshot) for job in jobs if job.pk in self.shown)
+
+    def _article(self, job: Job, snapshot: Snapshot) -> str:
+        is_row = job.pk in self.recent and not job.is_active
+        return snapshot.recent_html(job) if is_row else snapshot.article_html(job)
 
     def _rows(self, jobs: list[Job], snapshot: Snapshot) -> str:
         return "".join(snapshot.row_html(job) for job in jobs if job.pk in self.rows)

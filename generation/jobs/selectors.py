@@ -4,38 +4,31 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Count, OuterRef, Prefetch, QuerySet, Subquery, When
+from django.db.models import Case, Count, F, OuterRef, Prefetch, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from generation.domain.plan import Plan
+from generation.domain.stages import STAGES
 from generation.domain.states import RunStatus, Stage, Status
-from generation.models import STAGE_LABELS, Batch, Job, StageRun
-from generation.queue import estimates, placement, turns
-from generation.queue.loading import ahead, times
+from generation.jobs import forecast
+from generation.jobs.work import StageProgress, Work
+from generation.models import Batch, Job, StageRun
+from generation.queue import estimates, placement, roster
+from generation.queue.loading import times
 from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest
 
-NEARLY = 0.95  # the share of the loading that the bar shows at most before it is over
-OVERTIME = 0.5  # the share of the time that a model has been loading for that is still expected, at least
-
-
-@dataclass(frozen=True)
-class StageProgress:
-    """One stage of a job. `state` is done, running, waiting or failed; `percent` is 0 to 100."""
-
-    id: str
-    label: str
-    state: str
-    percent: int
+_PATIENCE_SECONDS = 2.0  # between two steps, before a clip is said to wait
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of a job. Percentages are 0 to 100, `permille` 0 to 1000; `place` counts from 1, None unless queued."""
+    """Progress of a job. Percentages are 0 to 100, `permille` 0 to 1000; `place` counts from 1, None unless queued.
+
+    `eta_seconds` is the time left, or until a clip that waits is ready; if nobody can say when, the time it takes.
+    """
 
     stage: str
     stage_label: str
@@ -46,6 +39,8 @@ class Progress:
     preview_url: str
     stages: tuple[StageProgress, ...]
     held_up: str = ""  # why it waits, if no worker can go on with it
+    is_scheduled: bool = False  # whether `eta_seconds` includes the wait for its turn
+    is_paused: bool = False
 
     @property
     def percent(self) -> int:
@@ -64,6 +59,7 @@ def _loaded() -> QuerySet[Job]:
     own = earlier.order_by().values("status").annotate(n=Count("*")).values("n")
     # "video" is the gallery's relation to a job: named here, since generation must not import the gallery.
     found = Job.objects.select_related("video").prefetch_related(Prefetch("stage_runs", queryset=runs))
+    found = found.annotate(paused_at=F("user__queue_paused_at"))
     return found.annotate(own_ahead=Case(When(status=Status.QUEUED, then=Coalesce(Subquery(own), 0))))
 
 
@@ -90,7 +86,7 @@ def has_batches(user: User) -> bool:
 def progress_of(job: Job) -> Progress:
     """Return the progress of a job, its stages weighted by their estimated time on this machine."""
     try:
-        work = _Work(job, job.render_plan)
+        work = Work(job, job.render_plan)
     except InvalidRequest:  # no plan: the job fails with that error
         return Progress("", "", 0, 1000 if job.status == Status.DONE else 0, None, None, "", ())
     total = sum(work.seconds.values()) + sum(loading.weight for loading in work.loading.values())
@@ -100,17 +96,58 @@ def progress_of(job: Job) -> Progress:
     behind = sum(work.seconds[unit] * work.fraction(unit) for unit in work.seconds)
     share = 1.0 if finished else (behind + sum(loading.behind for loading in work.loading.values())) / total
     preview = reverse("generation:preview", args=[job.pk]) if job.previewed_at and job.is_active else ""
+    place, left = place_of(job), _scheduled(job, work)
     return Progress(
         stage=current.id,
-        stage_label=_("Loading the model") if work.is_loading(current.id) else current.label,
+        stage_label=_label(job, work, current, left),
         stage_percent=current.percent,
         permille=1000 if finished else min(999, int(share * 1000)),
-        place=place_of(job),
-        eta_seconds=max(1, round(work.left)) if job.is_active else None,
+        place=place,
+        eta_seconds=max(1, round(work.left if left is None else left)) if job.is_active else None,
         preview_url=f"{preview}?v={job.previewed_at}" if preview else "",
         stages=stages,
         held_up=_held_up(job, work.waiting) if job.is_active else "",
+        is_scheduled=left is not None,
+        is_paused=is_paused(job),
     )
+
+
+def _scheduled(job: Job, work: Work) -> float | None:
+    """Return the seconds until a job is ready whose next step waits for others; None if it does not, or is paused."""
+    if not job.is_active or is_paused(job) or work.is_served:
+        return None
+    place = place_of(job)
+    made: forecast.Forecast = getattr(job, "forecast", None) or forecast.present([job])  # noted by `place_all`
+    return made.of(job, place or 0)
+
+
+def _label(job: Job, work: Work, current: StageProgress, left: float | None) -> str:
+    """Return what happens to a job now: the stage that is at work, or what it waits for."""
+    if not job.is_active:
+        return current.label
+    if work.is_loading(current.id):
+        return _("Loading the model")
+    if job.status == Status.QUEUED or (current.id == Stage.GENERATE and not work.has_begun(Stage.GENERATE)):
+        return waits_for()
+    if left is not None and left > work.left + _PATIENCE_SECONDS:
+        return _("Waiting for the next step")
+    return current.label
+
+
+def waits_for() -> str:
+    """Return, worded for the user, what a clip waits for until its first step."""
+    there = roster.capacity().get(STAGES[Stage.GENERATE].queue)
+    if there is None:
+        return _("Waiting")
+    return _("Waiting for the graphics card") if there.has_card else _("Waiting for the processor")
+
+
+def is_paused(job: Job) -> bool:
+    """Return whether a job waits because its owner has paused their queue."""
+    if job.status != Status.QUEUED:
+        return False
+    paused = job.paused_at if hasattr(job, "paused_at") else job.user.queue_paused_at
+    return paused is not None
 
 
 def _held_up(job: Job, waiting: list[Stage]) -> str:
@@ -123,8 +160,8 @@ def _held_up(job: Job, waiting: list[Stage]) -> str:
 
 
 def place_of(job: Job) -> int | None:
-    """Return the place of a queued job in the whole queue, from 1; None unless queued."""
-    if job.status != Status.QUEUED:
+    """Return the place of a queued job in the whole queue, from 1; None unless queued, or if its owner paused it."""
+    if job.status != Status.QUEUED or is_paused(job):
         return None
     if not hasattr(job, "place"):
         place_all([job])
@@ -133,14 +170,22 @@ def place_of(job: Job) -> int | None:
 
 
 def place_all(jobs: Iterable[Job]) -> list[Job]:
-    """Note the places of the queued ones among some jobs, in one query for all of `jobs_of`. Return the jobs."""
+    """Note the places and the forecast of those of some jobs that wait, in three queries at most. Return the jobs."""
     jobs = list(jobs)
-    queued = [job for job in jobs if job.status == Status.QUEUED]
-    if queued:
-        line = turns.line()
-        for job in queued:
-            job.place = line.ahead_of(job.user_id, _own_ahead(job)) + 1  # type: ignore[attr-defined]  # our note
+    waiting = [job for job in jobs if _waits(job) and not is_paused(job)]
+    made = forecast.present(waiting) if waiting else None
+    for job in waiting:
+        job.forecast = made  # type: ignore[attr-defined]  # our note
+        if made and job.status == Status.QUEUED:
+            job.place = made.line.ahead_of(job.user_id, _own_ahead(job)) + 1  # type: ignore[attr-defined]  # our note
     return jobs
+
+
+def _waits(job: Job) -> bool:
+    """Return whether no worker is at a job that has not ended."""
+    if job.status != Status.RUNNING:
+        return job.status == Status.QUEUED
+    return all(run.status != RunStatus.RUNNING for run in job.stage_runs.all())
 
 
 def _own_ahead(job: Job) -> int:
@@ -160,102 +205,3 @@ def estimate(request: RenderRequest) -> float:
 def loading_seconds(request: RenderRequest, stages: Iterable[Stage]) -> float:
     """Return how long loading the models of the stages takes that no worker holds, in seconds."""
     return sum(times.expected(stage, request) for stage in stages if placement.is_cold(stage, request))
-
-
-@dataclass(frozen=True)
-class _Loading:
-    """Seconds of loading the model of a stage: its weight in the progress, how many are behind, how many are left.
-
-    These do not add up while it takes longer than expected: then the bar stands still, and the time left rises.
-    What is loaded ahead has no weight, and only what is left of it after the earlier stages adds to the time left.
-    """
-
-    weight: float
-    behind: float
-    left: float
-    is_ahead: bool = False
-
-
-class _Work:
-    """The units of a job's plan, with the estimated seconds and the progress of each, and the models to load."""
-
-    def __init__(self, job: Job, job_plan: Plan) -> None:
-        self.job = job
-        self.plan = job_plan
-        self.request = request = job.render_request
-        self.seconds = {unit: estimates.seconds(*unit, job_plan, request) for unit in job_plan.units}
-        self.runs: dict[tuple[Stage, int], StageRun] = {}
-        for run in job.stage_runs.all():
-            unit = (Stage(run.stage), run.chunk)
-            if run.status == RunStatus.DONE or (run.run == job.run and not self._is_done(unit)):
-                self.runs[unit] = run
-
-        self.loading = {stage: found for stage in job_plan.stages if (found := self._loading(stage)) is not None}
-
-    def _loading(self, stage: Stage) -> _Loading | None:
-        """Return what loading the stage's model takes; None if it is warm, or was when the stage began."""
-        runs = [run for unit, run in self.runs.items() if unit[0] is stage]
-        began = [run.started_at for run in runs if run.is_loading and run.status == RunStatus.RUNNING]
-        if took := max((run.load_seconds for run in runs), default=0.0):
-            return _Loading(took, took, 0.0)
-        request = self.request
-        is_past = not began and any(run.total or run.status == RunStatus.DONE for run in runs)
-        if not self.job.is_active or is_past or not (began or placement.is_cold(stage, request)):
-            return None
-        expected = times.expected(stage, request)
-        if not began and (note := ahead.look(stage, placement.engine_of(stage, request))):
-            if note.is_going_on:
-                return _Loading(0.0, 0.0, max(expected - note.elapsed, note.elapsed * OVERTIME), is_ahead=True)
-            if note.state is ahead.State.READY:  # the roster says so soon
-                return None
-        elapsed = max((timezone.now() - min(began)).total_seconds(), 0.0) if began else 0.0
-        # One that takes longer than expected goes on for a while: its page should not promise the end for any moment.
-        return _Loading(expected, min(elapsed, expected * NEARLY), max(expected - elapsed, elapsed * OVERTIME))
-
-    def is_loading(self, stage: str) -> bool:
-        """Return whether a stage loads its model and cannot advance before that."""
-        running = [run for unit, run in self.runs.items() if unit[0] == stage and run.status == RunStatus.RUNNING]
-        if not running:
-            return any(of == stage and loading.is_ahead for of, loading in self.loading.items())
-        return all(run.is_loading for run in running)
-
-    @property
-    def left(self) -> float:
-        """Return the seconds until the job is done."""
-        seconds = 0.0
-        for stage in self.plan.stages:
-            if loading := self.loading.get(stage):
-                seconds = max(seconds, loading.left) if loading.is_ahead else seconds + loading.left
-            units = [unit for unit in self.seconds if unit[0] is stage]
-            seconds += sum(self.seconds[unit] * (1 - self.fraction(unit)) for unit in units)
-        return seconds
-
-    def _is_done(self, unit: tuple[Stage, int]) -> bool:
-        return unit in self.runs and self.runs[unit].status == RunStatus.DONE
-
-    def fraction(self, unit: tuple[Stage, int]) -> float:
-        """Return a unit's progress, 0 to 1."""
-        run = self.runs.get(unit)
-        if run is None:
-            return 0.0
-        if run.status == RunStatus.DONE:
-            return 1.0
-        return min(1.0, run.done / run.total) if run.total and run.status == RunStatus.RUNNING else 0.0
-
-    @property
-    def waiting(self) -> list[Stage]:
-        """Return the stages with units that no worker has taken yet."""
-        taken = {unit for unit, run in self.runs.items() if run.status in (RunStatus.DONE, RunStatus.RUNNING)}
-        return list(dict.fromkeys(stage for stage, chunk in self.seconds if (stage, chunk) not in taken))
-
-    def stage(self, stage: Stage) -> StageProgress:
-        units = [unit for unit in self.seconds if unit[0] is stage]
-        fraction = sum(self.fraction(unit) for unit in units) / len(units)
-        states = {self.runs[unit].status for unit in units if unit in self.runs}
-        if self.job.status == Status.DONE or (fraction == 1.0 and states == {RunStatus.DONE}):
-            return StageProgress(stage, str(STAGE_LABELS[stage]), "done", 100)
-        if RunStatus.FAILED in states:
-            state = "failed"
-        else:
-            state = "running" if states & {RunStatus.RUNNING, RunStatus.DONE} and self.job.is_active else "waiting"
-        return StageProgress(stage, str(STAGE_LABELS[stage]), state, min(99, int(fraction * 100)))

@@ -8,7 +8,7 @@ from django.utils.translation import get_language
 
 from accounts.models import User
 from generation.jobs.activity import Counts, Panel, arranged, counts_by_user, counts_of, first_of
-from generation.jobs.fragments import job_fragment, panel_fragment, row_fragment
+from generation.jobs.fragments import job_fragment, panel_fragment, recent_fragment, row_fragment
 from generation.jobs.selectors import Progress, listed_jobs, place_all, progress_of
 from generation.models import Job
 
@@ -79,6 +79,9 @@ class Snapshot:
 
     def article_html(self, job: Job) -> str:
         return self._once("article", job.pk, lambda: job_fragment(job, progress=self.progress(job)))
+
+    def recent_html(self, job: Job) -> str:
+        return self._once("recent", job.pk, lambda: recent_fragment(job))
 
     def row_html(self, job: Job) -> str:
         return self._once("row", job.pk, lambda: row_fragment(job, self.progress(job)))

@@ -1,6 +1,7 @@
 """Job views. All require sign-in and show users only their own jobs."""
 
 from collections.abc import Callable
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib import messages
@@ -19,11 +20,11 @@ from django_htmx.http import HttpResponseClientRedirect
 from accounts import limits
 from accounts.http import SignedInRequest
 from auravideo.core import clock
-from auravideo.core.keyset import page_of
+from auravideo.core.keyset import Page, page_of
 from auravideo.core.storage import StorageUnavailable
 from generation.domain import storage_keys
-from generation.domain.states import ENDED
-from generation.jobs import archive
+from generation.domain.states import ENDED, Status
+from generation.jobs import archive, cures
 from generation.jobs.activity import FILTERS, counts_of, panel_of
 from generation.jobs.forms import RemoveEndedForm, SeenForm
 from generation.jobs.fragments import filters_of, job_context, job_fragment, panel_fragment
@@ -34,28 +35,49 @@ from generation.queue import services
 from generation.requests.request import InvalidRequest
 
 JOBS_A_PAGE = 24
+QUEUED_A_PAGE = 72  # with what the panel shows, at most what a socket tells of
 BLANK = "images/logo.svg"
 
 
 @login_required
 @require_GET
 def jobs(request: SignedInRequest) -> HttpResponse:
-    """List the user's jobs, newest first, optionally filtered by state (?show=)."""
+    """Show the user's queue in its order, and what has ended, newest first; or one of both (?show=)."""
     show = request.GET.get("show", "all")
     show = show if show in FILTERS else "all"
     counts = counts_of(request.user)
-    page = page_of(listed_jobs_of(request.user).filter(status__in=FILTERS[show]), request.GET, JOBS_A_PAGE)
+    queue, page = _queue_page(request, show)
     context = {
         "show": show,
         "counts": counts,
         "filters": filters_of(counts),
         "page": page,
-        "jobs": [job_context(job) for job in place_all(page.rows)],
+        "jobs": [job_context(job) for job in place_all(queue)],
+        "recent": [job_context(job) for job in page.rows if not job.is_active],
+        "more_queued": counts.active - len(queue) if show == "all" and queue else 0,
+        "is_first": not page.newer,
+        "is_paused": request.user.queue_paused_at is not None,
         "can_remove": bool(FILTERS[show] & ENDED),
         "has_batches": has_batches(request.user),
         "now": clock.now(),  # as the moments that it is compared with
     }
     return render(request, "generation/jobs.html", context)
+
+
+def _queue_page(request: SignedInRequest, show: str) -> tuple[list[Job], Page]:
+    """Return the queued and rendering jobs to show, in their order, and the page of the list."""
+    listed = listed_jobs_of(request.user)
+    active = listed.filter(status__in=FILTERS["active"])
+    if show == "active":
+        page = page_of(active, request.GET, QUEUED_A_PAGE, "queued_at")
+        return sorted(page.rows, key=_rendering_first), page
+    page = page_of(listed.filter(status__in=FILTERS[show] & ENDED), request.GET, JOBS_A_PAGE)
+    first = active.order_by("queued_at")[:JOBS_A_PAGE] if show == "all" and not page.newer else ()
+    return sorted(first, key=_rendering_first), page
+
+
+def _rendering_first(job: Job) -> tuple[bool, datetime]:
+    return job.status == Status.QUEUED, job.queued_at
 
 
 @login_required
@@ -65,7 +87,8 @@ def job(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     found = _mine(request, job_id)
     if found.is_new and archive.mark_seen(request.user, [found.pk]):
         found = _mine(request, job_id)
-    return render(request, "generation/job.html", job_context(found))
+    repairs = list(jobs_of(request.user).filter(repair_of=found)) if found.status == Status.FAILED else []
+    return render(request, "generation/job.html", {**job_context(found), "repairs": repairs})
 
 
 @login_required
@@ -93,6 +116,28 @@ def retry(request: SignedInRequest, job_id: UUID) -> HttpResponse:
         messages.warning(request, limits.too_fast())
         return redirect("generation:job", job_id)
     return _after(request, job_id, services.retry, _("Only a failed or cancelled clip can be rendered again."))
+
+
+@login_required
+@require_POST
+def repair(request: SignedInRequest, job_id: UUID) -> HttpResponse:
+    """Queue what would help a failed job, and lead to it; a second click leads to the same clip."""
+    found = _mine(request, job_id)
+    if not limits.may_submit(request):
+        if request.htmx:
+            return limits.refusal()
+        messages.warning(request, limits.too_fast())
+        return redirect("generation:job", job_id)
+    try:
+        cure = cures.cure_of(found)
+        made = cures.repair(found, cure) if cure else found
+        texts = [] if cure else [_("Only a clip that failed can be repaired.")]
+    except InvalidRequest as error:
+        made, texts = found, [str(text) for texts in error.errors.values() for text in texts]
+    for text in texts:
+        messages.info(request, text)
+    address = reverse("generation:job", args=[made.pk])
+    return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
 
 
 @login_required

@@ -18,17 +18,23 @@ HISTORY = 20  # most recent runs of a stage that set its rate
 # The quantile of their rates to use. Other load only ever slows a run down, so the faster runs predict best how long a
 # clip takes on its own.
 _QUICKER = 0.25
+# The quantile of the latest of them to use for how long a queue takes, which has to share the machine with itself.
+_USUAL, _LATEST = 0.6, 10
 _FRESH_SECONDS = 10  # how long a process caches a rate
 _NOTED_SECONDS = 24 * 3600
 _LEARN_SECONDS = 1  # how often a process learns a rate at most: stages that take less differ by chance only
-_KEY = "measured:{}:{}"
+_KEY = "measured-twice:{}:{}"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a stage took with a model here: seconds per unit of cost, without the loading of the model."""
+    """What a stage took with a model here: seconds per unit of cost, without the loading of the model.
+
+    `rate` is that of a clip that has the machine to itself, `usual` that of one among others.
+    """
 
     rate: float
+    usual: float
 
 
 def cost(stage: Stage, chunk: int, plan: Plan, request: RenderRequest) -> float:
@@ -43,6 +49,11 @@ def cost(stage: Stage, chunk: int, plan: Plan, request: RenderRequest) -> float:
 def seconds(stage: Stage, chunk: int, plan: Plan, request: RenderRequest) -> float:
     """Return how long one stage of one chunk will take on this machine, in seconds."""
     return cost(stage, chunk, plan, request) * _now(stage, request.model).rate
+
+
+def usual(stage: Stage, model: str) -> float:
+    """Return the seconds per unit of cost that a stage usually takes on this machine, while others render, too."""
+    return _now(stage, model).usual
 
 
 def _now(stage: Stage, model: str) -> Measured:
@@ -75,7 +86,9 @@ def learn(stage: Stage, model: str) -> Measured:
     runs = runs.order_by("-ended_at")
     recent = runs.values_list("started_at", "ended_at", "load_seconds", "cost")[:HISTORY]
     rates = [((ended - started).total_seconds() - load) / cost for started, ended, load, cost in recent if ended]
-    found = Measured(max(0.0, _quantile(rates, _QUICKER, STAGES[stage].first_rate)))
+    first = STAGES[stage].first_rate
+    quick, usually = _quantile(rates, _QUICKER, first), _quantile(rates[:_LATEST], _USUAL, first)
+    found = Measured(max(0.0, quick), max(0.0, usually))
     with suppress(RedisError):  # without a cache, it is computed from the history each time
         cache.set(_KEY.format(stage, model), found, _NOTED_SECONDS)
     return found

@@ -15,7 +15,7 @@ from auravideo.core import publish
 from auravideo.core.logs import ids
 from generation.domain.states import ACTIVE, RunStatus, Stage
 from generation.models import Job, StageRun
-from generation.queue import broker, claims, roster, services
+from generation.queue import broker, claims, roster, services, turns
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,8 @@ def _requeue_dead_claims() -> int:
 
 def _requeue_forgotten_jobs() -> int:
     limit = Now() - timedelta(seconds=GRACE_SECONDS)
-    quiet = Job.objects.filter(status__in=ACTIVE, touched_at__lt=limit).exclude(stage_runs__status=RunStatus.RUNNING)
+    quiet = Job.objects.filter(turns.NEEDS_A_MESSAGE, status__in=ACTIVE, touched_at__lt=limit)
+    quiet = quiet.exclude(stage_runs__status=RunStatus.RUNNING)
     candidates = list(quiet)
     if not candidates:
         return 0

@@ -25,6 +25,7 @@ from generation.queue import broker
 
 logger = logging.getLogger(__name__)
 
+CPU = "CPU"  # the name of the device of a worker without a graphics card
 _FRESH_SECONDS = 10  # how long a process caches `capacity`
 _LOOKS_SECONDS = 60  # between two looks of a process at most, for what it saw before the first to count
 
@@ -165,11 +166,15 @@ class Capacity:
 
     Attributes:
         memory: of the largest, in bytes.
+        workers: how many there are.
+        has_card: whether one of them computes on a graphics card.
         warm: the engines that they hold.
         boots: their machines, and when these were started.
     """
 
     memory: int = 0
+    workers: int = 0
+    has_card: bool = False
     warm: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
 
@@ -182,9 +187,12 @@ def capacity() -> dict[str, Capacity]:
 @lru_cache(maxsize=1)
 def _capacity(_tick: int) -> dict[str, Capacity]:
     found: dict[str, Capacity] = {}
-    for queues, memory, warm, boot in present().values_list("queues", "memory_total", "warm", "boot"):
+    rows = present().values_list("queues", "memory_total", "warm", "boot", "device")
+    for queues, memory, warm, boot, device in rows:
         for queue in queues:
             there = found.setdefault(queue, Capacity())
+            there.workers += 1
+            there.has_card |= device != CPU
             there.memory = max(there.memory, memory)
             there.warm.update(warm)
             there.boots.update([boot] if boot else [])

@@ -66,7 +66,14 @@ class TooManyJobs(NotNow):
 
 
 @transaction.atomic
-def submit(user: User, request: RenderRequest, *, batch: Batch | None = None, row: int | None = None) -> Job:
+def submit(
+    user: User,
+    request: RenderRequest,
+    *,
+    batch: Batch | None = None,
+    row: int | None = None,
+    repair_of: Job | None = None,
+) -> Job:
     """Queue a valid request. Its message is sent after the transaction commits.
 
     Raises:
@@ -75,7 +82,7 @@ def submit(user: User, request: RenderRequest, *, batch: Batch | None = None, ro
         BlockedPrompt: the prompt contains a blocked term. Forms check this first; this check cannot be bypassed.
         InvalidRequest: the model of the request has left the catalogue, or can no longer render it.
     """
-    (job,) = _submit(user, [request], batch=batch, row=row)
+    (job,) = _submit(user, [request], batch=batch, row=row, repair_of=repair_of)
     return job
 
 
@@ -363,7 +370,7 @@ def _close_running(job: Job, status: RunStatus) -> None:
 
 def _send_on_commit(*jobs: Job) -> None:
     """Send jobs after the commit. If the broker is down, `recovery.requeue_lost` sends them later."""
-    transaction.on_commit(partial(_send, [job.pk for job in jobs]))
+    transaction.on_commit(partial(send, [job.pk for job in jobs]))
 
 
 def _discard_on_commit(job: Job) -> None:
@@ -374,10 +381,10 @@ def _discard_on_commit(job: Job) -> None:
 def send_next(job: Job, run: int) -> None:
     """Send what follows a finished stage that stands alone (`canvas.ALONE`), unless the job has a newer run."""
     if Job.objects.filter(pk=job.pk, run=run).exists():
-        _send([job.pk])
+        send([job.pk])
 
 
-def _send(job_ids: Sequence[UUID]) -> None:
+def send(job_ids: Sequence[UUID]) -> None:
     """Send the next step of jobs, in order, reading their state after the commit."""
     done = _done_units(job_ids)
     jobs = Job.objects.in_bulk(job_ids)

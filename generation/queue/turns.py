@@ -1,9 +1,10 @@
 """Whose clip is generated next: decided when a worker is free, not when the clip was submitted.
 
 A message of `generate` is a ticket: one clip waits in this queue. The worker that takes it serves the user who has the
-fewest clips being generated; among those, whoever was served longest ago; and of that user, the clip queued first. Each
-waiting clip has sent one message, so there are as many as there are clips, whoever is served first. One message too
-many finds nobody; one too few is noticed by the sweeper (`without_ticket`).
+fewest clips being generated; among those, whoever was served longest ago; and of that user, the first clip in their own
+order (generation/own_queue). Who has paused their queue is not served. Each waiting clip has sent one message, so there
+are as many as there are clips, whoever is served first. One message too many finds nobody; one too few is noticed by
+the sweeper (`without_ticket`).
 """
 
 from collections import Counter
@@ -17,6 +18,9 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sub
 from accounts.models import User
 from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import Job, StageRun
+
+NOT_PAUSED = Q(user__queue_paused_at=None)  # nothing is started of a user whose queue is paused
+NEEDS_A_MESSAGE = NOT_PAUSED | ~Q(status=Status.QUEUED) | Q(waits_in="")
 
 _NEVER, _ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -42,9 +46,9 @@ def next_job(queue: str, ticket: tuple[UUID, int], besides: Collection[UUID] = (
     # An earlier version sent this message: its job is not in the line, so nobody else would ever serve it.
     claimed = StageRun.objects.filter(job=OuterRef("pk"), run=OuterRef("run"), stage=Stage.GENERATE)
     outside = Job.objects.filter(pk=ticket[0], run=ticket[1], waits_in="", status__in=ACTIVE).exclude(pk__in=besides)
-    if job := outside.exclude(Exists(claimed)).first():
+    if job := outside.filter(NOT_PAUSED | Q(status=Status.RUNNING)).exclude(Exists(claimed)).first():
         return job
-    waiting = _waiting(waits_in=queue).exclude(pk__in=besides)
+    waiting = _waiting(waits_in=queue).filter(NOT_PAUSED).exclude(pk__in=besides)
     first = dict(waiting.order_by().values_list("user").annotate(Min("queued_at")))
     if not first:
         return None
@@ -84,7 +88,7 @@ def without_ticket(jobs: Iterable[Job], tickets: Mapping[str, int]) -> list[Job]
     Args:
         tickets: the number of messages of `generate` in each queue.
     """
-    waiting = _waiting().exclude(waits_in="").order_by()
+    waiting = _waiting().filter(NOT_PAUSED).exclude(waits_in="").order_by()
     counts = dict(waiting.values_list("waits_in").annotate(Count("pk")))
     lacking = {queue: count - tickets.get(queue, 0) for queue, count in counts.items()}
     found = []
@@ -130,7 +134,7 @@ def line() -> Line:
     """Return who waits now, in one query."""
     queued = Q(status=Status.QUEUED)
     rows = (
-        Job.objects.filter(status__in=ACTIVE)
+        Job.objects.filter(NOT_PAUSED | Q(status=Status.RUNNING), status__in=ACTIVE)
         .order_by()
         .values("user")
         .annotate(

@@ -21,8 +21,9 @@
 
   // Tell the server which jobs this page shows, and in which language.
   const shown = () => {
-    const jobs = [...document.querySelectorAll(".job[data-version]")].map((job) => job.id.replace("job-", ""));
-    return new URLSearchParams({ jobs: jobs.join(","), language: document.documentElement.lang });
+    const ids = (what) => [...document.querySelectorAll(what)].map((job) => job.id.replace("job-", "")).join(",");
+    const jobs = { jobs: ids(".job[data-version]"), recent: ids(".job--row") };
+    return new URLSearchParams({ ...jobs, language: document.documentElement.lang });
   };
 
   /* --- Asking --------------------------------------------------------------------------------------------------------- */

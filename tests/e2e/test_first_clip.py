@@ -53,7 +53,7 @@ def test_from_a_sentence_to_a_video_that_plays(signed_up, screenshot):
     assert len(set(seen["previews"])) >= 2, "the preview did not change"
     screenshot("job-done")
 
-    card.get_by_role("link", name="Open the video").click()
+    card.get_by_role("link", name="Open the clip").click()
     expect(page).to_have_url(re.compile("/videos/[0-9a-f-]{36}/$"))
     assert plays(page) == pytest.approx(2.0, abs=0.01)
     screenshot("video")

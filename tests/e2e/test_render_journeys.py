@@ -29,13 +29,13 @@ print(*[StageRun.objects.filter(job="{job}", stage=stage).count() for stage in S
 POLISH = {
     "What do you want to see?": "Co chcesz zobaczyć?",
     "Draft": "Szkic",
-    "Make the video": "Utwórz film",
+    "Make the clip": "Utwórz klip",
     "Your clip is queued. You can close this page; rendering continues.": (
         "Twój klip jest w kolejce. Możesz zamknąć tę stronę; renderowanie trwa dalej."
     ),
     "Finished": "Gotowe",
     "Failed": "Nie udało się",
-    "Open the video": "Otwórz film",
+    "Open the clip": "Otwórz klip",
     "Render in full": "Renderuj w pełnej jakości",
     "How it was made": "Jak powstał",
     "Try again": "Spróbuj ponownie",
@@ -114,12 +114,12 @@ def test_a_draft_is_rendered_in_full_with_its_prompt_and_seed(in_language):
     page.goto("/create/?mode=simple")
     expect(page.get_by_role("heading", level=1)).to_have_text(said("What do you want to see?"))
     expect(page.locator("label", has=page.locator("[name=quality][value=draft]"))).to_contain_text(said("Draft"))
-    expect(page.locator("#create-form .button--lamp")).to_have_text(said("Make the video"))
+    expect(page.locator("#create-form .button--lamp")).to_have_text(said("Make the clip"))
     draft = ask(page, prompt)
     expect(page.get_by_text(said("Your clip is queued. You can close this page; rendering continues."))).to_be_visible()
     expect_end(card_of(page, draft), "done")
     expect(card_of(page, draft).locator(".job__status")).to_have_text(said("Finished"))
-    card_of(page, draft).get_by_role("link", name=said("Open the video")).click()
+    card_of(page, draft).get_by_role("link", name=said("Open the clip")).click()
     expect(page.locator("#facts")).to_have_text(said("How it was made"))
     seed, width = seed_and_width(page)
     assert width == 128
@@ -132,7 +132,7 @@ def test_a_draft_is_rendered_in_full_with_its_prompt_and_seed(in_language):
     full = submit(page)
     assert full != draft
     expect_end(card_of(page, full), "done")
-    card_of(page, full).get_by_role("link", name=said("Open the video")).click()
+    card_of(page, full).get_by_role("link", name=said("Open the clip")).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(prompt)
     assert seed_and_width(page) == (seed, 256)
     assert plays(page) == pytest.approx(1.0, abs=0.01)
@@ -153,7 +153,7 @@ def test_variations_are_clips_with_consecutive_seeds(signed_up):
     expect(cards).to_have_count(2)
     for n in range(2):
         expect_end(cards.nth(n), "done")
-    links = cards.get_by_role("link", name="Open the video")
+    links = cards.get_by_role("link", name="Open the clip")
     expect(links).to_have_count(2)
     seeds = set()
     for address in [links.nth(n).get_attribute("href") for n in range(2)]:
@@ -166,7 +166,7 @@ def test_a_downloaded_clip_dropped_on_the_form_brings_its_prompt_and_seed_back(s
     page, prompt = signed_up, "a green cross growing in the desert"
     job = ask(page, prompt)
     expect_end(card_of(page, job), "done")
-    card_of(page, job).get_by_role("link", name="Open the video").click()
+    card_of(page, job).get_by_role("link", name="Open the clip").click()
     seed, _width = seed_and_width(page)
     with page.expect_download() as started:
         page.get_by_role("link", name="Download").click()
@@ -253,7 +253,7 @@ def test_frames_damaged_in_storage_are_rendered_again_without_asking(in_language
     expect_end(card, "done")
     expect(card.locator(".notice--error")).to_have_count(0)
     assert site.python(RUNS.format(job=job)).split() == ["1", "2", "2", "1", "1"]
-    card.get_by_role("link", name=said("Open the video")).click()
+    card.get_by_role("link", name=said("Open the clip")).click()
     assert plays(page) == pytest.approx(1.0, abs=0.01)
 
 
@@ -285,5 +285,5 @@ def try_again(page, card, said) -> None:
     expect(card).not_to_have_attribute("data-status", "failed")
     expect_end(card, "done")
     expect(card.locator(".notice--error")).to_have_count(0)
-    card.get_by_role("link", name=said("Open the video")).click()
+    card.get_by_role("link", name=said("Open the clip")).click()
     assert plays(page) == pytest.approx(1.0, abs=0.01)

@@ -36,9 +36,9 @@ def test_everything_that_can_works_without_javascript(plain_page):
     expect(page).to_have_url(re.compile("/create/$"))
 
     page.locator("[name=prompt]").fill("a large red heart rising over the sea")
-    main.get_by_role("button", name="Make the video").click()
+    main.get_by_role("button", name="Make the clip").click()
     expect(page).to_have_url(re.compile("/jobs/[0-9a-f-]{36}/$"))
-    page.get_by_role("link", name="Jobs", exact=True).click()
+    page.get_by_role("link", name="Queue", exact=True).click()
     job = page.locator(".job")
     expect(job).to_have_attribute("data-status", "queued")
     job.get_by_role("button", name="Cancel").click()

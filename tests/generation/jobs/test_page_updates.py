@@ -83,7 +83,7 @@ def test_a_change_costs_as_many_queries_for_many_jobs_as_for_one(user, count, dj
     estimates._rate.cache_clear()
     view.present()
     services.cancel(jobs[0])
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         view.changes({jobs[0].pk})
 
 
