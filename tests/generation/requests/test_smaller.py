@@ -68,7 +68,7 @@ def test_repairing_again_and_again_comes_to_an_end(model):
     while request := smaller(request, model, LIMITS):
         seen += 1
         assert seen < 30
-    assert seen > 3
+    assert seen >= 3
 
 
 def test_the_smallest_clip_has_no_smaller_one(model):
