@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "auravideo.core.middleware.HtmxLoginMiddleware",
+    "auravideo.core.middleware.in_readers_zone",
     "auravideo.core.middleware.in_one_thread",
 ]
 
@@ -90,7 +91,7 @@ TEMPLATES = [
                 "accounts.preferences.context",
                 "generation.jobs.context_processors.jobs_panel",
             ],
-            "libraries": {name: f"auravideo.core.templatetags.{name}" for name in ("durations", "moments")},
+            "libraries": {name: f"auravideo.core.templatetags.{name}" for name in ("durations", "moments", "shapes")},
         },
     },
 ]
@@ -324,7 +325,9 @@ MAX_SOCKETS = env.integer("AURAVIDEO_MAX_SOCKETS", 200, 1, 100_000)  # open page
 
 # --- Gallery --------------------------------------------------------------------------------------------------------
 
-UNDO_MINUTES = env.integer("AURAVIDEO_UNDO_MINUTES", 10, 0, 30 * 24 * 60)  # how long a deleted video can be restored
+UNDO_MINUTES = env.integer(
+    "AURAVIDEO_UNDO_MINUTES", 24 * 60, 0, 30 * 24 * 60
+)  # how long a deleted video can be restored
 SAFETY_CHECK = env.text("AURAVIDEO_SAFETY_CHECK")  # checks a video before others can see it; "" disables it
 AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # from different addresses; 0 disables it
 

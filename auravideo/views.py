@@ -51,7 +51,7 @@ def help_page(request: HttpRequest) -> HttpResponse:
         "max_side": settings.MAX_SIDE,
         "max_seconds": settings.MAX_SECONDS,
         "max_jobs": settings.MAX_ACTIVE_JOBS,
-        "undo_minutes": settings.UNDO_MINUTES,
+        "undo_seconds": 60 * settings.UNDO_MINUTES,
     }
     return render(request, "help.html", context)
 

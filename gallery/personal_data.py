@@ -19,7 +19,7 @@ class VideosOfPerson(Holder):
         videos = Video.objects.filter(user=user)
         size = videos.aggregate(total=Sum("size"))["total"] or 0
         count = videos.count()
-        yield Holding(ngettext("%d video", "%d videos", count) % count, size)
+        yield Holding(ngettext("%d clip", "%d clips", count) % count, size)
         if collections := Collection.objects.filter(user=user).count():
             yield Holding(ngettext("%d collection", "%d collections", collections) % collections)
 

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from gallery.compare.urls import urlpatterns as compare
 from gallery.files import views as file_views
 from gallery.library.urls import urlpatterns as library
 from gallery.moderation.urls import urlpatterns as moderation
@@ -15,6 +16,7 @@ files = [
     path("videos/<uuid:video_id>/poster/", file_views.poster, name="poster"),
     path("videos/<uuid:video_id>/preview/", file_views.preview, name="preview"),
     path("videos/<uuid:video_id>/thumbnail/", file_views.thumbnail, name="thumbnail"),
+    path("videos/<uuid:video_id>/cover.jpg", file_views.cover, name="cover"),
 ]
 
-urlpatterns = [*library, *files, *sharing, *moderation]
+urlpatterns = [*library, *compare, *files, *sharing, *moderation]

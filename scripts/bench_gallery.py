@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from tests import postgres
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.db.models import QuerySet
     from django.test import Client
 
@@ -90,10 +92,12 @@ def _rows(people: list, mine: int, others: int) -> Iterator[tuple]:
 
 
 def _write(rows: list[tuple], tags: list) -> None:
+    from gallery import stacks
     from gallery.models import SearchDoc, Video, VideoTag
 
     videos = [_video(*row) for row in rows]
     Video.objects.bulk_create(videos)
+    stacks.refresh([video.pk for video in videos])
     SearchDoc.objects.index(videos)
     public = [video for video in videos if video.published_at]
     chosen = random.Random(str(rows[0][1]))
@@ -164,11 +168,17 @@ def pages() -> dict[str, str]:
     library, explore = "/videos/?", "/explore/?"
     found = {
         "library": library,
-        "library, page 1000": library + _behind(mine, "-created_at"),
-        "library, oldest, page 1000": f"{library}sort=oldest&{_behind(mine, 'created_at')}",
+        "library, the last page": library + _behind(mine.filter(is_front=True), "-created_at"),
+        "library, every clip, page 1000": f"{library}unstacked=on&{_behind(mine, '-created_at')}",
+        "library, oldest": f"{library}sort=oldest",
+        "library, every clip, oldest, page 1000": f"{library}unstacked=on&sort=oldest&{_behind(mine, 'created_at')}",
+        "a stack": f"/videos/compare/?stack={_in_a_large_stack(mine)}",
         "library, largest, page 1000": f"{library}sort=largest&{_behind(mine, '-size')}",
         "library, favourites": f"{library}favourites=on",
         "library, gif, page 1000": f"{library}format=gif&{_behind(mine.filter(format='gif'), '-created_at')}",
+        "library, a month": f"{library}{_month(mine)}",
+        "library, a month, oldest": f"{library}{_month(mine)}&sort=oldest",
+        "library, a month, largest": f"{library}{_month(mine)}&sort=largest",
         "explore": explore,
         "explore, page 1000": explore + _behind(listed, "-published_at"),
         "explore, most liked, page 1000": f"{explore}sort=liked&{_behind(listed, '-likes')}",
@@ -191,12 +201,29 @@ def pages() -> dict[str, str]:
     for what, words in searches.items():
         found[f"library, search: {what}"] = f"{library}q={words.replace(' ', '+')}"
         found[f"explore, search: {what}"] = f"{explore}q={words.replace(' ', '+')}"
+    found["library, a month, search: a common word"] = f"{library}q=heart&{_month(mine)}"
+    found["library, a month, search: a rare word"] = f"{library}q={RARE}&{_month(mine)}"
     for where, scope in ((library, library_scope(ada.pk)), (explore, PUBLIC)):
         docs = SearchDoc.objects.filter(scope=scope, text__contains=" heart ").order_by("-number")
         number = docs[min(PAGE * 24, docs.count() - 1)].number
         name = {library: "library", explore: "explore"}[where]
         found[f"{name}, search: a common word, page 1000"] = f"{where}q=heart&before={number}"
     return found
+
+
+def _month(rows: "QuerySet[Any]") -> str:
+    """Return the query string of the month of the oldest video, which the newest ones are far from."""
+    first = rows.order_by("created_at")[0].created_at.date().replace(day=1)
+    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return f"since={first}&until={last}"
+
+
+def _in_a_large_stack(videos: "QuerySet[Any]") -> "UUID":
+    """Return the front of the largest stack."""
+    from django.db.models import Count
+
+    sizes = videos.order_by().values("stack_key").annotate(n=Count("pk")).order_by("-n", "stack_key")
+    return videos.get(stack_key=sizes[0]["stack_key"], is_front=True).pk
 
 
 def _behind(rows: "QuerySet[Any]", order: str) -> str:

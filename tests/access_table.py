@@ -63,6 +63,10 @@ generation:create-from-file             GET     in         405    405       405 
 generation:create-from-file             POST    in         200    200       200    200        200
 generation:create-save-preset           GET     in         405    405       405    405        405
 generation:create-save-preset           POST    in         200    200       200    200        200
+generation:create-sweep                 GET     in         405    405       405    405        405
+generation:create-sweep                 POST    in         200    200       200    200        200
+generation:create-again                 GET     in         405    405       405    405        405
+generation:create-again                 POST    in         to     404       404    404        404
 generation:create-many                  GET     in         200    200       200    200        200
 generation:create-many                  POST    in         200    200       200    200        200
 generation:presets                      GET     in         200    200       200    200        200
@@ -80,9 +84,15 @@ generation:batch-download               GET     in         200    404       404 
 gallery:library                         GET     in         200    200       200    200        200
 gallery:selected                        GET     in         405    405       405    405        405
 gallery:selected                        POST    in         to     to        to     to         to
+gallery:compare                         GET     in         200    200       200    200        200
+gallery:keep                            GET     in         405    405       405    405        405
+gallery:keep                            POST    in         to     to        to     to         to
+gallery:more-like-this                  GET     in         405    405       405    405        405
+gallery:more-like-this                  POST    in         to     404       404    404        404
 gallery:undo                            GET     in         405    405       405    405        405
 gallery:undo                            POST    in         to     to        to     to         to
 gallery:trash                           GET     in         200    200       200    200        200
+gallery:trash-picture                   GET     in         200    404       404    404        404
 gallery:empty-trash                     GET     in         405    405       405    405        405
 gallery:empty-trash                     POST    in         to     to        to     to         to
 gallery:collections                     GET     in         200    200       200    200        200
@@ -108,6 +118,7 @@ gallery:file                            GET     404        200    404       404 
 gallery:download                        GET     404        200    404       404    404        404
 gallery:poster                          GET     404        200    404       404    404        404
 gallery:preview                         GET     404        200    404       404    404        404
+gallery:cover                           GET     404        200    404       404    404        404
 gallery:thumbnail                       GET     404        200    404       404    404        404
 gallery:explore                         GET     200        200    200       200    200        200
 gallery:profile                         GET     200        200    200       200    200        200
@@ -124,6 +135,7 @@ gallery:shared-file                     GET     200        200    200       200 
 gallery:shared-download                 GET     200        200    200       200    200        200
 gallery:shared-poster                   GET     200        200    200       200    200        200
 gallery:shared-preview                  GET     200        200    200       200    200        200
+gallery:shared-cover                    GET     200        200    200       200    200        200
 gallery:shared-thumbnail                GET     200        200    200       200    200        200
 gallery:shared-like                     GET     405        405    405       405    405        405
 gallery:shared-like                     POST    in         400    400       400    400        400

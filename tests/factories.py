@@ -1,11 +1,13 @@
 """Factories with sensible defaults for everything a test doesn't care about."""
 
+import io
 import secrets
 
 import factory
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 from factory.django import DjangoModelFactory
+from PIL import Image
 
 from accounts.models import User
 from gallery.models import Collection, Reason, Report, Video, Visibility
@@ -39,6 +41,14 @@ def a_request(**changes) -> dict:
     """Return a valid stored request."""
     data = {"prompt": "a red heart rising over the sea", **changes}
     return parse(data, available.catalogue(), available.limits()).to_dict()
+
+
+def a_picture(width: int = 64, height: int = 36, format: str = "WEBP") -> bytes:
+    """Return an encoded picture: the left half red, the right half blue."""
+    picture, file = Image.new("RGB", (width, height), "red"), io.BytesIO()
+    picture.paste("blue", (width // 2, 0, width, height))
+    picture.save(file, format)
+    return file.getvalue()
 
 
 def planned(request: dict) -> dict | None:
@@ -105,6 +115,7 @@ class VideoFactory(DjangoModelFactory):
     poster_file = "videos/1/poster.webp"
     preview_file = "videos/1/preview.webp"
     thumbnail_file = "videos/1/thumbnail.webp"
+    stack_key = factory.Sequence(lambda n: f"{n:032x}")  # each on its own; "" stacks clips of the same request
 
     class Params:
         shared = factory.Trait(

@@ -1,5 +1,7 @@
-"""Response middleware."""
+"""Request and response middleware."""
 
+import functools
+import zoneinfo
 from collections.abc import Callable
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +13,7 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import resolve_url
+from django.utils import timezone
 from django.utils.decorators import sync_only_middleware
 from django.utils.deprecation import MiddlewareMixin
 from django_htmx.http import HttpResponseClientRedirect
@@ -28,6 +31,33 @@ def in_one_thread(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Ca
     again. These 22 changes of thread took a quarter of a small page's processor time. All views are synchronous.
     """
     return get_response
+
+
+ZONE_COOKIE = "zone"  # the browser's IANA time zone, set by static/js/auravideo.js
+
+
+@sync_only_middleware
+def in_readers_zone(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Tell dates in the reader's time zone, as their browser names it; in the site's without JavaScript.
+
+    No request header tells it. The name is looked up among the known zones, because a file is opened by it.
+    """
+
+    def handle(request: HttpRequest) -> HttpResponseBase:
+        name = request.COOKIES.get(ZONE_COOKIE)
+        if name not in _known_zones():
+            return get_response(request)
+        with timezone.override(name):
+            return get_response(request)
+
+    return handle
+
+
+@functools.cache
+def _known_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
 
 
 class TextGZipMiddleware(GZipMiddleware):

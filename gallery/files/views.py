@@ -6,15 +6,19 @@ file answers 404, exactly like a missing one.
 
 from uuid import UUID
 
-from django.http import HttpRequest
+from django.core.cache import cache
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
 from auravideo.core.file_names import stem
 from auravideo.core.file_serving import serve
+from auravideo.core.media import covers
 from gallery.access import playable_videos, shared_videos
 from gallery.models import Video
+
+_COVERS_FOR = 3600  # s
 
 
 @require_safe
@@ -43,6 +47,25 @@ def thumbnail(request: HttpRequest, video_id: UUID | None = None, token: str = "
     """Serve the small still image, or the poster for videos older than thumbnails."""
     found = _found(request, video_id, token)
     return _served(request, (found.thumbnail_file or found.poster_file).name, token)
+
+
+@require_safe
+def cover(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponseBase:
+    """Serve the JPEG that link previews on other sites show. It is made on demand and remembered for an hour."""
+    found = _found(request, video_id, token)
+    key = f"cover-{found.pk}"
+    if (content := cache.get(key)) is None:
+        try:
+            with found.poster_file.open() as picture:
+                content = covers.cover(picture.read())
+        except FileNotFoundError:
+            raise Http404 from None
+        cache.set(key, content, _COVERS_FOR)
+    # Like the other files: a revoked link stops working at once.
+    headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+    if token:
+        headers["X-Robots-Tag"] = "noindex"
+    return HttpResponse(content, content_type="image/jpeg", headers=headers)
 
 
 def file_stem(video: Video) -> str:

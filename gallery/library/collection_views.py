@@ -68,7 +68,7 @@ def rename(request: SignedInRequest, collection_id: UUID) -> HttpResponse:
 def delete(request: SignedInRequest, collection_id: UUID) -> HttpResponse:
     found = _mine(request, collection_id)
     services.delete_collection(found)
-    messages.success(request, _("The collection “%s” was deleted. Its videos are in your library.") % found.name)
+    messages.success(request, _("The collection “%s” was deleted. Its clips are in your library.") % found.name)
     return redirect("gallery:collections")
 
 

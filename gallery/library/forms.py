@@ -1,29 +1,43 @@
 """Forms of the library. Every input is bounded; invalid values are ignored or reported."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from auravideo.core.forms import choice_field, mark_default
 from auravideo.core.media.formats import FORMAT_LABELS
 from gallery.access import collections_of
+from gallery.library.dates import FIRST_DAY, LAST_DAY, day_after, start_of
 from gallery.models import Collection, SizeClass, Video, Visibility
+from generation.batches.variations import MAX_COMPARED
 from generation.requests import available
 
 MAX_SELECTED = 500
 MAX_ZIPPED = 200
-ACTS = ("delete", "favourite", "unfavourite", "collect", "remove", "download")
+ACTS = ("delete", "favourite", "unfavourite", "collect", "remove", "download", "compare")
 SORTS = {
     "newest": ("-created_at", _("Newest first")),
     "oldest": ("created_at", _("Oldest first")),
     "largest": ("-size", _("Largest file first")),
 }
+
+
+class DayField(forms.DateField):
+    """A day in the form that browsers send it, within what the database can compare in any time zone."""
+
+    widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    default_validators = [MinValueValidator(FIRST_DAY), MaxValueValidator(LAST_DAY)]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(input_formats=["%Y-%m-%d"], required=False, **kwargs)
 
 
 class LibraryForm(forms.Form):
@@ -34,7 +48,10 @@ class LibraryForm(forms.Form):
     format = forms.ChoiceField(label=_("Format"), required=False, choices=[("", _("Any")), *FORMAT_LABELS.items()])
     size = forms.ChoiceField(label=_("Size"), required=False, choices=[("", _("Any")), *SizeClass.choices])
     visibility = forms.ChoiceField(label=_("Visible to"), required=False, choices=[("", _("Any")), *Visibility.choices])
+    since = DayField(label=_("Since"))
+    until = DayField(label=_("Until"))
     favourites = forms.BooleanField(label=_("Favourites only"), required=False)
+    unstacked = forms.BooleanField(label=_("Every clip on its own"), required=False)
     sort = forms.ChoiceField(
         label=_("Sort by"), required=False, choices=[(name, label) for name, (_order, label) in SORTS.items()]
     )
@@ -56,12 +73,35 @@ class LibraryForm(forms.Form):
         asked = {"size_class": "size", "model": "model", "format": "format", "visibility": "visibility"}
         found = {column: self.cleaned_data.get(name) for column, name in asked.items()}
         found["favourite"] = self.cleaned_data.get("favourites")
+        found["created_at__gte"], found["created_at__lt"] = self.span
         return {column: value for column, value in found.items() if value}
+
+    @property
+    def days(self) -> tuple[date | None, date | None]:
+        """Return the first and the last day that is asked for."""
+        return self.cleaned_data.get("since"), self.cleaned_data.get("until")
+
+    @property
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """Return the moments at which those days begin and have ended."""
+        since, until = self.days
+        return start_of(since) if since else None, day_after(until) if until else None
+
+    @property
+    def is_dated(self) -> bool:
+        """Return whether the list is in the order of its dates."""
+        return self.order.removeprefix("-") == "created_at"
 
     @property
     def is_sorted(self) -> bool:
         """Return whether an order other than the default is selected."""
         return self.order != SORTS["newest"][0]
+
+    @property
+    def is_stacked(self) -> bool:
+        """Return whether clips of one request are one tile: not if words or filters ask for single ones."""
+        by_date = self.order in (SORTS["newest"][0], SORTS["oldest"][0])
+        return by_date and not (self.text or self.filters or self.cleaned_data.get("unstacked"))
 
     @property
     def order(self) -> str:
@@ -70,23 +110,28 @@ class LibraryForm(forms.Form):
     @property
     def kept(self) -> str:
         """Return the query string prefix that keeps this list when paging: '' or 'a=b&'."""
-        query = self._query()
+        query = self.query()
         return f"{query}&" if query else ""
 
     @property
     def narrowed_by(self) -> list[dict[str, Any]]:
         """Return each active filter: its label, its value, and the query string without it."""
         found = []
-        for name in ("q", "model", "format", "size", "visibility", "favourites"):
+        for name in ("q", "model", "format", "size", "visibility", "since", "until", "favourites"):
             if value := self.cleaned_data.get(name):
-                choices = dict(getattr(self.fields[name], "choices", ()))
-                shown = "" if value is True else choices.get(value, value)
-                found.append({"label": self.fields[name].label, "value": shown, "without": self._query(without=name)})
+                shown = self._shown(name, value)
+                found.append({"label": self.fields[name].label, "value": shown, "without": self.query(**{name: ""})})
         return found
 
-    def _query(self, without: str = "") -> str:
-        """Encode the non-default values, in the form's order."""
-        said = {name: value for name, value in self.cleaned_data.items() if value and name != without}
+    def _shown(self, name: str, value: Any) -> str:
+        if isinstance(value, date):
+            return date_format(value)
+        choices = dict(getattr(self.fields[name], "choices", ()))
+        return "" if value is True else choices.get(value, value)
+
+    def query(self, **changes: str) -> str:
+        """Encode the non-default values with `changes` applied, in the form's order."""
+        said = {name: value for name, value in {**self.cleaned_data, **changes}.items() if value}
         if said.get("sort") == "newest":
             del said["sort"]
         return urlencode({name: "on" if value is True else value for name, value in said.items()})
@@ -96,18 +141,18 @@ class IdsField(forms.Field):
     """Video IDs, all under the same field name."""
 
     widget = forms.MultipleHiddenInput
-    default_error_messages = {"required": _("Select at least one video first.")}
+    default_error_messages = {"required": _("Select at least one clip first.")}
 
     def clean(self, value: list[str] | None) -> list[UUID]:
         words = value or []
-        if not words:
+        if not words and self.required:
             raise ValidationError(self.error_messages["required"], "required")
         if len(words) > MAX_SELECTED:
-            raise ValidationError(_("You can select at most %s videos at once.") % MAX_SELECTED, "too-many")
+            raise ValidationError(_("You can select at most %s clips at once.") % MAX_SELECTED, "too-many")
         try:
             return [UUID(word) for word in words]
         except ValueError:
-            raise ValidationError(_("These are not valid video IDs."), "invalid") from None
+            raise ValidationError(_("These are not valid clip IDs."), "invalid") from None
 
 
 class SelectionForm(forms.Form):
@@ -121,7 +166,9 @@ class SelectionForm(forms.Form):
         super().clean()
         found = self.cleaned_data
         if found.get("act") == "download" and len(found.get("video", ())) > MAX_ZIPPED:
-            raise ValidationError(_("You can download at most %s videos at once. Select fewer.") % MAX_ZIPPED)
+            raise ValidationError(_("You can download at most %s clips at once. Select fewer.") % MAX_ZIPPED)
+        if found.get("act") == "compare" and len(found.get("video", ())) > MAX_COMPARED:
+            raise ValidationError(_("You can compare at most %s clips at once. Select fewer.") % MAX_COMPARED)
         return found
 
 
@@ -131,7 +178,7 @@ class TitleForm(forms.ModelForm):
         fields = ["title"]
         labels = {"title": _("Title")}
         widgets = {"title": forms.TextInput(attrs={"autofocus": True, "autocomplete": "off"})}
-        error_messages = {"title": {"required": _("Give the video a title.")}}
+        error_messages = {"title": {"required": _("Give the clip a title.")}}
 
 
 class CollectionForm(forms.ModelForm):

@@ -29,8 +29,8 @@ def back(request: HttpRequest, otherwise: str = "gallery:library") -> HttpRespon
 def tell_deleted(request: HttpRequest, count: int, at: datetime) -> None:
     """Show the deletion message, with an undo button if there is time to undo."""
     if not settings.UNDO_MINUTES:
-        messages.success(request, ngettext("%d video was deleted.", "%d videos were deleted.", count) % count)
+        messages.success(request, ngettext("%d clip was deleted.", "%d clips were deleted.", count) % count)
         return
     stamp = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    text = ngettext("%d video was moved to the trash.", "%d videos were moved to the trash.", count) % count
+    text = ngettext("%d clip was moved to the trash.", "%d clips were moved to the trash.", count) % count
     messages.success(request, text, extra_tags=f"{UNDO}{stamp}")

@@ -8,7 +8,9 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -37,7 +39,7 @@ def selected(request: SignedInRequest) -> HttpResponseBase:
         return back(request)
     videos = library_of(request.user).filter(pk__in=form.cleaned_data["video"])
     if not videos.exists():
-        messages.info(request, _("None of these videos are in your library anymore."))
+        messages.info(request, _("None of these clips are in your library anymore."))
         return back(request)
     return _ACTS[form.cleaned_data["act"]](request, videos, form.cleaned_data["collection"]) or back(request)
 
@@ -58,7 +60,7 @@ def collect(request: SignedInRequest) -> HttpResponse:
         return _collect_page(request, form)
     videos = library_of(request.user).filter(pk__in=form.cleaned_data["video"]).order_by("created_at")
     count = library.add_to_collection(collection, videos)
-    text = ngettext("%(n)d video was added to “%(name)s”.", "%(n)d videos were added to “%(name)s”.", count)
+    text = ngettext("%(n)d clip was added to “%(name)s”.", "%(n)d clips were added to “%(name)s”.", count)
     messages.success(request, text % {"n": count, "name": collection.name})
     return back(request)
 
@@ -87,10 +89,15 @@ def _collect(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID 
     return _collect_page(request, CollectForm(request.user, initial={"video": ids}))
 
 
+def _compare(_request: SignedInRequest, videos: VideoQuerySet, _collection: UUID | None) -> HttpResponse:
+    ids = videos.order_by("-created_at").values_list("pk", flat=True)
+    return redirect(f"{reverse('gallery:compare')}?{urlencode([('video', str(id)) for id in ids])}")
+
+
 def _remove(request: SignedInRequest, videos: VideoQuerySet, collection_id: UUID | None) -> None:
     collection = get_object_or_404(collections_of(request.user), pk=collection_id)
     count = library.remove_from_collection(collection, videos.values_list("pk", flat=True))
-    text = ngettext("%(n)d video was removed from “%(name)s”.", "%(n)d videos were removed from “%(name)s”.", count)
+    text = ngettext("%(n)d clip was removed from “%(name)s”.", "%(n)d clips were removed from “%(name)s”.", count)
     messages.success(request, text % {"n": count, "name": collection.name})
 
 
@@ -112,5 +119,6 @@ _ACTS: dict[str, Callable[[SignedInRequest, VideoQuerySet, UUID | None], HttpRes
     "unfavourite": _unfavourite,
     "collect": _collect,
     "remove": _remove,
+    "compare": _compare,
     "download": _download,
 }

@@ -7,6 +7,7 @@ urlpatterns = [
     path("videos/selected/", selection_views.selected, name="selected"),
     path("videos/undo/", trash_views.undo, name="undo"),
     path("videos/trash/", trash_views.trash, name="trash"),
+    path("videos/trash/<uuid:video_id>/picture/", trash_views.picture, name="trash-picture"),
     path("videos/trash/empty/", trash_views.empty, name="empty-trash"),
     path("videos/collections/", collection_views.collections, name="collections"),
     path("videos/collections/add/", selection_views.collect, name="collect"),

@@ -19,7 +19,7 @@ class Collection(models.Model):
     )
     name = models.CharField(_("name"), max_length=80)
     videos = models.ManyToManyField(
-        Video, through="CollectionItem", related_name="collections", verbose_name=_("videos")
+        Video, through="CollectionItem", related_name="collections", verbose_name=_("clips")
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -44,12 +44,12 @@ class CollectionItem(models.Model):
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     collection = models.ForeignKey(Collection, models.CASCADE, related_name="items", verbose_name=_("collection"))
-    video = models.ForeignKey(Video, models.CASCADE, related_name="items", verbose_name=_("video"))
+    video = models.ForeignKey(Video, models.CASCADE, related_name="items", verbose_name=_("clip"))
     added_at = models.DateTimeField(_("added"), auto_now_add=True)
 
     class Meta:
-        verbose_name = _("video of a collection")
-        verbose_name_plural = _("videos of collections")
+        verbose_name = _("clip of a collection")
+        verbose_name_plural = _("clips of collections")
         constraints = [models.UniqueConstraint(fields=["collection", "video"], name="once_in_a_collection")]
         indexes = [models.Index(fields=["collection", "-added_at", "-id"], name="collection_newest")]
 

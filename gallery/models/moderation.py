@@ -31,7 +31,7 @@ class Report(models.Model):
     """A complaint about a video. `reporter` is null for anonymous visitors."""
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
-    video = models.ForeignKey(Video, models.CASCADE, related_name="reports", verbose_name=_("video"))
+    video = models.ForeignKey(Video, models.CASCADE, related_name="reports", verbose_name=_("clip"))
     reporter = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
@@ -56,7 +56,7 @@ class Report(models.Model):
         verbose_name_plural = _("reports")
         ordering = ["-created_at"]
         indexes = [models.Index(fields=["state", "-created_at"], name="report_queue")]
-        permissions = [("moderate", _("Can moderate: handle reports, videos and people"))]
+        permissions = [("moderate", _("Can moderate: handle reports, clips and people"))]
 
     def __str__(self) -> str:
         return f"{self.get_reason_display()}: {self.video.title}"
@@ -66,10 +66,10 @@ class Act(models.TextChoices):
     """A moderation action."""
 
     DISMISS = "dismiss", _("Reports dismissed")
-    HIDE = "hide", _("Video hidden")
-    AUTO_HIDE = "auto-hide", _("Video hidden until it is reviewed")
-    RESTORE = "restore", _("Video shown again")
-    DELETE = "delete", _("Video deleted")
+    HIDE = "hide", _("Clip hidden")
+    AUTO_HIDE = "auto-hide", _("Clip hidden until it is reviewed")
+    RESTORE = "restore", _("Clip shown again")
+    DELETE = "delete", _("Clip deleted")
     WARN = "warn", _("Warning")
     SUSPEND = "suspend", _("Account suspended")
     UNSUSPEND = "unsuspend", _("Suspension ended")
@@ -102,9 +102,9 @@ class ModerationAction(models.Model):
         null=True,
         blank=True,
         related_name="moderation_actions",
-        verbose_name=_("video"),
+        verbose_name=_("clip"),
     )
-    video_title = models.CharField(_("video title"), max_length=200, blank=True)  # outlives the video
+    video_title = models.CharField(_("clip title"), max_length=200, blank=True)  # outlives the video
     reason = models.TextField(_("reason"), max_length=1000, blank=True)  # shown to the user concerned
     created_at = models.DateTimeField(_("when"), auto_now_add=True)
     seen_at = models.DateTimeField(_("seen by the user"), null=True, blank=True)

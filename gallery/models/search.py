@@ -82,7 +82,7 @@ class SearchDoc(models.Model):
     """The words of one video in one scope: `PUBLIC`, or a user's library."""
 
     number = models.BigAutoField(_("number"), primary_key=True)
-    video = models.ForeignKey(Video, models.CASCADE, related_name="docs", verbose_name=_("video"))
+    video = models.ForeignKey(Video, models.CASCADE, related_name="docs", verbose_name=_("clip"))
     scope = models.CharField(_("scope"), max_length=24)
     text = models.TextField(_("words"))
 

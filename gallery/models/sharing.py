@@ -13,7 +13,7 @@ class Like(models.Model):
     """One user's like of one video. Denormalized as `Video.likes`, so that lists need not count."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="likes", verbose_name=_("user"))
-    video = models.ForeignKey(Video, models.CASCADE, related_name="liked_by", verbose_name=_("video"))
+    video = models.ForeignKey(Video, models.CASCADE, related_name="liked_by", verbose_name=_("clip"))
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
@@ -42,13 +42,13 @@ class VideoTag(models.Model):
     """A tag on a video. `published_at` repeats the video's, so that a tag's page can be read from one index."""
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
-    video = models.ForeignKey(Video, models.CASCADE, related_name="video_tags", verbose_name=_("video"))
+    video = models.ForeignKey(Video, models.CASCADE, related_name="video_tags", verbose_name=_("clip"))
     tag = models.ForeignKey(Tag, models.CASCADE, related_name="video_tags", verbose_name=_("tag"))
     published_at = models.DateTimeField(_("published"), null=True, blank=True)
 
     class Meta:
-        verbose_name = _("video tag")
-        verbose_name_plural = _("video tags")
+        verbose_name = _("clip tag")
+        verbose_name_plural = _("clip tags")
         constraints = [models.UniqueConstraint(fields=["video", "tag"], name="tagged_once")]
         indexes = [
             models.Index(

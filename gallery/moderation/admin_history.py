@@ -14,7 +14,7 @@ class ModerationActionAdmin(ForModerators, admin.ModelAdmin):
     list_filter = ["act", ("created_at", admin.DateFieldListFilter), ("actor", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["actor", "person", "video"]
     search_fields = ["video_title", "reason", "person__username", "actor__username"]
-    search_help_text = _("Words from the reason or the video title, or a username.")
+    search_help_text = _("Words from the reason or the clip title, or a username.")
     fields = readonly_fields = ("created_at", "act", "who", "concerned", "which", "reason", "seen_at")
     actions = None
 
@@ -26,6 +26,6 @@ class ModerationActionAdmin(ForModerators, admin.ModelAdmin):
     def concerned(self, action: ModerationAction) -> SafeString | str:
         return link_to(action.person)
 
-    @admin.display(description=_("video"))
+    @admin.display(description=_("clip"))
     def which(self, action: ModerationAction) -> SafeString | str:
         return link_to(action.video, action.video_title) if action.video else action.video_title or "–"

@@ -69,7 +69,7 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
     def _few() -> tuple:
         return ((None, {"fields": ("username", "full_name", "is_active", "date_joined")}),)
 
-    @admin.display(description=_("videos"))
+    @admin.display(description=_("clips"))
     def videos_of_person(self, user: User) -> SafeString:
         """Return the number of videos and of open reports on them, linked to the list."""
         reports = user.videos.filter(reports__state=ReportState.OPEN).values("reports").count()

@@ -40,7 +40,7 @@ class ReportAdmin(ForModerators, admin.ModelAdmin):
     list_filter = [StateFilter, "reason", ("created_at", admin.DateFieldListFilter)]
     list_select_related = ["video", "video__user", "reporter"]
     search_fields = ["note", "video__title", "video__prompt", "video__user__username"]
-    search_help_text = _("Words from the note, the video's title or prompt, or its owner’s username.")
+    search_help_text = _("Words from the note, the clip's title or prompt, or its owner’s username.")
     actions = decisions.actions_for(
         decisions.DISMISS,
         decisions.HIDE,
@@ -64,7 +64,7 @@ class ReportAdmin(ForModerators, admin.ModelAdmin):
     def clip(self, report: Report) -> SafeString:
         return clip_of(report.video)
 
-    @admin.display(description=_("video"), ordering="video__user__username")
+    @admin.display(description=_("clip"), ordering="video__user__username")
     def about(self, report: Report) -> SafeString:
         return about(report.video)
 
@@ -72,7 +72,7 @@ class ReportAdmin(ForModerators, admin.ModelAdmin):
     def complaint(self, report: Report) -> SafeString:
         return render_to_string("admin/complaint.html", {"report": report})
 
-    @admin.display(description=_("open reports on the video"), ordering="open_reports")
+    @admin.display(description=_("open reports on the clip"), ordering="open_reports")
     def open_on_video(self, report: "CountedReport") -> str:
         return ngettext("%d open report", "%d open reports", report.open_reports) % report.open_reports
 

@@ -107,7 +107,7 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
         """Return the owner's name as plain text, for staff who may not open the user's page."""
         return str(video.user)
 
-    @admin.display(description=_("video"), ordering="title")
+    @admin.display(description=_("clip"), ordering="title")
     def about(self, video: Video) -> SafeString:
         return about(video)
 

@@ -135,10 +135,10 @@ DISMISS = Decision(
     access.MODERATE,
     gettext_lazy("Dismiss reports"),
     gettext_lazy(
-        "The videos below may stay. Their open reports are closed, and videos hidden only "
+        "The clips below may stay. Their open reports are closed, and clips hidden only "
         "because of reports are shown again."
     ),
-    ngettext_lazy("Reports on %d video were dismissed.", "Reports on %d videos were dismissed."),
+    ngettext_lazy("Reports on %d clip were dismissed.", "Reports on %d clips were dismissed."),
     lambda actor, subject, data, _site: services.dismiss(actor, subject.clip, data["why"]),
     lambda _actor, subject: selectors.open_reports(subject.clip).exists(),
     NoteForm,
@@ -147,8 +147,8 @@ HIDE = Decision(
     "hide",
     access.MODERATE,
     gettext_lazy("Hide from others"),
-    gettext_lazy("Only the owner and moderators will see the videos below. The owner is told why."),
-    ngettext_lazy("%d video was hidden.", "%d videos were hidden."),
+    gettext_lazy("Only the owner and moderators will see the clips below. The owner is told why."),
+    ngettext_lazy("%d clip was hidden.", "%d clips were hidden."),
     lambda actor, subject, data, site: services.hide(actor, subject.clip, data["why"], site=site),
     lambda _actor, subject: selectors.would_hide(subject.clip),
 )
@@ -157,9 +157,9 @@ RESTORE = Decision(
     access.MODERATE,
     gettext_lazy("Show to others again"),
     gettext_lazy(
-        "The videos below are visible again to everyone their owner chose. Every open report on them is closed."
+        "The clips below are visible again to everyone their owner chose. Every open report on them is closed."
     ),
-    ngettext_lazy("%d video may be shown again.", "%d videos may be shown again."),
+    ngettext_lazy("%d clip may be shown again.", "%d clips may be shown again."),
     lambda actor, subject, data, _site: services.restore(actor, subject.clip, data["why"]),
     lambda _actor, subject: subject.clip.hidden_at is not None,
 )
@@ -168,9 +168,9 @@ DELETE = Decision(
     access.MODERATE,
     gettext_lazy("Delete forever"),
     gettext_lazy(
-        "The videos below are deleted forever, with their files. This cannot be undone. The owner is told why."
+        "The clips below are deleted forever, with their files. This cannot be undone. The owner is told why."
     ),
-    ngettext_lazy("%d video was deleted.", "%d videos were deleted."),
+    ngettext_lazy("%d clip was deleted.", "%d clips were deleted."),
     lambda actor, subject, data, site: services.delete(actor, subject.clip, data["why"], site=site),
     lambda _actor, subject: subject.clip.deleted_at != GIVEN_UP,
     is_final=True,
@@ -179,7 +179,7 @@ WARN = Decision(
     "warn",
     access.MODERATE,
     gettext_lazy("Send a warning"),
-    gettext_lazy("The users below get a warning, as a notice and by email. Open reports on the video are closed."),
+    gettext_lazy("The users below get a warning, as a notice and by email. Open reports on the clip are closed."),
     ngettext_lazy("%d warning was sent.", "%d warnings were sent."),
     lambda actor, subject, data, site: services.warn(actor, subject.person, data["why"], subject.video, site=site),
     lambda _actor, subject: not subject.person.is_being_deleted,
@@ -190,7 +190,7 @@ SUSPEND = Decision(
     gettext_lazy("Suspend"),
     gettext_lazy(
         "The users below are signed out and cannot sign in. Their waiting clips are cancelled, "
-        "and their published videos are not shown. Nothing is deleted. They are told why and "
+        "and their published clips are not shown. Nothing is deleted. They are told why and "
         "until when."
     ),
     ngettext_lazy("%d user was suspended.", "%d users were suspended."),
@@ -211,7 +211,7 @@ UNSUSPEND = Decision(
     "unsuspend",
     access.MODERATE,
     gettext_lazy("End the suspension"),
-    gettext_lazy("The users below can sign in again, and their published videos are shown again. They are told."),
+    gettext_lazy("The users below can sign in again, and their published clips are shown again. They are told."),
     ngettext_lazy("%d suspension was ended.", "%d suspensions were ended."),
     lambda actor, subject, data, site: services.unsuspend(actor, subject.person, data["why"], site=site),
     lambda actor, subject: selectors.would_unsuspend(actor, subject.person),
@@ -221,8 +221,8 @@ PICK = Decision(
     "pick",
     access.PICK,
     gettext_lazy("Add to staff picks"),
-    gettext_lazy("The videos below appear among the staff picks if they are public. The owner is told."),
-    ngettext_lazy("%d video was picked.", "%d videos were picked."),
+    gettext_lazy("The clips below appear among the staff picks if they are public. The owner is told."),
+    ngettext_lazy("%d clip was picked.", "%d clips were picked."),
     lambda actor, subject, data, _site: services.pick(actor, subject.clip, data["why"]),
     lambda _actor, subject: selectors.would_pick(subject.clip),
     PickForm,
@@ -235,8 +235,8 @@ UNPICK = Decision(
     "unpick",
     access.PICK,
     gettext_lazy("Remove from staff picks"),
-    gettext_lazy("The videos below no longer appear among the staff picks. The owner is not told."),
-    ngettext_lazy("%d video is no longer picked.", "%d videos are no longer picked."),
+    gettext_lazy("The clips below no longer appear among the staff picks. The owner is not told."),
+    ngettext_lazy("%d clip is no longer picked.", "%d clips are no longer picked."),
     lambda actor, subject, data, _site: services.unpick(actor, subject.clip, data["why"]),
     lambda _actor, subject: subject.clip.picked_at is not None,
     NoteForm,

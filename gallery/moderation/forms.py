@@ -12,7 +12,7 @@ class ReportForm(forms.Form):
     reason = forms.ChoiceField(label=_("What is wrong with it?"), choices=Reason, widget=forms.RadioSelect)
     note = forms.CharField(
         label=_("What should we know?"),
-        help_text=_("Moderators read this; the person who made the video does not."),
+        help_text=_("Moderators read this; the person who made the clip does not."),
         max_length=NOTE_LENGTH,
         required=False,
         widget=forms.Textarea(attrs={"rows": 4}),

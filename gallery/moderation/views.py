@@ -38,7 +38,7 @@ def report(request: HttpRequest, video_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def report_shared(request: HttpRequest, token: str) -> HttpResponse:
-    """Report a video seen through its unlisted link."""
+    """Report a clip seen through its unlisted link."""
     video = _reportable(request, shared_videos(token))
     return unlisted(_report(request, video, Place.behind(token)))
 

@@ -1,10 +1,11 @@
-"""Search videos by the words of their prompt and title, page by page.
+"""Search clips by the words of their prompt and title, page by page.
 
 The last word matches as a prefix, because the user may still be typing. Both databases read only the newest matching
 rows, as many as a page needs; see gallery/models/search.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import connection
@@ -24,6 +25,9 @@ MAX_WORDS = 8
 MAX_TEXT = 200
 MIN_PREFIX, MAX_PREFIX = 3, 8  # lengths the index has prefixes for; others match as whole words
 SORTED_MOST = 2_000  # sort orders other than by date consider only this many of the newest matches
+Span = tuple[datetime | None, datetime | None]  # from a moment, until before another; None where it is open
+_ALWAYS: Span = (None, None)
+_LATE = 1_000  # rows may be out of order by so many: clips that end at the same moment are numbered as they are saved
 _MAX_DIGITS = 18
 _NEWEST = {"-created_at": True, "created_at": False, "-published_at": True}  # orders that match the row numbers
 
@@ -49,6 +53,7 @@ def find(
     order: str = "-created_at",
     *,
     owner: User | None = None,
+    span: Span = _ALWAYS,
 ) -> Page:
     """Return one page of the `videos` that contain every word of `text`; `query` selects it (auravideo/core/keyset.py).
 
@@ -56,11 +61,12 @@ def find(
         owner: the owner of the library to search; None searches public videos.
         order: a field of the video, as in `order_by`. By date, the search is fast however many videos match; any other
             order sorts only the newest `SORTED_MOST` matches.
+        span: what the `videos` of the library are already narrowed to. The search then reads no rows of other times.
     """
     words = words_of(text[:MAX_TEXT])[:MAX_WORDS]
     if not words:
         return page_of(videos, query, size, order)
-    matches = _Matches(videos, words, PUBLIC if owner is None else library_scope(owner.pk))
+    matches = _Matches(videos, words, owner, span)
     if order in _NEWEST:
         return matches.page(query, size, descending=_NEWEST[order])
     return page_of(videos.filter(pk__in=matches.of(SORTED_MOST, descending=True)), query, size, order)
@@ -69,8 +75,9 @@ def find(
 class _Matches:
     """The `videos` that contain the words, in the order of their row numbers."""
 
-    def __init__(self, videos: QuerySet[Video], words: list[str], scope: str) -> None:
-        self.videos, self.words, self.scope = videos, words, scope
+    def __init__(self, videos: QuerySet[Video], words: list[str], owner: User | None, span: Span) -> None:
+        self.videos, self.words, self.owner, self.span = videos, words, owner, span
+        self.scope = PUBLIC if owner is None else library_scope(owner.pk)
 
     def page(self, query: Mapping[str, str], size: int, *, descending: bool) -> Page:
         if mark := _read(query.get("before", "")):
@@ -93,17 +100,37 @@ class _Matches:
         """Return the IDs of the first `limit` matches after a mark, as a subquery."""
         videos, parameters = self.videos.order_by().values("id").query.sql_with_params()
         is_sqlite = connection.vendor == "sqlite"
-        place = "fts.rowid"
+        place, sign = ("fts.rowid", "") if is_sqlite else ("(-doc.number)", "-")
+        bounds = list(self._bounds(place, sign))
         if not is_sqlite:  # the expression of the time-ordered index, see migration 0004
-            place, descending, mark = "(-doc.number)", not descending, mark and -mark
+            descending, mark = not descending, mark and -mark
+        if mark is not None:
+            bounds.append((f"{place} {'<' if descending else '>'} %s", [mark]))
         sql = (_SQLITE if is_sqlite else _POSTGRESQL).format(
-            bound="TRUE" if mark is None else f"{place} {'<' if descending else '>'} %s",
+            bound=" AND ".join(["TRUE", *(text for text, _values in bounds)]),
             videos=videos,
             direction="DESC" if descending else "ASC",
         )
         wanted = [self._fts5() if is_sqlite else self._tsquery(), self.scope]
-        marks = [] if mark is None else [mark]
+        marks = [value for _text, values in bounds for value in values]
         return RawSQL(sql, [*wanted, *marks, *parameters, limit])  # noqa: S611
+
+    def _bounds(self, place: str, sign: str) -> Iterator[tuple[str, list]]:
+        """Yield conditions that keep the search within the span's row numbers; they match nothing if it is empty."""
+        since, until = self.span
+        if since:
+            edge, values = self._edge("created_at", created_at__gte=since)
+            yield f"{place} {'<=' if sign else '>='} {sign}(({edge}) - {_LATE})", values
+        if until:
+            edge, values = self._edge("-created_at", created_at__lt=until)
+            yield f"{place} {'>=' if sign else '<='} {sign}(({edge}) + {_LATE})", values
+
+    def _edge(self, order: str, **span: datetime) -> tuple[str, list]:
+        """Return the SQL of the row number of the library's first video of the span, in this order."""
+        first = Video.objects.kept().filter(user=self.owner, **span).order_by(order).values("pk")[:1]
+        edge = SearchDoc.objects.filter(video=Subquery(first), scope=self.scope).values("number")
+        sql, values = edge.query.sql_with_params()
+        return sql, list(values)
 
     def _fts5(self) -> str:
         """Build the FTS5 query. Words are only letters and digits, so nothing needs escaping.

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from gallery.models import Video, Visibility
 
-FILES = ("file", "poster", "preview", "thumbnail", "download")
+FILES = ("file", "poster", "preview", "thumbnail", "cover", "download")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Place:
     poster: str
     preview: str
     thumbnail: str
+    cover: str
     download: str
     like: str
     embed: str

@@ -1,10 +1,12 @@
 """Link previews on other sites: Open Graph and Twitter tags, and oEmbed (https://oembed.com)."""
 
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
+from auravideo.core.media.covers import COVER_SIZE
 from auravideo.core.media.formats import CARD_BOX, CONTENT_TYPES
 from gallery.models import Video
 from gallery.sharing.places import Place
@@ -24,10 +26,7 @@ def tags_for(request: HttpRequest, video: Video, place: Place) -> list[tuple[str
         "og:title": video.title or video.prompt,
         "og:description": video.prompt[:DESCRIPTION_LENGTH],
         "og:url": absolute(place.page),
-        "og:image": absolute(place.file if video.is_gif else place.poster),
-        "og:image:type": CONTENT_TYPES["gif" if video.is_gif else "webp"],
-        "og:image:alt": video.prompt[:DESCRIPTION_LENGTH],
-        **{f"og:image:{name}": str(value) for name, value in size.items()},
+        **_image(absolute(place.cover), video.prompt),
     }
     if not video.is_gif:
         found |= {**file, **{f"og:video:{name}": str(value) for name, value in size.items()}}
@@ -35,11 +34,33 @@ def tags_for(request: HttpRequest, video: Video, place: Place) -> list[tuple[str
         "twitter:card": "player",
         "twitter:title": found["og:title"],
         "twitter:description": found["og:description"],
-        "twitter:image": absolute(place.poster),
+        "twitter:image": absolute(place.cover),
         "twitter:player": absolute(place.embed),
         **{f"twitter:player:{name}": str(value) for name, value in size.items()},
     }
     return [*(("property", *pair) for pair in found.items()), *(("name", *pair) for pair in card.items())]
+
+
+def tags_of_page(request: HttpRequest, title: str, description: str) -> list[tuple[str, str, str]]:
+    """Return (attribute, name, content) of each `<meta>` tag of a page that shows no one clip."""
+    absolute = request.build_absolute_uri
+    image = absolute(static("images/cover.jpg"))
+    found = {
+        "og:site_name": SITE,
+        "og:type": "website",
+        "og:title": title,
+        "og:description": description[:DESCRIPTION_LENGTH],
+        "og:url": absolute(request.path),
+        **_image(image, SITE),
+    }
+    card = {"twitter:card": "summary_large_image", "twitter:title": title, "twitter:image": image}
+    return [*(("property", *pair) for pair in found.items()), *(("name", *pair) for pair in card.items())]
+
+
+def _image(address: str, alt: str) -> dict[str, str]:
+    width, height = (str(side) for side in COVER_SIZE)
+    found = {"": address, ":type": "image/jpeg", ":width": width, ":height": height, ":alt": alt[:DESCRIPTION_LENGTH]}
+    return {f"og:image{name}": value for name, value in found.items()}
 
 
 def discovery(request: HttpRequest, place: Place) -> str:

@@ -32,6 +32,7 @@ urlpatterns = [
     path("s/<token:token>/poster/", file_views.poster, name="shared-poster"),
     path("s/<token:token>/preview/", file_views.preview, name="shared-preview"),
     path("s/<token:token>/thumbnail/", file_views.thumbnail, name="shared-thumbnail"),
+    path("s/<token:token>/cover.jpg", file_views.cover, name="shared-cover"),
     path("s/<token:token>/embed/", embed_views.shared_embed, name="shared-embed"),
     path("embed/<uuid:video_id>/", embed_views.embed, name="embed"),
     path("oembed", embed_views.oembed, name="oembed"),

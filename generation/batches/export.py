@@ -64,7 +64,7 @@ class Output:
         if job.status != Status.DONE:
             return record
         video = video_of(job)
-        gone = {**record, "status": DELETED, "error": str(_("The video was deleted."))}
+        gone = {**record, "status": DELETED, "error": str(_("The clip was deleted."))}
         if video is None:
             return gone
         name = f"{self._stem(entry)}.{job.request['format']}"

@@ -5,7 +5,10 @@ from typing import Any, cast
 from django import forms
 from django.conf import settings
 from django.http import QueryDict
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from auravideo.core.forms import choice_field, mark_default
 from generation.batches import parsing
@@ -95,6 +98,7 @@ class BatchForm(forms.Form):
         self._read(data)
         if self.wrong and not self.errors:
             self._judge(skip=data["skip_invalid"])
+        self.name = self.name or self._count_and_time()
         return data
 
     def _read(self, data: dict) -> None:
@@ -111,7 +115,13 @@ class BatchForm(forms.Form):
             self._show(content)
         self.rows = Defaults(data["aspect"], data["seconds"], data["quality"]).of(rows)
         self.entries = batches.check(self.rows)
-        self.name = name or str(rows[0].values.get("prompt", ""))[:60]
+        self.name = name
+
+    def _count_and_time(self) -> str:
+        """Return a name for pasted prompts, such as '4 clips, 14:37': the first prompt would pass for one clip's."""
+        count = len(self.entries) - len(self.wrong)
+        time = date_format(timezone.localtime(), "H:i")
+        return ngettext("%(n)s clip, %(time)s", "%(n)s clips, %(time)s", count) % {"n": count, "time": time}
 
     def _judge(self, *, skip: bool) -> None:
         place = "file" if self.cleaned_data.get("file") else "lines"

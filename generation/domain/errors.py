@@ -38,7 +38,7 @@ ERRORS: Mapping[str, Any] = {
         "trying. A smaller size or fewer seconds may work; the operator will find details in the log."
     ),
     "storage-unavailable": _(
-        "The storage that holds the frames and videos did not work for too long. “Try again” continues where it "
+        "The storage that holds the frames and clips did not work for too long. “Try again” continues where it "
         "stopped; the operator will find details in the log."
     ),
     "request-invalid": _("This request can no longer be rendered on this site: %(details)s"),

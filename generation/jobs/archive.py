@@ -37,11 +37,13 @@ def _take_off(user: User, jobs: QuerySet[Job]) -> int:
     return _change(user, jobs.filter(removed_at=None), removed_at=now, seen_at=Coalesce("seen_at", now))
 
 
-@transaction.atomic
 def _change(user: User, jobs: QuerySet[Job], **changes: object) -> int:
     """Update the jobs and publish the change; the version is raised so that pages never show an older state."""
     found = list(jobs.values_list("pk", flat=True))
-    count = jobs.update(version=F("version") + 1, **changes)
-    if count:
-        transaction.on_commit(partial(events.publish_all, user.pk, found))
+    if not found:
+        return 0
+    with transaction.atomic():
+        count = jobs.filter(pk__in=found).update(version=F("version") + 1, **changes)
+        if count:
+            transaction.on_commit(partial(events.publish_all, user.pk, found))
     return count

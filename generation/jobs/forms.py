@@ -21,7 +21,7 @@ class SeenForm(forms.Form):
         try:
             return [UUID(word) for word in self.cleaned_data["jobs"].split(",") if word] or None
         except ValueError:
-            raise forms.ValidationError(_("These are not valid job IDs.")) from None
+            raise forms.ValidationError(_("These are not valid clip IDs.")) from None
 
 
 class RemoveEndedForm(forms.Form):

@@ -17,6 +17,9 @@
     part.querySelectorAll("time[data-moment]").forEach((time) => { time.textContent = zoned.format(new Date(time.dateTime)); });
   };
   tellMoments(document);
+  // For what is grouped by days on the server (auravideo/core/middleware.py).
+  const zone = zoned.resolvedOptions().timeZone;
+  if (!document.cookie.split("; ").includes(`zone=${zone}`)) document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
   document.addEventListener("htmx:load", (event) => tellMoments(event.target));
 
   /* --- Requests: those aborted by leaving the page are not errors ----------------------------------------------------- */
@@ -32,6 +35,13 @@
     setTimeout(() => { isLeaving = false; }, 2000); // the page stays if it was a download
   });
   window.addEventListener("pageshow", () => { isLeaving = false; });
+
+  /* --- Signing out deletes the draft of the create form (draft.js): somebody else may use this browser next ------------- */
+
+  document.addEventListener("submit", (event) => {
+    if (!event.target.action?.endsWith?.("/logout/")) return;
+    try { localStorage.removeItem("create-draft"); } catch { /* without storage there is none */ }
+  });
 
   /* --- Refusals: say why a request was not accepted (503: too busy; 429: too often). What was typed stays. ---------------- */
 

@@ -7,22 +7,35 @@
 
   const boxes = () => [...document.querySelectorAll('input[name="video"][form="selection"]')];
 
+  // The boxes under a heading, which stands between the cards, not around them: the list grows as it is scrolled.
+  const boxesUnder = (heading) => {
+    const found = [];
+    for (let item = heading.nextElementSibling; item && !item.matches(".dated"); item = item.nextElementSibling) {
+      found.push(...item.querySelectorAll('input[name="video"][form="selection"]'));
+    }
+    return found;
+  };
+
+  const mark = (all, those) => {
+    const chosen = those.filter((box) => box.checked).length;
+    all.checked = chosen > 0 && chosen === those.length;
+    all.indeterminate = chosen > 0 && !all.checked;
+  };
+
   const count = () => {
     const bar = document.getElementById("selection");
-    const all = document.querySelector("[data-select-all]");
     if (!bar) return;
     const chosen = boxes().filter((box) => box.checked).length;
     const tooMany = chosen > Number(bar.dataset.most);
     bar.querySelector("output").textContent = chosen;
     bar.querySelectorAll("[name=act]").forEach((button) => { button.disabled = tooMany; });
     bar.querySelector("[data-too-many]").hidden = !tooMany;
-    if (!all) return;
-    all.checked = chosen > 0 && chosen === boxes().length;
-    all.indeterminate = chosen > 0 && !all.checked;
+    document.querySelectorAll("[data-select-all]").forEach((all) => mark(all, boxes()));
+    document.querySelectorAll("[data-select-period]").forEach((all) => mark(all, boxesUnder(all.closest(".dated"))));
   };
 
-  const choose = (checked) => {
-    boxes().forEach((box) => { box.checked = checked; });
+  const choose = (checked, those = boxes()) => {
+    those.forEach((box) => { box.checked = checked; });
     count();
   };
 
@@ -36,6 +49,7 @@
 
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-select-all]")) choose(event.target.checked);
+    else if (event.target.matches("[data-select-period]")) choose(event.target.checked, boxesUnder(event.target.closest(".dated")));
     else if (event.target.name === "video") count();
   });
   document.addEventListener("click", (event) => {
@@ -50,6 +64,17 @@
   });
   document.addEventListener("htmx:afterSettle", count);
   window.addEventListener("pageshow", count); // going back to a page restores its checkboxes
+
+  /* --- Dates ----------------------------------------------------------------------------------------------------------- */
+
+  // Every page begins with a heading; when it is appended to another, its first cards may belong under the last one there.
+  document.addEventListener("htmx:afterSwap", () => {
+    const seen = new Set();
+    document.querySelectorAll("#cards > .dated").forEach((heading) => {
+      if (seen.has(heading.dataset.period)) heading.remove();
+      seen.add(heading.dataset.period);
+    });
+  });
 
   /* --- Returning to the same place ------------------------------------------------------------------------------------- */
 

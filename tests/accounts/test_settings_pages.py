@@ -239,5 +239,5 @@ def test_the_data_page_lists_what_is_stored(signed_in, user):
     VideoFactory(user=user, size=3 * 2**20)
     JobFactory(user=user)
     page = signed_in.get(reverse("accounts:data")).content.decode()
-    assert "1 video, 3.0" in page
+    assert "1 clip, 3.0" in page
     assert "1 job" in page

@@ -29,6 +29,7 @@ from tests.factories import (
     VideoFactory,
     WorkerFactory,
     a_moderator,
+    a_picture,
 )
 
 # URL values that belong to nobody.
@@ -65,7 +66,7 @@ def world_of_the_class(django_db_setup, django_db_blocker):
 def world(world_of_the_class, db):
     """Return six users and one of everything, owned by the owner: `persons`, and `values` for URLs."""
     for name in world_of_the_class.files:
-        storages["default"].save(name, ContentFile(b"bytes"))
+        storages["default"].save(name, ContentFile(a_picture() if name.endswith("poster.webp") else b"bytes"))
     return copy.deepcopy(world_of_the_class)
 
 
@@ -101,6 +102,7 @@ def _clips_of(owner) -> dict[str, object]:
         "preset_id": (preset := PresetFactory(user=owner)).pk,
         "video_id": video.pk,
         "gallery:restore:video_id": deleted.pk,
+        "gallery:trash-picture:video_id": deleted.pk,
         "gallery:purge:video_id": deleted.pk,
         "collection_id": collection.pk,
         "gallery:embed:video_id": public.pk,

@@ -124,7 +124,7 @@ def esperanto(found, tmp_path, settings):
     language = Language("eo", "Esperanto", "nplurals=2; plural=(n != 1);", is_required=False)
     catalog = messages.update(language, found)
     catalog.get("Sign in").string = "Ensaluti"
-    catalog.get("%d video").string = ("%d filmeto", "%d filmetoj")
+    catalog.get("%d clip").string = ("%d filmeto", "%d filmetoj")
     path = messages.po_path(language, tmp_path)
     path.parent.mkdir(parents=True)
     path.with_suffix(".mo").write_bytes(messages.compiled(catalog))
@@ -140,16 +140,16 @@ def test_a_partial_language_is_english_where_it_says_nothing(client, db, esperan
     assert "Ensaluti" in page and "Explore" in page
     assert 'value="eo" lang="eo" aria-current="true">Esperanto<' in page
     with translation.override("eo"):
-        assert translation.ngettext("%d video", "%d videos", 2) % 2 == "2 filmetoj"
+        assert translation.ngettext("%d clip", "%d clips", 2) % 2 == "2 filmetoj"
         assert translation.ngettext("%d collection", "%d collections", 2) % 2 == "2 collections"
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(1, "1 film"), (2, "2 filmy"), (5, "5 filmów"), (12, "12 filmów"), (22, "22 filmy")]
+    ("count", "text"), [(1, "1 klip"), (2, "2 klipy"), (5, "5 klipów"), (12, "12 klipów"), (22, "22 klipy")]
 )
 def test_polish_counts_as_polish_does(count, text):
     with translation.override("pl"):
-        assert translation.ngettext("%d video", "%d videos", count) % count == text
+        assert translation.ngettext("%d clip", "%d clips", count) % count == text
 
 
 FRAGMENTS = {"generation:batch-progress", "generation:updates"}  # fragments, which have no language of their own

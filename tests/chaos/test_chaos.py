@@ -31,6 +31,7 @@ def play(world: World, shapes=SHAPES, **sizes) -> None:
     text = table.of(tally, name)
     print(text)
     if folder := os.environ.get("CHAOS_TABLES"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
         Path(folder, f"{name}.md").write_text(f"{text}\n")
     assert tally.wrong == []
 

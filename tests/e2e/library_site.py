@@ -30,7 +30,7 @@ SCENES = (
 
 def fill(people: dict[str, int]) -> None:
     """Create each user with the given number of videos; 'Clip 1' is the newest."""
-    clips = [_clip(number, scene) for number, scene in enumerate(SCENES)]
+    clips = [store_clip(number, scene) for number, scene in enumerate(SCENES)]
     for name, count in people.items():
         user = User.objects.create_user(name, f"{name}@example.org", None)
         for number in range(count, 0, -1):
@@ -43,9 +43,20 @@ def fill(people: dict[str, int]) -> None:
     print(json.dumps("done"))
 
 
-def _clip(number: int, scene: Scene) -> dict[str, str]:
+def give(name: str, *shapes: tuple[int, int], **request: object) -> None:
+    """Give the user, who is created if need be, one video of each (width, height); print their IDs."""
+    user = User.objects.filter(username=name).first() or User.objects.create_user(name, f"{name}@example.org", None)
+    made = []
+    for number, (width, height) in enumerate(shapes):
+        files = store_clip(1000 + number, SCENES[0], width, height)
+        asked = a_request(prompt="a red heart", seed=number, width=width, height=height, **request)
+        made.append(VideoFactory(user=user, title="a red heart", request=asked, width=width, height=height, **files))
+    print(json.dumps([str(video.pk) for video in made]))
+
+
+def store_clip(number: int, scene: Scene, width: int = SIDE, height: int = SIDE) -> dict[str, str]:
     """Store the files of a clip and return their names in the storage."""
-    clean = draw(scene, np.arange(FPS * SECONDS) / FPS, SIDE, SIDE)
+    clean = draw(scene, np.arange(FPS * SECONDS) / FPS, height, width)
     grain = np.random.default_rng(number).normal(0, GRAIN, clean.shape)
     frames = np.clip(clean + grain, 0, 255).astype(np.uint8)
     with tempfile.TemporaryDirectory() as folder:

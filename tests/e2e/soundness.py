@@ -54,3 +54,33 @@ def arrived(page) -> None:
         """() => new Promise(requestAnimationFrame).then(() => Promise.all(
             document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished.catch(() => 0))))"""
     )
+
+
+# WCAG 2.2, 2.5.5: at least 44 x 44 CSS pixels, except links within text, what the browser draws, and what has a twin.
+TARGET = 44
+SMALL = """(least) => {
+    const shown = (e) => e.checkVisibility({visibilityProperty: true}) && !e.closest('.visually-hidden, .skip-link');
+    const inText = (e) => e.matches('a') && e.parentElement && e.closest('p, dd, li, h1, h2, td, label') &&
+        getComputedStyle(e).display === 'inline';
+    const own = (e) => {
+        return (e.matches('[type=checkbox], [type=radio]') && e.labels[0]) || e;
+    };
+    return [...document.querySelectorAll('a[href], button, summary, select, input:not([type=hidden]), textarea')]
+        .filter((e) => shown(e) && !inText(e)).map((e) => [e, own(e).getBoundingClientRect()])
+        .filter(([, box]) => box.width && box.height && (box.height < least - 0.5 || box.width < least - 0.5))
+        .map(([e, box]) => [
+            `${e.tagName}.${e.className}`, (e.textContent || e.ariaLabel || e.name || '').trim().slice(0, 30),
+            `${Math.round(box.width)}x${Math.round(box.height)}`,
+        ].join(' '));
+}"""
+
+
+def too_small(page) -> list[str]:
+    """Return what is smaller than a fingertip on a phone."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    network = page.context.new_cdp_session(page)
+    network.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 1})
+    found = page.evaluate(SMALL, TARGET)
+    network.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    network.detach()
+    return found

@@ -271,7 +271,7 @@ def test_leaving_for_a_while_and_for_good(meet):
         person.sign_in()
         person.is_signed_in()
         person.open_settings("Your data and leaving")
-        person.reads("Your data and leaving", "1 video", "1 job")
+        person.reads("Your data and leaving", "1 clip", "1 job")
         with person.page.expect_download() as download:
             person.press("Download your data")
         with zipfile.ZipFile(download.value.path()) as archive:
@@ -295,7 +295,7 @@ def test_leaving_for_a_while_and_for_good(meet):
 
         person.open_settings("Your data and leaving")
         person.follow("Delete account")
-        person.reads("Delete your account", "This cannot be undone.", "1 video", "The account is closed immediately")
+        person.reads("Delete your account", "This cannot be undone.", "1 clip", "The account is closed immediately")
         person.type({"Your password": "not the password"})
         person.press("Delete everything")
         person.reads("Delete your account", "Incorrect password.")

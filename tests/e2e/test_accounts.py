@@ -193,7 +193,7 @@ def test_a_deleted_account_is_gone_soon_with_all_that_it_had(browser, tmp_path):
         with open_page(browser, site) as page:
             sign_in(page, "ann")
             page.goto("/settings/delete/")
-            expect(page.get_by_text("1 video")).to_be_visible()
+            expect(page.get_by_text("1 clip")).to_be_visible()
             page.locator("[name=password]").fill(PASSWORD)
             page.get_by_role("button", name="Delete everything").click()
             expect(page.get_by_role("main").get_by_role("status")).to_have_text(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.soundness import OF_DJANGO, WIDTHS, too_wide, violations
+from tests.e2e.soundness import OF_DJANGO, WIDTHS, too_small, too_wide, violations
 from tests.seeded import PERSONS, SeededSite, every_page
 
 pytestmark = pytest.mark.e2e
@@ -90,6 +90,7 @@ def test_a_page_is_sound(seeded, visitors, address, person):
     assert 2_000 < weight(visitor) <= MAX_BYTES, visitor.bytes
     assert too_wide(visitor.page) == []
     assert violations(visitor.page, OF_DJANGO if address.name.startswith("admin:") else ()) == []
+    assert address.name.startswith("admin") or too_small(visitor.page) == []
 
 
 def test_every_state_of_a_job_and_a_video_is_sound(seeded, visitors):
@@ -101,6 +102,7 @@ def test_every_state_of_a_job_and_a_video_is_sound(seeded, visitors):
             assert [text for text in visitor.problems if "404" not in text] == [], page.name
             assert too_wide(visitor.page) == [], page.name
             assert violations(visitor.page) == [], page.name
+            assert too_small(visitor.page) == [], page.name
 
 
 def test_the_page_for_a_form_that_is_too_old_is_sound(visitors):
@@ -138,6 +140,19 @@ def test_axe_finds_what_it_looks_for(visitors):
         "document.querySelector('h1').insertAdjacentHTML('afterend', '<img src=\"/static/images/logo.svg\">')"
     )
     assert any("image-alt" in line for line in violations(page))
+
+
+def test_a_target_that_is_smaller_than_a_fingertip_is_found(visitors):
+    page = visitors["anonymous"].page
+    page.goto("/help/")
+    page.evaluate(
+        """() => {
+            const link = Object.assign(document.createElement('a'), {href: '#', className: 'tag', textContent: 'x'});
+            link.style.setProperty('min-height', '20px', 'important');
+            document.querySelector('main').prepend(link);
+        }"""
+    )
+    assert any("A.tag x" in line for line in too_small(page))
 
 
 def test_static_files_are_kept_for_ever_and_come_compressed(seeded, visitors):

@@ -5,13 +5,14 @@ import json
 import re
 import zipfile
 from datetime import datetime
+from functools import partial
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import open_page
+from tests.e2e import visits
 from tests.e2e.soundness import too_wide, violations
 from tests.e2e.variants import LANGUAGES
 
@@ -33,24 +34,7 @@ def library_site(pages_only):
 def visit(browser, library_site):
     """Return `visit`: `with visit("name") as page` opens that user's library."""
 
-    class Visit:
-        def __init__(self, name: str, path: str = "/videos/", **options: object) -> None:
-            cookie = {"name": "sessionid", "value": library_site.session_of(name), **_COOKIE}
-            state = {"cookies": [cookie], "origins": []}
-            self.path, self.opened = path, open_page(browser, library_site, storage_state=state, **options)
-
-        def __enter__(self):
-            page = self.opened.__enter__()
-            page.goto(self.path)
-            return page
-
-        def __exit__(self, *problem: object):
-            return self.opened.__exit__(*problem)
-
-    return Visit
-
-
-_COOKIE = {"domain": "127.0.0.1", "path": "/", "expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}
+    return partial(visits.visit, browser, library_site)
 
 
 def cards(page):
@@ -158,8 +142,8 @@ def test_what_is_typed_and_chosen_narrows_the_grid_and_the_address(visit):
         expect(page).to_have_url(re.compile(r"/videos/\?q=heart&sort=largest$"))
         assert titles(page)[0] == "Clip 24"
         page.get_by_label("Format").select_option("gif")
-        expect(page.get_by_role("heading", name="No videos match")).to_be_visible()
-        expect(page.locator("#library-says")).to_have_text("No videos match.")
+        expect(page.get_by_role("heading", name="No clips match")).to_be_visible()
+        expect(page.locator("#library-says")).to_have_text("No clips match.")
         assert page.evaluate("window.sameDocument") is True
         page.get_by_role("link", name="Without: Format: GIF").click()
         expect(cards(page)).to_have_count(8)
@@ -213,7 +197,7 @@ def test_favourites_are_marked_in_place_and_found(visit):
 
 def test_an_empty_library_says_what_to_do(visit):
     with visit("empty") as page:
-        page.get_by_role("link", name="Create your first video").click()
+        page.get_by_role("link", name="Create your first clip").click()
         expect(page).to_have_url(re.compile("/create/$"))
 
 
@@ -225,7 +209,7 @@ def test_the_grid_goes_on_as_it_is_scrolled_and_says_so(visit):
             expect(cards(page)).to_have_count(shown)
         assert titles(page) == [f"Clip {n}" for n in range(1, 61)]
         expect(page.locator("#older")).to_have_count(0)
-        expect(page.locator("#library-says")).to_have_text(re.compile(r"12 more videos\.\s+That is everything\."))
+        expect(page.locator("#library-says")).to_have_text(re.compile(r"12 more clips\.\s+That is everything\."))
 
 
 def test_going_back_from_a_video_keeps_the_place_in_the_grid(visit):
@@ -249,12 +233,12 @@ def test_a_filter_goes_on_being_one_while_scrolling(visit):
 
 
 WORDS = {
-    "en": {"Delete": "Delete", "Undo": "Undo", "gone": "3 videos were moved", "back": "3 videos were restored"},
+    "en": {"Delete": "Delete", "Undo": "Undo", "gone": "3 clips were moved", "back": "3 clips were restored"},
     "pl": {
         "Delete": "Usuń",
         "Undo": "Cofnij",
-        "gone": "Przeniesiono do kosza 3 filmy.",
-        "back": "3 filmy są z powrotem",
+        "gone": "Przeniesiono do kosza 3 klipy.",
+        "back": "3 klipy są z powrotem",
     },
 }
 
@@ -320,7 +304,7 @@ def test_a_collection_is_made_filled_named_emptied_and_deleted(visit):
         bar(page).get_by_role("button", name="Add to a collection").click()
         page.get_by_label("Name of the new collection").fill("Evening")
         page.get_by_role("button", name="Add", exact=True).click()
-        expect(page.locator(".messages")).to_contain_text("2 videos were added to “Evening”.")
+        expect(page.locator(".messages")).to_contain_text("2 clips were added to “Evening”.")
 
         page.get_by_role("link", name="Collections").click()
         page.get_by_label("Name of the new collection").fill("evening")
@@ -370,7 +354,7 @@ def test_a_title_is_edited_in_its_place(visit):
         rename.press("Enter")
         field.fill("   ")
         field.press("Enter")
-        expect(page.get_by_text("Give the video a title.")).to_be_visible()
+        expect(page.get_by_text("Give the clip a title.")).to_be_visible()
         field.fill("Morning by the sea")
         page.get_by_role("button", name="Save", exact=True).click()
         expect(heading).to_have_text("Morning by the sea")
@@ -389,7 +373,7 @@ def test_a_video_is_deleted_from_its_page_and_put_back_from_the_trash(visit):
         page.wait_for_load_state("networkidle")  # no image may be requested after its video is deleted
         address = page.url
         page.get_by_role("main").get_by_role("button", name="Delete", exact=True).click()
-        expect(page.locator(".messages")).to_contain_text("1 video was moved to the trash.")
+        expect(page.locator(".messages")).to_contain_text("1 clip was moved to the trash.")
         assert page.request.get(address).status == 404
         assert page.request.get(f"{address}file/").status == 404
         page.get_by_role("link", name="Trash").click()
@@ -444,7 +428,7 @@ def test_everything_works_without_javascript(visit):
         bar(page).get_by_role("button", name="Add to a collection").click()
         page.get_by_label("Name of the new collection").fill("Plain")
         page.get_by_role("button", name="Add", exact=True).click()
-        expect(page.locator(".messages")).to_contain_text("1 video was added to “Plain”.")
+        expect(page.locator(".messages")).to_contain_text("1 clip was added to “Plain”.")
 
         page.get_by_role("link", name="Clip 24", exact=True).click()
         page.get_by_role("link", name="Rename").click()
@@ -454,7 +438,7 @@ def test_everything_works_without_javascript(visit):
 
         page.goto("/videos/")
         bar(page).get_by_role("button", name="Delete", exact=True).click()
-        expect(page.locator(".messages")).to_contain_text("Select at least one video first.")
+        expect(page.locator(".messages")).to_contain_text("Select at least one clip first.")
 
 
 def test_older_and_newer_are_links_without_javascript(visit):

@@ -25,33 +25,33 @@ WHY = {
 POLISH = {
     "1 user was suspended.": "Zawieszono 1 osobę.",
     "1 suspension was ended.": "Zakończono 1 zawieszenie.",
-    "1 video was hidden.": "1 film został ukryty.",
-    "1 video may be shown again.": "1 film może być pokazywany.",
+    "1 clip was hidden.": "1 klip został ukryty.",
+    "1 clip may be shown again.": "1 klip może być pokazywany.",
     "1 warning was sent.": "Wysłano 1 ostrzeżenie.",
     "A warning": "Ostrzeżenie",
     "Account suspended": "Konto zawieszone",
     "Advertising or spam": "Reklama lub spam",
     "Back to sign-in": "Wróć do logowania",
-    "Back to the video": "Wróć do filmu",
+    "Back to the clip": "Wróć do klipu",
     "End the suspension": "Zakończ zawieszenie",
     "Jobs by state": "Zadania według stanu",
     "Notices": "Powiadomienia",
     "Overview: work, storage, reports": "Przegląd: praca, miejsce, zgłoszenia",
     "Read them": "Przeczytaj",
-    "Report a video": "Zgłoś film",
-    "Report this video": "Zgłoś ten film",
+    "Report a clip": "Zgłoś klip",
+    "Report this clip": "Zgłoś ten klip",
     "Send report": "Wyślij zgłoszenie",
     "Show to others again": "Pokaż znów innym",
     "Suspension ended": "Zawieszenie zakończone",
     "Thank you": "Dziękujemy",
-    "This video is hidden": "Ten film jest ukryty",
-    "Video hidden": "Film ukryty",
-    "Video shown again": "Film znów widoczny",
+    "This clip is hidden": "Ten klip jest ukryty",
+    "Clip hidden": "Klip ukryty",
+    "Clip shown again": "Klip znów widoczny",
     "Warning": "Ostrzeżenie",
-    "Already reported": "Film już zgłoszony",
+    "Already reported": "Klip już zgłoszony",
     "What should we know?": "Co powinniśmy wiedzieć?",
     "Your account is suspended": "Twoje konto jest zawieszone",
-    "Your video is hidden": "Twój film jest ukryty",
+    "Your clip is hidden": "Twój klip jest ukryty",
 }
 # Resolves once a player has moved past its start. Runs in the page: its CSP blocks Playwright's polling.
 PLAYED = """async player => {
@@ -104,16 +104,16 @@ def signed_in(browser, site, name: str, **options):
 
 
 def somebody(site, name: str, language: str) -> str:
-    """Create a user with one public video titled '<name>’s cat'; return the video's ID."""
+    """Create a user with one public clip titled '<name>’s cat'; return the video's ID."""
     values = {"name": name, "password": PASSWORD, "language": language, "title": f"{name}’s cat"}
     return site.python(SOMEBODY_WITH_A_PUBLIC_VIDEO.format(**values))
 
 
 def reports(page: Page, video: str, language: str, note: str) -> None:
-    """Report a video, from its page to the sent form."""
+    """Report a clip, from its page to the sent form."""
     page.goto(f"/videos/{video}/")
-    page.get_by_role("link", name=say(language, "Report this video")).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(say(language, "Report a video"))
+    page.get_by_role("link", name=say(language, "Report this clip")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(say(language, "Report a clip"))
     page.get_by_label(say(language, "Advertising or spam")).check()
     page.get_by_label(say(language, "What should we know?")).fill(note)
     page.get_by_role("button", name=say(language, "Send report")).click()
@@ -161,7 +161,7 @@ def test_a_visitor_reports_what_they_watch_and_is_told_when_it_is_known(browser,
         for expected in ("Thank you", "Already reported"):
             reports(page, video, language, "It sells tulips.")
             expect(page.get_by_role("heading", level=1)).to_have_text(say(language, expected))
-            page.get_by_role("link", name=say(language, "Back to the video")).click()
+            page.get_by_role("link", name=say(language, "Back to the clip")).click()
             expect(page).to_have_url(re.compile(f"/videos/{video}/$"))
     assert site.rows("SELECT note FROM gallery_report WHERE video_id = ?", video.replace("-", "")) == [
         ("It sells tulips.",)
@@ -185,7 +185,7 @@ def test_the_moderators_morning(browser, site, letters, language):
         sees_the_queue(moderator, queue, language)
         plays_in_the_list(moderator)
         decides(moderator, "hide", sees="I know this cat.")
-        says(moderator, language, "1 video was hidden.")
+        says(moderator, language, "1 clip was hidden.")
         assert status(browser, site, f"/videos/{video}/") == 404
         reads_why_it_is_hidden(carl, video, letters)
         moderator.goto(f"{queue}&state=all")
@@ -202,11 +202,11 @@ def test_the_moderators_morning(browser, site, letters, language):
         says(moderator, language, "1 suspension was ended.")
         moderator.goto(f"/admin/gallery/video/{video}/change/")
         decides(moderator, "restore", say(language, "Show to others again"))
-        says(moderator, language, "1 video may be shown again.")
+        says(moderator, language, "1 clip may be shown again.")
         assert status(browser, site, f"/videos/{video}/") == 200
         has_the_whole_history(moderator, name, language)
         carl.sign_in()
-        reads_the_newest_notice(carl, "Video shown again", "Enough.")
+        reads_the_newest_notice(carl, "Clip shown again", "Enough.")
 
 
 def test_the_page_that_asks_for_a_decision_is_sound(browser, site):
@@ -258,9 +258,9 @@ def reads_why_it_is_hidden(carl: Person, video: str, letters: Path) -> None:
     page = carl.page
     page.goto("/help/")
     page.get_by_role("link", name=say(carl.language, "Read them")).click()
-    reads_the_newest_notice(carl, "Video hidden", WHY["hide"])
+    reads_the_newest_notice(carl, "Clip hidden", WHY["hide"])
     page.goto(f"/videos/{video}/")
-    expect(page.get_by_role("main")).to_contain_text(say(carl.language, "This video is hidden"))
+    expect(page.get_by_role("main")).to_contain_text(say(carl.language, "This clip is hidden"))
     expect(page.get_by_role("main")).to_contain_text(WHY["hide"])
     assert too_wide(page) == []
     assert violations(page) == []
@@ -295,7 +295,7 @@ def is_shut_out_and_reads_why(carl: Person) -> None:
 def has_the_whole_history(page: Page, name: str, language: str) -> None:
     page.goto(f"/admin/gallery/moderationaction/?q={name}")
     rows = page.locator("#result_list tbody tr")
-    acts = ["Video shown again", "Suspension ended", "Account suspended", "Warning", "Video hidden"]
+    acts = ["Clip shown again", "Suspension ended", "Account suspended", "Warning", "Clip hidden"]
     expect(rows).to_have_count(len(acts))
     for row, act in zip(rows.all(), acts, strict=True):
         expect(row).to_contain_text(say(language, act))

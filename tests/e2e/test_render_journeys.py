@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from generation.domain import stages
 from generation.domain.states import Stage
 from tests.e2e.conftest import open_page
+from tests.e2e.creating import make, queue
 from tests.e2e.held_stages import HeldFrames, chunk, held_queue, job_folder, wait_until
 from tests.e2e.test_create import drop
 from tests.e2e.test_first_clip import plays
@@ -29,13 +30,10 @@ print(*[StageRun.objects.filter(job="{job}", stage=stage).count() for stage in S
 POLISH = {
     "What do you want to see?": "Co chcesz zobaczyć?",
     "Draft": "Szkic",
-    "Make the video": "Utwórz film",
-    "Your clip is queued. You can close this page; rendering continues.": (
-        "Twój klip jest w kolejce. Możesz zamknąć tę stronę; renderowanie trwa dalej."
-    ),
+    "Make the clip": "Utwórz klip",
     "Finished": "Gotowe",
     "Failed": "Nie udało się",
-    "Open the video": "Otwórz film",
+    "Open the clip": "Otwórz klip",
     "Render in full": "Renderuj w pełnej jakości",
     "How it was made": "Jak powstał",
     "Try again": "Spróbuj ponownie",
@@ -80,13 +78,7 @@ def ask(page, prompt: str, quality: str = "draft", seconds: str = "1") -> str:
     page.locator("[name=prompt]").fill(prompt)
     page.locator(f"[name=quality][value={quality}]").check()
     page.locator("select[name=seconds]").select_option(seconds)
-    return submit(page)
-
-
-def submit(page) -> str:
-    page.locator("#create-form .button--lamp").click()
-    expect(page).to_have_url(re.compile("/jobs/[0-9a-f-]{36}/$"))
-    return page.url.rstrip("/").rsplit("/", 1)[1]
+    return queue(page)
 
 
 def card_of(page, job: str):
@@ -114,24 +106,26 @@ def test_a_draft_is_rendered_in_full_with_its_prompt_and_seed(in_language):
     page.goto("/create/?mode=simple")
     expect(page.get_by_role("heading", level=1)).to_have_text(said("What do you want to see?"))
     expect(page.locator("label", has=page.locator("[name=quality][value=draft]"))).to_contain_text(said("Draft"))
-    expect(page.locator("#create-form .button--lamp")).to_have_text(said("Make the video"))
+    expect(page.locator("#create-form .button--lamp")).to_have_text(said("Make the clip"))
     draft = ask(page, prompt)
-    expect(page.get_by_text(said("Your clip is queued. You can close this page; rendering continues."))).to_be_visible()
     expect_end(card_of(page, draft), "done")
     expect(card_of(page, draft).locator(".job__status")).to_have_text(said("Finished"))
-    card_of(page, draft).get_by_role("link", name=said("Open the video")).click()
+    card_of(page, draft).get_by_role("link", name=said("Open the clip")).click()
     expect(page.locator("#facts")).to_have_text(said("How it was made"))
     seed, width = seed_and_width(page)
     assert width == 128
 
     page.get_by_role("link", name=said("Render in full")).click()
-    expect(page.locator("[name=prompt]")).to_have_value(prompt)
-    expect(page.locator("[name=seed]")).to_have_value(str(seed))
-    expect(page.locator("[name=quality][value=standard]")).to_be_checked()
-    full = submit(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text(said("Render in full"))
+    for name, value in {"prompt": prompt, "seed": str(seed), "quality": "standard"}.items():
+        expect(page.locator(f"[name={name}]")).to_have_value(value)
+    expect(page.locator("main .button--lamp")).to_be_in_viewport()
+    page.locator("main .button--lamp").click()
+    expect(page).to_have_url(re.compile("/jobs/[0-9a-f-]{36}/$"))
+    full = page.url.rstrip("/").rsplit("/", 1)[1]
     assert full != draft
     expect_end(card_of(page, full), "done")
-    card_of(page, full).get_by_role("link", name=said("Open the video")).click()
+    card_of(page, full).get_by_role("link", name=said("Open the clip")).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(prompt)
     assert seed_and_width(page) == (seed, 256)
     assert plays(page) == pytest.approx(1.0, abs=0.01)
@@ -146,13 +140,12 @@ def test_variations_are_clips_with_consecutive_seeds(signed_up):
         page.locator(f"[name={field}]").fill(value)
     for field, value in {"seconds": "1", "fps": "8"}.items():
         page.locator(f"select[name={field}]").select_option(value)
-    page.locator("#create-form .button--lamp").click()
-    expect(page).to_have_url(re.compile("/jobs/$"))
+    make(page)
     cards = page.locator("article.job")
     expect(cards).to_have_count(2)
     for n in range(2):
         expect_end(cards.nth(n), "done")
-    links = cards.get_by_role("link", name="Open the video")
+    links = cards.get_by_role("link", name="Open the clip")
     expect(links).to_have_count(2)
     seeds = set()
     for address in [links.nth(n).get_attribute("href") for n in range(2)]:
@@ -165,7 +158,7 @@ def test_a_downloaded_clip_dropped_on_the_form_brings_its_prompt_and_seed_back(s
     page, prompt = signed_up, "a green cross growing in the desert"
     job = ask(page, prompt)
     expect_end(card_of(page, job), "done")
-    card_of(page, job).get_by_role("link", name="Open the video").click()
+    card_of(page, job).get_by_role("link", name="Open the clip").click()
     seed, _width = seed_and_width(page)
     with page.expect_download() as started:
         page.get_by_role("link", name="Download").click()
@@ -252,7 +245,7 @@ def test_frames_damaged_in_storage_are_rendered_again_without_asking(in_language
     expect_end(card, "done")
     expect(card.locator(".notice--error")).to_have_count(0)
     assert site.python(RUNS.format(job=job)).split() == ["1", "2", "2", "1", "1"]
-    card.get_by_role("link", name=said("Open the video")).click()
+    card.get_by_role("link", name=said("Open the clip")).click()
     assert plays(page) == pytest.approx(1.0, abs=0.01)
 
 
@@ -284,5 +277,5 @@ def try_again(page, card, said) -> None:
     expect(card).not_to_have_attribute("data-status", "failed")
     expect_end(card, "done")
     expect(card.locator(".notice--error")).to_have_count(0)
-    card.get_by_role("link", name=said("Open the video")).click()
+    card.get_by_role("link", name=said("Open the clip")).click()
     assert plays(page) == pytest.approx(1.0, abs=0.01)

@@ -50,4 +50,4 @@ def test_what_others_see_is_what_has_passed(browser, checked):
     with open_page(browser, checked) as owner:
         owner.context.add_cookies([session])
         owner.goto(f"/videos/{UUID(refused)}/")
-        expect(owner.locator("#sharing")).to_contain_text("safety check rejected this video")
+        expect(owner.locator("#sharing")).to_contain_text("safety check rejected this clip")

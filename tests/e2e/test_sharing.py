@@ -209,7 +209,7 @@ def test_tags_lead_to_what_has_them_and_a_wrong_one_is_said_at_its_field(browser
         visitor.goto(f"/videos/{video}/")
         visitor.get_by_role("link", name=f"#wooden-{javascript}".lower()).click()
         expect(visitor.get_by_role("heading", level=2)).to_have_text([title])
-        visitor.get_by_role("link", name="Show all videos").click()
+        visitor.get_by_role("link", name="Show all clips").click()
         expect(visitor).to_have_url(re.compile("/explore/$"))
 
 
@@ -308,7 +308,7 @@ def test_scrolling_goes_on_until_the_end_and_shows_nothing_twice(browser, shared
             expect(page.locator(".card")).to_have_count(count)
         assert page.locator(".card__title").all_inner_texts() == expected
         expect(page.get_by_role("link", name="More", exact=True)).to_have_count(0)
-        expect(page.get_by_role("status").filter(has_text="12 more videos")).to_contain_text("That is everything.")
+        expect(page.get_by_role("status").filter(has_text="12 more clips")).to_contain_text("That is everything.")
     with open_page(browser, shared, java_script_enabled=False) as page:
         page.goto("/explore/?q=lantern")
         seen = page.locator(".card__title").all_inner_texts()

@@ -142,7 +142,7 @@ def test_everything_on_the_list_works_without_javascript(browser, pages_only):
         expect(page).to_have_url(re.compile(f"/jobs/{first}/$"))
         panel.locator("summary").click()
         panel.get_by_role("link", name="Go to your queue").click()
-        page.get_by_role("navigation", name="Which jobs to show").get_by_role("link", name="Active").click()
+        page.get_by_role("navigation", name="Which clips to show").get_by_role("link", name="Active").click()
         expect(page.locator(".job")).to_have_count(2)
         page.locator("summary", has_text="Cancel all waiting").click()
         page.get_by_role("button", name="Cancel all waiting clips").click()

@@ -36,7 +36,7 @@ def test_everything_that_can_works_without_javascript(plain_page):
     expect(page).to_have_url(re.compile("/create/$"))
 
     page.locator("[name=prompt]").fill("a large red heart rising over the sea")
-    main.get_by_role("button", name="Make the video").click()
+    main.get_by_role("button", name="Make the clip").click()
     expect(page).to_have_url(re.compile("/jobs/[0-9a-f-]{36}/$"))
     page.get_by_role("link", name="Queue", exact=True).click()
     job = page.locator(".job")

@@ -30,7 +30,7 @@ def sent(monkeypatch):
 
 
 def a_video(user, **values) -> Video:
-    """Create a video with a job, a stage run, and every file."""
+    """Create a clip with a job, a stage run, and every file."""
     job = JobFactory(user=user, status=Status.DONE)
     now = timezone.now()
     job.stage_runs.create(run=1, stage="assemble", worker="w", started_at=now, heartbeat_at=now)
@@ -263,6 +263,6 @@ def test_a_job_whose_video_is_in_the_trash_shows_none(client, user):
     assert f"/videos/{video.pk}/" in page()
     lifecycle.trash(mine(user))
     assert f"/videos/{video.pk}/" not in page()
-    assert "Its video was deleted." in page()
+    assert "It was deleted from the library." in page()
     lifecycle.restore(mine(user))
     assert f"/videos/{video.pk}/" in page()

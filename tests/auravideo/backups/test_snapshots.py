@@ -126,7 +126,7 @@ def test_the_other_kind_of_database_is_refused(tmp_path):
 
 
 def test_a_missing_program_comes_with_its_package(tmp_path, settings, monkeypatch):
-    settings.DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.postgresql")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BackupError, match=r"pg_dump is not installed.*postgresql-client"):
         databases.dump(tmp_path)

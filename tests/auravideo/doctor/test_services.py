@@ -25,7 +25,9 @@ def test_the_database_and_its_version():
 def test_a_database_that_does_not_answer(problem, tmp_path, monkeypatch, django_db_blocker):
     from django.db.backends.sqlite3.base import DatabaseWrapper
 
-    broken = DatabaseWrapper({**connection.settings_dict, "ENGINE": "", "NAME": str(tmp_path)}, "default")
+    broken = DatabaseWrapper(
+        {**connection.settings_dict, "ENGINE": "", "OPTIONS": {}, "NAME": str(tmp_path)}, "default"
+    )
     monkeypatch.setattr(services, "connection", broken)
     with django_db_blocker.unblock():
         found = problem(services.database)

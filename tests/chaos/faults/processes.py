@@ -88,11 +88,13 @@ def stop_scheduler(world: World, _planned: Planned) -> object:
 
 
 def kill_redis(world: World, _planned: Planned) -> None:
-    os.kill(world.redis.info("server")["process_id"], signal.SIGKILL)
+    _send(
+        _some_process(world, "redis-server"), signal.SIGKILL
+    )  # it cannot be asked for its ID: it may be standing still
 
 
 def stop_redis(world: World, _planned: Planned) -> object:
-    return _stopped(world.redis.info("server")["process_id"])
+    return _stopped(*_some_process(world, "redis-server"))
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def test_the_list_shows_a_cover_and_counts_what_is_kept(signed_in, user, other_u
     monkeypatch.undo()
     html = signed_in.get(URL).content.decode()
     assert "Theirs" not in html
-    assert "2 videos" in html
+    assert "2 clips" in html
     assert reverse("gallery:thumbnail", args=[videos[1].pk]) in html
 
 

@@ -101,7 +101,7 @@ def test_invalid_choices_are_ignored_and_reported(client, videos):
 
 def test_filters_can_be_removed_one_by_one(client, videos):
     html = client.get(f"{URL}?q=unicorn&format=gif&favourites=on").content.decode()
-    assert "No videos match" in html
+    assert "No clips match" in html
     links = re.findall(r'class="chip" href="([^"]+)"', html)
     assert [link.replace("&amp;", "&") for link in links] == [
         "/videos/?format=gif&favourites=on",
@@ -113,9 +113,9 @@ def test_filters_can_be_removed_one_by_one(client, videos):
 def test_an_empty_library_leads_to_creating(client, user):
     client.force_login(user)
     html = client.get(URL).content.decode()
-    assert "No videos yet" in html
+    assert "No clips yet" in html
     assert reverse("generation:create") in html
-    assert "No videos match" in client.get(f"{URL}?q=x").content.decode()
+    assert "No clips match" in client.get(f"{URL}?q=x").content.decode()
 
 
 @pytest.mark.parametrize("sort", ["newest", "oldest", "largest"])
@@ -146,7 +146,7 @@ def test_scrolling_gets_the_cards_alone_and_the_way_on(client, user):
     assert "<html" not in html
     assert 'id="paging"' in html
     assert 'id="older"' not in html
-    assert "2 more videos. That is everything." in " ".join(html.split())
+    assert "2 more clips. That is everything." in " ".join(html.split())
 
 
 def test_filtering_with_htmx_gets_the_grid_and_an_address_that_can_be_kept(client, videos):
@@ -159,15 +159,33 @@ def test_filtering_with_htmx_gets_the_grid_and_an_address_that_can_be_kept(clien
     assert all_of_them["HX-Push-Url"] == "/videos/"
 
 
+def _news(user) -> set:
+    return {job.pk for job in user.jobs.all() if job.is_new}
+
+
+def test_what_the_library_has_shown_is_no_longer_new(client, user, other_user):
+    client.force_login(user)
+    for owner in (user, other_user):
+        ended = {"status": Status.DONE, "ended_at": timezone.now()}
+        a_video(owner, "Shown", job=JobFactory(user=owner, **ended))
+        JobFactory(user=owner, **{**ended, "status": Status.FAILED})  # the library shows no failures
+    older = a_video(user, "Next page", 10, job=JobFactory(user=user, **ended))
+    for n in range(VIDEOS_A_PAGE - 1):
+        a_video(user, f"Sea {n}", n + 1 - VIDEOS_A_PAGE)
+    client.get(URL)
+    assert _news(user) == {older.job_id} | {job.pk for job in user.jobs.filter(status=Status.FAILED)}
+    assert len(_news(other_user)) == 2
+
+
 @pytest.mark.parametrize("query", ["", "q=sea&favourites=on&format=gif&sort=largest", "q=unicorn"])
-def test_a_page_takes_at_most_seven_queries(client, user, busy, videos, django_assert_max_num_queries, query):
+def test_a_page_takes_at_most_eight_queries(client, user, busy, videos, django_assert_max_num_queries, query):
     JobFactory(user=user, status=Status.DONE, ended_at=timezone.now())
     for n in range(VIDEOS_A_PAGE * 2):
         a_video(user, f"Sea {n}", n + 100)
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         page = client.get(f"{URL}?{query}")
     if older := re.search(r'id="older" rel="next" href="([^"]+)"', page.content.decode()):
-        with django_assert_max_num_queries(7):
+        with django_assert_max_num_queries(8):
             client.get(older[1].replace("&amp;", "&"))
 
 
@@ -216,3 +234,12 @@ def test_the_trash_is_read_from_its_own_index(user):
     plan = trash_of(user).order_by("-deleted_at", "-pk")[:25].explain()
     assert "USING INDEX trash_of_person (user_id=? AND deleted_at>?)" in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_an_empty_library_has_nothing_to_search_or_filter(client, user, other_user):
+    client.force_login(user)
+    a_video(other_user, "Theirs")
+    assert 'id="finder"' not in client.get(URL).content.decode()
+    assert 'id="finder"' in client.get(f"{URL}?q=unicorn").content.decode()
+    a_video(user, "Heart")
+    assert 'id="finder"' in client.get(URL).content.decode()

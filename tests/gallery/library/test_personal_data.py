@@ -42,10 +42,10 @@ def test_collections_are_counted_and_exported_with_their_videos(user, other_user
     CollectionFactory(user=user, name="Empty")
     rows = json.loads(files(user)["collections.json"])
     assert [(row["name"], row["videos"]) for row in rows] == [("Sea", [str(video.pk)]), ("Empty", [])]
-    assert labels(user) == ["1 video", "2 collections"]
+    assert labels(user) == ["1 clip", "2 collections"]
 
 
 def test_the_trash_is_erased_with_the_account_and_not_exported(user, video):
     VideoFactory(user=user, title="Deleted", deleted_at=timezone.now())
-    assert labels(user) == ["2 videos"]
+    assert labels(user) == ["2 clips"]
     assert list(files(user)) == ["videos/0001-heart.mp4", "videos/0001-heart.json"]

@@ -39,11 +39,11 @@ def body(response) -> bytes:
 def test_chosen_videos_go_into_the_trash_and_come_back_together(client, user, videos):
     page = act(client, "delete", videos[:2])
     assert list(Video.objects.kept()) == [videos[2]]
-    assert "2 videos were moved to the trash." in page.content.decode()
+    assert "2 clips were moved to the trash." in page.content.decode()
     stamp = page.content.decode().partition('name="at" value="')[2].partition('"')[0]
     page = client.post(reverse("gallery:undo"), {"at": stamp, "next": "/videos/?q=sea"}, follow=True)
     assert page.redirect_chain[0][0] == "/videos/?q=sea"
-    assert "2 videos were restored to your library." in page.content.decode()
+    assert "2 clips were restored to your library." in page.content.decode()
     assert Video.objects.kept().count() == 3
 
 
@@ -82,7 +82,7 @@ def test_favourites_are_set_and_unset(client, videos):
 def test_somebody_elses_videos_are_left_out(client, videos, other_user, name):
     theirs = VideoFactory(user=other_user)
     page = act(client, name, [theirs])
-    assert "None of these videos are in your library" in page.content.decode()
+    assert "None of these clips are in your library" in page.content.decode()
     theirs.refresh_from_db()
     assert (theirs.deleted_at, theirs.favourite) == (None, False)
 
@@ -96,9 +96,9 @@ def test_a_mixed_selection_applies_to_own_videos_only(client, videos, other_user
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ({}, "Select at least one video first."),
-        ({"video": ["nonsense"]}, "These are not valid video IDs."),
-        ({"video": [str(uuid4()) for _ in range(forms.MAX_SELECTED + 1)]}, "You can select at most 500 videos"),
+        ({}, "Select at least one clip first."),
+        ({"video": ["nonsense"]}, "These are not valid clip IDs."),
+        ({"video": [str(uuid4()) for _ in range(forms.MAX_SELECTED + 1)]}, "You can select at most 500 clips"),
     ],
 )
 def test_an_invalid_selection_is_reported_and_does_nothing(client, videos, data, says):
@@ -141,19 +141,19 @@ def test_more_than_a_zip_may_hold_is_refused_with_the_number(client, user, monke
     client.force_login(user)
     monkeypatch.setattr(forms, "MAX_ZIPPED", 2)
     page = act(client, "download", VideoFactory.create_batch(3, user=user))
-    assert "You can download at most 2 videos at once." in page.content.decode()
+    assert "You can download at most 2 clips at once." in page.content.decode()
 
 
 def test_adding_to_a_collection_asks_which_one_and_adds_once(client, user, videos):
     collection = CollectionFactory(user=user, name="Sea")
     collection.items.create(video=videos[0])
     page = act(client, "collect", videos, next="/videos/?q=sea").content.decode()
-    assert "3 videos selected" in page
+    assert "3 clips selected" in page
     assert all(str(video.pk) in page for video in videos)
     data = {"video": [video.pk for video in videos], "collection": collection.pk, "next": "/videos/?q=sea"}
     page = client.post(reverse("gallery:collect"), data, follow=True)
     assert page.redirect_chain[0][0] == "/videos/?q=sea"
-    assert "2 videos were added to “Sea”." in page.content.decode()
+    assert "2 clips were added to “Sea”." in page.content.decode()
     assert collection.items.count() == 3
 
 
@@ -186,7 +186,7 @@ def test_taking_out_of_a_collection_keeps_the_video(client, user, videos, other_
     for video in videos:
         collection.items.create(video=video)
     page = act(client, "remove", videos[:2], collection=collection.pk)
-    assert "2 videos were removed from “Sea”." in page.content.decode()
+    assert "2 clips were removed from “Sea”." in page.content.decode()
     assert [item.video for item in collection.items.all()] == [videos[2]]
     assert Video.objects.kept().count() == 3
     assert act(client, "remove", videos, collection=theirs.pk).status_code == 404

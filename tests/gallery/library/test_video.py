@@ -4,6 +4,8 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.urls import reverse
 from django.utils import timezone
 
@@ -45,10 +47,10 @@ def test_a_video_is_found_by_its_new_title_and_no_longer_by_the_old_one(client, 
     client.post(address(video, "rename"), {"title": "Lighthouse"})
     assert "Lighthouse" in client.get("/videos/?q=lighthouse").content.decode()
     client.post(address(video, "rename"), {"title": "Beacon"})
-    assert "No videos match" in client.get("/videos/?q=lighthouse").content.decode()
+    assert "No clips match" in client.get("/videos/?q=lighthouse").content.decode()
 
 
-@pytest.mark.parametrize(("title", "says"), [("   ", "Give the video a title."), ("x" * 201, "at most 200")])
+@pytest.mark.parametrize(("title", "says"), [("   ", "Give the clip a title."), ("x" * 201, "at most 200")])
 def test_an_invalid_title_is_reported_at_the_field(client, video, title, says):
     for headers in ({}, HTMX):
         response = client.post(address(video, "rename"), {"title": title}, headers=headers)
@@ -86,7 +88,7 @@ def test_setting_a_favourite_is_idempotent(client, video):
 
 def test_deleting_offers_to_undo(client, video):
     page = client.post(address(video, "delete"), follow=True).content.decode()
-    assert "1 video was moved to the trash." in page
+    assert "1 clip was moved to the trash." in page
     assert reverse("gallery:undo") in page
     assert not Video.objects.kept().exists()
 
@@ -94,7 +96,7 @@ def test_deleting_offers_to_undo(client, video):
 def test_without_an_undo_window_nothing_is_offered(client, video, settings):
     settings.UNDO_MINUTES = 0
     page = client.post(address(video, "delete"), follow=True).content.decode()
-    assert "1 video was deleted." in page
+    assert "1 clip was deleted." in page
     assert reverse("gallery:undo") not in page
 
 
@@ -138,14 +140,15 @@ def test_the_number_of_queries_does_not_grow_with_similar_videos(
 ):
     for n in range(12):
         VideoFactory(user=user, request=a_request(seed=n))
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         client.get(address(video))
 
 
 # --- The trash page ---------------------------------------------------------------------------------------------------
 
 
-def test_the_trash_shows_restorable_videos_and_their_deadline(client, user, video, other_user):
+def test_the_trash_shows_restorable_videos_and_their_deadline(client, user, video, other_user, settings):
+    settings.UNDO_MINUTES = 10
     VideoFactory(user=user, title="Just now", deleted_at=timezone.now())
     VideoFactory(user=user, title="Long ago", deleted_at=timezone.now() - timedelta(days=99))
     VideoFactory(user=other_user, title="Theirs", deleted_at=timezone.now())
@@ -153,6 +156,20 @@ def test_the_trash_shows_restorable_videos_and_their_deadline(client, user, vide
     assert "Just now" in html
     assert "deleted forever in 10 min" in html
     assert not any(title in html for title in ("Long ago", "Theirs", "A red heart"))
+
+
+def test_the_trash_shows_pictures_that_only_the_owner_gets(client, user, video, other_user):
+    mine, expired = (VideoFactory(user=user, deleted_at=timezone.now() - timedelta(days=age)) for age in (0, 99))
+    storages["default"].save(mine.thumbnail_file.name, ContentFile(b"picture"))
+    picture = reverse("gallery:trash-picture", args=[mine.pk])
+    assert f'src="{picture}"' in client.get(reverse("gallery:trash")).content.decode()
+    response = client.get(picture)
+    assert (response.status_code, response["Content-Type"]) == (200, "image/webp")
+    for other in (video, expired):
+        assert client.get(reverse("gallery:trash-picture", args=[other.pk])).status_code == 404
+    assert client.get(reverse("gallery:thumbnail", args=[mine.pk])).status_code == 404
+    client.force_login(other_user)
+    assert client.get(picture).status_code == 404
 
 
 def test_trashed_videos_are_restored_or_deleted_one_by_one(client, user, video):
@@ -169,7 +186,7 @@ def test_emptying_the_trash_touches_nobody_elses_and_nothing_that_is_kept(client
     VideoFactory.create_batch(2, user=user, deleted_at=timezone.now())
     theirs = VideoFactory(user=other_user, deleted_at=timezone.now())
     page = client.post(reverse("gallery:empty-trash"), follow=True).content.decode()
-    assert "2 videos were deleted forever." in page
+    assert "2 clips were deleted forever." in page
     assert list(Video.objects.in_trash()) == [theirs]
     assert list(Video.objects.kept()) == [video]
 

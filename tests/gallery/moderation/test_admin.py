@@ -233,7 +233,7 @@ def test_without_a_reason_nothing_happens_to_anybody(signed_in, report, decision
 def test_many_are_hidden_at_once_and_the_list_says_how_many(signed_in, moderator, report):
     second, other = ReportFactory(video=report.video), ReportFactory(video=a_public_video())
     response = act(signed_in, QUEUE, decisions.HIDE, report, second, other)
-    assert texts(response) == ["2 videos were hidden."]
+    assert texts(response) == ["2 clips were hidden."]
     assert Video.objects.filter(hidden_at__isnull=False).count() == 2
     assert set(Report.objects.values_list("state", "handled_by")) == {("upheld", moderator.pk)}
     assert set(ModerationAction.objects.values_list("act", "actor", "reason")) == {(Act.HIDE, moderator.pk, WHY)}
@@ -243,15 +243,15 @@ def test_rows_left_unchanged_are_reported_too(signed_in, moderator, report):
     services.hide(moderator, report.video, WHY)
     response = act(signed_in, f"{QUEUE}?state=all", decisions.HIDE, report)
     assert texts(response) == ["1 was left unchanged: nothing to change, or already gone."]
-    assert texts(act(signed_in, f"{QUEUE}?state=all", decisions.RESTORE, report)) == ["1 video may be shown again."]
+    assert texts(act(signed_in, f"{QUEUE}?state=all", decisions.RESTORE, report)) == ["1 clip may be shown again."]
 
 
 def test_dismissing_needs_no_reason(signed_in, report):
-    assert texts(act(signed_in, QUEUE, decisions.DISMISS, report, why="")) == ["Reports on 1 video were dismissed."]
+    assert texts(act(signed_in, QUEUE, decisions.DISMISS, report, why="")) == ["Reports on 1 clip were dismissed."]
 
 
 def test_deleting_from_the_queue(signed_in, report):
-    assert texts(act(signed_in, QUEUE, decisions.DELETE, report)) == ["1 video was deleted."]
+    assert texts(act(signed_in, QUEUE, decisions.DELETE, report)) == ["1 clip was deleted."]
     assert not Video.objects.kept().exists()
 
 
@@ -298,9 +298,9 @@ def test_too_many_at_once_are_refused(signed_in, monkeypatch, report):
 def test_videos_are_picked_from_their_list(signed_in):
     public, unlisted = a_public_video(), VideoFactory(shared=True)
     response = act(signed_in, VIDEOS, decisions.PICK, public, unlisted, why="")
-    assert texts(response)[0] == "1 video was picked."
+    assert texts(response)[0] == "1 clip was picked."
     assert "1 was not picked" in texts(response)[1]
-    assert texts(act(signed_in, VIDEOS, decisions.UNPICK, public, why="")) == ["1 video is no longer picked."]
+    assert texts(act(signed_in, VIDEOS, decisions.UNPICK, public, why="")) == ["1 clip is no longer picked."]
 
 
 def test_a_suspension_is_ended_from_the_list_of_people(signed_in, moderator, user):
@@ -339,7 +339,7 @@ def test_a_video_page_offers_only_effective_decisions(signed_in, moderator):
 
 def test_a_video_with_open_reports_can_be_left_as_it_is_from_its_page(signed_in, moderator, report):
     assert offered(signed_in, report.video) == {"dismiss", "hide", "pick", "remove", "warn"}
-    assert texts(act(signed_in, VIDEOS, decisions.DISMISS, report.video)) == ["Reports on 1 video were dismissed."]
+    assert texts(act(signed_in, VIDEOS, decisions.DISMISS, report.video)) == ["Reports on 1 clip were dismissed."]
     assert "dismiss" not in offered(signed_in, report.video)
 
 
@@ -392,7 +392,7 @@ def test_the_history_is_on_the_pages_of_the_video_and_the_person_and_in_a_list(s
     )
     for address in pages:
         page = signed_in.get(address).content.decode()
-        for text in ("The very reason", "Video hidden", moderator.username):
+        for text in ("The very reason", "Clip hidden", moderator.username):
             assert text in page, (address, text)
     assert len(signed_in.get(HISTORY, {"act": Act.RESTORE}).context["cl"].result_list) == 0
 

@@ -57,7 +57,7 @@ def refuses(*_args, **_options):
     raise OperationalError("no broker")
 
 
-@pytest.mark.parametrize(("language", "subject"), [("pl", "Twój film jest ukryty"), ("", "Your video is hidden")])
+@pytest.mark.parametrize(("language", "subject"), [("pl", "Twój klip jest ukryty"), ("", "Your clip is hidden")])
 def test_an_email_is_in_the_recipients_language(video, hide, letters_written, language, subject):
     User.objects.filter(pk=video.user_id).update(language=language)
     hide()

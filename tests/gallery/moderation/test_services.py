@@ -150,7 +150,7 @@ def test_a_hidden_video_is_shown_to_nobody_and_its_owner_reads_why(video, modera
     assert (line().act, line().actor, line().person, line().reason) == (Act.HIDE, moderator, video.user, WHY)
     assert selectors.hiding_of(video) == line()
     (letter,) = mail.outbox
-    assert letter.subject == "AuraVideo: Your video is hidden"
+    assert letter.subject == "AuraVideo: Your clip is hidden"
     assert WHY in letter.body
     assert video.title in letter.body
     assert video.user.username in letter.body
@@ -183,7 +183,7 @@ def test_deleting_leaves_the_history(video, moderator, committed):
     assert not Video.objects.kept().exists()
     action = line()
     assert (action.act, action.video_title, action.person, action.reason) == (Act.DELETE, title, owner, WHY)
-    assert mail.outbox[0].subject == "AuraVideo: Your video was deleted"
+    assert mail.outbox[0].subject == "AuraVideo: Your clip was deleted"
     with committed():
         assert not services.delete(moderator, video, WHY)
     assert ModerationAction.objects.count() == 1

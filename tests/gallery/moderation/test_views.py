@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 DATA = {"reason": "spam", "note": "It sells tulips."}
 TOKEN = "t" * 43
-BACK = "Back to the video"
+BACK = "Back to the clip"
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_a_notice_names_action_video_and_reason_and_is_new_once(client, video):
     page = client.get(reverse("gallery:library")).content.decode()
     assert "1 unread notice" in page
     page = client.get(reverse("gallery:notices")).content.decode()
-    for text in ("Video hidden", video.title, "It shows my neighbour", reverse("gallery:video", args=[video.pk])):
+    for text in ("Clip hidden", video.title, "It shows my neighbour", reverse("gallery:video", args=[video.pk])):
         assert text in page
     assert page.count('badge--warning">new') == 1
     assert "1 unread notice" not in page
@@ -232,9 +232,7 @@ def test_a_video_that_is_gone_is_named_and_not_linked(client, video):
     assert ModerationAction.objects.get().seen_at is not None
 
 
-@pytest.mark.parametrize(
-    ("language", "texts"), [("en", ("Video hidden", "Reason:")), ("pl", ("Film ukryty", "Powód:"))]
-)
+@pytest.mark.parametrize(("language", "texts"), [("en", ("Clip hidden", "Reason:")), ("pl", ("Klip ukryty", "Powód:"))])
 def test_notices_are_in_the_readers_language(client, video, language, texts):
     services.hide(a_moderator(), video, "x")
     User.objects.filter(pk=video.user_id).update(language=language)

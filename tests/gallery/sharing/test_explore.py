@@ -124,15 +124,15 @@ def test_scrolling_gets_the_cards_alone_and_where_to_go_on(client, a_small_page)
     part = client.get(EXPLORE + older, headers={"HX-Request": "true", "HX-Target": "cards"})
     html = part.content.decode()
     assert "<html" not in html
-    assert html.count("<li>") == 2
+    assert html.count("<article") == html.count("<li ") == 2
     assert 'id="older" hx-swap-oob="true"' in html
-    assert "2 more videos" in html  # for screen readers
+    assert "2 more clips" in html  # for screen readers
     assert "That is everything." not in html
     assert f'hx-get="{EXPLORE}?q=wave&before=' in html.replace("&amp;", "&")
     assert "HX-Request" in part["Vary"]
     last = client.get(EXPLORE + address_of(part, "next"), headers={"HX-Request": "true", "HX-Target": "cards"})
     assert "hx-get=" not in last.content.decode()
-    assert "1 more video. That is everything." in last.content.decode()
+    assert "1 more clip. That is everything." in last.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_nothing_of_somebody_who_is_not_there(client, query):
     [
         ({}, "Nothing is public yet"),
         ({"q": "dragon"}, "Nothing here contains “dragon”"),
-        ({"tag": "dragon"}, "No public video has this tag"),
+        ({"tag": "dragon"}, "No public clip has this tag"),
         ({"sort": "picks"}, "No picks yet"),
     ],
 )

@@ -92,11 +92,11 @@ def test_it_says_what_keeps_a_video_back(client, video, settings):
     settings.SAFETY_CHECK = "tests.gallery.sharing.test_safety.no_hearts"
     assert "is waiting for this site's safety check" in shown(client, video)
     Video.objects.update(safety=Safety.REFUSED)
-    assert "safety check rejected this video" in shown(client, video)
+    assert "safety check rejected this clip" in shown(client, video)
     Video.objects.update(safety=Safety.PASSED)
     assert "safety check" not in shown(client, video)
     Video.objects.update(hidden_at=timezone.now())
-    assert "has hidden this video" in shown(client, video)
+    assert "has hidden this clip" in shown(client, video)
 
 
 @pytest.mark.parametrize("name", ["visibility", "revoke", "tags"])

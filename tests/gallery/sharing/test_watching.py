@@ -1,19 +1,23 @@
 """The pages where others watch a video, the files behind a link, likes, and embeds."""
 
+import io
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.staticfiles import finders
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.urls import reverse
 from django.utils import timezone
+from PIL import Image
 
 from gallery.models import Safety, Video, Visibility
 from gallery.sharing import previews, services
-from tests.factories import VideoFactory, a_request
+from tests.factories import VideoFactory, a_picture, a_request
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +33,14 @@ def video(user):
     }
     request = a_request(prompt="a paper boat <on> a lake", negative_prompt="blur", seed=4711)
     return VideoFactory(user=user, title="Boat & lake", request=request, width=640, height=360, **names)
+
+
+@pytest.fixture
+def poster(video):
+    """Replace the bytes of the poster by a picture that is 16:9."""
+    path = Path(storages["default"].path(video.poster_file.name))
+    path.write_bytes(a_picture())
+    return path
 
 
 @pytest.fixture
@@ -262,7 +274,7 @@ def oembed_address(url: str, **more: object) -> str:
 
 
 @pytest.mark.parametrize("kind", ["public", "unlisted"])
-def test_a_page_says_how_it_is_previewed_with_addresses_that_work(client, request, kind):
+def test_a_page_says_how_it_is_previewed_with_addresses_that_work(client, request, poster, kind):
     video = request.getfixturevalue(kind)
     page = page_of(video) if kind == "public" else link_of(video)
     head = Head(client.get(page).content.decode())
@@ -270,7 +282,7 @@ def test_a_page_says_how_it_is_previewed_with_addresses_that_work(client, reques
     assert head.meta["og:title"] == head.meta["twitter:title"] == "Boat & lake"
     assert head.meta["og:description"] == "a paper boat <on> a lake"
     assert (head.meta["og:type"], head.meta["og:video:type"]) == ("video.other", "video/mp4")
-    assert (head.meta["og:video:width"], head.meta["og:image:height"]) == ("640", "360")
+    assert (head.meta["og:video:width"], head.meta["og:image:height"]) == ("640", "630")
     assert head.meta["twitter:card"] == "player"
     for name in ("og:video", "og:image", "twitter:image", "twitter:player"):
         parts = urlsplit(head.meta[name])
@@ -280,11 +292,47 @@ def test_a_page_says_how_it_is_previewed_with_addresses_that_work(client, reques
     assert found.json()["title"] == "Boat & lake"
 
 
+@pytest.mark.parametrize("kind", ["public", "unlisted"])
+def test_the_picture_of_a_preview_is_a_jpeg_of_the_size_that_everyone_shows(client, request, poster, kind):
+    """Messengers ignore WebP, and crop other shapes."""
+    video = request.getfixturevalue(kind)
+    head = Head(client.get(page_of(video) if kind == "public" else link_of(video)).content.decode())
+    address = urlsplit(head.meta["og:image"]).path
+    response = client.get(address)
+    assert response["Content-Type"] == head.meta["og:image:type"] == "image/jpeg"
+    with Image.open(io.BytesIO(response.content)) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (1200, 630))
+    assert len(response.content) < 300_000  # WhatsApp ignores larger ones
+    services.set_visibility(video, Visibility.PRIVATE)
+    client.logout()
+    if kind == "unlisted":
+        services.revoke_link(video)
+    assert client.get(address).status_code == 404
+
+
+def test_a_picture_that_is_gone_is_not_found(client, public, poster):
+    poster.unlink()
+    assert client.get(reverse("gallery:cover", args=[public.pk])).status_code == 404
+
+
+@pytest.mark.parametrize("page", ["home", "explore", "profile"])
+def test_pages_of_many_clips_are_previewed_too(client, public, page):
+    address = {
+        "home": "/", "explore": reverse("gallery:explore"), "profile": reverse("gallery:profile", args=[public.user]),
+    }[page]  # fmt: skip
+    head = Head(client.get(address).content.decode())
+    assert head.meta["og:url"] == f"http://testserver{address}"
+    assert head.meta["og:title"] and head.meta["og:description"] and head.meta["twitter:card"]
+    file = finders.find(urlsplit(head.meta["og:image"]).path.removeprefix("/static/"))
+    with Image.open(file) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (1200, 630))
+
+
 def test_a_gif_is_previewed_as_a_picture(client, user):
     name = storages["default"].save("videos/2/video.gif", ContentFile(b"gif"))
     video = VideoFactory(user=user, public=True, request=a_request(format="gif", seed=1), video_file=name)
     head = Head(client.get(page_of(video)).content.decode())
-    assert head.meta["og:image:type"] == "image/gif"
+    assert head.meta["og:image:type"] == "image/jpeg"
     assert "og:video" not in head.meta
 
 

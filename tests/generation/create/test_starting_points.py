@@ -1,6 +1,7 @@
 """Prefilling the form from an earlier job or video, or from a video file; other users' work is never shown."""
 
 import io
+import re
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -27,6 +28,20 @@ def test_a_draft_is_rendered_in_full_with_its_prompt_and_seed(signed_in, user):
     full = Job.objects.exclude(pk=draft.pk).get().render_request
     assert (full.prompt, full.seed, full.quality) == (SIMPLE["prompt"], 77, "standard")
     assert (full.width, full.height, full.fps) == (456, 256, 24)
+
+
+def test_rendering_in_full_is_one_button_and_everything_else_is_a_link_away(signed_in, user):
+    draft = JobFactory(user=user, seed=5, request=a_request(quality="draft"))
+    address = f"{reverse('generation:create')}?from={draft.pk}&quality=standard"
+    page = signed_in.get(address).content.decode()
+    main = page[page.index("<main") : page.index("</main>")]
+    assert "<h1>Render in full</h1>" in main
+    assert len(re.findall(r"<button[^>]*>", main[main.index('id="create-form"') :])) == 1
+    assert not re.search(r"<(select|textarea)", main)
+    (change,) = re.findall(r'href="([^"]+)">Change the settings first<', main)
+    form = signed_in.get(change.replace("&amp;", "&"))
+    assert "<textarea" in form.content.decode()
+    assert (values(form)["prompt"], values(form)["seed"]) == (draft.request["prompt"], 5)
 
 
 def test_only_drafts_are_offered_in_full(signed_in, user):

@@ -60,7 +60,7 @@ def test_every_page_has_the_panel_with_links_to_jobs_and_videos(client, user):
     client.force_login(user)
     job, done = JobFactory(user=user), ended(user, 1)
     video = VideoFactory(user=user, job=done)
-    for page in ("generation:create", "generation:jobs", "gallery:library", "account_email"):
+    for page in ("generation:create", "generation:jobs", "account_email"):
         html = client.get(reverse(page)).content.decode()
         assert 'data-active="1" data-new="1"' in html
         assert f'href="{reverse("generation:job", args=[job.pk])}"' in html

@@ -184,6 +184,9 @@ def test_a_scrape_stays_cheap_with_many_jobs(measured, user):
     now = timezone.now()
     jobs = [Job(user=user, request=request, seed=1, status=state, queued_at=now, touched_at=now) for state in states]
     Job.objects.bulk_create(jobs, batch_size=2000)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE generation_job")  # its plans follow what it has counted
     pipe = broker.connection().pipeline()
     for number in range(3000):
         pipe.lpush("cpu", f'{{"headers": {{"auravideo_sent_at": {number}}}}}')
@@ -195,7 +198,11 @@ def test_a_scrape_stays_cheap_with_many_jobs(measured, user):
     assert found["auravideo_jobs", "state=queued"] == 2900
     assert found["auravideo_queue_messages", "queue=cpu"] == 3000
     assert len(queries) == 3
-    assert all("INDEX" in plan(query["sql"]) for query in queries), queries
+    plans = [plan(query["sql"]) for query in queries]
+    whole = [found for found in plans if "INDEX" not in found]
+    if connection.vendor == "postgresql":  # reads the empty table of workers without one
+        whole = [found for found in whole if "ON GENERATION_WORKER" not in found]
+    assert not whole
     assert seconds < 1  # milliseconds on an idle machine; docs/performance.md
 
 

@@ -186,7 +186,7 @@ def _offered(html: str) -> dict[str, Any]:
     }
 
 
-_NOT_SUMMARY = ("notice", "choice__cost")
+_NOT_SUMMARY = ("notice", "choice__cost", "create-bar__time")
 
 
 def numbers(text: str) -> list[str]:

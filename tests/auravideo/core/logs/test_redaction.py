@@ -10,15 +10,13 @@ PASSWORD = 'p"ss/w\\rd+ü%1'
 
 
 @pytest.fixture
-def secrets(settings):
+def secrets(settings, monkeypatch):
     """Give the site secrets of every kind, one of them with characters that JSON and URLs escape."""
     settings.SECRET_KEY = "the-secret-key-of-django"
     settings.METRICS_TOKEN = "the-token-of-metrics"
     settings.EMAIL_HOST_PASSWORD = "the-email-password"
-    settings.DATABASES["default"]["PASSWORD"] = PASSWORD
-    settings.STORAGES["default"]["OPTIONS"]["secret_key"] = "the-key-of-s3"
-    yield
-    del settings.DATABASES["default"]["PASSWORD"], settings.STORAGES["default"]["OPTIONS"]["secret_key"]
+    monkeypatch.setitem(settings.DATABASES["default"], "PASSWORD", PASSWORD)
+    monkeypatch.setitem(settings.STORAGES["default"]["OPTIONS"], "secret_key", "the-key-of-s3")
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_a_video_that_was_deleted_is_said(run, file, workers, tmp_path):
     kept.video.delete()
     code, out, _err = run(path, output=tmp_path / "clips")
     assert code == 3
-    assert out.count("deleted: The video was deleted.") == 2
+    assert out.count("deleted: The clip was deleted.") == 2
     assert files_in(tmp_path / "clips") == ["manifest.jsonl"]
 
 
