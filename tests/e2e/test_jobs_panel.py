@@ -43,8 +43,8 @@ def finished(ended: int = 1_700_000_060, **changes):
 
 def ask_to_be_told(jobs_page, panel) -> None:
     panel.locator("summary").click()
-    panel.get_by_role("switch").click()
-    expect(panel.get_by_role("switch")).to_have_attribute("aria-checked", "true")
+    panel.get_by_role("switch", name="Notify").click()
+    expect(panel.get_by_role("switch", name="Notify")).to_have_attribute("aria-checked", "true")
     panel.locator("summary").click()
 
 
@@ -212,9 +212,9 @@ def test_the_wish_to_be_told_is_remembered_and_can_be_taken_back(jobs_page, pane
 def test_a_browser_that_refuses_says_so_where_it_was_asked(jobs_page, panel):
     jobs_page.page.evaluate("Notification.permission = 'denied'")
     panel.locator("summary").click()
-    panel.get_by_role("switch").click()
+    panel.get_by_role("switch", name="Notify").click()
     expect(panel.get_by_text("does not allow notifications")).to_be_visible()
-    expect(panel.get_by_role("switch")).to_have_attribute("aria-checked", "false")
+    expect(panel.get_by_role("switch", name="Notify")).to_have_attribute("aria-checked", "false")
 
 
 def test_cancelling_in_the_panel_takes_the_row_away_and_leaves_the_panel_open(jobs_page, panel):
