@@ -89,6 +89,16 @@ def test_three_submissions_without_leaving_the_page_and_the_cards_live_on(signed
     expect(prompt(page)).to_have_value("a large red heart")
 
 
+def test_the_message_that_a_clip_is_queued_leaves_when_it_has_ended(signed_up):
+    page = signed_up
+    prompt(page).fill("a pink circle")
+    page.evaluate("document.getElementById('create-form').submit()")  # as without the script
+    expect(page.get_by_text("Your clip is queued.")).to_be_visible()
+    page.locator(".job").get_by_role("button", name="Cancel").click()
+    expect(page.locator(".job")).to_have_attribute("data-status", "cancelled")
+    expect(page.get_by_text("Your clip is queued.")).to_have_count(0)
+
+
 def test_a_double_click_queues_once(signed_up):
     page = signed_up
     prompt(page).fill("a pink circle")
@@ -191,7 +201,7 @@ def test_the_draft_survives_the_end_of_the_session_and_only_its_writer_sees_it(b
 def test_signing_out_deletes_the_draft(signed_up):
     page = signed_up
     prompt(page).fill(TYPED)
-    page.get_by_role("link", name="Jobs", exact=True).click()
+    page.get_by_role("link", name="Queue", exact=True).click()
     assert TYPED in page.evaluate("localStorage.getItem('create-draft')")
     page.get_by_role("banner").locator("details.menu > summary").last.click()
     page.get_by_role("button", name="Sign out").click()
