@@ -100,7 +100,7 @@ def test_the_page_starts_with_what_is_unfinished_or_of_the_last_hour_newest_firs
 def test_the_page_starts_with_few_cards_and_few_queries(signed_in, user, django_assert_num_queries):
     JobFactory.create_batch(feed.MAX_CARDS + 2, user=user)
     feed.newest(user)  # caches this machine's rates
-    with django_assert_num_queries(3):  # jobs, stage runs, the queue
+    with django_assert_num_queries(4):  # jobs, stage runs, the queue and who works on it
         assert len(feed.newest(user)) == feed.MAX_CARDS
     with django_assert_num_queries(1):
         feed.recent_prompts(user)

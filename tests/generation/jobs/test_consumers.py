@@ -23,9 +23,22 @@ new_user = sync_to_async(UserFactory)
 new_job = sync_to_async(JobFactory)
 
 
-def socket_of(user, *shown, language: str = "en") -> WebsocketCommunicator:
+class Socket(WebsocketCommunicator):
+    """A connection that waits for a busy machine, instead of one second."""
+
+    async def connect(self, timeout=30):
+        return await super().connect(timeout)
+
+    async def receive_output(self, timeout=30):
+        return await super().receive_output(timeout)
+
+    async def receive_from(self, timeout=30):
+        return await super().receive_from(timeout)
+
+
+def socket_of(user, *shown, language: str = "en") -> Socket:
     jobs = ",".join(str(job.pk) for job in shown)
-    communicator = WebsocketCommunicator(JobsConsumer.as_asgi(), f"/ws/jobs/?jobs={jobs}&language={language}")
+    communicator = Socket(JobsConsumer.as_asgi(), f"/ws/jobs/?jobs={jobs}&language={language}")
     communicator.scope["user"] = user
     return communicator
 
