@@ -191,6 +191,7 @@ def test_variations_and_their_cards_lead_to_it(client, owner):
     page = client.get(f"/jobs/{done.pk}/").content.decode()
     assert f'job__main" {link}' in page
     assert page.count("job__main") == 1
+    assert f'job__main" {link}' in client.get("/jobs/").content.decode()
 
 
 def test_a_file_of_prompts_leads_to_it_as_well_unless_it_is_long(client, owner):
