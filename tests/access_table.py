@@ -22,6 +22,7 @@ address                                 method  anonymous  owner  stranger  staf
 home                                    GET     200        to     to        to     to         to
 help                                    GET     200        200    200       200    200        200
 set_language                            POST    to         to     to        to     to         to
+manifest                                GET     200        200    200       200    200        200
 favicon                                 GET     to         to     to        to     to         to
 healthz                                 GET     200        200    200       200    200        200
 healthz-live                            GET     200        200    200       200    200        200

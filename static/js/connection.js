@@ -22,7 +22,8 @@
   // Tell the server which jobs this page shows, and in which language.
   const shown = () => {
     const ids = (what) => [...document.querySelectorAll(what)].map((job) => job.id.replace("job-", "")).join(",");
-    const jobs = { jobs: ids(".job[data-version]"), recent: ids(".job--row") };
+    const rows = ids(".job--row");
+    const jobs = { jobs: ids(".job[data-version]"), ...(rows && { recent: rows }) };
     return new URLSearchParams({ ...jobs, language: document.documentElement.lang });
   };
 

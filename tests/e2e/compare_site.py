@@ -46,4 +46,5 @@ def finish(name: str) -> None:
 
 def _video(job: Job, files: dict[str, str]) -> None:
     frames = SECONDS * FPS
-    VideoFactory(user=job.user, job=job, request=job.request, width=SIDE, height=SIDE, frames=frames, fps=FPS, **files)
+    facts = {"width": SIDE, "height": SIDE, "frames": frames, "fps": FPS, "stack_key": ""}
+    VideoFactory(user=job.user, job=job, request=job.request, **facts, **files)

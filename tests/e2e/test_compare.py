@@ -16,6 +16,7 @@ FOUR = ["done"] * 4
 PEOPLE = {
     **dict.fromkeys(("stepper", "still", "saver", "keeper", "several", "plain"), FOUR),
     "slider": ["done"] * 2,
+    "stacked": ["done"] * 3,
     "joiner": ["done", "running"],
     "sound": ["done", "done", "queued"],
 }
@@ -192,6 +193,49 @@ def test_without_scripts_clips_have_controls_and_the_forms_work(visit):
         expect(clips(page)).to_contain_text("Seed 1")
         page.get_by_role("button", name="4 more like this").click()
         expect(page.locator("[data-compare] .job")).to_have_count(4)
+
+
+def test_several_values_are_counted_first_and_become_a_labelled_grid(quick_page):
+    page = quick_page
+    sign_up(page)
+    page.goto("/create/?mode=advanced")
+    page.locator("[name=prompt]").fill("a red heart rising")
+    page.get_by_text("Try several values").click()
+    page.get_by_label("Values of the columns").fill("3, 5")
+    page.get_by_label("Rows", exact=True).select_option(label="Prompt words")
+    page.get_by_label("Values of the rows").fill("red → blue, green")
+    page.get_by_role("button", name="Show the grid").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("6 clips")
+    assert too_wide(page) == []
+    assert violations(page) == []
+    page.get_by_role("button", name="Change the values").click()
+    expect(page.get_by_label("Values of the rows")).to_have_value("red → blue, green")
+    page.get_by_label("Values of the rows").fill("red → blue")
+    page.get_by_role("button", name="Show the grid").click()
+    page.get_by_role("button", name="Make 4 clips").click()
+    expect(page).to_have_url(re.compile(r"/videos/compare/\?batch="))
+    expect(page.get_by_role("columnheader")).to_have_text(
+        [re.compile(r"Guidance\s+3\.0"), re.compile(r"Guidance\s+5\.0")]
+    )
+    expect(page.get_by_role("rowheader")).to_have_text([re.compile("red"), re.compile("blue")])
+    expect(page.get_by_role("cell").locator(".job")).to_have_count(4)
+    assert too_wide(page) == []
+    assert violations(page) == []
+
+
+def test_a_stack_is_one_tile_that_opens_it(visit):
+    with visit("stacked", reduced_motion="reduce") as page:
+        page.goto("/videos/")
+        expect(page.locator("#cards .card")).to_have_count(1)
+        assert too_wide(page) == []
+        assert violations(page) == []
+        page.get_by_role("link", name="3 clips of the same request").click()
+        expect(clips(page)).to_have_count(3)
+        page.goto("/videos/?unstacked=on")
+        expect(page.locator("#cards .card")).to_have_count(3)
+        page.locator("#cards .card__title a").first.click()
+        expect(page.get_by_role("link", name="Compare 3 clips of this request")).to_be_visible()
+        assert violations(page) == []
 
 
 @pytest.mark.renders

@@ -1,20 +1,24 @@
 """Stacks: which clips belong together, and that each stack has exactly one front, whatever happens to its clips."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from importlib import import_module
 
 import pytest
 from django.apps import apps
-from django.db import connection
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from gallery import lifecycle, stacks
 from gallery.models import Video
 from gallery.models.stack_key import stack_key
+from gallery.moderation import services as moderation
 from generation.domain.states import Status
 from generation.requests import available
 from generation.requests.choices import to_requests
-from tests.factories import JobFactory, VideoFactory, a_request
+from tests.factories import JobFactory, UserFactory, VideoFactory, a_request
 
 SIMPLE = {"prompt": "a red heart", "aspect": "16:9", "seconds": 2}
 
@@ -140,6 +144,41 @@ def test_changing_stacks_takes_the_lock_of_their_owner(user, django_assert_num_q
         stacks.lock([user.pk, user.pk])
     if connection.vendor == "postgresql":  # SQLite has one writer at a time
         assert "FOR NO KEY UPDATE" in caught[0]["sql"]
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+@pytest.mark.django_db(transaction=True)
+def test_clips_that_are_made_at_the_same_time_leave_one_front(user):
+    def make() -> None:
+        a_clip(user)
+        connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            a_clip(user)
+            other = pool.submit(make)
+            while not other.done() and not _somebody_waits_for_a_lock():
+                time.sleep(0.01)
+        other.result()
+    assert Video.objects.count() == 2
+    assert len(fronts()) == 1
+
+
+def _somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone()[0] > 0
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+@pytest.mark.django_db
+def test_moderation_locks_the_owner_before_the_video_as_deleting_does(user):
+    video = a_clip(user)
+    with CaptureQueriesContext(connection) as asked:
+        moderation.delete(UserFactory(is_staff=True), video, "spam")
+    sql = [query["sql"] for query in asked]
+    owner = next(n for n, text in enumerate(sql) if "FOR NO KEY UPDATE" in text)
+    assert owner < next(n for n, text in enumerate(sql) if "FOR UPDATE" in text and 'FROM "gallery_video"' in text)
 
 
 # --- Relatives --------------------------------------------------------------------------------------------------------
