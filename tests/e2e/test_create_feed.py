@@ -13,6 +13,16 @@ from tests.site import PASSWORD
 pytestmark = pytest.mark.e2e
 
 SIZES = ((390, 844), (768, 1024), (1440, 900))
+FINISHED = """
+from django.utils import timezone
+from accounts.models import User
+from tests.e2e.library_site import SCENES, store_clip
+from tests.factories import JobFactory, VideoFactory
+user = User.objects.get(username={name!r})
+job = JobFactory(user=user, status="done", ended_at=timezone.now(), seen_at=timezone.now())
+VideoFactory(user=user, job=job, request=job.request, **store_clip(77, SCENES[0], 128, 128))
+print(job.pk)
+"""
 TYPED = "a large green cross falling in the desert"
 
 
@@ -87,6 +97,25 @@ def test_three_submissions_without_leaving_the_page_and_the_cards_live_on(signed
     newest.get_by_role("link", name="Change").click()
     expect(page).to_have_url(re.compile(r"/create/\?from="))
     expect(prompt(page)).to_have_value("a large red heart")
+
+
+def test_a_finished_clip_is_deleted_restored_and_run_again_without_leaving_the_page(signed_up, pages_only):
+    page, navigations = signed_up, []
+    job = pages_only.python(FINISHED.format(name=page.user_name)).strip()
+    page.goto("/create/?mode=simple")
+    prompt(page).fill(TYPED)
+    page.on("framenavigated", lambda frame: navigations.append(frame.url))
+    card = page.locator(f"#job-{job}")
+    card.get_by_role("button", name="Delete").click()
+    expect(card.locator("video")).to_have_count(0)
+    card.get_by_role("button", name="Restore").click()
+    expect(card.locator("video")).to_have_count(1)
+    card.get_by_role("button", name="Run again").click()
+    expect(cards(page)).to_have_count(2)
+    expect(cards(page).first).to_have_attribute("data-status", "queued")
+    expect(prompt(page)).to_have_value(TYPED)
+    assert TYPED in page.evaluate("localStorage.getItem('create-draft')")
+    assert navigations == []
 
 
 def test_the_message_that_a_clip_is_queued_leaves_when_it_has_ended(signed_up):
