@@ -25,6 +25,7 @@ urlpatterns = [
     path("language/setlang/", set_language, name="set_language"),
     path("admin/overview/", admin.site.admin_view(overview), name="admin-overview"),
     path("admin/", admin.site.urls),
+    path("manifest.webmanifest", views.manifest, name="manifest"),
     path("favicon.ico", views.favicon, name="favicon"),
     # Answered by health.middleware, before the host is checked; here so that they have a name.
     path("healthz", health.ready, name="healthz"),

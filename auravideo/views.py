@@ -1,9 +1,10 @@
 """Pages that belong to no app."""
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -70,3 +71,33 @@ def too_many(request: HttpRequest, _exception: Exception | None = None) -> HttpR
 def favicon(_request: HttpRequest) -> HttpResponse:
     """Redirect to the icon; browsers request it for pages that name none (files, the admin)."""
     return redirect(static("images/favicon.svg"))
+
+
+@require_safe
+def manifest(_request: HttpRequest) -> HttpResponse:
+    """Describe the site as an application that browsers and phones can install."""
+    sizes = ((192, "any"), (512, "any"), (512, "maskable"))
+    icons = [
+        {
+            "src": static(f"images/icons/{'maskable' if purpose == 'maskable' else size}.png"),
+            "sizes": f"{size}x{size}",
+            "type": "image/png",
+            "purpose": purpose,
+        }
+        for size, purpose in sizes
+    ]
+    described = {
+        "name": "AuraVideo",
+        "short_name": "AuraVideo",
+        "description": _("Turn a sentence into a short video."),
+        "id": "/",
+        "start_url": reverse("generation:create"),
+        "scope": "/",
+        "display": "standalone",
+        "icons": icons,
+        "shortcuts": [
+            {"name": _("Create"), "url": reverse("generation:create")},
+            {"name": _("Queue"), "url": reverse("generation:jobs")},
+        ],
+    }
+    return JsonResponse(described, content_type="application/manifest+json")

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from auravideo.core import clock, publish
 from auravideo.core.storage import delete_file
+from gallery import stacks
 from gallery.models import GIVEN_UP, Video, VideoQuerySet
 from generation.models import Job
 from generation.queue import events
@@ -48,6 +49,7 @@ def create(job: Job, output: dict) -> Video:
     )
     # By the database's clock: that of a worker may be wrong, and libraries are in this order.
     Video.objects.filter(pk=video.pk).update(created_at=Now())
+    stacks.refresh([video.pk])  # saving it has taken the lock
     return video
 
 
@@ -89,11 +91,15 @@ def delete(video: Video) -> bool:
 
 @transaction.atomic
 def _move(videos: QuerySet[Video], moment: datetime | None) -> int:
-    """Set `deleted_at`, and refresh the pages that show the jobs of these videos, since they show the videos too."""
+    """Set `deleted_at`; refresh the stacks, and the pages that show the jobs of these videos, since they show both."""
+    stacks.lock(videos.order_by().values_list("user_id", flat=True).distinct())
     jobs: dict[int, list[UUID]] = {}
-    for user_id, job_id in videos.order_by().values_list("user_id", "job_id"):
+    found = []
+    for video_id, user_id, job_id in videos.order_by().values_list("pk", "user_id", "job_id"):
+        found.append(video_id)
         jobs.setdefault(user_id, []).extend([] if job_id is None else [job_id])
-    count = videos.order_by().update(deleted_at=moment)
+    count = videos.order_by().update(deleted_at=moment, is_front=False)
+    stacks.refresh(found)
     for user_id, job_ids in jobs.items():
         transaction.on_commit(partial(events.publish_all, user_id, job_ids))
     return count

@@ -1,14 +1,16 @@
 """Signal receivers of the gallery, run within the sender's transaction.
 
-Saving a video updates the search index. Code that sets titles or publishes with a bulk update must do it itself.
+Saving a video updates the search index, and the stack of a new one. Code that sets titles, publishes, deletes or
+restores with a bulk update must do it itself.
 """
 
+from django.db import transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
 from accounts.models import User
 from accounts.signals import suspension_over
-from gallery import lifecycle
+from gallery import lifecycle, stacks
 from gallery.models import SearchDoc, Video
 from gallery.moderation.services import note_end_of_suspension
 from generation.models import Job
@@ -30,3 +32,11 @@ def keep_history(user: User, site: str, **_kwargs: object) -> None:
 def index_words(instance: Video, raw: bool = False, **_kwargs: object) -> None:
     if not raw:
         SearchDoc.objects.index([instance])
+
+
+@receiver(post_save, sender=Video)
+@transaction.atomic
+def stack(instance: Video, created: bool, raw: bool = False, **_kwargs: object) -> None:
+    if created and not raw:
+        stacks.lock([instance.user_id])
+        stacks.refresh([instance.pk])

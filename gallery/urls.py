@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from gallery.compare.urls import urlpatterns as compare
 from gallery.files import views as file_views
 from gallery.library.urls import urlpatterns as library
 from gallery.moderation.urls import urlpatterns as moderation
@@ -18,4 +19,4 @@ files = [
     path("videos/<uuid:video_id>/cover.jpg", file_views.cover, name="cover"),
 ]
 
-urlpatterns = [*library, *files, *sharing, *moderation]
+urlpatterns = [*library, *compare, *files, *sharing, *moderation]

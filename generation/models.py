@@ -45,6 +45,9 @@ class Batch(models.Model):
     name = models.CharField(_("name"), max_length=200)
     digest = models.CharField(_("SHA-256 of the rows"), max_length=64)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    # Null for a file of prompts. Otherwise one request in variations: the up to two settings that vary on purpose, each
+    # as {"field", "values"}; the first one runs along the columns of the grid. Empty if only the seed differs.
+    axes = models.JSONField(_("settings that vary"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("batch")
@@ -53,6 +56,11 @@ class Batch(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_variations(self) -> bool:
+        """Return whether it is one request in variations, made to be compared."""
+        return self.axes is not None
 
 
 class Job(models.Model):

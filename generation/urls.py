@@ -1,6 +1,7 @@
 from django.urls import path
 
 from generation.batches import views as batch_views
+from generation.create import feed_views, sweep_views
 from generation.create import views as create_views
 from generation.jobs import views as job_views
 from generation.own_queue import views as own_queue_views
@@ -14,6 +15,8 @@ urlpatterns = [
     path("create/summary/", create_views.summary, name="create-summary"),
     path("create/from-file/", create_views.from_file, name="create-from-file"),
     path("create/save-preset/", create_views.save_preset, name="create-save-preset"),
+    path("create/again/<uuid:job_id>/", feed_views.again, name="create-again"),
+    path("create/sweep/", sweep_views.sweep, name="create-sweep"),
     path("create/many/", batch_views.create_many, name="create-many"),
     path("presets/", preset_views.presets, name="presets"),
     path("presets/<uuid:preset_id>/rename/", preset_views.rename, name="preset-rename"),

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from tests import postgres
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.db.models import QuerySet
     from django.test import Client
 
@@ -90,10 +92,12 @@ def _rows(people: list, mine: int, others: int) -> Iterator[tuple]:
 
 
 def _write(rows: list[tuple], tags: list) -> None:
+    from gallery import stacks
     from gallery.models import SearchDoc, Video, VideoTag
 
     videos = [_video(*row) for row in rows]
     Video.objects.bulk_create(videos)
+    stacks.refresh([video.pk for video in videos])
     SearchDoc.objects.index(videos)
     public = [video for video in videos if video.published_at]
     chosen = random.Random(str(rows[0][1]))
@@ -164,8 +168,11 @@ def pages() -> dict[str, str]:
     library, explore = "/videos/?", "/explore/?"
     found = {
         "library": library,
-        "library, page 1000": library + _behind(mine, "-created_at"),
-        "library, oldest, page 1000": f"{library}sort=oldest&{_behind(mine, 'created_at')}",
+        "library, the last page": library + _behind(mine.filter(is_front=True), "-created_at"),
+        "library, every clip, page 1000": f"{library}unstacked=on&{_behind(mine, '-created_at')}",
+        "library, oldest": f"{library}sort=oldest",
+        "library, every clip, oldest, page 1000": f"{library}unstacked=on&sort=oldest&{_behind(mine, 'created_at')}",
+        "a stack": f"/videos/compare/?stack={_in_a_large_stack(mine)}",
         "library, largest, page 1000": f"{library}sort=largest&{_behind(mine, '-size')}",
         "library, favourites": f"{library}favourites=on",
         "library, gif, page 1000": f"{library}format=gif&{_behind(mine.filter(format='gif'), '-created_at')}",
@@ -209,6 +216,14 @@ def _month(rows: "QuerySet[Any]") -> str:
     first = rows.order_by("created_at")[0].created_at.date().replace(day=1)
     last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
     return f"since={first}&until={last}"
+
+
+def _in_a_large_stack(videos: "QuerySet[Any]") -> "UUID":
+    """Return the front of the largest stack."""
+    from django.db.models import Count
+
+    sizes = videos.order_by().values("stack_key").annotate(n=Count("pk")).order_by("-n", "stack_key")
+    return videos.get(stack_key=sizes[0]["stack_key"], is_front=True).pk
 
 
 def _behind(rows: "QuerySet[Any]", order: str) -> str:

@@ -22,6 +22,7 @@ address                                 method  anonymous  owner  stranger  staf
 home                                    GET     200        to     to        to     to         to
 help                                    GET     200        200    200       200    200        200
 set_language                            POST    to         to     to        to     to         to
+manifest                                GET     200        200    200       200    200        200
 favicon                                 GET     to         to     to        to     to         to
 healthz                                 GET     200        200    200       200    200        200
 healthz-live                            GET     200        200    200       200    200        200
@@ -62,6 +63,10 @@ generation:create-from-file             GET     in         405    405       405 
 generation:create-from-file             POST    in         200    200       200    200        200
 generation:create-save-preset           GET     in         405    405       405    405        405
 generation:create-save-preset           POST    in         200    200       200    200        200
+generation:create-sweep                 GET     in         405    405       405    405        405
+generation:create-sweep                 POST    in         200    200       200    200        200
+generation:create-again                 GET     in         405    405       405    405        405
+generation:create-again                 POST    in         to     404       404    404        404
 generation:create-many                  GET     in         200    200       200    200        200
 generation:create-many                  POST    in         200    200       200    200        200
 generation:presets                      GET     in         200    200       200    200        200
@@ -79,6 +84,11 @@ generation:batch-download               GET     in         200    404       404 
 gallery:library                         GET     in         200    200       200    200        200
 gallery:selected                        GET     in         405    405       405    405        405
 gallery:selected                        POST    in         to     to        to     to         to
+gallery:compare                         GET     in         200    200       200    200        200
+gallery:keep                            GET     in         405    405       405    405        405
+gallery:keep                            POST    in         to     to        to     to         to
+gallery:more-like-this                  GET     in         405    405       405    405        405
+gallery:more-like-this                  POST    in         to     404       404    404        404
 gallery:undo                            GET     in         405    405       405    405        405
 gallery:undo                            POST    in         to     to        to     to         to
 gallery:trash                           GET     in         200    200       200    200        200

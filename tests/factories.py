@@ -115,6 +115,7 @@ class VideoFactory(DjangoModelFactory):
     poster_file = "videos/1/poster.webp"
     preview_file = "videos/1/preview.webp"
     thumbnail_file = "videos/1/thumbnail.webp"
+    stack_key = factory.Sequence(lambda n: f"{n:032x}")  # each on its own; "" stacks clips of the same request
 
     class Params:
         shared = factory.Trait(

@@ -137,6 +137,9 @@ class SeededSite(Site):
         for address, person in every_page():
             name = address.name if person == "anonymous" else f"{address.name}-{person}"
             yield Page(name.replace(":", "-"), person, address.path(self.values))
+        yield Page("gallery-compare-batch", "owner", f"/videos/compare/?batch={self.values['batch_id']}")
+        pair = "&".join(f"video={id}" for format, id in self.videos.items() if format != "gif")
+        yield Page("gallery-compare-videos", "owner", f"/videos/compare/?{pair}")
         for status, job in self.jobs.items():
             yield Page(f"generation-job-{status}", "owner", f"/jobs/{job}/")
         for format, video in self.videos.items():

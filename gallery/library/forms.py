@@ -17,11 +17,12 @@ from auravideo.core.media.formats import FORMAT_LABELS
 from gallery.access import collections_of
 from gallery.library.dates import FIRST_DAY, LAST_DAY, day_after, start_of
 from gallery.models import Collection, SizeClass, Video, Visibility
+from generation.batches.variations import MAX_COMPARED
 from generation.requests import available
 
 MAX_SELECTED = 500
 MAX_ZIPPED = 200
-ACTS = ("delete", "favourite", "unfavourite", "collect", "remove", "download")
+ACTS = ("delete", "favourite", "unfavourite", "collect", "remove", "download", "compare")
 SORTS = {
     "newest": ("-created_at", _("Newest first")),
     "oldest": ("created_at", _("Oldest first")),
@@ -50,6 +51,7 @@ class LibraryForm(forms.Form):
     since = DayField(label=_("Since"))
     until = DayField(label=_("Until"))
     favourites = forms.BooleanField(label=_("Favourites only"), required=False)
+    unstacked = forms.BooleanField(label=_("Every clip on its own"), required=False)
     sort = forms.ChoiceField(
         label=_("Sort by"), required=False, choices=[(name, label) for name, (_order, label) in SORTS.items()]
     )
@@ -96,6 +98,12 @@ class LibraryForm(forms.Form):
         return self.order != SORTS["newest"][0]
 
     @property
+    def is_stacked(self) -> bool:
+        """Return whether clips of one request are one tile: not if words or filters ask for single ones."""
+        by_date = self.order in (SORTS["newest"][0], SORTS["oldest"][0])
+        return by_date and not (self.text or self.filters or self.cleaned_data.get("unstacked"))
+
+    @property
     def order(self) -> str:
         return SORTS.get(self.cleaned_data.get("sort") or "newest", SORTS["newest"])[0]
 
@@ -137,7 +145,7 @@ class IdsField(forms.Field):
 
     def clean(self, value: list[str] | None) -> list[UUID]:
         words = value or []
-        if not words:
+        if not words and self.required:
             raise ValidationError(self.error_messages["required"], "required")
         if len(words) > MAX_SELECTED:
             raise ValidationError(_("You can select at most %s clips at once.") % MAX_SELECTED, "too-many")
@@ -159,6 +167,8 @@ class SelectionForm(forms.Form):
         found = self.cleaned_data
         if found.get("act") == "download" and len(found.get("video", ())) > MAX_ZIPPED:
             raise ValidationError(_("You can download at most %s clips at once. Select fewer.") % MAX_ZIPPED)
+        if found.get("act") == "compare" and len(found.get("video", ())) > MAX_COMPARED:
+            raise ValidationError(_("You can compare at most %s clips at once. Select fewer.") % MAX_COMPARED)
         return found
 
 

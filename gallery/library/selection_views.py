@@ -8,7 +8,9 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -87,6 +89,11 @@ def _collect(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID 
     return _collect_page(request, CollectForm(request.user, initial={"video": ids}))
 
 
+def _compare(_request: SignedInRequest, videos: VideoQuerySet, _collection: UUID | None) -> HttpResponse:
+    ids = videos.order_by("-created_at").values_list("pk", flat=True)
+    return redirect(f"{reverse('gallery:compare')}?{urlencode([('video', str(id)) for id in ids])}")
+
+
 def _remove(request: SignedInRequest, videos: VideoQuerySet, collection_id: UUID | None) -> None:
     collection = get_object_or_404(collections_of(request.user), pk=collection_id)
     count = library.remove_from_collection(collection, videos.values_list("pk", flat=True))
@@ -112,5 +119,6 @@ _ACTS: dict[str, Callable[[SignedInRequest, VideoQuerySet, UUID | None], HttpRes
     "unfavourite": _unfavourite,
     "collect": _collect,
     "remove": _remove,
+    "compare": _compare,
     "download": _download,
 }

@@ -15,7 +15,7 @@ from auravideo.core.keyset import Page
 from auravideo.core.media.video_metadata import settings_for
 from gallery.access import collections_of, library_of
 from gallery.library.dates import Period
-from gallery.models import Collection, CollectionItem, Video
+from gallery.models import Collection, CollectionItem, Video, VideoQuerySet
 
 COUNT_UP_TO = 100
 SIMILAR = 6
@@ -38,7 +38,7 @@ class _Count(Subquery):
     output_field = IntegerField()
 
 
-def for_cards(videos: QuerySet[Video]) -> QuerySet[Video]:
+def for_cards(videos: VideoQuerySet) -> VideoQuerySet:
     """Defer the fields that cards don't show and that may be long."""
     return videos.defer("request", "prompt")
 

@@ -56,7 +56,10 @@ def undo(request: SignedInRequest) -> HttpResponse:
 @require_POST
 def restore(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     found = _deleted(request, video_id)
-    _tell_restored(request, lifecycle.restore(trash_of(request.user).filter(pk=found.pk)))
+    count = lifecycle.restore(trash_of(request.user).filter(pk=found.pk))
+    if request.htmx:  # from the card of its job, see `video_views.delete`
+        return HttpResponse(status=204)
+    _tell_restored(request, count)
     return redirect("gallery:trash")
 
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.http import SignedInRequest
 from auravideo.core.http import HtmxHttpRequest
-from gallery import lifecycle
+from gallery import lifecycle, stacks
 from gallery.access import library_of
 from gallery.files.views import file_stem
 from gallery.library import services as library
@@ -73,7 +73,10 @@ def delete(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     found = own_video(request, video_id)
     form = LibraryForm(request.GET)
     neighbour = nearest(found, form, request.user) if request.POST.get("then") == "next" else None
-    tell_deleted(request, *lifecycle.trash(library_of(request.user).filter(pk=found.pk)))
+    count, at = lifecycle.trash(library_of(request.user).filter(pk=found.pk))
+    if request.htmx:  # the card of its job offers to restore it; the page learns that through the socket
+        return HttpResponse(status=204)
+    tell_deleted(request, count, at)
     return redirect(in_list("gallery:video", form, neighbour)) if neighbour else back(request)
 
 
@@ -97,6 +100,11 @@ def _page(request: HtmxHttpRequest, found: Video, **extra: object) -> HttpRespon
     """Render the owner's page; opening it marks the finished job as seen."""
     if request.user.is_authenticated and found.job is not None and found.job.is_new:
         archive.mark_seen(request.user, [found.job.pk])
-    context = {"filter": LibraryForm(request.GET).query()}
-    context |= {"video": found, "similar": similar_to(found), "collections": found.collections.order_by("name")}
+    context = {
+        "filter": LibraryForm(request.GET).query(),
+        "video": found,
+        "relatives": stacks.relatives_of(found),
+        "similar": similar_to(found),
+        "collections": found.collections.order_by("name"),
+    }
     return render(request, "gallery/video.html", context | extra)

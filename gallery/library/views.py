@@ -11,6 +11,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 
 from accounts.http import SignedInRequest
+from gallery import stacks
 from gallery.access import library_of
 from gallery.library import dates
 from gallery.library.dates import Period
@@ -28,6 +29,8 @@ def library(request: SignedInRequest) -> HttpResponse:
     """Show the whole page; for HTMX, the filtered results (`found`) or the next page of cards (`cards`)."""
     form = LibraryForm(request.GET)
     videos = for_cards(library_of(request.user).filter(**form.filters))
+    if form.is_stacked:
+        videos = stacks.with_size(videos.filter(is_front=True))
     is_more = request.htmx.target == "cards"
     periods = [] if is_more else dates.offered(timezone.localdate(), form.days[0])
     if periods:

@@ -1,4 +1,4 @@
-"""Walk from video to video through the library, as it is filtered and sorted."""
+"""Walk from clip to clip through the library, as filtered and sorted; also through those of a stack, one by one."""
 
 from uuid import UUID
 

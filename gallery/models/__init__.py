@@ -5,6 +5,7 @@ from gallery.models.moderation import Act, ModerationAction, Reason, Report, Rep
 from gallery.models.retention import RetentionRule
 from gallery.models.search import SearchDoc
 from gallery.models.sharing import Like, Tag, VideoTag
+from gallery.models.stack_key import prompt_key, stack_key
 from gallery.models.video import (
     GIVEN_UP,
     LISTED,
@@ -13,7 +14,6 @@ from gallery.models.video import (
     Video,
     VideoQuerySet,
     Visibility,
-    prompt_key,
     undo_limit,
 )
 
@@ -38,5 +38,6 @@ __all__ = [
     "VideoTag",
     "Visibility",
     "prompt_key",
+    "stack_key",
     "undo_limit",
 ]

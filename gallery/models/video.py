@@ -1,6 +1,5 @@
 """Videos: finished clips, kept until they are deleted."""
 
-import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from gallery.models.stack_key import prompt_key, stack_key
 from generation.models import Job
 
 TOKEN_LENGTH = 43  # the length of secrets.token_urlsafe(32)
@@ -51,11 +51,6 @@ class Safety(models.TextChoices):
 
 
 LISTED = Q(visibility=Visibility.PUBLIC, deleted_at=None, hidden_at=None)  # condition of indexes; see `listed()`
-
-
-def prompt_key(prompt: str) -> str:
-    """Return a key equal for prompts that differ only in case and white space; 32 characters, short enough to index."""
-    return hashlib.sha256(" ".join(prompt.casefold().split()).encode()).hexdigest()[:32]
 
 
 def undo_limit() -> CombinedExpression:
@@ -133,6 +128,9 @@ class Video(models.Model):
     model = models.CharField(_("model"), max_length=80, editable=False)
     format = models.CharField(_("format"), max_length=8, editable=False)
     size_class = models.CharField(_("size"), max_length=6, choices=SizeClass, default=SizeClass.SMALL, editable=False)
+    # Clips with the same key are one stack in the library: its newest kept clip is the front (gallery/stacks.py).
+    stack_key = models.CharField(_("stack"), max_length=32, default="", editable=False)
+    is_front = models.BooleanField(_("front of its stack"), default=False, editable=False)
     # Set by the owner.
     favourite = models.BooleanField(_("favourite"), default=False)
     visibility = models.CharField(_("visibility"), max_length=8, choices=Visibility, default=Visibility.PRIVATE)
@@ -156,6 +154,14 @@ class Video(models.Model):
         indexes = [
             models.Index(fields=["user", "-created_at", "-id"], condition=Q(deleted_at=None), name="library"),
             models.Index(fields=["user", "-size", "-id"], condition=Q(deleted_at=None), name="library_largest"),
+            models.Index(
+                fields=["user", "-created_at", "-id"],
+                condition=Q(deleted_at=None, is_front=True),
+                name="library_fronts",
+            ),
+            models.Index(
+                fields=["user", "stack_key", "-created_at", "-id"], condition=Q(deleted_at=None), name="stack"
+            ),
             *(
                 models.Index(
                     fields=["user", field, "-created_at", "-id"], condition=Q(deleted_at=None), name=f"library_{field}"
@@ -199,6 +205,7 @@ class Video(models.Model):
         """Fill the columns copied from the request. `bulk_create` bypasses `save`, so call this first."""
         self.prompt = self.request["prompt"]
         self.prompt_key = prompt_key(self.prompt)
+        self.stack_key = self.stack_key or stack_key(self.request)
         self.seed = self.request.get("seed")
         self.model = self.request["model"]
         self.format = self.request["format"]

@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts import services as accounts
 from accounts.models import User
 from gallery import lifecycle as gallery
+from gallery import stacks
 from gallery.models import Act, ModerationAction, Report, ReportState, Video
 from gallery.moderation import emails
 from gallery.moderation.selectors import is_hidden_by_reports, may_suspend, open_reports, reporters_of
@@ -48,7 +49,11 @@ def _who(reporter: User | None, visitor_key: str) -> dict:
 
 
 def _lock(video: Video) -> bool:
-    """Lock the video for this transaction. Returns whether it still exists."""
+    """Lock the video for this transaction. Returns whether it still exists.
+
+    Locks its owner first, as whatever moves videos does: the other way round, both could wait for each other.
+    """
+    stacks.lock([video.user_id])
     return Video.objects.select_for_update().filter(pk=video.pk).first() is not None
 
 

@@ -12,6 +12,7 @@ from auravideo.core.file_names import stem
 from auravideo.core.zips import ZipEntry, stored_file
 from generation.batches import services as batches
 from generation.batches.forms import BatchForm
+from generation.batches.variations import MAX_COMPARED
 from generation.domain.states import ACTIVE, ENDED, Status
 from generation.jobs.selectors import jobs_of, progress_of
 from generation.models import Batch, Job
@@ -37,6 +38,11 @@ class BatchProgress:
     @property
     def is_active(self) -> bool:
         return self.ended < self.total
+
+    @property
+    def can_compare(self) -> bool:
+        """Return whether there are several clips, and not too many for one grid."""
+        return 1 < self.total <= MAX_COMPARED
 
     @property
     def percent(self) -> int:

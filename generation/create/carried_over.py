@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.utils.translation import gettext as _
-
 from generation.create.forms import CreateForm
 from generation.requests.choices import LORA_PREFIX
 from generation.requests.fields import FIELDS, PLAIN, Field
@@ -19,8 +17,6 @@ def kept_of(values: Mapping[str, Any], form: CreateForm) -> list[str]:
             told = field.choices.get(values[field.name], values[field.name])
             text = str(field.mention)
             found.append(text % told if "%s" in text else text)
-    if str(values.get("variations") or 1) != "1":
-        found.append(_("%s variations") % values["variations"])
     return found
 
 

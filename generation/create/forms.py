@@ -19,8 +19,9 @@ from generation.requests.request import InvalidRequest, RenderRequest
 from generation.requests.sizes import CUSTOM, suggested_short_sides
 
 SIMPLE, ADVANCED = MODES = ("simple", "advanced")
-SIMPLE_FIELDS = ("prompt", "aspect", "seconds", "quality")
+SIMPLE_FIELDS = ("prompt", "aspect", "seconds", "quality", "variations")
 MAX_VARIATIONS = 8
+SIMPLE_VARIATIONS = (1, 2, 4, 8)
 OF_A_REQUEST = tuple(name for name, field in FIELDS.items() if field.kind is not Kind.MOTIONS)
 MAX_TYPED = 99_999  # pixels; bounds the arithmetic only, `parse` enforces the site's limit
 
@@ -141,9 +142,16 @@ class CreateForm(forms.Form):
             return
         self.fields["aspect"].widget = forms.RadioSelect(choices=choices_of(self, "aspect"))
         self.fields["quality"].widget = forms.RadioSelect(choices=choices_of(self, "quality"))
+        self.fields["variations"].widget = forms.RadioSelect(choices=[(n, n) for n in self._counts()])
         for name, field in self.fields.items():
             if name not in SIMPLE_FIELDS:
                 field.widget = forms.HiddenInput()
+
+    def _counts(self) -> list[int]:
+        """Return the numbers of variations that simple mode offers: any other only if it is already chosen."""
+        value = self["variations"].value()
+        typed = int(value) if str(value).isdecimal() and len(str(value)) == 1 else 1
+        return sorted({*SIMPLE_VARIATIONS, max(1, typed)})
 
     @property
     def short_sides(self) -> list[int]:

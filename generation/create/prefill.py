@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 from django.utils.translation import gettext as _
 
 from generation.batches.forms import BatchForm
-from generation.create.forms import ADVANCED, OF_A_REQUEST, SIMPLE_FIELDS, CreateForm
+from generation.create.forms import ADVANCED, OF_A_REQUEST, SIMPLE_FIELDS, SIMPLE_VARIATIONS, CreateForm
 from generation.requests import available
 from generation.requests.choices import LORA_PREFIX, in_quality
 from generation.requests.fields import FIELDS, MAX_PROMPT, Field, Kind, with_present_names
@@ -76,9 +76,11 @@ def switched(values: Mapping[str, Any], to: str) -> dict[str, Any]:
 
 
 def without_kept(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return only the values that simple mode shows."""
-    names = [name for name in SIMPLE_FIELDS if name in values and values[name] != CUSTOM]
-    return {name: values[name] for name in names}
+    """Return only the values that simple mode shows, and offers."""
+    found = {name: values[name] for name in SIMPLE_FIELDS if name in values and values[name] != CUSTOM}
+    if str(found.get("variations")) not in map(str, SIMPLE_VARIATIONS):
+        found.pop("variations", None)
+    return found
 
 
 def many(values: Mapping[str, Any]) -> BatchForm:

@@ -13,22 +13,21 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
+from django_htmx.http import reselect, reswap, retarget
 
 from accounts import limits
 from accounts.http import SignedInRequest, SignedInUpload
 from auravideo.core.media.video_metadata import read_settings
 from auravideo.core.uploads import bounded_upload
-from generation.create import create_from, prefill, summaries, unsent
+from generation.batches import variations
+from generation.create import create_from, feed, feed_views, prefill, summaries, sweep_form, unsent
 from generation.create.carried_over import kept_of
 from generation.create.forms import ADVANCED, MODES, SIMPLE, CreateForm
 from generation.create.prefill import Prefill
 from generation.create.unsent import Unsent
-from generation.models import Job
 from generation.presets import services as presets
 from generation.presets.forms import PresetNameForm
-from generation.queue import services
 from generation.requests import available
 from generation.requests.choices import in_quality
 from generation.requests.fields import MAX_PROMPT
@@ -38,30 +37,37 @@ from generation.requests.request import InvalidRequest
 MAX_FILE_BYTES = 64 * 2**20
 MODE_KEY = "create-mode"  # session key: the mode used last
 
+# What the form holds, for the draft that the browser keeps: nothing yet, so that the draft may fill it; what a link
+# gave, which is no draft before it is changed; or what was typed.
+BLANK, GIVEN, TYPED = "blank", "given", "typed"
+
 
 @unsent.keeps_form
 @require_http_methods(["GET", "POST"])
 def create(request: SignedInRequest) -> HttpResponse:
-    """Show the form, or queue one clip per variation."""
+    """Show the form, or queue one clip per variation and, with htmx, add its card to the page's feed."""
     mode = _mode(request)
     if request.method == "GET":
         if typed := unsent.take(request):
             return _page(request, *_as_typed(request, typed))
         form, notes = _start(request, mode)
-        template = "generation/create_in_full.html" if _is_in_full(request) else "generation/create.html"
-        return _page(request, form, notes, template)
+        if _is_in_full(request):
+            return _page(request, form, notes, "generation/create_in_full.html")
+        return _page(request, form, notes, draft=GIVEN if form.initial else BLANK)
     form = CreateForm(request.POST, mode=mode)
     if form.is_valid():
         if not limits.may_submit(request):
+            if request.htmx:
+                return limits.refusal()
             form.add_error(None, limits.too_fast())
             return limits.refused(_page(request, form))
         try:
-            jobs = services.submit_many(request.user, form.requests)
+            jobs = variations.submit(request.user, form.requests)
         except InvalidRequest as error:
             form.add_error(None, [str(text) for texts in error.errors.values() for text in texts])
         else:
-            return _queued(request, jobs)
-    return _page(request, form)
+            return feed_views.queued(request, jobs)
+    return _in_place(request, _page(request, form))
 
 
 @unsent.keeps_form
@@ -164,15 +170,11 @@ def _as_typed(request: SignedInRequest, typed: Unsent) -> tuple[CreateForm, list
     return form, [_("You had been signed out. The form is as you left it; nothing was queued.")]
 
 
-def _queued(request: SignedInRequest, jobs: list[Job]) -> HttpResponse:
-    if len(jobs) == 1:
-        messages.success(request, _("Your clip is queued. You can close this page; rendering continues."))
-        return redirect("generation:job", jobs[0].pk)
-    text = ngettext(
-        "%s clip is queued.", "%s clips are queued. You can close this page; rendering continues.", len(jobs)
-    )
-    messages.success(request, text % len(jobs))
-    return redirect("generation:jobs")
+def _in_place(request: SignedInRequest, response: HttpResponse) -> HttpResponse:
+    """Let htmx take only the form out of the page, with its complaints; the feed below it stays."""
+    if not request.htmx:
+        return response
+    return reswap(reselect(retarget(response, "#create-form"), "#create-form > *"), "innerHTML")
 
 
 def _start(request: SignedInRequest, mode: str) -> tuple[CreateForm, list[str]]:
@@ -235,13 +237,22 @@ def _page(
             "presets": presets.visible_presets(request.user),
             "naming": PresetNameForm(),
             "typed_by": unsent.typed_by(request.user),
+            "draft": TYPED,
+            "cards": feed.newest(request.user),
+            "recent_prompts": feed.recent_prompts(request.user),
             "kept": kept_of(values, form) if form.mode == SIMPLE else [],
             "has_errors": form.is_bound and bool(form.errors),
             "notes": notes or [],
+            "sweep": sweep_form.typed(request.POST),
             **_summary(form, request),
             **{name: value for name, value in context.items() if value is not None},
         },
     )
+
+
+def create_page(request: SignedInRequest, form: CreateForm, sweep: sweep_form.SweepForm) -> HttpResponse:
+    """Return the page as it was posted, with what is wrong with it and with the sweep."""
+    return _page(request, form, sweep=sweep)
 
 
 def _summary(form: CreateForm, request: SignedInRequest) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 The socket's query string names the jobs that the page shows, and its language. Messages are HTML, rendered from the
 page's own partials: the article of each job shown, and the panel that every page has. The pages of one user share the
-work (generation/jobs/feed.py).
+work (generation/jobs/feed.py). A page that shows other jobs later says so, in the words of its query string.
 """
 
 import logging
@@ -21,6 +21,7 @@ from generation.jobs.page_updates import View
 logger = logging.getLogger(__name__)
 
 TOO_MANY = 4429
+MAX_BYTES = 8192  # of a message; the IDs of `page_updates.MAX_SHOWN` jobs take 3.7 kB
 
 
 class JobsConsumer(AsyncWebsocketConsumer):
@@ -58,4 +59,6 @@ class JobsConsumer(AsyncWebsocketConsumer):
             await self.feed.leave(self)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **_kwargs: object) -> None:
-        """Ignore messages from the page."""
+        """Take the query string of a page that shows other jobs than when it connected; ignore everything else."""
+        if self.feed is not None and text_data and len(text_data) <= MAX_BYTES:
+            self.feed.show(self, View(self.feed.user, text_data.encode()))

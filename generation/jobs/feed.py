@@ -73,6 +73,15 @@ class Feed:
         self._newcomers.add(page)
         self._desk.ask(self)
 
+    def show(self, page: Page, view: View) -> None:
+        """Send a page that shows other jobs now their present state, soon, and from then on every change of theirs."""
+        if page not in self.pages:
+            return
+        self.pages[page] = view
+        if page not in self._joining:
+            self._newcomers.add(page)
+            self._send_soon()  # not at once, like `join`: a page may say so as often as it likes
+
     async def leave(self, page: Page) -> None:
         """Forget a page. The last one ends the subscription."""
         self.pages.pop(page, None)

@@ -58,7 +58,7 @@ def _loaded() -> QuerySet[Job]:
     earlier = Job.objects.filter(user=OuterRef("user"), status=Status.QUEUED, queued_at__lt=OuterRef("queued_at"))
     own = earlier.order_by().values("status").annotate(n=Count("*")).values("n")
     # "video" is the gallery's relation to a job: named here, since generation must not import the gallery.
-    found = Job.objects.select_related("video").prefetch_related(Prefetch("stage_runs", queryset=runs))
+    found = Job.objects.select_related("video", "batch").prefetch_related(Prefetch("stage_runs", queryset=runs))
     found = found.annotate(paused_at=F("user__queue_paused_at"))
     return found.annotate(own_ahead=Case(When(status=Status.QUEUED, then=Coalesce(Subquery(own), 0))))
 

@@ -55,7 +55,6 @@ def jobs(request: SignedInRequest) -> HttpResponse:
         "jobs": [job_context(job) for job in place_all(queue)],
         "recent": [job_context(job) for job in page.rows if not job.is_active],
         "more_queued": counts.active - len(queue) if show == "all" and queue else 0,
-        "is_first": not page.newer,
         "is_paused": request.user.queue_paused_at is not None,
         "can_remove": bool(FILTERS[show] & ENDED),
         "has_batches": has_batches(request.user),

@@ -82,21 +82,28 @@ def submit(
         BlockedPrompt: the prompt contains a blocked term. Forms check this first; this check cannot be bypassed.
         InvalidRequest: the model of the request has left the catalogue, or can no longer render it.
     """
-    (job,) = _submit(user, [request], batch=batch, row=row, repair_of=repair_of)
+    (job,) = _submit(user, [request], batch, [row], repair_of)
     return job
 
 
 @transaction.atomic
-def submit_many(user: User, requests: Sequence[RenderRequest]) -> list[Job]:
-    """Queue valid requests in order, all or none, in a constant number of queries.
+def submit_many(user: User, requests: Sequence[RenderRequest], *, batch: Batch | None = None) -> list[Job]:
+    """Queue valid requests in order, all or none, in a constant number of queries; in a new `batch`, as its rows.
 
     Raises:
         TooManyJobs, NoRoom, BlockedPrompt, InvalidRequest: as in `submit`, for any of the requests.
     """
-    return _submit(user, requests)
+    rows = [None] * len(requests) if batch is None else range(1, len(requests) + 1)
+    return _submit(user, requests, batch, rows)
 
 
-def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list[Job]:
+def _submit(
+    user: User,
+    requests: Sequence[RenderRequest],
+    batch: Batch | None,
+    rows: Sequence[int | None],
+    repair_of: Job | None = None,
+) -> list[Job]:
     blocked = blocked_terms.load()
     for prompt in dict.fromkeys(request.engine_prompt for request in requests):
         blocked.check(prompt)
@@ -110,9 +117,11 @@ def _submit(user: User, requests: Sequence[RenderRequest], **place: Any) -> list
             priority=min(queued + n, MAX_PRIORITY),
             queued_at=now + n * _TICK,  # orders the queue, so it must be unique
             touched_at=Now(),
-            **place,
+            batch=batch,
+            row=row,
+            repair_of=repair_of,
         )
-        for n, request in enumerate(requests)
+        for n, (request, row) in enumerate(zip(requests, rows, strict=True))
     ]
     Job.objects.bulk_create(jobs)
     transaction.on_commit(partial(declared.JOBS_SUBMITTED.inc, len(jobs)))

@@ -33,7 +33,9 @@ def smaller(
             now = needs(plan(candidate, model))
         except ValueError:
             continue
-        if all(now[one] <= ENOUGH * before[one] for one in stages):
+        if any(now[one] > before.get(one, now[one]) for one in now):
+            continue
+        if all(now.get(one, 0) <= ENOUGH * before[one] for one in stages):
             found.append(candidate)
     return max(found, key=lambda one: (_likeness(one, request), one.seconds), default=None)
 

@@ -51,11 +51,12 @@ def facts(request: Mapping[str, Any], place: str) -> list[Fact]:
         Fact(field.name, field.label, value)
         for field in FIELDS.values()
         if field.facts == place
-        for value in _told(field, request.get(field.name))
+        for value in told(field, request.get(field.name))
     ]
 
 
-def _told(field: Field, value: Any) -> Iterator[Any]:
+def told(field: Field, value: Any) -> Iterator[Any]:
+    """Yield what a page shows of a field: text or numbers, several for camera motions, none for an empty text."""
     match field.kind:
         case Kind.MOTIONS:
             yield from (f"{model_label(id)} · {formats.localize(weight)}" for id, weight in value or ())

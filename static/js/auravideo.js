@@ -36,6 +36,13 @@
   });
   window.addEventListener("pageshow", () => { isLeaving = false; });
 
+  /* --- Signing out deletes the draft of the create form (draft.js): somebody else may use this browser next ------------- */
+
+  document.addEventListener("submit", (event) => {
+    if (!event.target.action?.endsWith?.("/logout/")) return;
+    try { localStorage.removeItem("create-draft"); } catch { /* without storage there is none */ }
+  });
+
   /* --- Refusals: say why a request was not accepted (503: too busy; 429: too often). What was typed stays. ---------------- */
 
   const refused = document.getElementById("refused");

@@ -22,7 +22,8 @@
   // Tell the server which jobs this page shows, and in which language.
   const shown = () => {
     const ids = (what) => [...document.querySelectorAll(what)].map((job) => job.id.replace("job-", "")).join(",");
-    const jobs = { jobs: ids(".job[data-version]"), recent: ids(".job--row") };
+    const rows = ids(".job--row");
+    const jobs = { jobs: ids(".job[data-version]"), ...(rows && { recent: rows }) };
     return new URLSearchParams({ ...jobs, language: document.documentElement.lang });
   };
 
@@ -67,7 +68,23 @@
 
   /* --- The socket ----------------------------------------------------------------------------------------------------- */
 
-  htmx.createWebSocket = (address) => new WebSocket(`${address}?${shown()}`);
+  let socket = null;
+  let told = "";
+  htmx.createWebSocket = (address) => {
+    told = shown().toString();
+    socket = new WebSocket(`${address}?${told}`);
+    return socket;
+  };
+
+  // A page that shows other jobs now, such as one just made, says so.
+  const tellShown = () => {
+    const now = shown().toString();
+    if (now === told || socket?.readyState !== WebSocket.OPEN) return;
+    told = now;
+    socket.send(now);
+  };
+  document.addEventListener("htmx:wsOpen", tellShown);
+  document.addEventListener("htmx:afterSettle", tellShown);
 
   // Random, so that after an outage not all pages come back at once; bounded, so that none still asks long after it.
   htmx.config.wsReconnectDelay = (attempt) => Math.random() * Math.min(1000 * 2 ** attempt, LONGEST_PAUSE);

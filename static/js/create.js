@@ -5,7 +5,7 @@
 
   /* --- Dropping files: anywhere on the page, as it has only one file field ------------------------------------------ */
 
-  const chooseDropped = (input) => {
+  const chooseDropped = (find) => {
     const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
     document.addEventListener("dragover", (event) => {
       if (!hasFiles(event)) return;
@@ -19,23 +19,25 @@
       document.documentElement.classList.remove("is-dropping");
       if (!hasFiles(event)) return;
       event.preventDefault();
+      const input = find();
       input.files = event.dataTransfer.files;
       input.dispatchEvent(new Event("change", { bubbles: true }));
     });
   };
 
   const many = document.querySelector("[data-drop]");
-  if (many) chooseDropped(many.querySelector(many.dataset.drop));
+  if (many) chooseDropped(() => many.querySelector(many.dataset.drop));
 
   const form = document.querySelector("[data-create]");
   if (!form) return;
 
-  const videoFile = form.querySelector("[data-video-file]");
-  chooseDropped(videoFile);
-  videoFile.addEventListener("change", (event) => {
+  chooseDropped(() => form.querySelector("[data-video-file]"));
+  form.addEventListener("change", (event) => {
+    const { files, dataset } = event.target;
+    if (!dataset.videoFile) return;
     event.stopPropagation(); // the clip has not been read yet, so the summary is still right
-    if (videoFile.files.length) form.requestSubmit(form.querySelector(videoFile.dataset.videoFile));
-  });
+    if (files.length) form.requestSubmit(form.querySelector(dataset.videoFile));
+  }, true);
 
   /* --- Block invalid numbers: they would be sent as empty, which means the default ------------------------------------ */
 
@@ -65,6 +67,7 @@
       event.preventDefault();
       form.elements.prompt.value = example.dataset.prompt;
       form.elements.prompt.focus();
+      example.closest(".recent")?.removeAttribute("open");
       changed(form.elements.prompt);
     }
     const dice = event.target.closest("[data-dice]");

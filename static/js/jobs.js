@@ -225,6 +225,8 @@
     }
     markSeen();
     showTitle();
+    const running = rows().filter((row) => row.dataset.status === "running").map((row) => Number(row.dataset.progress));
+    document.dispatchEvent(new CustomEvent("jobs:panel", { detail: { running, ended: fresh.map(endOf) } }));
   };
 
   // Opening the panel marks its new rows as seen; their badges stay until it is closed. A job that ends while its own page
@@ -263,8 +265,9 @@
     const share = running.reduce((sum, permille) => sum + permille, 0) / running.length;
     const percent = running.length ? `${Math.floor(share / 10)} %` : "";
     const mark = endedWhileAway ? `✓${endedWhileAway > 1 ? ` ${endedWhileAway}` : ""}` : "";
-    document.title = document.hidden ? [mark, percent, ownTitle].filter(Boolean).join(" · ") : ownTitle;
+    document.title = [mark, percent, ownTitle].filter(Boolean).join(" · ");
   };
+  showTitle();
   document.addEventListener("visibilitychange", () => {
     endedWhileAway = 0;
     markSeen();

@@ -1,4 +1,5 @@
-/* Copy the link next to a button. Falls back to execCommand where the Clipboard API is missing (plain HTTP). */
+/* Copy the link next to a button, or hand it to the system's own sharing. Copying falls back to execCommand where the
+   Clipboard API is missing (plain HTTP). */
 
 (() => {
   "use strict";
@@ -11,6 +12,16 @@
       if (!document.execCommand("copy")) throw new Error("not copied");
     }
   };
+
+  // Where there is no such thing, the button stays hidden.
+  document.documentElement.classList.toggle("can-share", "share" in navigator);
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-share]");
+    if (!button) return;
+    try {
+      await navigator.share({ title: button.dataset.title, url: button.dataset.share });
+    } catch { /* the user thought better of it, or nothing can take a link */ }
+  });
 
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");

@@ -30,7 +30,7 @@ SCENES = (
 
 def fill(people: dict[str, int]) -> None:
     """Create each user with the given number of videos; 'Clip 1' is the newest."""
-    clips = [_clip(number, scene) for number, scene in enumerate(SCENES)]
+    clips = [store_clip(number, scene) for number, scene in enumerate(SCENES)]
     for name, count in people.items():
         user = User.objects.create_user(name, f"{name}@example.org", None)
         for number in range(count, 0, -1):
@@ -48,13 +48,13 @@ def give(name: str, *shapes: tuple[int, int], **request: object) -> None:
     user = User.objects.filter(username=name).first() or User.objects.create_user(name, f"{name}@example.org", None)
     made = []
     for number, (width, height) in enumerate(shapes):
-        files = _clip(1000 + number, SCENES[0], width, height)
+        files = store_clip(1000 + number, SCENES[0], width, height)
         asked = a_request(prompt="a red heart", seed=number, width=width, height=height, **request)
         made.append(VideoFactory(user=user, title="a red heart", request=asked, width=width, height=height, **files))
     print(json.dumps([str(video.pk) for video in made]))
 
 
-def _clip(number: int, scene: Scene, width: int = SIDE, height: int = SIDE) -> dict[str, str]:
+def store_clip(number: int, scene: Scene, width: int = SIDE, height: int = SIDE) -> dict[str, str]:
     """Store the files of a clip and return their names in the storage."""
     clean = draw(scene, np.arange(FPS * SECONDS) / FPS, height, width)
     grain = np.random.default_rng(number).normal(0, GRAIN, clean.shape)

@@ -30,7 +30,9 @@ STAGES = ("preprocess", "generate", "interpolate", "upscale", "assemble")
 
 
 def a_job(version: int, status: str = "running", id: UUID = JOB) -> Job:
-    return Job(id=id, request=a_request(), seed=1, status=status, version=version, queued_at=timezone.now())
+    job = Job(id=id, request=a_request(), seed=1, status=status, version=version, queued_at=timezone.now())
+    job._state.fields_cache["video"] = None  # as select_related would have found: there is no database here
+    return job
 
 
 def a_progress(permille: int, stage: str = "Generating", preview: int = 0) -> Progress:

@@ -6,6 +6,7 @@ import uuid
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.creating import make, queue
 from tests.e2e.held_stages import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.renders]
@@ -34,9 +35,7 @@ def submit(page, prompt: str, **choices: str) -> str:
     page.locator("[name=prompt]").fill(prompt)
     for field, value in choices.items():
         page.locator(f"select[name={field}]").select_option(value)
-    page.get_by_role("main").locator("form button[type=submit], form button:not([type])").first.click()
-    expect(page).to_have_url(re.compile("/jobs/[0-9a-f-]{36}/$"))
-    return page.url.rstrip("/").rsplit("/", 1)[1]
+    return queue(page)
 
 
 def test_from_a_sentence_to_a_video_that_plays(signed_up, screenshot):
@@ -130,7 +129,13 @@ def test_without_javascript_the_form_still_queues_and_the_page_still_tells(brows
         base_url=site.url, java_script_enabled=False, storage_state=signed_up.context.storage_state()
     )
     page = context.new_page()
-    job = submit(page, "a pink triangle over a meadow", seconds="1", fps="8")
+    page.goto("/create/?mode=advanced")
+    page.locator("[name=prompt]").fill("a pink triangle over a meadow")
+    for field, value in {"seconds": "1", "fps": "8"}.items():
+        page.locator(f"select[name={field}]").select_option(value)
+    make(page)
+    expect(page).to_have_url(re.compile("/jobs/[0-9a-f-]{36}/$"))
+    job = page.url.rstrip("/").rsplit("/", 1)[1]
     for _ in range(RENDERED // 500):
         if page.locator(f"#job-{job}").get_attribute("data-status") == "done":
             break

@@ -18,6 +18,13 @@ NOTED = """
     };
 """
 
+# Counts the tones that would be heard.
+PLAYED = """
+    window.tones = 0;
+    const create = AudioContext.prototype.createOscillator;
+    AudioContext.prototype.createOscillator = function () { window.tones += 1; return create.call(this); };
+"""
+
 
 @pytest.fixture
 def jobs_page(browser):
@@ -36,8 +43,8 @@ def finished(ended: int = 1_700_000_060, **changes):
 
 def ask_to_be_told(jobs_page, panel) -> None:
     panel.locator("summary").click()
-    panel.get_by_role("switch").click()
-    expect(panel.get_by_role("switch")).to_have_attribute("aria-checked", "true")
+    panel.get_by_role("switch", name="Notify").click()
+    expect(panel.get_by_role("switch", name="Notify")).to_have_attribute("aria-checked", "true")
     panel.locator("summary").click()
 
 
@@ -126,7 +133,8 @@ def test_an_end_is_announced_once_and_an_old_one_not_at_all(jobs_page, panel):
 
 
 def test_the_title_of_a_tab_that_was_left_shows_how_far_it_is_and_what_has_finished(jobs_page):
-    title = jobs_page.page.title()
+    now, title = jobs_page.page.title().split(" · ", 1)
+    assert now == "30 %", "in front, too"
     jobs_page.hide()
     assert jobs_page.page.title() == f"30 % · {title}"
     jobs_page.send(row_fragment(5, 420))
@@ -135,6 +143,44 @@ def test_the_title_of_a_tab_that_was_left_shows_how_far_it_is_and_what_has_finis
     assert jobs_page.page.title() == f"✓ · {title}"
     jobs_page.hide(False)
     assert jobs_page.page.title() == title
+
+
+def icon_of(jobs_page):
+    return jobs_page.page.locator("link[rel=icon]").get_attribute("href")
+
+
+def test_the_icon_of_the_tab_shows_how_far_it_is_and_what_has_finished(jobs_page):
+    assert icon_of(jobs_page).endswith("badges/2.svg")
+    jobs_page.hide()
+    jobs_page.send(row_fragment(5, 900))
+    assert icon_of(jobs_page).endswith("badges/7.svg")
+    jobs_page.send(panel_fragment(finished(), OLD))
+    assert icon_of(jobs_page).endswith("badges/done.svg")
+    jobs_page.hide(False)
+    assert icon_of(jobs_page).endswith("favicon.svg")
+
+
+def tones(jobs_page) -> int:
+    return jobs_page.page.evaluate("window.tones")
+
+
+def test_a_sound_is_played_only_when_switched_on_and_once_for_all_tabs(browser):
+    with open_jobs_page(browser, panel=a_panel(row(5, 300), OLD), script=PLAYED) as opened:
+        opened.send(panel_fragment(finished(ended=1_700_000_001), OLD))
+        assert tones(opened) == 0, "it is off"
+        opened.page.locator("#active-jobs summary").click()
+        switch = opened.page.locator("[data-sound]")
+        expect(switch).to_have_attribute("aria-checked", "false")
+        switch.click()
+        expect(switch).to_have_attribute("aria-checked", "true")
+        opened.page.wait_for_function("window.tones === 2", timeout=5000)
+        opened.send(panel_fragment(finished(ended=1_700_000_090), OLD))
+        opened.page.wait_for_function("window.tones === 4", timeout=5000)
+        known = opened.page.evaluate("localStorage.getItem('sounded')")
+        assert "1700000090" in known, "so that other tabs are silent"
+        switch.click()
+        opened.send(panel_fragment(finished(ended=1_700_000_120), OLD))
+        assert tones(opened) == 4
 
 
 def test_a_notification_comes_only_when_asked_for_and_only_when_nobody_looks(jobs_page, panel):
@@ -166,9 +212,9 @@ def test_the_wish_to_be_told_is_remembered_and_can_be_taken_back(jobs_page, pane
 def test_a_browser_that_refuses_says_so_where_it_was_asked(jobs_page, panel):
     jobs_page.page.evaluate("Notification.permission = 'denied'")
     panel.locator("summary").click()
-    panel.get_by_role("switch").click()
+    panel.get_by_role("switch", name="Notify").click()
     expect(panel.get_by_text("does not allow notifications")).to_be_visible()
-    expect(panel.get_by_role("switch")).to_have_attribute("aria-checked", "false")
+    expect(panel.get_by_role("switch", name="Notify")).to_have_attribute("aria-checked", "false")
 
 
 def test_cancelling_in_the_panel_takes_the_row_away_and_leaves_the_panel_open(jobs_page, panel):

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from generation.domain import stages
 from generation.domain.states import Stage
 from tests.e2e.conftest import open_page
+from tests.e2e.creating import make, queue
 from tests.e2e.held_stages import HeldFrames, chunk, held_queue, job_folder, wait_until
 from tests.e2e.test_create import drop
 from tests.e2e.test_first_clip import plays
@@ -30,9 +31,6 @@ POLISH = {
     "What do you want to see?": "Co chcesz zobaczyć?",
     "Draft": "Szkic",
     "Make the clip": "Utwórz klip",
-    "Your clip is queued. You can close this page; rendering continues.": (
-        "Twój klip jest w kolejce. Możesz zamknąć tę stronę; renderowanie trwa dalej."
-    ),
     "Finished": "Gotowe",
     "Failed": "Nie udało się",
     "Open the clip": "Otwórz klip",
@@ -80,13 +78,7 @@ def ask(page, prompt: str, quality: str = "draft", seconds: str = "1") -> str:
     page.locator("[name=prompt]").fill(prompt)
     page.locator(f"[name=quality][value={quality}]").check()
     page.locator("select[name=seconds]").select_option(seconds)
-    return submit(page)
-
-
-def submit(page) -> str:
-    page.locator("#create-form .button--lamp").click()
-    expect(page).to_have_url(re.compile("/jobs/[0-9a-f-]{36}/$"))
-    return page.url.rstrip("/").rsplit("/", 1)[1]
+    return queue(page)
 
 
 def card_of(page, job: str):
@@ -116,7 +108,6 @@ def test_a_draft_is_rendered_in_full_with_its_prompt_and_seed(in_language):
     expect(page.locator("label", has=page.locator("[name=quality][value=draft]"))).to_contain_text(said("Draft"))
     expect(page.locator("#create-form .button--lamp")).to_have_text(said("Make the clip"))
     draft = ask(page, prompt)
-    expect(page.get_by_text(said("Your clip is queued. You can close this page; rendering continues."))).to_be_visible()
     expect_end(card_of(page, draft), "done")
     expect(card_of(page, draft).locator(".job__status")).to_have_text(said("Finished"))
     card_of(page, draft).get_by_role("link", name=said("Open the clip")).click()
@@ -129,7 +120,9 @@ def test_a_draft_is_rendered_in_full_with_its_prompt_and_seed(in_language):
     for name, value in {"prompt": prompt, "seed": str(seed), "quality": "standard"}.items():
         expect(page.locator(f"[name={name}]")).to_have_value(value)
     expect(page.locator("main .button--lamp")).to_be_in_viewport()
-    full = submit(page)
+    page.locator("main .button--lamp").click()
+    expect(page).to_have_url(re.compile("/jobs/[0-9a-f-]{36}/$"))
+    full = page.url.rstrip("/").rsplit("/", 1)[1]
     assert full != draft
     expect_end(card_of(page, full), "done")
     card_of(page, full).get_by_role("link", name=said("Open the clip")).click()
@@ -147,8 +140,7 @@ def test_variations_are_clips_with_consecutive_seeds(signed_up):
         page.locator(f"[name={field}]").fill(value)
     for field, value in {"seconds": "1", "fps": "8"}.items():
         page.locator(f"select[name={field}]").select_option(value)
-    page.locator("#create-form .button--lamp").click()
-    expect(page).to_have_url(re.compile("/jobs/$"))
+    make(page)
     cards = page.locator("article.job")
     expect(cards).to_have_count(2)
     for n in range(2):

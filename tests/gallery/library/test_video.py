@@ -140,7 +140,7 @@ def test_the_number_of_queries_does_not_grow_with_similar_videos(
 ):
     for n in range(12):
         VideoFactory(user=user, request=a_request(seed=n))
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         client.get(address(video))
 
 

@@ -79,7 +79,7 @@ def test_the_simple_mode_says_what_each_quality_costs(signed_in):
     costs = response.context["costs"]
     assert costs["draft"].seconds < costs["standard"].seconds < costs["best"].seconds
     live = signed_in.post(f"{reverse('generation:create-summary')}?mode=simple", SIMPLE).content.decode()
-    assert live.count("hx-swap-oob") == 3
+    assert live.count("hx-swap-oob") == 4, "each cost, and the time beside the button"
 
 
 def test_what_was_set_under_advanced_has_its_cost_too(signed_in):

@@ -80,6 +80,37 @@ async def test_a_job_that_came_after_the_page_was_opened_appears_in_the_panel():
     await socket.disconnect()
 
 
+async def test_a_page_that_shows_a_job_later_says_so_and_follows_it_from_then_on():
+    user, stranger = await new_user(), await new_user()
+    first = await new_job(user=user)
+    socket = socket_of(user, first)
+    await present(socket)
+    job, theirs = await new_job(user=user), await new_job(user=stranger)
+    await socket.send_to(f"jobs={first.pk},{job.pk},{theirs.pk}&language=pl")
+    html = await socket.receive_from()
+    for shown in (first, job):
+        assert f'id="job-{shown.pk}"' in html
+    assert str(theirs.pk) not in html
+    assert 'data-say="Czeka"' in html
+    await sync_to_async(services.cancel)(job)
+    assert f'id="job-{job.pk}"' in await socket.receive_from()
+    await socket.disconnect()
+
+
+@pytest.mark.parametrize("text", ["nonsense", "jobs=x" * 20_000, '{"jobs": 1}'])
+async def test_what_a_page_says_is_bounded_and_breaks_nothing(text):
+    user = await new_user()
+    job = await new_job(user=user)
+    socket = socket_of(user, job)
+    await present(socket)
+    await socket.send_to(text)
+    await socket.send_to(f"jobs={job.pk}&language=en")
+    await sync_to_async(services.cancel)(job)
+    while 'data-status="cancelled"' not in await socket.receive_from():
+        pass
+    await socket.disconnect()
+
+
 async def test_closing_the_page_stops_nothing_and_reopening_shows_the_current_state():
     user = await new_user()
     job = await new_job(user=user)

@@ -32,8 +32,10 @@ from tests.workers.media.clips import encode
 DRAWN = "drawn"
 FORMS = {"one": "create-form", "many": "create--many"}
 _HIDDEN_FIELDS = ("csrfmiddlewaretoken", "typed_by", "preset_name", "video_file")
+_SWEEP_FIELDS = ("across", "across_values", "down", "down_values")  # another form's, at the end of this one
 _QUALITY_KEYS = ("preset", "quality")  # the old and the new name of the field in stored requests
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_CLOCK = re.compile(r"\b\d\d:\d\d$")
 _PROBLEM = re.compile(r"^line (\d+)(?:, (\w+))?: ", re.MULTILINE)
 _PLAN = ("base_width", "base_height", "base_frames", "factor", "upscale", "width", "height", "fps", "frames")
 _CHUNK = ("start", "stop", "frames")
@@ -89,7 +91,7 @@ class Player:
             "jobs": [describe(job, self._drawn) for job in jobs],
             "sent": sent(broker),
             "presets": [{"name": preset.name, "settings": neutral(preset.settings)} for preset in made],
-            "batches": [batch.name for batch in Batch.objects.filter(jobs__in=jobs).distinct()],
+            "batches": [_CLOCK.sub("00:00", batch.name) for batch in Batch.objects.filter(jobs__in=jobs).distinct()],
         }
         return {name: value for name, value in found.items() if value not in ([], {}, None)}
 
@@ -175,7 +177,8 @@ def _offered(html: str) -> dict[str, Any]:
     """Return the form values and the summary of a page without errors."""
     shown: dict[str, str] = {}
     for form in FORMS.values():
-        shown |= {name: value for name, value in fields_of(html, form).items() if name not in _HIDDEN_FIELDS and value}
+        fields = fields_of(html, form).items()
+        shown |= {name: value for name, value in fields if name not in (*_HIDDEN_FIELDS, *_SWEEP_FIELDS) and value}
     is_fragment = "<html" not in html
     summaries = texts_of(f'<div id="summary-body">{html}</div>' if is_fragment else html, "summary-body", _NOT_SUMMARY)
     return {
@@ -186,7 +189,7 @@ def _offered(html: str) -> dict[str, Any]:
     }
 
 
-_NOT_SUMMARY = ("notice", "choice__cost")
+_NOT_SUMMARY = ("notice", "choice__cost", "create-bar__time")
 
 
 def numbers(text: str) -> list[str]:

@@ -54,7 +54,8 @@ def test_the_stage_where_memory_ran_out_needs_less(model, stage, size):
     found = smaller(request, model, LIMITS, stage)
     before, after = needs(plan(request, model)), needs(plan(found, model))
     stages = [stage] if stage in before else list(before)
-    assert all(after[one] <= ENOUGH * before[one] for one in stages)
+    assert all(after.get(one, 0) <= ENOUGH * before[one] for one in stages)
+    assert all(after[one] <= before[one] for one in after)
     assert (found.prompt, found.fps, found.model, found.steps) == (
         request.prompt, request.fps, request.model, request.steps,
     )  # fmt: skip
@@ -67,7 +68,7 @@ def test_repairing_again_and_again_comes_to_an_end(model):
     while request := smaller(request, model, LIMITS):
         seen += 1
         assert seen < 30
-    assert seen > 3
+    assert seen >= 3
 
 
 def test_the_smallest_clip_has_no_smaller_one(model):
