@@ -27,9 +27,12 @@ class LanguageSelect(forms.Select):
 class ProfileForm(forms.ModelForm):
     class Meta:
         model = User
-        fields = ["full_name", "language", "theme"]
+        fields = ["full_name", "language", "theme", "single_keys"]
         widgets = {"language": LanguageSelect}
-        help_texts = {"full_name": _("Shown where you publish something. If empty, your username is shown.")}
+        help_texts = {
+            "full_name": _("Shown where you publish something. If empty, your username is shown."),
+            "single_keys": _("Such as / for searching. Switch them off if you dictate, or press keys by accident."),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

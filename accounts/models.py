@@ -90,6 +90,7 @@ class User(AbstractUser):
     full_name = models.CharField(_("full name"), max_length=150, blank=True)
     language = models.CharField(_("language"), max_length=10, choices=languages, blank=True)
     theme = models.CharField(_("theme"), max_length=5, choices=Theme, blank=True)
+    single_keys = models.BooleanField(_("single-key shortcuts"), default=True)
     deactivated_at = models.DateTimeField(_("deactivated"), null=True, blank=True)
     deletion_requested_at = models.DateTimeField(_("deletion requested"), null=True, blank=True)
     # Suspended by moderation; `is_active` is then False. Indefinite if `suspended_until` is null.

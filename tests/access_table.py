@@ -104,6 +104,8 @@ gallery:collection-rename               GET     in         405    405       405 
 gallery:collection-rename               POST    in         200    404       404    404        404
 gallery:collection-delete               GET     in         405    405       405    405        405
 gallery:collection-delete               POST    in         to     404       404    404        404
+gallery:next                            GET     in         to     404       404    404        404
+gallery:previous                        GET     in         to     404       404    404        404
 gallery:rename                          GET     in         200    404       404    404        404
 gallery:rename                          POST    in         200    404       404    404        404
 gallery:favourite                       GET     in         405    405       405    405        405

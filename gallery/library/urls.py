@@ -1,6 +1,6 @@
 from django.urls import path
 
-from gallery.library import collection_views, selection_views, trash_views, video_views, views
+from gallery.library import collection_views, selection_views, trash_views, video_views, views, walk_views
 
 urlpatterns = [
     path("videos/", views.library, name="library"),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("videos/collections/<uuid:collection_id>/rename/", collection_views.rename, name="collection-rename"),
     path("videos/collections/<uuid:collection_id>/delete/", collection_views.delete, name="collection-delete"),
     path("videos/<uuid:video_id>/", video_views.video, name="video"),
+    path("videos/<uuid:video_id>/next/", walk_views.following, name="next"),
+    path("videos/<uuid:video_id>/previous/", walk_views.preceding, name="previous"),
     path("videos/<uuid:video_id>/rename/", video_views.rename, name="rename"),
     path("videos/<uuid:video_id>/favourite/", video_views.favourite, name="favourite"),
     path("videos/<uuid:video_id>/delete/", video_views.delete, name="delete"),

@@ -17,9 +17,10 @@ from gallery import lifecycle, stacks
 from gallery.access import library_of
 from gallery.files.views import file_stem
 from gallery.library import services as library
-from gallery.library.forms import TitleForm
+from gallery.library.forms import LibraryForm, TitleForm
 from gallery.library.pages import back, own_video, tell_deleted
 from gallery.library.selectors import settings_of, similar_to
+from gallery.library.walk import in_list, nearest
 from gallery.models import Video
 from gallery.sharing.views import watch
 from generation.jobs import archive
@@ -68,12 +69,15 @@ def favourite(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def delete(request: SignedInRequest, video_id: UUID) -> HttpResponse:
+    """Move the video to the trash; then show the next one (`then=next`), as when walking through the library."""
     found = own_video(request, video_id)
+    form = LibraryForm(request.GET)
+    neighbour = nearest(found, form, request.user) if request.POST.get("then") == "next" else None
     count, at = lifecycle.trash(library_of(request.user).filter(pk=found.pk))
     if request.htmx:  # the card of its job offers to restore it; the page learns that through the socket
         return HttpResponse(status=204)
     tell_deleted(request, count, at)
-    return back(request)
+    return redirect(in_list("gallery:video", form, neighbour)) if neighbour else back(request)
 
 
 @login_required
@@ -97,6 +101,7 @@ def _page(request: HtmxHttpRequest, found: Video, **extra: object) -> HttpRespon
     if request.user.is_authenticated and found.job is not None and found.job.is_new:
         archive.mark_seen(request.user, [found.job.pk])
     context = {
+        "filter": LibraryForm(request.GET).query(),
         "video": found,
         "relatives": stacks.relatives_of(found),
         "similar": similar_to(found),

@@ -39,6 +39,7 @@ def library(request: SignedInRequest) -> HttpResponse:
     archive.mark_seen(request.user, [video.job_id for video in page.rows if video.job_id])
     context = {"form": form, "page": page, "videos": page.rows, "kept": form.kept, "narrowed": form.narrowed_by}
     context |= {"most": MAX_SELECTED, "dated": form.is_dated, "level": 3 if form.is_dated else 2}
+    context["filter"] = form.query()
     if is_more:
         return render(request, "gallery/partials/more_cards.html", context)
     if page.rows or any(form.days):

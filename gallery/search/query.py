@@ -13,7 +13,7 @@ from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 
 from accounts.models import User
-from auravideo.core.keyset import Page, page_of
+from auravideo.core.keyset import Order, Page, page_of
 from gallery.models import Video
 from gallery.models.search import PUBLIC, SearchDoc, library_scope, scope_word, words_of
 
@@ -70,6 +70,14 @@ def find(
     if order in _NEWEST:
         return matches.page(query, size, descending=_NEWEST[order])
     return page_of(videos.filter(pk__in=matches.of(SORTED_MOST, descending=True)), query, size, order)
+
+
+def mark_of(video: Video, text: str, order: str = "-created_at", *, owner: User) -> str:
+    """Return the place of a video in the pages that `find` returns for the same text and order; "" if it has none."""
+    if not words_of(text[:MAX_TEXT]) or order not in _NEWEST:
+        return Order.of(Video, order).mark(video)
+    number = SearchDoc.objects.filter(video=video, scope=library_scope(owner.pk)).values_list("number", flat=True)
+    return str(number.first() or "")
 
 
 class _Matches:

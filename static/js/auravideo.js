@@ -58,35 +58,6 @@
   });
   document.addEventListener("htmx:beforeSwap", (event) => { if (refused && event.detail.xhr?.status < 400) refused.hidden = true; });
 
-  /* --- Cards: play the preview of the hovered or focused clip --------------------------------------------------------- */
-
-  const startPreview = (card) => {
-    const screen = card.querySelector(".screen");
-    if (!card.dataset.preview || screen.querySelector(".card__preview")) return;
-    const moving = new Image();
-    moving.className = "card__preview";
-    moving.alt = "";
-    moving.addEventListener("error", () => moving.remove());
-    moving.src = card.dataset.preview;
-    screen.querySelector("img").after(moving);
-  };
-  const stopPreview = (card) => card.querySelector(".card__preview")?.remove();
-
-  const stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
-  const cardOf = (event) => event.target.closest?.(".card[data-preview]");
-  for (const type of ["mouseover", "focusin"]) {
-    document.addEventListener(type, (event) => {
-      const card = cardOf(event);
-      if (card && !stillness.matches) startPreview(card);
-    });
-  }
-  for (const type of ["mouseout", "focusout"]) {
-    document.addEventListener(type, (event) => {
-      const card = cardOf(event);
-      if (card && !card.contains(event.relatedTarget)) stopPreview(card);
-    });
-  }
-
   /* --- Menu and theme ------------------------------------------------------------------------------------------------ */
 
   const closeMenus = (except) => {

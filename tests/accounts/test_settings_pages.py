@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 
 import pytest
@@ -75,6 +76,19 @@ def test_errors_are_shown_at_the_field_and_nothing_is_saved(signed_in, user, fie
     assert list(response.context["form"].errors) == [field]
     user.refresh_from_db()
     assert (user.full_name, user.language, user.theme) == ("", "", "")
+
+
+def test_keys_are_switched_off_and_on(signed_in, user):
+    page = signed_in.get(reverse("accounts:profile")).content.decode()
+    assert re.search(r'<input type="checkbox" name="single_keys"[^>]* checked', page)
+    assert " data-keys " in page
+    save(signed_in)
+    user.refresh_from_db()
+    assert not user.single_keys
+    assert " data-keys " not in signed_in.get(reverse("accounts:profile")).content.decode()
+    save(signed_in, single_keys="on")
+    user.refresh_from_db()
+    assert user.single_keys
 
 
 def test_the_profile_form_changes_nothing_else(signed_in, user):
