@@ -58,7 +58,7 @@ def is_in_view(locator) -> bool:
 
 def test_three_submissions_without_leaving_the_page_and_the_cards_live_on(signed_up):
     page, navigations = signed_up, []
-    expect(page.locator("#feed")).to_be_hidden()
+    expect(page.locator("#latest")).to_be_hidden()
     page.on("framenavigated", lambda frame: navigations.append(frame.url))
     prompt(page).fill("a small blue star")
     make(page)

@@ -70,7 +70,7 @@ def test_a_person_who_is_turned_away_loses_nothing_that_was_typed(context, small
         expect(second.locator("#refused")).to_contain_text(busy)
     wait_until(lambda: small.rows(QUEUED) == [(before + 1,)], "the first clip was not queued")
     make(second)
-    expect(second.locator("#feed .job__prompt a").first).to_contain_text('a "blue" star over the <sea>')
+    expect(second.locator("#latest .job__prompt a").first).to_contain_text('a "blue" star over the <sea>')
     assert small.rows(QUEUED) == [(before + 2,)]
 
 

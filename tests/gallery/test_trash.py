@@ -22,8 +22,9 @@ KINDS = {"video_file": "video.mp4", "poster_file": "p.webp", "preview_file": "h.
 
 
 @pytest.fixture(autouse=True)
-def sent(monkeypatch):
-    """Capture messages instead of queueing them."""
+def sent(monkeypatch, settings):
+    """Capture messages instead of queueing them; ten minutes are left to restore a clip."""
+    settings.UNDO_MINUTES = 10
     messages = []
     monkeypatch.setattr(app, "send_task", lambda name, **options: messages.append((name, options["queue"])))
     return messages
