@@ -261,9 +261,10 @@ def test_a_job_whose_video_is_in_the_trash_shows_none(client, user):
     video = a_video(user)
     client.force_login(user)
     page = lambda: client.get(f"/jobs/{video.job_id}/").content.decode()  # noqa: E731
-    assert f"/videos/{video.pk}/" in page()
+    assert f'href="/videos/{video.pk}/"' in page()
     lifecycle.trash(mine(user))
-    assert f"/videos/{video.pk}/" not in page()
+    assert f'href="/videos/{video.pk}/"' not in page()
+    assert f"/videos/{video.pk}/restore/" in page()
     assert "It was deleted from the library." in page()
     lifecycle.restore(mine(user))
-    assert f"/videos/{video.pk}/" in page()
+    assert f'href="/videos/{video.pk}/"' in page()
