@@ -10,7 +10,7 @@ from tests.e2e.conftest import open_page
 from tests.e2e.soundness import too_wide, violations
 from tests.e2e.test_render_journeys import sign_up
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 FOUR = ["done"] * 4
 PEOPLE = {

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.e2e.soundness import too_wide, violations
 from tests.e2e.visits import visit
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 
 @pytest.fixture(scope="module")

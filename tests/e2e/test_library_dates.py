@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.e2e.soundness import too_wide, violations
 from tests.e2e.visits import visit
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 SHOWN_AT_ONCE = 24
 AGE = """

@@ -10,7 +10,7 @@ from tests.e2e.live_page import open_jobs_page
 from tests.e2e.test_screens import a_picture, finished
 from tests.e2e.visits import visit
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 SAVE_DATA = "Object.defineProperty(navigator, 'connection', {value: {saveData: true}})"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}

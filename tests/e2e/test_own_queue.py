@@ -9,7 +9,7 @@ from tests.e2e.test_watching import sign_in
 from tests.rigs.crew import Crew
 from tests.site import Site
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 ORDER = "() => [...document.querySelectorAll('[data-queue] .job')].map((job) => job.id.replace('job-', ''))"
 GENERATED = "SELECT job_id FROM generation_stagerun WHERE stage = 'generate' ORDER BY started_at"

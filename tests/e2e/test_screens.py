@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.e2e.live_page import UUID, a_job, fragment, open_jobs_page
 from tests.e2e.visits import visit
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 SCREENS = [(390, 844), (768, 1024), (1440, 900)]
 SHAPES = [(256, 256), (384, 216), (144, 256)]
