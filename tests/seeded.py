@@ -14,6 +14,7 @@ PERSONS = {"anonymous": "", "owner": "ada", "admin": "admin"}  # role in the acc
 NO_PAGES = {
     *(
         "healthz",
+        "manifest",
         "healthz-live",
         "admin:jsi18n",
         "gallery:file",

@@ -13,13 +13,14 @@ from tests.e2e.test_render_journeys import sign_up
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 FOUR = ["done"] * 4
-PEOPLE = {
+BATCHES = {
     **dict.fromkeys(("stepper", "still", "saver", "keeper", "several", "plain"), FOUR),
     "slider": ["done"] * 2,
     "stacked": ["done"] * 3,
     "joiner": ["done", "running"],
     "sound": ["done", "done", "queued"],
 }
+PEOPLE = {f"compare-{name}": states for name, states in BATCHES.items()}  # other tests have users on the same site
 MOST_APART = 0.1  # seconds
 MOST_CLICKS = 4
 RENDERED = 240_000
@@ -62,7 +63,12 @@ def visit(browser, pages_only, batches):
     """Return `visit`: `with visit("name") as page` opens the comparison of that user's batch."""
 
     def visit(name: str, **options: object):
-        cookie = {"name": "sessionid", "value": pages_only.session_of(name), "domain": "127.0.0.1", "path": "/"}
+        cookie = {
+            "name": "sessionid",
+            "value": pages_only.session_of(f"compare-{name}"),
+            "domain": "127.0.0.1",
+            "path": "/",
+        }
         cookie |= {"expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}
         return Visit(
             open_page(browser, pages_only, storage_state={"cookies": [cookie], "origins": []}, **options), name
@@ -70,7 +76,7 @@ def visit(browser, pages_only, batches):
 
     class Visit:
         def __init__(self, opened, name: str) -> None:
-            self.opened, self.path = opened, f"/videos/compare/?batch={batches[name]}"
+            self.opened, self.path = opened, f"/videos/compare/?batch={batches[f'compare-{name}']}"
 
         def __enter__(self):
             page = self.opened.__enter__()
@@ -162,7 +168,7 @@ def test_a_clip_joins_the_others_once_it_is_rendered(visit, pages_only):
     with visit("joiner") as page:
         expect(page.locator("[data-compare] .job")).to_have_count(1)
         page.evaluate("window.sameDocument = true")
-        pages_only.python("from tests.e2e.compare_site import finish; finish('joiner')")
+        pages_only.python("from tests.e2e.compare_site import finish; finish('compare-joiner')")
         expect(page.locator("[data-compare] .job")).to_have_count(0)
         expect(clips(page).nth(1).get_by_role("button", name="Keep clip 2")).to_be_visible()
         page.evaluate(MOVING)

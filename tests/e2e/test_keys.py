@@ -20,8 +20,10 @@ def keys_site(pages_only):
     return pages_only
 
 
-def title(page):
-    return page.get_by_role("heading", level=1)
+def at(page, text: str) -> None:
+    """Expect the page with this title, and wait until its scripts listen to keys."""
+    expect(page.get_by_role("heading", level=1)).to_have_text(text)
+    page.wait_for_load_state("load")
 
 
 def tab_to(page, name: str) -> None:
@@ -38,14 +40,14 @@ def test_open_star_next_delete_and_undo_without_a_mouse(browser, keys_site):
         page.evaluate("document.activeElement.blur()")
         page.keyboard.press("g")
         page.keyboard.press("l")
-        expect(title(page)).to_have_text("Library")
+        at(page, "Library")
         page.keyboard.press("/")
         expect(page.get_by_role("searchbox")).to_be_focused()
         page.keyboard.type("clip")
         page.wait_for_url("**/?q=clip")
         tab_to(page, "Clip 1")
         page.keyboard.press("Enter")
-        expect(title(page)).to_have_text("Clip 1")
+        at(page, "Clip 1")
 
         star = page.get_by_role("button", name="Favourite: Clip 1")
         page.keyboard.press("f")
@@ -58,23 +60,23 @@ def test_open_star_next_delete_and_undo_without_a_mouse(browser, keys_site):
         steps = page.evaluate("history.length")
         for key, then in (("ArrowRight", "Clip 2"), ("ArrowRight", "Clip 3"), ("ArrowLeft", "Clip 2")):
             page.keyboard.press(key)
-            expect(title(page)).to_have_text(then)
+            at(page, then)
         assert page.evaluate("history.length") == steps  # going back does not walk through them all again
         page.wait_for_load_state("networkidle")  # no image may be requested after its video is deleted
         page.keyboard.press("Delete")
-        expect(title(page)).to_have_text("Clip 3")
+        at(page, "Clip 3")
         expect(page.locator(".messages")).to_contain_text("moved to the trash")
         page.keyboard.press("u")
         expect(page.locator(".messages")).to_contain_text("restored")
-        expect(title(page)).to_have_text("Clip 3")
+        at(page, "Clip 3")
         page.keyboard.press("ArrowLeft")
-        expect(title(page)).to_have_text("Clip 2")
+        at(page, "Clip 2")
 
         page.keyboard.press("Escape")
         expect(page).to_have_url(re.compile(r"/videos/\?q=clip#v-"))
         expect(page.locator("#cards .card")).to_have_count(4)
         page.go_back()
-        expect(title(page)).to_have_text("Clip 2")
+        at(page, "Clip 2")
 
 
 def test_the_keys_are_listed(browser, keys_site):
@@ -84,7 +86,7 @@ def test_the_keys_are_listed(browser, keys_site):
         expect(keys).to_be_visible()
         page.keyboard.press("g")
         page.keyboard.press("c")
-        expect(title(page)).to_have_text("Library")
+        at(page, "Library")
         assert violations(page) == []
         assert too_wide(page) == []
         page.keyboard.press("Escape")
@@ -131,9 +133,11 @@ def test_whoever_switched_the_keys_off_has_the_list_but_no_keys(browser, keys_si
         dialog.get_by_role("link", name="Switch them on").click()
         page.get_by_label("Single-key shortcuts").check()
         page.get_by_role("button", name="Save").click()
+        expect(page.locator(".messages")).to_contain_text("Profile saved.")
+        page.wait_for_load_state("load")
         page.keyboard.press("g")
         page.keyboard.press("l")
-        expect(title(page)).to_have_text("Library")
+        at(page, "Library")
 
 
 def test_a_slash_on_a_page_without_a_search_leads_to_the_librarys(browser, keys_site):

@@ -385,7 +385,7 @@ def test_a_video_is_deleted_from_its_page_and_put_back_from_the_trash(visit):
 def test_the_files_of_a_video_come_by_their_names(visit):
     with visit("renamer") as page:
         page.get_by_role("link", name="Clip 12", exact=True).click()
-        names = {"Video": "clip-12.mp4", "Settings": "clip-12.json"}
+        names = {"Clip": "clip-12.mp4", "Settings": "clip-12.json"}
         for link, name in names.items():
             with page.expect_download() as loading:
                 page.locator(".files").get_by_role("link", name=link).click()

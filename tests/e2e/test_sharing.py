@@ -342,7 +342,7 @@ def test_another_site_finds_the_player_and_puts_it_into_a_frame(browser, shared)
         found = json.loads(page.request.get(f"{discovery}&maxwidth=200").text())
         assert (found["type"], found["width"]) == ("video", 200)
         image = page.locator("meta[property='og:image']").get_attribute("content")
-        assert page.request.get(image).headers["content-type"] == "image/webp"
+        assert page.request.get(image).headers["content-type"] == "image/jpeg"
         with another_site(f"<!doctype html><title>Elsewhere</title><h1>Elsewhere</h1>{found['html']}") as address:
             page.goto(address)
             frame = page.frame_locator("iframe")
