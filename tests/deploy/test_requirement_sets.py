@@ -47,7 +47,7 @@ def test_the_sets_together_are_the_whole_but_for_what_only_one_machine_needs():
 @pytest.mark.parametrize(
     ("name", "forbidden"),
     [
-        ("web", {"torch", "tensorflow", "transformers", "diffusers", "numpy", "pillow", "av", "tokenizers"}),
+        ("web", {"torch", "tensorflow", "transformers", "diffusers", "numpy", "av", "tokenizers"}),
         ("cpu", {"torch", "tensorflow", "transformers", "diffusers"}),
         ("torch", {"tensorflow", "keras"}),
         ("tensorflow", {"torch", "transformers", "diffusers", "triton"}),

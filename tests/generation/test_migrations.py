@@ -25,7 +25,8 @@ def migrate(target: tuple[str, str]):
 
 
 def newest() -> list[tuple[str, str]]:
-    return [node for node in MigrationExecutor(connection).loader.graph.leaf_nodes() if node[0] == "generation"]
+    """Return the newest migration of every app: going back takes back those of others that build on generation's."""
+    return MigrationExecutor(connection).loader.graph.leaf_nodes()
 
 
 @pytest.fixture
