@@ -99,6 +99,7 @@ def test_three_submissions_without_leaving_the_page_and_the_cards_live_on(signed
     expect(prompt(page)).to_have_value("a large red heart")
 
 
+@pytest.mark.thorough
 def test_a_finished_clip_is_deleted_restored_and_run_again_without_leaving_the_page(signed_up, pages_only):
     page, navigations = signed_up, []
     job = pages_only.python(FINISHED.format(name=page.user_name)).strip()
@@ -118,6 +119,7 @@ def test_a_finished_clip_is_deleted_restored_and_run_again_without_leaving_the_p
     assert navigations == []
 
 
+@pytest.mark.thorough
 def test_the_message_that_a_clip_is_queued_leaves_when_it_has_ended(signed_up):
     page = signed_up
     prompt(page).fill("a pink circle")
@@ -137,6 +139,7 @@ def test_a_double_click_queues_once(signed_up):
     expect(cards(page)).to_have_count(1)
 
 
+@pytest.mark.thorough
 def test_complaints_come_into_the_form_and_the_feed_stays(signed_up):
     page = signed_up
     prompt(page).fill("a pink circle")
@@ -183,6 +186,7 @@ def test_what_was_typed_is_there_after_leaving_and_closing_the_tab(signed_up):
     expect(prompt(page)).to_have_value("")  # it is a clip now, no draft
 
 
+@pytest.mark.thorough
 def test_the_draft_of_the_advanced_form_comes_back_in_either_mode(signed_up):
     page = signed_up
     page.goto("/create/?mode=advanced")
@@ -197,6 +201,7 @@ def test_the_draft_of_the_advanced_form_comes_back_in_either_mode(signed_up):
     expect(page.get_by_text("seed 12")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_what_a_link_gives_goes_before_the_draft_and_does_not_replace_it(signed_up):
     page = signed_up
     prompt(page).fill(TYPED)
@@ -206,6 +211,7 @@ def test_what_a_link_gives_goes_before_the_draft_and_does_not_replace_it(signed_
     expect(prompt(page)).to_have_value(TYPED)
 
 
+@pytest.mark.thorough
 def test_the_draft_survives_the_end_of_the_session_and_only_its_writer_sees_it(browser, pages_only, signed_up):
     page = signed_up
     page.goto("/create/?mode=advanced")
@@ -227,6 +233,7 @@ def test_the_draft_survives_the_end_of_the_session_and_only_its_writer_sees_it(b
     assert page.evaluate("localStorage.getItem('create-draft')") is None
 
 
+@pytest.mark.thorough
 def test_signing_out_deletes_the_draft(signed_up):
     page = signed_up
     prompt(page).fill(TYPED)
@@ -238,6 +245,7 @@ def test_signing_out_deletes_the_draft(signed_up):
     assert page.evaluate("localStorage.getItem('create-draft')") is None
 
 
+@pytest.mark.thorough
 def test_the_arrow_up_brings_back_recent_prompts(signed_up):
     page = signed_up
     for text in ("a red heart", "a blue star"):
@@ -262,6 +270,7 @@ def test_the_arrow_up_brings_back_recent_prompts(signed_up):
     expect(prompt(page)).to_be_focused()
 
 
+@pytest.mark.thorough
 def test_without_javascript_there_are_variations_recent_prompts_and_the_feed(browser, pages_only, signed_up):
     state = signed_up.context.storage_state()
     with open_page(browser, pages_only, java_script_enabled=False, storage_state=state) as page:

@@ -314,10 +314,11 @@ def test_scrolling_goes_on_until_the_end_and_shows_nothing_twice(browser, shared
         seen = page.locator(".card__title").all_inner_texts()
         for _ in range(2):
             page.get_by_role("link", name="More", exact=True).click()
+            page.wait_for_load_state()
             seen += page.locator(".card__title").all_inner_texts()
         assert seen == expected
         page.get_by_role("link", name="Back", exact=True).click()
-        assert page.locator(".card__title").all_inner_texts() == expected[24:48]
+        expect(page.locator(".card__title")).to_have_text(expected[24:48])
 
 
 @pytest.mark.parametrize("by", ["mouse", "focus"])
