@@ -28,7 +28,7 @@ class SweepForm(forms.Form):
         help_text=_("Separated by commas, such as 5, 7.5, 10. Seeds and steps: also 1-4. Words: red → blue, green."),
         max_length=MAX_TYPED,
     )
-    down = forms.ChoiceField(label=_("Rows"), required=False, choices=[("", _("None")), *_CHOICES])
+    down = forms.ChoiceField(label=_("Rows"), required=False, choices=[("", _("No rows")), *_CHOICES])
     down_values = forms.CharField(label=_("Values of the rows"), required=False, max_length=MAX_TYPED)
 
     def __init__(self, data: Mapping | None = None, *, form: CreateForm | None = None, **kwargs: Any) -> None:
