@@ -15,6 +15,7 @@ from tests.chaos.world import NotNow, World
 
 STRIKE_SECONDS, ALONE_AFTER_SECONDS = 60, 10
 CLIP_SECONDS = 240
+PURGED_SECONDS = 150  # a purge that crashed goes on within a minute, if its message was lost, too
 SHAPES: tuple[Mapping[str, object], ...] = (
     {"prompt": "a red heart rising over the sea", "size": "128x128", "seconds": 1, "fps": 16, "steps": 2, "seed": 3},
     {"prompt": "a blue star spinning on black", "size": "256x256", "seconds": 2, "fps": 16, "steps": 2, "seed": 4},
@@ -201,6 +202,13 @@ class Campaign:
             self._wrong(f"prune failed: {done.stderr[-2000:]}")
         for what, keys in checks.left_behind(self.world).items():
             self._wrong(f"{what}: {keys[:5]} ({len(keys)})")
-        for job in self.world.deleted:
-            if self.world.rows("SELECT 1 FROM gallery_video WHERE job_id = ?", self.world.key(job)):
-                self._wrong(f"{job} was deleted and is still there")
+        deadline = time.monotonic() + PURGED_SECONDS
+        while (still := self._deleted_and_there()) and time.monotonic() < deadline:
+            time.sleep(1)
+        for job in still:
+            self._wrong(f"{job} was deleted and is still there")
+
+    def _deleted_and_there(self) -> list[str]:
+        """Return the jobs whose clips were deleted for good and still have a row."""
+        find = "SELECT 1 FROM gallery_video WHERE job_id = ?"
+        return [job for job in self.world.deleted if self.world.rows(find, self.world.key(job))]

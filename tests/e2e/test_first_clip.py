@@ -150,7 +150,7 @@ def test_a_mistake_is_answered_at_its_field(signed_up, screenshot):
     page.goto("/create/")
     page.locator("form").evaluate_all("forms => forms.forEach(form => form.noValidate = true)")
     page.locator("[name=prompt]").fill(" ")
-    page.get_by_role("main").locator("form button[type=submit], form button:not([type])").first.click()
+    page.locator("[data-make]").click()
     field = page.locator("[name=prompt]")
     expect(field).to_have_attribute("aria-invalid", "true")
     described = field.get_attribute("aria-describedby").split()
