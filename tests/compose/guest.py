@@ -61,7 +61,7 @@ class Guest:
 
     def create(self, prompt: str, **asked: str) -> str:
         """Submit a clip; return its job's ID."""
-        answer = self.post("/create/?mode=advanced", "create", prompt=prompt, **asked)
+        answer = self.post("/create/?mode=advanced", "create-form", prompt=prompt, **asked)
         found = re.fullmatch(rf"{self.site}/jobs/([0-9a-f-]{{36}})/", answer.url)
         assert found, f"the form was not accepted:\n{answer.text}"
         return found[1]
