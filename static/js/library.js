@@ -86,6 +86,15 @@
     const first = firsts.filter((one) => !(one.compareDocumentPosition(item) & Node.DOCUMENT_POSITION_PRECEDING)).pop();
     const query = first?.dataset.page.replace(/&$/, "");
     history.replaceState(history.state, "", `${location.pathname}${query ? `?${query}` : ""}#${item.id}`);
+    history.scrollRestoration = "manual"; // the remembered scroll offset belongs to the longer grid
+  });
+
+  // Back on it: the address says where. From here on the browser's own memory is right again, so a reload stays in place.
+  window.addEventListener("load", () => {
+    if (history.scrollRestoration !== "manual") return;
+    const item = document.getElementById(location.hash.slice(1));
+    item?.scrollIntoView({ block: "center" });
+    setTimeout(() => { history.scrollRestoration = "auto"; });
   });
 
   /* --- Requests -------------------------------------------------------------------------------------------------------- */

@@ -213,13 +213,19 @@ def test_the_grid_goes_on_as_it_is_scrolled_and_says_so(visit):
 
 
 def test_going_back_from_a_video_keeps_the_place_in_the_grid(visit):
+    """On the second page, 26 is at the top: the offset it had in the longer grid shows the page's end."""
     with visit("scroller") as page:
         page.locator("#older").scroll_into_view_if_needed()
         expect(cards(page)).to_have_count(48)
-        page.get_by_role("link", name="Clip 40", exact=True).click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Clip 40")
+        page.get_by_role("link", name="Clip 26", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Clip 26")
         page.go_back()
-        expect(card(page, "Clip 40")).to_be_in_viewport()
+        page.wait_for_load_state("networkidle")  # the browser restores an offset of its own until then, and the grid grows
+        expect(card(page, "Clip 26")).to_be_in_viewport()
+        page.evaluate("scrollTo(0, 0)")
+        page.reload()
+        page.wait_for_load_state("networkidle")
+        expect(page.get_by_role("heading", level=1)).to_be_in_viewport()  # only coming back leads to the clip
 
 
 def test_a_filter_goes_on_being_one_while_scrolling(visit):
