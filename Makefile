@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q $(if $(K),-k "$(K)
 # Some images switch the cache of bytecode off; then each of our processes would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow test-faults chaos test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage plot-first-clip bench-load clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow test-faults chaos test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage plot-first-clip bench-load clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,10 @@ test-thorough: $(VENV)/installed-dev browser ## Run more cases, languages, brows
 test-slow: $(VENV)/installed-dev ## Run the tests with full-size networks: minutes and gigabytes
 	$(PYTEST) -m "slow and not tensorflow and not e2e and not containers" tests
 	$(PYTEST) -m "slow and tensorflow" tests
+
+# Minutes of one core: every memory mode of the full-size networks on a card on paper (docs/performance.md).
+memory-table: $(VENV)/installed-dev ## Calculate what clips need on a graphics card, for the catalogue
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.rigs.paper_card
 
 # Breaks everything that can fail during rendering; `make test-thorough` covers the two most likely faults.
 test-faults: $(VENV)/installed-dev browser ## Inject every fault that can occur during rendering

@@ -167,16 +167,21 @@ class Capacity:
     Attributes:
         memory: of the largest, in bytes.
         workers: how many there are.
-        has_card: whether one of them computes on a graphics card.
+        card: the memory of the largest graphics card, in bytes; 0 if none of them computes on one.
         warm: the engines that they hold.
         boots: their machines, and when these were started.
     """
 
     memory: int = 0
     workers: int = 0
-    has_card: bool = False
+    card: int = 0
     warm: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
+
+    @property
+    def has_card(self) -> bool:
+        """Return whether one of them computes on a graphics card."""
+        return bool(self.card)
 
 
 def capacity() -> dict[str, Capacity]:
@@ -192,7 +197,7 @@ def _capacity(_tick: int) -> dict[str, Capacity]:
         for queue in queues:
             there = found.setdefault(queue, Capacity())
             there.workers += 1
-            there.has_card |= device != CPU
+            there.card = max(there.card, memory if device != CPU else 0)
             there.memory = max(there.memory, memory)
             there.warm.update(warm)
             there.boots.update([boot] if boot else [])

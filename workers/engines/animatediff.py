@@ -11,9 +11,11 @@ import numpy as np
 
 from auravideo.commands import FETCH_MODELS
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
+from generation.catalogue import card_memory
 from generation.domain.errors import RenderError
 from workers.engines.base import Loras, OnStep, torch_device
 from workers.engines.clip_tokens import PromptTokens, load_prompt_tokens
+from workers.engines.fitting import Needs, first_rung
 from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras
 from workers.engines.memory import (
     Ladder,
@@ -72,6 +74,7 @@ class AnimateDiffEngine:
         device: "auto", "cuda" or "cpu". Half precision on the GPU, float32 on the CPU.
         memory_mode: "auto", or the rung of `memory.LADDER` to start at.
         ladder: remembers the rungs that fit; by default one per process.
+        needs: what a clip needs in each memory mode, so that the first rung to be tried is one that fits.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class AnimateDiffEngine:
         device: str = "auto",
         memory_mode: str = "auto",
         ladder: Ladder | None = None,
+        needs: Needs | None = None,
     ) -> None:
         self.base = Path(base)
         self.adapter = Path(adapter) if adapter else self.base / "motion_adapter"
@@ -101,6 +105,7 @@ class AnimateDiffEngine:
         self._device_name = device
         self._first_rung = rung_index(memory_mode)
         self._ladder = _ladder if ladder is None else ladder
+        self._needs = needs
         self._pipeline: Any = None
         self._preview: LatentPreview | None = None
         self._arranged: tuple[Any, ...] | None = None
@@ -120,6 +125,7 @@ class AnimateDiffEngine:
             "context_stride": adapter.context_stride,
             "label": model.label,
             "command": model.command,
+            "needs": lambda *clip: card_memory.needs(model, *clip[:3], guided=clip[3]),
         }
         path = folder / adapter.weights if adapter.weights else folder
         return cls(model.path(home), path, **{**defaults, **options})
@@ -226,9 +232,14 @@ class AnimateDiffEngine:
             width=width,
             height=height,
             frames=frames,
-            first=self._first_rung,
+            first=max(self._first_rung, self._fitting_rung(clip)),
             between=self._after_failure,
         )
+
+    def _fitting_rung(self, clip: _Clip) -> int:
+        """Return the first rung that this clip should fit on."""
+        needs = self._needs(clip.width, clip.height, clip.frames, clip.guidance > 1) if self._needs else {}
+        return first_rung(needs, (self._pipeline.unet, self._pipeline.vae, self._pipeline.text_encoder), self.device)
 
     def _window(self, frames: int) -> tuple[int, int] | None:
         """Return FreeNoise's (context length, stride) for a clip; None if the clip fits the adapter's context."""
