@@ -19,6 +19,7 @@ from gallery.compare import selectors
 from gallery.compare.forms import KeepForm, ids_in
 from gallery.compare.selectors import Comparison
 from gallery.library.pages import back, own_video, tell_deleted
+from gallery.models import Video
 from generation.batches import variations
 from generation.jobs import archive
 from generation.models import Batch
@@ -76,8 +77,8 @@ def more_like_this(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 def _asked(request: SignedInRequest) -> Comparison:
     if ids := ids_in(request.GET, "batch"):
         return selectors.of_batch(request.user, get_object_or_404(Batch, pk=ids[0], user=request.user))
-    if ids := ids_in(request.GET, "stack"):
-        return selectors.of_stack(own_video(request, ids[0]))
+    if ids := ids_in(request.GET, "stack"):  # also of a clip that was not kept: the rest of its stack was
+        return selectors.of_stack(get_object_or_404(Video, pk=ids[0], user=request.user))
     return selectors.of_videos(request.user, ids_in(request.GET, "video"))
 
 
