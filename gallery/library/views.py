@@ -36,7 +36,8 @@ def library(request: SignedInRequest) -> HttpResponse:
     if periods:
         videos = videos.annotate(made_in=made_in(request.user, periods))
     page = find(videos, form.text, request.GET, VIDEOS_A_PAGE, form.order, owner=request.user, span=form.span)
-    archive.mark_seen(request.user, [video.job_id for video in page.rows if video.job_id])
+    jobs = [video.job_id for video in page.rows if video.job_id]
+    archive.mark_seen(request.user, stacks.jobs_in(page.rows, request.user) if jobs and form.is_stacked else jobs)
     context = {"form": form, "page": page, "videos": page.rows, "kept": form.kept, "narrowed": form.narrowed_by}
     context |= {"most": MAX_SELECTED, "dated": form.is_dated, "level": 3 if form.is_dated else 2}
     context["filter"] = form.query()
