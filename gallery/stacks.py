@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from uuid import UUID
 
-from django.db.models import IntegerField, OuterRef, Q, QuerySet, Subquery, UUIDField
+from django.db.models import IntegerField, OuterRef, Q, Subquery, UUIDField
 
 from accounts.models import User
 from gallery.models import Video, VideoQuerySet
@@ -61,12 +61,6 @@ def relatives_of(video: Video) -> Relatives:
 def with_size(videos: VideoQuerySet) -> VideoQuerySet:
     """Annotate `stack_size`, the number of kept clips of each one's stack, counted up to `COUNT_UP_TO` + 1."""
     return videos.annotate(stack_size=_size())
-
-
-def jobs_in(videos: Sequence[Video], user: User) -> QuerySet:
-    """Return a query of the IDs of the jobs that made the clips of these stacks of a user, given one video of each."""
-    keys = {video.stack_key for video in videos}
-    return Video.objects.kept().filter(user=user, stack_key__in=keys, job__isnull=False).values("job")
 
 
 def _size() -> _Count:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import BigIntegerField, IntegerField, OuterRef, QuerySet, Subquery, UUIDField
+from django.db.models import BigIntegerField, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, UUIDField
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lower
 
@@ -15,7 +15,8 @@ from auravideo.core.keyset import Page
 from auravideo.core.media.video_metadata import settings_for
 from gallery.access import collections_of, library_of
 from gallery.library.dates import Period
-from gallery.models import Collection, CollectionItem, Video, VideoQuerySet
+from gallery.models import Collection, CollectionItem, RetentionRule, Video, VideoQuerySet
+from generation.requests.qualities import DRAFT
 
 COUNT_UP_TO = 100
 SIMILAR = 6
@@ -65,6 +66,19 @@ def with_videos(page: Page, user: User, periods: Sequence[Period]) -> list[Perio
     else:
         made = User.objects.filter(pk=user.pk).values_list(made_in(user, periods), flat=True).get()
     return [period for number, period in enumerate(periods) if made >> number & 1]
+
+
+def news_of(user: User, videos: Sequence[Video], *, are_stacks: bool) -> QuerySet:
+    """Return a query of the IDs of the jobs whose outcome a page of the library has shown: of whole stacks, if asked.
+
+    Without drafts if a retention rule goes by whether these were opened: to be listed is not to be opened.
+    """
+    field = "stack_key" if are_stacks else "pk"
+    listed = {f"{field}__in": {getattr(video, field) for video in videos}}
+    shown = Video.objects.kept().filter(user=user, job__isnull=False, **listed)
+    rule = Exists(RetentionRule.objects.filter(kind=RetentionRule.Kind.DRAFTS, is_active=True))
+    is_draft = Q(request__quality=DRAFT, request__quality__isnull=False)
+    return shown.exclude(is_draft & rule).values("job")
 
 
 def shown_collections_of(user: User) -> QuerySet[Collection]:
