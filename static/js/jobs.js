@@ -47,26 +47,28 @@
   // Moving without removing keeps the focus. In browsers without moveBefore, `update` restores it.
   const move = (parent, child, before) => (parent.moveBefore ?? parent.insertBefore).call(parent, child, before);
 
-  // Match children by ID where they have one, so that a new row does not turn every row below it into another one.
+  // Match children by ID where they have one, forms and links by where they lead, so that a new row or button does not turn
+  // every one behind it into another.
+  const nameOf = (child) => child.id || child.getAttribute?.("action") || child.getAttribute?.("href");
   const mergeChildren = (present, incoming) => {
-    const wanted = new Set([...incoming.children].map((child) => child.id).filter(Boolean));
-    const twins = new Map([...present.children].filter((child) => wanted.has(child.id)).map((child) => [child.id, child]));
+    const wanted = new Set([...incoming.children].map(nameOf).filter(Boolean));
+    const twins = new Map([...present.children].filter((child) => wanted.has(nameOf(child))).map((child) => [nameOf(child), child]));
     let old = present.firstChild;
     const dropUnwanted = () => {
-      while (old && !twins.has(old.id)) {
+      while (old && !twins.has(nameOf(old))) {
         const next = old.nextSibling;
         old.remove();
         old = next;
       }
     };
     for (const child of [...incoming.childNodes]) {
-      const twin = child.id && twins.get(child.id);
+      const twin = twins.get(nameOf(child));
       if (twin && isSameKind(twin, child)) {
         dropUnwanted();
         if (twin === old) old = old.nextSibling;
         else move(present, twin, old);
         merge(twin, child);
-      } else if (old && !twins.has(old.id)) {
+      } else if (old && !twins.has(nameOf(old))) {
         const next = old.nextSibling;
         if (isSameKind(old, child)) merge(old, child);
         else old.replaceWith(child);
