@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import BigIntegerField, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, UUIDField
+from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet, Subquery, UUIDField
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lower
 
@@ -16,6 +16,7 @@ from auravideo.core.media.video_metadata import settings_for
 from gallery.access import collections_of, library_of
 from gallery.library.dates import Period
 from gallery.models import Collection, CollectionItem, RetentionRule, Video, VideoQuerySet
+from gallery.stacks import CountUpTo
 from generation.requests.qualities import DRAFT
 
 COUNT_UP_TO = 100
@@ -30,13 +31,6 @@ _HAS_ANY = """(
         AND made.created_at >= column2 AND made.created_at < column3
     )
 )"""
-
-
-class _Count(Subquery):
-    """The number of rows a limited query finds, so that large collections cost no more than small ones."""
-
-    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
-    output_field = IntegerField()
 
 
 def for_cards(videos: VideoQuerySet) -> VideoQuerySet:
@@ -91,7 +85,7 @@ def shown_collections_of(user: User) -> QuerySet[Collection]:
     counted = items.order_by().values("pk")[: COUNT_UP_TO + 1]
     return (
         collections_of(user)
-        .annotate(videos_up_to=_Count(counted), cover_id=Subquery(cover, output_field=UUIDField()))
+        .annotate(videos_up_to=CountUpTo(counted), cover_id=Subquery(cover, output_field=UUIDField()))
         .order_by(Lower("name"))
     )
 
