@@ -306,6 +306,8 @@ LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)
 # Until a stage that makes no progress is killed (workers/pace.py).
 HANG_AFTER_SECONDS = env.integer("AURAVIDEO_HANG_AFTER", 300, 1, 24 * 3600)
 LOAD_WITHIN_SECONDS = env.integer("AURAVIDEO_LOAD_WITHIN", 1800, 1, 24 * 3600)
+# Until a web process or a scheduler that does not answer is started again (auravideo/server/answers.py).
+ANSWER_WITHIN_SECONDS = env.integer("AURAVIDEO_ANSWER_WITHIN", 60, 5, 3600)
 CANCEL_WITHIN_SECONDS = env.integer("AURAVIDEO_CANCEL_WITHIN", 60, 1, 24 * 3600)
 STOP_WITHIN_SECONDS = 15  # less than `serve`, systemd and Compose wait for a worker
 HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)

@@ -10,7 +10,6 @@ import os
 import socket
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from auravideo.celery import app
+from auravideo.version import VERSION
 from generation.domain.memory_classes import base_of, queues_within, with_classes
 from generation.domain.states import Stage
 from generation.models import Job
@@ -62,7 +62,7 @@ class Membership:
             "pid": os.getpid(),
             "queues": list(self.serves),
             "device": found.name,
-            "version": code_version(),
+            "version": VERSION,
             "boot": boot(),
             "memory_total": found.total,
             "memory_free": found.free,
@@ -124,22 +124,6 @@ def boot() -> str:
         return BOOT.read_text().strip()
     except OSError:
         return ""
-
-
-@lru_cache(maxsize=1)
-def code_version() -> str:
-    """Return the version of the code, which workers and site should share."""
-    try:
-        return version("auravideo")
-    except PackageNotFoundError:
-        return _version_in_tree()
-
-
-def _version_in_tree() -> str:
-    import tomllib
-
-    path = settings.BASE_DIR / "pyproject.toml"
-    return str(tomllib.loads(path.read_text())["project"]["version"]) if path.is_file() else "?"
 
 
 @celeryd_after_setup.connect

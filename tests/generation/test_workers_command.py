@@ -74,6 +74,13 @@ def test_a_worker_that_keeps_exiting_is_named_in_the_admin(admin, exits):
     assert "generate@gpu2 keeps exiting: 6 times in a row" in admin.get(LIST).text
 
 
+def test_a_process_that_does_not_answer_is_named_in_the_admin(admin):
+    failing.report("gpu2:1", [failing.Failing("site@gpu2", 0, is_silent=True)])
+    page = admin.get(LIST).text
+    assert "site@gpu2 runs but stopped answering, and is started again." in page
+    assert "keeps exiting" not in page
+
+
 def test_without_redis_the_admin_still_lists_the_workers(admin, busy, monkeypatch):
     gone = redis.Redis(unix_socket_path="/no/such/socket")
     monkeypatch.setattr(broker, "connection", lambda: gone)
