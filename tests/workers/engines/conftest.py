@@ -26,7 +26,7 @@ def small(tmp_path_factory):
 def new_engine(small):
     """Return a factory of engines of the small models, on the CPU, each with its own memory ladder."""
     from workers.engines.animatediff import AnimateDiffEngine
-    from workers.engines.memory import Ladder
+    from workers.engines.ladder import Ladder
 
     def make(base=small.base, adapter=small.adapter, **options):
         defaults = {"device": "cpu", "ladder": Ladder(), "label": "Small model"}

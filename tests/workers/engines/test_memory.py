@@ -1,41 +1,19 @@
-import weakref
-
 import numpy as np
 import pytest
 import torch
 
 from generation.domain.errors import RenderError
 from workers.engines.animatediff import AnimateDiffEngine
-from workers.engines.memory import (
-    LADDER,
-    Ladder,
-    is_out_of_memory,
-    join_inference,
-    rung_index,
-    split_inference,
-)
+from workers.engines.ladder import Ladder
+from workers.engines.memory import LADDER, join_inference, rung_index, split_inference
 
 pytestmark = pytest.mark.thorough
 
-CLIP = {"model": "small", "width": 64, "height": 48, "frames": 3}
 NAMES = [rung.name for rung in LADDER]
 
 
 def out_of_memory():
     return torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-
-class Card:
-    """A stand-in for GPU memory: attempts on rungs above `fits` fail. Nothing else is faked."""
-
-    def __init__(self, fits):
-        self.fits, self.tried = fits, []
-
-    def attempt(self, rung):
-        self.tried.append(rung.name)
-        if NAMES.index(rung.name) < self.fits:
-            raise out_of_memory()
-        return f"made on {rung.name}"
 
 
 def make(engine, frames=3, size=(64, 48), on_step=lambda *_: None, **options):
@@ -46,75 +24,6 @@ def make(engine, frames=3, size=(64, 48), on_step=lambda *_: None, **options):
 def expected(small):
     """Return what `make` gives with the whole model in memory."""
     return make(AnimateDiffEngine(small.base, small.adapter, device="cpu", ladder=Ladder()))
-
-
-def test_the_ladder_is_walked_down_until_it_fits_and_the_rung_is_remembered():
-    ladder, card = Ladder(), Card(fits=2)
-    assert ladder.run(card.attempt, **CLIP) == "made on offload"
-    assert card.tried == NAMES[:3]
-    ladder.run(card.attempt, **CLIP)
-    assert card.tried[3:] == ["offload"]
-
-
-def test_larger_clips_start_where_smaller_ones_fitted_and_other_models_at_the_top():
-    ladder = Ladder()
-    ladder.run(Card(fits=1).attempt, **CLIP)
-    assert ladder.start("small", 128, 96, 3) == 1
-    assert ladder.start("small", 64, 48, 2) == 0
-    assert ladder.start("other", 128, 96, 3) == 0
-
-
-def test_after_the_last_rung_the_person_is_told():
-    card = Card(fits=len(LADDER))
-    with pytest.raises(RenderError) as caught:
-        Ladder().run(card.attempt, **CLIP)
-    assert caught.value.id == "out-of-memory"
-    assert card.tried == NAMES
-
-
-def test_other_errors_pass_at_once():
-    tried = []
-
-    def attempt(rung):
-        tried.append(rung)
-        raise KeyError("a defect")
-
-    with pytest.raises(KeyError):
-        Ladder().run(attempt, **CLIP)
-    assert len(tried) == 1
-
-
-def test_what_a_failed_attempt_held_is_gone_before_the_next_one():
-    held, alive = [], []
-
-    def attempt(rung):
-        if rung.name == "full":
-            tensor = torch.zeros(1000)
-            held.append(weakref.ref(tensor))
-            raise out_of_memory()
-        return "made"
-
-    Ladder().run(attempt, between=lambda: alive.append(held[0]() is not None), **CLIP)
-    assert alive == [False]
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (out_of_memory(), True),
-        (MemoryError(), True),
-        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
-        (
-            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
-            True,
-        ),
-        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
-        (ValueError("out of memory"), False),
-    ],
-)
-def test_running_out_of_memory_is_told_from_other_errors(error, expected):
-    assert is_out_of_memory(error) is expected
 
 
 def test_a_memory_mode_is_auto_or_the_name_of_a_rung():
@@ -180,7 +89,7 @@ def test_an_engine_that_runs_out_while_denoising_goes_on_more_economically(new_e
     assert abs(clip.astype(int) - expected).max() <= 2
     assert len(started) == fits + 1
     assert [call[0] for call in calls].count(0) == fits + 1  # the work restarts, and progress shows it
-    assert list(engine._ladder.fitted.values()) == [fits]
+    assert [fit.rung for fit in engine._ladder.fitted.values()] == [fits]
 
 
 def test_an_engine_that_runs_out_while_decoding_keeps_what_it_denoised(new_engine, expected, monkeypatch):
