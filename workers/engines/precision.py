@@ -62,10 +62,7 @@ class Precisions:
     def keep_in(self, file: Path) -> None:
         """Read what was found before from a JSON file, and write there what will be found."""
         self._file = file
-        with suppress(OSError, ValueError):
-            stored = json.loads(file.read_text(encoding="utf-8"))
-            if isinstance(stored, dict):
-                self._found |= {key: value for key, value in stored.items() if value in (BFLOAT16, FLOAT32)}
+        self._found |= _read(file)
 
     def get(self, card: str, model: str, part: str, usual: str) -> str:
         """Return the precision to use for a part of a model on a card; `usual` where it was not found wrong."""
@@ -76,12 +73,21 @@ class Precisions:
         self._found[_key(card, model, part)] = precision
         if self._file is None:
             return
+        self._found = {**_read(self._file), **self._found}  # other workers write there too
         try:
             temporary = self._file.with_name(f".{self._file.name}.{os.getpid()}")
             temporary.write_text(json.dumps(self._found, indent=1, sort_keys=True), encoding="utf-8")
             temporary.replace(self._file)
         except OSError as error:
             logger.warning("Could not note that %s needs %s on %s: %s", model, precision, card, error)
+
+
+def _read(file: Path) -> dict[str, str]:
+    with suppress(OSError, ValueError):
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(stored, dict):
+            return {key: value for key, value in stored.items() if value in (BFLOAT16, FLOAT32)}
+    return {}
 
 
 def _key(card: str, model: str, part: str) -> str:

@@ -1,11 +1,16 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
 from generation.domain.errors import RenderError
+from workers.engines import memory, registry
 from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.diffusion.parts import least_bytes
 from workers.engines.ladder import Ladder
 from workers.engines.memory import LADDER, join_inference, rung_index, split_inference
+from workers.engines.registry import Registry
 
 pytestmark = pytest.mark.thorough
 
@@ -121,4 +126,67 @@ def test_an_engine_that_never_fits_says_so_and_can_be_used_again(new_engine, exp
         with pytest.raises(RenderError) as caught:
             make(engine)
     assert caught.value.id == "out-of-memory"
+    assert np.array_equal(make(engine), expected)
+
+
+def test_what_a_mode_needs_at_least_are_its_weights_or_under_offload_those_of_the_largest_part(new_engine):
+    engine = new_engine()
+    engine.load()
+    full, offload = (least_bytes(engine._pipeline, LADDER[rung_index(name)]) for name in ("full", "offload"))
+    assert full == engine.memory_bytes
+    assert 0 < offload < full
+
+
+def test_modes_that_the_card_has_no_room_for_are_not_tried(new_engine, expected, monkeypatch):
+    engine = new_engine()
+    engine.load()
+    monkeypatch.setattr(memory, "room", lambda _device: engine.memory_bytes - 1)
+    assert abs(make(engine).astype(int) - expected).max() <= 1
+    assert engine._rung.name == "offload"
+    assert engine.notes == [{"model": "Small model", "id": "memory-mode", "mode": "offload"}]
+
+
+def test_other_warm_models_go_before_a_more_economical_mode_is_chosen(new_engine, expected, monkeypatch):
+    warm = Registry(10**12)
+    monkeypatch.setattr(registry, "_default", warm)
+    engine, other = (warm.get(name, lambda: new_engine()) for name in ("one", "other"))
+    denoise = engine._denoise
+
+    def failing(*args):
+        if len(warm.keys()) > 1:
+            raise out_of_memory()
+        return denoise(*args)
+
+    monkeypatch.setattr(engine, "_denoise", failing)
+    assert np.array_equal(make(engine), expected)
+    assert (warm.keys(), other.memory_bytes, engine._rung.name) == (["one"], 0, "full")
+
+
+def test_another_adapter_starts_in_its_own_mode_and_works_there(new_engine, small, tmp_path, monkeypatch):
+    """The first clip ran out of memory; one with another adapter, whose preview is not fitted yet, is not affected."""
+    ladder = Ladder()
+    first = new_engine(ladder=ladder)
+    denoise, failures = first._denoise, [out_of_memory(), out_of_memory()]
+
+    def failing(*args):
+        if failures:
+            raise failures.pop()
+        return denoise(*args)
+
+    monkeypatch.setattr(first, "_denoise", failing)
+    make(first)
+    assert first._rung.name == "offload"
+    second = new_engine(adapter=shutil.copytree(small.adapter, tmp_path / "other"), ladder=ladder)
+    make(second)
+    assert (second.label, second._rung.name) == (first.label, "full")
+
+
+def test_a_parked_engine_leaves_the_card_and_makes_the_same_clip_again(new_engine, expected):
+    engine = new_engine()
+    engine.__dict__["device"] = "cpu:0"  # a device other than "cpu" for the engine
+    engine.park()  # nothing is loaded yet
+    make(engine)
+    engine.park()
+    assert engine._arranged is None
+    assert engine._pipeline.unet.device.type == "cpu"
     assert np.array_equal(make(engine), expected)

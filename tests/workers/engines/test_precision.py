@@ -62,6 +62,13 @@ def test_a_part_that_overflows_goes_on_in_full_precision_and_that_is_remembered(
     assert "going on" not in caplog.text
 
 
+def test_loras_go_with_the_network_into_the_wider_precision(small, tmp_path, new_engine):
+    engine = new_engine(changed(small, tmp_path, "unet", overflowing("conv_in")), precision="float16",
+                        found=Precisions(), loras=[(small.motion_lora, 1.0)])  # fmt: skip
+    assert make(engine).any()
+    assert {weight.dtype for weight in engine._pipeline.unet.parameters()} == {torch.float32}
+
+
 def test_a_decoder_that_overflows_costs_no_second_denoising(small, tmp_path, new_engine):
     engine = new_engine(changed(small, tmp_path, "vae", overflowing("decoder.conv_in")), precision="float16",
                         found=Precisions())  # fmt: skip
@@ -116,6 +123,9 @@ def test_what_was_found_outlives_the_process(tmp_path):
     second.keep_in(file)
     assert second.get("GTX 1660", "Small model", "network", "float16") == "float32"
     assert second.get("RTX 3060", "Small model", "network", "float16") == "float16"
+    second.remember("GTX 1660", "Upscaler", "upscaling", "float32")
+    first.remember("GTX 1660", "Small model", "decoder", "float32")
+    assert len(json.loads(file.read_text())) == 3, "one forgot what the other had found"
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", json.dumps({"a | b | c": "float8"})])
