@@ -125,6 +125,7 @@ def _prepare_child(**_kwargs: object) -> None:
     progress.take_slot(getattr(current_process(), "index", -1))
     connections.keep()
     runner.listen_for_stop()
+    _unloading.listen()
     reporting.start()
     tracing.start("worker")
     precision.precisions.keep_in(settings.HOME / "precision.json")
@@ -138,6 +139,9 @@ def _end_child(**_kwargs: object) -> None:
     tracing.finish()
 
 
+_unloading = sharing.Unloading(before=_end_child)
+
+
 @worker_shutting_down.connect
 def _hand_back(**_kwargs: object) -> None:
     """Ask the child to hand back its job at the next step; otherwise the parent would wait for its task to finish."""
@@ -148,11 +152,13 @@ def _hand_back(**_kwargs: object) -> None:
 
 @task_prerun.connect
 def _begin(**_kwargs: object) -> None:
+    _unloading.is_busy = True
     progress.expect(pace.loading())
 
 
 @task_postrun.connect
 def _end(**_kwargs: object) -> None:
+    _unloading.is_busy = False
     progress.rest()
     if failures.must_end() and membership.me is not None:
         _end_child()

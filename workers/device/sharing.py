@@ -8,12 +8,13 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
 from celery.worker import state
 from django.conf import settings
-from django.db import Error
+from django.db import Error, connection
 
 from generation.domain.memory_classes import GB
 from generation.domain.stages import STAGES
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 SMALL_BYTES = 12 * GB  # less than a "12 GB" card has: too small for the three models side by side
 HANDED_ON_SECONDS = 2.0  # without work, after which TensorFlow's process leaves a small card
 CHECK_SECONDS = 1.0
+# Ignored by whoever does not listen to it, and used by nobody else here: Celery and billiard take most of the others.
+UNLOAD_SIGNAL = signal.SIGURG
 
 
 def after_stage() -> None:
@@ -80,18 +83,37 @@ class Unloader(bootsteps.StartStopStep):
             return
         now = time.monotonic()
         self.idle_since = self.idle_since or now
-        allowed = _allowance(membership.me)
-        if allowed is None or now - self.idle_since < allowed:
+        if not self._is_up(membership.me, now - self.idle_since):
             return
         self.idle_since, membership.me.holds.value = None, 0
         for pid in self.pool.info["processes"]:
             logger.info("Unloading the models of process %s, which has nothing to do", pid)
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, UNLOAD_SIGNAL)
+
+    def _is_up(self, me: membership.Membership, idle: float) -> bool:
+        """Return whether a worker has held models without work for long enough, given the seconds so far."""
+        if settings.UNLOAD_AFTER_SECONDS and idle >= settings.UNLOAD_AFTER_SECONDS:
+            return True
+        if STAGES[Stage.INTERPOLATE].queue not in me.serves or idle < HANDED_ON_SECONDS:
+            return False
+        try:
+            return is_tight()
+        finally:
+            connection.close()  # children are forked from this process and must not share its connection
 
 
-def _allowance(me: membership.Membership) -> float | None:
-    """Return how long a worker may hold models without work, in seconds; None for as long as it lives."""
-    limits: list[float] = [settings.UNLOAD_AFTER_SECONDS] if settings.UNLOAD_AFTER_SECONDS else []
-    if STAGES[Stage.INTERPOLATE].queue in me.serves and is_tight():
-        limits.append(HANDED_ON_SECONDS)
-    return min(limits, default=None)
+class Unloading:
+    """A child's answer to UNLOAD_SIGNAL: it ends, unless a message was quicker."""
+
+    def __init__(self, before: Callable[[], None]) -> None:
+        self.is_busy = False
+        self._before = before
+
+    def listen(self) -> None:
+        """Answer the signal from now on."""
+        signal.signal(UNLOAD_SIGNAL, self._answer)
+
+    def _answer(self, *_signal: object) -> None:
+        if not self.is_busy:
+            self._before()
+            os._exit(0)  # at once: while it waited for anything, its parent could hand it a message

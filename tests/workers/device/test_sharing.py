@@ -98,8 +98,8 @@ def test_a_process_that_holds_models_and_has_no_work_is_replaced(unloader, me, s
     me.holds.value = 1
     assert unloader(0) == []
     assert unloader(59) == []
-    assert unloader(2) == [(4711, signal.SIGTERM)]
-    assert unloader(99) == [(4711, signal.SIGTERM)], "the new one holds nothing"
+    assert unloader(2) == [(4711, sharing.UNLOAD_SIGNAL)]
+    assert unloader(99) == [(4711, sharing.UNLOAD_SIGNAL)], "the new one holds nothing"
 
 
 def test_work_starts_the_time_again(unloader, me, settings, monkeypatch):
@@ -136,6 +136,21 @@ def test_torch_leaves_it_without_ending(unloader, me, see):
     me.serves, me.holds.value = ("generate",), 1
     unloader(0)
     assert unloader(10**6) == []
+
+
+def test_a_child_that_is_told_to_unload_ends_unless_it_has_just_been_given_work():
+    def child(is_busy):
+        pid = os.fork()
+        if pid:
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        unloading = sharing.Unloading(before=lambda: None)
+        unloading.is_busy = is_busy
+        unloading.listen()
+        os.kill(os.getpid(), sharing.UNLOAD_SIGNAL)
+        os._exit(7)
+
+    assert (child(is_busy=False), child(is_busy=True)) == (0, 7)
+    assert signal.getsignal(sharing.UNLOAD_SIGNAL) == signal.SIG_DFL
 
 
 def test_torchs_segments_grow_unless_the_operator_says_otherwise():
