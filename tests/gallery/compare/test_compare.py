@@ -123,6 +123,7 @@ def test_every_kind_of_setting_can_differ():
     told = {fact.name: str(fact.value) for fact in second}
     assert told["size"] == "320\u00a0×\u00a0256"
     assert (told["prompt"], told["format"], told["quality"]) == ("a blue star", "GIF", "Draft")
+    assert (told["seconds"], told["fps"]) == ("1 s", "8 fps")
     assert {fact.name: str(fact.value) for fact in first}["negative_prompt"] == "–"
     assert differences([plain, {**plain, "seed": 9}]) == [[], []]
     assert differences([]) == []
