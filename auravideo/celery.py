@@ -23,8 +23,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 # else runs on the machine: with one busy process beside them, four clips took over 280 s; with passive waiting, 34 s.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# torch reads this with its first use of a card. Segments that grow leave no gaps between clips of different sizes, which
-# would make memory run out although it is free. Where the platform has none, torch says so and goes on without.
+# torch reads this with its first use of a card. Segments that grow leave no gaps between clips of different sizes, in
+# which memory that is free could not be used. Where the platform has none, torch says so and goes on without.
 if not os.environ.keys() & {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"}:
     os.environ["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"
 
