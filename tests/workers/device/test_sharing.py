@@ -153,14 +153,20 @@ def test_a_child_that_is_told_to_unload_ends_unless_it_has_just_been_given_work(
     assert signal.getsignal(sharing.UNLOAD_SIGNAL) == signal.SIG_DFL
 
 
-def test_torchs_segments_grow_unless_the_operator_says_otherwise():
-    program = "import auravideo.celery, os, torch; print(os.environ.get('PYTORCH_ALLOC_CONF'), torch.zeros(1).sum())"
+@pytest.mark.parametrize(
+    ("release", "variables", "expected"),
+    [
+        ("6.12.48-generic", {}, "expandable_segments:True"),
+        ("6.12.48-generic", {"PYTORCH_CUDA_ALLOC_CONF": "max_split_size_mb:128"}, "None"),
+        ("5.15.167.4-microsoft-standard-WSL2", {}, "None"),
+    ],
+)
+def test_torchs_segments_grow_unless_the_operator_says_otherwise_or_they_fail(release, variables, expected):
+    program = (
+        f"import platform; platform.release = lambda: {release!r}; import auravideo.celery, os, torch; "
+        "print(os.environ.get('PYTORCH_ALLOC_CONF'), torch.zeros(1).sum())"
+    )
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTORCH_")}
-
-    def shown(**variables):
-        command = [sys.executable, "-c", program]
-        done = subprocess.run(command, env={**plain, **variables}, capture_output=True, text=True, check=True)
-        return done.stdout.split()[0]
-
-    assert shown() == "expandable_segments:True"
-    assert shown(PYTORCH_CUDA_ALLOC_CONF="max_split_size_mb:128") == "None"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env={**plain, **variables}, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == expected
