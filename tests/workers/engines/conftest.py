@@ -33,3 +33,11 @@ def new_engine(small):
         return AnimateDiffEngine(base, adapter, **{**defaults, **options})
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _no_other_engines(monkeypatch):
+    """Let this process hold no engines: those of other tests would be released first when memory runs out."""
+    from workers.engines import registry
+
+    monkeypatch.setattr(registry, "_default", registry.Registry())
