@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from generation.domain.errors import RenderError
+from workers.engines import memory
 from workers.engines.ladder import MORE_ROOM, PATIENCE, Ladder
 from workers.engines.memory import LADDER
 
@@ -167,3 +168,10 @@ def test_what_a_larger_clip_fits_in_a_smaller_one_does_too():
     for _ in range(2 * PATIENCE + 3):
         climb(ladder, Card(fits=0), frames=6)
     assert climb(ladder, Card(fits=0)) == ["full"]
+
+
+def test_the_room_is_what_is_free_and_what_this_process_holds_already(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (3 * GIB, 8 * GIB))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _device: 2 * GIB)
+    assert memory.room("cuda") == 5 * GIB
+    assert memory.room("cpu") is None
