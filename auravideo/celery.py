@@ -2,6 +2,7 @@
 
 import logging.config
 import os
+import platform
 import time
 
 from celery import Celery
@@ -22,6 +23,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 # OpenMP reads this when an engine loads torch. Spinning threads starve the threads they wait for as soon as anything
 # else runs on the machine: with one busy process beside them, four clips took over 280 s; with passive waiting, 34 s.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# torch reads this with its first use of a card. Segments that grow leave no gaps between clips of different sizes, in
+# which memory that is free could not be used. Where the platform has none, torch says so and goes on without; but under
+# WSL2, it may fail at the first allocation (pytorch#192330).
+if not os.environ.keys() & {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"} and "microsoft" not in platform.release():
+    os.environ["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"
 
 PRIORITIES = 10  # 0 is served first; RabbitMQ counts the other way round (generation/queue/rabbitmq.py)
 QUORUM = {"x-queue-type": "quorum"}  # RabbitMQ's replicated queues; Redis ignores the argument

@@ -20,7 +20,9 @@ READS_THE_ENVIRONMENT = {
     "auravideo/backups/databases.py",  # the whole environment, passed on to PostgreSQL's programs
     "auravideo/server/processes.py",  # LD_LIBRARY_PATH, passed on to the interpolation worker
     "auravideo/server/supervisor.py",  # the whole environment, passed on to the processes
+    "auravideo/celery.py",  # variables that are torch's
     "workers/cards.py",  # CUDA_VISIBLE_DEVICES, which is NVIDIA's
+    "workers/engines/tensorflow_device.py",  # variables that are TensorFlow's
     "workers/healthcheck.py",  # a script that starts without the settings
 }
 UNKNOWN = object()  # a default computed at start-up
