@@ -47,7 +47,7 @@ app.set_default()  # make this app `current_app` in every thread, not only the i
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
-    imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks"),
+    imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks", "generation.endings.tasks"),
     task_queues=[Queue(name, Exchange(name), routing_key=name, queue_arguments=QUORUM) for name in ALL_QUEUES],
     broker_native_delayed_delivery_queue_type="classic",  # RabbitMQ: for retried emails only, so 28 cheap queues
     task_create_missing_queues=False,
@@ -57,6 +57,7 @@ app.conf.update(
         "workers.tasks.*": {"queue": CPU},
         "accounts.tasks.*": {"queue": CPU},
         "gallery.tasks.*": {"queue": CPU},
+        "generation.endings.tasks.*": {"queue": CPU},
     },
     task_serializer="json",
     accept_content=["json"],

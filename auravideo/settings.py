@@ -236,6 +236,7 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "20/m/ip,5/m/key",
     "export": "6/h/user",
     "submit": f"{SUBMISSIONS_A_MINUTE}/m/user",
+    "push": "60/h/user",
     "report": "20/h/ip",
     "report_signed_in": "20/h/user",
 }
@@ -262,6 +263,12 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 EMAIL_TIMEOUT = 10  # seconds; a hanging mail server must not block the page that sends an email
 vars().update(env.email())
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "AuraVideo <auravideo@localhost>")
+
+# Where notifications may be sent: the push services of Chrome, Firefox, Edge and Safari. `none` sends no notifications.
+PUSH_SERVICES = env.hosts(
+    "AURAVIDEO_PUSH_SERVICES",
+    ["fcm.googleapis.com", "*.push.services.mozilla.com", "*.notify.windows.com", "web.push.apple.com"],
+)
 
 # --- Security -------------------------------------------------------------------------------------------------------
 

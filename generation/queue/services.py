@@ -26,7 +26,7 @@ from generation.domain.errors import WAITING
 from generation.domain.plan import Plan
 from generation.domain.states import ACTIVE, ENDED, MAX_ATTEMPTS, MAX_CARD_FAILURES, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
-from generation.queue import blocked_terms, canvas, events, placement, turns
+from generation.queue import blocked_terms, canvas, events, placement, signals, turns
 from generation.queue.loading import ahead
 from generation.requests import available
 from generation.requests.fields import MAX_SEED
@@ -174,6 +174,7 @@ def _announce(job: Job, new: Status) -> None:
     events.publish(job.user_id, job.pk)
     if new in ENDED:
         declared.JOBS_ENDED.labels(state=new.value).inc()
+        signals.job_ended.send_robust(sender=Job, job=job, status=new)
     if new == Status.DONE:
         declared.JOB_SECONDS.observe(_seconds_since(job.queued_at))
 

@@ -222,13 +222,12 @@
     }
     for (const row of fresh) {
       say(`${row.dataset.title}: ${promptOf(row)}`);
-      notify(row);
       if (document.hidden) endedWhileAway += 1;
     }
     markSeen();
     showTitle();
     const running = rows().filter((row) => row.dataset.status === "running").map((row) => Number(row.dataset.progress));
-    document.dispatchEvent(new CustomEvent("jobs:panel", { detail: { running, ended: fresh.map(endOf) } }));
+    document.dispatchEvent(new CustomEvent("jobs:panel", { detail: { running, ended: fresh.map(endOf), rows: fresh } }));
   };
 
   // Opening the panel marks its new rows as seen; their badges stay until it is closed. A job that ends while its own page
@@ -259,7 +258,7 @@
     else rows().forEach((row) => { row.querySelector(".badge--new").hidden ||= toldSeen.has(endOf(row)); });
   }, true);
 
-  /* --- In the background: the title, and a notification on request ----------------------------------------------------- */
+  /* --- In the background: the title. background.js and notifications.js do the rest ------------------------------------- */
 
   const ownTitle = document.title;
   const showTitle = () => {
@@ -275,36 +274,4 @@
     markSeen();
     showTitle();
   });
-
-  const memory = {
-    get wanted() {
-      try { return localStorage.getItem("notify") === "yes"; } catch { return false; }
-    },
-    set wanted(value) {
-      try { localStorage.setItem("notify", value ? "yes" : "no"); } catch { /* without storage it is not remembered */ }
-    },
-  };
-  const mayNotify = () => "Notification" in window && Notification.permission === "granted" && memory.wanted;
-
-  const notify = (row) => {
-    if (!document.hidden || !mayNotify()) return;
-    try {
-      const icon = document.querySelector("link[rel=icon]")?.href;
-      const address = row.querySelector("a").href;
-      const note = new Notification(row.dataset.title, { body: promptOf(row), tag: row.id, icon });
-      note.addEventListener("click", () => { window.focus(); location.assign(address); note.close(); });
-    } catch { /* some browsers allow it only in service workers */ }
-  };
-
-  const choice = panel.querySelector("[data-notify]");
-  const refused = document.getElementById("active-notify-refused");
-  if ("Notification" in window) {
-    document.getElementById("active-notify").hidden = false;
-    choice.setAttribute("aria-checked", String(mayNotify()));
-    choice.addEventListener("click", async () => {
-      memory.wanted = !mayNotify() && (await Notification.requestPermission()) === "granted";
-      choice.setAttribute("aria-checked", String(mayNotify()));
-      refused.hidden = Notification.permission !== "denied";
-    });
-  }
 })();

@@ -12,7 +12,7 @@ from auravideo import environment, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "operating.md").read_text()
-WITH_DEFAULT = {"text", "boolean", "integer", "choice", "words", "secret"}
+WITH_DEFAULT = {"text", "boolean", "integer", "choice", "words", "hosts", "secret"}
 READERS = {*WITH_DEFAULT, "url", "file"}
 # Not settings of the site: the environment that child processes inherit.
 READS_THE_ENVIRONMENT = {
