@@ -99,6 +99,10 @@ class Context:
         self._try(partial(claims.beat, self.held, done, total))
         events.publish(self.job.user_id, self.job.pk)
 
+    def warn(self, warnings: list[dict[str, object]]) -> None:
+        """Show warnings about the request on the job's page."""
+        services.warn(self.job, warnings)
+
     def check(self) -> None:
         """Raise Cancelled if this stage should stop. If the database is away, the work goes on."""
         if _stopping.is_set():

@@ -17,6 +17,7 @@ READERS = {*WITH_DEFAULT, "url", "file"}
 # Not settings of the site: the environment that child processes inherit.
 READS_THE_ENVIRONMENT = {
     "auravideo/environment.py",  # the readers
+    "auravideo/benchmark/crew.py",  # the whole environment, passed on to the processes
     "auravideo/backups/databases.py",  # the whole environment, passed on to PostgreSQL's programs
     "auravideo/server/processes.py",  # LD_LIBRARY_PATH, passed on to the interpolation worker
     "auravideo/server/supervisor.py",  # the whole environment, passed on to the processes
