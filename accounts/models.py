@@ -97,7 +97,7 @@ class User(AbstractUser):
     suspended_at = models.DateTimeField(_("suspended"), null=True, blank=True)
     suspended_until = models.DateTimeField(_("suspended until"), null=True, blank=True)
     suspension_reason = models.TextField(_("reason for the suspension"), max_length=1000, blank=True)
-    # Since when none of their waiting clips is started; written by generation.queue.own only.
+    # Since when none of their waiting clips is started; written by generation.own_queue only.
     queue_paused_at = models.DateTimeField(_("queue paused"), null=True, blank=True, editable=False)
     unread_notices = models.PositiveIntegerField(_("unread notices"), default=0, editable=False)
     session_epoch = models.PositiveIntegerField(_("ended sessions"), default=0)  # incremented to end all sessions
