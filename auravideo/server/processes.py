@@ -56,7 +56,7 @@ def worker(worker: Worker, host: str) -> Process:
     quiet = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
     environment = {**worker.environment, **_heartbeat(worker.name)}
     if worker.queue == STAGES[Stage.INTERPOLATE].queue:
-        environment |= _cuda_for_tensorflow()
+        environment |= cuda_for_tensorflow()
     return Process(worker.name, [*_CELERY, "worker", *options, *quiet], environment=environment)
 
 
@@ -65,7 +65,7 @@ def _heartbeat(name: str) -> dict[str, str]:
     return {"AURAVIDEO_HEARTBEAT_FILE": f"{settings.HEARTBEAT_FILE}.{name}"} if settings.HEARTBEAT_FILE else {}
 
 
-def _cuda_for_tensorflow() -> dict[str, str]:
+def cuda_for_tensorflow() -> dict[str, str]:
     """Return the library path where TensorFlow finds CUDA 12 (requirements-gpu.txt); empty if not installed."""
     folders = sorted(Path(sys.prefix).glob("cuda12/nvidia/*/lib"))
     paths = [*map(str, folders), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]

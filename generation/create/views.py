@@ -49,7 +49,7 @@ def create(request: SignedInRequest) -> HttpResponse:
     mode = _mode(request)
     if request.method == "GET":
         if typed := unsent.take(request):
-            return _page(request, *_as_typed(request, typed))
+            return _page(request, *_as_typed(request, typed), sweep=sweep_form.typed(typed.sweep))
         form, notes = _start(request, mode)
         if _is_in_full(request):
             return _page(request, form, notes, "generation/create_in_full.html")
