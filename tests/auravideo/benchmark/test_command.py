@@ -9,11 +9,12 @@ import tempfile
 import time
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from auravideo.benchmark import machine, plot, table
+from auravideo.benchmark import machine, plot, rounds, table
 from auravideo.benchmark.cases import Way, Without, make
 from auravideo.benchmark.results import Result, Round, StageTime, ratios
 from generation.catalogue.load import load_catalogue
@@ -61,7 +62,7 @@ def refusal(*arguments):
     ],
 )
 def test_a_wrong_option_is_named_and_nothing_is_started(arguments, option, monkeypatch):
-    monkeypatch.setattr(subprocess, "Popen", None)
+    monkeypatch.setattr(rounds, "Crew", None)
     assert option in refusal(*arguments)
 
 
@@ -101,9 +102,10 @@ def test_a_busy_machine_and_busy_workers_are_reported():
     assert machine.warnings({"busy_workers": [], "load": 0.2, "cores": 2}) == []
 
 
-def test_asking_for_busy_workers_makes_no_database(settings, tmp_path):
+def test_asking_for_busy_workers_makes_no_database(monkeypatch, tmp_path):
     name = tmp_path / "db.sqlite3"
-    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(name)}}
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(name)}
+    monkeypatch.setattr(machine, "settings", SimpleNamespace(DATABASES={"default": database}))
     assert machine.busy_workers() == []
     assert not name.exists()
 
