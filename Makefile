@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python $(if $(COVERED),$(COVER)) -m pytest -q $(if $(K),-k "$(K)
 # Some images switch the cache of bytecode off; then each of our processes would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow test-faults chaos test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage plot-first-clip bench-load clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow test-faults chaos test-outages test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage plot-first-clip bench-load clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,10 +96,17 @@ test-faults: $(VENV)/installed-dev browser ## Inject every fault that can occur 
 	$(PYTEST) -m "e2e" tests/e2e/test_faults.py
 
 # Hundreds of faults while clips are rendered, on one machine and on many, in about 40 minutes each: docs/reliability.md.
-# CHAOS_SEED draws another plan, CHAOS_ROUNDS says how many rounds, CHAOS_TABLES where the tables go; root only.
+# CHAOS_SEED draws another plan, CHAOS_ROUNDS says how many rounds, CHAOS_ONLY="deployed|forever" plays only kinds whose
+# names match, CHAOS_TABLES says where the tables go; root only.
 chaos: $(VENV)/installed-dev ## Break everything that can break while clips are rendered
 	@scripts/need_postgres
 	$(PYTEST) -s -m "slow" tests/chaos/test_chaos.py
+
+# Ten minutes each, all at once: nothing is scaled down. OUTAGE_SECONDS makes them shorter, OUTAGE_FIGURES names a folder for
+# what was measured; root for the two of the disk.
+test-outages: $(VENV)/installed-dev ## Let storage, disk, database and Redis be away for ten minutes each
+	@scripts/need_postgres
+	OMP_NUM_THREADS=1 $(PYTEST) -n 5 -m "slow" tests/e2e/test_long_outages.py
 
 # Takes about five minutes. Needs Prometheus, with its promtool: apt-get install prometheus.
 test-alerts: $(VENV)/installed-dev ## Make every alert fire against a real site

@@ -10,7 +10,11 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
-        from accounts import receivers  # noqa: F401  connects the receivers
+        from accounts import personal_data, receivers  # noqa: F401  connects the receivers
+        from accounts.push import sessions  # noqa: F401  likewise
+        from accounts.push.personal_data import BrowsersOfPerson
+
+        personal_data.register(BrowsersOfPerson())
 
 
 class EmailAddressesConfig(AccountConfig):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from typing import ClassVar, cast
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -97,7 +98,7 @@ class User(AbstractUser):
     suspended_at = models.DateTimeField(_("suspended"), null=True, blank=True)
     suspended_until = models.DateTimeField(_("suspended until"), null=True, blank=True)
     suspension_reason = models.TextField(_("reason for the suspension"), max_length=1000, blank=True)
-    # Since when none of their waiting clips is started; written by generation.queue.own only.
+    # Since when none of their waiting clips is started; written by generation.own_queue only.
     queue_paused_at = models.DateTimeField(_("queue paused"), null=True, blank=True, editable=False)
     unread_notices = models.PositiveIntegerField(_("unread notices"), default=0, editable=False)
     session_epoch = models.PositiveIntegerField(_("ended sessions"), default=0)  # incremented to end all sessions
@@ -164,3 +165,33 @@ class User(AbstractUser):
 
     def get_short_name(self) -> str:
         return self.username
+
+
+class PushSubscription(models.Model):
+    """A browser that Web Push tells of its user's clips, also while no page is open. Written by accounts.push.
+
+    Only the browser can read what is sent: it is encrypted with `p256dh` and `auth`.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="push_subscriptions", verbose_name=_("user")
+    )
+    endpoint = models.CharField(_("address at the push service"), max_length=1000, unique=True)
+    p256dh = models.CharField(_("the browser's public key"), max_length=100)
+    auth = models.CharField(_("the browser's secret"), max_length=40)
+    language = models.CharField(_("language"), max_length=10)  # of the page, for users who have not chosen one
+    session = models.CharField(_("digest of the session"), max_length=64)  # it ends with the sessions of its time
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("push subscription")
+        verbose_name_plural = _("push subscriptions")
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.service}"
+
+    @property
+    def service(self) -> str:
+        """Return the host name of the browser's push service."""
+        return urlsplit(self.endpoint).hostname or ""

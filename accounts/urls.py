@@ -1,12 +1,15 @@
 from django.urls import path
 
 from accounts import views
+from accounts.push import views as push_views
 
 app_name = "accounts"
 
 urlpatterns = [
     path("settings/", views.profile, name="profile"),
     path("settings/theme/", views.set_theme, name="theme"),
+    path("settings/notifications/on/", push_views.subscribe, name="push-on"),
+    path("settings/notifications/off/", push_views.unsubscribe, name="push-off"),
     path("settings/sessions/end/", views.end_sessions, name="end-sessions"),
     path("settings/data/", views.data, name="data"),
     path("settings/data/download/", views.download, name="download"),

@@ -2,6 +2,7 @@
 
 import logging.config
 import os
+import platform
 import time
 
 from celery import Celery
@@ -23,6 +24,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 # else runs on the machine: with one busy process beside them, four clips took over 280 s; with passive waiting, 34 s.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# torch reads this with its first use of a card. Segments that grow leave no gaps between clips of different sizes, in
+# which memory that is free could not be used. Where the platform has none, torch says so and goes on without; but under
+# WSL2, it may fail at the first allocation (pytorch#192330).
+if not os.environ.keys() & {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"} and "microsoft" not in platform.release():
+    os.environ["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"
+
 PRIORITIES = 10  # 0 is served first; RabbitMQ counts the other way round (generation/queue/rabbitmq.py)
 QUORUM = {"x-queue-type": "quorum"}  # RabbitMQ's replicated queues; Redis ignores the argument
 # Redis redelivers an unacknowledged message after this long, so it must exceed the longest task. Lost jobs don't wait
@@ -40,7 +47,7 @@ app.set_default()  # make this app `current_app` in every thread, not only the i
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
-    imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks"),
+    imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks", "generation.endings.tasks"),
     task_queues=[Queue(name, Exchange(name), routing_key=name, queue_arguments=QUORUM) for name in ALL_QUEUES],
     broker_native_delayed_delivery_queue_type="classic",  # RabbitMQ: for retried emails only, so 28 cheap queues
     task_create_missing_queues=False,
@@ -50,6 +57,7 @@ app.conf.update(
         "workers.tasks.*": {"queue": CPU},
         "accounts.tasks.*": {"queue": CPU},
         "gallery.tasks.*": {"queue": CPU},
+        "generation.endings.tasks.*": {"queue": CPU},
     },
     task_serializer="json",
     accept_content=["json"],

@@ -16,3 +16,4 @@ def manage(arguments: str) -> str:
 
 
 FETCH_MODELS = manage("fetch_models")
+DOCTOR = manage("doctor")

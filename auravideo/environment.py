@@ -110,6 +110,21 @@ def words(name: str, default: list[str]) -> list[str]:
     return [word.strip() for word in value.split(",") if word.strip()] if value else default
 
 
+_HOST = re.compile(r"(\*\.)?([a-z0-9-]+\.)*[a-z0-9-]+(:[0-9]{1,5})?", re.IGNORECASE)
+
+
+def hosts(name: str, default: list[str]) -> list[str]:
+    """Return the comma-separated variable `name` as a list of host names; [] if it is `none`.
+
+    A host may have a port, and `*.` in front means every host below it.
+    """
+    found = words(name, default)
+    for host in found:
+        if not _HOST.fullmatch(host):
+            raise ImproperlyConfigured(f"{name} must name hosts such as push.example.org, not {host!r}.")
+    return [] if found == ["none"] else found
+
+
 def url(name: str, schemes: tuple[str, ...]) -> str:
     """Return the variable `name` as a URL with one of `schemes`, or '' if it is unset."""
     value = text(name)

@@ -236,6 +236,7 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "20/m/ip,5/m/key",
     "export": "6/h/user",
     "submit": f"{SUBMISSIONS_A_MINUTE}/m/user",
+    "push": "60/h/user",
     "report": "20/h/ip",
     "report_signed_in": "20/h/user",
 }
@@ -262,6 +263,12 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 EMAIL_TIMEOUT = 10  # seconds; a hanging mail server must not block the page that sends an email
 vars().update(env.email())
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "AuraVideo <auravideo@localhost>")
+
+# Where notifications may be sent: the push services of Chrome, Firefox, Edge and Safari. `none` sends no notifications.
+PUSH_SERVICES = env.hosts(
+    "AURAVIDEO_PUSH_SERVICES",
+    ["fcm.googleapis.com", "*.push.services.mozilla.com", "*.notify.windows.com", "web.push.apple.com"],
+)
 
 # --- Security -------------------------------------------------------------------------------------------------------
 
@@ -306,6 +313,8 @@ LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)
 # Until a stage that makes no progress is killed (workers/pace.py).
 HANG_AFTER_SECONDS = env.integer("AURAVIDEO_HANG_AFTER", 300, 1, 24 * 3600)
 LOAD_WITHIN_SECONDS = env.integer("AURAVIDEO_LOAD_WITHIN", 1800, 1, 24 * 3600)
+# Until a web process or a scheduler that does not answer is started again (auravideo/server/answers.py).
+ANSWER_WITHIN_SECONDS = env.integer("AURAVIDEO_ANSWER_WITHIN", 60, 5, 3600)
 CANCEL_WITHIN_SECONDS = env.integer("AURAVIDEO_CANCEL_WITHIN", 60, 1, 24 * 3600)
 STOP_WITHIN_SECONDS = 15  # less than `serve`, systemd and Compose wait for a worker
 HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)
@@ -313,6 +322,7 @@ MIN_FREE_MB = env.integer("AURAVIDEO_MIN_FREE_MB", 500, 0, 10**9)  # of disk, be
 WORKERS = env.text("AURAVIDEO_WORKERS")  # which ones `serve` runs on this machine (auravideo/server/crew.py)
 HEARTBEAT_FILE = env.text("AURAVIDEO_HEARTBEAT_FILE")  # touched by a worker or the scheduler while it is alive
 WORKER_MEMORY_GB = env.integer("AURAVIDEO_WORKER_MEMORY", 0, 0, 10_000)  # 0: all that the card or machine has
+UNLOAD_AFTER_SECONDS = env.integer("AURAVIDEO_UNLOAD_AFTER", 0, 0, 7 * 24 * 3600)  # without work; 0: never
 FAILED_FRAMES_KEPT_HOURS = 24
 STORAGE_PATIENCE_SECONDS = 6 * 3600  # how long a stage waits for a storage that does not work before the clip fails
 

@@ -26,6 +26,7 @@ urlpatterns = [
     path("admin/overview/", admin.site.admin_view(overview), name="admin-overview"),
     path("admin/", admin.site.urls),
     path("manifest.webmanifest", views.manifest, name="manifest"),
+    path("service-worker.js", views.service_worker, name="service-worker"),
     path("favicon.ico", views.favicon, name="favicon"),
     # Answered by health.middleware, before the host is checked; here so that they have a name.
     path("healthz", health.ready, name="healthz"),

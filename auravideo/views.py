@@ -1,11 +1,15 @@
 """Pages that belong to no app."""
 
+from pathlib import Path
+
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.contrib.staticfiles import finders
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from generation.domain.stages import STAGES
@@ -71,6 +75,16 @@ def too_many(request: HttpRequest, _exception: Exception | None = None) -> HttpR
 def favicon(_request: HttpRequest) -> HttpResponse:
     """Redirect to the icon; browsers request it for pages that name none (files, the admin)."""
     return redirect(static("images/favicon.svg"))
+
+
+@require_safe
+@cache_control(no_cache=True)
+def service_worker(_request: HttpRequest) -> HttpResponse:
+    """Send the worker that shows notifications. From here, not from below /static/: its place is its scope."""
+    path = finders.find("js/service-worker.js")
+    if not isinstance(path, str):
+        raise Http404
+    return HttpResponse(Path(path).read_bytes(), content_type="text/javascript; charset=utf-8")
 
 
 @require_safe

@@ -20,6 +20,7 @@ from auravideo.core import clock, publish
 from auravideo.core.storage import delete_file
 from gallery import stacks
 from gallery.models import GIVEN_UP, Video, VideoQuerySet
+from generation.batches import variations
 from generation.models import Job
 from generation.queue import events
 
@@ -145,5 +146,7 @@ def purge(video: Video) -> None:
     with transaction.atomic():
         Video.objects.filter(pk=video.pk).delete()
         if video.job_id:
+            batch_id = Job.objects.filter(pk=video.job_id).values_list("batch", flat=True).first()
             Job.objects.filter(pk=video.job_id).delete()
+            variations.forget_empty(batch_id)
             transaction.on_commit(partial(events.publish, video.user_id, video.job_id))

@@ -22,8 +22,8 @@ _VERSIONS = 20  # of a clip with the same seed, among which its draft or full ve
 _AT_ONCE = 500  # rows in one statement
 
 
-class _Count(Subquery):
-    """The number of rows that a limited query finds."""
+class CountUpTo(Subquery):
+    """The number of rows a limited query finds, so that what is large costs no more than what is small."""
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
     output_field = IntegerField()
@@ -63,8 +63,8 @@ def with_size(videos: VideoQuerySet) -> VideoQuerySet:
     return videos.annotate(stack_size=_size())
 
 
-def _size() -> _Count:
-    return _Count(_same_stack().order_by().values("pk")[: COUNT_UP_TO + 1])
+def _size() -> CountUpTo:
+    return CountUpTo(_same_stack().order_by().values("pk")[: COUNT_UP_TO + 1])
 
 
 def _same_stack() -> VideoQuerySet:

@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 from auravideo.core.admin_actions import ObjectActions
 from generation.domain.memory_classes import GB
 from generation.domain.states import Stage
+from generation.domain.worker_notes import note_text
 from generation.models import STAGE_LABELS, Batch, Job, Preset, StageRun, Worker
 from generation.presets.forms import PresetAdminForm
 from generation.queue import failing, roster, services
@@ -164,12 +165,13 @@ class PresetAdmin(admin.ModelAdmin):
 class WorkerAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
     """The workers that are there. Their rows come and go with them."""
 
-    list_display = ["name", "state", "queue_names", "device", "memory", "held", "doing", "version", "heartbeat_at"]
+    list_display = ["name", "state", "queue_names", "device", "memory", "held", "said", "doing", "version"]
+    list_display += ["heartbeat_at"]
     search_fields = ["name", "host"]
     actions = ["drain", "undrain"]
-    fields = ["name", "state", "host", "pid", "queue_names", "device", "memory", "held", "doing", "version"]
+    fields = ["name", "state", "host", "pid", "queue_names", "device", "memory", "held", "said", "doing", "version"]
     fields += ["started_at", "heartbeat_at", "draining_since"]
-    readonly_fields = ["state", "queue_names", "memory", "held", "doing"]
+    readonly_fields = ["state", "queue_names", "memory", "held", "said", "doing"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
         return roster.present()
@@ -212,6 +214,10 @@ class WorkerAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("warm models"))
     def held(self, worker: Worker) -> str:
         return ", ".join(worker.warm) or "–"
+
+    @admin.display(description=_("notes"))
+    def said(self, worker: Worker) -> str:
+        return "; ".join(note_text(note) for note in worker.notes or ()) or "–"
 
     @admin.display(description=_("doing"))
     def doing(self, worker: Worker) -> SafeString | str:

@@ -312,6 +312,8 @@ class Worker(models.Model):
     takes_work = models.BooleanField(_("takes work"), default=True)  # the worker's own answer to draining_since
     # The machine, and the last time that it was started: the same for all of its containers.
     boot = models.CharField(_("start of its machine"), max_length=40, blank=True, default="", db_default="")
+    # How its models run, where that is not as usual (domain/worker_notes.py); None until it says so.
+    notes = models.JSONField(_("notes"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("worker")

@@ -20,7 +20,7 @@ PAGE = 200
 class JobsOfPerson(Holder):
     def summary(self, user: User) -> Iterable[Holding]:
         jobs, batches = Job.objects.filter(user=user).count(), Batch.objects.filter(user=user).count()
-        yield Holding(ngettext("%d job", "%d jobs", jobs) % jobs)
+        yield Holding(ngettext("%d request", "%d requests", jobs) % jobs)
         if batches:
             yield Holding(ngettext("%d batch", "%d batches", batches) % batches)
         if presets := Preset.objects.filter(user=user).count():

@@ -23,6 +23,7 @@ home                                    GET     200        to     to        to  
 help                                    GET     200        200    200       200    200        200
 set_language                            POST    to         to     to        to     to         to
 manifest                                GET     200        200    200       200    200        200
+service-worker                          GET     200        200    200       200    200        200
 favicon                                 GET     to         to     to        to     to         to
 healthz                                 GET     200        200    200       200    200        200
 healthz-live                            GET     200        200    200       200    200        200
@@ -157,6 +158,10 @@ gallery:notices                         GET     in         200    200       200 
 accounts:profile                        GET     in         200    200       200    200        200
 accounts:theme                          GET     in         405    405       405    405        405
 accounts:theme                          POST    in         204    204       204    204        204
+accounts:push-on                        GET     in         405    405       405    405        405
+accounts:push-on                        POST    in         400    400       400    400        400
+accounts:push-off                       GET     in         405    405       405    405        405
+accounts:push-off                       POST    in         400    400       400    400        400
 accounts:end-sessions                   GET     in         405    405       405    405        405
 accounts:end-sessions                   POST    in         to     to        to     to         to
 accounts:download                       GET     in         405    405       405    405        405

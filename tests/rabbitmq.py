@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.rigs.ports import free_ports
+
 START_SECONDS = 120  # Erlang takes a while
 # As docs/scaling.md asks for: longer than the longest stage, or RabbitMQ cuts off the worker that runs it.
 CONFIG = """
@@ -41,7 +43,7 @@ def running(consumer_timeout: int = 12 * 3600 * 1000) -> Iterator[str]:
     """
     server = _binary("rabbitmq-server")
     folder = Path(tempfile.mkdtemp(prefix="auravideo-mq-"))
-    port, distribution, mapper = _free_ports(3)
+    port, distribution, mapper = free_ports(3)
     (folder / "rabbitmq.conf").write_text(CONFIG.format(port=port, consumer_timeout=consumer_timeout))
     (folder / "plugins").write_text("[].")
     environment = {
@@ -95,12 +97,6 @@ def _wait(process: subprocess.Popen, port: int, folder: Path) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"RabbitMQ did not start:\n{(folder / 'out').read_text()}")
         time.sleep(0.2)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [server.getsockname()[1] for server in servers]
 
 
 def _binary(name: str) -> str:

@@ -4,13 +4,14 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
 from pathlib import Path
+
+from tests.rigs.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 180
@@ -71,7 +72,7 @@ class Site:
         self.command = [sys.executable, "manage.py", "serve"]
         self.command += [] if queues is None else [f"--queues={queues}"]
         self.command += [] if only is None else [f"--only={only}"]
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         keep = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
         clean = {name: os.environ[name] for name in keep if name in os.environ}
@@ -182,8 +183,3 @@ class Site:
             if (started.search(variables) or redis.search(command)) and state != "Z":
                 found.append(int(folder.name))
         return found
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]

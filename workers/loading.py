@@ -21,6 +21,7 @@ from generation.queue import claims, events, placement, roster
 from generation.queue.loading import ahead, times
 from generation.queue.loading.ahead import State
 from workers import cards, engine_factory, membership
+from workers.device import failures
 from workers.engines import registry
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def _load(stage: Stage, job: Job, engine: str) -> State:
         with _told_regularly(job):
             engine_factory.of_stage(stage, job.render_request)
     except Exception as error:
+        failures.is_lost(error)
         logger.warning("Could not load %s ahead: %s", engine, error)
         return State.FAILED
     membership.report()

@@ -10,7 +10,6 @@ import os
 import socket
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ from django.conf import settings
 from django.db import Error, connection
 
 from auravideo.celery import app
+from auravideo.commands import DOCTOR
+from auravideo.version import VERSION
 from generation.domain.memory_classes import base_of, queues_within, with_classes
 from generation.domain.states import Stage
 from generation.models import Job
@@ -45,7 +46,8 @@ class PassOn(Exception):
 class Membership:
     """This worker, as its parent and children know it; children inherit it when they are forked.
 
-    `drains` is memory that they share: the parent sets it, and a child that is handed one more unit passes it on.
+    `drains` is memory that they share: the parent sets it, and a child that is handed one more unit passes it on. So is
+    `holds`: a child says in it whether it holds engines.
     """
 
     name: str
@@ -53,7 +55,8 @@ class Membership:
     reads: tuple[str, ...]  # with the memory classes that fit
     memory: int  # bytes
     drains: Any = field(default_factory=lambda: multiprocessing.Value("b", 0, lock=False))
-    reported: list[str] | None = None
+    reported: tuple[list[str], list[dict[str, str]]] | None = None
+    holds: Any = field(default_factory=lambda: multiprocessing.Value("b", 0, lock=False))
 
     def facts(self) -> dict[str, Any]:
         found = cards.device()
@@ -62,7 +65,7 @@ class Membership:
             "pid": os.getpid(),
             "queues": list(self.serves),
             "device": found.name,
-            "version": code_version(),
+            "version": VERSION,
             "boot": boot(),
             "memory_total": found.total,
             "memory_free": found.free,
@@ -104,17 +107,30 @@ def warm_engines() -> list[str]:
     return ["/".join(map(str, key[1:])) for key in registry.warm() if isinstance(key, tuple)]
 
 
+def notes() -> list[dict[str, str]]:
+    """Return how the engines of this process run, where that is not as usual (generation/domain/worker_notes.py)."""
+    said = registry.notes()
+    if not cards.is_card():
+        return said
+    mentioned = {note["model"] for note in said if note["id"] == "on-cpu"}
+    unseen = [label for label in registry.labels_on_cpu() if label not in mentioned]
+    return [*said, *({"id": "card-unseen", "model": label, "doctor": DOCTOR} for label in unseen)]
+
+
 def report() -> None:
     """Tell the roster which engines this process holds, if that has changed. Never raises: it is only a hint."""
-    warm = warm_engines()
-    if me is None or warm == me.reported:
+    found = warm_engines(), notes()
+    if me is None:
+        return
+    me.holds.value = int(bool(found[0]))
+    if found == me.reported:
         return
     try:
-        roster.report_warm(me.name, warm)
+        roster.report_warm(me.name, *found)
     except Error as error:
         logger.warning("Could not report the warm models: %s", error)
     else:
-        me.reported = warm
+        me.reported = found
 
 
 @lru_cache(maxsize=1)
@@ -124,22 +140,6 @@ def boot() -> str:
         return BOOT.read_text().strip()
     except OSError:
         return ""
-
-
-@lru_cache(maxsize=1)
-def code_version() -> str:
-    """Return the version of the code, which workers and site should share."""
-    try:
-        return version("auravideo")
-    except PackageNotFoundError:
-        return _version_in_tree()
-
-
-def _version_in_tree() -> str:
-    import tomllib
-
-    path = settings.BASE_DIR / "pyproject.toml"
-    return str(tomllib.loads(path.read_text())["project"]["version"]) if path.is_file() else "?"
 
 
 @celeryd_after_setup.connect

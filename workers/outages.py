@@ -15,7 +15,7 @@ from auravideo.core.storage import StorageUnavailable
 from generation.domain.errors import RenderError
 from generation.queue import services
 from workers import cards, pace
-from workers.engines.memory import is_out_of_memory
+from workers.engines.device_errors import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 

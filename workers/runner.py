@@ -29,9 +29,11 @@ from generation.domain.states import Stage
 from generation.models import Job, StageRun
 from generation.queue import canvas, claims, events, outcomes, services
 from generation.requests.request import InvalidRequest, RenderRequest
-from workers import assembly, claiming, frame_store, media, membership, outages, pace
+from workers import assembly, cards, claiming, frame_store, media, membership, outages, pace
 from workers.claim_heartbeat import Heartbeat
+from workers.device import failures, sharing
 from workers.engines import registry
+from workers.engines.device_errors import lasting_fault
 from workers.pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -96,6 +98,10 @@ class Context:
             self._try_to_show(preview)
         self._try(partial(claims.beat, self.held, done, total))
         events.publish(self.job.user_id, self.job.pk)
+
+    def warn(self, warnings: list[dict[str, object]]) -> None:
+        """Show warnings about the request on the job's page."""
+        services.warn(self.job, warnings)
 
     def check(self) -> None:
         """Raise Cancelled if this stage should stop. If the database is away, the work goes on."""
@@ -182,6 +188,7 @@ def _run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[
         try:
             _run_held(Context(held), work)
         finally:
+            failures.tolerate(sharing.after_stage)
             membership.report()
         if stage in canvas.ALONE:
             _persist(partial(services.send_next, held.job, held.run))
@@ -207,12 +214,14 @@ def _run_held(context: Context, work: Callable[[Context], dict]) -> None:
             claims.note_handed_back(held.pk)
         if outages.reason_of(error) is not None or outages.memory_reason_of(error) is not None:
             _backoff.pause(_stopping)
+        failures.pause(_stopping)
         raise Ignore from None
     _let_go()
     if not finished:
         _persist(partial(_leave, context))
         raise Ignore
     _backoff.reset()
+    failures.worked()
     logger.info("Finished in %.1f s", time.monotonic() - started)
 
 
@@ -244,6 +253,10 @@ def _end(context: Context, error: Exception, text: str) -> None:
         claims.release(held)
     elif isinstance(error, Cancelled):
         _leave(context)
+    elif failures.is_lost(error):
+        failures.lose(held, error)
+    elif (lasting := lasting_fault(error, cards.device().name)) is not None:
+        claims.fail(held, lasting.id, lasting.context, text)
     elif (shortage := outages.memory_reason_of(error)) is not None:
         _lose_for_want_of_memory(held, shortage, error)
     elif isinstance(error, RenderError):
@@ -265,7 +278,7 @@ def _end(context: Context, error: Exception, text: str) -> None:
 def _lose_for_want_of_memory(held: StageRun, shortage: str, error: Exception) -> None:
     """Use up an attempt, and make room for the next, by whoever makes it."""
     logger.warning("%s ran out of memory", held, exc_info=error)
-    registry.release_all("memory ran out")
+    failures.tolerate(partial(registry.release_all, "memory ran out"))
     claims.lose(held.job_id, held.run, Stage(held.stage), held.chunk, shortage)
 
 

@@ -12,7 +12,6 @@ from generation.catalogue import vocabulary
 from generation.domain import storage_keys
 from generation.domain.errors import RenderError
 from generation.domain.states import Stage
-from generation.queue import services
 from generation.requests import available
 from generation.requests.request import RenderRequest, parse
 from workers import assembly, engine_factory, frame_store, loading, transfers
@@ -24,7 +23,7 @@ def preprocess(context: Context) -> dict:
     request, plan = context.request, context.plan
     parse(request.to_dict(), available.catalogue(), available.limits())
     engine_factory.verify_all(request)
-    services.warn(context.job, _warnings(request))
+    context.warn(_warnings(request))
     return {
         "base": [plan.base_frames, plan.base_height, plan.base_width],
         "factor": plan.factor,

@@ -18,6 +18,7 @@ from celery.signals import (
     worker_ready,
     worker_shutting_down,
 )
+from django.conf import settings
 
 from auravideo import tracing
 from auravideo.celery import app
@@ -25,12 +26,15 @@ from auravideo.core.liveness import progress
 from auravideo.core.logs import ids
 from auravideo.core.metrics import presence, reporting
 from auravideo.core.storage import StorageUnavailable
+from generation.domain.memory_classes import GB
 from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import claims, leftovers, recovery
 from generation.queue.loading import ahead
 from workers import connections, frame_store, loading, membership, pace, runner, stages, watchdog
+from workers.device import failures, sharing
+from workers.engines import memory, precision
 from workers.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -38,6 +42,7 @@ logger = logging.getLogger(__name__)
 PRUNED_AT_ONCE = 200  # jobs looked up in one query
 
 app.steps["consumer"].add(Heartbeat)
+app.steps["worker"].add(sharing.Unloader)
 
 
 @shared_task(name="workers.tasks.preprocess", ignore_result=True)
@@ -121,8 +126,11 @@ def _prepare_child(**_kwargs: object) -> None:
     progress.take_slot(getattr(current_process(), "index", -1))
     connections.keep()
     runner.listen_for_stop()
+    _unloading.listen()
     reporting.start()
     tracing.start("worker")
+    precision.precisions.keep_in(settings.HOME / "precision.json")
+    memory.limit_room(settings.WORKER_MEMORY_GB * GB or None)
     membership.report()  # holds nothing; the child that it replaces may have held models
     loading.begin()
 
@@ -131,6 +139,9 @@ def _prepare_child(**_kwargs: object) -> None:
 def _end_child(**_kwargs: object) -> None:
     reporting.finish()
     tracing.finish()
+
+
+_unloading = sharing.Unloading(before=_end_child)
 
 
 @worker_shutting_down.connect
@@ -143,12 +154,17 @@ def _hand_back(**_kwargs: object) -> None:
 
 @task_prerun.connect
 def _begin(**_kwargs: object) -> None:
+    _unloading.is_busy = True
     progress.expect(pace.loading())
 
 
 @task_postrun.connect
 def _end(**_kwargs: object) -> None:
+    _unloading.is_busy = False
     progress.rest()
+    if failures.must_end() and membership.me is not None:
+        _end_child()
+        failures.end_process()
 
 
 @task_failure.connect

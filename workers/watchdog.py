@@ -3,6 +3,9 @@
 A child says by when its next sign is due (auravideo/core/liveness/progress.py). A thread looks every second, because
 the parent's event loop stands still while the broker is away and while the worker stops. As long as children may be
 forked, the thread uses no database; the event loop asks for claims that ended, such as those of cancelled jobs.
+
+Time in which a child was ready to run and got no CPU does not count: on a machine that is busy with something else, a
+stage is slow, and saying that it hung would blame the wrong one.
 """
 
 import logging
@@ -18,7 +21,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from auravideo.celery import app
-from auravideo.core.liveness import oom_kills, progress
+from auravideo.core.liveness import oom_kills, progress, starvation
 from generation.domain.states import RunStatus, Stage
 from generation.models import StageRun
 from generation.queue import claims, services
@@ -51,6 +54,8 @@ class Watchdog(bootsteps.StartStopStep):
         self.ended: dict[int, float] = {}  # claims that are no longer valid, and when their children must have left
         self.killed: dict[int, tuple[float, Why]] = {}  # by process: what was due when, and why
         self.stop_by = float("inf")
+        self.starvation = starvation.Watch()
+        self.starved: dict[int, tuple[float, float]] = {}  # by process: what is due, how long it had waited before
         self.oom_kills = oom_kills.Watch()
         progress.open_board()
         super().__init__(worker, **options)
@@ -92,6 +97,8 @@ class Watchdog(bootsteps.StartStopStep):
         """Kill the children whose time is up."""
         self.oom_kills.look()
         ours = set(self.pool.info["processes"])
+        self.starvation.look(ours)
+        self.starved = {pid: known for pid, known in self.starved.items() if pid in ours}
         for sign in progress.signs():
             why = self._verdict(sign, time.monotonic())
             if why is not None and sign.pid in ours and self.killed.get(sign.pid, (0,))[0] != sign.due:
@@ -102,11 +109,20 @@ class Watchdog(bootsteps.StartStopStep):
                     _settle(sign, why)
 
     def _verdict(self, sign: progress.Sign, now: float) -> Why | None:
-        if now > sign.due:
+        if now > sign.due + self._got_no_cpu(sign):
             return Why.HUNG
         if now > self.ended.get(sign.claim, float("inf")):
             return Why.ENDED
         return Why.STOPPING if now > self.stop_by else None
+
+    def _got_no_cpu(self, sign: progress.Sign) -> float:
+        """Return for how long the child has waited for a CPU since it gave its sign, in seconds."""
+        waited = self.starvation.seconds(sign.pid)
+        due, before = self.starved.get(sign.pid, (0.0, 0.0))
+        if due != sign.due:
+            self.starved[sign.pid] = sign.due, waited
+            return 0.0
+        return waited - before
 
 
 _watchdog: Watchdog | None = None

@@ -73,7 +73,7 @@ def workers() -> str:
 
 
 def processes() -> str:
-    """Check that no process is restarted again and again."""
+    """Check that no process is restarted again and again, or runs and does not answer."""
     try:
         found = failing.everywhere()
     except redis.RedisError as error:

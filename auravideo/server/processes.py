@@ -3,10 +3,13 @@
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.conf import settings
 
+from auravideo.server import answers, web
+from auravideo.server.answers import Answers
 from auravideo.server.crew import Worker
 from auravideo.server.supervisor import Process
 from generation.domain.stages import STAGES
@@ -21,24 +24,30 @@ _CELERY = [sys.executable, "-W", _WARNINGS, "-m", "celery", "--quiet", "-A", "au
 
 def site(host: str, port: int) -> Process:
     """Return the web server of a machine that runs one web process."""
-    return Process(SITE, _daphne("-b", host, "-p", str(port)), must_start=True)
+    return _web(SITE, "-b", host, "-p", str(port))
 
 
 def sites(shared: socket.socket, count: int) -> list[Process]:
     """Return several web servers that accept connections from one socket."""
     names = [SITE, *(f"{SITE}-{number}" for number in range(2, count + 1))]
     file = shared.fileno()
-    return [Process(name, _daphne("--fd", str(file)), must_start=True, files=(file,)) for name in names]
+    return [_web(name, "--fd", str(file), files=(file,)) for name in names]
 
 
-def _daphne(*where: str) -> list[str]:
-    return [sys.executable, "-m", "daphne", *where, "--verbosity", "0", "auravideo.asgi:application"]
+def _web(name: str, *where: str, files: Sequence[int] = ()) -> Process:
+    """Return a web server that also listens on an address of its own, where we ask whether it answers."""
+    own = web.bind("127.0.0.1", 0)
+    own.listen()
+    where = (*where, "-e", f"fd:fileno={own.fileno()}")
+    command = [sys.executable, "-m", "daphne", *where, "--verbosity", "0", "auravideo.asgi:application"]
+    question = answers.of_pages(own)
+    return Process(name, command, must_start=True, files=(*files, own.fileno()), answers=Answers(question))
 
 
 def scheduler() -> Process:
     """Return the scheduler, which stands by while another machine's schedules."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "scheduler"]
-    return Process("scheduler", command, environment=_heartbeat("scheduler"))
+    return Process("scheduler", command, environment=_heartbeat("scheduler"), answers=Answers(answers.of_scheduler))
 
 
 def worker(worker: Worker, host: str) -> Process:
@@ -47,7 +56,7 @@ def worker(worker: Worker, host: str) -> Process:
     quiet = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
     environment = {**worker.environment, **_heartbeat(worker.name)}
     if worker.queue == STAGES[Stage.INTERPOLATE].queue:
-        environment |= _cuda_for_tensorflow()
+        environment |= cuda_for_tensorflow()
     return Process(worker.name, [*_CELERY, "worker", *options, *quiet], environment=environment)
 
 
@@ -56,7 +65,7 @@ def _heartbeat(name: str) -> dict[str, str]:
     return {"AURAVIDEO_HEARTBEAT_FILE": f"{settings.HEARTBEAT_FILE}.{name}"} if settings.HEARTBEAT_FILE else {}
 
 
-def _cuda_for_tensorflow() -> dict[str, str]:
+def cuda_for_tensorflow() -> dict[str, str]:
     """Return the library path where TensorFlow finds CUDA 12 (requirements-gpu.txt); empty if not installed."""
     folders = sorted(Path(sys.prefix).glob("cuda12/nvidia/*/lib"))
     paths = [*map(str, folders), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]

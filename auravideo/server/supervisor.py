@@ -1,6 +1,7 @@
 """A process supervisor: starts, watches and stops the site's processes, leaving none behind.
 
-No process ends the site. Whatever exits is started again, after pauses that grow while it keeps exiting.
+No process ends the site. Whatever exits is started again, after pauses that grow while it keeps exiting. So is whatever
+runs and no longer answers.
 """
 
 import os
@@ -16,48 +17,40 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from auravideo.core.liveness import starvation
 from auravideo.core.liveness.parents import die_with_parent
 from auravideo.core.logs import lines
+from auravideo.server.answers import Answers
+from auravideo.server.backoff import Backoff
 
 STOP_SECONDS = 20  # for a worker to hand back its job
 KILL_SECONDS = 10  # for what was killed to be gone: the kernel frees gigabytes first
 
 
 @dataclass
-class Backoff:
-    """When to try something again that failed: after 1, 2, 4 ... seconds, at most `MOST_SECONDS`."""
-
-    FIRST_SECONDS = 1.0
-    MOST_SECONDS = 60.0
-
-    failures: int = 0  # in a row
-    due: float = 0.0  # by the monotonic clock
-
-    def fail(self) -> float:
-        """Count a failure. Return the pause in seconds."""
-        self.failures += 1
-        pause = min(self.MOST_SECONDS, self.FIRST_SECONDS * 2 ** min(self.failures - 1, 16))
-        self.due = time.monotonic() + pause
-        return pause
-
-    @property
-    def is_over(self) -> bool:
-        """Return whether the pause is over."""
-        return time.monotonic() >= self.due
-
-
-@dataclass
 class Process:
-    """One process of the site. If one that `must_start` exits before the site is ready, the start has failed."""
+    """One process of the site.
+
+    Attributes:
+        must_start: if it exits before the site is ready, the start has failed.
+        environment: variables in addition to ours.
+        files: open files that it inherits.
+        answers: its answers to our questions; without, all that counts is that it runs.
+        verdict: why we ended it; "" if we did not.
+        has_hung: whether it was started again because it hung, and has not run well for long enough since.
+    """
 
     name: str
     command: Sequence[str]
     must_start: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
-    files: Sequence[int] = ()  # open files that it inherits
+    files: Sequence[int] = ()
+    answers: Answers | None = None
     popen: subprocess.Popen | None = None
     started: float = 0.0
     backoff: Backoff = field(default_factory=Backoff)
+    verdict: str = ""
+    has_hung: bool = False
 
     def start(self) -> None:
         """Start the process in its own process group, so that its children can be killed with it."""
@@ -74,7 +67,9 @@ class Process:
             text=True,
             errors="replace",
         )
-        self.popen, self.started = popen, time.monotonic()
+        self.popen, self.started, self.verdict = popen, time.monotonic(), ""
+        if self.answers is not None:
+            self.answers.begin()
         threading.Thread(target=self._relay, args=(popen.stdout,), daemon=True).start()
 
     def _relay(self, output: Iterable[str]) -> None:
@@ -85,6 +80,25 @@ class Process:
     @property
     def is_running(self) -> bool:
         return self.popen is not None and self.popen.poll() is None
+
+    @property
+    def is_silent(self) -> bool:
+        """Return whether it does not answer, or did not until we started it again a moment ago."""
+        return self.has_hung or (self.answers is not None and self.is_running and self.answers.is_silent)
+
+    def end_if_hung(self, waited: float) -> None:
+        """Ask, and kill it if it has not answered for too long.
+
+        Args:
+            waited: for how long it has waited for a CPU, or we have, in seconds.
+        """
+        if self.answers is None or self.popen is None:
+            return
+        self.answers.look(waited)
+        if self.answers.is_hung:
+            self.verdict = f"did not answer for {self.answers.silence:.0f} s and was killed"
+            self.has_hung = True
+            self.popen.kill()
 
     def signal(self, number: int) -> None:
         """Send a signal to the process itself, not to its group."""
@@ -101,6 +115,8 @@ class Process:
 
     def last_words(self) -> str:
         """Return how it ended, for the log."""
+        if self.verdict:
+            return self.verdict
         status = self.popen.returncode if self.popen is not None else None
         if status is not None and status < 0:
             return f"was ended by signal {-status} ({signal.strsignal(-status)})"
@@ -126,7 +142,8 @@ class Supervisor:
 
     Args:
         tend: called regularly to look after what the processes depend on. If it raises, it is called again later.
-        report: called now and then with the processes that keep exiting, and once with none when that is over.
+        report: called now and then with the processes that keep exiting or do not answer, and once with none when
+            that is over.
     """
 
     STEP_SECONDS = 0.5
@@ -145,6 +162,7 @@ class Supervisor:
         self.tend, self._tending = tend, Backoff()
         self._report, self._reported, self._has_reported = report, float("-inf"), False
         self._stop = threading.Event()
+        self._starvation = starvation.Watch()
         self._dying: set[int] = set()  # process groups that were killed and are not gone yet
 
     def start(self) -> None:
@@ -164,6 +182,12 @@ class Supervisor:
         """Return the processes that keep exiting."""
         return [process for process in self.processes if process.backoff.failures >= self.FAILING_AFTER]
 
+    @property
+    def unwell(self) -> list[Process]:
+        """Return the processes that keep exiting or do not answer."""
+        failing = self.failing
+        return [process for process in self.processes if process in failing or process.is_silent]
+
     def pause(self, seconds: float) -> None:
         """Wait, but not when asked to stop."""
         self._stop.wait(seconds)
@@ -177,10 +201,11 @@ class Supervisor:
     def step(self) -> None:
         """Start what exited and has paused for long enough. Waits for nothing, so a stop takes effect at once."""
         self._look_after_the_rest()
+        self._end_hung()
         for process in self.processes:
             self._keep_up(process)
         self._dying = {group for group in self._dying if not _is_gone(group)}
-        self._report_failing()
+        self._report_unwell()
 
     def _look_after_the_rest(self) -> None:
         if not self._tending.is_over:
@@ -192,11 +217,23 @@ class Supervisor:
         else:
             self._tending = Backoff()
 
+    def _end_hung(self) -> None:
+        asked = {
+            process.popen.pid: process
+            for process in self.processes
+            if process.answers is not None and process.popen is not None and process.is_running
+        }
+        self._starvation.look([*asked, os.getpid()])
+        ours = self._starvation.seconds(os.getpid())  # whoever asks late hears late
+        for pid, process in asked.items():
+            process.end_if_hung(self._starvation.seconds(pid) + ours)
+
     def _keep_up(self, process: Process) -> None:
         backoff = process.backoff
         if process.is_running:
-            if time.monotonic() - process.started > self.SETTLED_SECONDS:
+            if time.monotonic() - process.started > self.SETTLED_SECONDS and not process.verdict:
                 backoff.failures = 0
+                process.has_hung &= process.answers is None or not process.answers.has_answered
         elif process.popen is not None:
             if time.monotonic() - process.started > self.SETTLED_SECONDS:
                 backoff.failures = 0
@@ -209,14 +246,14 @@ class Supervisor:
             except OSError as error:  # no memory or no process to spare
                 _say(f"{process.name} cannot be started: {error}; trying again in {backoff.fail():g} s")
 
-    def _report_failing(self) -> None:
+    def _report_unwell(self) -> None:
         """Report every few seconds: what is reported expires, in case this process is killed."""
-        failing, now = self.failing, time.monotonic()
-        if not failing and not self._has_reported:
+        unwell, now = self.unwell, time.monotonic()
+        if not unwell and not self._has_reported:
             return
-        if not failing or now - self._reported >= self.REPORT_SECONDS:
-            self._report(failing)
-            self._reported, self._has_reported = now, bool(failing)
+        if not unwell or now - self._reported >= self.REPORT_SECONDS:
+            self._report(unwell)
+            self._reported, self._has_reported = now, bool(unwell)
 
     def stop(self) -> None:
         """Send SIGTERM to every process, wait up to STOP_SECONDS, then kill the rest and wait until it is gone."""

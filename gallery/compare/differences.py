@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.formats import localize
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from generation.requests.fields import FIELDS, Kind, with_present_names
+from generation.requests.fields import FIELDS, Field, Kind, with_present_names
 from generation.templatetags.labels import Fact, told
 
 ALWAYS_SHOWN = ("seed",)  # with each clip, whether it differs or not
+UNITS = {"seconds": gettext_lazy("%(n)s s"), "fps": gettext_lazy("%(n)s fps")}
 
 
 def differences(requests: Sequence[Mapping[str, Any]]) -> list[list[Fact]]:
@@ -39,6 +42,10 @@ def _values(request: Mapping[str, Any]) -> dict[str, Any]:
 def _facts(name: str, value: Any) -> list[Fact]:
     if name == "size":
         return [Fact(name, _("Size"), value)]
-    return [Fact(name, FIELDS[name].label, text) for text in told(FIELDS[name], value)] or [
-        Fact(name, FIELDS[name].label, "–")
-    ]
+    field = FIELDS[name]
+    texts = [_with_unit(field, value)] if name in UNITS else list(told(field, value))
+    return [Fact(name, field.label, text) for text in texts or ["–"]]
+
+
+def _with_unit(field: Field, value: Any) -> str:
+    return "–" if value is None else UNITS[field.name] % {"n": localize(value)}

@@ -4,9 +4,10 @@ By ID, a file is served to the owner, to everyone once the video is public, and 
 file answers 404, exactly like a missing one.
 """
 
+from functools import lru_cache
 from uuid import UUID
 
-from django.core.cache import cache
+from django.core.files.storage import storages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -18,7 +19,7 @@ from auravideo.core.media import covers
 from gallery.access import playable_videos, shared_videos
 from gallery.models import Video
 
-_COVERS_FOR = 3600  # s
+_COVERS = 16  # of some 60 kB, remembered by each process: a link that was just shared is asked for by several at once
 
 
 @require_safe
@@ -51,21 +52,24 @@ def thumbnail(request: HttpRequest, video_id: UUID | None = None, token: str = "
 
 @require_safe
 def cover(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponseBase:
-    """Serve the JPEG that link previews on other sites show. It is made on demand and remembered for an hour."""
+    """Serve the JPEG that link previews on other sites show. It is made on demand."""
     found = _found(request, video_id, token)
-    key = f"cover-{found.pk}"
-    if (content := cache.get(key)) is None:
-        try:
-            with found.poster_file.open() as picture:
-                content = covers.cover(picture.read())
-        except FileNotFoundError:
-            raise Http404 from None
-        cache.set(key, content, _COVERS_FOR)
+    try:
+        content = _cover(found.pk, found.poster_file.name or "")
+    except FileNotFoundError:
+        raise Http404 from None
     # Like the other files: a revoked link stops working at once.
     headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
     if token:
         headers["X-Robots-Tag"] = "noindex"
     return HttpResponse(content, content_type="image/jpeg", headers=headers)
+
+
+@lru_cache(maxsize=_COVERS)
+def _cover(_video_id: UUID, poster: str) -> bytes:
+    """Return the cover of a video. Of its ID, only that it tells files of the same name apart counts."""
+    with storages["default"].open(poster) as picture:
+        return covers.cover(picture.read())
 
 
 def file_stem(video: Video) -> str:

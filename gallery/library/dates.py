@@ -54,7 +54,7 @@ def offered(today: date, chosen: date | None = None) -> list[Period]:
     oldest = months[-1].first
     years = [_year(number, oldest) for number in range(oldest.year, FIRST_DAY.year - 1, -1)]
     found = [*_recent(today), *months]
-    for year in years:
+    for year in (year for year in years if year.first < oldest):
         found.append(year)
         if chosen and chosen.year == year.first.year:
             last = min(year.last, oldest - _DAY)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import BigIntegerField, IntegerField, OuterRef, QuerySet, Subquery, UUIDField
+from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet, Subquery, UUIDField
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lower
 
@@ -15,7 +15,9 @@ from auravideo.core.keyset import Page
 from auravideo.core.media.video_metadata import settings_for
 from gallery.access import collections_of, library_of
 from gallery.library.dates import Period
-from gallery.models import Collection, CollectionItem, Video, VideoQuerySet
+from gallery.models import Collection, CollectionItem, RetentionRule, Video, VideoQuerySet
+from gallery.stacks import CountUpTo
+from generation.requests.qualities import DRAFT
 
 COUNT_UP_TO = 100
 SIMILAR = 6
@@ -29,13 +31,6 @@ _HAS_ANY = """(
         AND made.created_at >= column2 AND made.created_at < column3
     )
 )"""
-
-
-class _Count(Subquery):
-    """The number of rows a limited query finds, so that large collections cost no more than small ones."""
-
-    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
-    output_field = IntegerField()
 
 
 def for_cards(videos: VideoQuerySet) -> VideoQuerySet:
@@ -67,6 +62,19 @@ def with_videos(page: Page, user: User, periods: Sequence[Period]) -> list[Perio
     return [period for number, period in enumerate(periods) if made >> number & 1]
 
 
+def news_of(user: User, videos: Sequence[Video], *, are_stacks: bool) -> QuerySet:
+    """Return a query of the IDs of the jobs whose outcome a page of the library has shown: of whole stacks, if asked.
+
+    Without drafts if a retention rule goes by whether these were opened: to be listed is not to be opened.
+    """
+    field = "stack_key" if are_stacks else "pk"
+    listed = {f"{field}__in": {getattr(video, field) for video in videos}}
+    shown = Video.objects.kept().filter(user=user, job__isnull=False, **listed)
+    rule = Exists(RetentionRule.objects.filter(kind=RetentionRule.Kind.DRAFTS, is_active=True))
+    is_draft = Q(request__quality=DRAFT, request__quality__isnull=False)
+    return shown.exclude(is_draft & rule).values("job")
+
+
 def shown_collections_of(user: User) -> QuerySet[Collection]:
     """Return the user's collections by name.
 
@@ -77,7 +85,7 @@ def shown_collections_of(user: User) -> QuerySet[Collection]:
     counted = items.order_by().values("pk")[: COUNT_UP_TO + 1]
     return (
         collections_of(user)
-        .annotate(videos_up_to=_Count(counted), cover_id=Subquery(cover, output_field=UUIDField()))
+        .annotate(videos_up_to=CountUpTo(counted), cover_id=Subquery(cover, output_field=UUIDField()))
         .order_by(Lower("name"))
     )
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.http import SignedInRequest
 from auravideo.core.http import HtmxHttpRequest
 from gallery import lifecycle, stacks
-from gallery.access import library_of
+from gallery.access import library_of, trash_of
 from gallery.files.views import file_stem
 from gallery.library import services as library
 from gallery.library.forms import LibraryForm, TitleForm
@@ -69,14 +69,17 @@ def favourite(request: SignedInRequest, video_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def delete(request: SignedInRequest, video_id: UUID) -> HttpResponse:
-    """Move the video to the trash; then show the next one (`then=next`), as when walking through the library."""
-    found = own_video(request, video_id)
+    """Move the video to the trash; then show the next one (`then=next`), as when walking through the library.
+
+    A second click, before the page has changed, gets the same answer: browsers show only the last one.
+    """
+    found = get_object_or_404(library_of(request.user) | trash_of(request.user), pk=video_id)
     form = LibraryForm(request.GET)
     neighbour = nearest(found, form, request.user) if request.POST.get("then") == "next" else None
     count, at = lifecycle.trash(library_of(request.user).filter(pk=found.pk))
     if request.htmx:  # the card of its job offers to restore it; the page learns that through the socket
         return HttpResponse(status=204)
-    tell_deleted(request, count, at)
+    tell_deleted(request, 1, at if count else found.deleted_at or at)
     return redirect(in_list("gallery:video", form, neighbour)) if neighbour else back(request)
 
 

@@ -17,7 +17,7 @@ from gallery.library import dates
 from gallery.library.dates import Period
 from gallery.library.forms import MAX_SELECTED, LibraryForm
 from gallery.library.pages import VIDEOS_A_PAGE
-from gallery.library.selectors import for_cards, made_in, with_videos
+from gallery.library.selectors import for_cards, made_in, news_of, with_videos
 from gallery.search.query import find
 from generation.jobs import archive
 
@@ -36,7 +36,8 @@ def library(request: SignedInRequest) -> HttpResponse:
     if periods:
         videos = videos.annotate(made_in=made_in(request.user, periods))
     page = find(videos, form.text, request.GET, VIDEOS_A_PAGE, form.order, owner=request.user, span=form.span)
-    archive.mark_seen(request.user, [video.job_id for video in page.rows if video.job_id])
+    if page.rows:
+        archive.mark_seen(request.user, news_of(request.user, page.rows, are_stacks=form.is_stacked))
     context = {"form": form, "page": page, "videos": page.rows, "kept": form.kept, "narrowed": form.narrowed_by}
     context |= {"most": MAX_SELECTED, "dated": form.is_dated, "level": 3 if form.is_dated else 2}
     context["filter"] = form.query()

@@ -177,6 +177,7 @@ def note_end_of_suspension(person: User, *, site: str = "") -> None:
 @transaction.atomic
 def pick(actor: User, video: Video, why: str = "") -> bool:
     """Add a public video to the staff picks. Returns whether this call did."""
+    _lock(video)
     listed = Video.objects.listed().filter(pk=video.pk, picked_at=None)
     if not Video.objects.filter(pk__in=listed.values("pk")).update(picked_at=timezone.now()):
         return False

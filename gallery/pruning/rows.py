@@ -12,6 +12,7 @@ from django.utils import timezone
 from gallery import lifecycle
 from gallery.models import RetentionRule, Video, VideoQuerySet, Visibility
 from gallery.pruning.findings import Finding
+from generation.batches import variations
 from generation.domain.states import Status
 from generation.models import Job
 from generation.queue import events
@@ -41,6 +42,7 @@ def delete_failed(found: Finding) -> None:
     if job is not None:  # not retried since; the frames of a job that is gone are found by the next sweep
         job_id, user_id = job.pk, job.user_id
         job.delete()
+        variations.forget_empty(job.batch_id)
         events.publish(user_id, job_id)
 
 

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -31,3 +32,12 @@ def submit(user: User, requests: Sequence[RenderRequest], axes: Sequence[Mapping
     name, digest = printable(requests[0].prompt)[:_NAME], secrets.token_hex(32)
     batch = Batch.objects.create(user=user, name=name, digest=digest, axes=list(axes))
     return services.submit_many(user, requests, batch=batch)
+
+
+def forget_empty(batch_id: UUID | None) -> None:
+    """Delete a batch of variations whose last job was deleted: its name would go on telling their prompt.
+
+    A batch of a file stays, since its file may be queued again.
+    """
+    if batch_id is not None:
+        Batch.objects.filter(pk=batch_id, axes__isnull=False, jobs=None).delete()

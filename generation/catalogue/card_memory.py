@@ -18,7 +18,9 @@ GAPS = 200 * 10**6
 DEFAULT_SECONDS = 2  # of the clip that a model's `memory_gb` is about
 
 Line = tuple[float, float]
-"""(offset, slope) in bytes, and bytes per unit."""
+"""Bytes, and bytes per pixel."""
+Plane = tuple[float, float, float]
+"""Bytes, bytes per pixel, and bytes per pixel and frame."""
 
 
 class Model(Protocol):
@@ -43,16 +45,17 @@ class Mode:
 
     name: str
     window: int
-    denoise: Line
-    long: Line
+    denoise: Plane
+    long: Plane
     decode: Line
     speed: float
 
     def bytes(self, width: int, height: int, frames: int, *, guided: bool = True) -> int:
         """Return what a clip of this size (pixels) and length needs. Without guidance, half as much is computed."""
-        offset, slope = self.denoise if frames <= self.window else self.long
-        denoising = offset + slope * width * height * frames * (1 if guided else 0.5)
-        decoding = self.decode[0] + self.decode[1] * width * height
+        pixels = width * height
+        offset, by_pixel, by_volume = self.denoise if frames <= self.window else self.long
+        denoising = offset + by_pixel * pixels + by_volume * pixels * frames * (1 if guided else 0.5)
+        decoding = self.decode[0] + self.decode[1] * pixels
         return int(max(denoising, decoding)) + CONTEXT + GAPS
 
 
@@ -90,9 +93,4 @@ def _families() -> Mapping[str, tuple[Mode, ...]]:
 
 
 def _modes(table: Mapping[str, Any]) -> tuple[Mode, ...]:
-    return tuple(
-        Mode(
-            name, table["window"], *((row[key][0], row[key][1]) for key in ("denoise", "long", "decode")), row["speed"]
-        )
-        for name, row in table["modes"].items()
-    )
+    return tuple(Mode(name=name, window=table["window"], **row) for name, row in table["modes"].items())

@@ -1,12 +1,11 @@
 """Whether a clip fits on the site's graphics card at full speed: said before it is submitted."""
 
-from django.utils import formats
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from generation.catalogue import card_memory
-from generation.domain.memory_classes import GB
+from generation.domain.memory_classes import can_take
 from generation.domain.plan import Plan
 from generation.domain.stages import STAGES
 from generation.domain.states import Stage
@@ -25,22 +24,28 @@ _SPEEDS: tuple[tuple[float, Promise], ...] = (
 
 
 def slower(request: RenderRequest, plan: Plan) -> str:
-    """Return, worded for the user, what a clip needs and how slow the site's largest card makes it.
+    """Return, worded for the user, what a clip needs and how slow the site's cards make it.
 
-    Empty if it fits at full speed, if it does not fit at all (`placement.no_room` says so), or if there is no card.
+    Empty if it fits at full speed on a card that may be handed it, if a worker without a card may be, or if nobody may
+    (`placement.no_room` says so).
     """
-    there = roster.capacity().get(STAGES[Stage.GENERATE].queue)
+    queue = STAGES[Stage.GENERATE].queue
+    there = roster.capacity().get(queue)
     needs = placement.generation_needs(request, plan)
-    if there is None or not there.card or not needs:
+    if there is None or not needs or there.workers > len(there.cards):
         return ""
-    name = card_memory.choose_mode(needs, there.card)
+    able = [card for card in there.cards if can_take(queue, card, min(needs.values()))]
     fastest = next(iter(needs))
-    if name is None or name == fastest or needs[name] > there.card:
+    if not able or needs[fastest] <= max(able):
         return ""
-    modes = {mode.name: mode for mode in card_memory.modes(available.catalogue().models[request.model])}
-    how = next(words for least, words in _SPEEDS if modes[name].speed >= least)
-    return _("Needs %(need)s GB of graphics memory, the largest card on this site has %(most)s GB: %(speed)s.") % {
-        "need": formats.number_format(needs[fastest] / GB, 1),
-        "most": formats.number_format(there.card / GB, 1),
-        "speed": how,
+    name = card_memory.choose_mode(needs, max(able))
+    speed = next(
+        mode.speed for mode in card_memory.modes(available.catalogue().models[request.model]) if mode.name == name
+    )
+    return _(
+        "Needs %(need)s GB of graphics memory; the largest card on this site offers %(most)s GB, so it %(speed)s."
+    ) % {
+        "need": placement.in_gb(needs[fastest]),
+        "most": placement.in_gb(max(able)),
+        "speed": next(words for least, words in _SPEEDS if speed >= least),
     }

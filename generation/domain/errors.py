@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from auravideo.commands import FETCH_MODELS
+from auravideo.commands import DOCTOR, FETCH_MODELS
 
 ERRORS: Mapping[str, Any] = {
     "out-of-memory": _(
@@ -20,6 +20,19 @@ ERRORS: Mapping[str, Any] = {
     "machine-out-of-memory": _(
         "The machine ran out of memory %(attempts)s times at the same stage (%(stage)s), so we stopped trying. Try a "
         "smaller size, fewer seconds or another model."
+    ),
+    "card-failed": _(
+        "The graphics card %(card)s or its driver %(driver)s failed %(attempts)s times at the same stage (%(stage)s), "
+        "so we stopped trying: %(problem)s. “Try again” continues where it stopped, best after the machine was "
+        "restarted."
+    ),
+    "card-unsupported": _(
+        "The software on this machine has no support for its graphics card, %(card)s. The operator finds what to do "
+        "with: %(doctor)s"
+    ),
+    "driver-too-old": _(
+        "The driver of the graphics card %(card)s is too old for the software on this machine. The operator finds what "
+        "to do with: %(doctor)s"
     ),
     "model-missing": _("The model %(model)s is not on this machine. The operator can fetch it with: %(command)s"),
     "model-corrupt": _(
@@ -75,6 +88,10 @@ _DEFAULTS = {
     "stage": "?",
     "details": "",
     "reference": "?",
+    "card": "?",
+    "driver": "?",
+    "problem": "?",
+    "doctor": DOCTOR,
 }
 
 

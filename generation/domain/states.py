@@ -46,6 +46,7 @@ _MOVES: dict[Status, frozenset[Status]] = {
 }
 
 MAX_ATTEMPTS = 3  # at one stage of one chunk, before the job fails
+MAX_CARD_FAILURES = 5  # the same for failures of the graphics card, which are rarely the clip's fault
 
 
 def can_move(old: Status, new: Status) -> bool:

@@ -16,8 +16,12 @@ from generation.models import Job
 from generation.queue import events
 
 
-def mark_seen(user: User, job_ids: Collection[UUID] | None = None) -> int:
-    """Mark the outcomes of a user's jobs, or of all of them, as seen; return how many were new."""
+def mark_seen(user: User, job_ids: Collection[UUID] | QuerySet | None = None) -> int:
+    """Mark the outcomes of a user's jobs, or of all of them, as seen; return how many were new.
+
+    Args:
+        job_ids: of jobs of this user, or a query of such IDs.
+    """
     news = Job.objects.filter(user=user, status__in=NEWS, seen_at=None, removed_at=None)
     return _change(user, news if job_ids is None else news.filter(pk__in=job_ids), seen_at=timezone.now())
 

@@ -137,12 +137,13 @@ _MOST_COSTS = 2000
 
 def _known(job: Job) -> tuple[RenderRequest, Plan, dict[tuple[Stage, int], float]]:
     """Return a job's request and plan, and the cost of each unit; these never change."""
-    if job.pk not in _costs:
-        if len(_costs) >= _MOST_COSTS:
-            _costs.clear()
-        request, plan = job.render_request, job.render_plan
-        _costs[job.pk] = request, plan, {unit: estimates.cost(*unit, plan, request) for unit in plan.units}
-    return _costs[job.pk]
+    if known := _costs.get(job.pk):
+        return known
+    if len(_costs) >= _MOST_COSTS:
+        _costs.clear()  # also what another thread is about to look up
+    request, plan = job.render_request, job.render_plan
+    _costs[job.pk] = known = request, plan, {unit: estimates.cost(*unit, plan, request) for unit in plan.units}
+    return known
 
 
 def _clip_of(job: Job) -> Clip | None:
@@ -210,9 +211,9 @@ def _loading_ahead(jobs: Iterable[Job]) -> list[Clip]:
     """Return, as work of their workers, the models of later stages that are loaded while clips are generated."""
     wanted = {}
     for job in jobs:
-        if job.pk not in _costs:
+        if not (known := _costs.get(job.pk)):
             continue
-        request, plan, _ = _costs[job.pk]
+        request, plan, _ = known
         for stage in ahead.later_stages(plan):
             if (stage, request.model) not in wanted and placement.is_cold(stage, request):
                 wanted[stage, request.model] = stage, request

@@ -10,12 +10,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from generation.domain.errors import warning_text
 from generation.domain.stages import STAGES
 from generation.domain.states import RunStatus, Stage, Status
 from generation.jobs import forecast
 from generation.jobs.work import StageProgress, Work
 from generation.models import Batch, Job, StageRun
-from generation.queue import estimates, placement, roster
+from generation.queue import broker, estimates, placement, roster
 from generation.queue.loading import times
 from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest
@@ -27,7 +28,8 @@ _PATIENCE_SECONDS = 2.0  # between two steps, before a clip is said to wait
 class Progress:
     """Progress of a job. Percentages are 0 to 100, `permille` 0 to 1000; `place` counts from 1, None unless queued.
 
-    `eta_seconds` is the time left, or until a clip that waits is ready; if nobody can say when, the time it takes.
+    `eta_seconds` is the time left, or until a clip that waits is ready; if nobody can say when, the time it takes; None
+    if an outage holds it up.
     """
 
     stage: str
@@ -38,7 +40,7 @@ class Progress:
     eta_seconds: int | None
     preview_url: str
     stages: tuple[StageProgress, ...]
-    held_up: str = ""  # why it waits, if no worker can go on with it
+    held_up: str = ""  # why it waits, if no worker can go on with it, or nobody can hand it on
     is_scheduled: bool = False  # whether `eta_seconds` includes the wait for its turn
     is_paused: bool = False
 
@@ -97,16 +99,17 @@ def progress_of(job: Job) -> Progress:
     share = 1.0 if finished else (behind + sum(loading.behind for loading in work.loading.values())) / total
     preview = reverse("generation:preview", args=[job.pk]) if job.previewed_at and job.is_active else ""
     place, left = place_of(job), _scheduled(job, work)
+    is_stuck = job.is_active and bool(work.waiting) and broker.is_away()
     return Progress(
         stage=current.id,
         stage_label=_label(job, work, current, left),
         stage_percent=current.percent,
         permille=1000 if finished else min(999, int(share * 1000)),
         place=place,
-        eta_seconds=max(1, round(work.left if left is None else left)) if job.is_active else None,
+        eta_seconds=max(1, round(work.left if left is None else left)) if job.is_active and not is_stuck else None,
         preview_url=f"{preview}?v={job.previewed_at}" if preview else "",
         stages=stages,
-        held_up=_held_up(job, work.waiting) if job.is_active else "",
+        held_up=_outage(job) if is_stuck else _held_up(job, work.waiting) if job.is_active else "",
         is_scheduled=left is not None,
         is_paused=is_paused(job),
     )
@@ -148,6 +151,12 @@ def is_paused(job: Job) -> bool:
         return False
     paused = job.paused_at if hasattr(job, "paused_at") else job.user.queue_paused_at
     return paused is not None
+
+
+def _outage(job: Job) -> str:
+    """Return what its owner should read while nobody can hand on a job; "" if its warnings say so."""
+    warning = {"id": "service-waiting"}
+    return "" if warning in job.warnings else warning_text(warning)
 
 
 def _held_up(job: Job, waiting: list[Stage]) -> str:

@@ -17,6 +17,8 @@ from typing import cast
 import redis
 from django.conf import settings
 from django.db.models.functions import Now
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from auravideo.celery import PRIORITIES, SENT_AT, app
 from auravideo.core import publish
@@ -27,6 +29,7 @@ from generation.models import Job
 from generation.queue import rabbitmq, turns
 
 HELD_SECONDS = 600
+ASKED_SECONDS = 5
 # If a message was taken this long ago and its stage is still unclaimed, the worker is gone.
 TAKEN_SECONDS = 30
 
@@ -43,6 +46,22 @@ def ping() -> None:
         rabbitmq.ping()
     else:
         connection().ping()
+
+
+def is_away() -> bool:
+    """Return whether Redis does not answer, for pages: asked every few seconds, and given up soon."""
+    return _is_away(settings.REDIS_BROKER_URL, int(time.monotonic() // ASKED_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _is_away(url: str, _tick: int) -> bool:
+    once = Retry(NoBackoff(), 0)
+    try:
+        with redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=once) as client:
+            client.ping()
+    except redis.RedisError:
+        return True
+    return False
 
 
 def wire_priority(priority: int) -> int:

@@ -4,7 +4,7 @@ Every moment is written and judged by the database's clock, since those of many 
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -134,15 +134,18 @@ def running(job_id: UUID, run: int, stage: Stage, chunk: int) -> StageRun | None
     return held.select_related("job").first()
 
 
-def lose(job_id: UUID, run: int, stage: Stage, chunk: int, error: str = "") -> bool:
-    """Mark a stage as lost, whose worker died or ran out of memory, and requeue the rest of the job.
+def lose(
+    job_id: UUID, run: int, stage: Stage, chunk: int, error: str = "", facts: Mapping[str, str] | None = None
+) -> bool:
+    """Mark a stage as lost, whose worker died, ran out of memory or lost its card, and requeue the rest of the job.
 
     Args:
         error: the ID of the error to fail with after too many attempts, one of `services.REASONS_OF_LOSSES`; by
             default, that the worker was lost.
+        facts: values for the placeholders of that error's text.
     """
     held = StageRun.objects.filter(job=job_id, run=run, stage=stage, chunk=chunk, status=RunStatus.RUNNING)
-    if not held.update(status=RunStatus.LOST, ended_at=Now(), error=error):
+    if not held.update(status=RunStatus.LOST, ended_at=Now(), error=error, output=dict(facts or {})):
         return False
     outcomes.count(stage, _OUTCOMES.get(error, outcomes.LOST))
     return services.requeue(Job.objects.get(pk=job_id), run)

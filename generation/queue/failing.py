@@ -1,6 +1,7 @@
-"""The processes that a supervisor cannot keep running, for operators: `manage.py serve` reports, any process reads.
+"""The processes that a supervisor cannot keep running or answering, for operators.
 
-A report is a key in Redis that its supervisor keeps alive, so a machine that vanished reports nothing.
+`manage.py serve` reports, any process reads. A report is a key in Redis that its supervisor keeps alive, so a machine
+that vanished reports nothing.
 """
 
 import json
@@ -16,12 +17,19 @@ EXPIRES_SECONDS = 30
 
 @dataclass(frozen=True)
 class Failing:
-    """A process that exits again and again, such as `generate@box`, and how often in a row it did."""
+    """A process that exits again and again, such as `generate@box`, and how often in a row it did.
+
+    Attributes:
+        is_silent: it did not exit, it runs and does not answer, or did so until a moment ago.
+    """
 
     name: str
     exits: int
+    is_silent: bool = False
 
     def __str__(self) -> str:
+        if self.is_silent:
+            return f"{self.name} stopped answering and is started again"
         return f"{self.name} keeps exiting ({self.exits} times in a row)"
 
 
@@ -34,12 +42,17 @@ def report(supervisor: str, found: Sequence[Failing]) -> None:
     key = f"{INDEX}:{supervisor}"
     pipe = broker.connection().pipeline(transaction=True)
     if found:
-        pipe.set(key, json.dumps([asdict(process) for process in found]), ex=EXPIRES_SECONDS)
+        pipe.set(key, json.dumps([_stored(process) for process in found]), ex=EXPIRES_SECONDS)
         pipe.sadd(INDEX, key)
     else:
         pipe.delete(key)
         pipe.srem(INDEX, key)
     pipe.execute()
+
+
+def _stored(process: Failing) -> dict[str, object]:
+    """Return the fields that say something: an older version, which may read this, does not know the newer ones."""
+    return {name: value for name, value in asdict(process).items() if value is not False}
 
 
 def everywhere() -> list[Failing]:

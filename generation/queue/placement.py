@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from auravideo.commands import manage
 from generation.catalogue import card_memory
-from generation.domain.memory_classes import BASE, EVERYWHERE, GB, queue_for
+from generation.domain.memory_classes import BASE, EVERYWHERE, GB, can_take, class_of, queue_for
 from generation.domain.plan import Plan, plan
 from generation.domain.stages import STAGES, Sized
 from generation.domain.states import Stage
@@ -133,13 +133,15 @@ def no_room(request: RenderRequest, stages: Iterable[Stage]) -> str:
     capacity = roster.capacity()
     for stage, need in needs.items():
         there = capacity.get(STAGES[stage].queue)
-        if there is not None and there.memory < need:
+        if there is not None and not can_take(STAGES[stage].queue, there.memory, need):
+            need = need if need > there.memory else class_of(need) * GB
             return _(
                 "The stage “%(stage)s” of this model needs %(need)s GB of memory, and the largest worker on this site "
                 "has %(most)s GB. The clip will wait until a larger one joins."
-            ) % {"stage": STAGES[stage].label, "need": _gb(need), "most": _gb(there.memory)}
+            ) % {"stage": STAGES[stage].label, "need": in_gb(need), "most": in_gb(there.memory)}
     return ""
 
 
-def _gb(size: int) -> str:
-    return formats.number_format(size / GB, 1)
+def in_gb(size: int) -> str:
+    """Return a size in GB with one decimal place, as a user writes it."""
+    return formats.number_format(round(size / GB, 1), 1)  # which would cut, not round

@@ -8,7 +8,7 @@ the database because draining must survive a wiped Redis, and because what a wor
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -60,6 +60,7 @@ class Member:
         names = ("name", "host", "pid", "queues", "device", "version", "memory_total", "memory_free", "warm")
         return {
             **{name: getattr(worker, name) for name in names},
+            "notes": worker.notes or [],
             "state": self.state,
             "started_at": worker.started_at.isoformat(),
             "heartbeat_at": worker.heartbeat_at.isoformat(),
@@ -73,7 +74,7 @@ def register(name: str, **facts: Any) -> None:
 
     A worker that was killed and started again within that time finds its old row, and keeps the order to drain.
     """
-    fresh = {**facts, "started_at": Now(), "heartbeat_at": Now(), "warm": [], "takes_work": True}
+    fresh = {**facts, "started_at": Now(), "heartbeat_at": Now(), "warm": [], "notes": [], "takes_work": True}
     if not Worker.objects.filter(name=name).update(**fresh):
         Worker.objects.bulk_create([Worker(name=name, **fresh)], ignore_conflicts=True)
 
@@ -86,9 +87,14 @@ def beat(name: str, pid: int, *, memory_free: int, takes_work: bool) -> bool | N
     return not mine.filter(draining_since__isnull=False).exists()
 
 
-def report_warm(name: str, warm: list[str]) -> None:
-    """Record which engines a worker holds."""
-    Worker.objects.filter(name=name).update(warm=warm)
+def report_warm(name: str, warm: list[str], notes: Sequence[Mapping[str, str]] = ()) -> None:
+    """Record which engines a worker holds, and how they run where that is not as usual (domain/worker_notes.py)."""
+    Worker.objects.filter(name=name).update(warm=warm, notes=list(notes))
+
+
+def neighbours(name: str, boot: str, device: str) -> bool:
+    """Return whether another worker of the same machine computes on a device of that name, maybe the same one."""
+    return present().filter(boot=boot, device=device).exclude(name=name).exists()
 
 
 def leave(name: str, pid: int) -> None:
@@ -167,21 +173,21 @@ class Capacity:
     Attributes:
         memory: of the largest, in bytes.
         workers: how many there are.
-        card: the memory of the largest graphics card, in bytes; 0 if none of them computes on one.
+        cards: the memory that each of those with a graphics card may use of it, in bytes.
         warm: the engines that they hold.
         boots: their machines, and when these were started.
     """
 
     memory: int = 0
     workers: int = 0
-    card: int = 0
+    cards: list[int] = field(default_factory=list)
     warm: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
 
     @property
     def has_card(self) -> bool:
         """Return whether one of them computes on a graphics card."""
-        return bool(self.card)
+        return bool(self.cards)
 
 
 def capacity() -> dict[str, Capacity]:
@@ -197,7 +203,7 @@ def _capacity(_tick: int) -> dict[str, Capacity]:
         for queue in queues:
             there = found.setdefault(queue, Capacity())
             there.workers += 1
-            there.card = max(there.card, memory if device != CPU else 0)
+            there.cards += [memory] if device != CPU else []
             there.memory = max(there.memory, memory)
             there.warm.update(warm)
             there.boots.update([boot] if boot else [])

@@ -24,9 +24,9 @@ from auravideo.core import publish, storage
 from auravideo.core.metrics import declared
 from generation.domain.errors import WAITING
 from generation.domain.plan import Plan
-from generation.domain.states import ACTIVE, ENDED, MAX_ATTEMPTS, RunStatus, Stage, Status, can_move
+from generation.domain.states import ACTIVE, ENDED, MAX_ATTEMPTS, MAX_CARD_FAILURES, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
-from generation.queue import blocked_terms, canvas, events, placement, turns
+from generation.queue import blocked_terms, canvas, events, placement, signals, turns
 from generation.queue.loading import ahead
 from generation.requests import available
 from generation.requests.fields import MAX_SEED
@@ -38,7 +38,8 @@ MAX_PRIORITY = 9
 _TICK = timedelta(microseconds=1)  # between two moments that are told apart
 HUNG = "stage-hung"
 OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY = "out-of-memory", "machine-out-of-memory"
-REASONS_OF_LOSSES = (HUNG, OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY)  # otherwise the worker is lost
+CARD_FAILED = "card-failed"
+REASONS_OF_LOSSES = (HUNG, OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY, CARD_FAILED)  # otherwise the worker is lost
 FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render them again
 
 
@@ -173,6 +174,7 @@ def _announce(job: Job, new: Status) -> None:
     events.publish(job.user_id, job.pk)
     if new in ENDED:
         declared.JOBS_ENDED.labels(state=new.value).inc()
+        signals.job_ended.send_robust(sender=Job, job=job, status=new)
     if new == Status.DONE:
         declared.JOB_SECONDS.observe(_seconds_since(job.queued_at))
 
@@ -314,7 +316,8 @@ def fail(job: Job, run: int, error_id: str, context: dict[str, str], traceback: 
 def requeue(job: Job, run: int) -> bool:
     """Requeue the rest of an active job under the next run number; messages of older runs are ignored.
 
-    A job whose stage was lost `MAX_ATTEMPTS` times fails instead, for the reason of the last time.
+    A job whose stage was lost `MAX_ATTEMPTS` times fails instead, for the reason of the last time. A failing card is
+    not the clip's fault and counts apart, up to `MAX_CARD_FAILURES` times.
     """
     with transaction.atomic():
         lock(job)
@@ -322,8 +325,7 @@ def requeue(job: Job, run: int) -> bool:
         if job.run != run or not job.is_active:
             return False
         if exhausted := _exhausted_stage(job):
-            stage, error = exhausted
-            return fail(job, run, error, {"attempts": str(MAX_ATTEMPTS), "stage": str(stage)})
+            return fail(job, run, *exhausted)
         _close_running(job, RunStatus.CANCELLED)
         changes = {"run": run + 1, "version": F("version") + 1, "status": Status.QUEUED, "touched_at": Now()}
         changes["waits_in"] = ""
@@ -362,15 +364,18 @@ def frozen_plan(job: Job) -> Plan:
     return job.render_plan
 
 
-def _exhausted_stage(job: Job) -> tuple[Stage, str] | None:
-    """Return a stage that was lost too often, and the error to fail with: how it was lost the last time."""
+def _exhausted_stage(job: Job) -> tuple[str, dict[str, str]] | None:
+    """Return the error to fail with if a stage was lost too often, and its context: how it was lost the last time."""
     lost = job.stage_runs.filter(status=RunStatus.LOST, run__gte=job.first_run).order_by("run")
-    errors: dict[tuple[str, int], list[str]] = {}
-    for stage, chunk, error in lost.values_list("stage", "chunk", "error"):
-        errors.setdefault((stage, chunk), []).append(error if error in REASONS_OF_LOSSES else "worker-lost")
-    return next(
-        ((Stage(stage), found[-1]) for (stage, _chunk), found in errors.items() if len(found) >= MAX_ATTEMPTS), None
-    )
+    losses: dict[tuple[str, int, bool], list[tuple[str, dict[str, str]]]] = {}
+    for stage, chunk, error, facts in lost.values_list("stage", "chunk", "error", "output"):
+        kind = error if error in REASONS_OF_LOSSES else "worker-lost"
+        losses.setdefault((stage, chunk, kind == CARD_FAILED), []).append((kind, facts))
+    for (stage, _chunk, is_card), found in losses.items():
+        if len(found) >= (MAX_CARD_FAILURES if is_card else MAX_ATTEMPTS):
+            error, facts = found[-1]
+            return error, {**facts, "attempts": str(len(found)), "stage": stage}
+    return None
 
 
 def _close_running(job: Job, status: RunStatus) -> None:

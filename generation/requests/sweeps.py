@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+from unicodedata import east_asian_width
 
 from django.utils.translation import gettext_lazy as _
 
@@ -45,7 +46,7 @@ class Axis:
     def applied(self, value: Any, chosen: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
         """Return the choices of a page (see `requests.choices`) with one of the values."""
         if self.swept is Swept.WORDS:
-            return {**chosen, "prompt": chosen["prompt"].replace(self.values[0], value)}
+            return {**chosen, "prompt": _whole_words(self.values[0]).sub(lambda _match: value, chosen["prompt"])}
         changed = {**chosen, self.swept.value: value}
         if self.swept is Swept.MODEL:  # with an adapter that fits it
             changed["motion_adapter"] = offer.chosen_adapter(changed).id
@@ -70,7 +71,7 @@ def read_axis(swept: Swept, text: str, prompt: str, offer: Offer) -> Axis:
         raise BadValues(_("Give at least two different values, separated by commas."))
     if len(values) > MAX_VALUES:
         raise BadValues(_("Give at most %s values.") % MAX_VALUES)
-    if swept is Swept.WORDS and values[0] not in prompt:
+    if swept is Swept.WORDS and not _whole_words(values[0]).search(prompt):
         raise BadValues(_("“%s” is not in the prompt, so it cannot be replaced.") % values[0])
     return Axis(swept, values)
 
@@ -94,6 +95,17 @@ def _request(chosen: Mapping[str, Any], seed: int, offer: Offer) -> RenderReques
     except InvalidRequest as error:
         raise InvalidRequest({"": [text for texts in error.errors.values() for text in texts]}) from error
     return request if request.seed is not None else replace(request, seed=seed)
+
+
+def _whole_words(text: str) -> re.Pattern[str]:
+    """Return what matches a text where it is not a part of longer words: "red", but not within "tired"."""
+    begin, end = (r"\b" if _is_of_word(sign) else "" for sign in (text[0], text[-1]))
+    return re.compile(begin + re.escape(text) + end)
+
+
+def _is_of_word(sign: str) -> bool:
+    """Return whether a character may be in the middle of a word. Chinese and Japanese have no spaces between words."""
+    return re.match(r"\w", sign) is not None and east_asian_width(sign) not in "WF"
 
 
 def _split(swept: Swept, text: str) -> list[str]:

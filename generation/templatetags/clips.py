@@ -7,6 +7,7 @@ from django import template
 from django.conf import settings
 from django.utils import timezone
 
+from generation.endings.messages import tag_of
 from generation.jobs.selectors import video_of
 from generation.models import Job
 
@@ -26,3 +27,9 @@ def restorable(job: Job) -> Any | None:
     if video is None or video.deleted_at is None:
         return None
     return video if video.deleted_at > timezone.now() - timedelta(minutes=settings.UNDO_MINUTES) else None
+
+
+@register.filter
+def notification_tag(job: Job) -> str:
+    """Return the tag of a job's notifications, which the page shows, and the site sends, under the same one."""
+    return tag_of(job)

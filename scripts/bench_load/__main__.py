@@ -46,6 +46,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--submissions", type=float, default=50, help="a second")
     parser.add_argument("--minute", type=float, default=60, help="seconds of submissions")
     parser.add_argument("--memory-clips", type=int, default=1000)
+    parser.add_argument("--memory-models", choices=("none", "tiny"), default="none", help="that render these clips")
     parser.add_argument("--web-processes", default="0", help="AURAVIDEO_WEB_PROCESSES of the site")
     parser.add_argument("--hold", action="store_true", help="print the web processes, to profile them")
     options = parser.parse_args()

@@ -132,10 +132,10 @@ class Watcher:
 
 
 @contextmanager
-def running_site(options: argparse.Namespace) -> Iterator[Site]:
+def running_site(options: argparse.Namespace, only: str | None = "web,workers") -> Iterator[Site]:
     home = Path(tempfile.mkdtemp(prefix="auravideo-bench-"))
     variables = {"AURAVIDEO_MAX_ACTIVE_JOBS": MAX_ACTIVE, "AURAVIDEO_WEB_PROCESSES": options.web_processes}
-    site = Site(home, queues="", only="web,workers", **variables)
+    site = Site(home, queues="", only=only, **variables)
     try:
         site.start()
         if options.hold:

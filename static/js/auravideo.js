@@ -36,6 +36,16 @@
   });
   window.addEventListener("pageshow", () => { isLeaving = false; });
 
+  /* --- Forms are sent once, however often their button is pressed ------------------------------------------------------- */
+
+  const sent = new WeakMap();
+  document.addEventListener("submit", (event) => {
+    if (event.defaultPrevented || event.target.method !== "post") return; // by htmx, which has its own ways
+    const now = performance.now();
+    if (now - (sent.get(event.target) ?? -Infinity) < 1000) event.preventDefault();
+    else sent.set(event.target, now);
+  });
+
   /* --- Signing out deletes the draft of the create form (draft.js): somebody else may use this browser next ------------- */
 
   document.addEventListener("submit", (event) => {

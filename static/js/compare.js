@@ -143,6 +143,7 @@
     const done = waiting();
     for (const cell of done) {
       const next = fresh.getElementById(cell.id);
+      if (!next) delete cell.dataset.rendering; // deleted meanwhile, or the user has signed out: nothing will join
       if (!next || "rendering" in next.dataset) continue;
       const hadFocus = cell.contains(document.activeElement);
       cell.replaceWith(next);

@@ -10,6 +10,7 @@
   const PATIENCE = 10_000; // ms without a word; some proxies neither pass a socket on nor refuse it
   const LOST_AFTER = 3000;
   const LONGEST_PAUSE = 10_000; // ms between two attempts to open a socket; the extension's own is 64 s
+  const MOST_SHOWN = 100; // of which the server tells one page (page_updates.py); a longer list is more than it reads
   const TOO_MANY = 4429; // the user has more pages open than may have a socket: this one asks
 
   const tell = (what) => {
@@ -19,11 +20,12 @@
     status.hidden = !text;
   };
 
-  // Tell the server which jobs this page shows, and in which language.
+  // Tell the server which jobs this page shows, and in which language. The feed of the create page grows with every clip.
   const shown = () => {
-    const ids = (what) => [...document.querySelectorAll(what)].map((job) => job.id.replace("job-", "")).join(",");
-    const rows = ids(".job--row");
-    const jobs = { jobs: ids(".job[data-version]"), ...(rows && { recent: rows }) };
+    const articles = [...document.querySelectorAll(".job[data-version]")].slice(0, MOST_SHOWN);
+    const ids = (those) => those.map((job) => job.id.replace("job-", "")).join(",");
+    const rows = ids(articles.filter((job) => job.matches(".job--row")));
+    const jobs = { jobs: ids(articles), ...(rows && { recent: rows }) };
     return new URLSearchParams({ ...jobs, language: document.documentElement.lang });
   };
 

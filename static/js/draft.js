@@ -28,12 +28,13 @@
   /* --- Keeping --------------------------------------------------------------------------------------------------------- */
 
   let kept = textOf(); // what the page came with is no draft
+  let written = null; // by this page, or restored by it: another tab may have a draft of its own
   let isAsked = false; // the form is not whole yet
   const keep = () => {
     if (isAsked) return;
     const text = textOf();
     if (text === kept || text.length > MOST) return;
-    kept = text;
+    kept = written = text;
     try { localStorage.setItem(KEY, text); } catch { /* no storage, or full */ }
   };
 
@@ -50,7 +51,7 @@
   form.addEventListener("queued", () => {
     clearTimeout(timer);
     kept = textOf();
-    forget();
+    try { if (localStorage.getItem(KEY) === written) forget(); } catch { /* without storage nothing is kept */ }
   });
 
   /* --- Restoring ------------------------------------------------------------------------------------------------------- */
@@ -99,7 +100,7 @@
     kept = "";
     keep();
   } else if (draft && form.dataset.draft === "blank" && window.htmx) {
-    kept = JSON.stringify(draft);
+    kept = written = JSON.stringify(draft);
     restore(draft);
   }
 })();

@@ -47,26 +47,28 @@
   // Moving without removing keeps the focus. In browsers without moveBefore, `update` restores it.
   const move = (parent, child, before) => (parent.moveBefore ?? parent.insertBefore).call(parent, child, before);
 
-  // Match children by ID where they have one, so that a new row does not turn every row below it into another one.
+  // Match children by ID where they have one, forms and links by where they lead, so that a new row or button does not turn
+  // every one behind it into another.
+  const nameOf = (child) => child.id || child.getAttribute?.("action") || child.getAttribute?.("href");
   const mergeChildren = (present, incoming) => {
-    const wanted = new Set([...incoming.children].map((child) => child.id).filter(Boolean));
-    const twins = new Map([...present.children].filter((child) => wanted.has(child.id)).map((child) => [child.id, child]));
+    const wanted = new Set([...incoming.children].map(nameOf).filter(Boolean));
+    const twins = new Map([...present.children].filter((child) => wanted.has(nameOf(child))).map((child) => [nameOf(child), child]));
     let old = present.firstChild;
     const dropUnwanted = () => {
-      while (old && !twins.has(old.id)) {
+      while (old && !twins.has(nameOf(old))) {
         const next = old.nextSibling;
         old.remove();
         old = next;
       }
     };
     for (const child of [...incoming.childNodes]) {
-      const twin = child.id && twins.get(child.id);
+      const twin = twins.get(nameOf(child));
       if (twin && isSameKind(twin, child)) {
         dropUnwanted();
         if (twin === old) old = old.nextSibling;
         else move(present, twin, old);
         merge(twin, child);
-      } else if (old && !twins.has(old.id)) {
+      } else if (old && !twins.has(nameOf(old))) {
         const next = old.nextSibling;
         if (isSameKind(old, child)) merge(old, child);
         else old.replaceWith(child);
@@ -220,13 +222,12 @@
     }
     for (const row of fresh) {
       say(`${row.dataset.title}: ${promptOf(row)}`);
-      notify(row);
       if (document.hidden) endedWhileAway += 1;
     }
     markSeen();
     showTitle();
     const running = rows().filter((row) => row.dataset.status === "running").map((row) => Number(row.dataset.progress));
-    document.dispatchEvent(new CustomEvent("jobs:panel", { detail: { running, ended: fresh.map(endOf) } }));
+    document.dispatchEvent(new CustomEvent("jobs:panel", { detail: { running, ended: fresh.map(endOf), rows: fresh } }));
   };
 
   // Opening the panel marks its new rows as seen; their badges stay until it is closed. A job that ends while its own page
@@ -257,7 +258,7 @@
     else rows().forEach((row) => { row.querySelector(".badge--new").hidden ||= toldSeen.has(endOf(row)); });
   }, true);
 
-  /* --- In the background: the title, and a notification on request ----------------------------------------------------- */
+  /* --- In the background: the title. background.js and notifications.js do the rest ------------------------------------- */
 
   const ownTitle = document.title;
   const showTitle = () => {
@@ -273,36 +274,4 @@
     markSeen();
     showTitle();
   });
-
-  const memory = {
-    get wanted() {
-      try { return localStorage.getItem("notify") === "yes"; } catch { return false; }
-    },
-    set wanted(value) {
-      try { localStorage.setItem("notify", value ? "yes" : "no"); } catch { /* without storage it is not remembered */ }
-    },
-  };
-  const mayNotify = () => "Notification" in window && Notification.permission === "granted" && memory.wanted;
-
-  const notify = (row) => {
-    if (!document.hidden || !mayNotify()) return;
-    try {
-      const icon = document.querySelector("link[rel=icon]")?.href;
-      const address = row.querySelector("a").href;
-      const note = new Notification(row.dataset.title, { body: promptOf(row), tag: row.id, icon });
-      note.addEventListener("click", () => { window.focus(); location.assign(address); note.close(); });
-    } catch { /* some browsers allow it only in service workers */ }
-  };
-
-  const choice = panel.querySelector("[data-notify]");
-  const refused = document.getElementById("active-notify-refused");
-  if ("Notification" in window) {
-    document.getElementById("active-notify").hidden = false;
-    choice.setAttribute("aria-checked", String(mayNotify()));
-    choice.addEventListener("click", async () => {
-      memory.wanted = !mayNotify() && (await Notification.requestPermission()) === "granted";
-      choice.setAttribute("aria-checked", String(mayNotify()));
-      refused.hidden = Notification.permission !== "denied";
-    });
-  }
 })();

@@ -213,7 +213,7 @@ def test_the_page_lists_what_will_be_deleted(client, user, other_user):
     BatchFactory(user=user)
     client.force_login(user)
     page = client.get(reverse("accounts:delete")).content.decode()
-    for line in ("2 clips, 2.0", "3 jobs", "1 batch", "cannot be undone"):
+    for line in ("2 clips, 2.0", "3 requests", "1 batch", "cannot be undone"):
         assert line in page, line
 
 

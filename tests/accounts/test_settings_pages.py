@@ -254,4 +254,4 @@ def test_the_data_page_lists_what_is_stored(signed_in, user):
     JobFactory(user=user)
     page = signed_in.get(reverse("accounts:data")).content.decode()
     assert "1 clip, 3.0" in page
-    assert "1 job" in page
+    assert "1 request" in page

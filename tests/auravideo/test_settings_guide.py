@@ -12,15 +12,18 @@ from auravideo import environment, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "operating.md").read_text()
-WITH_DEFAULT = {"text", "boolean", "integer", "choice", "words", "secret"}
+WITH_DEFAULT = {"text", "boolean", "integer", "choice", "words", "hosts", "secret"}
 READERS = {*WITH_DEFAULT, "url", "file"}
 # Not settings of the site: the environment that child processes inherit.
 READS_THE_ENVIRONMENT = {
     "auravideo/environment.py",  # the readers
+    "auravideo/benchmark/crew.py",  # the whole environment, passed on to the processes
     "auravideo/backups/databases.py",  # the whole environment, passed on to PostgreSQL's programs
     "auravideo/server/processes.py",  # LD_LIBRARY_PATH, passed on to the interpolation worker
     "auravideo/server/supervisor.py",  # the whole environment, passed on to the processes
+    "auravideo/celery.py",  # variables that are torch's
     "workers/cards.py",  # CUDA_VISIBLE_DEVICES, which is NVIDIA's
+    "workers/engines/tensorflow_device.py",  # variables that are TensorFlow's
     "workers/healthcheck.py",  # a script that starts without the settings
 }
 UNKNOWN = object()  # a default computed at start-up

@@ -5,28 +5,30 @@ systemd and containers do.
 """
 
 import json
-import os
-import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from uuid import UUID
 
+import pytest
 import redis
 
 from generation.domain.stages import QUEUES, STAGES
 from generation.domain.states import Stage
+from tests.chaos.member import Member, Variables
+from tests.rigs.memory_limit import MemoryLimit
 from tests.rigs.small_disk import Disk
 from tests.rigs.trouble import Trouble
-from tests.site import ROOT, Site
+from tests.site import Site
 
 PATIENCE = 240.0  # seconds; limits what waits for a clip
 KEEPER_SECONDS = 0.5
+WORKER_MEGABYTES = 2000
 # Short, so that a campaign takes an hour: a lost claim is noticed after 6 seconds instead of 60.
 QUICK = {
     "AURAVIDEO_LOST_AFTER": "6",
@@ -35,6 +37,7 @@ QUICK = {
     "AURAVIDEO_CANCEL_WITHIN": "8",
     "AURAVIDEO_MIN_FREE_MB": "2",
     "AURAVIDEO_UNDO_MINUTES": "0",
+    "AURAVIDEO_ANSWER_WITHIN": "6",
 }
 SUBMIT = """
 from accounts.models import User
@@ -44,67 +47,10 @@ from generation.requests.request import parse
 user, _ = User.objects.get_or_create(username={name!r}, email="{name}@example.org")
 print(services.submit(user, parse({asked!r}, available.catalogue(), available.limits())).pk)
 """
-Variables = Mapping[str, str]
 
 
 class NotNow(Exception):
     """There is nothing that a fault could hit."""
-
-
-class Member:
-    """A worker of the site, started again whenever it ends unless it is `down`."""
-
-    def __init__(self, world: "World", queue: str, variables: Variables) -> None:
-        self.world, self.queue, self.variables = world, queue, dict(variables)
-        self.root = ROOT
-        self.down = False
-        self.popen: subprocess.Popen | None = None
-        self.lock = threading.RLock()
-
-    def start(self) -> None:
-        """Start it, on the code in `root`: the campaign's own worker, or another version's plain one."""
-        options = ["-Q", self.queue, "-n", f"{self.queue}@chaos", "--concurrency", "1"]
-        plain = ["celery", "--quiet", "-A", "auravideo", "worker", "--without-gossip", "--without-mingle"]
-        module = ["tests.rigs.troubled_worker"] if self.root == ROOT else plain
-        environment = {
-            **self.world.site.environment, "OMP_NUM_THREADS": "1", "CHAOS_TROUBLE": str(self.world.trouble.folder),
-            **self.variables,
-        }  # fmt: skip
-        with self.world.log(self.queue).open("ab") as log:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", *module, *options, "--loglevel", "INFO"],
-                cwd=self.root, env=environment, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-
-    def keep(self) -> None:
-        """Start it again if it ended by itself."""
-        with self.lock:
-            if not self.down and (self.popen is None or self.popen.poll() is not None):
-                self.kill()
-                self.start()
-
-    def kill(self) -> None:
-        """Kill what is left of the worker and its children, and reap it."""
-        if self.popen is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.popen.pid, signal.SIGKILL)
-            self.popen.wait()
-
-    @contextmanager
-    def away(self, number: int) -> Iterator[None]:
-        """Stop it with a signal, and start it again at the end of the block."""
-        with self.lock:
-            self.down = True
-        self.popen.send_signal(number)
-        try:
-            with suppress(subprocess.TimeoutExpired):
-                self.popen.wait(60)
-            yield
-        finally:
-            with self.lock:
-                self.kill()
-                self.down = False
-                self.start()
 
 
 class World:
@@ -112,7 +58,11 @@ class World:
 
     Args:
         folder: for everything that it writes.
+
+    Attributes:
         has: what it has of what faults need (see `Kind.needs`).
+        lacks: what this machine cannot give it, and why.
+        limits: the limit of memory of each queue's worker, far above what it needs; none without memory cgroups.
     """
 
     has: frozenset[str] = frozenset()
@@ -126,18 +76,30 @@ class World:
         self.jobs: dict[str, int] = {}  # every clip so far, and its shape
         self.finished: list[str] = []  # those that have passed every check and may be deleted
         self.deleted: list[str] = []
+        self.lacks: dict[str, str] = {}
+        self.limits: dict[str, MemoryLimit] = {}
         self._keeping = threading.Event()
 
     # --- To start and stop --------------------------------------------------------------------------------------------
 
     def start_workers(self, variables: Callable[[str], Variables] = lambda _queue: {}) -> None:
         """Start a worker for each queue, and keep them up; `variables(queue)` are more of its environment."""
+        self._limit_memory()
         for queue in QUEUES:
             self.members[queue] = Member(self, queue, variables(queue))
             self.members[queue].start()
         self._keeping.set()
         threading.Thread(target=self._keep, name="keeper", daemon=True).start()
         self.until(lambda: len(self.living_workers()) == len(QUEUES), "a worker did not join")
+
+    def _limit_memory(self) -> None:
+        limits = {queue: MemoryLimit(WORKER_MEGABYTES) for queue in QUEUES}
+        try:
+            for queue, limit in limits.items():
+                self.limits[queue] = limit.__enter__()
+            self.has |= {"cgroups"}
+        except pytest.skip.Exception as reason:
+            self.lacks["cgroups"] = str(reason)
 
     def _keep(self) -> None:
         while self._keeping.is_set():
@@ -155,6 +117,8 @@ class World:
             with suppress(subprocess.TimeoutExpired):
                 member.popen.wait(40)
             member.kill()
+        for limit in self.limits.values():
+            limit.__exit__()
 
     # --- To look ------------------------------------------------------------------------------------------------------
 
@@ -211,6 +175,14 @@ class World:
             if stage in plan["stages"] and self.rows(query, self.key(job), stage.value)[0][0] < count:
                 return True
         return False
+
+    def is_ready(self) -> bool:
+        """Return whether the site could start again: database and Redis answer."""
+        try:
+            with urllib.request.urlopen(f"{self.site.url}/healthz", timeout=10) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
 
     def until(self, is_so: Callable[[], object], otherwise: str, patience: float = PATIENCE) -> None:
         deadline = time.monotonic() + patience

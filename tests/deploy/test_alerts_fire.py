@@ -51,7 +51,7 @@ for _ in range(4):
 """
 RUN_OUT_OF_MEMORY = """
 from generation.domain.errors import RenderError
-from workers.engines.memory import Ladder
+from workers.engines.ladder import Ladder
 def attempt(_rung): raise MemoryError
 try: Ladder().run(attempt, model="m", width=8, height=8, frames=1)
 except RenderError: pass

@@ -48,6 +48,7 @@ DECIDED = {
         "AURAVIDEO_HEARTBEAT",
         "AURAVIDEO_WEB_PROCESSES",
         "AURAVIDEO_WORKERS",
+        "AURAVIDEO_ANSWER_WITHIN",  # of `serve`
     ),  # one process a container
     "OTEL_EXPORTER_OTLP_ENDPOINT",  # the images don't contain the extra
 }

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
+from gallery import lifecycle
 from gallery.models import Video
 from generation.domain.states import Status
 from generation.models import Job
@@ -42,6 +43,14 @@ def finish(name: str) -> None:
         with transaction.atomic():
             assert services.transition(job, Status.DONE, ended_at=timezone.now())
             _video(job, files)
+
+
+@transaction.atomic
+def finish_and_delete(name: str) -> None:
+    """Finish the running jobs of a user, and move what came out of them to the trash before any page has shown it."""
+    running = [job.pk for job in Job.objects.filter(user__username=name, status=Status.RUNNING)]
+    finish(name)
+    lifecycle.trash(Video.objects.filter(job__in=running))
 
 
 def _video(job: Job, files: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from tests.site import PASSWORD
 
 # The texts of pages and emails, kept apart from the translation catalogue, which could be lost or empty.
 POLISH = {
-    "1 job": "1 zadanie",
+    "1 request": "1 zlecenie",
     "1 clip": "1 klip",
     "We sent a confirmation link to": "Wysłaliśmy link potwierdzający na adres",
     "Add": "Dodaj",

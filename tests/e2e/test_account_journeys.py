@@ -271,7 +271,7 @@ def test_leaving_for_a_while_and_for_good(meet):
         person.sign_in()
         person.is_signed_in()
         person.open_settings("Your data and leaving")
-        person.reads("Your data and leaving", "1 clip", "1 job")
+        person.reads("Your data and leaving", "1 clip", "1 request")
         with person.page.expect_download() as download:
             person.press("Download your data")
         with zipfile.ZipFile(download.value.path()) as archive:

@@ -18,6 +18,7 @@ BATCHES = {
     "slider": ["done"] * 2,
     "stacked": ["done"] * 3,
     "joiner": ["done", "running"],
+    "loser": ["done", "running"],
     "sound": ["done", "done", "queued"],
 }
 PEOPLE = {f"compare-{name}": states for name, states in BATCHES.items()}  # other tests have users on the same site
@@ -174,6 +175,14 @@ def test_a_clip_joins_the_others_once_it_is_rendered(visit, pages_only):
         page.evaluate(MOVING)
         expect(page.get_by_role("slider")).to_be_visible()
         assert page.evaluate("window.sameDocument") is True
+
+
+def test_a_clip_that_was_deleted_before_it_could_join_is_not_waited_for(visit, pages_only):
+    with visit("loser") as page:
+        expect(page.locator("[data-rendering]")).to_have_count(1)
+        pages_only.python("from tests.e2e.compare_site import finish_and_delete; finish_and_delete('compare-loser')")
+        expect(page.locator("[data-compare] .job")).to_contain_text("It was deleted from the library.")
+        expect(page.locator("[data-rendering]")).to_have_count(0)
 
 
 def test_the_page_is_sound_at_every_width(visit):

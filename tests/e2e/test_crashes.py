@@ -94,6 +94,14 @@ def test_a_stage_that_has_too_little_memory_in_every_mode_is_tried_again(trouble
     assert troubled.attempts(job) == [(stage, "lost", "machine-out-of-memory")], "these workers have no card"
 
 
+@pytest.mark.parametrize("stage", [Stage.GENERATE, Stage.INTERPOLATE, Stage.UPSCALE])
+def test_a_process_that_loses_its_card_ends_and_another_one_makes_the_clip(troubled, stage):
+    job = troubled.make(stage, "card")
+    assert troubled.ended(job) == ("done", "", 1)
+    assert troubled.attempts(job) == [(stage, "lost", "card-failed")]
+    assert len(set(troubled.crew.processes(stage, job))) > 1, "the process that lost its card went on"
+
+
 def test_a_process_that_the_kernel_ends_was_out_of_memory(troubled):
     """Nobody else tells: to its parent, it died of a SIGKILL."""
     with MemoryLimit(megabytes=900) as limit:

@@ -11,6 +11,7 @@ OLD = row(3, status="failed", id=UUID(int=7), ended=1_700_000_000)
 # Records the notifications that the system would show; the permission is the one the user gave earlier.
 NOTED = """
     window.notes = [];
+    Object.defineProperty(window, "isSecureContext", { value: true });
     window.Notification = class extends EventTarget {
         static permission = "granted";
         static async requestPermission() { return Notification.permission; }
@@ -129,7 +130,7 @@ def test_an_end_is_announced_once_and_an_old_one_not_at_all(jobs_page, panel):
     jobs_page.page.wait_for_function("heard.length > 0")
     jobs_page.send(panel_fragment(finished(), row(6, status="failed", id=ELSEWHERE, ended=1_700_000_090), OLD, older))
     jobs_page.page.wait_for_function("heard.length > 1")
-    assert heard() == [f"Your clip is finished: {PROMPT}", f"Your clip failed: {PROMPT}"]
+    assert heard() == [f"Your clip is ready: {PROMPT}", f"Your clip failed: {PROMPT}"]
 
 
 def test_the_title_of_a_tab_that_was_left_shows_how_far_it_is_and_what_has_finished(jobs_page):
@@ -193,7 +194,7 @@ def test_a_notification_comes_only_when_asked_for_and_only_when_nobody_looks(job
     assert jobs_page.page.evaluate("notes") == []
     jobs_page.hide()
     jobs_page.send(panel_fragment(finished(ended=1_700_000_003), OLD))
-    assert jobs_page.page.evaluate("notes") == [["Your clip is finished", PROMPT]]
+    assert jobs_page.page.evaluate("notes") == [["Your clip is ready", PROMPT]]
 
 
 def test_the_wish_to_be_told_is_remembered_and_can_be_taken_back(jobs_page, panel):

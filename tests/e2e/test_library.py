@@ -220,9 +220,7 @@ def test_going_back_from_a_video_keeps_the_place_in_the_grid(visit):
         page.get_by_role("link", name="Clip 26", exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Clip 26")
         page.go_back()
-        page.wait_for_load_state(
-            "networkidle"
-        )  # the browser restores an offset of its own until then, and the grid grows
+        page.wait_for_load_state("networkidle")  # until then, the browser restores offsets and the grid grows
         expect(card(page, "Clip 26")).to_be_in_viewport()
         page.evaluate("scrollTo(0, 0)")
         page.reload()

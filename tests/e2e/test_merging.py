@@ -81,6 +81,29 @@ def test_a_click_begun_on_cancel_never_becomes_another_button(jobs_page):
     assert posted == []
 
 
+def test_cancel_keeps_the_focus_when_the_clip_begins_and_has_no_place_in_the_queue_any_more(jobs_page):
+    jobs_page.send(fragment(6, 0, "queued"))
+    cancel = jobs_page.job.get_by_role("button", name="Cancel")
+    cancel.focus()
+    cancel.evaluate(COUNT_BLURS)
+    jobs_page.send(fragment(7, 10))
+    expect(jobs_page.job).to_have_attribute("data-status", "running")
+    expect(cancel).to_be_focused()
+    jobs_page.send(fragment(8, 0, "queued"))  # its worker was lost
+    expect(jobs_page.job.get_by_role("button", name="Move up")).to_be_visible()
+    assert jobs_page.page.evaluate("blurs") == 0
+
+
+def test_change_keeps_the_focus_when_the_clip_is_finished(jobs_page):
+    change = jobs_page.job.get_by_role("link", name="Change")
+    change.focus()
+    change.evaluate(COUNT_BLURS)
+    jobs_page.send(finished(6))
+    expect(jobs_page.job.get_by_role("link", name="Open the clip")).to_be_visible()
+    expect(change).to_be_focused()
+    assert jobs_page.page.evaluate("blurs") == 0
+
+
 def test_a_video_goes_on_playing_when_its_job_changes(jobs_page):
     jobs_page.send(finished(6))
     video = jobs_page.job.locator("video").element_handle()

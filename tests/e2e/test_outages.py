@@ -1,122 +1,37 @@
 """An outage uses up no attempt: clips wait, say for what, and go on soon after its end.
 
-Scaled down: a claim is lost after 5 seconds instead of 60, and the outages take 20 seconds instead of ten minutes.
+Scaled down: a claim is lost after 5 seconds instead of 60, and the outages take 20 seconds instead of ten minutes. In
+test_long_outages.py, nothing is.
 """
 
 import os
 import time
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from uuid import UUID
 
-import psycopg
 import pytest
 
-from auravideo.server import redis_server
-from tests import postgres
 from tests.rigs.crew import Crew
-from tests.rigs.faulty_wire import FaultyWire
-from tests.rigs.relay import Relay
 from tests.rigs.small_disk import Disk
+from tests.rigs.wired_site import CLIP, SiteOfServices, Watched, wired
 from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.renders, pytest.mark.thorough]
 
-OUTAGE_SECONDS, RESUMED_SECONDS = 20, 60
-QUEUES = ("cpu", "generate", "interpolate", "upscale")
-CLIP = {"seconds": 1, "fps": 16, "size": "256x256"}
-
-
-class Watched:
-    """A crew with a worker for each queue of a site, and what its clips have been through."""
-
-    def __init__(self, crew: Crew, **variables: str) -> None:
-        self.crew, self.site = crew, crew.site
-        for queue in QUEUES:
-            crew.start(queue, queue, wait=False, LIGHT_SECONDS="2", **variables)
-        crew.until(lambda: len(crew.members()) == len(QUEUES), "a worker did not join")
-
-    def until_one_runs(self, stage: str) -> None:
-        running = "SELECT count(*) FROM generation_stagerun WHERE stage = ? AND status = 'running'"
-        self.crew.until(lambda: self.site.rows(running, stage)[0][0], f"nobody runs {stage}")
-
-    def warnings(self) -> set[str]:
-        return {str(row[0]) for row in self.site.rows("SELECT warnings FROM generation_job WHERE status <> 'done'")}
-
-    def assert_all_end_well(self, jobs: list[str]) -> None:
-        """Expect all jobs to be done soon, with one video each, no attempt used up and nothing left of warnings."""
-        start = time.monotonic()
-        self.crew.until_done(*jobs)
-        assert time.monotonic() - start < RESUMED_SECONDS
-        for job in jobs:
-            runs = "SELECT stage, error FROM generation_stagerun WHERE job_id = ? AND status IN ('lost', 'failed')"
-            assert self.site.rows(runs, UUID(job).hex) == []
-            ((warnings,),) = self.site.rows("SELECT warnings FROM generation_job WHERE id = ?", UUID(job).hex)
-            assert not any(reason in str(warnings) for reason in ("storage", "disk", "service"))
-            videos = "SELECT count(*) FROM gallery_video WHERE job_id = ?"
-            assert self.site.rows(videos, UUID(job).hex) == [(1,)]
+OUTAGE_SECONDS = 20
 
 
 # --- Services -----------------------------------------------------------------------------------------------------
 
 
-class SiteOfServices(Site):
-    """A site whose database, broker and storage are reached over wires that can be cut."""
-
-    def __init__(self, home, database: str, **environment: str) -> None:
-        self.database = database  # not over the wire
-        super().__init__(home, queues="", **environment)
-
-    def rows(self, query, *values):
-        with psycopg.connect(self.database) as connection:
-            return connection.execute(query.replace("?", "%s"), values).fetchall()
-
-
-class Wires:
-    """The wires, by name of the service."""
-
-    def __init__(self, url: str, database: Relay, broker: Relay, storage: FaultyWire) -> None:
-        self.url = url  # of the database, past its wire
-        self.database, self.broker, self.storage = database, broker, storage
-
-    def out(self, what: str):
-        """Return the outage to enter."""
-        if what == "storage-503":
-            return self.storage.broken("unavailable")
-        return {"database": self.database.cut, "broker": self.broker.cut, "storage": self._refused}[what]()
-
-    @contextmanager
-    def _refused(self):
-        self.storage.stop()
-        yield
-        self.storage.start()
-
-
 @pytest.fixture(scope="module")
 def wires(tmp_path_factory, s3_server):
-    folder = tmp_path_factory.mktemp("wires")
-    redis = redis_server.start(folder / "redis.sock")
-    with postgres.running() as url:
-        socket = next(Path(url.rpartition("host=")[2]).glob(".s.PGSQL.*[0-9]"))
-        storage = FaultyWire(s3_server.port).start()
-        found = Wires(url, Relay(socket), Relay(folder / "redis.sock"), storage)
+    with wired(tmp_path_factory.mktemp("wires"), s3_server) as found:
         yield found
-        found.storage.stop()
-    redis.kill()
-    redis.wait()
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory, wires, s3_server):
-    environment = {
-        **s3_server.environment(s3_server.make_bucket()),
-        "S3_ENDPOINT_URL": wires.storage.endpoint,
-        "S3_ATTEMPTS": "1",
-        "DATABASE_URL": f"postgresql://auravideo@127.0.0.1:{wires.database.port}/postgres",
-        "REDIS_URL": f"redis://127.0.0.1:{wires.broker.port}",
-        "AURAVIDEO_LOST_AFTER": "5",
-    }
+    environment = {**wires.environment(s3_server), "S3_ATTEMPTS": "1", "AURAVIDEO_LOST_AFTER": "5"}
     site = SiteOfServices(tmp_path_factory.mktemp("services") / "home", wires.url, **environment).start()
     with Crew(site) as crew:
         yield Watched(crew)

@@ -126,6 +126,62 @@ def test_several_web_processes_share_the_port_and_one_that_dies_is_missed_by_nob
     assert site.processes() == []
 
 
+def holds_still(site: Site, number: int) -> None:
+    """Let a web process stand still, and expect the site to answer all the time and to replace it, and nothing else."""
+    before = set(site.processes())
+    frozen = sorted(running(site, "auravideo.asgi:application"))[number]
+    os.kill(frozen, signal.SIGSTOP)
+    wait_until(lambda: frozen not in site.processes(), 120)
+    wait_until(lambda: health(site)["status"] in ("ok", "degraded"), 120)
+    assert before - set(site.processes()) == {frozen}
+    wait_until(lambda: health(site).get("processes") is False)
+    said: list[str] = []
+
+    def is_said() -> bool:
+        said[:] = [line for line in site.log.read_text().splitlines() if "did not answer for" in line]
+        return bool(said)
+
+    wait_until(is_said)
+    assert len(said) == 1, said
+    assert "was killed; starting it again in 1 s" in said[0]
+
+
+# A minute by default; the machine of these tests may be busy, which does not count, but takes its time.
+QUICKLY = {"AURAVIDEO_ANSWER_WITHIN": "10"}
+
+
+def test_a_web_process_that_stands_still_is_started_again_and_nothing_else_is(tmp_path):
+    site = Site(tmp_path / "home", "", **QUICKLY).start()
+    try:
+        holds_still(site, 0)
+    finally:
+        assert site.stop() == 0
+    assert site.processes() == []
+
+
+def test_one_of_several_web_processes_that_stands_still_is_told_from_the_others(tmp_path):
+    site = Site(tmp_path / "home", "", AURAVIDEO_WEB_PROCESSES="2", **QUICKLY).start()
+    try:
+        wait_until(lambda: len(running(site, "auravideo.asgi:application")) == 2)
+        holds_still(site, 1)
+        wait_until(lambda: len(running(site, "auravideo.asgi:application")) == 2)
+    finally:
+        assert site.stop() == 0
+
+
+def test_a_scheduler_that_stands_still_is_started_again(tmp_path):
+    site = Site(tmp_path / "home", "", **QUICKLY).start()
+    try:
+        (frozen,) = running(site, "manage.py scheduler")
+        os.kill(frozen, signal.SIGSTOP)
+        wait_until(lambda: health(site).get("scheduler") is False)
+        wait_until(lambda: running(site, "manage.py scheduler") not in ([], [frozen]), 120)
+        wait_until(lambda: health(site).get("scheduler") is True, 120)
+        assert "scheduler did not answer for" in site.log.read_text()
+    finally:
+        assert site.stop() == 0
+
+
 def metric(site: Site, name: str) -> float:
     """Return the value of the first series whose name begins with `name`; 0 if there is none."""
     request = urllib.request.Request(f"{site.url}/metrics", headers={"Authorization": f"Bearer {'x' * 32}"})

@@ -321,6 +321,21 @@ def test_scrolling_goes_on_until_the_end_and_shows_nothing_twice(browser, shared
         expect(page.locator(".card__title")).to_have_text(expected[24:48])
 
 
+def test_going_back_from_a_clip_keeps_the_place_in_the_list(browser, shared):
+    """On the second page, 34 is at the top: the offset it had in the longer list shows the page's end."""
+    shared.python(MANY_PUBLIC_VIDEOS.format(count=60, word="beacon"))
+    with open_page(browser, shared, viewport={"width": 1280, "height": 900}) as page:
+        page.goto("/explore/?q=beacon")
+        page.mouse.wheel(0, 20_000)
+        expect(page.locator(".card")).to_have_count(48)
+        page.get_by_role("link", name="beacon 34", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("beacon 34")
+        page.go_back()
+        page.wait_for_load_state("networkidle")
+        expect(page.get_by_role("link", name="beacon 34", exact=True)).to_be_in_viewport()
+        expect(page.get_by_role("searchbox")).to_have_value("beacon")
+
+
 @pytest.mark.parametrize("by", ["mouse", "focus"])
 def test_a_card_moves_under_the_pointer_and_in_focus_and_loads_no_video(browser, shared, by):
     with open_page(browser, shared) as page:

@@ -228,3 +228,15 @@ def test_idle_workers_load_the_models_of_later_stages_while_the_first_one_works(
     assert loads == [("generate",)]
     engines = site.rows("SELECT DISTINCT engine FROM generation_loadtime")  # also those of other tests
     assert {("small/tiny-motion",), ("tiny-esrgan",), ("tiny-film",)} <= set(engines)
+
+
+def test_a_worker_without_work_unloads_its_models_and_is_there_for_the_next_clip(crew):
+    name = crew.start("idle", "generate", AURAVIDEO_UNLOAD_AFTER="2", AURAVIDEO_WORKER_MEMORY="24")
+    first = crew.submit(**SHORT)
+    crew.until_done(first)
+    (process,) = crew.processes("generate", first)
+    crew.until(lambda: crew.members()[name]["warm"] == [], "it still holds its model")
+    second = crew.submit(**SHORT)
+    crew.until_done(second)
+    (other,) = crew.processes("generate", second)  # a single one: unloading used up no attempt
+    assert other != process

@@ -13,8 +13,8 @@ from auravideo.celery import app
 from gallery import lifecycle, tasks
 from gallery.models import GIVEN_UP, Video
 from generation.domain.states import Status
-from generation.models import Job, StageRun
-from tests.factories import CollectionFactory, JobFactory, VideoFactory
+from generation.models import Batch, Job, StageRun
+from tests.factories import BatchFactory, CollectionFactory, JobFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -93,6 +93,17 @@ def test_a_purge_touches_nothing_else(user, other_user):
     lifecycle.purge_trash()
     assert (Video.objects.count(), Job.objects.count()) == (3, 3)
     assert len([path for path in files() if path.is_file()]) == 3 * len(KINDS)
+
+
+def test_a_batch_of_variations_goes_with_its_last_clip_since_it_is_named_by_their_prompt(user):
+    variations, file = BatchFactory(user=user, axes=[]), BatchFactory(user=user)
+    videos = [a_video(user) for _ in range(3)]
+    for video, batch in zip(videos, (variations, variations, file), strict=True):
+        Job.objects.filter(pk=video.job_id).update(batch=batch)
+    for video, left in zip(videos, ({variations, file}, {file}, {file}), strict=True):
+        lifecycle.delete(video)
+        lifecycle.purge_trash()
+        assert set(Batch.objects.all()) == left
 
 
 def test_without_an_undo_window_the_purge_is_asked_for_at_once(

@@ -45,6 +45,30 @@ def test_the_table_says_who_is_there_what_is_warm_and_what_they_do(busy):
     assert [text for text in (*shown, f"generate[0] of {str(busy.job_id)[:8]}") if text not in row] == []
 
 
+NOTE = {"id": "on-cpu", "model": "FILM", "why": "CUDA_ERROR_INVALID_HANDLE"}
+SAID = "FILM runs on the CPU, because the card cannot: CUDA_ERROR_INVALID_HANDLE"
+
+
+def test_the_table_and_the_admin_say_how_a_model_runs_if_not_as_usual(admin):
+    worker = WorkerFactory(name="interpolate@gpu1", warm=["tiny-film"], notes=[NOTE])
+    assert f"tiny-film ({SAID})" in workers()
+    (found,) = json.loads(workers("--json"))
+    assert found["notes"] == [NOTE]
+    for address in ("", f"{worker.pk}/change/"):
+        assert SAID in admin.get(f"/admin/generation/worker/{address}").content.decode()
+
+
+def test_a_note_of_another_version_is_shown_as_it_is():
+    WorkerFactory(notes=[{"id": "of-tomorrow", "model": "FILM"}], warm=["film"])
+    assert "film (id: of-tomorrow, model: FILM)" in workers()
+
+
+def test_a_worker_of_the_version_before_has_no_notes():
+    WorkerFactory(notes=None, warm=["film"])
+    assert "film" in workers()
+    assert json.loads(workers("--json"))[0]["notes"] == []
+
+
 def test_json_has_bytes_times_and_the_whole_id(busy):
     busy.refresh_from_db()  # the database's clock says when it started
     (found,) = json.loads(workers("--json"))
@@ -72,6 +96,13 @@ def test_a_worker_that_keeps_exiting_is_named_beside_the_table(busy, exits):
 
 def test_a_worker_that_keeps_exiting_is_named_in_the_admin(admin, exits):
     assert "generate@gpu2 keeps exiting: 6 times in a row" in admin.get(LIST).text
+
+
+def test_a_process_that_does_not_answer_is_named_in_the_admin(admin):
+    failing.report("gpu2:1", [failing.Failing("site@gpu2", 0, is_silent=True)])
+    page = admin.get(LIST).text
+    assert "site@gpu2 runs but stopped answering, and is started again." in page
+    assert "keeps exiting" not in page
 
 
 def test_without_redis_the_admin_still_lists_the_workers(admin, busy, monkeypatch):

@@ -119,6 +119,11 @@ class Crew:
         ]  # fmt: skip
         return [run for run in found if job is None or run["job"] == job.replace("-", "")]
 
+    def processes(self, stage: str, job: str) -> list[str]:
+        """Return the process of every attempt at a stage of a job, in order of start: `worker:pid`."""
+        query = "SELECT worker FROM generation_stagerun WHERE job_id = ? AND stage = ? ORDER BY started_at"
+        return [worker for (worker,) in self.site.rows(query, job.replace("-", ""), stage)]
+
     def span(self, stage: str, *jobs: str) -> float:
         """Return the seconds from the first start of a stage of some jobs to the last end."""
         rows = self.site.rows("SELECT job_id, started_at, ended_at FROM generation_stagerun WHERE stage = ?", stage)

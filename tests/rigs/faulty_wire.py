@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TypeVar
 
+from tests.rigs.ports import free_port
+
 R = TypeVar("R")
 BIND_SECONDS = 60
 HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
@@ -60,7 +62,7 @@ class FaultyWire:
         self._lock = threading.Lock()
         self._released = threading.Event()
         self._connections: set[socket.socket] = set()
-        self.port = 0
+        self.port = free_port()
         self._server: ThreadingHTTPServer | None = None
 
     @property
@@ -72,7 +74,6 @@ class FaultyWire:
         wire = self
         handler = type("_BoundHandler", (_Handler,), {"wire": wire})
         self._server = bound(lambda: _Server(("127.0.0.1", self.port), handler))
-        self.port = self._server.server_address[1]
         if self.tls:
             self._server.socket = self.tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False

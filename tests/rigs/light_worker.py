@@ -45,6 +45,9 @@ class LightEngine:
     def release(self) -> None:
         self.loaded = False
 
+    def park(self) -> None:
+        pass
+
     def generate(self, *, width, height, frames, on_step, **_asked) -> np.ndarray:
         self._work(on_step)
         ramp = np.linspace(0, 255, width, dtype=np.uint8)

@@ -35,7 +35,9 @@ def install(monkeypatch, cards: list[Card] | None, cuda: int = 13000) -> None:
         "nvmlShutdown": lambda: None,
         "nvmlDeviceGetCount": lambda: len(cards or ()),
         "nvmlDeviceGetHandleByIndex": lambda index: (cards or [])[index],
-        "nvmlDeviceGetMemoryInfo": lambda card: SimpleNamespace(used=card.used, total=card.total),
+        "nvmlDeviceGetMemoryInfo": lambda card: SimpleNamespace(
+            used=card.used, free=card.total - card.used, total=card.total
+        ),
         "nvmlDeviceGetUtilizationRates": utilisation,
         "nvmlDeviceGetUUID": lambda card: card.uuid,
         "nvmlDeviceGetName": lambda _card: "NVIDIA Rig",

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.rigs.faulty_wire import bound
+from tests.rigs.ports import free_port
 
 
 class Relay:
@@ -19,7 +20,7 @@ class Relay:
 
     def __init__(self, target: Path) -> None:
         self.target = target
-        self.port = 0
+        self.port = free_port()
         self._open: set[socket.socket] = set()
         self._flows = threading.Event()
         self._flows.set()
@@ -49,7 +50,6 @@ class Relay:
 
     def _connect(self) -> None:
         self._server = bound(lambda: socket.create_server(("127.0.0.1", self.port)))
-        self.port = self._server.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._server,), daemon=True).start()
 
     def _disconnect(self) -> None:

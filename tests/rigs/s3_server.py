@@ -7,7 +7,6 @@ import contextlib
 import json
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from auravideo.core.liveness.parents import die_with_parent
+from tests.rigs.ports import free_ports
 
 START_SECONDS, STOP_SECONDS = 60, 20
 STARTS = 3  # another process may take a port between our choice and the server's
@@ -68,7 +68,7 @@ class S3Server:
         ]
         (self.folder / "s3.json").write_text(json.dumps({"identities": identities}))
         for _ in range(STARTS):
-            self._launch(_free_ports(2 * len(PORTS)))
+            self._launch(free_ports(2 * len(PORTS)))
             if self._answers():
                 return self
             self.stop()
@@ -177,9 +177,3 @@ def _identity(name: str, key: str, secret: str, actions: tuple[str, ...]) -> dic
 def _read_an_object(client: Any, bucket: str) -> None:
     for found in client.list_objects_v2(Bucket=bucket, MaxKeys=1).get("Contents", []):
         client.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [opened.getsockname()[1] for opened in sockets]

@@ -6,6 +6,7 @@ At a stage (preprocess, generate, interpolate, upscale, assemble):
     hang              the same in C, holding the interpreter's lock: nothing goes on
     oom [times]       memory runs out inside the engine, as torch and TensorFlow report it, so many times in a row;
                       a MemoryError in stages without an engine
+    card              the graphics card's context is lost inside the engine, as torch and TensorFlow report it
     bomb [megabytes]  takes memory, at most so much, until the kernel's OOM killer ends the process
     die               SIGKILL in the middle of the work
     bug               a RuntimeError in the middle of the work
@@ -165,6 +166,19 @@ def _tensorflow_runs_out(times: int) -> Undo:
     return restore
 
 
+def _lose_card(stage: str, _argument: str) -> None:
+    text = "an illegal memory access was encountered"
+    if stage == "interpolate":
+        import tensorflow as tf
+
+        raise tf.errors.UnknownError(None, None, f"CUDA_ERROR_ILLEGAL_ADDRESS: {text}")
+    if stage in ("generate", "upscale"):
+        import torch
+
+        raise torch.AcceleratorError(f"CUDA error: {text}\nCompile with `TORCH_USE_CUDA_DSA` to enable it.")
+    raise RuntimeError(f"CUDA error: {text}")
+
+
 def _explode(_stage: str, argument: str) -> None:
     """Take memory until the kernel ends this process. It chooses this one, not its parent, which is innocent."""
     score = Path("/proc/self/oom_score_adj")
@@ -197,7 +211,7 @@ def _stop(_stage: str, argument: str) -> None:
 
 _AFTER: dict[str, Callable[[], None]] = {"sleep": lambda: time.sleep(LONG), "hang": _hang}
 _SUFFER: dict[str, Callable[[str, str], Undo]] = {
-    "oom": _oom, "bomb": _explode, "die": _die, "bug": _bug, "stop": _stop,
+    "oom": _oom, "card": _lose_card, "bomb": _explode, "die": _die, "bug": _bug, "stop": _stop,
 }  # fmt: skip
 
 

@@ -62,6 +62,23 @@ def test_who_is_overdue_is_killed_once(dog, killed, monkeypatch, held):
     assert watchdog.why_killed(held) is None
 
 
+def test_who_got_no_cpu_has_as_much_longer_as_it_waited(dog, killed, monkeypatch):
+    waited = iter([50, 55, 60, 61])  # seconds, from look to look; the first sign came after 50
+    monkeypatch.setattr(dog.starvation, "look", lambda _pids: None)
+    monkeypatch.setattr(dog.starvation, "seconds", lambda _pid: next(waited))
+    due = time.monotonic() + 3600
+    say(monkeypatch, due=due)
+    dog.look()
+    monkeypatch.setattr(watchdog.time, "monotonic", lambda: due + 5 - 0.1)
+    dog.look()
+    monkeypatch.setattr(watchdog.time, "monotonic", lambda: due + 10 - 0.1)
+    dog.look()
+    assert killed == []
+    monkeypatch.setattr(watchdog.time, "monotonic", lambda: due + 11 + 0.1)
+    dog.look()
+    assert killed == [4711]
+
+
 def test_a_process_that_is_not_ours_is_left_alone(dog, killed, monkeypatch):
     say(monkeypatch, pid=1, due=time.monotonic() - 1)
     dog.look()

@@ -3,7 +3,6 @@
 import functools
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,27 @@ from auravideo.commands import FETCH_MODELS
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.catalogue import card_memory
 from generation.domain.errors import RenderError
+from workers.engines import memory, registry
 from workers.engines.base import Loras, OnStep, torch_device
 from workers.engines.clip_tokens import PromptTokens, load_prompt_tokens
-from workers.engines.fitting import Needs, first_rung
-from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras
-from workers.engines.memory import (
-    Ladder,
-    Rung,
-    free_memory,
-    is_out_of_memory,
-    join_inference,
-    rung_index,
-    split_inference,
+from workers.engines.device_errors import is_out_of_memory
+from workers.engines.diffusion.clip import Clip
+from workers.engines.diffusion.decoding import decode
+from workers.engines.diffusion.denoising import denoise
+from workers.engines.diffusion.needs import Needs, needed_bytes
+from workers.engines.diffusion.parts import arrange, set_precision, weight_bytes
+from workers.engines.ladder import Ladder
+from workers.engines.loading import Source, load_pipeline, make_scheduler, set_loras
+from workers.engines.memory import LADDER, Rung, free_memory, join_inference, rung_index
+from workers.engines.precision import (
+    FLOAT16,
+    FLOAT32,
+    NotFinite,
+    Precisions,
+    card_name,
+    dtype,
+    precisions,
+    wider,
 )
 from workers.engines.preview import LatentPreview
 
@@ -38,23 +46,7 @@ CONTEXT_STRIDE = 4
 # Which rung fits depends on the GPU, so the knowledge outlives the engine that gained it.
 _ladder = Ladder()
 
-
-@dataclass
-class _Clip:
-    """The arguments of one `generate` call, and the denoised latents once available."""
-
-    prompt: str
-    negative_prompt: str
-    width: int
-    height: int
-    frames: int
-    steps: int
-    guidance: float
-    seed: int
-    loras: tuple[tuple[Path, float], ...]
-    scheduler: Mapping[str, Any] | None
-    window: tuple[int, int] | None
-    latents: Any = field(default=None, repr=False)
+PARTS = ("network", "decoder")
 
 
 class AnimateDiffEngine:
@@ -71,10 +63,12 @@ class AnimateDiffEngine:
             adapter's positional encoding.
         context_stride: step of that sliding window, in frames.
         label, command: the model's name in errors, and the command that downloads it.
-        device: "auto", "cuda" or "cpu". Half precision on the GPU, float32 on the CPU.
+        device: "auto", "cuda" or "cpu".
+        precision: "float16", "bfloat16", "float32", or "auto": half precision on the GPU unless this card was found to
+            compute wrongly in it (precision.py), float32 on the CPU.
         memory_mode: "auto", or the rung of `memory.LADDER` to start at.
-        ladder: remembers the rungs that fit; by default one per process.
-        needs: what a clip needs in each memory mode, so that the first rung to be tried is one that fits.
+        ladder, found: remember the rungs that fit, and the precisions that work; by default one each per process.
+        needs: what a clip needs in each memory mode, as far as it was calculated: modes that do not fit are not tried.
     """
 
     def __init__(
@@ -91,8 +85,10 @@ class AnimateDiffEngine:
         label: str = "",
         command: str = FETCH_MODELS,
         device: str = "auto",
+        precision: str = "auto",
         memory_mode: str = "auto",
         ladder: Ladder | None = None,
+        found: Precisions = precisions,
         needs: Needs | None = None,
     ) -> None:
         self.base = Path(base)
@@ -102,13 +98,15 @@ class AnimateDiffEngine:
         self.scheduler = scheduler
         self.context_length, self.context_stride = context_length, context_stride
         self._source = Source(label or self.base.name, command, variant)
-        self._device_name = device
+        self._device_name, self._precision, self._found = device, precision, found
         self._first_rung = rung_index(memory_mode)
         self._ladder = _ladder if ladder is None else ladder
         self._needs = needs
         self._pipeline: Any = None
         self._preview: LatentPreview | None = None
         self._arranged: tuple[Any, ...] | None = None
+        self._used: dict[str, str] = {}  # precision by part, once loaded
+        self._rung = LADDER[0]  # the last one
 
     @classmethod
     def from_entries(cls, model: Any, adapter: Any, home: Path | str, **options: Any) -> "AnimateDiffEngine":
@@ -125,7 +123,7 @@ class AnimateDiffEngine:
             "context_stride": adapter.context_stride,
             "label": model.label,
             "command": model.command,
-            "needs": lambda *clip: card_memory.needs(model, *clip[:3], guided=clip[3]),
+            "needs": functools.partial(card_memory.needs, model),
         }
         path = folder / adapter.weights if adapter.weights else folder
         return cls(model.path(home), path, **{**defaults, **options})
@@ -134,6 +132,17 @@ class AnimateDiffEngine:
     def device(self) -> str:
         """Return the torch device in use."""
         return torch_device(self._device_name)
+
+    @functools.cached_property
+    def card(self) -> str:
+        """Return the name of the card in use, or "cpu"."""
+        return card_name(self.device)
+
+    @functools.cached_property
+    def _usual(self) -> str:
+        if self._precision != "auto":
+            return self._precision
+        return FLOAT16 if self.device.startswith("cuda") else FLOAT32
 
     @functools.cached_property
     def prompt_tokens(self) -> PromptTokens:
@@ -150,13 +159,24 @@ class AnimateDiffEngine:
         return self.prompt_tokens.count(prompt)
 
     @property
+    def label(self) -> str:
+        """Return the model's name."""
+        return self._source.label
+
+    @property
+    def notes(self) -> list[dict[str, str]]:
+        """Return how the model runs, if not as usual (generation/domain/worker_notes.py)."""
+        wider = {part: precision for part, precision in self._used.items() if precision != self._usual}
+        said = [{"id": "precision", "part": part, "precision": precision} for part, precision in wider.items()]
+        said += [{"id": "memory-mode", "mode": self._rung.name}] if self._rung != LADDER[self._first_rung] else []
+        return [{"model": self.label, **note} for note in said]
+
+    @property
     def memory_bytes(self) -> int:
         """Return the size of the loaded weights and buffers in bytes; 0 while not loaded."""
         if self._pipeline is None:
             return 0
-        modules = (self._pipeline.unet, self._pipeline.vae, self._pipeline.text_encoder)
-        tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return weight_bytes(self._pipeline.unet, self._pipeline.vae, self._pipeline.text_encoder)
 
     def load(self) -> None:
         """Load all weights into main memory; they move to the GPU with the first clip.
@@ -166,21 +186,29 @@ class AnimateDiffEngine:
         """
         if self._pipeline is not None:
             return
-        import torch
-
-        dtype = torch.float16 if self.device.startswith("cuda") else torch.float32
+        used = self._used or {part: self._found.get(self.card, self._source.label, part, self._usual) for part in PARTS}
+        # What half precision cannot hold is infinite for good, so parts that differ are read in full precision.
+        kind = dtype(used["network"] if len({*used.values()}) == 1 else FLOAT32)
         try:
-            self._pipeline = load_pipeline(self.base, self.adapter, self.vae, dtype, self._source, self._source)
+            pipeline = load_pipeline(self.base, self.adapter, self.vae, kind, self._source, self._source)
+            for part, precision in used.items():
+                set_precision(pipeline, part, precision)
+            self._pipeline, self._used = pipeline, used
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             OUT_OF_MEMORY.labels(engine="text-to-video").inc()
             raise RenderError("out-of-memory", model=self._source.label) from error
 
+    def park(self) -> None:
+        """Move the weights to main memory."""
+        if self._pipeline is not None and self.device != "cpu":
+            self._clear()
+
     def release(self) -> None:
         """Free the weights, on the GPU and in main memory."""
-        self._pipeline = self._preview = self._arranged = None
-        free_memory()
+        self._drop()
+        self._used = {}
 
     def generate(
         self,
@@ -215,56 +243,103 @@ class AnimateDiffEngine:
         Raises:
             RenderError: what `load` raises; "out-of-memory" if even the most economical mode does not fit.
             ValueError: an invalid size, number or scheduler.
-            FloatingPointError: the network returned NaN or infinity.
+            NotFinite: the network returned NaN or infinity, even in full precision.
         """
         self.load()
         wanted = self.loras if loras is None else tuple((Path(path), float(weight)) for path, weight in loras)
-        clip = _Clip(
+        clip = Clip(
             *(prompt, negative_prompt, width, height, frames, steps, guidance, seed),
             loras=wanted,
             scheduler=self.scheduler if scheduler is None else scheduler,
             window=self._window(frames),
         )
-        self._check(clip)
+        clip.check(self._pipeline.vae_scale_factor)
+        self._warn_of_cut(prompt=prompt, negative_prompt=negative_prompt)
+        usual = dict(self._used)
+        while True:
+            try:
+                made = self._climb(clip, on_step)
+                break
+            except NotFinite as error:
+                if not self._widen(error.part, str(error)):
+                    raise
+        if not made.any():
+            made = self._look_again(clip, made, on_step)
+        for part, precision in self._used.items():
+            if precision != usual[part]:
+                self._found.remember(self.card, self._source.label, part, precision)
+        return made
+
+    def _climb(self, clip: Clip, on_step: OnStep) -> np.ndarray:
+        """Return the frames of a clip, in the first memory mode that fits."""
+        parts = tuple(map(str, (self.base, self.adapter, self.vae)))
         return self._ladder.run(
             lambda rung: self._attempt(clip, rung, on_step),
             model=f"{self._source.label} ({self.device})",
-            width=width,
-            height=height,
-            frames=frames,
-            first=max(self._first_rung, self._fitting_rung(clip)),
-            between=self._after_failure,
+            subject=(*parts, *self._used.values(), self.card),
+            width=clip.width,
+            height=clip.height,
+            frames=clip.frames,
+            first=self._first_rung,
+            room=lambda: memory.room(self.device),
+            least=lambda rung: needed_bytes(self._pipeline, rung, clip, self._needs),
+            release=lambda: registry.release_others(self, f"no memory for {self._source.label}"),
+            between=self._clear,
         )
 
-    def _fitting_rung(self, clip: _Clip) -> int:
-        """Return the first rung that this clip should fit on."""
-        needs = self._needs(clip.width, clip.height, clip.frames, clip.guidance > 1) if self._needs else {}
-        return first_rung(needs, (self._pipeline.unet, self._pipeline.vae, self._pipeline.text_encoder), self.device)
+    def _widen(self, part: str, reason: str) -> bool:
+        """Let a part compute in the next wider precision. Return False if there is none."""
+        precision = wider(self._used[part], self.device)
+        if precision is None:
+            return False
+        logger.warning(
+            "%s: %s in %s on %s, going on in %s", self._source.label, reason, self._used[part], self.card, precision
+        )
+        self._use(part, precision)
+        return True
+
+    def _use(self, part: str, precision: str) -> None:
+        """Load the weights again, with a part in another precision."""
+        self._drop()
+        self._used = {**self._used, part: precision}
+        self.load()
+
+    def _look_again(self, clip: Clip, black: np.ndarray, on_step: OnStep) -> np.ndarray:
+        """Decode frames that are all black once more in full precision, since some cards compute black ones in half."""
+        half = self._used["decoder"]
+        if half == FLOAT32:
+            return black
+        self._use("decoder", FLOAT32)
+        frames = self._climb(clip, on_step)
+        if frames.any():
+            logger.warning("%s: black frames in %s on %s", self._source.label, half, self.card)
+        else:
+            self._use("decoder", half)
+        return frames
 
     def _window(self, frames: int) -> tuple[int, int] | None:
         """Return FreeNoise's (context length, stride) for a clip; None if the clip fits the adapter's context."""
         length = min(self.context_length, self._pipeline.motion_adapter.config.motion_max_seq_length)
         return (length, min(self.context_stride, length)) if frames > length else None
 
-    def _check(self, clip: _Clip) -> None:
-        factor = self._pipeline.vae_scale_factor
-        if clip.width < factor or clip.height < factor or clip.width % factor or clip.height % factor:
-            raise ValueError(f"{clip.width}x{clip.height} is not made of multiples of {factor} pixels")
-        if clip.frames < 1 or clip.steps < 1:
-            raise ValueError(f"{clip.frames} frames in {clip.steps} steps cannot be made")
-        for name, text in (("prompt", clip.prompt), ("negative prompt", clip.negative_prompt)):
-            count = self.count_tokens(text)
-            if count > self.max_prompt_tokens:
+    def _warn_of_cut(self, **texts: str) -> None:
+        for name, text in texts.items():
+            if (count := self.count_tokens(text)) > self.max_prompt_tokens:
+                name = name.replace("_", " ")
                 logger.warning("The %s has %d tokens; those after %d are cut", name, count, self.max_prompt_tokens)
 
-    def _after_failure(self) -> None:
-        """Move everything off the GPU, so that the next, more economical mode starts clean."""
+    def _drop(self) -> None:
+        self._pipeline = self._preview = self._arranged = None
+        free_memory()
+
+    def _clear(self) -> None:
+        """Move everything off the GPU."""
         self._arranged = None
         self._pipeline.remove_all_hooks()
         self._pipeline.to("cpu", silence_dtype_warnings=True)
         free_memory()
 
-    def _attempt(self, clip: _Clip, rung: Rung, on_step: OnStep) -> np.ndarray:
+    def _attempt(self, clip: Clip, rung: Rung, on_step: OnStep) -> np.ndarray:
         scheduler = make_scheduler(clip.scheduler, self.base, self._source)
         scheduler.set_timesteps(clip.steps)
         steps = len(scheduler.timesteps)
@@ -273,108 +348,35 @@ class AnimateDiffEngine:
         if clip.latents is None:
             on_step(0, total, None)
         self._arrange(clip, rung)
+        self._rung = rung
         try:
             if clip.latents is None:
                 latents = self._denoise(clip, scheduler, lambda done, picture: on_step(done, total, picture))
                 clip.latents = latents.cpu()  # kept in case decoding runs out of memory
-            return self._decode(clip.latents, rung, lambda done: on_step(steps + done, total, None))
+            vae, report = self._pipeline.vae, lambda done: on_step(steps + done, total, None)
+            return decode(vae, clip.latents, self.device, rung.decode_frames, report)
         finally:
             self._pipeline.maybe_free_model_hooks()
 
-    def _arrange(self, clip: _Clip, rung: Rung) -> None:
+    def _arrange(self, clip: Clip, rung: Rung) -> None:
         """Set up LoRAs, FreeNoise, split inference and devices for this clip and rung."""
         offload = rung.offload and self.device != "cpu"
         wanted = (clip.loras, clip.window, rung.split, rung.tile_vae, offload)
         if wanted == self._arranged:
             return
-        pipeline = self._pipeline
         before, self._arranged = self._arranged, None
-        pipeline.remove_all_hooks()
-        join_inference(pipeline.unet)
         if before is None or before[0] != clip.loras:
-            set_loras(pipeline, clip.loras, self._source)
-        set_free_noise(pipeline, clip.window)
-        if rung.split:
-            split_inference(pipeline.unet)
-        pipeline.vae.use_tiling = rung.tile_vae
-        if offload:
-            pipeline.enable_model_cpu_offload(device=self.device)
-        else:
-            pipeline.to(self.device, silence_dtype_warnings=True)
+            self._pipeline.remove_all_hooks()
+            join_inference(self._pipeline.unet)
+            set_loras(self._pipeline, clip.loras, self._source)
+        arrange(self._pipeline, clip.window, rung, self.device, offload)
         self._arranged = wanted
         logger.info(
             "%s: memory mode %s, FreeNoise %s, %d LoRAs", self._source.label, rung.name, clip.window, len(clip.loras)
         )
 
-    def _denoise(self, clip: _Clip, scheduler: Any, report: Callable[[int, np.ndarray | None], None]) -> Any:
-        """Return the clip's latents `[1, C, F, h, w]`; call `report(steps done, preview)` after every step."""
-        import torch
-
+    def _denoise(self, clip: Clip, scheduler: Any, report: Callable[[int, np.ndarray | None], None]) -> Any:
         if self._preview is None:
-            self._preview = LatentPreview(self._pipeline.vae)
-        preview = self._preview
-        estimate = _CleanEstimate(scheduler)
-        self._pipeline.scheduler = scheduler
-
-        def step_end(_pipeline: Any, index: int, _timestep: Any, _tensors: Mapping[str, Any]) -> dict[str, Any]:
-            report(index + 1, preview(estimate.latents))
-            return {}
-
-        result = self._pipeline(
-            prompt=clip.prompt,
-            negative_prompt=clip.negative_prompt,
-            width=clip.width,
-            height=clip.height,
-            num_frames=clip.frames,
-            num_inference_steps=clip.steps,
-            guidance_scale=clip.guidance,
-            generator=torch.Generator("cpu").manual_seed(clip.seed),
-            output_type="latent",
-            callback_on_step_end=step_end,
-        )
-        return result.frames
-
-    def _decode(self, latents: Any, rung: Rung, report: Callable[[int], None]) -> np.ndarray:
-        """Return uint8 `[F, H, W, 3]` from latents on the CPU; call `report(batches done)` after every batch."""
-        import torch
-
-        vae = self._pipeline.vae
-        frames = (latents[0] / vae.config.scaling_factor).movedim(1, 0)
-        batches = frames.split(rung.decode_frames)
-        decoded = []
-        with torch.no_grad():
-            for index, batch in enumerate(batches):
-                pixels = vae.decode(batch.to(device=self.device, dtype=vae.dtype)).sample
-                if not torch.isfinite(pixels).all():
-                    raise FloatingPointError(f"{self._source.label}: the frames are no numbers ({vae.dtype})")
-                rgb = ((pixels.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-                decoded.append(rgb.movedim(1, -1).cpu().numpy())
-                report(index + 1)
-        return np.concatenate(decoded)
-
-
-class _CleanEstimate:
-    """Captures a scheduler's estimate of the clean latents at each step, which shows more than the noisy ones."""
-
-    def __init__(self, scheduler: Any) -> None:
-        self.latents: Any = None
-        step = scheduler.step
-
-        @functools.wraps(step)
-        def listening(*args: Any, **kwargs: Any) -> Any:
-            output = step(*args, **kwargs)
-            self.latents = self._of(output, scheduler)
-            return output
-
-        scheduler.step = listening
-
-    @staticmethod
-    def _of(output: Any, scheduler: Any) -> Any:
-        """Return `pred_original_sample` (DDIM, Euler), `denoised` (LCM), or a solver's last model output."""
-        for name in ("pred_original_sample", "denoised"):
-            if getattr(output, name, None) is not None:
-                return getattr(output, name)
-        solver = str(scheduler.config.get("algorithm_type", ""))
-        if solver.endswith("dpmsolver++") or scheduler.config.get("predict_x0"):
-            return scheduler.model_outputs[-1]
-        return output.prev_sample
+            self._preview = LatentPreview(self._pipeline.vae, self.device)
+            self._pipeline.maybe_free_model_hooks()  # under offload, the decoder is not needed on the card yet
+        return denoise(self._pipeline, clip, scheduler, self._preview, report)

@@ -32,6 +32,9 @@ class Engine(Protocol):
     def release(self) -> None:
         """Free the memory. The engine can be loaded again."""
 
+    def park(self) -> None:
+        """Give the card back, but keep what makes the next call quick, in main memory where possible."""
+
     @property
     def memory_bytes(self) -> int:
         """Return the size of the loaded weights in bytes; 0 while not loaded."""

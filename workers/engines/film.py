@@ -6,7 +6,6 @@ the engine detects that on load and reaches other times by repeated halving.
 """
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ import numpy as np
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 from workers.engines.base import OnStep
+from workers.engines.device_errors import Fault, fault_of, first_line, is_out_of_memory
+from workers.engines.tensorflow_device import card_cannot, cards, tensorflow
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ TOLERANCE = Fraction(1, 32)  # of the interval: maximum error of halving
 # Pixels per batch of frame pairs: on the CPU, 64 pairs of 64x64 or one of 512x512. The engine halves the batch if a GPU
 # runs out of memory.
 HOST_PIXELS, CARD_PIXELS = 2**18, 2**20
+PATIENCE = 32  # chunks in smaller batches before larger ones are tried again
 PROBE_TIMES = (0.25, 0.75)
 PROBE_DIFFERENCE = (
     1e-3  # of the value range: a model that honours time differs far more, one that ignores it not at all
@@ -86,8 +88,10 @@ class FilmEngine:
     def __init__(self, path: Path, device: str = "auto", *, label: str = "") -> None:
         self.path, self.device, self.label = Path(path), device, label or Path(path).name
         self.honours_time = False
+        self.why_cpu = ""  # what went wrong with the card, if it did
         self._model: Any = None
         self._pixels = HOST_PIXELS
+        self._calls = 0  # with fewer pixels than usual
 
     def load(self) -> None:
         """Load the SavedModel and detect whether it honours time; does nothing if it is loaded.
@@ -99,22 +103,46 @@ class FilmEngine:
             return
         if not (self.path / "saved_model.pb").is_file():
             raise RenderError("model-missing", model=self.label, file=self.path.name)
-        tf = _tensorflow()
-        cards = _cards(tf) if self.device != "cpu" else []
+        tf = tensorflow()
+        found = cards(tf) if self.device != "cpu" else []
         if self.device == "auto":
-            self.device = "gpu" if cards else "cpu"
-        self._pixels = CARD_PIXELS if self.device == "gpu" else HOST_PIXELS
-        with self._reading(tf):
-            with self._placed(tf):
-                self._model = tf.saved_model.load(str(self.path))
-            self.honours_time = self._find_out_about_time(tf)
+            self.device = "gpu" if found else "cpu"
+        with self._reading():
+            try:
+                self._open(tf)
+            except Exception as error:
+                if not self._falls_back(error):
+                    raise
+                self._open(tf)
         logger.info(
             "%s on %s %s", self.label, self.device, "honours time" if self.honours_time else "knows the midpoint only"
         )
 
+    def _open(self, tf: Any) -> None:
+        self._pixels = CARD_PIXELS if self.device == "gpu" else HOST_PIXELS
+        with self._placed(tf):
+            self._model = tf.saved_model.load(str(self.path))
+        self.honours_time = self._find_out_about_time(tf)
+
+    def _falls_back(self, error: Exception) -> bool:
+        """Go on with the CPU if TensorFlow cannot use the card. Return whether it is worth trying again."""
+        if self.device != "gpu" or not card_cannot(error):
+            return False
+        self._model, self.device, self.why_cpu = None, "cpu", first_line(error)
+        logger.warning("%s: TensorFlow cannot use the card, going on with the CPU: %s", self.label, self.why_cpu)
+        return True
+
     def release(self) -> None:
         """Drop the weights. TensorFlow keeps the memory for whatever this process loads next."""
         self._model = None
+
+    def park(self) -> None:
+        """Do nothing: TensorFlow gives memory back only at the end of its process."""
+
+    @property
+    def notes(self) -> list[dict[str, str]]:
+        """Return how the model runs, if not as usual (generation/domain/worker_notes.py)."""
+        return [{"id": "on-cpu", "model": self.label, "why": self.why_cpu}] if self.why_cpu else []
 
     @property
     def memory_bytes(self) -> int:
@@ -146,6 +174,7 @@ class FilmEngine:
         if factor == 1:
             return result
         self.load()
+        self._grow()
         nodes = direct_nodes(factor) if self.honours_time else halving_nodes(factor)
         nearest = (lambda time: time) if self.honours_time else nearest_dyadic
         progress = _Progress(on_step, (count - 1) * len(nodes))
@@ -161,16 +190,29 @@ class FilmEngine:
                 here[step::factor] = to_bytes(crop(known[nearest(Fraction(step, factor))], height, width))
         return result
 
+    def _grow(self) -> None:
+        """After a while, try larger batches again: what took the memory may be gone."""
+        usual = CARD_PIXELS if self.device == "gpu" else HOST_PIXELS
+        if self._pixels < usual:
+            self._calls += 1
+            if self._calls > PATIENCE:
+                self._pixels, self._calls = usual, 0
+
     def _between(self, x0: np.ndarray, x1: np.ndarray, time: Fraction, progress: "_Progress") -> np.ndarray:
         """Return the frames at `time` of some pairs, float32 [B, H, W, 3], halving the batch until it fits."""
-        tf = _tensorflow()
+        tf = tensorflow()
         pieces, start = [], 0
         while start < len(x0):
             batch = max(1, self._pixels // (x0.shape[1] * x0.shape[2]))
             stop = min(len(x0), start + batch)
             try:
                 pieces.append(self._call(tf, x0[start:stop], x1[start:stop], [float(time)] * (stop - start)))
-            except tf.errors.ResourceExhaustedError as error:
+            except Exception as error:
+                if self._falls_back(error):
+                    self.load()
+                    continue
+                if not is_out_of_memory(error):
+                    raise
                 OUT_OF_MEMORY.labels(engine="interpolation").inc()
                 if stop - start == 1:
                     raise RenderError("out-of-memory", model=self.label) from error
@@ -206,16 +248,21 @@ class FilmEngine:
         return bool(np.abs(answer[0] - answer[1]).max() > PROBE_DIFFERENCE)
 
     @contextmanager
-    def _reading(self, tf: Any) -> Iterator[None]:
-        """Translate any error from loading or probing a bad SavedModel into the errors that `load` promises."""
+    def _reading(self) -> Iterator[None]:
+        """Translate any error from loading or probing a bad SavedModel into the errors that `load` promises.
+
+        A card that fails is not the model's fault: its errors pass through.
+        """
         try:
             yield
-        except tf.errors.ResourceExhaustedError as error:
-            self._model = None
-            OUT_OF_MEMORY.labels(engine="interpolation").inc()
-            raise RenderError("out-of-memory", model=self.label) from error
         except Exception as error:  # a damaged graph can raise any Python or TensorFlow error
             self._model = None
+            fault = fault_of(error)
+            if fault is Fault.OUT_OF_MEMORY:
+                OUT_OF_MEMORY.labels(engine="interpolation").inc()
+                raise RenderError("out-of-memory", model=self.label) from error
+            if fault is not None:
+                raise
             logger.exception("%s: %s cannot be loaded", self.label, self.path)
             raise RenderError("model-corrupt", model=self.label, file=self.path.name) from error
 
@@ -259,24 +306,3 @@ def _check(frames: np.ndarray, factor: int) -> None:
         raise ValueError("it takes two frames to have something between them")
     if factor < 1:
         raise ValueError(f"factor must be at least 1, not {factor}")
-
-
-def _tensorflow() -> Any:
-    """Import TensorFlow on first use: it takes seconds, and no web process may load it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
-
-    return tf
-
-
-def _cards(tf: Any) -> list[Any]:
-    """Return the GPUs TensorFlow sees, set to allocate on demand and to compute deterministically."""
-    cards = tf.config.list_physical_devices("GPU")
-    try:
-        for card in cards:
-            tf.config.experimental.set_memory_growth(card, True)
-        if cards:
-            tf.config.experimental.enable_op_determinism()
-    except RuntimeError:  # GPUs already in use keep the settings they were initialized with
-        logger.debug("TensorFlow was set up before")
-    return cards

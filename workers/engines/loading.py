@@ -13,7 +13,7 @@ from typing import Any
 
 from auravideo.commands import FETCH_MODELS
 from generation.domain.errors import RenderError
-from workers.engines.memory import is_out_of_memory
+from workers.engines.device_errors import fault_of
 
 logger = logging.getLogger(__name__)
 
@@ -52,14 +52,14 @@ class Source:
 
     @contextmanager
     def reading(self, path: Path) -> Iterator[None]:
-        """Translate library errors about a bad file into "model-corrupt"; memory errors and ours pass through.
+        """Translate library errors about a bad file into "model-corrupt"; the device's errors and ours pass through.
 
         Libraries raise anything: tokenizers a bare `Exception`, safetensors its own class.
         """
         try:
             yield
         except Exception as error:
-            if isinstance(error, RenderError) or is_out_of_memory(error):
+            if isinstance(error, RenderError) or fault_of(error) is not None:
                 raise
             logger.exception("%s: %s cannot be loaded", self.label, path)
             raise self.corrupt(path) from error

@@ -1,26 +1,15 @@
-"""Fallbacks for low GPU memory: a ladder of ever more economical modes, descended on out-of-memory errors.
-
-The rung that a model needed for a size is remembered, so that the next clip of that size starts there instead of
-failing first.
-"""
+"""Ways to use less GPU memory: ever more economical modes (walked by ladder.py), and split inference."""
 
 import gc
-import logging
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-from auravideo.core.metrics.declared import OUT_OF_MEMORY
-from generation.domain.errors import RenderError
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
+from dataclasses import dataclass
+from typing import Any
 
 # diffusers' defaults for split inference; its PR 9231 measured a drop from 25.2 GB to 12-14 GB for 128 frames.
 SPATIAL_SPLIT = 256
 TEMPORAL_SPLIT = 16
+
+_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,75 +47,36 @@ def rung_index(name: str) -> int:
     return max(0, names.index(name) - 1)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether `error` means that memory ran out: on the GPU, in a CUDA library, or on the CPU."""
-    torch = sys.modules.get("torch")
-    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
-        return True
-    text = str(error).lower()
-    signs = ("out of memory", "_status_alloc_failed", "can't allocate memory", "_status_not_initialized when calling")
-    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
-
-
 def free_memory() -> None:
     """Release unreferenced memory, in Python and on the GPU."""
     gc.collect()
+    free_cache()
+
+
+def free_cache() -> None:
+    """Give back to the card's other users what torch keeps for later and holds nothing in."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
-@dataclass
-class Ladder:
-    """Remembers, per process, the rung that worked for each (model, width, height, frames)."""
+def limit_room(size: int | None) -> None:
+    """Set the bytes that this process may fill of a card that it shares; None for no limit."""
+    global _limit
+    _limit = size
 
-    fitted: dict[tuple[str, int, int, int], int] = field(default_factory=dict)
 
-    def start(self, model: str, width: int, height: int, frames: int) -> int:
-        """Return the first rung to try: one known to fit, or needed by a clip no larger; otherwise the top."""
-        known = self.fitted.get((model, width, height, frames))
-        if known is not None:
-            return known
-        volume = width * height * frames
-        smaller = [rung for (name, w, h, f), rung in self.fitted.items() if name == model and w * h * f <= volume]
-        return max(smaller, default=0)
+def room(device: str) -> int | None:
+    """Return the bytes of a card that this process may fill: what is free, and what torch holds here already.
 
-    def run(
-        self,
-        attempt: Callable[[Rung], T],
-        *,
-        model: str,
-        width: int,
-        height: int,
-        frames: int,
-        first: int = 0,
-        between: Callable[[], None] = free_memory,
-    ) -> T:
-        """Call `attempt(rung)` on successive rungs from `start` (at least `first`) until one fits in memory.
+    No more than `limit_room` allows. None if `device` is no card, or torch cannot tell.
+    """
+    if not device.startswith("cuda"):
+        return None
+    import torch
 
-        `between` is called after each failure, once the traceback and the objects it held are gone.
-
-        Raises:
-            RenderError: "out-of-memory" if the last rung failed too. All other exceptions propagate.
-        """
-        begin = max(first, self.start(model, width, height, frames))
-        for index in range(begin, len(LADDER)):
-            rung = LADDER[index]
-            try:
-                result = attempt(rung)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                failure = str(error).splitlines()[0] if str(error) else type(error).__name__
-            else:
-                self.fitted[model, width, height, frames] = index
-                return result
-            between()
-            OUT_OF_MEMORY.labels(engine="text-to-video").inc()
-            logger.warning(
-                "%s: out of memory at %dx%d, %d frames, mode %s: %s", model, width, height, frames, rung.name, failure
-            )
-        raise RenderError("out-of-memory", model=model)
+    there = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+    return there if _limit is None else min(there, _limit)
 
 
 def split_inference(unet: Any, spatial: int = SPATIAL_SPLIT, temporal: int = TEMPORAL_SPLIT) -> None:

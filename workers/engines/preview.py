@@ -27,14 +27,16 @@ class LatentPreview:
     """The linear map fitted to one VAE.
 
     Args:
-        vae: a diffusers `AutoencoderKL`, on any device.
+        vae: a diffusers `AutoencoderKL`.
+        device: where it computes, by default where its weights are. Under model offload the weights come there for the
+            call alone, and its inputs must be there before.
 
     Fitting takes under a second for a small VAE; for SD 1.5's, as long as sending one 320x320 image through it.
     """
 
-    def __init__(self, vae: Any) -> None:
+    def __init__(self, vae: Any, device: str | None = None) -> None:
         self._factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        self._features, self._pictures = _samples(vae, self._factor)
+        self._features, self._pictures = _samples(vae, self._factor, vae.device if device is None else device)
         self._kernels: dict[int, Any] = {}
 
     def __call__(self, latents: Any) -> np.ndarray:
@@ -71,11 +73,11 @@ class LatentPreview:
         return self._kernels[pixels]
 
 
-def _samples(vae: Any, factor: int) -> tuple[Any, Any]:
+def _samples(vae: Any, factor: int, device: Any) -> tuple[Any, Any]:
     """Return features, float32 `[N, 9 * C + 1, CELLS, CELLS]`, and decoded images, `[N, 3, side, side]` in -1..1."""
     import torch
 
-    drawn = torch.from_numpy(_draw(CELLS * factor)).to(device=vae.device, dtype=vae.dtype)
+    drawn = torch.from_numpy(_draw(CELLS * factor)).to(device=device, dtype=vae.dtype)
     latents, pictures = [], []
     with torch.no_grad():
         for batch in drawn.split(4):

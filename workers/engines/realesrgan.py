@@ -15,13 +15,18 @@ import numpy as np
 from auravideo.commands import FETCH_MODELS
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
+from workers.engines import registry
 from workers.engines.base import OnStep, torch_device
-from workers.engines.memory import free_memory, is_out_of_memory
+from workers.engines.device_errors import Fault, fault_of, is_out_of_memory
+from workers.engines.ladder import MORE_ROOM
+from workers.engines.memory import free_memory, room
+from workers.engines.precision import Precisions, precisions
 from workers.engines.upscale_network import Mode, Network, load_errors
 
 logger = logging.getLogger(__name__)
 
 MOST_PASSES = 3
+PATIENCE = 32  # chunks in a more economical mode before a larger one is tried again
 
 
 class RealEsrganEngine:
@@ -34,6 +39,7 @@ class RealEsrganEngine:
         precision: "float16", "float32" or "auto": float16 where the GPU benefits.
         label: the model's name in errors.
         command: the download command to name in errors.
+        found: remembers the precisions that work; by default one per process.
     """
 
     def __init__(
@@ -44,13 +50,14 @@ class RealEsrganEngine:
         precision: str = "auto",
         label: str = "Real-ESRGAN",
         command: str = FETCH_MODELS,
+        found: Precisions = precisions,
     ) -> None:
         self._paths = {scale: Path(path) for scale, path in paths.items()}
         self._device, self._precision = device, precision
-        self._label, self._command = label, command
+        self._label, self._command, self._found = label, command, found
         self._networks: dict[int, Network] = {}
         self._plans: dict[int, Passes] = {}
-        self._modes: dict[tuple[int, int, int], Mode] = {}
+        self._short: dict[tuple[int, int, int], Shortage] = {}
 
     def load(self, factor: int | None = None) -> None:
         """Load the checkpoints needed for `factor`, or all there are.
@@ -68,6 +75,27 @@ class RealEsrganEngine:
         """Free the memory. The engine can be loaded again."""
         self._networks.clear()
         free_memory()
+
+    def park(self) -> None:
+        """Free the memory: the checkpoints are small, and quick to read again."""
+        self.release()
+
+    @property
+    def label(self) -> str:
+        """Return the model's name."""
+        return self._label
+
+    @property
+    def device(self) -> str:
+        """Return the torch device in use, "" while not loaded."""
+        return next((str(network.device) for network in self._networks.values()), "")
+
+    @property
+    def notes(self) -> list[dict[str, str]]:
+        """Return how the model runs, if not as usual (generation/domain/worker_notes.py)."""
+        lasting = any(network.is_widened for network in self._networks.values())
+        facts = {"model": self._label, "precision": "float32", "part": "upscaling"}
+        return [{"id": "precision", **facts}] if lasting else []
 
     @property
     def memory_bytes(self) -> int:
@@ -130,12 +158,13 @@ class RealEsrganEngine:
         if not path.is_file():
             raise self._missing()
         try:
-            network = Network(path, scale, torch_device(self._device), self._precision)
+            network = Network(path, scale, torch_device(self._device), self._precision, self._found)
         except Exception as error:
-            if is_out_of_memory(error):
+            fault = fault_of(error)
+            if fault is Fault.OUT_OF_MEMORY:
                 OUT_OF_MEMORY.labels(engine="upscaling").inc()
                 failure = RenderError("out-of-memory", model=self._label)
-            elif isinstance(error, load_errors()):
+            elif fault is None and isinstance(error, load_errors()):
                 logger.exception("%s: %s cannot be loaded", self._label, path)
                 failure = RenderError("model-corrupt", model=self._label, file=path.name, command=self._command)
             else:
@@ -152,7 +181,11 @@ class RealEsrganEngine:
         factor = network.scale // reduce
         large = np.empty((count, height * factor, width * factor, 3), np.uint8)
         key = (network.scale, height, width)
-        mode = self._modes.get(key) or network.first_mode(height, width)
+        short = self._short.get(key)
+        if short is not None and short.is_over(room(str(network.device))):
+            del self._short[key]
+            short = None
+        mode = short.mode if short else network.first_mode(height, width)
         mode = replace(mode, batch=min(mode.batch, count))
         start = 0
         while start < count:
@@ -162,19 +195,38 @@ class RealEsrganEngine:
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-                cheaper = mode.cheaper(height, width)
             else:
                 start += len(batch)
                 advance(len(batch))
                 continue
             # Not in the handler: there, the traceback would still hold the failed attempt's memory.
+            there = room(str(network.device))
             free_memory()
             OUT_OF_MEMORY.labels(engine="upscaling").inc()
             logger.warning("%s x%d at %dx%d: out of memory with %s", self._label, network.scale, width, height, mode)
+            if registry.release_others(self, f"no memory for {self._label}"):
+                continue
+            cheaper = mode.cheaper(height, width)
             if cheaper is None:
                 raise RenderError("out-of-memory", model=self._label)
-            mode = self._modes[key] = cheaper
+            mode = cheaper
+            self._short[key] = Shortage(mode, there)
         return large
+
+
+@dataclass
+class Shortage:
+    """The mode that was needed when memory was short, the room on the card then if known, and how often it was used."""
+
+    mode: Mode
+    room: int | None
+    uses: int = 0
+
+    def is_over(self, room: int | None) -> bool:
+        """Return whether a larger mode is worth another try: there is more room, or a while has passed."""
+        self.uses += 1
+        has_more = room is not None and self.room is not None and room >= self.room + MORE_ROOM
+        return has_more or self.uses > PATIENCE
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,29 @@ class Registry:
             for key in list(self._engines):
                 self.release(key, why)
 
+    def park_all(self) -> None:
+        """Let all engines give the card back."""
+        with self._lock:
+            for engine in self._engines.values():
+                engine.park()
+
+    def release_others(self, engine: Engine, why: str) -> bool:
+        """Release all engines but one. Return whether there were any."""
+        with self._lock:
+            others = [key for key, held in self._engines.items() if held is not engine]
+            for key in others:
+                self.release(key, why)
+            return bool(others)
+
+    def notes(self) -> list[dict[str, str]]:
+        """Return what the warm engines say about how they run (see generation/domain/worker_notes.py)."""
+        return [note for engine in list(self._engines.values()) for note in getattr(engine, "notes", ())]
+
+    def labels_on_cpu(self) -> list[str]:
+        """Return the labels of the warm engines that compute on the CPU, as far as they know."""
+        there = [(engine, getattr(engine, "device", "")) for engine in list(self._engines.values())]
+        return [str(getattr(engine, "label", "")) for engine, device in there if device == "cpu"]
+
     def keys(self) -> list[Hashable]:
         """Return the keys of the warm engines, least recently used first."""
         return list(self._engines)
@@ -147,9 +170,29 @@ def warm() -> list[Hashable]:
     return _default.keys()
 
 
+def notes() -> list[dict[str, str]]:
+    """Call `Registry.notes` on this process's registry."""
+    return _default.notes()
+
+
+def labels_on_cpu() -> list[str]:
+    """Call `Registry.labels_on_cpu` on this process's registry."""
+    return _default.labels_on_cpu()
+
+
 def has_room(size: int) -> bool:
     """Call `Registry.has_room` on this process's registry."""
     return _default.has_room(size)
+
+
+def park_all() -> None:
+    """Call `Registry.park_all` on this process's registry."""
+    _default.park_all()
+
+
+def release_others(engine: Engine, why: str) -> bool:
+    """Call `Registry.release_others` on this process's registry."""
+    return _default.release_others(engine, why)
 
 
 def release_all(why: str = "asked to") -> None:

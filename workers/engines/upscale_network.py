@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workers.engines.precision import FLOAT16, FLOAT32, Precisions, card_name, dtype, precisions
+
 if TYPE_CHECKING:
     import torch
 
 logger = logging.getLogger(__name__)
 
+UPSCALING = "upscaling"  # the part of the model, in Precisions
 SUFFIXES = (".safetensors", ".pth")
 MOST_FRAMES = 16
 # Larger batches are no faster, and some cuDNN kernels can't handle tensors of over 2**31 elements.
@@ -34,6 +37,8 @@ EDGE = 8
 DEFAULT_CONTEXT = 32
 # Side, in pixels, of the trial image that measures a checkpoint's memory use per pixel.
 TRIAL_SIDE = 16
+# A picture counts as black if all of it is below the first, and as not black if some of it is above the second.
+BLACK, NOT_BLACK = 0.5 / 255, 8 / 255
 # Tensor cores came with compute capability 7.0 (Volta); before, float16 is no faster, or much slower (Pascal).
 HALF_CAPABILITY = (7, 0)
 
@@ -63,7 +68,7 @@ class Network:
         Exception: one of `load_errors()` if the file is damaged, unsafe, or not an RGB network of this scale.
     """
 
-    def __init__(self, path: Path, scale: int, device: str, precision: str) -> None:
+    def __init__(self, path: Path, scale: int, device: str, precision: str, found: Precisions = precisions) -> None:
         import torch
         from spandrel import ImageModelDescriptor, ModelLoader
 
@@ -77,6 +82,7 @@ class Network:
             raise ValueError("there are weights that are not finite")
         self.scale, self.device = scale, torch.device(device)
         self._descriptor: Any = descriptor.eval()
+        self._name, self._found = path.name, found
         self.dtype = self._choose_dtype(precision)
         self._context = max(EDGE, math.ceil(_receptive_radius(descriptor) / 4) * 4)
         self._to(self.dtype)
@@ -85,6 +91,11 @@ class Network:
     def __str__(self) -> str:
         name = " ".join((self._descriptor.architecture.name, *self._descriptor.tags))
         return f"{name}, x{self.scale}, {str(self.dtype).removeprefix('torch.')} on {self.device}"
+
+    @property
+    def is_widened(self) -> bool:
+        """Return whether it computes in float32 because float16 went wrong on this card."""
+        return self._found.get(card_name(str(self.device)), self._name, UPSCALING, FLOAT16) == FLOAT32
 
     @property
     def weight_bytes(self) -> int:
@@ -147,19 +158,24 @@ class Network:
         return large.float().mul_(255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
     def _run(self, window: "torch.Tensor") -> "torch.Tensor":
-        """Run the network on one window, in 0..1; fall back to float32 permanently if float16 overflows.
+        """Run the network on one window, in 0..1; fall back to float32, for good, if float16 goes wrong.
 
-        Some GPUs compute float16 convolutions wrongly (the GTX 16 series returns black or NaN frames).
+        Some GPUs compute float16 convolutions wrongly: the GTX 16 series returns black or NaN frames.
         """
         import torch
 
         window = window.contiguous(memory_format=torch.channels_last)
         large = self._descriptor(window.to(self.dtype))
-        if self.dtype == torch.float16 and not torch.isfinite(large).all():
-            logger.warning("Network x%d: float16 overflows on %s, going on in float32", self.scale, self.device)
-            self._to(torch.float32)
-            large = self._descriptor(window.to(self.dtype))
-        return large
+        if self.dtype != torch.float16 or not (wrong := _what_is_wrong(window, large)):
+            return large
+        self._to(torch.float32)
+        full = self._descriptor(window.to(self.dtype))
+        if wrong == _what_is_wrong(window, full):  # so it is not the precision
+            self._to(torch.float16)
+            return large
+        logger.warning("Network x%d: float16 is %s on %s, going on in float32", self.scale, wrong, self.device)
+        self._found.remember(card_name(str(self.device)), self._name, UPSCALING, FLOAT32)
+        return full
 
     def _to_device(self, frames: np.ndarray) -> "torch.Tensor":
         """Return frames as network input, extended beyond the edges: [N, 3, H + 2 EDGE, W + 2 EDGE] in 0..1."""
@@ -174,7 +190,9 @@ class Network:
         if precision != "auto":
             return {"float16": torch.float16, "float32": torch.float32}[precision]
         gains = self.device.type == "cuda" and torch.cuda.get_device_capability(self.device) >= HALF_CAPABILITY
-        return torch.float16 if gains and self._descriptor.supports_half else torch.float32
+        if not gains or not self._descriptor.supports_half:
+            return torch.float32
+        return dtype(self._found.get(card_name(str(self.device)), self._name, UPSCALING, FLOAT16))
 
     def _to(self, dtype: "torch.dtype") -> None:
         import torch
@@ -220,6 +238,16 @@ def continue_edges(pictures: "torch.Tensor", margin: int) -> "torch.Tensor":
         after = 2 * last - pictures.index_select(dim, length - 1 - steps)
         pictures = torch.cat([before, pictures, after], dim)
     return pictures.clamp_(0, 1)
+
+
+def _what_is_wrong(small: "torch.Tensor", large: "torch.Tensor") -> str:
+    """Return what is wrong with an enlarged picture: "not finite" or "black" although the small one is not; or ""."""
+    import torch
+
+    low, high = torch.aminmax(large)
+    if not (torch.isfinite(low) and torch.isfinite(high)):
+        return "not finite"
+    return "black" if high < BLACK and small.amax() > NOT_BLACK else ""
 
 
 def _receptive_radius(descriptor: Any) -> int:

@@ -182,11 +182,14 @@ def _incomplete(what: str, missing: Sequence[str]) -> str:
 
 
 def _reporter(machine: str) -> Callable[[Sequence[Process]], None]:
-    """Return what tells the site which processes of this machine keep exiting."""
+    """Return what tells the site which processes of this machine keep exiting or do not answer."""
     supervisor = f"{machine}:{os.getpid()}"
 
     def report(processes: Sequence[Process]) -> None:
-        found = [Failing(f"{process.name}@{machine}", process.backoff.failures) for process in processes]
+        found = [
+            Failing(f"{process.name}@{machine}", process.backoff.failures, is_silent=process.is_silent)
+            for process in processes
+        ]
         with suppress(redis.RedisError):  # soon reported again
             failing.report(supervisor, found)
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from auravideo.commands import manage
 from generation.domain.memory_classes import GB
+from generation.domain.worker_notes import note_text
 from generation.queue import failing, roster
 from generation.queue.roster import Member
 
@@ -83,6 +84,8 @@ def _row(member: Member) -> tuple[str, ...]:
     doing = ", ".join(f"{unit.stage}[{unit.chunk}] of {unit.job[:8]}" for unit in member.doing)
     memory = f"{worker.memory_free / GB:.1f} of {worker.memory_total / GB:.1f} GB free"
     warm = ", ".join(worker.warm)
+    if worker.notes:
+        warm += f" ({'; '.join(map(note_text, worker.notes))})"
     queues = ",".join(worker.queues)
     return (
         worker.name,

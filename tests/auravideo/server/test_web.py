@@ -42,4 +42,5 @@ def test_each_process_has_a_name_and_inherits_the_socket():
     with web.bind("127.0.0.1", 0) as held:
         found = processes.sites(held, 3)
         assert [process.name for process in found] == ["site", "site-2", "site-3"]
-        assert all(process.files == (held.fileno(),) and process.must_start for process in found)
+        assert all(process.files[0] == held.fileno() and process.must_start for process in found)
+        assert len({file for process in found for file in process.files}) == 1 + 3, "each has one of its own besides"

@@ -1,6 +1,6 @@
 """Every kind of fault of the campaign."""
 
-from tests.chaos.faults import frames, inside, messages, network, outages, people, processes
+from tests.chaos.faults import deploys, frames, inside, messages, network, outages, people, processes
 from tests.chaos.plan import Kind
 
 KINDS: tuple[Kind, ...] = (
@@ -11,4 +11,5 @@ KINDS: tuple[Kind, ...] = (
     *frames.KINDS,
     *inside.KINDS,
     *people.KINDS,
+    *deploys.KINDS,
 )

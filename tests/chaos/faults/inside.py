@@ -5,7 +5,7 @@ from collections.abc import Callable
 from generation.domain.states import Stage
 from tests.chaos.faults.people import DELETE
 from tests.chaos.plan import HUNG, WORKER_LOST, Kind, Planned
-from tests.chaos.world import NotNow, World
+from tests.chaos.world import WORKER_MEGABYTES, NotNow, World
 
 TAKEN_SECONDS = 25
 ENGINES = (Stage.GENERATE, Stage.INTERPOLATE, Stage.UPSCALE)
@@ -56,6 +56,13 @@ KINDS = (
         _ordered("oom", lambda _planned: "99"),
         stages=ENGINES,
         costs=("machine-out-of-memory",),  # there is no card
+    ),
+    Kind(
+        "the kernel ends a stage for want of memory",
+        _ordered("bomb", lambda _planned: str(2 * WORKER_MEGABYTES)),
+        # If its parent stands still just then, nobody learns of what.
+        costs=("machine-out-of-memory", WORKER_LOST),
+        needs="cgroups",
     ),
     Kind("an engine runs out of memory once", _ordered("oom"), stages=ENGINES),
     Kind("a stage kills itself in the midst", _ordered("die"), costs=(WORKER_LOST,)),

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from generation.domain.states import Stage
 from tests.chaos.plan import HUNG, WORKER_LOST, Kind, Planned
 from tests.chaos.world import NotNow, World
-from tests.site import ROOT
 
 LOST_SECONDS = 12  # longer than a claim lives without a heartbeat
 
@@ -79,6 +78,18 @@ def kill_web(world: World, _planned: Planned) -> None:
     _send(_some_process(world, "daphne"), signal.SIGKILL)
 
 
+def freeze_web(world: World, _planned: Planned) -> None:
+    """It never goes on; `serve` has to notice."""
+    frozen = _some_process(world, "daphne")
+    _send(frozen, signal.SIGSTOP)
+    world.until(lambda: not set(frozen) & set(world.processes_of("daphne")), "a web server stands still forever")
+
+
+def freeze_scheduler(world: World, _planned: Planned) -> None:
+    """It never goes on. Without one, nobody finds clips whose messages were lost."""
+    _send(_some_process(world, "manage.py", "scheduler"), signal.SIGSTOP)
+
+
 def kill_scheduler(world: World, _planned: Planned) -> None:
     _send(_some_process(world, "manage.py", "scheduler"), signal.SIGKILL)
 
@@ -101,7 +112,7 @@ def stop_redis(world: World, _planned: Planned) -> object:
 def second_scheduler(world: World, _planned: Planned) -> Iterator[None]:
     command = [sys.executable, "manage.py", "scheduler"]
     with world.log("second-scheduler").open("ab") as log:
-        other = subprocess.Popen(command, cwd=ROOT, env=world.site.environment, stdout=log, stderr=log)
+        other = subprocess.Popen(command, cwd=world.site.root, env=world.site.environment, stdout=log, stderr=log)
     try:
         yield
     finally:
@@ -120,7 +131,9 @@ def cold_shutdown(world: World, planned: Planned) -> object:
 
 
 def restart_site(world: World, _planned: Planned) -> None:
-    """Pages, scheduler and, where it is its own, Redis: as after a deploy."""
+    """Pages, scheduler and, where it is its own, Redis."""
+    if not world.is_ready():
+        raise NotNow
     assert world.site.stop(signal.SIGTERM) == 0
     world.site.log.unlink()
     world.site.start()
@@ -145,7 +158,9 @@ KINDS = (
     Kind("a worker is stopped (warm)", warm_shutdown),
     Kind("a worker is stopped (cold)", cold_shutdown, costs=(WORKER_LOST,)),
     Kind("the web server is killed", kill_web),
+    Kind("the web server stands still forever", freeze_web),
     Kind("the scheduler is killed", kill_scheduler),
+    Kind("the scheduler stands still forever", freeze_scheduler),
     Kind("the scheduler stands still and goes on", stop_scheduler, lasts=True),
     Kind("two schedulers", second_scheduler, lasts=True),
     Kind("Redis is killed", kill_redis, needs="local redis"),

@@ -93,12 +93,33 @@ def test_keeping_the_only_clip_left_deletes_nothing(client, videos):
     assert "trash." not in html
 
 
+def test_a_stack_is_shown_when_the_clip_that_its_address_names_was_not_kept(client, user):
+    client.force_login(user)
+    stack = [VideoFactory(user=user, request=a_request(seed=seed), stack_key="") for seed in range(3)]
+    address = f"/videos/compare/?stack={stack[0].pk}"
+    page = client.post(KEEP, {"video": ids(stack), "only": ids(stack)[1], "next": address}, follow=True)
+    assert page.status_code == 200
+    assert page.content.decode().count('class="card clip"') == 1
+    assert "2 clips were moved to the trash." in page.content.decode()
+    Video.objects.filter(pk=stack[1].pk).update(deleted_at=timezone.now())
+    assert "Nothing to compare" in client.get(address).content.decode()
+
+
 def test_clips_that_still_render_go_on(client, user, videos):
     batch = BatchFactory(user=user, axes=[])
     job = JobFactory(user=user, batch=batch, row=1, status=Status.RUNNING)
-    keep(client, videos, only=ids(videos)[0])
+    for row, video in enumerate(videos, start=2):
+        video.job = JobFactory(user=user, batch=batch, row=row, status=Status.DONE)
+        video.save()
+    page = keep(client, videos, only=ids(videos)[0]).text
     job.refresh_from_db()
     assert job.status == Status.RUNNING
+    assert "1 clip beside these still renders and goes on." in page
+
+
+def test_nothing_is_said_of_other_clips_that_render(client, user, videos):
+    JobFactory(user=user, batch=BatchFactory(user=user, axes=[]), row=1, status=Status.RUNNING)
+    assert "still render" not in keep(client, videos, only=ids(videos)[0]).text
 
 
 # --- More like one ----------------------------------------------------------------------------------------------------

@@ -55,6 +55,14 @@ def test_a_batch_is_shown_by_its_rows_finished_or_not(client, owner):
     assert "2 are not finished yet" in html
 
 
+def test_a_clip_that_failed_is_repaired_from_here(client, owner):
+    batch = a_batch(owner, Status.DONE, Status.FAILED, size="512x512", seconds=5)
+    batch.jobs.filter(row=2).update(error_id="out-of-memory", error_context={"stage": "generate"})
+    html = client.get(f"{URL}?batch={batch.pk}").content.decode()
+    assert 'class="repair"' in html
+    assert html.count("job__main") == 1  # trying again comes second
+
+
 def test_a_selection_is_shown_in_the_order_of_its_address(client, owner):
     one, two, three = VideoFactory.create_batch(3, user=owner)
     assert shown(client.get(of(two, three, one, two))) == [str(video.pk) for video in (two, three, one)]
@@ -123,6 +131,7 @@ def test_every_kind_of_setting_can_differ():
     told = {fact.name: str(fact.value) for fact in second}
     assert told["size"] == "320\u00a0×\u00a0256"
     assert (told["prompt"], told["format"], told["quality"]) == ("a blue star", "GIF", "Draft")
+    assert (told["seconds"], told["fps"]) == ("1 s", "8 fps")
     assert {fact.name: str(fact.value) for fact in first}["negative_prompt"] == "–"
     assert differences([plain, {**plain, "seed": 9}]) == [[], []]
     assert differences([]) == []

@@ -197,6 +197,12 @@ def test_periods_cover_every_day_whatever_the_day(today):
     assert all(any(period.first <= day <= period.last for period in offered[3:]) for day in days)
 
 
+def test_in_december_the_months_of_this_year_are_listed_already():
+    december = date(2026, 12, 5)
+    assert dates.offered(december, december) == dates.offered(december)
+    assert "2025-11" in {period.key for period in dates.offered(december, date(2025, 11, 5))}
+
+
 # --- The time zone ----------------------------------------------------------------------------------------------------
 
 

@@ -5,10 +5,13 @@ import re
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from gallery import stacks
 from gallery.models import Video
-from tests.factories import VideoFactory, a_request
+from generation.domain.states import Status
+from generation.models import Job
+from tests.factories import JobFactory, VideoFactory, a_request
 
 pytestmark = pytest.mark.django_db
 
@@ -66,6 +69,20 @@ def test_the_tile_opens_its_stack_the_newest_first(client, owner, other_user):
     assert re.findall(r'id="clip-([0-9a-f-]+)" aria', page.content.decode()) == [str(clip.pk) for clip in clips[::-1]]
     theirs = a_stack(other_user, 2)
     assert client.get(f"/videos/compare/?stack={theirs[0].pk}").status_code == 404
+
+
+def test_a_tile_shows_the_news_of_its_whole_stack(client, owner, other_user):
+    now = timezone.now()
+    done = [JobFactory(user=owner, status=Status.DONE, ended_at=now) for _ in range(6)]
+    for video, job in zip([*a_stack(owner, 3), *a_stack(owner, 2, "a blue star")], done, strict=False):
+        Video.objects.filter(pk=video.pk).update(job=job)
+    Video.objects.filter(job=done[4]).update(deleted_at=now)
+    theirs = JobFactory(user=other_user, status=Status.DONE, ended_at=now)
+    Video.objects.filter(pk=a_stack(other_user, 1)[0].pk).update(job=theirs)
+    client.get(f"{URL}?unstacked=on&q=star")
+    assert set(Job.objects.filter(seen_at=None)) == {*done[:3], done[4], done[5], theirs}
+    client.get(URL)
+    assert set(Job.objects.filter(seen_at=None)) == {done[4], done[5], theirs}
 
 
 def test_the_tile_stays_when_its_front_is_deleted_and_counts_one_less(client, owner):

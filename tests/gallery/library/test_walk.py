@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from gallery.models import SearchDoc, Video
+from gallery.models import GIVEN_UP, SearchDoc, Video
 from tests.factories import VideoFactory, a_request
 
 pytestmark = pytest.mark.django_db
@@ -101,3 +101,20 @@ def test_deleting_the_only_clip_of_a_list_leads_back_to_the_list(client, videos)
     address = reverse("gallery:delete", args=[videos["D"].pk])
     page = client.post(f"{address}?favourites=on", {"then": "next", "next": "/videos/?favourites=on"})
     assert page["Location"] == "/videos/?favourites=on"
+
+
+def test_deleting_twice_before_the_next_page_is_there_is_deleting_once(client, videos):
+    address = reverse("gallery:delete", args=[videos["D"].pk])
+    client.post(address, {"then": "next"})
+    page = client.post(address, {"then": "next"}, follow=True)
+    assert page.context["video"].title == "C"
+    assert 'data-key="u"' in page.content.decode()
+    assert sorted(Video.objects.kept().filter(user=videos["D"].user).values_list("title", flat=True)) == list("ABCE")
+    stamp = re.findall(r'name="at" value="(\d+)"', page.content.decode())[-1]
+    client.post("/videos/undo/", {"at": stamp})
+    assert Video.objects.kept().filter(pk=videos["D"].pk).exists()
+
+
+def test_what_is_deleted_forever_cannot_be_deleted_again(client, videos):
+    Video.objects.filter(pk=videos["D"].pk).update(deleted_at=GIVEN_UP)
+    assert client.post(reverse("gallery:delete", args=[videos["D"].pk])).status_code == 404

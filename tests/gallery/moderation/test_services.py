@@ -265,6 +265,16 @@ def test_every_act_locks_the_video_before_its_reports(video, moderator, name):
     assert locked < written
 
 
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+def test_a_pick_locks_the_owner_before_the_video_as_the_trash_does(video, moderator):
+    """It counts a notice for the owner after it has written the video: the other way round from the trash."""
+    with CaptureQueriesContext(connection) as asked:
+        assert services.pick(moderator, video)
+    sql = [query["sql"] for query in asked]
+    locked = next(n for n, text in enumerate(sql) if "FOR NO KEY UPDATE" in text and 'FROM "accounts_user"' in text)
+    assert locked < next(n for n, text in enumerate(sql) if text.startswith('UPDATE "gallery_video"'))
+
+
 def test_ending_a_suspension_takes_the_right_to_suspend(moderator):
     admin, another = UserFactory(is_staff=True, is_superuser=True), a_moderator()
     assert services.suspend(admin, another, None, WHY)

@@ -77,6 +77,21 @@ def test_only_drafts_that_nobody_opened_kept_or_shared_go_and_they_go_to_the_tra
     assert Video.objects.kept().count() == len(kept)
 
 
+@pytest.mark.parametrize("query", ["", "?unstacked=on"])
+def test_a_draft_that_the_library_lists_has_not_been_opened(signed_in, user, query):
+    draft, full = a_draft(user), VideoFactory(user=user, job=JobFactory(user=user, status=Status.DONE))
+    old = a_request(seed=2)
+    del old["quality"]  # stored before there were qualities
+    older = VideoFactory(user=user, job=JobFactory(user=user, status=Status.DONE), request=old)
+    a_rule(Kind.DRAFTS, announced_ago=timedelta(0))
+    signed_in.get(reverse("gallery:library") + query)
+    assert set(Job.objects.filter(seen_at=None)) == {draft.job}
+    assert Job.objects.filter(pk__in=[full.job_id, older.job_id]).count() == 2
+    RetentionRule.objects.update(is_active=False)
+    signed_in.get(reverse("gallery:library") + query)
+    assert not Job.objects.filter(seen_at=None).exists()
+
+
 @pytest.mark.parametrize("stricter", [{"is_active": True}, {"days": 10}])
 def test_a_rule_that_is_switched_on_or_made_stricter_is_announced_for_a_week_first(user, stricter):
     first = {"is_active": False, "days": 30} if "is_active" in stricter else {"is_active": True, "days": 30}

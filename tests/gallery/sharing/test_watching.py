@@ -310,6 +310,13 @@ def test_the_picture_of_a_preview_is_a_jpeg_of_the_size_that_everyone_shows(clie
     assert client.get(address).status_code == 404
 
 
+def test_the_picture_of_a_preview_takes_no_room_in_redis_which_the_queue_needs(client, public, poster, settings):
+    away = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1"}
+    settings.CACHES = {"default": away}
+    address = reverse("gallery:cover", args=[public.pk])
+    assert client.get(address).content == client.get(address).content != b""
+
+
 def test_a_picture_that_is_gone_is_not_found(client, public, poster):
     poster.unlink()
     assert client.get(reverse("gallery:cover", args=[public.pk])).status_code == 404

@@ -47,6 +47,7 @@ CURED = {
     **dict.fromkeys(["out-of-memory", "machine-out-of-memory", "worker-lost", "stage-hung"], "smaller"),
     **dict.fromkeys(["model-missing", "model-corrupt", "request-invalid"], "another model"),
     **dict.fromkeys(["frames-missing", "frames-corrupt", "storage-unavailable", "internal"], "again"),
+    **dict.fromkeys(["card-failed", "card-unsupported", "driver-too-old"], "again"),
 }
 
 

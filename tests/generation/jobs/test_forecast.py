@@ -181,3 +181,21 @@ def test_a_clip_that_cannot_be_rendered_takes_no_time(user, workers):
     JobFactory(user=user, plan=None, request={**a_request(), "model": "sd-9000"}, status=Status.QUEUED)
     assert progress(user)[0].eta_seconds == 6
     assert not StageRun.objects.exists()
+
+
+def test_what_another_thread_forgets_meanwhile_is_not_missed(user, workers, monkeypatch):
+    """The costs of jobs seen lately are shared by all threads of a process, and are forgotten all at once."""
+
+    class Forgetful(dict):
+        def __contains__(self, key):
+            found = super().__contains__(key)
+            self.clear()
+            return found
+
+    workers()
+    (job,) = queue(user)
+    monkeypatch.setattr(forecast, "_costs", Forgetful())
+    forecast.forget()
+    forecast.present()
+    forecast.forget()
+    assert forecast.present().of(job, 1) is not None

@@ -57,6 +57,34 @@ def test_a_done_job_is_done_in_every_stage(user):
     assert state.eta_seconds is None
 
 
+@pytest.fixture
+def no_redis(settings, tmp_path):
+    """Let nobody answer where Redis should be."""
+    settings.REDIS_BROKER_URL = f"unix://{tmp_path}/nobody"
+
+
+def test_while_redis_is_away_a_clip_promises_nothing_and_says_why(user, no_redis):
+    job = JobFactory(user=user)
+    state = progress(job)
+    assert state.held_up == "A part of this site does not answer. The clip continues by itself as soon as it does."
+    assert state.eta_seconds is None
+
+
+def test_a_clip_that_says_so_already_does_not_say_it_twice(user, no_redis):
+    job = JobFactory(user=user, warnings=[{"id": "service-waiting"}])
+    assert progress(job).held_up == ""
+
+
+def test_a_clip_at_its_last_step_needs_nobody_to_hand_it_on(user, no_redis):
+    job = JobFactory(user=user)
+    for stage, chunk in job.render_plan.units:
+        held = claims.claim(job.pk, job.run, stage, chunk, "worker")
+        if stage is not Stage.ASSEMBLE:
+            claims.finish(held, {})
+    assert progress(job).held_up == ""
+    assert progress(job).eta_seconds is not None
+
+
 def test_only_the_stages_that_the_plan_needs_are_shown(user):
     job = JobFactory(user=user, request=a_request(fps=8))
     assert [stage.id for stage in progress(job).stages] == ["preprocess", "generate", "upscale", "assemble"]

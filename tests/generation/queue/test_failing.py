@@ -1,5 +1,7 @@
 """Which processes cannot be kept running: reported by their supervisors, read by everyone."""
 
+import json
+
 import pytest
 
 from generation.queue import broker, failing
@@ -20,6 +22,18 @@ def test_a_report_replaces_the_one_before(two_machines):
     failing.report("box:1", [Failing("generate@box", 5)])
     failing.report("rack:1", [])
     assert failing.everywhere() == [Failing("generate@box", 5)]
+
+
+def test_one_that_runs_and_does_not_answer_is_told_from_one_that_exits():
+    failing.report("box:1", [Failing("site@box", 0, is_silent=True)])
+    (found,) = failing.everywhere()
+    assert str(found) == "site@box stopped answering and is started again"
+
+
+def test_an_older_version_understands_what_it_knows(two_machines):
+    """During a rolling restart, it reads the reports of this one, and it knows two fields."""
+    stored = broker.connection().get("auravideo:failing:rack:1")
+    assert json.loads(stored) == [{"name": "site@rack", "exits": 9}]
 
 
 def test_a_supervisor_that_vanished_reports_nothing(two_machines):

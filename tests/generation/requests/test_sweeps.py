@@ -71,6 +71,19 @@ def test_every_combination_is_a_request_row_by_row_with_one_seed():
     assert {request.seed for request in found} == {9}
 
 
+def test_words_are_replaced_whole_not_within_others():
+    offer = available.offer()
+    chosen = {**CHOSEN, "prompt": "a red heart, a tired bird, red-hot: red"}
+    found = requests_of(chosen, [read_axis(Swept.WORDS, "red → blue", chosen["prompt"], offer)], 9, offer)
+    assert [request.prompt for request in found] == [chosen["prompt"], "a blue heart, a tired bird, blue-hot: blue"]
+    with pytest.raises(BadValues, match="not in the prompt"):
+        read_axis(Swept.WORDS, "red → blue", "a tired bird", offer)
+    assert read_axis(Swept.WORDS, "猫 → 犬", "赤い猫と海", offer).values == ("猫", "犬")
+    chosen["prompt"] = "fire & ice (v1.5), 100%"
+    (_asked, request) = requests_of(chosen, [read_axis(Swept.WORDS, "(v1.5) → \\1", chosen["prompt"], offer)], 9, offer)
+    assert request.prompt == "fire & ice \\1, 100%"
+
+
 def test_a_chosen_seed_and_a_swept_one_are_kept():
     offer = available.offer()
     steps = [Axis(Swept.STEPS, (3, 4))]

@@ -21,7 +21,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         published = write_small_files(Path(folder))
         for family in FAMILIES:
-            tables[family.name] = table_of(family, measured(family, family.base or published, _note))
+            tables[family.name] = table_of(family, *measured(family, family.base or published, _note))
     card_memory.TABLE.write_text(toml(tables))
 
 

@@ -139,7 +139,7 @@ class _OnPaper(TorchFunctionMode):
         if function is torch.Tensor.numpy and isinstance(args[0], FakeTensor):
             if args[0].device.type != "cpu":
                 raise TypeError("can't convert cuda:0 device type tensor to numpy")
-            return np.zeros(tuple(args[0].shape), _NUMPY[args[0].dtype])
+            return np.ones(tuple(args[0].shape), _NUMPY[args[0].dtype])
         return function(*args, **kwargs)
 
 

@@ -9,8 +9,10 @@ import torch
 from tests.rigs.paper_card.card import PaperCard
 from tests.rigs.paper_card.cards import Card, least_seconds
 from tests.rigs.paper_card.pipelines import Networks, engine_on, fit_preview
-from workers.engines.memory import LADDER, Ladder
+from workers.engines.ladder import Ladder
+from workers.engines.memory import LADDER
 
+MOST_FRAMES = 100  # beyond any window
 GUIDANCE = 7.5  # anything above 1: the network computes two halves
 
 
@@ -18,13 +20,15 @@ GUIDANCE = 7.5  # anything above 1: the network computes two halves
 class Need:
     """What one clip takes in one memory mode: bytes at most in each of the `stages`.
 
-    `seconds` is the least time of one denoising step, `moved` the bytes that cross the bus once a clip.
+    `windowed` says whether the motion modules see a part of the clip at a time (FreeNoise), `seconds` is the least time
+    of one denoising step, `moved` the bytes that cross the bus once a clip.
     """
 
     mode: str
     width: int
     height: int
     frames: int
+    windowed: bool
     stages: dict[str, int]
     seconds: float
     moved: int
@@ -57,10 +61,15 @@ class Bench:
     def __exit__(self, *error: Any) -> None:
         self.paper.__exit__(*error)
 
+    @property
+    def window(self) -> int:
+        """Return the most frames that the engine's motion modules see at once."""
+        return max(frames for frames in range(1, MOST_FRAMES) if self._engine._window(frames) is None)
+
     def need(self, mode: str, width: int, height: int, frames: int, guidance: float = GUIDANCE) -> Need:
         """Return what a clip takes that starts in main memory."""
         engine, paper = self._engine, self.paper
-        engine._after_failure()
+        engine._clear()
         engine._first_rung = [rung.name for rung in LADDER].index(mode)
         engine._ladder = Ladder()
         paper.start_over()
@@ -70,4 +79,5 @@ class Bench:
         )
         paper.begin()  # for what was allocated after the last stage
         seconds = least_seconds(paper.kernels["denoise"], self._card)
-        return Need(mode, width, height, frames, dict(paper.stages), seconds, paper.memory.moved)
+        windowed = frames > self.window
+        return Need(mode, width, height, frames, windowed, dict(paper.stages), seconds, paper.memory.moved)

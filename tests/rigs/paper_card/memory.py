@@ -1,5 +1,6 @@
 """Counts the storages that are alive on a device, and what runs there."""
 
+import operator
 import weakref
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,10 @@ _FREE = frozenset(
     "alias as_strided chunk detach empty empty_strided expand lift_fresh narrow permute select slice split "  # noqa: SIM905
     "split_with_sizes squeeze t transpose unbind unfold unsqueeze view _unsafe_view _reshape_alias".split()
 )
+
+# Kernels that refuse arguments of different dtypes, which torch's descriptions of them without content do not check.
+_STRICT = frozenset(("mm", "addmm", "bmm", "baddbmm", "convolution"))
+_COMPARISONS = {name: getattr(operator, name) for name in ("lt", "le", "gt", "ge", "eq", "ne")}
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,11 @@ class Memory(TorchDispatchMode):
                 whole = function.decompose(*args, **kwargs)
             if whole is not NotImplemented:
                 return whole
+        if name in _STRICT:
+            _check_dtypes(name, args)
         result = function(*args, **kwargs)
+        if name in _COMPARISONS and isinstance(args[1], int | float):
+            result.answer = _COMPARISONS[name](1, args[1])
         outputs = self._on_card(result)
         for tensor in outputs:
             self._note(tensor)
@@ -100,10 +109,17 @@ class Memory(TorchDispatchMode):
         return True
 
 
+def _check_dtypes(name: str, args: Any) -> None:
+    found = {tensor.dtype for tensor in tree_leaves(args) if isinstance(tensor, torch.Tensor)}
+    if len(found) > 1:
+        raise RuntimeError(f"{name}: expected tensors of the same dtype, not {', '.join(sorted(map(str, found)))}")
+
+
 def _answer(function: Any, args: Any, kwargs: Any) -> Any:
     """Return the answer to an operator that reads a tensor's content.
 
-    On paper there is no content: every question is answered by yes (all frames are finite), every number is 1.
+    On paper there is no content: every number is 1, comparisons go by that, and every other question is answered by
+    yes (all frames are finite).
     """
     from torch._subclasses.fake_tensor import DataDependentOutputException
 
@@ -111,4 +127,6 @@ def _answer(function: Any, args: Any, kwargs: Any) -> Any:
         return function(*args, **kwargs)
     except DataDependentOutputException:
         dtype = args[0].dtype
+        if hasattr(args[0], "answer"):
+            return args[0].answer
         return True if dtype == torch.bool or len(args) > 1 else 1.0 if dtype.is_floating_point else 1

@@ -10,9 +10,9 @@ import torch
 
 from tests import full_size_models as published
 from tests.rigs.paper_card.card import PaperCard
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff import PARTS, AnimateDiffEngine
+from workers.engines.ladder import Ladder
 from workers.engines.loading import Source, join_motion, load_tokenizer, make_scheduler
-from workers.engines.memory import Ladder
 from workers.engines.preview import LatentPreview
 
 
@@ -62,18 +62,24 @@ def engine_on(
     """
     defaults = {"device": "cuda", "ladder": Ladder(), "label": "on paper"}
     engine = AnimateDiffEngine(base, base, **{**defaults, **options})
-    engine._pipeline = pipeline_of(base, networks, dtype)
+    put(engine, pipeline_of(base, networks, dtype), dtype)
     parts = engine._pipeline
     for name, module in (("text", parts.text_encoder), ("denoise", parts.unet), ("decode", parts.vae.decoder)):
         card.watch(name, module)
     return engine
 
 
+def put(engine: AnimateDiffEngine, pipeline: Any, dtype: torch.dtype) -> None:
+    """Give an engine a pipeline that it has not loaded itself."""
+    engine._pipeline = pipeline
+    engine._used = dict.fromkeys(PARTS, str(dtype).removeprefix("torch."))
+
+
 def fit_preview(engine: AnimateDiffEngine) -> None:
     """Fit the engine's preview, as its first clip does, and leave the networks in main memory."""
     pipeline = engine._pipeline
     pipeline.vae.to(engine.device)
-    engine._preview = LatentPreview(pipeline.vae)
+    engine._preview = LatentPreview(pipeline.vae, engine.device)
     pipeline.vae.to("cpu")
 
 

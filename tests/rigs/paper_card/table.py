@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from generation.catalogue.entries import BUILTIN_MODELS
@@ -26,16 +27,15 @@ Size = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Family:
-    """A family of models: its networks, the frames that its motion modules see at once, and what is measured.
+    """A family of models: its networks, the frames that its motion modules were trained on, and the measured clips.
 
-    `short` clips fit that window, `long` ones do not. `usual` is the clip that speeds are compared on.
+    `usual` is the clip that speeds are compared on.
     """
 
     name: str
     networks: Callable[[], Networks]
-    window: int
-    short: tuple[Size, ...]
-    long: tuple[Size, ...]
+    context: int
+    clips: tuple[Size, ...]
     usual: Size
     base: Path | None = None  # with tokenizer and scheduler; None for those of the published models
 
@@ -44,67 +44,75 @@ FAMILIES = (
     Family(
         "tiny",
         lambda: networks_in(BUILTIN_MODELS / "text-to-video", BUILTIN_MODELS / "motion-adapter"),
-        window=17,
-        short=((64, 64, 8), (112, 64, 17)),
-        long=((64, 64, 24), (112, 64, 33)),
+        context=17,
+        clips=((64, 64, 9), (112, 64, 9), (64, 64, 17), (112, 64, 17), (64, 64, 24), (112, 64, 24), (112, 64, 33)),
         usual=(112, 64, 17),
         base=BUILTIN_MODELS / "text-to-video",
     ),
     Family(
         "sd15",
         published_networks,
-        window=16,
-        short=((256, 256, 8), (512, 512, 16), (912, 512, 16)),
-        long=((512, 512, 17), (512, 512, 33)),
+        context=16,
+        clips=(
+            *((256, 256, 9), (512, 512, 9), (512, 512, 16), (912, 512, 16)),
+            *((256, 256, 33), (512, 512, 24), (512, 512, 33)),
+        ),
         usual=(512, 512, 16),
     ),
 )
 
 
-def measured(family: Family, base: Path, note: Callable[[Need], None] = lambda _need: None) -> dict[str, list[Need]]:
-    """Return what the clips of a family need in each mode."""
+def measured(
+    family: Family, base: Path, note: Callable[[Need], None] = lambda _need: None
+) -> tuple[int, dict[str, list[Need]]]:
+    """Return the most frames that are seen at once, and what the clips of a family need in each mode."""
     needs: dict[str, list[Need]] = {}
-    with Bench(base, family.networks(), USUAL_CARD, torch.float16, context_length=family.window) as bench:
+    with Bench(base, family.networks(), USUAL_CARD, torch.float16, context_length=family.context) as bench:
         for rung in LADDER:
-            for size in (*family.short, *family.long):
+            for size in family.clips:
                 need = bench.need(rung.name, *size)
                 needs.setdefault(rung.name, []).append(need)
                 note(need)
-    return needs
+        return bench.window, needs
 
 
-def line_above(points: Iterable[tuple[float, float]]) -> tuple[int, float]:
-    """Return (offset, slope) of the line through (x, y) by least squares, raised until no point is above it."""
-    xs, ys = zip(*points, strict=True)
-    mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
-    spread = sum((x - mean_x) ** 2 for x in xs)
-    slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread
-    slope = max(0.0, round(slope, 2))
-    return int(max(y - slope * x for x, y in zip(xs, ys, strict=True))) + 1, slope
+def plane_above(points: Iterable[tuple[Sequence[float], float]]) -> list[float]:
+    """Return the offset and the slope by each of the xs of (xs, y): least squares, raised until no point is above.
+
+    No slope is negative: nothing needs less memory for being larger.
+    """
+    xs, ys = (np.array(column, float) for column in zip(*points, strict=True))
+    slopes = np.zeros(xs.shape[1])
+    used = list(range(xs.shape[1]))
+    while used:
+        found = np.linalg.lstsq(np.column_stack([np.ones(len(ys)), xs[:, used]]), ys, rcond=None)[0][1:]
+        if (found >= 0).all():
+            slopes[used] = found.round(2)
+            break
+        del used[int(found.argmin())]
+    return [int((ys - xs @ slopes).max()) + 1, *slopes.tolist()]
 
 
 def toml(tables: dict[str, str]) -> str:
     """Return the file: a heading, then the tables of the families in order."""
     heading = (
         "# What a clip needs on a graphics card, by family and memory mode. Written by `make memory-table`.\n"
-        "# `denoise` and `long` (clips beyond the window): bytes, and bytes per pixel and frame. `decode`: bytes, and\n"
-        "# bytes per pixel. `speed` compares a whole clip with the first mode. docs/performance.md says how.\n"
+        "# `denoise` and `long` (clips beyond the window): bytes, per pixel, per pixel and frame. `decode`: bytes,\n"
+        "# and per pixel. `speed` compares a whole clip with the first mode. docs/performance.md says how.\n"
     )
     return "\n".join([heading, *tables.values()]).rstrip() + "\n"
 
 
-def table_of(family: Family, needs: dict[str, list[Need]]) -> str:
+def table_of(family: Family, window: int, needs: dict[str, list[Need]]) -> str:
     """Return the tables of one family."""
-    lines = [f"[{family.name}]", f"window = {family.window}", ""]
+    lines = [f"[{family.name}]", f"window = {window}", ""]
     fastest = _clip_seconds(_usual(needs[LADDER[0].name], family))
     for mode, found in needs.items():
-        short = [need for need in found if need.frames <= family.window]
-        long = [need for need in found if need.frames > family.window]
         lines += [
             f"[{family.name}.modes.{mode}]",
-            f"denoise = {_pair(line_above((_volume(need), _besides_decoding(need)) for need in short))}",
-            f"long = {_pair(line_above((_volume(need), _besides_decoding(need)) for need in long))}",
-            f"decode = {_pair(line_above((need.width * need.height, need.stages['decode']) for need in found))}",
+            f"denoise = {_denoising(need for need in found if not need.windowed)}",
+            f"long = {_denoising(need for need in found if need.windowed)}",
+            f"decode = {plane_above(([need.width * need.height], need.stages['decode']) for need in found)}",
             f"speed = {fastest / _clip_seconds(_usual(found, family)):.2f}",
             "",
         ]
@@ -119,13 +127,11 @@ def _clip_seconds(need: Need) -> float:
     return STEPS * need.seconds + need.moved / BUS
 
 
-def _volume(need: Need) -> int:
-    return need.width * need.height * need.frames
+def _denoising(needs: Iterable[Need]) -> list[float]:
+    """Return what there is at most in all other stages, by pixels, and by pixels and frames."""
+    sizes = ((need, need.width * need.height) for need in needs)
+    return plane_above(([pixels, pixels * need.frames], _besides_decoding(need)) for need, pixels in sizes)
 
 
 def _besides_decoding(need: Need) -> int:
     return max(size for stage, size in need.stages.items() if stage != "decode")
-
-
-def _pair(line: tuple[int, float]) -> str:
-    return f"[{line[0]}, {line[1]}]"

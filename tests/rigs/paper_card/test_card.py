@@ -7,7 +7,7 @@ import torch
 from tests.rigs.paper_card.card import PaperCard
 from tests.rigs.paper_card.cards import CARDS, least_seconds
 from tests.rigs.paper_card.memory import Kernel
-from workers.engines.memory import is_out_of_memory
+from workers.engines.device_errors import is_out_of_memory
 
 MEGABYTE = 2**20
 
@@ -117,3 +117,13 @@ def test_a_kernel_takes_as_long_as_its_arithmetic_or_its_traffic_and_no_less_tha
     assert least_seconds([arithmetic, traffic], card) == pytest.approx(2)
     assert least_seconds([Kernel(1, 1, torch.float16)] * 1000, card) == pytest.approx(5e-3)
     assert least_seconds([Kernel(71 * 10**12, 10, torch.float32)], card) == pytest.approx(71 / 35.6)
+
+
+def test_every_number_is_one_and_the_code_takes_the_branch_that_goes_with_it():
+    """Frames are finite and not black."""
+    with PaperCard():
+        frames = torch.zeros(2, 3, device="cuda")
+        assert torch.isfinite(frames).all()
+        assert frames.amax() > 0.5
+        assert not frames.amax() < 0.5
+        assert (frames.cpu().numpy() == 1).all()

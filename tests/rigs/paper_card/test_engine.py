@@ -1,5 +1,7 @@
 """The text-to-video engine on a card on paper: its real code, its ladder, and the mode that it begins with."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -38,12 +40,11 @@ def test_the_ladder_is_walked_down_until_a_mode_fits_by_the_errors_of_a_full_car
     with PaperCard() as card:
         engine = engine_on(card, BASE, TINY)
         fit_preview(engine)
-        card.memory.budget = engine.memory_bytes  # too little for the weights of all networks, and a clip
+        card.memory.budget = engine.memory_bytes + 3 * MEGABYTE  # for the weights of all networks, but no clip besides
         with_less = generate(engine)
         assert card.memory.refused >= 2
         assert card.peak <= card.memory.budget
-        (rung,) = engine._ladder.fitted.values()
-        assert LADDER[rung].offload
+        assert engine._rung.offload
         assert with_less.shape == (17, 64, 64, 3)
 
 
@@ -53,23 +54,23 @@ def test_a_card_that_is_too_small_for_every_mode_says_so():
         with pytest.raises(RenderError) as caught:
             generate(engine)
         assert caught.value.id == "out-of-memory"
-        assert card.memory.refused >= len(LADDER)
+        assert engine._rung == LADDER[-1], "the others need more for their weights alone, and are not tried"
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("gigabytes", [4, 6, 8, 12, 16, 24])
-def test_on_every_card_the_chosen_mode_fits_at_the_first_attempt(gigabytes, tmp_path):
+@pytest.mark.parametrize(
+    ("gigabytes", "frames"), [(6, 17), (8, 17), (8, 65), pytest.param(12, 65, marks=pytest.mark.slow)]
+)
+def test_on_every_card_the_chosen_mode_fits_at_the_first_attempt(gigabytes, frames, tmp_path):
     """The full-size networks, by the catalogue's own figures."""
     with PaperCard(gigabytes * GIB - card_memory.CONTEXT) as card:
         engine = engine_on(
             card,
             write_small_files(tmp_path),
             published_networks(),
-            needs=lambda *clip: card_memory.needs(SD15, *clip[:3], guided=clip[3]),
+            needs=partial(card_memory.needs, SD15),
         )
         fit_preview(engine)
-        assert generate(engine, 512, 17).dtype == np.uint8
+        assert generate(engine, 512, frames).dtype == np.uint8
         assert card.memory.refused == 0
-        (rung,) = engine._ladder.fitted.values()
-        expected = card_memory.choose_mode(card_memory.needs(SD15, 512, 512, 17), gigabytes * GIB)
-        assert LADDER[rung].name == expected
+        assert engine._rung.name == card_memory.choose_mode(card_memory.needs(SD15, 512, 512, frames), gigabytes * GIB)

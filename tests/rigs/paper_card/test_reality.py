@@ -16,10 +16,11 @@ from tests.rigs.paper_card.pipelines import (
     networks_in,
     pipeline_of,
     published_networks,
+    put,
     write_small_files,
 )
 from workers.engines.animatediff import AnimateDiffEngine
-from workers.engines.memory import Ladder
+from workers.engines.ladder import Ladder
 
 BASE, ADAPTER = BUILTIN_MODELS / "text-to-video", BUILTIN_MODELS / "motion-adapter"
 TINY = networks_in(BASE, ADAPTER)
@@ -66,7 +67,7 @@ def test_the_peak_of_the_published_networks_is_what_the_allocator_says(tmp_path)
     side, frames = 256, 8
     paper, weights = on_paper(base, published_networks(), side, frames)
     engine = AnimateDiffEngine(base, base, device="cpu", ladder=Ladder())
-    engine._pipeline = pipeline_of(base, published_networks(), torch.float32)
+    put(engine, pipeline_of(base, published_networks(), torch.float32), torch.float32)
     real, real_weights = in_main_memory(engine, tmp_path, side, frames)
     assert weights == pytest.approx(real_weights, rel=0.02)
     assert paper == pytest.approx(real, rel=0.1)

@@ -26,10 +26,18 @@ def small(tmp_path_factory):
 def new_engine(small):
     """Return a factory of engines of the small models, on the CPU, each with its own memory ladder."""
     from workers.engines.animatediff import AnimateDiffEngine
-    from workers.engines.memory import Ladder
+    from workers.engines.ladder import Ladder
 
     def make(base=small.base, adapter=small.adapter, **options):
         defaults = {"device": "cpu", "ladder": Ladder(), "label": "Small model"}
         return AnimateDiffEngine(base, adapter, **{**defaults, **options})
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _no_other_engines(monkeypatch):
+    """Let this process hold no engines: those of other tests would be released first when memory runs out."""
+    from workers.engines import registry
+
+    monkeypatch.setattr(registry, "_default", registry.Registry())

@@ -16,7 +16,8 @@ from generation.catalogue.load import load_catalogue
 from tests import full_size_models as models
 from tests.sampling import every
 from workers.engines.animatediff import AnimateDiffEngine
-from workers.engines.memory import LADDER, Ladder
+from workers.engines.ladder import Ladder
+from workers.engines.memory import LADDER
 
 CATALOGUE = load_catalogue()
 BASES = [model for model in CATALOGUE.models.values() if not model.builtin]

@@ -1,41 +1,24 @@
-import weakref
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
 from generation.domain.errors import RenderError
+from workers.engines import memory, registry
 from workers.engines.animatediff import AnimateDiffEngine
-from workers.engines.memory import (
-    LADDER,
-    Ladder,
-    is_out_of_memory,
-    join_inference,
-    rung_index,
-    split_inference,
-)
+from workers.engines.diffusion.parts import least_bytes
+from workers.engines.ladder import Ladder
+from workers.engines.memory import LADDER, join_inference, rung_index, split_inference
+from workers.engines.registry import Registry
 
 pytestmark = pytest.mark.thorough
 
-CLIP = {"model": "small", "width": 64, "height": 48, "frames": 3}
 NAMES = [rung.name for rung in LADDER]
 
 
 def out_of_memory():
     return torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-
-class Card:
-    """A stand-in for GPU memory: attempts on rungs above `fits` fail. Nothing else is faked."""
-
-    def __init__(self, fits):
-        self.fits, self.tried = fits, []
-
-    def attempt(self, rung):
-        self.tried.append(rung.name)
-        if NAMES.index(rung.name) < self.fits:
-            raise out_of_memory()
-        return f"made on {rung.name}"
 
 
 def make(engine, frames=3, size=(64, 48), on_step=lambda *_: None, **options):
@@ -46,75 +29,6 @@ def make(engine, frames=3, size=(64, 48), on_step=lambda *_: None, **options):
 def expected(small):
     """Return what `make` gives with the whole model in memory."""
     return make(AnimateDiffEngine(small.base, small.adapter, device="cpu", ladder=Ladder()))
-
-
-def test_the_ladder_is_walked_down_until_it_fits_and_the_rung_is_remembered():
-    ladder, card = Ladder(), Card(fits=2)
-    assert ladder.run(card.attempt, **CLIP) == "made on offload"
-    assert card.tried == NAMES[:3]
-    ladder.run(card.attempt, **CLIP)
-    assert card.tried[3:] == ["offload"]
-
-
-def test_larger_clips_start_where_smaller_ones_fitted_and_other_models_at_the_top():
-    ladder = Ladder()
-    ladder.run(Card(fits=1).attempt, **CLIP)
-    assert ladder.start("small", 128, 96, 3) == 1
-    assert ladder.start("small", 64, 48, 2) == 0
-    assert ladder.start("other", 128, 96, 3) == 0
-
-
-def test_after_the_last_rung_the_person_is_told():
-    card = Card(fits=len(LADDER))
-    with pytest.raises(RenderError) as caught:
-        Ladder().run(card.attempt, **CLIP)
-    assert caught.value.id == "out-of-memory"
-    assert card.tried == NAMES
-
-
-def test_other_errors_pass_at_once():
-    tried = []
-
-    def attempt(rung):
-        tried.append(rung)
-        raise KeyError("a defect")
-
-    with pytest.raises(KeyError):
-        Ladder().run(attempt, **CLIP)
-    assert len(tried) == 1
-
-
-def test_what_a_failed_attempt_held_is_gone_before_the_next_one():
-    held, alive = [], []
-
-    def attempt(rung):
-        if rung.name == "full":
-            tensor = torch.zeros(1000)
-            held.append(weakref.ref(tensor))
-            raise out_of_memory()
-        return "made"
-
-    Ladder().run(attempt, between=lambda: alive.append(held[0]() is not None), **CLIP)
-    assert alive == [False]
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (out_of_memory(), True),
-        (MemoryError(), True),
-        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
-        (
-            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
-            True,
-        ),
-        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
-        (ValueError("out of memory"), False),
-    ],
-)
-def test_running_out_of_memory_is_told_from_other_errors(error, expected):
-    assert is_out_of_memory(error) is expected
 
 
 def test_a_memory_mode_is_auto_or_the_name_of_a_rung():
@@ -180,7 +94,7 @@ def test_an_engine_that_runs_out_while_denoising_goes_on_more_economically(new_e
     assert abs(clip.astype(int) - expected).max() <= 2
     assert len(started) == fits + 1
     assert [call[0] for call in calls].count(0) == fits + 1  # the work restarts, and progress shows it
-    assert list(engine._ladder.fitted.values()) == [fits]
+    assert [fit.rung for fit in engine._ladder.fitted.values()] == [fits]
 
 
 def test_an_engine_that_runs_out_while_decoding_keeps_what_it_denoised(new_engine, expected, monkeypatch):
@@ -212,4 +126,80 @@ def test_an_engine_that_never_fits_says_so_and_can_be_used_again(new_engine, exp
         with pytest.raises(RenderError) as caught:
             make(engine)
     assert caught.value.id == "out-of-memory"
+    assert np.array_equal(make(engine), expected)
+
+
+def test_what_a_mode_needs_at_least_are_its_weights_or_under_offload_those_of_the_largest_part(new_engine):
+    engine = new_engine()
+    engine.load()
+    full, offload = (least_bytes(engine._pipeline, LADDER[rung_index(name)]) for name in ("full", "offload"))
+    assert full == engine.memory_bytes
+    assert 0 < offload < full
+
+
+def test_modes_that_the_card_has_no_room_for_are_not_tried(new_engine, expected, monkeypatch):
+    engine = new_engine()
+    engine.load()
+    monkeypatch.setattr(memory, "room", lambda _device: engine.memory_bytes - 1)
+    assert abs(make(engine).astype(int) - expected).max() <= 1
+    assert engine._rung.name == "offload"
+    assert engine.notes == [{"model": "Small model", "id": "memory-mode", "mode": "offload"}]
+
+
+def test_a_worker_fills_no_more_of_a_shared_card_than_it_may(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (6 * 2**30, 8 * 2**30))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _device: 2**30)
+    assert memory.room("cuda") == 7 * 2**30
+    monkeypatch.setattr(memory, "_limit", None)
+    for limit, room in ((4 * 2**30, 4), (9 * 2**30, 7), (None, 7)):
+        memory.limit_room(limit)
+        assert memory.room("cuda") == room * 2**30
+    assert memory.room("cpu") is None
+
+
+def test_other_warm_models_go_before_a_more_economical_mode_is_chosen(new_engine, expected, monkeypatch):
+    warm = Registry(10**12)
+    monkeypatch.setattr(registry, "_default", warm)
+    engine, other = (warm.get(name, lambda: new_engine()) for name in ("one", "other"))
+    denoise = engine._denoise
+
+    def failing(*args):
+        if len(warm.keys()) > 1:
+            raise out_of_memory()
+        return denoise(*args)
+
+    monkeypatch.setattr(engine, "_denoise", failing)
+    assert np.array_equal(make(engine), expected)
+    assert (warm.keys(), other.memory_bytes, engine._rung.name) == (["one"], 0, "full")
+
+
+def test_another_adapter_starts_in_its_own_mode_and_works_there(new_engine, small, tmp_path, monkeypatch):
+    """The first clip ran out of memory; one with another adapter, whose preview is not fitted yet, is not affected."""
+    ladder = Ladder()
+    first = new_engine(ladder=ladder)
+    denoise, failures = first._denoise, [out_of_memory(), out_of_memory()]
+
+    def failing(*args):
+        if failures:
+            raise failures.pop()
+        return denoise(*args)
+
+    monkeypatch.setattr(first, "_denoise", failing)
+    make(first)
+    assert first._rung.name == "offload"
+    second = new_engine(adapter=shutil.copytree(small.adapter, tmp_path / "other"), ladder=ladder)
+    make(second)
+    assert (second.label, second._rung.name) == (first.label, "full")
+
+
+def test_a_parked_engine_leaves_the_card_and_makes_the_same_clip_again(new_engine, expected):
+    engine = new_engine()
+    engine.__dict__["device"] = "cpu:0"  # a device other than "cpu" for the engine
+    engine.park()  # nothing is loaded yet
+    make(engine)
+    engine.park()
+    assert engine._arranged is None
+    assert engine._pipeline.unet.device.type == "cpu"
     assert np.array_equal(make(engine), expected)

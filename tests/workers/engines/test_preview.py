@@ -65,3 +65,27 @@ def test_fitting_leaves_the_random_numbers_of_others_alone(vae):
     after = torch.rand(1)
     torch.manual_seed(1)
     assert torch.equal(after, torch.rand(1))
+
+
+class Offloaded:
+    """A decoder as diffusers' model offload shows it: in main memory between the calls, on the card during one."""
+
+    def __init__(self, vae):
+        self.vae, self.config, self.dtype, self.device = vae, vae.config, vae.dtype, torch.device("cpu")
+
+    def __getattr__(self, name):
+        return getattr(self.vae, name)
+
+
+def test_fitting_under_offload_computes_where_the_weights_will_be():
+    """torch's fake tensors check the device of every operation, without a card."""
+    from diffusers import AutoencoderKL
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        with torch.device("cuda"):
+            vae = Offloaded(AutoencoderKL(block_out_channels=(8, 8), norm_num_groups=4, layers_per_block=1,
+                down_block_types=["DownEncoderBlock2D"] * 2, up_block_types=["UpDecoderBlock2D"] * 2))  # fmt: skip
+        with pytest.raises(RuntimeError, match=r"cuda.*cpu|cpu.*cuda"):
+            LatentPreview(vae)
+        LatentPreview(vae, "cuda")

@@ -216,6 +216,40 @@ def test_out_of_memory_halves_the_batch_and_remembers_it(compact, limited_memory
     assert [batch for batch, _ in limited_memory.tried] == [2, 2, 2, 2]
 
 
+def test_after_a_while_or_with_more_room_larger_batches_are_tried_again(compact, limited_memory, monkeypatch):
+    engine, frames, free = RealEsrganEngine(compact), picture(4, 32, 32), 8 * 2**30
+    monkeypatch.setattr(realesrgan, "room", lambda _device: free)
+    monkeypatch.setattr(realesrgan, "PATIENCE", 2)
+
+    def batches():
+        limited_memory.tried.clear()
+        engine.upscale(frames, 4)
+        return [batch for batch, _ in limited_memory.tried]
+
+    limited_memory.limit = 2 * 48 * 48
+    assert batches() == [4, 2, 2]
+    assert [batches(), batches()] == [[2, 2]] * 2
+    assert batches() == [4, 2, 2]  # tried again, in vain
+    limited_memory.limit, free = 10**9, free + realesrgan.MORE_ROOM
+    assert batches() == [4]
+
+
+def test_other_models_are_released_before_the_batch_is_halved(compact, limited_memory, monkeypatch):
+    engine, frames = RealEsrganEngine(compact), picture(4, 32, 32)
+    released = []
+
+    def release_others(keeps, _why):
+        limited_memory.limit = 10**9
+        released.append(keeps)
+        return len(released) == 1
+
+    monkeypatch.setattr(realesrgan.registry, "release_others", release_others)
+    limited_memory.limit = 2 * 48 * 48
+    engine.upscale(frames, 4)
+    assert [batch for batch, _ in limited_memory.tried] == [4, 4]
+    assert released == [engine]
+
+
 def test_out_of_memory_with_one_frame_goes_on_in_ever_smaller_tiles(compact, limited_memory):
     frames = picture(2, 160, 96)
     engine = RealEsrganEngine(compact)

@@ -135,3 +135,12 @@ def test_the_usual_budget_is_a_share_of_the_memory_and_asks_no_torch_that_is_not
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 2**28 < int(answer.stdout) < 2**43
+
+
+def test_others_are_released_and_the_one_that_asks_is_not(log):
+    warm = Registry(100)
+    one = get(warm, log, "one", 1)
+    get(warm, log, "two", 1)
+    assert warm.release_others(one, "no memory")
+    assert (warm.keys(), log[-1]) == (["one"], "release two")
+    assert not warm.release_others(one, "no memory")

@@ -7,6 +7,7 @@ import torch
 from generation.domain.errors import RenderError
 from tests.upscaling import compact_state, largest_difference, picture, rrdb_state, write
 from workers.engines import upscale_network
+from workers.engines.precision import Precisions
 from workers.engines.realesrgan import RealEsrganEngine
 from workers.engines.upscale_network import Mode, Network, continue_edges
 
@@ -90,6 +91,37 @@ def test_half_precision_that_overflows_is_given_up_for_good(tmp_path, caplog):
     caplog.clear()
     engine.upscale(frames, 4)
     assert "float32" not in caplog.text
+
+
+def blacken_half(monkeypatch):
+    """Let float16 give black pictures, as a GTX 1660 does; every other precision computes as ever."""
+    from spandrel import ImageModelDescriptor
+
+    compute = ImageModelDescriptor.__call__
+
+    def call(self, image):
+        large = compute(self, image)
+        return torch.zeros_like(large) if image.dtype == torch.float16 else large
+
+    monkeypatch.setattr(ImageModelDescriptor, "__call__", call)
+
+
+def test_black_frames_from_frames_that_are_not_are_computed_again_and_remembered(compact, monkeypatch, caplog):
+    blacken_half(monkeypatch)
+    found, frames = Precisions(), picture(2)
+    engine = RealEsrganEngine(compact, precision="float16", found=found)
+    expected = RealEsrganEngine(compact, precision="float32").upscale(frames, 4)
+    assert largest_difference(engine.upscale(frames, 4), expected) <= 1
+    assert "float16 is black on cpu" in caplog.text
+    assert found.get("cpu", compact[4].name, "upscaling", "float16") == "float32"
+
+
+def test_frames_that_are_black_stay_black_and_in_half_precision(compact, monkeypatch, caplog):
+    blacken_half(monkeypatch)
+    engine = RealEsrganEngine(compact, precision="float16", found=(found := Precisions()))
+    engine.upscale(picture(2) * 0, 4)
+    assert "going on" not in caplog.text
+    assert found.get("cpu", compact[4].name, "upscaling", "float16") == "float16"
 
 
 @pytest.mark.gpu
@@ -213,6 +245,15 @@ def test_a_checkpoint_cannot_run_code(tmp_path, through_torch):
         RealEsrganEngine({4: path}).load()
     assert caught.value.id == "model-corrupt"
     assert not trace.exists()
+
+
+def test_a_card_that_fails_while_loading_is_not_taken_for_a_damaged_file(compact, monkeypatch):
+    def fail(self):
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(Network, "_measure_pixel_bytes", fail)
+    with pytest.raises(torch.AcceleratorError):
+        RealEsrganEngine(compact).load()
 
 
 def test_out_of_memory_while_loading_says_so(compact, monkeypatch):

@@ -7,7 +7,8 @@ from auravideo.core.metrics import totals, traffic, websockets
 from generation.domain.errors import RenderError
 from tests.rigs.metrics import samples
 from workers import frame_store
-from workers.engines.memory import LADDER, Ladder
+from workers.engines.ladder import Ladder
+from workers.engines.memory import LADDER
 
 pytestmark = pytest.mark.usefixtures("no_totals")
 JOB = "0a8d8dc1-4eb6-4d39-8f3c-1e7d2a0f6f6a"

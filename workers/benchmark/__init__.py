@@ -1,0 +1,1 @@
+"""The process that renders for `manage.py benchmark`: the real stages, without Celery and database."""

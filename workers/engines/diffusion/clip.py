@@ -1,0 +1,31 @@
+"""A clip that is being made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Clip:
+    """The arguments of one `generate` call, and the denoised latents once available."""
+
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    frames: int
+    steps: int
+    guidance: float
+    seed: int
+    loras: tuple[tuple[Path, float], ...]
+    scheduler: Mapping[str, Any] | None
+    window: tuple[int, int] | None
+    latents: Any = field(default=None, repr=False)
+
+    def check(self, factor: int) -> None:
+        """Raise ValueError unless a decoder that enlarges by `factor` can make such a clip."""
+        if self.width < factor or self.height < factor or self.width % factor or self.height % factor:
+            raise ValueError(f"{self.width}x{self.height} is not made of multiples of {factor} pixels")
+        if self.frames < 1 or self.steps < 1:
+            raise ValueError(f"{self.frames} frames in {self.steps} steps cannot be made")
