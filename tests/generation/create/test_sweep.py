@@ -74,6 +74,7 @@ def test_a_deleted_clip_leaves_its_place_empty(signed_in, user):
         ({"across": "nonsense"}, "across"),
         ({"down_values": "dragon → cat"}, "down_values"),
         ({"down": "guidance", "down_values": "1, 2"}, "down"),
+        ({"down": ""}, "down"),
         ({"across": "seed", "across_values": "1-12", "down": "steps", "down_values": "1-4"}, "across_values"),
         ({"down_values": "red → toy gun"}, "across_values"),
     ],
