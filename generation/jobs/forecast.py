@@ -1,7 +1,7 @@
 """When active clips will be ready: what is left of all of them, in the order in which the workers will take it."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -34,7 +34,7 @@ class Forecast:
 
     line: turns.Line
     clips: list[Clip]
-    workers: Mapping[str, int]
+    workers: Sequence[frozenset[str]]  # the queues of each
     served: Mapping[int, float]
     waiting: int  # clips that wait for their turn
     read: frozenset[UUID]
@@ -47,7 +47,7 @@ class Forecast:
         Args:
             place: of a job that waits, in the whole queue, from 1.
         """
-        if _TURNS not in self.workers:
+        if not any(_TURNS in queues for queues in self.workers):
             return None
         found = self.times.get(job.pk)
         if found is None and job.status == Status.QUEUED:
@@ -107,7 +107,7 @@ def _make() -> Forecast:
         user: min(0.0, (since - now).total_seconds()) for user, (since, _) in line.earlier.items() if since > _EPOCH
     }
     clips = [clip for job in found if (clip := _clip_of(job)) is not None]
-    workers = {queue: there.workers for queue, there in roster.capacity().items() if there.workers}
+    workers = roster.crew()
     waiting = sum(clip.waits for clip in clips)
     read = frozenset(job.pk for job in found)
     made = Forecast(line, _loading_ahead(found) + clips, workers, served, waiting, read, time.monotonic())
