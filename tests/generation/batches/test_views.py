@@ -293,3 +293,12 @@ def test_a_batch_takes_as_many_queries_for_many_clips_as_for_few(signed_in, user
 def test_the_name_of_a_field_is_shown_as_far_as_a_page_can_show_it(signed_in):
     response = post(signed_in, '{"prompt": "a red heart", "\\ud800": 1}\n')
     assert r"\ud800" in response.content.decode()
+
+
+def test_a_gif_of_a_batch_is_shown_as_its_poster(signed_in, user):
+    batch = BatchFactory(user=user)
+    job = JobFactory(user=user, batch=batch, row=1, status=Status.DONE, request=a_request(format="gif"))
+    video = VideoFactory(user=user, job=job, request=job.request)
+    html = signed_in.get(reverse("generation:batch", args=[batch.pk])).content.decode()
+    assert f'<img src="{reverse("gallery:poster", args=[video.pk])}"' in html
+    assert not re.search(rf'(src|srcset)="{reverse("gallery:file", args=[video.pk])}"', html), "not the whole GIF"
