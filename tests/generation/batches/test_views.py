@@ -9,9 +9,12 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from generation.batches import parsing
+from generation.batches import parsing, views
+from generation.batches.progress import counted
 from generation.domain.states import ACTIVE, Status
 from generation.models import Batch, Job
 from generation.queue import services
@@ -258,6 +261,26 @@ def test_the_list_takes_as_many_queries_for_many_batches_as_for_one(signed_in, u
         JobFactory(user=user, batch=BatchFactory(user=user), status=Status.CANCELLED)
     with django_assert_max_num_queries(len(before)):
         signed_in.get(reverse("generation:batches"))
+
+
+def test_the_list_counts_the_clips_of_one_page_of_batches_only(signed_in, user, monkeypatch):
+    monkeypatch.setattr(views, "BATCHES_A_PAGE", 2)
+    made = [BatchFactory(user=user, name=f"Batch {n}") for n in range(5)]
+    for batch in made:
+        JobFactory(user=user, batch=batch, status=Status.DONE)
+    with CaptureQueriesContext(connection) as queries:
+        page = signed_in.get(f"{reverse('generation:batches')}?page=2").content.decode()
+    assert re.findall(r">(Batch \d)<", page) == ["Batch 2", "Batch 1"]
+    assert page.count("1 of 1 clip finished") == 2
+    (counting,) = (query["sql"] for query in queries if 'COUNT("generation_job"."id")' in query["sql"])
+    assert [batch.name for batch in made if batch.pk.hex in counting.replace("-", "")] == ["Batch 1", "Batch 2"]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL's plans follow what it has counted")
+def test_the_clips_of_a_page_of_batches_are_read_from_an_index(user):
+    plan = counted(BatchFactory.create_batch(2, user=user)).explain()
+    assert "SCAN" not in plan
+    assert re.search(r"SEARCH generation_job USING INDEX \w+ \(batch_id=\?\)", plan)
 
 
 def test_an_empty_list_says_what_to_do(signed_in):
