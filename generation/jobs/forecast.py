@@ -54,14 +54,14 @@ class Forecast:
             return max(0.0, self._last + self._behind(place) - self._age)
         return None if found is None else max(0.0, found.ready - self._age)
 
-    def next(self, user_id: int, request: RenderRequest, plan: Plan, clips: int = 1) -> Times:
-        """Return when clips that a user would queue now begin to be generated, and when the last one is ready."""
-        units = _units(request, plan)
-        own = [Clip((_NEXT, n), user_id, _blocks(units, plan, waits=True), waits=True) for n in range(clips)]
+    def next(self, user_id: int, wanted: Sequence[tuple[RenderRequest, Plan]]) -> Times:
+        """Return when clips that a user would queue now begin to be generated, and when all of them are ready."""
+        left = [_blocks(_units(request, plan), plan, waits=True) for request, plan in wanted]
+        own = [Clip((_NEXT, n), user_id, blocks, waits=True) for n, blocks in enumerate(left)]
         # Simulate a part of a large queue, and what is behind it by its rate.
         found = schedule.times([*self.clips, *own], self.workers, _TURNS, self.served)
         further = self._behind(self.line.clips_before(user_id) - self.line.rendering)
-        return Times(found[_NEXT, 0].start + further, found[_NEXT, clips - 1].ready + further)
+        return Times(found[_NEXT, 0].start + further, max(found[clip.key].ready for clip in own) + further)
 
     def knows(self, job: Job) -> bool:
         return job.pk in self.read or len(self.read) >= MOST
