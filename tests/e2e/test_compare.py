@@ -20,6 +20,7 @@ BATCHES = {
     "joiner": ["done", "running"],
     "loser": ["done", "running"],
     "sound": ["done", "done", "queued"],
+    "wordy": ["queued", "failed"],
 }
 PEOPLE = {f"compare-{name}": states for name, states in BATCHES.items()}  # other tests have users on the same site
 MOST_APART = 0.1  # seconds
@@ -200,6 +201,12 @@ def test_the_page_is_sound_at_every_width(visit):
     with visit("slider", reduced_motion="reduce") as page:
         assert too_wide(page) == []
         assert violations(page) == []
+
+
+def test_the_long_words_of_a_failure_fit_into_the_column_of_its_clip(visit):
+    with visit("wordy", locale="pl-PL") as page:
+        expect(clips(page).nth(1)).to_contain_text("najoszczędniejszym")
+        assert too_wide(page) == []
 
 
 def test_without_scripts_clips_have_controls_and_the_forms_work(visit):
