@@ -20,6 +20,7 @@ BATCHES = {
     "joiner": ["done", "running"],
     "loser": ["done", "running"],
     "sound": ["done", "done", "queued"],
+    "wordy": ["queued", "failed"],
 }
 PEOPLE = {f"compare-{name}": states for name, states in BATCHES.items()}  # other tests have users on the same site
 MOST_APART = 0.1  # seconds
@@ -43,6 +44,13 @@ WATCH = """() => new Promise((resolve) => {
     look();
 })"""
 
+BROKEN_WORDS = """table => [...table.querySelectorAll("th .dim")].flatMap(({firstChild: text}) =>
+    [...text.data.matchAll(/\\S+/g)].filter(({0: word, index}) => {
+        const range = new Range();
+        range.setStart(text, index);
+        range.setEnd(text, index + word.length);
+        return range.getClientRects().length > 1;
+    }).map(([word]) => word))"""
 MOVING = """() => new Promise((resolve, reject) => {
     setTimeout(() => reject(new Error("the clips do not move")), 15_000);
     const look = () => {
@@ -195,6 +203,12 @@ def test_the_page_is_sound_at_every_width(visit):
         assert violations(page) == []
 
 
+def test_the_long_words_of_a_failure_fit_into_the_column_of_its_clip(visit):
+    with visit("wordy", locale="pl-PL") as page:
+        expect(clips(page).nth(1)).to_contain_text("najoszczędniejszym")
+        assert too_wide(page) == []
+
+
 def test_without_scripts_clips_have_controls_and_the_forms_work(visit):
     with visit("plain", java_script_enabled=False) as page:
         expect(page.locator(".clip video[controls]")).to_have_count(4)
@@ -236,6 +250,26 @@ def test_several_values_are_counted_first_and_become_a_labelled_grid(quick_page)
     expect(page.get_by_role("cell").locator(".job")).to_have_count(4)
     assert too_wide(page) == []
     assert violations(page) == []
+
+
+def test_a_grid_is_readable_on_a_phone_and_keeps_the_place_of_its_clips(quick_page):
+    page = quick_page
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_up(page)
+    page.goto("/create/?mode=advanced")
+    page.locator("[name=prompt]").fill("a red heart rising")
+    page.locator("[name=aspect]").select_option("16:9")
+    page.get_by_text("Try several values").click()
+    page.get_by_label("Values of the columns").fill("3, 5, 7, 9")
+    page.get_by_label("Rows", exact=True).select_option(label="Prompt words")
+    page.get_by_label("Values of the rows").fill("red → blue")
+    page.get_by_role("button", name="Show the grid").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("8 clips")
+    assert page.locator(".sweep__plan").evaluate(BROKEN_WORDS) == []
+    page.get_by_role("button", name="Make 8 clips").click()
+    screen = page.locator(".clip .screen").first
+    assert screen.evaluate("screen => screen.offsetWidth / screen.offsetHeight") == pytest.approx(16 / 9, rel=0.02)
+    assert screen.evaluate("screen => screen.querySelector('img').offsetWidth / screen.offsetWidth") < 0.5
 
 
 def test_a_stack_is_one_tile_that_opens_it(visit):

@@ -234,15 +234,40 @@ def test_the_draft_survives_the_end_of_the_session_and_only_its_writer_sees_it(b
 
 
 @pytest.mark.thorough
-def test_signing_out_deletes_the_draft(signed_up):
+def test_signing_out_deletes_the_draft_up_to_its_last_word(signed_up):
     page = signed_up
-    prompt(page).fill(TYPED)
-    page.get_by_role("link", name="Queue", exact=True).click()
-    assert TYPED in page.evaluate("localStorage.getItem('create-draft')")
-    page.get_by_role("banner").locator("details.menu > summary").last.click()
-    page.get_by_role("button", name="Sign out").click()
+    prompt(page).fill("a large")
+    page.wait_for_function("() => localStorage.getItem('create-draft') !== null")
+    prompt(page).evaluate(
+        """(field, text) => {
+            field.value = text;
+            field.dispatchEvent(new Event("input", {bubbles: true}));
+            document.querySelector("form[action$='/logout/']").requestSubmit();
+        }""",
+        TYPED,
+    )
     expect(page.get_by_role("banner").get_by_role("link", name="Sign up")).to_be_visible()
     assert page.evaluate("localStorage.getItem('create-draft')") is None
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("where", "button"), [("deactivate", "Deactivate account"), ("delete", "Delete everything")])
+def test_a_closed_account_leaves_nothing_in_the_browser(signed_up, where, button):
+    page = signed_up
+    prompt(page).fill(TYPED)
+    page.goto(f"/settings/{where}/")
+    page.evaluate("localStorage.setItem('push', 'https://push.example/1'); sessionStorage.setItem('push-tried', 'yes')")
+    if where == "delete":
+        page.locator("[name=password]").fill("not the password")
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_text("Incorrect password.")).to_be_visible()
+        assert TYPED in page.evaluate("localStorage.getItem('create-draft')"), "the account is still there"
+        page.locator("[name=password]").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name=button).click()
+    expect(page.get_by_role("banner").get_by_role("link", name="Sign up")).to_be_visible()
+    left = set(page.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)]"))
+    left -= {"htmx-current-path-for-history"}  # of the page that is open now
+    assert left == (set() if where == "delete" else {"push", "push-tried"})
 
 
 @pytest.mark.thorough
