@@ -15,6 +15,7 @@ CLIPS = 6
 TOLERANCE = 0.3
 FLOOR = 2.5  # seconds; nobody minds them, and a busy machine loses them anywhere
 PATIENCE = 300
+ATTEMPTS = 3  # a pause of the whole machine breaks a promise that was honest, but not three times in a row
 SUBMIT = """
 from accounts.models import User
 from generation.queue import services
@@ -66,12 +67,18 @@ def watch(page, jobs):
     return promised, happened, most
 
 
-def check(promised, happened):
-    assert promised.keys() == happened.keys()
-    told = {job: f"said {promised[job]:.1f}, took {seconds:.1f}" for job, seconds in happened.items()}
-    print(*told.values(), sep="\n")
-    for job, seconds in happened.items():
-        assert abs(promised[job] - seconds) <= max(FLOOR, TOLERANCE * seconds), told
+def expect_kept_promises(page, submit_clips, at_once):
+    """Let clips be rendered, at most `at_once` at a time, until all of them were ready when the page had said so."""
+    told = []
+    for _ in range(ATTEMPTS):
+        promised, happened, most = watch(page, submit_clips())
+        assert promised.keys() == happened.keys()
+        assert 1 <= most <= at_once
+        told.append([f"said {promised[job]:.1f}, took {seconds:.1f}" for job, seconds in happened.items()])
+        print(*told[-1], sep="\n")
+        if all(abs(promised[job] - took) <= max(FLOOR, TOLERANCE * took) for job, took in happened.items()):
+            return
+    raise AssertionError(told)
 
 
 @pytest.mark.thorough
@@ -82,9 +89,7 @@ def test_six_clips_on_one_worker_say_what_happens(browser, site):
     wait_for(site, before + 3)
     with open_page(browser, site) as page:
         page.context.add_cookies([{"name": "sessionid", "value": site.session_of(name), "url": site.url}])
-        promised, happened, most = watch(page, submit(site, name, CLIPS))
-    assert most == 1
-    check(promised, happened)
+        expect_kept_promises(page, lambda: submit(site, name, CLIPS), at_once=1)
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.thorough)])
@@ -101,7 +106,5 @@ def test_clips_say_what_happens_whatever_the_number_of_workers(browser, tmp_path
         wait_for(site, 2 * workers)
         with open_page(browser, site) as page:
             page.context.add_cookies([{"name": "sessionid", "value": site.session_of(name), "url": site.url}])
-            promised, happened, most = watch(page, submit(site, name, CLIPS, **SHORT))
+            expect_kept_promises(page, lambda: submit(site, name, CLIPS, **SHORT), at_once=workers)
     assert site.stop() == 0
-    assert 1 <= most <= workers
-    check(promised, happened)
