@@ -32,7 +32,7 @@ def slower(request: RenderRequest, plan: Plan) -> str:
     queue = STAGES[Stage.GENERATE].queue
     there = roster.capacity().get(queue)
     needs = placement.generation_needs(request, plan)
-    if there is None or not needs or there.workers > len(there.cards):
+    if there is None or not needs or len(there.names) > len(there.cards):
         return ""
     able = [card for card in there.cards if can_take(queue, card, min(needs.values()))]
     fastest = next(iter(needs))
