@@ -26,6 +26,7 @@ from auravideo.core.liveness import progress
 from auravideo.core.logs import ids
 from auravideo.core.metrics import presence, reporting
 from auravideo.core.storage import StorageUnavailable
+from generation.domain.memory_classes import GB
 from generation.domain.stages import stage_of
 from generation.domain.states import Stage, Status
 from generation.models import Job, StageRun
@@ -33,7 +34,7 @@ from generation.queue import claims, leftovers, recovery
 from generation.queue.loading import ahead
 from workers import connections, frame_store, loading, membership, pace, runner, stages, watchdog
 from workers.device import failures, sharing
-from workers.engines import precision
+from workers.engines import memory, precision
 from workers.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -129,6 +130,7 @@ def _prepare_child(**_kwargs: object) -> None:
     reporting.start()
     tracing.start("worker")
     precision.precisions.keep_in(settings.HOME / "precision.json")
+    memory.limit_room(settings.WORKER_MEMORY_GB * GB or None)
     membership.report()  # holds nothing; the child that it replaces may have held models
     loading.begin()
 

@@ -30,9 +30,9 @@ class Entry:
     `label` and `purpose` are in the active language: scripts/messages.py extracts ours from catalogue.toml; those of an
     operator's own entries are not translated. `revision` is a full commit hash or None (the newest, which the lock file
     then pins). `files` are the required paths, `*` allowed; `sha256` gives the hashes that some of them must have,
-    whichever mirror serves them. `download_mb` and `memory_gb` (graphics memory, 10^9 bytes) are shown to help users
-    choose; nothing is computed from them. Without a `repo`, the operator puts the files into the entry's folder, which
-    `folder` names if it is not the usual one.
+    whichever mirror serves them. `download_mb` and `memory_gb` (graphics memory, 10^9 bytes) help users choose, and
+    the latter decides which workers can run it (see card_memory.py). Without a `repo`, the operator puts the files into
+    the entry's folder, which `folder` names if it is not the usual one.
     """
 
     kind: ClassVar[str] = ""

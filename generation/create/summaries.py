@@ -9,6 +9,7 @@ from django.conf import settings
 from accounts.models import User
 from auravideo.core.forms import choices_of
 from generation.catalogue import vocabulary
+from generation.create import card_fit
 from generation.create.forms import CreateForm
 from generation.domain.errors import warning_text
 from generation.domain.plan import Plan, plan
@@ -101,6 +102,8 @@ def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
         notes.insert(0, placement.without_worker(missing))
     elif too_large := placement.no_room(request, made.stages):
         notes.insert(0, too_large)
+    elif slower := card_fit.slower(request, made):
+        notes.insert(0, slower)
     queue = queue_for(user, requests) if user is not None else Queue(0, 0.0)
     loading = loading_seconds(request, made.stages)
     return Summary(request, made, estimate(request), len(requests), queue, tuple(notes), loading)

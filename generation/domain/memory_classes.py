@@ -30,11 +30,24 @@ def base_of(queue: str) -> str:
     return _BASES.get(queue, queue)
 
 
+def class_of(needed: int) -> int:
+    """Return the size in GB of the smallest class that holds `needed` bytes, the largest if none does."""
+    return next((size for size in (BASE, *CLASSES) if needed <= size * GB), CLASSES[-1])
+
+
 def queue_for(queue: str, needed: int) -> str:
     """Return where a message goes whose model needs `needed` bytes; beyond the largest class, into the largest."""
     if queue == CPU or needed <= BASE * GB:
         return queue
-    return _name(queue, next((size for size in CLASSES if needed <= size * GB), CLASSES[-1]))
+    return _name(queue, class_of(needed))
+
+
+def can_take(queue: str, memory: int, needed: int) -> bool:
+    """Return whether a worker of a stage's `queue` with `memory` bytes is handed what needs `needed` bytes.
+
+    Enough memory is not enough: a worker with 6.4 GB does not read the queue of 8 GB, where 6.2 GB belong.
+    """
+    return memory >= needed and queue_for(queue, needed) in queues_within((queue,), memory)
 
 
 def queues_within(queues: Iterable[str], memory: int) -> tuple[str, ...]:

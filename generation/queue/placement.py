@@ -6,8 +6,9 @@ from django.utils import formats
 from django.utils.translation import gettext as _
 
 from auravideo.commands import manage
-from generation.domain.memory_classes import BASE, EVERYWHERE, GB, queue_for
-from generation.domain.plan import Plan
+from generation.catalogue import card_memory
+from generation.domain.memory_classes import BASE, EVERYWHERE, GB, can_take, class_of, queue_for
+from generation.domain.plan import Plan, plan
 from generation.domain.stages import STAGES, Sized
 from generation.domain.states import Stage
 from generation.queue import roster
@@ -33,8 +34,27 @@ def engine_of(stage: Stage, request: RenderRequest) -> str:
 
 
 def needed(stage: Stage, request: RenderRequest) -> int:
-    """Return the memory, in bytes, that the model of a stage needs, by the catalogue; 0 if it is not known."""
+    """Return the memory, in bytes, without which no worker can run a stage; 0 if it is not known.
+
+    Generation has modes that make do with less memory, so the most economical one counts. For the other stages, and for
+    models whose modes nobody calculated, the catalogue's figure does.
+    """
+    if stage == Stage.GENERATE and (by_mode := generation_needs(request)):
+        return min(by_mode.values())
     return max((int(entry.memory_gb * GB) for entry in entries(stage, request)[:1]), default=0)
+
+
+def generation_needs(request: RenderRequest, made: Plan | None = None) -> Mapping[str, int]:
+    """Return the bytes that generating a clip needs in each memory mode, the fastest first; empty if not known."""
+    model = available.catalogue().models.get(request.model)
+    if model is None:
+        return {}
+    try:
+        made = made or plan(request, model)
+    except ValueError:  # the catalogue has changed since
+        return {}
+    size = (made.base_width, made.base_height, made.base_frames)
+    return card_memory.needs(model, *size, guided=request.guidance > 1)
 
 
 def queue_of(stage: Stage, request: RenderRequest) -> str:
@@ -113,13 +133,15 @@ def no_room(request: RenderRequest, stages: Iterable[Stage]) -> str:
     capacity = roster.capacity()
     for stage, need in needs.items():
         there = capacity.get(STAGES[stage].queue)
-        if there is not None and there.memory < need:
+        if there is not None and not can_take(STAGES[stage].queue, there.memory, need):
+            need = need if need > there.memory else class_of(need) * GB
             return _(
                 "The stage “%(stage)s” of this model needs %(need)s GB of memory, and the largest worker on this site "
                 "has %(most)s GB. The clip will wait until a larger one joins."
-            ) % {"stage": STAGES[stage].label, "need": _gb(need), "most": _gb(there.memory)}
+            ) % {"stage": STAGES[stage].label, "need": in_gb(need), "most": in_gb(there.memory)}
     return ""
 
 
-def _gb(size: int) -> str:
-    return formats.number_format(size / GB, 1)
+def in_gb(size: int) -> str:
+    """Return a size in GB with one decimal place, as a user writes it."""
+    return formats.number_format(round(size / GB, 1), 1)  # which would cut, not round

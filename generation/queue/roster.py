@@ -173,16 +173,21 @@ class Capacity:
     Attributes:
         memory: of the largest, in bytes.
         names: who they are. A worker of several queues is in the capacity of each.
-        has_card: whether one of them computes on a graphics card.
+        cards: the memory that each of those with a graphics card may use of it, in bytes.
         warm: the engines that they hold.
         boots: their machines, and when these were started.
     """
 
     memory: int = 0
     names: set[str] = field(default_factory=set)
-    has_card: bool = False
+    cards: list[int] = field(default_factory=list)
     warm: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
+
+    @property
+    def has_card(self) -> bool:
+        """Return whether one of them computes on a graphics card."""
+        return bool(self.cards)
 
 
 def capacity() -> dict[str, Capacity]:
@@ -198,7 +203,7 @@ def _capacity(_tick: int) -> dict[str, Capacity]:
         for queue in queues:
             there = found.setdefault(queue, Capacity())
             there.names.add(name)
-            there.has_card |= device != CPU
+            there.cards += [memory] if device != CPU else []
             there.memory = max(there.memory, memory)
             there.warm.update(warm)
             there.boots.update([boot] if boot else [])

@@ -10,6 +10,7 @@ import numpy as np
 
 from auravideo.commands import FETCH_MODELS
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
+from generation.catalogue import card_memory
 from generation.domain.errors import RenderError
 from workers.engines import memory, registry
 from workers.engines.base import Loras, OnStep, torch_device
@@ -18,7 +19,8 @@ from workers.engines.device_errors import is_out_of_memory
 from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.decoding import decode
 from workers.engines.diffusion.denoising import denoise
-from workers.engines.diffusion.parts import arrange, least_bytes, set_precision, weight_bytes
+from workers.engines.diffusion.needs import Needs, needed_bytes
+from workers.engines.diffusion.parts import arrange, set_precision, weight_bytes
 from workers.engines.ladder import Ladder
 from workers.engines.loading import Source, load_pipeline, make_scheduler, set_loras
 from workers.engines.memory import LADDER, Rung, free_memory, join_inference, rung_index
@@ -66,6 +68,7 @@ class AnimateDiffEngine:
             compute wrongly in it (precision.py), float32 on the CPU.
         memory_mode: "auto", or the rung of `memory.LADDER` to start at.
         ladder, found: remember the rungs that fit, and the precisions that work; by default one each per process.
+        needs: what a clip needs in each memory mode, as far as it was calculated: modes that do not fit are not tried.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class AnimateDiffEngine:
         memory_mode: str = "auto",
         ladder: Ladder | None = None,
         found: Precisions = precisions,
+        needs: Needs | None = None,
     ) -> None:
         self.base = Path(base)
         self.adapter = Path(adapter) if adapter else self.base / "motion_adapter"
@@ -97,6 +101,7 @@ class AnimateDiffEngine:
         self._device_name, self._precision, self._found = device, precision, found
         self._first_rung = rung_index(memory_mode)
         self._ladder = _ladder if ladder is None else ladder
+        self._needs = needs
         self._pipeline: Any = None
         self._preview: LatentPreview | None = None
         self._arranged: tuple[Any, ...] | None = None
@@ -118,6 +123,7 @@ class AnimateDiffEngine:
             "context_stride": adapter.context_stride,
             "label": model.label,
             "command": model.command,
+            "needs": functools.partial(card_memory.needs, model),
         }
         path = folder / adapter.weights if adapter.weights else folder
         return cls(model.path(home), path, **{**defaults, **options})
@@ -276,7 +282,7 @@ class AnimateDiffEngine:
             frames=clip.frames,
             first=self._first_rung,
             room=lambda: memory.room(self.device),
-            least=lambda rung: least_bytes(self._pipeline, rung),
+            least=lambda rung: needed_bytes(self._pipeline, rung, clip, self._needs),
             release=lambda: registry.release_others(self, f"no memory for {self._source.label}"),
             between=self._clear,
         )

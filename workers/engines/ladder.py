@@ -85,7 +85,7 @@ class Ladder:
             subject: everything but the size that decides what fits: the weights, their precision, the card. By default
                 `model`.
             room: returns the bytes of the card that this process may fill; None if unknown.
-            least: returns the bytes that a rung needs at the very least. What needs more than the room is skipped.
+            least: returns the bytes that a rung needs. What needs more than the room is skipped.
             release: frees what else this process holds. Returns whether there was anything, which makes it worth
                 trying the same rung again.
             between: called after each failure, once the traceback and the objects it held are gone.
@@ -138,7 +138,7 @@ class Ladder:
     def _first_worth_trying(index: int, room: int | None, least: Callable[[Rung], int], model: str) -> int:
         while room is not None and index < len(LADDER) - 1 and least(LADDER[index]) > room:
             logger.warning(
-                "%s: mode %s needs %.1f GiB for its weights alone, and there are %.1f",
+                "%s: mode %s needs at least %.1f GiB, and there are %.1f",
                 *(model, LADDER[index].name, least(LADDER[index]) / 2**30, room / 2**30),
             )
             index += 1

@@ -9,6 +9,8 @@ from typing import Any
 SPATIAL_SPLIT = 256
 TEMPORAL_SPLIT = 16
 
+_limit: int | None = None
+
 
 @dataclass(frozen=True)
 class Rung:
@@ -58,16 +60,23 @@ def free_cache() -> None:
         torch.cuda.empty_cache()
 
 
+def limit_room(size: int | None) -> None:
+    """Set the bytes that this process may fill of a card that it shares; None for no limit."""
+    global _limit
+    _limit = size
+
+
 def room(device: str) -> int | None:
     """Return the bytes of a card that this process may fill: what is free, and what torch holds here already.
 
-    None if `device` is no card, or torch cannot tell.
+    No more than `limit_room` allows. None if `device` is no card, or torch cannot tell.
     """
     if not device.startswith("cuda"):
         return None
     import torch
 
-    return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+    there = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+    return there if _limit is None else min(there, _limit)
 
 
 def split_inference(unet: Any, spatial: int = SPATIAL_SPLIT, temporal: int = TEMPORAL_SPLIT) -> None:

@@ -9,6 +9,7 @@ from generation.domain.memory_classes import (
     CLASSES,
     GB,
     base_of,
+    can_take,
     queue_for,
     queues_within,
     with_classes,
@@ -45,6 +46,14 @@ def test_who_reads_a_class_can_hold_its_models_and_who_can_hold_them_reads_it(ca
     assert not reads or memory >= needed * GB
     if memory >= next(size for size in CLASSES if size >= needed) * GB:
         assert reads
+
+
+@pytest.mark.parametrize(
+    ("memory", "needed", "can"),
+    [(4.3, 4, True), (4.3, 5, False), (6.4, 6.2, False), (8.6, 6.2, True), (150, 500, False), (600, 500, True)],
+)
+def test_a_worker_is_handed_what_it_has_the_memory_for_and_reads_the_queue_of(memory, needed, can):
+    assert can_take("generate", int(memory * GB), int(needed * GB)) is can
 
 
 def test_every_worker_reads_its_stage():

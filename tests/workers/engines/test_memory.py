@@ -146,6 +146,19 @@ def test_modes_that_the_card_has_no_room_for_are_not_tried(new_engine, expected,
     assert engine.notes == [{"model": "Small model", "id": "memory-mode", "mode": "offload"}]
 
 
+def test_a_worker_fills_no_more_of_a_shared_card_than_it_may(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (6 * 2**30, 8 * 2**30))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _device: 2**30)
+    assert memory.room("cuda") == 7 * 2**30
+    monkeypatch.setattr(memory, "_limit", None)
+    for limit, room in ((4 * 2**30, 4), (9 * 2**30, 7), (None, 7)):
+        memory.limit_room(limit)
+        assert memory.room("cuda") == room * 2**30
+    assert memory.room("cpu") is None
+
+
 def test_other_warm_models_go_before_a_more_economical_mode_is_chosen(new_engine, expected, monkeypatch):
     warm = Registry(10**12)
     monkeypatch.setattr(registry, "_default", warm)

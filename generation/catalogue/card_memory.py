@@ -1,0 +1,96 @@
+"""What a clip needs on a graphics card, by the table that the paper card calculated (tests/rigs/paper_card).
+
+Pure, and without torch: the pages say it before a clip is submitted, and the engines choose their memory mode by it.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+TABLE = Path(__file__).with_name("card_memory.toml")
+GB = 10**9
+# What the table does not count: CUDA's own context, and workspaces of libraries and gaps between allocations. Assumed.
+CONTEXT = 400 * 10**6
+GAPS = 200 * 10**6
+DEFAULT_SECONDS = 2  # of the clip that a model's `memory_gb` is about
+
+Line = tuple[float, float]
+"""Bytes, and bytes per pixel."""
+Plane = tuple[float, float, float]
+"""Bytes, bytes per pixel, and bytes per pixel and frame."""
+
+
+class Model(Protocol):
+    """The properties of a base model that the table is about."""
+
+    @property
+    def family(self) -> str: ...
+
+    @property
+    def memory_gb(self) -> float: ...
+
+    @property
+    def native_size(self) -> int: ...
+
+    @property
+    def native_fps(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One memory mode of a family. `speed` is a fraction of the first mode's."""
+
+    name: str
+    window: int
+    denoise: Plane
+    long: Plane
+    decode: Line
+    speed: float
+
+    def bytes(self, width: int, height: int, frames: int, *, guided: bool = True) -> int:
+        """Return what a clip of this size (pixels) and length needs. Without guidance, half as much is computed."""
+        pixels = width * height
+        offset, by_pixel, by_volume = self.denoise if frames <= self.window else self.long
+        denoising = offset + by_pixel * pixels + by_volume * pixels * frames * (1 if guided else 0.5)
+        decoding = self.decode[0] + self.decode[1] * pixels
+        return int(max(denoising, decoding)) + CONTEXT + GAPS
+
+
+def modes(model: Model) -> tuple[Mode, ...]:
+    """Return the memory modes of a model, the fastest first; empty if nothing was calculated for it.
+
+    An operator's entry may state another `memory_gb`: then that counts, and not the table of its family.
+    """
+    found = _families().get(model.family, ())
+    return found if model.memory_gb in (0, usual_gb(model)) else ()
+
+
+def usual_gb(model: Model) -> float | None:
+    """Return what the catalogue's `memory_gb` should say: the GB of a default clip at the native size."""
+    found = _families().get(model.family, ())
+    frames = DEFAULT_SECONDS * model.native_fps + 1
+    return round(found[0].bytes(model.native_size, model.native_size, frames) / GB, 1) if found else None
+
+
+def needs(model: Model, width: int, height: int, frames: int, *, guided: bool = True) -> dict[str, int]:
+    """Return the bytes that a clip needs in each memory mode, the fastest first; empty if nothing was calculated."""
+    return {mode.name: mode.bytes(width, height, frames, guided=guided) for mode in modes(model)}
+
+
+def choose_mode(needs: Mapping[str, int], free: int) -> str | None:
+    """Return the first mode that fits into `free` bytes, the most economical if none does; None if none is known."""
+    fitting = (mode for mode, need in needs.items() if need <= free)
+    return next(fitting, min(needs, key=lambda mode: needs[mode], default=None))
+
+
+@lru_cache(maxsize=1)
+def _families() -> Mapping[str, tuple[Mode, ...]]:
+    found = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    return {family: _modes(table) for family, table in found.items()}
+
+
+def _modes(table: Mapping[str, Any]) -> tuple[Mode, ...]:
+    return tuple(Mode(name=name, window=table["window"], **row) for name, row in table["modes"].items())

@@ -1,0 +1,60 @@
+"""What a clip needs on a card: the catalogue's figures are the calculated ones, and a mode is chosen by them."""
+
+from dataclasses import replace
+
+import pytest
+
+from generation.catalogue import card_memory
+from generation.catalogue.load import load_catalogue
+from tests.rigs.paper_card import film
+
+CATALOGUE = load_catalogue()
+MODELS = CATALOGUE.models
+SD15 = MODELS["stable-diffusion-v1-5"]
+GB = card_memory.GB
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.id)
+def test_the_catalogue_says_what_a_model_needs(model):
+    assert model.memory_gb == card_memory.usual_gb(model), (
+        "run `make memory-table`, and put its figure into the catalogue"
+    )
+    assert card_memory.modes(model)
+
+
+def test_the_catalogue_says_what_interpolation_needs():
+    """Of one pair at the size at which the large models make frames."""
+    assert CATALOGUE.interpolators["film"].memory_gb == round(film.needed_bytes(512, 512) / GB, 1)
+    idle = (card_memory.CONTEXT + card_memory.GAPS) / GB
+    assert CATALOGUE.interpolators["tiny-film"].memory_gb == pytest.approx(idle)
+
+
+@pytest.mark.parametrize("lora", CATALOGUE.loras.values(), ids=lambda lora: lora.id)
+def test_a_lora_needs_what_its_file_takes(lora):
+    assert 0 <= lora.memory_gb * 1000 - lora.download_mb < 100
+
+
+def test_a_clip_needs_more_the_larger_and_the_longer_it_is_and_less_without_guidance():
+    needs = [card_memory.needs(SD15, *clip) for clip in ((256, 256, 17), (512, 512, 17), (512, 512, 81))]
+    for mode in needs[0]:
+        assert needs[0][mode] <= needs[1][mode] <= needs[2][mode]
+        assert card_memory.needs(SD15, 512, 512, 17, guided=False)[mode] <= needs[1][mode]
+    assert needs[0]["full"] < needs[1]["full"] < needs[2]["full"]
+
+
+def test_an_operators_own_figure_counts_instead_of_the_table():
+    """It may be another network of the same family."""
+    assert card_memory.needs(replace(SD15, memory_gb=20), 512, 512, 17) == {}
+    assert card_memory.needs(replace(SD15, memory_gb=0), 512, 512, 17) == card_memory.needs(SD15, 512, 512, 17)
+    assert card_memory.needs(replace(SD15, family="flux"), 512, 512, 17) == {}
+
+
+@pytest.mark.parametrize(
+    ("free", "mode"), [(9, "fast"), (5, "fast"), (4, "slow"), (3, "slow"), (2, "slowest"), (1, "slowest")]
+)
+def test_the_fastest_mode_that_fits_is_chosen_and_the_most_economical_if_none_does(free, mode):
+    assert card_memory.choose_mode({"fast": 5, "slow": 3, "slowest": 2}, free) == mode
+
+
+def test_where_nothing_is_known_no_mode_is_chosen():
+    assert card_memory.choose_mode({}, 10**12) is None

@@ -1,0 +1,74 @@
+"""The text-to-video engine on a card on paper: its real code, its ladder, and the mode that it begins with."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from generation.catalogue import card_memory
+from generation.catalogue.entries import BUILTIN_MODELS
+from generation.catalogue.load import load_catalogue
+from generation.domain.errors import RenderError
+from tests.rigs.paper_card.card import PaperCard
+from tests.rigs.paper_card.memory import GIB
+from tests.rigs.paper_card.pipelines import engine_on, fit_preview, networks_in, published_networks, write_small_files
+from workers.engines.memory import LADDER
+
+BASE = BUILTIN_MODELS / "text-to-video"
+TINY = networks_in(BASE, BUILTIN_MODELS / "motion-adapter")
+MEGABYTE = 2**20
+SD15 = load_catalogue().models["stable-diffusion-v1-5"]
+
+
+def generate(engine, side=64, frames=17):
+    return engine.generate(
+        *("a red heart", "", side, side, frames, 1, 3.5, 1, lambda *_: None), scheduler={"class": "DDIMScheduler"}
+    )
+
+
+def test_a_clip_is_made_in_half_precision_and_nothing_but_the_weights_stays_on_the_card():
+    with PaperCard() as card:
+        engine = engine_on(card, BASE, TINY)
+        assert generate(engine).shape == (17, 64, 64, 3)
+        assert engine._pipeline.unet.dtype == torch.float16
+        assert card.memory.now == pytest.approx(engine.memory_bytes, rel=0.02)
+        assert set(card.stages) >= {"text", "denoise", "decode"}
+
+
+def test_the_ladder_is_walked_down_until_a_mode_fits_by_the_errors_of_a_full_card():
+    with PaperCard() as card:
+        engine = engine_on(card, BASE, TINY)
+        fit_preview(engine)
+        card.memory.budget = engine.memory_bytes + 3 * MEGABYTE  # for the weights of all networks, but no clip besides
+        with_less = generate(engine)
+        assert card.memory.refused >= 2
+        assert card.peak <= card.memory.budget
+        assert engine._rung.offload
+        assert with_less.shape == (17, 64, 64, 3)
+
+
+def test_a_card_that_is_too_small_for_every_mode_says_so():
+    with PaperCard(budget=4 * MEGABYTE) as card:
+        engine = engine_on(card, BASE, TINY)
+        with pytest.raises(RenderError) as caught:
+            generate(engine)
+        assert caught.value.id == "out-of-memory"
+        assert engine._rung == LADDER[-1], "the others need more for their weights alone, and are not tried"
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("gigabytes", "frames"), [(6, 17), (6, 24), (8, 24)])
+def test_on_every_card_the_chosen_mode_fits_at_the_first_attempt(gigabytes, frames, tmp_path):
+    """The full-size networks, by the catalogue's own figures."""
+    with PaperCard(gigabytes * GIB - card_memory.CONTEXT) as card:
+        engine = engine_on(
+            card,
+            write_small_files(tmp_path),
+            published_networks(),
+            needs=partial(card_memory.needs, SD15),
+        )
+        fit_preview(engine)
+        assert generate(engine, 512, frames).dtype == np.uint8
+        assert card.memory.refused == 0
+        assert engine._rung.name == card_memory.choose_mode(card_memory.needs(SD15, 512, 512, frames), gigabytes * GIB)

@@ -1,0 +1,61 @@
+"""The table that pages and engines go by: how it is fitted, and that it belongs to this code."""
+
+import tomllib
+
+import pytest
+
+from generation.catalogue import card_memory
+from generation.catalogue.load import load_catalogue
+from tests.rigs.paper_card.measure import Bench
+from tests.rigs.paper_card.pipelines import write_small_files
+from tests.rigs.paper_card.table import FAMILIES, USUAL_CARD, Family, plane_above
+from workers.engines.memory import LADDER
+
+TABLE = tomllib.loads(card_memory.TABLE.read_text())
+MODEL = {"tiny": "tiny", "sd15": "stable-diffusion-v1-5"}
+# Clips that are not among those that the table was fitted to.
+OTHERS = {
+    "tiny": ((96, 64, 12), (64, 64, 40)),
+    "sd15": ((512, 768, 12), (384, 384, 24)),
+}
+
+
+def test_the_plane_is_the_closest_one_that_no_point_exceeds():
+    assert plane_above([([0, 0], 10), ([1, 0], 12), ([0, 1], 13), ([1, 1], 15)]) == [11, 2.0, 3.0]
+    points = [(0, 10), (1, 15), (2, 14)]
+    offset, slope = plane_above([([x], y) for x, y in points])
+    assert all(offset + slope * x >= y for x, y in points)
+
+
+def test_nothing_needs_less_for_being_larger():
+    assert plane_above([([0], 10), ([1], 8), ([2], 9)]) == [11, 0.0]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_every_memory_mode_is_in_the_table_in_the_order_of_the_ladder(family):
+    assert list(TABLE[family.name]["modes"]) == [rung.name for rung in LADDER], "run `make memory-table`"
+
+
+def test_every_family_of_the_catalogue_is_in_the_table():
+    assert {model.family for model in load_catalogue().models.values()} == set(TABLE)
+
+
+def _check(family: Family, folder, modes) -> None:
+    model = load_catalogue().models[MODEL[family.name]]
+    base = family.base or write_small_files(folder)
+    with Bench(base, family.networks(), USUAL_CARD, context_length=family.context) as bench:
+        for clip in OTHERS[family.name]:
+            told = card_memory.needs(model, *clip)
+            for mode in modes:
+                measured = bench.need(mode, *clip).peak + card_memory.CONTEXT + card_memory.GAPS
+                assert 0.97 * measured <= told[mode] <= 1.15 * measured, (mode, clip)
+
+
+@pytest.mark.thorough
+def test_the_table_tells_what_other_clips_of_the_bundled_model_need(tmp_path):
+    _check(FAMILIES[0], tmp_path, [rung.name for rung in LADDER])
+
+
+@pytest.mark.slow
+def test_the_table_tells_what_other_clips_of_the_published_models_need(tmp_path):
+    _check(FAMILIES[1], tmp_path, [rung.name for rung in LADDER])
