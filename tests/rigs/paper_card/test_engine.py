@@ -57,7 +57,7 @@ def test_a_card_that_is_too_small_for_every_mode_says_so():
         assert engine._rung == LADDER[-1], "the others need more for their weights alone, and are not tried"
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(("gigabytes", "frames"), [(6, 17), (6, 24), (8, 24)])
 def test_on_every_card_the_chosen_mode_fits_at_the_first_attempt(gigabytes, frames, tmp_path):
     """The full-size networks, by the catalogue's own figures."""
