@@ -8,7 +8,14 @@ import torch
 from generation.domain.errors import Cancelled, RenderError
 from tests import full_size_models as models
 from workers.engines.animatediff import AnimateDiffEngine
-from workers.engines.loading import SCHEDULERS, Source, join_motion, load_model, load_motion_adapter, make_scheduler
+from workers.engines.loading import (
+    SCHEDULERS,
+    Source,
+    join_motion,
+    load_model,
+    load_motion_adapter,
+    make_scheduler,
+)
 
 
 def silent(done, total, preview):
@@ -233,6 +240,50 @@ def test_the_scheduler_is_the_bases_own_with_what_the_entry_changes(small, tmp_p
     changed = make_scheduler({"class": "EulerDiscreteScheduler", "timestep_spacing": "trailing"}, tmp_path, Source(""))
     assert type(changed).__name__ == "EulerDiscreteScheduler"
     assert (changed.config.prediction_type, changed.config.timestep_spacing) == ("v_prediction", "trailing")
+
+
+# Found in published checkpoints, with what is peculiar to them; none of them is meant for AnimateDiff.
+FOREIGN_SCHEDULERS = {
+    "DEISMultistepScheduler": {"algorithm_type": "deis", "solver_type": "logrho", "solver_order": 2},
+    "DPMSolverSDEScheduler": {"use_karras_sigmas": True, "noise_sampler_seed": None},
+    "DPMSolverSinglestepScheduler": {"algorithm_type": "dpmsolver++", "solver_type": "heun", "solver_order": 3},
+    "HeunDiscreteScheduler": {"use_karras_sigmas": True, "clip_sample_range": 1.0},
+    "KDPM2AncestralDiscreteScheduler": {"timestep_spacing": "linspace"},
+    "KDPM2DiscreteScheduler": {"timestep_spacing": "linspace"},
+    "LMSDiscreteScheduler": {"use_exponential_sigmas": True},
+}
+
+
+def base_with_scheduler(small, folder, name):
+    """Return a copy of the small base (by links) that was saved with scheduler `name`."""
+    folder.mkdir()
+    for part in small.base.iterdir():
+        if part.name != "scheduler":
+            (folder / part.name).symlink_to(part)
+    (folder / "scheduler").mkdir()
+    trained = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
+    config = {"_class_name": name, "prediction_type": "v_prediction", **trained, **FOREIGN_SCHEDULERS[name]}
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize("name", FOREIGN_SCHEDULERS)
+def test_a_base_saved_with_a_scheduler_that_is_not_allowed_gets_ours(small, tmp_path, name):
+    base = base_with_scheduler(small, tmp_path / "base", name)
+    ours = make_scheduler(None, base, Source("foreign"))
+    assert type(ours).__name__ == "DDIMScheduler"
+    assert (ours.config.beta_schedule, ours.config.steps_offset) == ("linear", 1)
+    assert ours.config.prediction_type == "v_prediction"  # that is the network's, whatever samples it
+    for allowed in SCHEDULERS:
+        scheduler = make_scheduler({"class": allowed}, base, Source("foreign"))
+        scheduler.set_timesteps(4)
+        assert scheduler.config.beta_schedule == "scaled_linear"
+
+
+def test_a_base_saved_with_a_foreign_scheduler_renders(small, new_engine, tmp_path):
+    base = base_with_scheduler(small, tmp_path / "base", "HeunDiscreteScheduler")
+    assert make(new_engine(base), 1, (16, 16), steps=1).shape == (1, 16, 16, 3)
+    assert make(new_engine(base, scheduler={"class": "DDIMScheduler"}), 1, (16, 16), steps=1).std() > 5
 
 
 @pytest.mark.parametrize(
