@@ -12,7 +12,7 @@ import numpy as np
 from auravideo.commands import FETCH_MODELS
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
-from workers.engines.base import Loras, OnStep, torch_device
+from workers.engines.base import Lora, Loras, OnStep, as_loras, torch_device
 from workers.engines.clip_tokens import PromptTokens, load_prompt_tokens
 from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras
 from workers.engines.memory import (
@@ -49,7 +49,7 @@ class _Clip:
     steps: int
     guidance: float
     seed: int
-    loras: tuple[tuple[Path, float], ...]
+    loras: tuple[Lora, ...]
     scheduler: Mapping[str, Any] | None
     window: tuple[int, int] | None
     latents: Any = field(default=None, repr=False)
@@ -62,7 +62,7 @@ class AnimateDiffEngine:
         base: folder in Stable Diffusion's layout (unet, vae, text_encoder, tokenizer, scheduler).
         adapter: the motion adapter's folder or bare weights file; None for `base / "motion_adapter"`.
         vae: folder of a VAE that replaces the base's.
-        loras: default LoRAs as (file or folder, weight), for clips that specify none.
+        loras: default LoRAs as `Lora` or (file or folder, weight), for clips that specify none.
         scheduler: a diffusers class name under "class" plus configuration fields; None for the base's own.
         variant: preferred infix of weight files, such as "fp16".
         context_length: frames the motion adapter sees at once; longer clips use FreeNoise. At most the length of the
@@ -94,7 +94,7 @@ class AnimateDiffEngine:
         self.base = Path(base)
         self.adapter = Path(adapter) if adapter else self.base / "motion_adapter"
         self.vae = Path(vae) if vae else None
-        self.loras = tuple((Path(path), float(weight)) for path, weight in loras)
+        self.loras = as_loras(loras)
         self.scheduler = scheduler
         self.context_length, self.context_stride = context_length, context_stride
         self._source = Source(label or self.base.name, command, variant)
@@ -212,7 +212,7 @@ class AnimateDiffEngine:
             FloatingPointError: the network returned NaN or infinity.
         """
         self.load()
-        wanted = self.loras if loras is None else tuple((Path(path), float(weight)) for path, weight in loras)
+        wanted = self.loras if loras is None else as_loras(loras)
         clip = _Clip(
             *(prompt, negative_prompt, width, height, frames, steps, guidance, seed),
             loras=wanted,

@@ -13,6 +13,8 @@ from typing import Any
 
 from auravideo.commands import FETCH_MODELS
 from generation.domain.errors import RenderError
+from workers.engines import lora_files
+from workers.engines.base import Lora
 from workers.engines.memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
@@ -28,8 +30,6 @@ SCHEDULERS = (
     "UniPCMultistepScheduler",
 )
 
-DIFFUSERS_WEIGHTS = "diffusion_pytorch_model"
-TRANSFORMERS_WEIGHTS = "model"
 # For a base whose own scheduler is not among these, unless the catalogue names one: as AnimateDiff was trained.
 ANIMATEDIFF_SCHEDULER: Mapping[str, Any] = {
     "class": "DDIMScheduler",
@@ -47,6 +47,8 @@ TRAINED_WITH = (
     "steps_offset", "thresholding", "timestep_spacing", "trained_betas",
 )  # fmt: skip
 
+DIFFUSERS_WEIGHTS = "diffusion_pytorch_model"
+TRANSFORMERS_WEIGHTS = "model"
 
 
 class Source:
@@ -65,7 +67,9 @@ class Source:
         return RenderError("model-missing", model=self.label, file=path.name, command=self.command)
 
     def corrupt(self, path: Path) -> RenderError:
-        return RenderError("model-corrupt", model=self.label, file=path.name, command=self.command)
+        """Return the error for a file that cannot be read: what it is instead, if that can be told."""
+        id = disguise(path) if path.suffix == ".safetensors" else None
+        return RenderError(id or "model-corrupt", model=self.label, file=path.name, command=self.command)
 
     @contextmanager
     def reading(self, path: Path) -> Iterator[None]:
@@ -80,6 +84,18 @@ class Source:
                 raise
             logger.exception("%s: %s cannot be loaded", self.label, path)
             raise self.corrupt(path) from error
+
+
+def disguise(path: Path) -> str | None:
+    """Return the error ID of what a file is that claims to be safetensors; None if that cannot be told."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
+    except OSError:
+        return None
+    signs = {b"<": "model-is-page", b"PK\x03\x04": "model-is-archive", b"\x80\x02": "model-is-archive"}
+    signs[b"version https://git-lfs"] = "model-is-pointer"
+    return next((id for sign, id in signs.items() if start.startswith(sign)), None)
 
 
 def weights_file(folder: Path, stem: str, source: Source) -> tuple[Path, str | None]:
@@ -264,6 +280,9 @@ def load_pipeline(base: Path, adapter: Path, vae: Path | None, dtype: Any, sourc
 def make_scheduler(entry: Mapping[str, Any] | None, base: Path, source: Source) -> Any:
     """Return a new scheduler: the base's configuration, updated with the catalogue's `entry`.
 
+    Many checkpoints were saved with a scheduler that was never meant for AnimateDiff (DEIS, Heun, LMS, KDPM2 ...). It
+    is no reason to refuse them: without an entry, `ANIMATEDIFF_SCHEDULER` takes its place.
+
     Args:
         entry: a class name from `SCHEDULERS` under "class" plus configuration fields; None or empty for the base's own.
 
@@ -284,9 +303,6 @@ def make_scheduler(entry: Mapping[str, Any] | None, base: Path, source: Source) 
     name = fields.pop("class", own_name)
     if name not in SCHEDULERS:
         raise ValueError(f"{source.label}: scheduler {name!r} is none of {', '.join(SCHEDULERS)}")
-    Many checkpoints were saved with a scheduler that was never meant for AnimateDiff (DEIS, Heun, LMS, KDPM2 ...). It
-    is no reason to refuse them: without an entry, `ANIMATEDIFF_SCHEDULER` takes its place.
-
     cls = getattr(diffusers, name)
     known = inspect.signature(cls.__init__).parameters
     unknown = sorted(set(fields) - set(known))
@@ -310,18 +326,46 @@ def lora_file(path: Path, source: Source) -> Path:
     return path
 
 
-def set_loras(pipeline: Any, loras: Sequence[tuple[Path, float]], source: Source) -> None:
-    """Apply exactly these LoRAs (file or folder, weight) to the pipeline, replacing any others.
+def set_loras(pipeline: Any, loras: Sequence[Lora], base: Source) -> None:
+    """Apply exactly these LoRAs to the pipeline, replacing any others.
 
     They are kept beside the weights, not fused, so that removing them restores every bit.
+
+    Raises:
+        RenderError: a LoRA is missing, damaged, or does not fit as a whole ("lora-..."). Then none is applied.
     """
     pipeline.unload_lora_weights()
-    for index, (path, _) in enumerate(loras):
-        file = lora_file(path, source)
-        with source.reading(file):
-            pipeline.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=f"lora{index}")
+    try:
+        for index, lora in enumerate(loras):
+            _load_lora(pipeline, lora, f"lora{index}", base)
+    except BaseException:
+        pipeline.unload_lora_weights()
+        raise
     if loras:
-        pipeline.set_adapters([f"lora{index}" for index in range(len(loras))], [float(weight) for _, weight in loras])
+        pipeline.set_adapters([f"lora{index}" for index in range(len(loras))], [lora.weight for lora in loras])
+
+
+def _load_lora(pipeline: Any, lora: Lora, name: str, base: Source) -> None:
+    source = Source(lora.label, lora.command)
+    file = lora_file(lora.path, source)
+    with source.reading(file):
+        shapes = lora_files.read_shapes(file)
+    text_width = pipeline.unet.config.cross_attention_dim
+    lora_files.refuse_others(shapes, text_width, base=base.label, label=lora.label, file=file.name)
+    where: dict[str, Any] = {"weight_name": file.name, "local_files_only": True}
+    networks = (pipeline.unet, pipeline.text_encoder)
+    try:
+        state, _alphas = pipeline.lora_state_dict(str(file.parent), **where)
+    except ValueError as error:  # diffusers knows some of the keys, but not all
+        logger.warning("%s: %s has keys of an unknown layout: %.300s", lora.label, file, error)
+        raise RenderError("lora-layout", model=lora.label, layout=lora_files.unusual_key(shapes)) from error
+    matching, total = lora_files.count_matches(state, *networks)
+    if matching == total:
+        with source.reading(file):
+            pipeline.load_lora_weights(str(file.parent), adapter_name=name, **where)
+            matching = lora_files.count_applied(name, *networks)
+    if matching < total:
+        raise RenderError("lora-mismatch", model=lora.label, matching=matching, total=total, base=base.label)
 
 
 def set_free_noise(pipeline: Any, window: tuple[int, int] | None) -> None:

@@ -357,7 +357,6 @@ BASE_FILES = [
         *((name, without_a_weight) for name in BASE_FILES),
         *((name, cut_short) for name in BASE_FILES[:2]),
         *((name, of_another_shape) for name in BASE_FILES[:3]),
-        (BASE_FILES[0], of_other_text),
     ],
 )
 def test_damaged_weights_are_reported_with_the_models_name(small, tmp_path, name, damage):
