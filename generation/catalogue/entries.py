@@ -203,6 +203,18 @@ class MotionLora(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StyleLora(Entry):
+    """A LoRA on the base model: a style, a subject or a character, whatever the motion adapter."""
+
+    kind: ClassVar[str] = "styles"
+    weights: str
+
+    def weights_path(self, home: Path | str) -> Path:
+        """Return the path of the weights file."""
+        return self.path(home) / self.weights
+
+
+@dataclass(frozen=True, kw_only=True)
 class Interpolator(Entry):
     """A frame interpolation network: a TensorFlow SavedModel with FILM's signature."""
 
