@@ -12,7 +12,7 @@ from generation.domain.states import Stage
 from generation.requests import available
 from generation.requests.request import RenderRequest
 from workers.engines import registry
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff import AnimateDiffEngine, Motion
 from workers.engines.base import Engine, Interpolation, Lora, TextToVideo, Upscaling
 from workers.engines.film import FilmEngine
 from workers.engines.realesrgan import RealEsrganEngine
@@ -21,12 +21,21 @@ E = TypeVar("E", bound=Entry)
 
 
 def text_to_video(request: RenderRequest) -> TextToVideo:
-    """Return the engine for the request's base model and motion adapter. LoRAs are passed per call."""
+    """Return the engine for the request's base model and motion adapter. LoRAs are passed per call.
+
+    A warm engine of the same base with another adapter is given the wanted one: one base in memory serves them all.
+    """
     model, adapter = _model(request), _adapter(request)
-    key = ("text-to-video", model.id, adapter.id)
-    return registry.get(
-        key, lambda: AnimateDiffEngine.from_entries(_verified(model), _verified(adapter), settings.HOME)
-    )
+    base = ("text-to-video", model.id)
+
+    def make() -> AnimateDiffEngine:
+        return AnimateDiffEngine.from_entries(_verified(model), _verified(adapter), settings.HOME)
+
+    def swap(engine: AnimateDiffEngine) -> None:
+        engine.use(Motion.of_entries(model, _verified(adapter), settings.HOME))
+
+    has_base = registry.Change(lambda key: isinstance(key, tuple) and key[:2] == base, swap)
+    return registry.get((*base, adapter.id), make, has_base)
 
 
 def loras(request: RenderRequest) -> list[Lora]:

@@ -2,7 +2,8 @@
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 from workers.engines.base import Lora, Loras, OnStep, as_loras, torch_device
 from workers.engines.clip_tokens import PromptTokens, load_prompt_tokens
-from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras
+from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras, swap_motion
 from workers.engines.memory import (
     Ladder,
     Rung,
@@ -55,8 +56,31 @@ class _Clip:
     latents: Any = field(default=None, repr=False)
 
 
+@dataclass(frozen=True)
+class Motion:
+    """A motion adapter: its folder or bare weights file, how to sample with it, and its name in errors."""
+
+    path: Path
+    scheduler: Mapping[str, Any] | None
+    context_length: int
+    context_stride: int
+    source: Source
+
+    @classmethod
+    def of_entries(cls, model: Any, adapter: Any, home: Path | str) -> "Motion":
+        """Return the catalogue's `adapter` for `model`. The adapter's scheduler, if any, overrides the model's."""
+        folder = adapter.path(home)
+        return cls(
+            path=folder / adapter.weights if adapter.weights else folder,
+            scheduler=adapter.scheduler if adapter.scheduler is not None else model.scheduler,
+            context_length=min(adapter.context_length, adapter.max_frames),
+            context_stride=adapter.context_stride,
+            source=Source(adapter.label, adapter.command, adapter.variant),
+        )
+
+
 class AnimateDiffEngine:
-    """A base model with a motion adapter, kept warm.
+    """A base model with a motion adapter, kept warm. `use` changes the adapter.
 
     Args:
         base: folder in Stable Diffusion's layout (unet, vae, text_encoder, tokenizer, scheduler).
@@ -69,6 +93,7 @@ class AnimateDiffEngine:
             adapter's positional encoding.
         context_stride: step of that sliding window, in frames.
         label, command: the model's name in errors, and the command that downloads it.
+        motion: the same for the adapter; None if it came with the base.
         device: "auto", "cuda" or "cpu". Half precision on the GPU, float32 on the CPU.
         memory_mode: "auto", or the rung of `memory.LADDER` to start at.
         ladder: remembers the rungs that fit; by default one per process.
@@ -87,6 +112,7 @@ class AnimateDiffEngine:
         context_stride: int = CONTEXT_STRIDE,
         label: str = "",
         command: str = FETCH_MODELS,
+        motion: Source | None = None,
         device: str = "auto",
         memory_mode: str = "auto",
         ladder: Ladder | None = None,
@@ -98,6 +124,7 @@ class AnimateDiffEngine:
         self.scheduler = scheduler
         self.context_length, self.context_stride = context_length, context_stride
         self._source = Source(label or self.base.name, command, variant)
+        self._motion = motion or self._source
         self._device_name = device
         self._first_rung = rung_index(memory_mode)
         self._ladder = _ladder if ladder is None else ladder
@@ -109,20 +136,20 @@ class AnimateDiffEngine:
     def from_entries(cls, model: Any, adapter: Any, home: Path | str, **options: Any) -> "AnimateDiffEngine":
         """Return the engine for a catalogue `BaseModel` and `MotionAdapter` whose files are under `home`.
 
-        The adapter's scheduler, if any, overrides the model's. A LoRA that the adapter requires is not loaded: pass it
-        with the others, so that one warm engine serves every combination.
+        A LoRA that the adapter requires is not loaded: pass it with the others, so that one warm engine serves every
+        combination.
         """
-        folder = adapter.path(home)
+        motion = Motion.of_entries(model, adapter, home)
         defaults = {
-            "scheduler": adapter.scheduler if adapter.scheduler is not None else model.scheduler,
+            "scheduler": motion.scheduler,
             "variant": model.variant,
-            "context_length": min(adapter.context_length, adapter.max_frames),
-            "context_stride": adapter.context_stride,
+            "context_length": motion.context_length,
+            "context_stride": motion.context_stride,
             "label": model.label,
             "command": model.command,
+            "motion": motion.source,
         }
-        path = folder / adapter.weights if adapter.weights else folder
-        return cls(model.path(home), path, **{**defaults, **options})
+        return cls(model.path(home), motion.path, **{**defaults, **options})
 
     @functools.cached_property
     def device(self) -> str:
@@ -163,8 +190,37 @@ class AnimateDiffEngine:
         import torch
 
         dtype = torch.float16 if self.device.startswith("cuda") else torch.float32
+        with self._short_of_memory():
+            self._pipeline = load_pipeline(self.base, self.adapter, self.vae, dtype, self._source, self._motion)
+
+    def use(self, motion: Motion) -> None:
+        """Change the motion adapter. Of a loaded engine, only the adapter's weights are replaced.
+
+        Raises:
+            RenderError: as `load`, naming the adapter. The engine still has the adapter that it had.
+        """
+        if self._pipeline is not None and motion.path != self.adapter:
+            self._make_plain()
+            with self._short_of_memory():
+                swap_motion(self._pipeline, motion.path, motion.source)
+            free_memory()
+        self.adapter, self._motion = motion.path, motion.source
+        self.scheduler = motion.scheduler
+        self.context_length, self.context_stride = motion.context_length, motion.context_stride
+
+    def _make_plain(self) -> None:
+        """Undo `_arrange`, except for where the weights are."""
+        self._arranged = None
+        self._pipeline.remove_all_hooks()
+        join_inference(self._pipeline.unet)
+        self._pipeline.unload_lora_weights()
+        set_free_noise(self._pipeline, None)
+
+    @contextmanager
+    def _short_of_memory(self) -> Iterator[None]:
+        """Translate memory errors of loading into the user's error."""
         try:
-            self._pipeline = load_pipeline(self.base, self.adapter, self.vae, dtype, self._source, self._source)
+            yield
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

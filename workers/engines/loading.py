@@ -221,23 +221,56 @@ def motion_adapter_config(weights: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def join_motion(unet: Any, adapter: Any) -> Any:
+def join_motion(unet: Any, adapter: Any, weights: Mapping[str, Any] | None = None) -> Any:
     """Return the `UNetMotionModel` of an SD UNet and a motion adapter, sharing their weights instead of copying them.
 
     `UNetMotionModel.from_unet2d` initializes the 1.3 billion parameters of SD 1.5 with v1-5-2 at random, in float32,
     before copying the real ones over; here the model is built on the meta device and takes over the loaded tensors. The
     adapter loses its layers to the returned model.
+
+    Args:
+        weights: the UNet's, if `unet` has only its configuration (on the meta device).
     """
     import torch
     from diffusers import UNetMotionModel
 
+    weights = unet.state_dict() if weights is None else weights
+    motion = adapter.state_dict()  # now: `from_unet2d` moves the adapter to the UNet's device
     with torch.device("meta"):
         model = UNetMotionModel.from_unet2d(unet, adapter, load_weights=False)
-    model.load_state_dict({**unet.state_dict(), **adapter.state_dict()}, strict=True, assign=True)
+    model.load_state_dict({**weights, **motion}, strict=True, assign=True)
+    model.spatial_config = unet.config  # for `swap_motion`
     # The pipeline needs only the adapter's configuration; its weights would occupy GPU memory twice.
     adapter.down_blocks, adapter.mid_block, adapter.up_blocks = torch.nn.ModuleList(), None, torch.nn.ModuleList()
-    adapter.placeholder = torch.nn.Parameter(torch.zeros(1, dtype=unet.dtype))  # without parameters, no dtype
+    dtype = next(iter(weights.values())).dtype
+    adapter.placeholder = torch.nn.Parameter(torch.zeros(1, dtype=dtype))  # without parameters, no dtype
     return model.requires_grad_(False).eval()
+
+
+def swap_motion(pipeline: Any, path: Path, motion: Source) -> None:
+    """Give a pipeline from `load_pipeline` another motion adapter; the weights of the base stay where they are.
+
+    The pipeline must be plain: no LoRAs, hooks, FreeNoise or split inference. The new adapter is read before the old
+    one goes, so that the pipeline stays as it is if that fails.
+
+    Args:
+        path: the new adapter's folder or bare weights file.
+
+    Raises:
+        RenderError: "model-missing" or "model-corrupt", naming the adapter, also if it doesn't fit the base.
+    """
+    import torch
+    from diffusers import UNet2DConditionModel
+
+    old = pipeline.unet
+    adapter = load_motion_adapter(path, old.dtype, motion)
+    with torch.device("meta"):
+        spatial = UNet2DConditionModel.from_config(old.spatial_config)
+    names = spatial.state_dict().keys()
+    weights = {name: weight for name, weight in old.state_dict().items() if name in names}
+    with motion.reading(path):
+        joined = join_motion(spatial, adapter, weights)
+    pipeline.register_modules(unet=joined, motion_adapter=adapter)
 
 
 def load_pipeline(base: Path, adapter: Path, vae: Path | None, dtype: Any, source: Source, motion: Source) -> Any:
