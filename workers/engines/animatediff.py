@@ -287,9 +287,17 @@ class AnimateDiffEngine:
         )
 
     def _window(self, frames: int) -> tuple[int, int] | None:
-        """Return FreeNoise's (context length, stride) for a clip; None if the clip fits the adapter's context."""
-        length = min(self.context_length, self._pipeline.motion_adapter.config.motion_max_seq_length)
-        return (length, min(self.context_stride, length)) if frames > length else None
+        """Return FreeNoise's (context length, stride) for a clip; None if the adapter can see it at once.
+
+        A clip of whole seconds has one frame more, which ends its last interval: 17 for a context of 16. FreeNoise
+        would compute a second window for that frame. Adapters have position encodings for more frames than they were
+        trained on (the published ones for 32), and one more does no harm; of four more, the last ones go astray
+        (docs/performance.md).
+        """
+        encoded = self._pipeline.motion_adapter.config.motion_max_seq_length
+        length = min(self.context_length, encoded)
+        stride = min(self.context_stride, length)
+        return (length, stride) if frames > min(length + 1, encoded) else None
 
     def _check(self, clip: _Clip) -> None:
         factor = self._pipeline.vae_scale_factor

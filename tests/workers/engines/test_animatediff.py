@@ -159,7 +159,7 @@ def test_nothing_runs_between_the_cancelling_step_and_the_end(engine, monkeypatc
 @pytest.mark.thorough
 def test_loras_and_free_noise_on_a_warm_engine_give_what_a_fresh_one_gives(small, engine, new_engine):
     motion, both = [(small.motion_lora, 0.8)], [(small.motion_lora.parent, 0.8), (small.spatial_lora, 0.5)]
-    wishes = [(3, []), (17, both), (3, motion), (17, []), (3, both), (3, [])]
+    wishes = [(3, []), (18, both), (3, motion), (18, []), (3, both), (3, [])]
     clips = [make(engine, frames, steps=1, guidance=1.0, loras=loras) for frames, loras in wishes]
     for index in (1, 2, 3):
         frames, loras = wishes[index]
@@ -179,11 +179,26 @@ def test_a_lora_acts_by_its_weight(small, engine):
 def test_clips_within_the_window_do_without_free_noise(small, new_engine):
     engine = new_engine(context_length=24, context_stride=6)
     engine.load()
-    assert engine._window(24) is None
-    assert engine._window(25) == (24, 6)
+    assert engine._window(25) is None
+    assert engine._window(26) == (24, 6)
     wide = new_engine(context_length=64)
     wide.load()
     assert wide._window(33) == (32, 4)  # the limit of the adapter's positional encoding
+
+
+def test_a_frame_more_than_the_window_costs_a_frame_and_not_a_second_window(new_engine):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    engine = new_engine(context_length=16, context_stride=4)
+    make(engine, 1, (16, 16), steps=1)  # the first clip also fits the preview
+
+    def cost(frames):
+        with FlopCounterMode(display=False) as counter:
+            make(engine, frames, (16, 16), steps=1, guidance=1.0)
+        return counter.get_total_flops()
+
+    assert cost(17) < 1.07 * cost(16)  # 17 / 16 is 1.0625
+    assert [engine._window(frames) for frames in (16, 17, 18)] == [None, None, (16, 4)]
 
 
 def test_without_guidance_the_network_runs_once_a_frame_and_the_negative_prompt_is_nothing(engine, monkeypatch):
