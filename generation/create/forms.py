@@ -1,6 +1,6 @@
 """The create form, in two modes. It validates fields one by one; `requests.choices` turns them into requests."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from auravideo.core.forms import choice_field, choices_of, mark_default
+from generation.catalogue.load import Entry
 from generation.queue import blocked_terms
 from generation.requests import available
 from generation.requests.choices import LORA_PREFIX, PROMPT_TO_COME, to_requests
@@ -113,16 +114,19 @@ class CreateForm(forms.Form):
     def _add_loras(self) -> None:
         self.camera_motions = self.offer.loras(self.chosen_adapter)
         self.styles = self.offer.styles(self.chosen_model)
-        for loras, lowest, highest in ((self.camera_motions, 0, 1), (self.styles, -MAX_STYLE, MAX_STYLE)):
-            for lora in loras:
-                self.fields[LORA_PREFIX + lora.id] = forms.FloatField(
-                    label=lora.label,
-                    help_text=lora.purpose,
-                    required=False,
-                    min_value=lowest,
-                    max_value=highest,
-                    widget=forms.NumberInput(attrs={"step": "0.05", "placeholder": "0"}),
-                )
+        self._add_strengths(self.camera_motions, 0, 1)
+        self._add_strengths(self.styles, -MAX_STYLE, MAX_STYLE)
+
+    def _add_strengths(self, loras: Sequence[Entry], lowest: float, highest: float) -> None:
+        for lora in loras:
+            self.fields[LORA_PREFIX + lora.id] = forms.FloatField(
+                label=lora.label,
+                help_text=lora.purpose,
+                required=False,
+                min_value=lowest,
+                max_value=highest,
+                widget=forms.NumberInput(attrs={"step": "0.05", "placeholder": "0"}),
+            )
 
     def _suggest(self, values: Mapping[str, Any]) -> None:
         """Set bounds as HTML attributes, and placeholders showing what an empty field means."""

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from scripts.bench_engines.turns import ratio, take_turns
 
@@ -20,13 +21,13 @@ TINY = Path(__file__).resolve().parents[2] / "workers" / "tiny" / "models"
 VARIANTS = ("reload", "swap")
 
 
-def engine_of(base: Path, adapter: Path):
+def engine_of(base: Path, adapter: Path) -> Any:
     from workers.engines.animatediff import AnimateDiffEngine
 
     return AnimateDiffEngine(base, adapter, device="cpu")
 
 
-def change(engine, adapter: Path, variant: str):
+def change(engine: Any, adapter: Path, variant: str) -> Any:
     """Return an engine with another adapter. As the registry did, "reload" keeps the first one meanwhile."""
     from workers.engines.animatediff import Motion
     from workers.engines.loading import Source

@@ -31,7 +31,7 @@ Loras = Sequence[Lora | tuple[Path, float]]
 
 def as_loras(loras: Loras) -> tuple[Lora, ...]:
     """Return `loras` with the file's name as the label of those without one."""
-    found = (Lora(Path(path), float(weight), *rest) for path, weight, *rest in loras)
+    found = (lora if isinstance(lora, Lora) else Lora(Path(lora[0]), float(lora[1])) for lora in loras)
     return tuple(lora if lora.label else lora._replace(label=lora.path.name) for lora in found)
 
 
