@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from auravideo.commands import FETCH_MODELS
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 from workers.engines.base import OnStep, torch_device
+from workers.engines.batching import BatchSizes, batch_sizes
 from workers.engines.memory import free_memory, is_out_of_memory
 from workers.engines.upscale_network import Mode, Network, load_errors
 
@@ -34,6 +36,7 @@ class RealEsrganEngine:
         precision: "float16", "float32" or "auto": float16 where the GPU benefits.
         label: the model's name in errors.
         command: the download command to name in errors.
+        batches: remembers which batch sizes pay; by default one per process.
     """
 
     def __init__(
@@ -44,10 +47,11 @@ class RealEsrganEngine:
         precision: str = "auto",
         label: str = "Real-ESRGAN",
         command: str = FETCH_MODELS,
+        batches: BatchSizes = batch_sizes,
     ) -> None:
         self._paths = {scale: Path(path) for scale, path in paths.items()}
         self._device, self._precision = device, precision
-        self._label, self._command = label, command
+        self._label, self._command, self._batches = label, command, batches
         self._networks: dict[int, Network] = {}
         self._plans: dict[int, Passes] = {}
         self._modes: dict[tuple[int, int, int], Mode] = {}
@@ -154,11 +158,13 @@ class RealEsrganEngine:
         key = (network.scale, height, width)
         mode = self._modes.get(key) or network.first_mode(height, width)
         mode = replace(mode, batch=min(mode.batch, count))
+        measure = (self._label, network.scale, str(network.device), str(network.dtype), height, width)
         start = 0
         while start < count:
-            batch = frames[start : start + mode.batch]
+            batch = frames[start : start + self._batches.choose(measure, mode.batch)]
+            work = partial(network.enlarge, batch, mode.tile, reduce)
             try:
-                large[start : start + len(batch)] = network.enlarge(batch, mode.tile, reduce)
+                large[start : start + len(batch)] = self._batches.measured(measure, len(batch), work)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise

@@ -92,7 +92,7 @@ class Network:
         return sum(weight.nbytes for weight in self._descriptor.model.state_dict().values())
 
     def first_mode(self, height: int, width: int) -> Mode:
-        """Return the mode to start with: the largest that is worthwhile and is estimated to fit in memory."""
+        """Return the largest mode that may be worthwhile and is estimated to fit in memory."""
         room = min(MOST_BYTES, int(MEMORY_SHARE * free_bytes(self.device)))
         fitting = room // self._pixel_bytes
         tile = None

@@ -10,6 +10,7 @@ import pytest
 
 from generation.domain.errors import Cancelled, RenderError
 from workers.engines.base import Engine
+from workers.engines.batching import BatchSizes
 from workers.engines.film import (
     TOLERANCE,
     FilmEngine,
@@ -22,6 +23,12 @@ from workers.engines.film import (
 from workers.tiny.training.evaluate_film import SHIPPED
 
 pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(autouse=True)
+def _largest_batches(monkeypatch):
+    """Use the largest batches that fit; tests/workers/engines/test_batching.py is about the choice."""
+    monkeypatch.setattr(BatchSizes, "choose", lambda self, key, most: most)
 
 
 def nothing(done, total, preview):

@@ -9,6 +9,7 @@ from generation.domain.errors import Cancelled, RenderError
 from tests.upscaling import compact_state, largest_difference, picture, write
 from workers.engines import memory, realesrgan, registry
 from workers.engines.base import Engine
+from workers.engines.batching import BatchSizes
 from workers.engines.realesrgan import Passes, RealEsrganEngine, plan_passes
 from workers.engines.upscale_network import Mode, Network
 
@@ -19,6 +20,12 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _largest_batches(monkeypatch):
+    """Use the largest batches that fit; tests/workers/engines/test_batching.py is about the choice."""
+    monkeypatch.setattr(BatchSizes, "choose", lambda self, key, most: most)
 
 
 @pytest.fixture
