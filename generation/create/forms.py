@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from auravideo.core.forms import choice_field, choices_of, mark_default
-from generation.catalogue.load import Entry
+from generation.catalogue.load import Entry, Upscaler
 from generation.queue import blocked_terms
 from generation.requests import available
 from generation.requests.choices import LORA_PREFIX, PROMPT_TO_COME, to_requests
@@ -171,6 +171,11 @@ class CreateForm(forms.Form):
     @property
     def style_fields(self) -> list[forms.BoundField]:
         return [self[LORA_PREFIX + lora.id] for lora in self.styles]
+
+    @property
+    def upscaler(self) -> Upscaler:
+        """Return what enlarges the clips of the chosen model."""
+        return self.offer.catalogue.upscalers[self.chosen_model.upscaler]
 
     @property
     def hidden_errors(self) -> list[tuple[Any, Any]]:
