@@ -86,7 +86,7 @@ class Network:
         self.dtype = self._choose_dtype(precision)
         self._context = max(EDGE, math.ceil(_receptive_radius(descriptor) / 4) * 4)
         self._to(self.dtype)
-        self._pixel_bytes = self._measure_pixel_bytes()
+        self._pixel_bytes, self.pixel_operations = self._measure_pixel()
 
     def __str__(self) -> str:
         name = " ".join((self._descriptor.architecture.name, *self._descriptor.tags))
@@ -103,7 +103,7 @@ class Network:
         return sum(weight.nbytes for weight in self._descriptor.model.state_dict().values())
 
     def first_mode(self, height: int, width: int) -> Mode:
-        """Return the mode to start with: the largest that is worthwhile and is estimated to fit in memory."""
+        """Return the largest mode that may be worthwhile and is estimated to fit in memory."""
         room = min(MOST_BYTES, int(MEMORY_SHARE * free_bytes(self.device)))
         fitting = room // self._pixel_bytes
         tile = None
@@ -200,12 +200,15 @@ class Network:
         self.dtype = dtype
         self._descriptor.model.to(device=self.device, dtype=dtype, memory_format=torch.channels_last)
 
-    def _measure_pixel_bytes(self) -> int:
-        """Return the working memory per input pixel in bytes: twice the most that one layer reads and writes.
+    def _measure_pixel(self) -> tuple[int, float]:
+        """Return the working memory in bytes and the operations that an input pixel takes.
 
-        Twice, because dense blocks and skip connections keep earlier features while a layer works.
+        The memory is twice the most that one layer reads and writes, because dense blocks and skip connections keep
+        earlier features while a layer works. Operations and not seconds, because every worker has to come to the same
+        passes: chunks of one clip must not differ.
         """
         import torch
+        from torch.utils.flop_counter import FlopCounterMode
 
         most = 0
 
@@ -216,10 +219,11 @@ class Network:
 
         leaves = [module for module in self._descriptor.model.modules() if not any(module.children())]
         hooks = [module.register_forward_hook(look) for module in leaves]
-        self._descriptor(torch.zeros((1, 3, TRIAL_SIDE, TRIAL_SIDE), dtype=self.dtype, device=self.device))
+        with FlopCounterMode(display=False) as counter:
+            self._descriptor(torch.zeros((1, 3, TRIAL_SIDE, TRIAL_SIDE), dtype=self.dtype, device=self.device))
         for hook in hooks:
             hook.remove()
-        return 2 * max(1, most // TRIAL_SIDE**2)
+        return 2 * max(1, most // TRIAL_SIDE**2), counter.get_total_flops() / TRIAL_SIDE**2
 
 
 def continue_edges(pictures: "torch.Tensor", margin: int) -> "torch.Tensor":

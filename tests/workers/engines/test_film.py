@@ -11,6 +11,7 @@ import pytest
 from generation.domain.errors import Cancelled, RenderError
 from workers.engines import film
 from workers.engines.base import Engine
+from workers.engines.batching import BatchSizes
 from workers.engines.device_errors import Fault, fault_of
 from workers.engines.film import (
     TOLERANCE,
@@ -24,6 +25,12 @@ from workers.engines.film import (
 from workers.tiny.training.evaluate_film import SHIPPED
 
 pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(autouse=True)
+def _largest_batches(monkeypatch):
+    """Use the largest batches that fit; tests/workers/engines/test_batching.py is about the choice."""
+    monkeypatch.setattr(BatchSizes, "choose", lambda self, key, most: most)
 
 
 def nothing(done, total, preview):

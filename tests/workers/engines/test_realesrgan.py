@@ -9,6 +9,7 @@ from generation.domain.errors import Cancelled, RenderError
 from tests.upscaling import compact_state, largest_difference, picture, write
 from workers.engines import memory, realesrgan, registry
 from workers.engines.base import Engine
+from workers.engines.batching import BatchSizes
 from workers.engines.realesrgan import Passes, RealEsrganEngine, plan_passes
 from workers.engines.upscale_network import Mode, Network
 
@@ -19,6 +20,12 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _largest_batches(monkeypatch):
+    """Use the largest batches that fit; tests/workers/engines/test_batching.py is about the choice."""
+    monkeypatch.setattr(BatchSizes, "choose", lambda self, key, most: most)
 
 
 @pytest.fixture
@@ -116,14 +123,41 @@ def test_what_is_no_stack_of_rgb_frames_is_refused(compact, frames):
         (4, [1], None),
     ],
 )
-def test_a_factor_is_reached_by_the_fewest_pixels_and_passes(factor, scales, expected):
-    assert plan_passes(factor, scales) == expected
+def test_among_equal_networks_a_factor_is_reached_by_the_fewest_pixels_and_passes(factor, scales, expected):
+    assert plan_passes(factor, dict.fromkeys(scales, 1.0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("factor", "costs", "expected"),
+    [
+        # x2plus works on a quarter of the pixels of x4plus; beside the video network, both are slow.
+        (2, {4: 100.0, 2: 25.0}, Passes((2,))),
+        (4, {4: 100.0, 2: 25.0}, Passes((4,))),
+        (8, {4: 100.0, 2: 25.0}, Passes((4, 2))),
+        (2, {4: 4.0, 2: 25.0}, Passes((4,), reduce=2)),
+        (4, {4: 4.0, 2: 25.0}, Passes((4,))),
+        (8, {4: 4.0, 2: 25.0}, Passes((4, 4), reduce=2)),
+        (4, {4: 100.0, 2: 1.0}, Passes((2, 2))),
+    ],
+)
+def test_a_factor_is_reached_by_the_cheapest_passes_and_not_by_the_fewest_pixels(factor, costs, expected):
+    assert plan_passes(factor, costs) == expected
+
+
+def test_the_cost_of_a_network_is_measured(tmp_path):
+    fast = write(tmp_path / "x4.safetensors", compact_state(4))
+    slow = write(tmp_path / "x2.safetensors", compact_state(2, convolutions=24))
+    engine = RealEsrganEngine({4: fast, 2: slow})
+    assert engine._cost(2) > 3 * engine._cost(4)
+    engine.load(2)
+    assert list(engine._networks) == [4]
+    assert engine.upscale(picture(), 2).shape == (1, 48, 64, 3)
 
 
 @pytest.mark.parametrize("factor", [1, 0, -2])
 def test_a_factor_that_does_not_enlarge_is_refused(factor):
     with pytest.raises(ValueError, match="factor"):
-        plan_passes(factor, [2, 4])
+        plan_passes(factor, {2: 1.0, 4: 1.0})
 
 
 def test_two_from_a_four_times_network_is_the_average_of_areas_and_is_logged(compact, caplog):
