@@ -15,6 +15,7 @@ NO_PAGES = {
     *(
         "healthz",
         "manifest",
+        "service-worker",
         "healthz-live",
         "admin:jsi18n",
         "gallery:file",

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import redis
 from django.conf import settings
 
+from auravideo.core.metrics import presence
 from auravideo.server import scheduler
 from generation.queue import broker
 
@@ -115,3 +116,28 @@ def of_scheduler(_seconds: float) -> bool | None:
         return bool(scheduler.holder(broker.connection()))
     except redis.RedisError:
         return None
+
+
+def of_worker(pid: Callable[[], int | None]) -> Question:
+    """Return what asks whether a worker has said that it is alive (auravideo/core/metrics/presence.py).
+
+    The absence of its sign says nothing while Redis is away, after that until the worker has had time to repeat it, and
+    while Redis takes no writes.
+
+    Args:
+        pid: returns the worker's process ID, which changes with each start; None if it does not run.
+    """
+    away = time.monotonic()  # when Redis was last away
+
+    def ask(_seconds: float) -> bool | None:
+        nonlocal away
+        number = pid()
+        try:
+            if number is not None and presence.is_present(presence.WORKER, number):
+                return True
+            presence.try_to_write()
+        except redis.RedisError:
+            away = time.monotonic()
+        return None if time.monotonic() - away < presence.EXPIRES_SECONDS else False
+
+    return ask

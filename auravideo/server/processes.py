@@ -57,7 +57,9 @@ def worker(worker: Worker, host: str) -> Process:
     environment = {**worker.environment, **_heartbeat(worker.name)}
     if worker.queue == STAGES[Stage.INTERPOLATE].queue:
         environment |= cuda_for_tensorflow()
-    return Process(worker.name, [*_CELERY, "worker", *options, *quiet], environment=environment)
+    process = Process(worker.name, [*_CELERY, "worker", *options, *quiet], environment=environment)
+    process.answers = Answers(answers.of_worker(lambda: process.popen.pid if process.popen is not None else None))
+    return process
 
 
 def _heartbeat(name: str) -> dict[str, str]:

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from accounts.models import User
 from gallery import stacks
 from gallery.access import library_of
 from gallery.compare.differences import common, differences
 from gallery.models import Video
 from generation.batches.variations import MAX_COMPARED
-from generation.domain.states import Status
+from generation.domain.states import ACTIVE, Status
 from generation.jobs.fragments import job_context
 from generation.jobs.selectors import jobs_of, place_all, video_of
 from generation.models import Batch, Job
@@ -114,6 +116,12 @@ def of_videos(user: User, ids: Sequence[UUID]) -> Comparison:
     found = library_of(user).select_related("job").in_bulk(list(ids[:MAX_COMPARED]))
     clips = [Clip(id, found[id].request, video=found[id]) for id in ids if id in found]
     return Comparison(_numbered(clips), max(0, len(ids) - MAX_COMPARED))
+
+
+def still_rendering(videos: QuerySet[Video]) -> int:
+    """Return how many clips of the same variations as some videos have not ended."""
+    batches = Batch.objects.filter(jobs__video__in=videos, axes__isnull=False)
+    return Job.objects.filter(batch__in=batches, status__in=ACTIVE).count()
 
 
 def _is_shown(job: Job) -> bool:

@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import limits
@@ -43,7 +44,10 @@ def compare(request: SignedInRequest) -> HttpResponse:
 @login_required
 @require_POST
 def keep(request: SignedInRequest) -> HttpResponse:
-    """Move the clips that the page showed to the trash, except those to keep. Clips that still render go on."""
+    """Move the clips that the page showed to the trash, except those to keep.
+
+    Clips that still render go on, and the page says so: nobody has seen them yet, so they may be the better ones.
+    """
     form = KeepForm(request.POST)
     if not form.is_valid():
         for texts in form.errors.values():
@@ -53,9 +57,17 @@ def keep(request: SignedInRequest) -> HttpResponse:
     if not shown.filter(pk__in=form.kept).exists():  # it was deleted elsewhere: don't delete all the others, too
         messages.error(request, _("The clip you want to keep is no longer in your library, so nothing was deleted."))
         return back(request)
+    going_on = selectors.still_rendering(shown)
     count, moment = lifecycle.trash(shown.exclude(pk__in=form.kept))
     if count:
         tell_deleted(request, count, moment)
+    if going_on:
+        text = ngettext(
+            "%d clip beside these still renders and goes on.",
+            "%d clips beside these still render and go on.",
+            going_on,
+        )
+        messages.info(request, text % going_on)
     return back(request)
 
 

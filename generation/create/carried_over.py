@@ -20,6 +20,11 @@ def kept_of(values: Mapping[str, Any], form: CreateForm) -> list[str]:
     return found
 
 
+def is_seed_alone(kept: list[str], values: Mapping[str, Any]) -> bool:
+    """Return whether the seed, such as that of a draft to be rendered in full, is all that `kept_of` returned."""
+    return len(kept) == 1 and _is_set(FIELDS["seed"], values)
+
+
 def _entries(values: Mapping[str, Any], form: CreateForm) -> Iterator[str]:
     """Yield the labels of chosen catalogue entries that are not the defaults."""
     model, adapter = form.chosen_model, form.chosen_adapter

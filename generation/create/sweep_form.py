@@ -82,6 +82,11 @@ class SweepForm(forms.Form):
                 self.add_error("across_values", text)
 
 
+def posted(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that were posted with another form, unvalidated."""
+    return {name: data[name] for name in NAMES if data.get(name)}
+
+
 def typed(data: Mapping[str, Any]) -> SweepForm:
     """Return the form as it was posted with another one, unvalidated; empty by default."""
-    return SweepForm(initial={name: data[name] for name in NAMES if data.get(name)})
+    return SweepForm(initial=posted(data))

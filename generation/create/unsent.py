@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from accounts.http import SignedInRequest
 from accounts.models import User
-from generation.create import prefill
+from generation.create import prefill, sweep_form
 from generation.create.forms import MODES, SIMPLE
 
 KEY = "create-unsent"  # of the session
@@ -37,6 +37,7 @@ class Unsent:
 
     values: dict[str, Any]
     mode: str
+    sweep: dict[str, Any]
 
 
 def typed_by(user: User) -> str:
@@ -63,15 +64,16 @@ def take(request: SignedInRequest) -> Unsent | None:
     found = request.session.pop(KEY, None)
     if found is None or found["user"] != str(request.user.pk):
         return None
-    return Unsent(found["values"], found["mode"])
+    return Unsent(found["values"], found["mode"], found.get("sweep", {}))
 
 
 def _keep(request: SignedInRequest) -> None:
     user = _author(request.POST)
-    values = prefill.posted(request.POST)
-    if user and len(json.dumps(values)) <= MOST_BYTES:
+    values, sweep = prefill.posted(request.POST), sweep_form.posted(request.POST)
+    if user and len(json.dumps([values, sweep])) <= MOST_BYTES:
         mode = request.GET.get("mode")
-        request.session[KEY] = {"user": user, "values": values, "mode": mode if mode in MODES else SIMPLE}
+        mode = mode if mode in MODES else SIMPLE
+        request.session[KEY] = {"user": user, "values": values, "mode": mode, "sweep": sweep}
 
 
 def _author(data: Mapping[str, Any]) -> str:

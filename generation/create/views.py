@@ -22,7 +22,7 @@ from auravideo.core.media.video_metadata import read_settings
 from auravideo.core.uploads import bounded_upload
 from generation.batches import variations
 from generation.create import create_from, feed, feed_views, prefill, summaries, sweep_form, unsent
-from generation.create.carried_over import kept_of
+from generation.create.carried_over import is_seed_alone, kept_of
 from generation.create.forms import ADVANCED, MODES, SIMPLE, CreateForm
 from generation.create.prefill import Prefill
 from generation.create.unsent import Unsent
@@ -49,7 +49,7 @@ def create(request: SignedInRequest) -> HttpResponse:
     mode = _mode(request)
     if request.method == "GET":
         if typed := unsent.take(request):
-            return _page(request, *_as_typed(request, typed))
+            return _page(request, *_as_typed(request, typed), sweep=sweep_form.typed(typed.sweep))
         form, notes = _start(request, mode)
         if _is_in_full(request):
             return _page(request, form, notes, "generation/create_in_full.html")
@@ -227,6 +227,7 @@ def _page(
     **context: Any,
 ) -> HttpResponse:
     values = form.values()
+    kept = kept_of(values, form) if form.mode == SIMPLE else []
     return render(
         request,
         template,
@@ -240,7 +241,8 @@ def _page(
             "draft": TYPED,
             "cards": feed.newest(request.user),
             "recent_prompts": feed.recent_prompts(request.user),
-            "kept": kept_of(values, form) if form.mode == SIMPLE else [],
+            "kept": kept,
+            "keeps_seed": is_seed_alone(kept, values),
             "has_errors": form.is_bound and bool(form.errors),
             "notes": notes or [],
             "sweep": sweep_form.typed(request.POST),

@@ -133,7 +133,8 @@ def _processes() -> list[Metric]:
 def _disks(found: list[Presence]) -> list[Metric]:
     free = _gauge("disk_free_bytes", "Free space where a machine keeps AURAVIDEO_HOME.", "machine")
     size = _gauge("disk_size_bytes", "Size of the disk where a machine keeps AURAVIDEO_HOME.", "machine")
-    for machine, (left, total) in sorted({process.machine: process.disk for process in found}.items()):
+    known = {process.machine: process.disk for process in found if any(process.disk)}
+    for machine, (left, total) in sorted(known.items()):
         free.add_metric([machine], left)
         size.add_metric([machine], total)
     return [free, size]

@@ -14,7 +14,7 @@
     get: (name, place = localStorage) => { try { return place.getItem(name); } catch { return null; } },
     set: (name, value, place = localStorage) => { try { place.setItem(name, value); } catch { /* it is not remembered */ } },
   };
-  // Whoever else signs in here decides anew. "yes" is from before that, and from before Web Push.
+  // Each person who signs in here chooses for themselves. "yes" is what older versions stored for everyone.
   const isWanted = () => Notification.permission === "granted" && [user, "yes"].includes(memory.get("notify"));
 
   /* --- Web Push -------------------------------------------------------------------------------------------------------- */

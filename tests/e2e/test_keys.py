@@ -87,6 +87,7 @@ def test_the_keys_are_listed(browser, keys_site):
         page.keyboard.press("g")
         page.keyboard.press("c")
         at(page, "Library")
+        expect(keys.locator("div", has_text="Make the clip")).to_contain_text("Ctrl Enter")
         assert violations(page) == []
         assert too_wide(page) == []
         page.keyboard.press("Escape")

@@ -82,6 +82,20 @@ def test_nothing_moves_while_a_clip_renders(browser, width, height):
         assert page.evaluate("window.shifted") < 0.02, page.evaluate("window.moved")
 
 
+@pytest.mark.parametrize(("width", "height"), SCREENS)
+def test_the_picture_keeps_its_place_when_the_clip_fails(browser, width, height):
+    with open_jobs_page(browser, alone=True) as jobs:
+        jobs.page.set_viewport_size({"width": width, "height": height})
+        jobs.send(fragment(6, 400))
+        jobs.page.evaluate(FRAMES)
+        screen = jobs.job.locator(".screen")
+        before = screen.bounding_box()
+        jobs.send(fragment(7, 0, "failed"))
+        expect(jobs.job).to_have_attribute("data-status", "failed")
+        jobs.page.evaluate(FRAMES)
+        assert screen.bounding_box() == before
+
+
 def test_the_shift_of_what_does_move_is_noticed(browser):
     with open_jobs_page(browser, alone=True, script=RECORD_SHIFTS) as jobs:
         jobs.page.evaluate(FRAMES)

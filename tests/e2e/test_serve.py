@@ -7,6 +7,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 import redis
 
@@ -180,6 +181,24 @@ def test_a_scheduler_that_stands_still_is_started_again(tmp_path):
         assert "scheduler did not answer for" in site.log.read_text()
     finally:
         assert site.stop() == 0
+
+
+def test_a_worker_that_stands_still_is_started_again(tmp_path):
+    site = Site(tmp_path / "home", "cpu", **QUICKLY).start()
+    try:
+        wait_until(lambda: len(running(site, "-Q cpu")) > 1)
+        frozen = parent(running(site, "-Q cpu"))
+        os.kill(frozen, signal.SIGSTOP)
+        wait_until(lambda: len(found := running(site, "-Q cpu")) > 1 and frozen not in found, 180)
+        assert "cpu did not answer for" in site.log.read_text()
+    finally:
+        assert site.stop() == 0
+
+
+def parent(pids: list[int]) -> int:
+    """Return the one of a worker's processes that has started the others."""
+    (found,) = [pid for pid in pids if any(psutil.Process(other).ppid() == pid for other in pids)]
+    return found
 
 
 def metric(site: Site, name: str) -> float:

@@ -10,12 +10,13 @@ DRIVER = "580.95.05"
 
 @dataclass(frozen=True)
 class Card:
-    """A card; `busy` in percent, None if the driver does not measure it."""
+    """A card; `busy` in percent, None if the driver does not measure it. A lost one fell off the bus."""
 
     uuid: str
     used: int
     total: int
     busy: int | None
+    is_lost: bool = False
 
 
 def install(monkeypatch, cards: list[Card] | None, cuda: int = 13000) -> None:
@@ -30,14 +31,17 @@ def install(monkeypatch, cards: list[Card] | None, cuda: int = 13000) -> None:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
         return SimpleNamespace(gpu=card.busy, memory=0)
 
+    def memory(card: Card) -> SimpleNamespace:
+        if card.is_lost:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+        return SimpleNamespace(used=card.used, free=card.total - card.used, total=card.total)
+
     found = {
         "nvmlInit": init,
         "nvmlShutdown": lambda: None,
         "nvmlDeviceGetCount": lambda: len(cards or ()),
         "nvmlDeviceGetHandleByIndex": lambda index: (cards or [])[index],
-        "nvmlDeviceGetMemoryInfo": lambda card: SimpleNamespace(
-            used=card.used, free=card.total - card.used, total=card.total
-        ),
+        "nvmlDeviceGetMemoryInfo": memory,
         "nvmlDeviceGetUtilizationRates": utilisation,
         "nvmlDeviceGetUUID": lambda card: card.uuid,
         "nvmlDeviceGetName": lambda _card: "NVIDIA Rig",

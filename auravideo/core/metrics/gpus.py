@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pynvml
 
 logger = logging.getLogger(__name__)
+_lost: set[int] = set()  # indexes of the cards that the last reading did not find well
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,10 @@ class Gpu:
 
 
 def read() -> list[Gpu]:
-    """Return the cards of this machine; none without NVIDIA's driver."""
+    """Return the cards of this machine; none without NVIDIA's driver. One that has failed is left out."""
     with _driver() as is_there:
-        return [_read(index) for index in range(pynvml.nvmlDeviceGetCount())] if is_there else []
+        found = [_read_or_warn(index) for index in range(pynvml.nvmlDeviceGetCount())] if is_there else []
+    return [card for card in found if card is not None]
 
 
 def driver_version() -> str:
@@ -53,6 +55,19 @@ def _driver() -> Iterator[bool]:
         yield True
     finally:
         pynvml.nvmlShutdown()
+
+
+def _read_or_warn(index: int) -> Gpu | None:
+    """Return a card; None, and once a line in the log, if the driver has lost it."""
+    try:
+        card = _read(index)
+    except pynvml.NVMLError as error:
+        if index not in _lost:
+            logger.warning("Graphics card %d cannot be read: %s", index, error)
+        _lost.add(index)
+        return None
+    _lost.discard(index)
+    return card
 
 
 def _read(index: int) -> Gpu:

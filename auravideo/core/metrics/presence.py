@@ -29,7 +29,8 @@ WEB, WORKER, SCHEDULER = "web", "worker", "scheduler"
 class Presence:
     """One living process, and what it reports about its machine.
 
-    `disk` is (free, total) bytes of the home's file system; `clock` the process's own time when it reported.
+    `disk` is (free, total) bytes of the home's file system, zeros if it cannot be read; `clock` the process's own time
+    when it reported.
     """
 
     kind: str
@@ -53,17 +54,24 @@ def key_of(kind: str, machine: str, pid: int) -> str:
 
 def this_process(kind: str, websockets: Callable[[], int]) -> Presence:
     """Return the presence of this process. Only workers report the cards of their machine."""
-    disk = shutil.disk_usage(settings.HOME)
     return Presence(
         kind=kind,
         machine=socket.gethostname(),
         pid=os.getpid(),
         version=VERSION,
         websockets=websockets(),
-        disk=(disk.free, disk.total),
+        disk=_disk(),
         gpus=[asdict(gpu) for gpu in gpus.read()] if kind == WORKER else [],
         clock=time.time(),
     )
+
+
+def _disk() -> tuple[int, int]:
+    try:
+        disk = shutil.disk_usage(settings.HOME)
+    except OSError:  # whoever has lost its disk is alive all the same
+        return 0, 0
+    return disk.free, disk.total
 
 
 def announce(presence: Presence) -> None:
@@ -81,6 +89,16 @@ def leave(kind: str) -> None:
     pipe.delete(key)
     pipe.srem(INDEX, key)
     pipe.execute()
+
+
+def is_present(kind: str, pid: int) -> bool:
+    """Return whether a process of this machine is alive. Raises redis.RedisError if Redis is unavailable."""
+    return bool(client().exists(key_of(kind, socket.gethostname(), pid)))
+
+
+def try_to_write() -> None:
+    """Do what a process does to tell that it is alive. Raises redis.RedisError if Redis takes no writes."""
+    client().set(f"{INDEX}:trial", "", ex=EXPIRES_SECONDS)
 
 
 def present() -> list[Presence]:

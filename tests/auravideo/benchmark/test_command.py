@@ -7,13 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from auravideo.benchmark import machine, plot, table
+from auravideo.benchmark import machine, plot, rounds, table
 from auravideo.benchmark.cases import Way, Without, make
 from auravideo.benchmark.results import Result, Round, StageTime, ratios
 from generation.catalogue.load import load_catalogue
@@ -61,7 +63,7 @@ def refusal(*arguments):
     ],
 )
 def test_a_wrong_option_is_named_and_nothing_is_started(arguments, option, monkeypatch):
-    monkeypatch.setattr(subprocess, "Popen", None)
+    monkeypatch.setattr(rounds, "Crew", None)
     assert option in refusal(*arguments)
 
 
@@ -101,9 +103,10 @@ def test_a_busy_machine_and_busy_workers_are_reported():
     assert machine.warnings({"busy_workers": [], "load": 0.2, "cores": 2}) == []
 
 
-def test_asking_for_busy_workers_makes_no_database(settings, tmp_path):
+def test_asking_for_busy_workers_makes_no_database(monkeypatch, tmp_path):
     name = tmp_path / "db.sqlite3"
-    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(name)}}
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(name)}
+    monkeypatch.setattr(machine, "settings", SimpleNamespace(DATABASES={"default": database}))
     assert machine.busy_workers() == []
     assert not name.exists()
 
@@ -138,7 +141,12 @@ def test_ctrl_c_prints_what_was_measured_and_leaves_nothing(tmp_path):
     scratch.mkdir()
     root = Path(__file__).resolve().parents[3]
     process = subprocess.Popen(
-        command, cwd=root, env={**os.environ, "TMPDIR": str(scratch)}, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=root,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a test run in the background ignores it
     )
     while not list(scratch.glob("*/home/generate.log")):
         assert process.poll() is None

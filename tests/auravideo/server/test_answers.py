@@ -11,6 +11,7 @@ import time
 import pytest
 from django.conf import settings as site_settings
 
+from auravideo.core.metrics import presence, totals
 from auravideo.server import answers, scheduler, web
 from auravideo.server.answers import Answers
 from auravideo.server.backoff import Backoff
@@ -170,6 +171,43 @@ def test_nobody_who_schedules_is_silence_and_a_redis_that_is_away_says_nothing(m
     gone = type(client).from_url(f"redis://127.0.0.1:{port}")
     monkeypatch.setattr(broker, "connection", lambda: gone)
     assert answers.of_scheduler(1.0) is None
+
+
+@pytest.fixture
+def worker_question(monkeypatch):
+    """Return the question to this process, whose sign of life counts as missing at once."""
+    monkeypatch.setattr(presence, "EXPIRES_SECONDS", 1)
+    question = answers.of_worker(os.getpid)
+    time.sleep(1.0)
+    return question
+
+
+def test_a_worker_without_a_sign_of_life_is_silent(worker_question):
+    assert worker_question(1.0) is False
+    presence.announce(presence.this_process(presence.WORKER, lambda: 0))
+    assert worker_question(1.0) is True
+    presence.leave(presence.WORKER)
+    assert worker_question(1.0) is False
+
+
+def test_a_missing_sign_says_nothing_until_a_worker_can_have_repeated_it_after_an_outage(worker_question, settings):
+    there, settings.REDIS_METRICS_URL = settings.REDIS_METRICS_URL, "redis://127.0.0.1:1/0"
+    totals.client.cache_clear()
+    assert worker_question(1.0) is None
+    settings.REDIS_METRICS_URL = there
+    totals.client.cache_clear()
+    assert worker_question(1.0) is None
+    time.sleep(1.0)
+    assert worker_question(1.0) is False
+
+
+def test_a_missing_sign_says_nothing_while_redis_takes_no_writes(worker_question):
+    client = totals.client()
+    client.config_set("maxmemory", 1)
+    try:
+        assert worker_question(1.0) is None
+    finally:
+        client.config_set("maxmemory", 0)
 
 
 def test_daphne_answers_at_an_address_of_its_own_besides_the_sites():

@@ -108,9 +108,18 @@ def test_a_stack_is_shown_when_the_clip_that_its_address_names_was_not_kept(clie
 def test_clips_that_still_render_go_on(client, user, videos):
     batch = BatchFactory(user=user, axes=[])
     job = JobFactory(user=user, batch=batch, row=1, status=Status.RUNNING)
-    keep(client, videos, only=ids(videos)[0])
+    for row, video in enumerate(videos, start=2):
+        video.job = JobFactory(user=user, batch=batch, row=row, status=Status.DONE)
+        video.save()
+    page = keep(client, videos, only=ids(videos)[0]).text
     job.refresh_from_db()
     assert job.status == Status.RUNNING
+    assert "1 clip beside these still renders and goes on." in page
+
+
+def test_nothing_is_said_of_other_clips_that_render(client, user, videos):
+    JobFactory(user=user, batch=BatchFactory(user=user, axes=[]), row=1, status=Status.RUNNING)
+    assert "still render" not in keep(client, videos, only=ids(videos)[0]).text
 
 
 # --- More like one ----------------------------------------------------------------------------------------------------

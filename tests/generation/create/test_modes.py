@@ -72,6 +72,13 @@ def test_what_was_set_in_the_advanced_mode_counts_in_the_simple_one_and_is_said(
     assert (request.seed, request.negative_prompt, request.height, request.fps) == (5, "rain", 256, 24)
 
 
+def test_the_seed_alone_such_as_that_of_a_draft_is_kept_in_so_many_words(signed_in):
+    html = edit(signed_in, "mode=simple", {**SIMPLE, "seed": "5"}).content.decode()
+    assert "Keeps seed 5." in html
+    assert "Use a new one" in html
+    assert "Also set:" not in html
+
+
 def test_it_can_be_forgotten(signed_in):
     simple = values(edit(signed_in, "mode=advanced&to=simple", ADVANCED))
     response = edit(signed_in, "mode=simple&forget", simple)

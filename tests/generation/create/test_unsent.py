@@ -51,6 +51,16 @@ def test_the_form_is_as_typed_after_signing_in(signed_in, user, mode):
     assert not Job.objects.exists()
 
 
+@pytest.mark.parametrize("action", ["create", "create-sweep"])
+def test_the_values_to_try_are_kept_with_the_form(signed_in, user, action):
+    sweep = {"across": "steps", "across_values": "4, 8", "down": "seed", "down_values": "1-3"}
+    typed = fill_in(signed_in, "advanced", **sweep)
+    expire(signed_in)
+    page = sign_in(signed_in, signed_in.post(f"{reverse(f'generation:{action}')}?mode=advanced", typed), user)
+    shown = fields_of(page.text, "create-form")
+    assert {name: shown[name] for name in sweep} == sweep
+
+
 @pytest.mark.parametrize("action", ["create-edit", "create-save-preset", "create-from-file", "create-summary"])
 def test_whatever_button_was_pressed(signed_in, user, action):
     typed = fill_in(signed_in)

@@ -81,6 +81,25 @@ def test_a_slice_of_a_card_has_memory_but_no_utilisation(monkeypatch):
     assert card.busy != card.busy  # NaN: Prometheus shows a gap
 
 
+def test_a_lost_card_hides_neither_the_others_nor_the_process(monkeypatch, caplog):
+    cards = [nvml.Card("GPU-1", used=1, total=2, busy=3, is_lost=True), nvml.Card("GPU-2", used=1, total=2, busy=3)]
+    nvml.install(monkeypatch, cards)
+    for _ in range(2):
+        presence.announce(a_worker())
+    (seen,) = presence.present()
+    assert [card["uuid"] for card in seen.gpus] == ["GPU-2"]
+    assert caplog.text.count("Graphics card 0 cannot be read: GPU is lost") == 1
+    nvml.install(monkeypatch, [dataclasses.replace(card, is_lost=False) for card in cards])
+    assert len(gpus.read()) == 2
+
+
+def test_a_disk_that_cannot_be_read_does_not_hide_a_process(settings, tmp_path):
+    settings.HOME = tmp_path / "gone"
+    presence.announce(presence.this_process(presence.WORKER, lambda: 0))
+    (seen,) = presence.present()
+    assert tuple(seen.disk) == (0, 0)
+
+
 def test_a_reporter_tells_counts_and_presence_and_leaves(wait_for):
     reporting.start(presence.WEB, websockets=lambda: 7)
     wait_for(lambda: [found.websockets for found in presence.present()] == [7])
