@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ import numpy as np
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 from workers.engines.base import OnStep
-from workers.engines.batching import BatchSizes, batch_sizes
 from workers.engines.device_errors import Fault, fault_of, first_line, is_out_of_memory
 from workers.engines.tensorflow_device import card_cannot, cards, tensorflow
 
@@ -27,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 ALIGNMENT = 64  # FILM's pyramid halves the frame six times
 TOLERANCE = Fraction(1, 32)  # of the interval: maximum error of halving
-# Most pixels per batch of frame pairs: on the CPU, 64 pairs of 64x64 or one of 512x512. The engine halves it if a GPU
-# runs out of memory, and uses smaller batches where they are faster.
+# Pixels per batch of frame pairs: on the CPU, 64 pairs of 64x64 or one of 512x512. The engine halves the batch if a GPU
+# runs out of memory.
 HOST_PIXELS, CARD_PIXELS = 2**18, 2**20
 PATIENCE = 32  # chunks in smaller batches before larger ones are tried again
 PROBE_TIMES = (0.25, 0.75)
@@ -85,15 +83,13 @@ class FilmEngine:
         path: the SavedModel's folder.
         device: "auto" (a GPU if TensorFlow sees one), "cpu" or "gpu".
         label: the model's name in errors; by default the folder's name.
-        batches: remembers which batch sizes pay; by default one per process.
     """
 
-    def __init__(self, path: Path, device: str = "auto", *, label: str = "", batches: BatchSizes = batch_sizes) -> None:
+    def __init__(self, path: Path, device: str = "auto", *, label: str = "") -> None:
         self.path, self.device, self.label = Path(path), device, label or Path(path).name
         self.honours_time = False
         self.why_cpu = ""  # what went wrong with the card, if it did
         self._model: Any = None
-        self._batches = batches
         self._pixels = HOST_PIXELS
         self._calls = 0  # with fewer pixels than usual
 
@@ -205,14 +201,12 @@ class FilmEngine:
     def _between(self, x0: np.ndarray, x1: np.ndarray, time: Fraction, progress: "_Progress") -> np.ndarray:
         """Return the frames at `time` of some pairs, float32 [B, H, W, 3], halving the batch until it fits."""
         tf = tensorflow()
-        measure = (self.label, self.device, x0.shape[1:])
         pieces, start = [], 0
         while start < len(x0):
-            most = max(1, self._pixels // (x0.shape[1] * x0.shape[2]))
-            stop = min(len(x0), start + self._batches.choose(measure, most))
-            work = partial(self._call, tf, x0[start:stop], x1[start:stop], [float(time)] * (stop - start))
+            batch = max(1, self._pixels // (x0.shape[1] * x0.shape[2]))
+            stop = min(len(x0), start + batch)
             try:
-                pieces.append(self._batches.measured(measure, stop - start, work))
+                pieces.append(self._call(tf, x0[start:stop], x1[start:stop], [float(time)] * (stop - start)))
             except Exception as error:
                 if self._falls_back(error):
                     self.load()

@@ -8,7 +8,6 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 from workers.engines import registry
 from workers.engines.base import OnStep, torch_device
-from workers.engines.batching import BatchSizes, batch_sizes
 from workers.engines.device_errors import Fault, fault_of, is_out_of_memory
 from workers.engines.ladder import MORE_ROOM
 from workers.engines.memory import free_memory, room
@@ -42,7 +40,6 @@ class RealEsrganEngine:
         label: the model's name in errors.
         command: the download command to name in errors.
         found: remembers the precisions that work; by default one per process.
-        batches: remembers which batch sizes pay; by default one per process.
     """
 
     def __init__(
@@ -54,11 +51,10 @@ class RealEsrganEngine:
         label: str = "Real-ESRGAN",
         command: str = FETCH_MODELS,
         found: Precisions = precisions,
-        batches: BatchSizes = batch_sizes,
     ) -> None:
         self._paths = {scale: Path(path) for scale, path in paths.items()}
         self._device, self._precision = device, precision
-        self._label, self._command, self._found, self._batches = label, command, found, batches
+        self._label, self._command, self._found = label, command, found
         self._networks: dict[int, Network] = {}
         self._plans: dict[int, Passes] = {}
         self._costs: dict[int, float] = {}
@@ -198,13 +194,11 @@ class RealEsrganEngine:
             short = None
         mode = short.mode if short else network.first_mode(height, width)
         mode = replace(mode, batch=min(mode.batch, count))
-        measure = (self._label, network.scale, str(network.device), str(network.dtype), height, width)
         start = 0
         while start < count:
-            batch = frames[start : start + self._batches.choose(measure, mode.batch)]
-            work = partial(network.enlarge, batch, mode.tile, reduce)
+            batch = frames[start : start + mode.batch]
             try:
-                large[start : start + len(batch)] = self._batches.measured(measure, len(batch), work)
+                large[start : start + len(batch)] = network.enlarge(batch, mode.tile, reduce)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise

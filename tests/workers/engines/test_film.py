@@ -11,7 +11,6 @@ import pytest
 from generation.domain.errors import Cancelled, RenderError
 from workers.engines import film
 from workers.engines.base import Engine
-from workers.engines.batching import BatchSizes
 from workers.engines.device_errors import Fault, fault_of
 from workers.engines.film import (
     TOLERANCE,
@@ -25,12 +24,6 @@ from workers.engines.film import (
 from workers.tiny.training.evaluate_film import SHIPPED
 
 pytestmark = pytest.mark.tensorflow
-
-
-@pytest.fixture(autouse=True)
-def _largest_batches(monkeypatch):
-    """Use the largest batches that fit; tests/workers/engines/test_batching.py is about the choice."""
-    monkeypatch.setattr(BatchSizes, "choose", lambda self, key, most: most)
 
 
 def nothing(done, total, preview):
@@ -272,6 +265,14 @@ def test_batches_are_bounded_and_change_nothing(timed, midpoint, monkeypatch):
         sizes = batch_sizes(engine, monkeypatch)
         assert np.array_equal(engine.interpolate(frames, 3, nothing), whole)
         assert max(sizes) == 2
+
+
+@pytest.mark.parametrize(("side", "pairs"), [(64, 64), (100, 16), (256, 4), (512, 1)])
+def test_on_the_cpu_a_batch_depends_on_the_size_of_a_frame_alone(timed, monkeypatch, side, pairs):
+    monkeypatch.setattr(timed, "_call", lambda tf, x0, x1, times: sizes.append(len(x0)) or x0)
+    sizes: list[int] = []
+    timed.interpolate(np.zeros((pairs + 2, side, side, 3), np.uint8), 2, nothing)
+    assert sizes == [pairs, 1]
 
 
 def test_progress_starts_at_nothing_and_ends_at_everything(midpoint, frames):

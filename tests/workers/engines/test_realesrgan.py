@@ -7,9 +7,8 @@ import torch
 
 from generation.domain.errors import Cancelled, RenderError
 from tests.upscaling import compact_state, largest_difference, picture, write
-from workers.engines import memory, realesrgan, registry
+from workers.engines import memory, realesrgan, registry, upscale_network
 from workers.engines.base import Engine
-from workers.engines.batching import BatchSizes
 from workers.engines.realesrgan import Passes, RealEsrganEngine, plan_passes
 from workers.engines.upscale_network import Mode, Network
 
@@ -20,12 +19,6 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture(autouse=True)
-def _largest_batches(monkeypatch):
-    """Use the largest batches that fit; tests/workers/engines/test_batching.py is about the choice."""
-    monkeypatch.setattr(BatchSizes, "choose", lambda self, key, most: most)
 
 
 @pytest.fixture
@@ -174,6 +167,24 @@ def test_two_from_a_four_times_network_is_the_average_of_areas_and_is_logged(com
 def test_a_checkpoint_that_is_listed_but_absent_is_made_up_for_by_another(compact, tmp_path):
     engine = RealEsrganEngine({4: compact[4], 2: tmp_path / "absent.pth"})
     assert engine.upscale(picture(), 8).shape == (1, 192, 256, 3)
+
+
+# Batches -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("side", "frames"), [(32, 16), (64, 6), (96, 2), (128, 1), (512, 1)])
+def test_on_the_cpu_a_batch_depends_on_the_size_of_a_frame_alone(compact, monkeypatch, side, frames):
+    network = Network(compact[4], 4, "cpu", "float32")
+    for free in (2**40, 2**33, 2**31):
+        monkeypatch.setattr(upscale_network, "free_bytes", lambda device, free=free: free)
+        assert network.first_mode(side, side) == Mode(frames)
+
+
+def test_engines_that_were_loaded_apart_give_the_same_bytes(compact):
+    frames, first = picture(9, 64, 64), RealEsrganEngine(compact)
+    clip = first.upscale(frames, 4)
+    assert np.array_equal(first.upscale(frames, 4), clip)
+    assert np.array_equal(RealEsrganEngine(compact).upscale(frames, 4), clip)
 
 
 # Progress and cancelling ---------------------------------------------------------------------------------------------
