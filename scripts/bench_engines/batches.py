@@ -2,8 +2,8 @@
 
     python -m scripts.bench_engines.batches film|real-esrgan [--sizes 64 96 128 256] [--batches 2 4 8 16] [--turns 5]
 
-Prints the ratio loop / batches of processor time, over turns that alternate, and which batches the engine uses at each size
-on the CPU. Exits with 1 if those cost more than `NOISE` anywhere. torch and TensorFlow need a process each.
+Prints the ratio loop / batches of processor time, over turns that alternate, and which batches the engine uses at each
+size on the CPU. Exits with 1 if those cost more than `NOISE` anywhere. torch and TensorFlow need a process each.
 """
 
 import argparse

@@ -27,9 +27,9 @@ MOST_FRAMES = 16
 MOST_BYTES = 8 * 2**30
 # Share of free memory to use; the rest is for convolution workspaces and other processes.
 MEMORY_SHARE = 0.6
-# Per batch on the CPU: 6 frames of 64x64, 2 of 96x96, one from 128x128 on. Larger ones don't fit the caches and take longer
-# than their frames one by one (`python -m scripts.bench_engines.batches real-esrgan` repeats the measurement). A fixed
-# number, because the size of a batch may change a color by one: the same seed must give the same clip.
+# Per batch on the CPU: 6 frames of 64x64, 2 of 96x96, one from 128x128 on. Larger ones don't fit the caches and take
+# longer than their frames one by one (`python -m scripts.bench_engines.batches real-esrgan` repeats the measurement). A
+# fixed number, because a batch of another size may change a color by one: the same seed must give the same clip.
 PROCESSOR_PIXELS = 6 * 64 * 64
 # Core sizes of tiles in input pixels, multiples of 4 for networks that begin with a pixel unshuffle.
 TILES = (1024, 512, 256, 128, 64, 32)
