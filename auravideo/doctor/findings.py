@@ -40,26 +40,27 @@ class NotApplicable(Exception):
     """What a check raises if it does not apply to this installation."""
 
 
-Check = tuple[str, Callable[[], str]]  # its name, and a function that returns a detail or raises
+# Its name, a function that returns a detail or raises, and the seconds that it may take at least, if it is a slow one.
+Check = tuple[str, Callable[[], str]] | tuple[str, Callable[[], str], float]
 
 
 def carry_out(checks: Sequence[Check], seconds: float = SECONDS) -> list[Finding]:
-    """Run all checks at once and return what each found, in their order, within about `seconds`."""
-    runs = [_Run(name, check) for name, check in checks]
+    """Run all checks at once and return what each found, in their order, within about `seconds`; slow ones get more."""
+    runs = [_Run(name, check, max([seconds, *least])) for name, check, *least in checks]
     for run in runs:
         run.start()
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     for run in runs:
-        run.join(max(0.0, deadline - time.monotonic()))
-    return [run.finding or _unanswered(run.check_name, seconds) for run in runs]
+        run.join(max(0.0, began + run.seconds - time.monotonic()))
+    return [run.finding or _unanswered(run.check_name, run.seconds) for run in runs]
 
 
 class _Run(threading.Thread):
     """One check, in a thread that does not keep the process alive if it hangs."""
 
-    def __init__(self, name: str, check: Callable[[], str]) -> None:
+    def __init__(self, name: str, check: Callable[[], str], seconds: float) -> None:
         super().__init__(name=name, daemon=True)
-        self.check_name, self.check = name, check
+        self.check_name, self.check, self.seconds = name, check, seconds
         self.finding: Finding | None = None
 
     def run(self) -> None:

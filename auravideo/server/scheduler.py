@@ -138,10 +138,7 @@ class Scheduler(BeatScheduler):
             self.client.hset(LAST_RUNS_KEY, entry.name, time.time())
 
     def send_task(self, *args: Any, **options: Any) -> Any:
-        """Send a task by name: this process imports none, so it does not know that nobody waits for their results.
-
-        Otherwise Celery subscribes to each result for good, and waits 20 seconds for a Redis server that is down.
-        """
+        """Send a task by name. This process imports none, so it does not know that nobody wants their results."""
         return super().send_task(*args, **{**options, "ignore_result": True})
 
 

@@ -40,6 +40,11 @@ def test_a_check_that_hangs_is_a_finding_and_holds_nobody_up():
     assert found[1].state == State.OK
 
 
+def test_a_slow_check_has_more_time_than_the_others():
+    found = carry_out([("slow", lambda: time.sleep(0.5) or "done", 30.0)], seconds=0.1)
+    assert [finding.state for finding in found] == [State.OK]
+
+
 def test_many_that_hang_take_as_long_as_one():
     started = time.monotonic()
     found = carry_out([(str(number), lambda: time.sleep(60)) for number in range(8)], seconds=0.5)
@@ -106,5 +111,5 @@ def test_a_timeout_must_be_positive():
 
 
 def test_every_check_has_a_name_of_its_own():
-    names = [name for name, _check in doctor.CHECKS]
+    names = [name for name, *_check in doctor.CHECKS]
     assert len(set(names)) == len(names) > 15

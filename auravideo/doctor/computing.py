@@ -1,0 +1,110 @@
+"""Checks that the graphics cards compute, and what runs where if they do not."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from auravideo.core.metrics import gpus
+from auravideo.doctor import rendering
+from auravideo.doctor.findings import Check, NotApplicable, Problem
+
+TRIAL = "workers.engines.card_trial"  # a process of its own: torch takes seconds and gigabytes to load
+SECONDS = 90.0  # a cold disk takes its time
+OLD_CARD = (
+    "Use an NVIDIA card of the Turing generation or later (GTX 16xx, RTX 20xx). To render on the CPU until then, give"
+    " the workers no card: AURAVIDEO_WORKERS=cpu,generate:cpu,interpolate:cpu,upscale:cpu"
+)
+NEW_CARD = "Update AuraVideo; if this is its latest version, report the card as a bug."
+OLD_DRIVER = "Update NVIDIA's driver (docs/install.md)."
+RESTART = "Restart the machine. If that does not help, update NVIDIA's driver (docs/install.md)."
+
+
+def computing() -> str:
+    """Check that torch computes on each card, and say what does not run there."""
+    if not gpus.read():
+        raise NotApplicable("no NVIDIA card that answers")
+    if not rendering.torch_cuda():
+        raise NotApplicable("torch is not installed here, or built for the CPU")
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        raise NotApplicable("CUDA_VISIBLE_DEVICES hides the cards")
+    found = trial()
+    if not found["cards"]:
+        raise Problem(f"torch finds no card, so clips are rendered on the CPU: {found['problem']}", OLD_DRIVER)
+    for card in found["cards"]:
+        _judge(card, found)
+    names = ", ".join(f"{card['name']} (compute {card['capability']})" for card in found["cards"])
+    return f"torch {found['torch']} computes on {names}; {_interpolating(found['cards'])}"
+
+
+def trial() -> dict[str, Any]:
+    """Return what workers/engines/card_trial.py found."""
+    command = [sys.executable, "-m", TRIAL]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Problem(f"the card did not compute within {SECONDS:g} s", RESTART) from error
+    if done.returncode:
+        words = done.stderr.strip().splitlines() or [f"it exited with status {done.returncode}"]
+        raise Problem(f"torch cannot be tried: {words[-1]}", "Install torch again: make clean, then make run")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _judge(card: dict[str, str], found: dict[str, Any]) -> None:
+    """Raise a problem if a card does not compute."""
+    if not card["problem"]:
+        return
+    name = card["name"] or "the card"
+    if card["fault"] == "unsupported" and card["capability"]:
+        kernels = sorted(map(_version, re.findall(r"sm_(\d+)", " ".join(found["kernels"]))))
+        oldest, newest = kernels[0], kernels[-1]
+        own = tuple(map(int, card["capability"].split(".")))
+        fix = OLD_CARD if own < oldest else NEW_CARD
+        text = f"{name} has compute capability {card['capability']}; torch {found['torch']} has kernels for"
+        raise Problem(f"{text} {_written(oldest)} to {_written(newest)}, so no clip can be rendered there", fix)
+    fix = OLD_DRIVER if card["fault"] == "driver too old" else RESTART
+    raise Problem(f"torch cannot compute on {name}: {card['problem']}", fix)
+
+
+def _interpolating(cards: list[dict[str, str]]) -> str:
+    """Return where FILM runs: TensorFlow has kernels of its own, and falls back to the CPU."""
+    kernels = tensorflow_kernels()
+    if kernels is None:
+        return "TensorFlow is not installed here"
+    if not kernels:
+        return "FILM interpolates on the CPU: TensorFlow is built for it"
+    newest = max(kernels)
+    beyond = [card["name"] for card in cards if tuple(map(int, card["capability"].split("."))) > newest]
+    if not beyond:
+        return "FILM's TensorFlow has kernels for it" if len(cards) == 1 else "FILM's TensorFlow has kernels for all"
+    return f"TensorFlow's kernels end at compute {_written(newest)}, so FILM may interpolate on the CPU ({beyond[0]})"
+
+
+def tensorflow_kernels() -> list[tuple[int, int]] | None:
+    """Return what TensorFlow was compiled for; None without TensorFlow. Does not import it."""
+    found = find_spec("tensorflow")
+    if found is None or found.origin is None:
+        return None
+    build = Path(found.origin).parent / "python/platform/build_info.py"
+    listed = re.search(r"cuda_compute_capabilities'?\"?[,:]\s*\[([^\]]*)\]", build.read_text())
+    return [_version(digits) for digits in re.findall(r"_(\d+)", listed[1])] if listed else []
+
+
+def _version(digits: str) -> tuple[int, int]:
+    """Return (12, 0) for "120"."""
+    return int(digits[:-1]), int(digits[-1])
+
+
+def _written(version: tuple[int, int]) -> str:
+    return "{}.{}".format(*version)
+
+
+CHECKS: list[Check] = [("computing", computing, SECONDS + 5)]
