@@ -1,6 +1,7 @@
 """Customizations of allauth beyond its settings."""
 
 from ipaddress import AddressValueError, IPv6Network
+from typing import Any
 
 import qrcode
 from allauth import app_settings
@@ -16,8 +17,24 @@ from qrcode.image.svg import SvgPathImage
 from accounts import services
 from accounts.models import User
 
+# Tags of the message after signing out, or leaving with the account: the browser deletes what it keeps for the person.
+LEFT, LEFT_FOR_GOOD = "left:draft", "left:for-good"
+
 
 class AccountAdapter(DefaultAccountAdapter):
+    def add_message(
+        self,
+        request: HttpRequest,
+        level: int,
+        message_template: str | None = None,
+        message_context: dict[str, Any] | None = None,
+        extra_tags: str = "",
+        message: str | None = None,
+    ) -> None:
+        if message_template == "account/messages/logged_out.txt":
+            extra_tags = LEFT
+        super().add_message(request, level, message_template, message_context, extra_tags, message)
+
     def pre_login(self, request: HttpRequest, user: User, **hooks: object) -> HttpResponse | None:
         """Let deactivated and suspended users proceed to the login stage that explains it.
 

@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import personal_data, preferences, services
+from accounts.adapter import LEFT, LEFT_FOR_GOOD
 from accounts.forms import DeletionForm, ProfileForm, ThemeForm
 from accounts.http import SignedInRequest
 from accounts.login_stages import ReactivateStage, SuspendedStage
@@ -97,7 +98,8 @@ def deactivate(request: SignedInRequest) -> HttpResponse:
         return render(request, "accounts/deactivate.html")
     services.deactivate(request.user)
     logout(request)
-    messages.success(request, _("Your account is deactivated. Sign in any time to reactivate it."))
+    text = _("Your account is deactivated. Sign in any time to reactivate it.")
+    messages.success(request, text, extra_tags=LEFT)
     return redirect("home")
 
 
@@ -110,7 +112,8 @@ def delete(request: SignedInRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         services.request_deletion(request.user)
         logout(request)
-        messages.success(request, _("Your account is closed, and everything in it is being deleted."))
+        text = _("Your account is closed, and everything in it is being deleted.")
+        messages.success(request, text, extra_tags=LEFT_FOR_GOOD)
         return redirect("home")
     return render(request, "accounts/delete.html", {"form": form, **_held(request.user)})
 

@@ -1,6 +1,6 @@
 """Batch pages' logic: queueing a valid form, progress, and the list of finished files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -50,9 +50,17 @@ class BatchProgress:
 
 
 def batches_of(user: User) -> QuerySet[Batch]:
-    """Return a user's batches, newest first, annotated with job counts: `total` and by state."""
+    """Return a user's batches, newest first."""
+    return Batch.objects.filter(user=user).order_by("-created_at", "-pk")
+
+
+def counted(batches: Iterable[Batch]) -> QuerySet[Batch]:
+    """Return some batches, newest first, annotated with job counts: `total` and by state.
+
+    For one page of them, since it reads all of their jobs.
+    """
     return (
-        Batch.objects.filter(user=user)
+        Batch.objects.filter(pk__in=[batch.pk for batch in batches])
         .annotate(
             total=Count("jobs"),
             finished=Count("jobs", filter=Q(jobs__status=Status.DONE)),
@@ -60,7 +68,7 @@ def batches_of(user: User) -> QuerySet[Batch]:
             failed=Count("jobs", filter=Q(jobs__status=Status.FAILED)),
             cancelled=Count("jobs", filter=Q(jobs__status=Status.CANCELLED)),
         )
-        .order_by("-created_at")
+        .order_by("-created_at", "-pk")
     )
 
 

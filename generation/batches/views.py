@@ -19,7 +19,7 @@ from auravideo.core.file_names import stem
 from auravideo.core.uploads import bounded_upload
 from generation.batches import parsing
 from generation.batches.forms import BatchForm
-from generation.batches.progress import batches_of, finished_files, progress_of_batch, queue
+from generation.batches.progress import batches_of, counted, finished_files, progress_of_batch, queue
 from generation.domain.states import ACTIVE
 from generation.jobs.fragments import job_context
 from generation.jobs.selectors import jobs_of, place_all
@@ -52,7 +52,7 @@ def create_many(request: SignedInUpload) -> HttpResponse:
 def batches(request: SignedInRequest) -> HttpResponse:
     """List the user's batches, newest first."""
     page = Paginator(batches_of(request.user), BATCHES_A_PAGE).get_page(request.GET.get("page"))
-    return render(request, "generation/batches.html", {"page": page})
+    return render(request, "generation/batches.html", {"page": page, "batches": counted(page)})
 
 
 @login_required

@@ -1,6 +1,6 @@
 """Summary of a request before it is queued: the workers' plan, and its estimated time on this machine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,7 +101,7 @@ def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
         notes.insert(0, placement.without_worker(missing))
     elif too_large := placement.no_room(request, made.stages):
         notes.insert(0, too_large)
-    queue = queue_for(user, request, made, len(requests)) if user is not None else Queue(0, 0.0)
+    queue = queue_for(user, requests) if user is not None else Queue(0, 0.0)
     loading = loading_seconds(request, made.stages)
     return Summary(request, made, estimate(request), len(requests), queue, tuple(notes), loading)
 
@@ -131,10 +131,10 @@ def costs(form: CreateForm) -> dict[str, Cost]:
     return found
 
 
-def queue_for(user: User, request: RenderRequest, made: Plan, clips: int = 1) -> Queue:
+def queue_for(user: User, requests: Sequence[RenderRequest]) -> Queue:
     """Return what the workers would do before clips that this user queued now, and when those would be ready."""
     now = forecast.present()
     before = now.line.clips_before(user.pk)
-    times = now.next(user.pk, request, made, clips)
+    times = now.next(user.pk, [(request, available.plan_for(request)) for request in requests])
     paused = user.queue_paused_at is not None
     return Queue(before, times.start if before else 0.0, times.ready if now.workers and not paused else None, paused)

@@ -48,6 +48,9 @@ class SweepForm(forms.Form):
         if data["across"] == data["down"]:
             self.add_error("down", _("Rows and columns must be different settings."))
             return data
+        if data["down_values"].strip() and not data["down"]:
+            self.add_error("down", _("Choose what the rows change, or clear their values."))
+            return data
         self.axes = [axis for name in ("across", "down") if data[name] and (axis := self._axis(name)) is not None]
         if not self.errors:
             self._combine(self.form)

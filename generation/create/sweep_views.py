@@ -10,6 +10,7 @@ from accounts.http import SignedInRequest
 from generation.batches import variations
 from generation.create import unsent
 from generation.create.forms import ADVANCED, CreateForm
+from generation.create.summaries import queue_for
 from generation.create.sweep_form import SweepForm
 from generation.create.views import create_page
 from generation.jobs.selectors import estimate
@@ -47,6 +48,7 @@ def _confirm(request: SignedInRequest, asked: SweepForm) -> HttpResponse:
         "down": down[0] if down else None,
         "count": len(asked.requests),
         "seconds": sum(estimate(wanted) for wanted in asked.requests),
+        "queue": queue_for(request.user, asked.requests),
         "prompt": asked.requests[0].prompt,
         "sent": sent,
     }

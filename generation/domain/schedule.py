@@ -4,9 +4,9 @@ All times are seconds from now.
 """
 
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
@@ -90,14 +90,22 @@ class _Line:
         return state
 
 
+@dataclass(slots=True)
+class _Worker:
+    """A worker, of one queue or of several, and when it is free."""
+
+    queues: frozenset[str]
+    free: float = 0.0
+
+
 class _Simulation:
-    def __init__(self, workers: Mapping[str, int], served: Mapping[int, float]) -> None:
-        self.workers = workers
-        self.free: dict[str, list[float]] = {}
+    def __init__(self, workers: Iterable[Collection[str]], served: Mapping[int, float]) -> None:
+        self.workers = [_Worker(frozenset(queues)) for queues in workers]
+        self.of_queue: dict[str, list[_Worker]] = {}
         self.line = _Line(dict(served))
         self.loaded: set[str] = set()
         self.found: dict[Hashable, Times] = {}
-        self._events: list[tuple[float, int, Any, tuple]] = []
+        self._events: list[tuple[float, bool, int, Any, tuple]] = []
         self._numbers = count()
 
     def run(self, clips: Iterable[Clip], turns: str) -> dict[Hashable, Times]:
@@ -107,36 +115,43 @@ class _Simulation:
                 self.line.enter(state)
             else:
                 self._next_block(0.0, state)
-        for moment in list(self._servers(turns)):
-            self._at(moment, self._serve, turns)
+        for worker in list(self._servers(turns)):
+            self._at(worker.free, self._serve, turns)
         while self._events:
-            moment, _number, act, arguments = heappop(self._events)
+            moment, _is_serving, _number, act, arguments = heappop(self._events)
             act(moment, *arguments)
         return self.found
 
     def _at(self, moment: float, act: Any, *arguments: Any) -> None:
-        heappush(self._events, (moment, next(self._numbers), act, arguments))
+        # Whoever is free at that moment goes on with a clip before beginning another, as workers of several queues do.
+        heappush(self._events, (moment, act == self._serve, next(self._numbers), act, arguments))
 
-    def _servers(self, queue: str) -> list[float]:
-        """Return when each worker of a queue is free, as a heap; one at least."""
-        if queue not in self.free:
-            self.free[queue] = [0.0] * max(1, self.workers.get(queue, 1))
-            heapify(self.free[queue])
-        return self.free[queue]
+    def _servers(self, queue: str) -> list[_Worker]:
+        """Return the workers of a queue, those of few queues first; one at least."""
+        if queue not in self.of_queue:
+            found = sorted((worker for worker in self.workers if queue in worker.queues), key=lambda it: len(it.queues))
+            self.of_queue[queue] = found or [_Worker(frozenset([queue]))]
+        return self.of_queue[queue]
+
+    def _first_free(self, queue: str) -> _Worker:
+        return min(self._servers(queue), key=lambda worker: worker.free)
 
     def _take(self, now: float, unit: Unit) -> float:
         """Give a unit to the worker that is free first; return when it ends."""
-        servers = self._servers(unit.queue)
+        worker = self._first_free(unit.queue)
         seconds = unit.seconds
         if unit.engine and unit.engine not in self.loaded:
             self.loaded.add(unit.engine)
             seconds += unit.load
-        end = max(now, heappop(servers)) + seconds
-        heappush(servers, end)
-        return end
+        worker.free = max(now, worker.free) + seconds
+        return worker.free
 
     def _serve(self, now: float, turns: str) -> None:
         """Let a worker that is free generate the clip whose turn it is."""
+        free = self._first_free(turns).free
+        if free > now:  # it took something of its other queues
+            self._at(free, self._serve, turns)
+            return
         state = self.line.take(now)
         if state is None:
             return
@@ -179,13 +194,16 @@ class _Simulation:
 
 
 def times(
-    clips: Iterable[Clip], workers: Mapping[str, int], turns: str, served: Mapping[int, float] | None = None
+    clips: Iterable[Clip],
+    workers: Iterable[Collection[str]],
+    turns: str,
+    served: Mapping[int, float] | None = None,
 ) -> dict[Hashable, Times]:
     """Return when each clip starts and is ready.
 
     Args:
         clips: those that are rendered first, then those that wait, each user's own in their order.
-        workers: how many there are of each queue.
+        workers: the queues of each worker. One of several queues does one unit at a time, whichever queue it is of.
         turns: the queue in which clips take turns.
         served: when a clip of a user was started last, so not above 0; users who were never served come first.
     """

@@ -1,7 +1,7 @@
 """When active clips will be ready: what is left of all of them, in the order in which the workers will take it."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -34,7 +34,7 @@ class Forecast:
 
     line: turns.Line
     clips: list[Clip]
-    workers: Mapping[str, int]
+    workers: Sequence[frozenset[str]]  # the queues of each
     served: Mapping[int, float]
     waiting: int  # clips that wait for their turn
     read: frozenset[UUID]
@@ -47,21 +47,21 @@ class Forecast:
         Args:
             place: of a job that waits, in the whole queue, from 1.
         """
-        if _TURNS not in self.workers:
+        if not any(_TURNS in queues for queues in self.workers):
             return None
         found = self.times.get(job.pk)
         if found is None and job.status == Status.QUEUED:
             return max(0.0, self._last + self._behind(place) - self._age)
         return None if found is None else max(0.0, found.ready - self._age)
 
-    def next(self, user_id: int, request: RenderRequest, plan: Plan, clips: int = 1) -> Times:
-        """Return when clips that a user would queue now begin to be generated, and when the last one is ready."""
-        units = _units(request, plan)
-        own = [Clip((_NEXT, n), user_id, _blocks(units, plan, waits=True), waits=True) for n in range(clips)]
+    def next(self, user_id: int, wanted: Sequence[tuple[RenderRequest, Plan]]) -> Times:
+        """Return when clips that a user would queue now begin to be generated, and when all of them are ready."""
+        left = [_blocks(_units(request, plan), plan, waits=True) for request, plan in wanted]
+        own = [Clip((_NEXT, n), user_id, blocks, waits=True) for n, blocks in enumerate(left)]
         # Simulate a part of a large queue, and what is behind it by its rate.
         found = schedule.times([*self.clips, *own], self.workers, _TURNS, self.served)
         further = self._behind(self.line.clips_before(user_id) - self.line.rendering)
-        return Times(found[_NEXT, 0].start + further, found[_NEXT, clips - 1].ready + further)
+        return Times(found[_NEXT, 0].start + further, max(found[clip.key].ready for clip in own) + further)
 
     def knows(self, job: Job) -> bool:
         return job.pk in self.read or len(self.read) >= MOST
@@ -107,7 +107,7 @@ def _make() -> Forecast:
         user: min(0.0, (since - now).total_seconds()) for user, (since, _) in line.earlier.items() if since > _EPOCH
     }
     clips = [clip for job in found if (clip := _clip_of(job)) is not None]
-    workers = {queue: there.workers for queue, there in roster.capacity().items() if there.workers}
+    workers = roster.crew()
     waiting = sum(clip.waits for clip in clips)
     read = frozenset(job.pk for job in found)
     made = Forecast(line, _loading_ahead(found) + clips, workers, served, waiting, read, time.monotonic())

@@ -172,14 +172,14 @@ class Capacity:
 
     Attributes:
         memory: of the largest, in bytes.
-        workers: how many there are.
+        names: who they are. A worker of several queues is in the capacity of each.
         has_card: whether one of them computes on a graphics card.
         warm: the engines that they hold.
         boots: their machines, and when these were started.
     """
 
     memory: int = 0
-    workers: int = 0
+    names: set[str] = field(default_factory=set)
     has_card: bool = False
     warm: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
@@ -193,16 +193,25 @@ def capacity() -> dict[str, Capacity]:
 @lru_cache(maxsize=1)
 def _capacity(_tick: int) -> dict[str, Capacity]:
     found: dict[str, Capacity] = {}
-    rows = present().values_list("queues", "memory_total", "warm", "boot", "device")
-    for queues, memory, warm, boot, device in rows:
+    rows = present().values_list("name", "queues", "memory_total", "warm", "boot", "device")
+    for name, queues, memory, warm, boot, device in rows:
         for queue in queues:
             there = found.setdefault(queue, Capacity())
-            there.workers += 1
+            there.names.add(name)
             there.has_card |= device != CPU
             there.memory = max(there.memory, memory)
             there.warm.update(warm)
             there.boots.update([boot] if boot else [])
     return found
+
+
+def crew() -> list[frozenset[str]]:
+    """Return the stages' queues of each worker, as `capacity` knows them."""
+    queues: dict[str, set[str]] = {}
+    for queue, there in capacity().items():
+        for name in there.names:
+            queues.setdefault(name, set()).add(queue)
+    return [frozenset(found) for found in queues.values()]
 
 
 @dataclass

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 from unicodedata import east_asian_width
 
@@ -16,7 +17,9 @@ from generation.requests.request import InvalidRequest, RenderRequest
 
 MAX_VALUES = 12  # of one setting
 MAX_TYPED = 1000  # characters
-_RANGE = re.compile(r"(\d{1,10})\s*-\s*(\d{1,10})")
+_RANGE = re.compile(r"([0-9]{1,10})\s*-\s*([0-9]{1,10})")
+_DECIMAL_COMMA = re.compile(r"\d,\d")
+_COMMA_BETWEEN = re.compile(r",\s+\S")
 
 
 class Swept(StrEnum):
@@ -60,7 +63,8 @@ class Axis:
 def read_axis(swept: Swept, text: str, prompt: str, offer: Offer) -> Axis:
     """Return the axis that a user typed: values separated by commas, or by semicolons if they contain commas.
 
-    Whole numbers may be ranges ('1-4'); the first of words may be followed by an arrow ('red → blue, green').
+    Whole numbers may be ranges, up or down ('1-4', '4-1'); the first of words may be followed by an arrow ('red → blue,
+    green').
 
     Raises:
         BadValues: a value is unreadable or not offered, there are too few or too many, or the prompt lacks the words.
@@ -109,9 +113,18 @@ def _is_of_word(sign: str) -> bool:
 
 
 def _split(swept: Swept, text: str) -> list[str]:
+    if swept is Swept.GUIDANCE and _is_ambiguous(text):
+        raise BadValues(_("Use semicolons between numbers with decimal commas, such as 5; 7,5; 10."))
     if swept is Swept.WORDS:
         text = text.replace("->", "→").replace("→", ";" if ";" in text else ",", 1)
     return text.split(";" if ";" in text else ",")
+
+
+def _is_ambiguous(text: str) -> bool:
+    """Return whether commas seem to be decimal ones and to separate: in '5, 7,5', most likely two numbers."""
+    if ";" in text or "." in text:
+        return False
+    return bool(_DECIMAL_COMMA.search(text) and _COMMA_BETWEEN.search(text))
 
 
 def _read(swept: Swept, word: str, offer: Offer) -> Iterable[Any]:
@@ -130,7 +143,8 @@ def _read(swept: Swept, word: str, offer: Offer) -> Iterable[Any]:
 def _whole(swept: Swept, word: str) -> Iterable[int]:
     if found := _RANGE.fullmatch(word):
         first, last = int(found[1]), int(found[2])
-        return range(first, min(last, first + MAX_VALUES) + 1)
+        step = 1 if first <= last else -1
+        return islice(range(first, last + step, step), MAX_VALUES + 1)  # enough to see that there are too many
     if not (word.isascii() and word.isdigit() and len(word) <= 10):
         raise BadValues(_("“%s” is not a whole number.") % word)
     return [int(word)]

@@ -46,12 +46,15 @@
     else sent.set(event.target, now);
   });
 
-  /* --- Signing out deletes the draft of the create form (draft.js): somebody else may use this browser next ------------- */
+  /* --- Whoever leaves takes along what this browser keeps for them: somebody else may use it next ----------------------- */
 
-  document.addEventListener("submit", (event) => {
-    if (!event.target.action?.endsWith?.("/logout/")) return;
-    try { localStorage.removeItem("create-draft"); } catch { /* without storage there is none */ }
-  });
+  // The message says what: the draft of the create form (draft.js) after signing out, everything with the account. Not when
+  // the form is sent, which may be refused, and before which the page being left may keep a last change.
+  const left = document.querySelector("[data-left]")?.dataset.left;
+  try {
+    if (left) localStorage.removeItem("create-draft");
+    if (left === "for-good") [localStorage, sessionStorage].forEach((storage) => storage.clear());
+  } catch { /* without storage there is nothing */ }
 
   /* --- Refusals: say why a request was not accepted (503: too busy; 429: too often). What was typed stays. ---------------- */
 

@@ -1,5 +1,5 @@
 /* The draft of the create form, kept in this browser until it is submitted. There is one at most, and only its writer gets
-   it back: another account's is deleted, and signing out deletes it too (auravideo.js). */
+   it back: another account's is deleted, and leaving deletes it too (auravideo.js). */
 
 (() => {
   "use strict";

@@ -21,6 +21,15 @@
     });
   };
 
+  // An animated picture cannot be paused: a still one is in its place until it may move, and again when it may not.
+  const PICTURES = ".job-page .screen > img[data-moving]";
+  const showPictures = () => {
+    document.querySelectorAll(PICTURES).forEach((picture) => {
+      const source = mayMove() ? picture.dataset.moving : picture.dataset.still;
+      if (picture.getAttribute("src") !== source) picture.src = source;
+    });
+  };
+
   /* --- Cards: under the pointer, in focus, or, where nothing hovers, in the middle of the screen --------------------------- */
 
   const startPreview = (card) => {
@@ -59,11 +68,12 @@
 
   /* --- Pages change while they are open ------------------------------------------------------------------------------------ */
 
-  const look = () => { startPlayers(); watchCards(); };
+  const look = () => { startPlayers(); showPictures(); watchCards(); };
   look();
   new MutationObserver(look).observe(document.getElementById("main"), { childList: true, subtree: true });
   stillness.addEventListener("change", () => {
     if (mayMove()) return look();
+    showPictures();
     document.querySelectorAll(PLAYERS).forEach((video) => video.pause());
     document.querySelectorAll(".card").forEach(stopPreview);
   });

@@ -94,7 +94,9 @@ async def busy(site, application):
     assert [answer.status for answer in await asyncio.gather(*tasks)] == [200, 200]
 
 
-async def test_no_more_than_its_turns_are_served_at_a_time_and_nobody_is_lost(site, application):
+async def test_no_more_than_its_turns_are_served_at_a_time_and_nobody_is_lost(application, settings):
+    settings.REQUESTS_AT_ONCE, settings.REQUEST_PATIENCE = 2, 60
+    site = Admission(application)
     application.go.set()
     answers = await asyncio.gather(*(ask(site) for _ in range(20)))
     assert [answer.status for answer in answers] == [200] * 20

@@ -140,6 +140,7 @@ def seed(**environment: str) -> subprocess.CompletedProcess:
     )  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_an_administrator_can_be_created_first_and_the_demo_after(fresh):
     administrator = {"DJANGO_SUPERUSER_PASSWORD": "a long enough passphrase", **fresh}
     command = ("createsuperuser", "--no-input", "--username=admin", "--email=a@example.org")
@@ -154,6 +155,7 @@ def test_an_administrator_can_be_created_first_and_the_demo_after(fresh):
     assert "admin existed already and keeps its own password" in demo.stdout
 
 
+@pytest.mark.thorough
 def test_the_demo_can_be_created_first(fresh):
     done = seed(**fresh)
     assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ READS_THE_ENVIRONMENT = {
     "auravideo/environment.py",  # the readers
     "auravideo/benchmark/crew.py",  # the whole environment, passed on to the processes
     "auravideo/backups/databases.py",  # the whole environment, passed on to PostgreSQL's programs
+    "auravideo/doctor/computing.py",  # CUDA_VISIBLE_DEVICES, which is NVIDIA's
     "auravideo/server/processes.py",  # LD_LIBRARY_PATH, passed on to the interpolation worker
     "auravideo/server/supervisor.py",  # the whole environment, passed on to the processes
     "auravideo/celery.py",  # variables that are torch's

@@ -87,7 +87,7 @@ def test_a_clip_passes_every_queue_and_its_files_lie_in_the_store(site, guest, m
         assert [size for key, size in objects.items() if key.endswith(name)] != [0]
         assert len([key for key in objects if key.endswith(name)]) == 1
     assert plays(guest, site, job)
-    assert stored(site, f"jobs/{job}/") == {}, "the frames between the stages are still there"
+    wait_until(lambda: not stored(site, f"jobs/{job}/"), "the frames between the stages are still there")
 
 
 def test_nobody_else_gets_the_file(site, guest, engine):

@@ -28,7 +28,12 @@ def fill(people: dict[str, list[str]]) -> None:
             quality = "draft" if row == 1 else "standard"
             asked = a_request(seed=row, width=SIDE, height=SIDE, seconds=SECONDS, fps=FPS, quality=quality)
             ended = timezone.now() if status == Status.DONE else None
-            job = JobFactory(user=user, batch=batch, row=row, seed=row, status=status, request=asked, ended_at=ended)
+            facts = {
+                "status": status,
+                "ended_at": ended,
+                "error_id": "out-of-memory" if status == Status.FAILED else "",
+            }
+            job = JobFactory(user=user, batch=batch, row=row, seed=row, request=asked, **facts)
             if status == Status.DONE:
                 _video(job, clips[row % len(clips)])
         found[name] = str(batch.pk)

@@ -1,6 +1,7 @@
 """A real browser, and a real site with all its workers and the bundled models."""
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from tests.browser import executable
 from tests.site import Site
 
 expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
+# Signing out ends the socket of a page. If the next page takes a second, this one tries again and is refused.
+LEAVES = re.compile(r"/accounts/logout/$|/settings/(delete|deactivate)/$")
+REFUSED = re.compile(r"WebSocket connection to .*/ws/jobs/.* 403$|^\[object Event\]$")  # of the browser, and of htmx
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", "var/screenshots"))
 
 
@@ -62,8 +66,15 @@ def open_page(browser, site: Site, **options):
     page = context.new_page()
     page.set_default_timeout(20_000)
     problems: list[str] = []
+    left: list[str] = []
+
+    def note(message) -> None:
+        if message.type == "error" and not (left and REFUSED.search(message.text)):
+            problems.append(message.text)
+
+    page.on("request", lambda request: left.append(request.url) if LEAVES.search(request.url) else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("console", note)
     yield page
     context.close()
     assert problems == []

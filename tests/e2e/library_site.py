@@ -55,20 +55,28 @@ def give(name: str, *shapes: tuple[int, int], **request: object) -> None:
 
 
 def store_clip(number: int, scene: Scene, width: int = SIDE, height: int = SIDE) -> dict[str, str]:
-    """Store the files of a clip and return their names in the storage."""
+    """Store the files of a clip, unless another module has, and return their names in the storage."""
+    folder = f"clips/{number}-{width}x{height}"
+    names = {kind: f"{folder}/{kind}.{'mp4' if kind == 'video' else 'webp'}" for kind in _KINDS}
+    if not all(map(storages["default"].exists, names.values())):
+        names = _encode(names, number, scene, width, height)
+    return {f"{kind}_file": name for kind, name in names.items()}
+
+
+_KINDS = ("video", "poster", "thumbnail", "preview")
+
+
+def _encode(names: dict[str, str], number: int, scene: Scene, width: int, height: int) -> dict[str, str]:
     clean = draw(scene, np.arange(FPS * SECONDS) / FPS, height, width)
     grain = np.random.default_rng(number).normal(0, GRAIN, clean.shape)
     frames = np.clip(clean + grain, 0, 255).astype(np.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        paths = {name: Path(folder) / f"{name}.{'mp4' if name == 'video' else 'webp'}" for name in _KINDS}
+        paths = {kind: Path(folder) / Path(name).name for kind, name in names.items()}
         media.encode(iter(frames), paths["video"], fps=FPS, format="mp4", metadata={})
         media.poster(frames[FPS], paths["poster"])
         media.thumbnail(frames[FPS], paths["thumbnail"])
         media.hover_preview(frames, paths["preview"], FPS)
-        return {f"{name}_file": _store(f"clips/{number}/{path.name}", path) for name, path in paths.items()}
-
-
-_KINDS = ("video", "poster", "thumbnail", "preview")
+        return {kind: _store(names[kind], path) for kind, path in paths.items()}
 
 
 def _store(name: str, path: Path) -> str:

@@ -1,13 +1,14 @@
 """Accounts in a real browser: passkeys, with Chromium's virtual authenticator, and settings that persist."""
 
 import re
-import time
 import uuid
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import open_page
+from tests.e2e.held_stages import wait_until
 from tests.e2e.soundness import too_wide, violations
 from tests.site import PASSWORD, Site
 
@@ -184,6 +185,10 @@ print(User.objects.count(), Job.objects.count())
 """
 
 
+def stored(site: Site) -> list[Path]:
+    return [path for folder in ("media", "frames") for path in (site.home / folder).rglob("*") if path.is_file()]
+
+
 def test_a_deleted_account_is_gone_soon_with_all_that_it_had(browser, tmp_path):
     """Delete the account with the real worker and broker."""
     site = Site(tmp_path / "home", queues="cpu").start()
@@ -201,11 +206,8 @@ def test_a_deleted_account_is_gone_soon_with_all_that_it_had(browser, tmp_path):
             )
             sign_in(page, "ann")
             expect(page.get_by_role("alert").first).to_be_visible()
-        deadline = time.monotonic() + 90
-        while (left := site.python(LEFT)) != "0 0" and time.monotonic() < deadline:
-            time.sleep(0.5)
-        assert left == "0 0"
-        stored = [path for folder in ("media", "frames") for path in (site.home / folder).rglob("*") if path.is_file()]
-        assert stored == []
+        wait_until(lambda: site.python(LEFT) == "0 0", "there are still rows")
+        # Files go once the rows are gone for good.
+        wait_until(lambda: not stored(site), "there are still files")
     finally:
         assert site.stop() == 0

@@ -1,6 +1,6 @@
 """Faults inside workers with the real models: every clip still ends once, with one video, or with the true reason.
 
-Scaled down: a hang is one after 20 seconds, and a claim is lost after 5 instead of 60.
+Scaled down: a hang is one after 20 seconds, and a claim is lost after 8 instead of 60.
 """
 
 from uuid import UUID
@@ -61,11 +61,15 @@ class Troubled:
         there = {str(path.relative_to(media)) for path in media.rglob("*") if path.is_file()}
         return known ^ there
 
+    def expect_no_strays(self):
+        """Expect the files of videos and no others, once a process that is too late has taken its own back."""
+        self.crew.until(lambda: not self.strays(), "files are missing, or belong to no video")
+
 
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory):
     home = tmp_path_factory.mktemp("crashes")
-    site = Site(home / "home", queues="", AURAVIDEO_LOST_AFTER="5", OMP_NUM_THREADS="1").start()
+    site = Site(home / "home", queues="", AURAVIDEO_LOST_AFTER="8", OMP_NUM_THREADS="1").start()
     with Crew(site) as crew:
         yield Troubled(site, crew, home / "trouble")
     assert site.stop() == 0
@@ -77,14 +81,14 @@ def test_a_process_that_dies_in_the_midst_of_a_stage_costs_one_attempt(troubled,
     job = troubled.make(stage, "die")
     assert troubled.ended(job) == ("done", "", 1)
     assert [(stage, status) for stage, status, _error in troubled.attempts(job)] == [(stage, "lost")]
-    assert troubled.strays() == set()
+    troubled.expect_no_strays()
 
 
 @pytest.mark.parametrize("stage", Stage)
 def test_a_stage_that_runs_out_of_memory_once_costs_no_clip(troubled, stage):
     job = troubled.make(stage, "oom")
     assert troubled.ended(job) == ("done", "", 1)
-    assert troubled.strays() == set()
+    troubled.expect_no_strays()
 
 
 @pytest.mark.parametrize("stage", [Stage.GENERATE, Stage.INTERPOLATE, Stage.UPSCALE])
@@ -130,7 +134,7 @@ def test_a_process_that_stands_still_for_a_while_costs_no_attempt(troubled, stag
 def test_a_process_that_stands_still_for_too_long_leaves_nothing_behind(troubled, stage):
     job = troubled.make(stage, "stop", 12)
     assert troubled.ended(job) == ("done", "", 1)
-    assert troubled.strays() == set()
+    troubled.expect_no_strays()
 
 
 @pytest.mark.parametrize("kind", ["sleep", "hang"])
@@ -138,4 +142,4 @@ def test_a_stage_that_hangs_after_its_work_leaves_nothing_behind(troubled, kind)
     job = troubled.make(Stage.ASSEMBLE, kind)
     assert troubled.ended(job) == ("done", "", 1)
     assert troubled.attempts(job) == [("assemble", "lost", "stage-hung")]
-    assert troubled.strays() == set()
+    troubled.expect_no_strays()

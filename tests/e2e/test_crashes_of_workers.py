@@ -3,6 +3,7 @@
 Light workers, a few lines; tests/e2e/test_crash_steps.py tries each line, but repairs by its own hand.
 """
 
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -47,11 +48,18 @@ class Pairs:
         videos = self.site.rows("SELECT count(*), count(DISTINCT job_id) FROM gallery_video")
         assert [("done", videos[0][0])] == jobs
         assert videos[0][0] == videos[0][1]
+        self.crew.until(lambda: not self.strays(), "files are missing, or belong to no video")
+        self.site.python(PRUNE)  # a process that dies right after its clip was done leaves the frames to this
+        self.crew.until(lambda: not any(map(Path.is_file, self.frames())), "frames were left")
+
+    def strays(self):
+        """Return the files of no video, and those of videos that are missing. Files go after their rows."""
         media = self.site.home / "media"
         there = {str(path.relative_to(media)) for path in media.rglob("*") if path.is_file()}
-        assert there == {name for row in self.site.rows(f"SELECT {COLUMNS} FROM gallery_video") for name in row}
-        self.site.python(PRUNE)  # a process that dies right after its clip was done leaves the frames to this
-        assert [path for path in (self.site.home / "frames").rglob("*") if path.is_file()] == []
+        return there ^ {name for row in self.site.rows(f"SELECT {COLUMNS} FROM gallery_video") for name in row}
+
+    def frames(self):
+        return (self.site.home / "frames").rglob("*")
 
 
 @pytest.fixture(scope="module")

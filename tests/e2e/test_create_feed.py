@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import open_page
 from tests.e2e.creating import cards, make, sign_up
+from tests.e2e.patience import until
 from tests.e2e.soundness import too_wide, violations
 from tests.site import PASSWORD
 
@@ -35,6 +36,10 @@ def signed_up(quick_page):
 
 def prompt(page):
     return page.locator("[name=prompt]")
+
+
+def draft(page) -> str:
+    return page.evaluate("localStorage.getItem('create-draft') ?? ''")
 
 
 def reopened(page, path: str = "/create/"):
@@ -115,7 +120,7 @@ def test_a_finished_clip_is_deleted_restored_and_run_again_without_leaving_the_p
     expect(cards(page)).to_have_count(2)
     expect(cards(page).first).to_have_attribute("data-status", "queued")
     expect(prompt(page)).to_have_value(TYPED)
-    assert TYPED in page.evaluate("localStorage.getItem('create-draft')")
+    until(page, lambda: TYPED in draft(page), "the draft is gone")
     assert navigations == []
 
 
@@ -164,7 +169,7 @@ def test_the_button_and_the_time_are_in_view_without_scrolling(signed_up, width,
     for mode in ("simple", "advanced"):
         page.goto(f"/create/?mode={mode}")
         for part in ("[data-make]", "#create-time"):
-            assert is_in_view(page.locator(part)), (mode, part)
+            until(page, lambda part=part: is_in_view(page.locator(part)), (mode, part))
 
 
 def test_what_was_typed_is_there_after_leaving_and_closing_the_tab(signed_up):
@@ -230,19 +235,44 @@ def test_the_draft_survives_the_end_of_the_session_and_only_its_writer_sees_it(b
     sign_up(page)
     expect(page.locator("#create-time")).not_to_be_empty()
     expect(prompt(page)).to_have_value("")
-    assert page.evaluate("localStorage.getItem('create-draft')") is None
+    until(page, lambda: not draft(page), "the draft of somebody else is still there")
 
 
 @pytest.mark.thorough
-def test_signing_out_deletes_the_draft(signed_up):
+def test_signing_out_deletes_the_draft_up_to_its_last_word(signed_up):
+    page = signed_up
+    prompt(page).fill("a large")
+    page.wait_for_function("() => localStorage.getItem('create-draft') !== null")
+    prompt(page).evaluate(
+        """(field, text) => {
+            field.value = text;
+            field.dispatchEvent(new Event("input", {bubbles: true}));
+            document.querySelector("form[action$='/logout/']").requestSubmit();
+        }""",
+        TYPED,
+    )
+    expect(page.get_by_role("banner").get_by_role("link", name="Sign up")).to_be_visible()
+    assert not draft(page)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("where", "button"), [("deactivate", "Deactivate account"), ("delete", "Delete everything")])
+def test_a_closed_account_leaves_nothing_in_the_browser(signed_up, where, button):
     page = signed_up
     prompt(page).fill(TYPED)
-    page.get_by_role("link", name="Queue", exact=True).click()
-    assert TYPED in page.evaluate("localStorage.getItem('create-draft')")
-    page.get_by_role("banner").locator("details.menu > summary").last.click()
-    page.get_by_role("button", name="Sign out").click()
+    page.goto(f"/settings/{where}/")
+    page.evaluate("localStorage.setItem('push', 'https://push.example/1'); sessionStorage.setItem('push-tried', 'yes')")
+    if where == "delete":
+        page.locator("[name=password]").fill("not the password")
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_text("Incorrect password.")).to_be_visible()
+        assert TYPED in page.evaluate("localStorage.getItem('create-draft')"), "the account is still there"
+        page.locator("[name=password]").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name=button).click()
     expect(page.get_by_role("banner").get_by_role("link", name="Sign up")).to_be_visible()
-    assert page.evaluate("localStorage.getItem('create-draft')") is None
+    left = set(page.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)]"))
+    left -= {"htmx-current-path-for-history"}  # of the page that is open now
+    assert left == (set() if where == "delete" else {"push", "push-tried"})
 
 
 @pytest.mark.thorough

@@ -94,7 +94,7 @@ def test_a_worker_that_is_told_to_stop_ends_even_if_its_stage_hangs(crew, site, 
     job = troubled.make("generate hang")
     start = time.monotonic()
     crew.stop("generate")
-    assert time.monotonic() - start < 40
+    assert time.monotonic() - start < 75
     troubled.start("generate")
     crew.until_done(job)
     assert (troubled.lost(job), troubled.videos(job)) == ([], 1), "stopping a worker counts as an attempt"

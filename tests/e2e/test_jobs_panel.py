@@ -174,9 +174,9 @@ def test_a_sound_is_played_only_when_switched_on_and_once_for_all_tabs(browser):
         expect(switch).to_have_attribute("aria-checked", "false")
         switch.click()
         expect(switch).to_have_attribute("aria-checked", "true")
-        opened.page.wait_for_function("window.tones === 2", timeout=5000)
+        opened.page.wait_for_function("window.tones === 2")
         opened.send(panel_fragment(finished(ended=1_700_000_090), OLD))
-        opened.page.wait_for_function("window.tones === 4", timeout=5000)
+        opened.page.wait_for_function("window.tones === 4")
         known = opened.page.evaluate("localStorage.getItem('sounded')")
         assert "1700000090" in known, "so that other tabs are silent"
         switch.click()

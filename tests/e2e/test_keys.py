@@ -101,6 +101,7 @@ def test_the_keys_are_listed(browser, keys_site):
 def test_keys_do_nothing_while_typing_or_with_a_modifier_or_in_a_menu(browser, keys_site):
     with visit(browser, keys_site, "typist") as page:
         page.get_by_role("link", name="Clip 1", exact=True).click()
+        at(page, "Clip 1")
         address = page.url
         page.wait_for_load_state("networkidle")
         left = []

@@ -1,6 +1,7 @@
 """What moves by itself, and that nothing does for those who want it so."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -101,6 +102,29 @@ def test_a_finished_job_begins_to_play_on_its_own_page(browser, motion):
         expect(jobs.job.locator("video")).to_be_visible()
         jobs.page.evaluate(WAIT_A_MOMENT)
         assert jobs.page.evaluate("Boolean(window.played?.muted)") == (motion == "no-preference")
+
+
+def test_a_finished_gif_moves_on_its_own_page_and_is_still_in_a_list(browser):
+    def serve(jobs):
+        for path in ("**/poster/**", "**/file/**"):
+            jobs.page.route(path, lambda route: route.fulfill(body=a_picture(64, 64), content_type="image/png"))
+        jobs.send(finished(8, is_gif=True))
+        return jobs.job.locator(".screen img")
+
+    with open_jobs_page(browser, alone=True) as jobs:
+        picture = serve(jobs)
+        expect(picture).to_have_attribute("src", re.compile("/file/$"))
+        jobs.send(finished(9, is_gif=True))  # what the socket sends does not stop it
+        expect(jobs.job).to_have_attribute("data-version", "9")
+        expect(picture).to_have_attribute("src", re.compile("/file/$"))
+        jobs.page.emulate_media(reduced_motion="reduce")
+        expect(picture).to_have_attribute("src", re.compile("/poster/$"))
+        assert picture.evaluate("image => image.getBoundingClientRect().height") > 100
+    with open_jobs_page(browser) as jobs:
+        picture = serve(jobs)
+        expect(picture).to_have_js_property("naturalWidth", 64)
+        jobs.page.evaluate(WAIT_A_MOMENT)
+        assert picture.get_attribute("src").endswith("/poster/")
 
 
 @pytest.mark.parametrize(("header", "kind"), [(None, "file"), ("on", "poster")])

@@ -53,11 +53,11 @@ def test_a_clip_is_dragged_to_another_place(quick_page, pages_only):
     page = quick_page
     one, two, three = sign_in(page, pages_only, 3)
     page.goto("/jobs/")
-    of(page, three).locator(".move__grip").drag_to(
-        of(page, one).locator(".job__facts"), target_position={"x": 5, "y": 1}
-    )
+    with page.expect_response("**/move/"):  # the clip is moved on the page before it is in the database
+        of(page, three).locator(".move__grip").drag_to(
+            of(page, one).locator(".job__facts"), target_position={"x": 5, "y": 1}
+        )
     expect_order(page, [three, one, two])
-    page.wait_for_timeout(300)
     page.reload()
     assert order(page) == [three, one, two]
 
@@ -84,8 +84,8 @@ def test_without_javascript_buttons_and_the_pause_work(browser, pages_only):
         one, two, three = sign_in(page, pages_only, 3)
         page.goto("/jobs/")
         of(page, three).get_by_role("button", name="Move to the top").click()
-        jobs = [job.get_attribute("id") for job in page.locator("[data-queue] .job").all()]
-        assert jobs == [f"job-{job}" for job in (three, one, two)]
+        for place, job in enumerate((three, one, two)):
+            expect(page.locator("[data-queue] .job").nth(place)).to_have_id(f"job-{job}")
         page.get_by_role("button", name="Pause the queue").click()
         expect(page.get_by_text("Your queue is paused.")).to_be_visible()
         expect(of(page, one).locator(".job__status")).to_have_text("Paused")

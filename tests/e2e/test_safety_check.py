@@ -20,7 +20,7 @@ def no_hearts(request, files):
     return "heart" not in request["prompt"]
 '''
 SAID = "SELECT safety, COUNT(*) FROM gallery_video WHERE visibility <> 'private' GROUP BY safety"
-WAIT_SECONDS = 60
+WAIT_SECONDS = 180
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def shapes_site(pages_only):
 
 def finished(version: int, **changes) -> str:
     """Return the fragment of a finished job with its video."""
-    video = SimpleNamespace(id=UUID(int=50), is_gif=False, width=256, height=256, **changes)
+    video = SimpleNamespace(**{"id": UUID(int=50), "is_gif": False, "width": 256, "height": 256, **changes})
     context = {"job": a_job(version, "done"), "progress": None, "video": video}
     return render_to_string("generation/partials/job.html", context)
 

@@ -103,7 +103,7 @@ def test_two_whole_sites_have_one_scheduler_at_work_and_no_redis_of_their_own(sh
 
 def health(site: Site) -> dict:
     try:
-        with urllib.request.urlopen(f"{site.url}/healthz", timeout=5) as answer:
+        with urllib.request.urlopen(f"{site.url}/healthz", timeout=30) as answer:
             return json.load(answer)
     except OSError:
         return {"status": "no answer"}
@@ -204,7 +204,7 @@ def parent(pids: list[int]) -> int:
 def metric(site: Site, name: str) -> float:
     """Return the value of the first series whose name begins with `name`; 0 if there is none."""
     request = urllib.request.Request(f"{site.url}/metrics", headers={"Authorization": f"Bearer {'x' * 32}"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         lines = answer.read().decode().splitlines()
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), 0.0)
 
@@ -218,14 +218,15 @@ def test_whatever_is_killed_comes_back_and_what_keeps_dying_is_reported(tmp_path
         assert running(site, "daphne") != [daphne]
         for _ in range(4):
             wait_until(lambda: running(site, "-Q cpu"))
-            os.killpg(os.getpgid(running(site, "-Q cpu")[0]), signal.SIGKILL)
-            wait_until(lambda: not running(site, "-Q cpu"))
+            killed = running(site, "-Q cpu")[0]
+            os.killpg(os.getpgid(killed), signal.SIGKILL)
+            wait_until(lambda killed=killed: killed not in running(site, "-Q cpu"))  # the next one may be there at once
         wait_until(lambda: health(site).get("processes") is False)
         assert health(site)["database"] is True
         assert "cpu@" in site.manage("workers").stderr
         began = time.monotonic()
         assert site.stop() == 0  # it is pausing before the next start
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 30
     finally:
         site.stop()
     assert site.processes() == []

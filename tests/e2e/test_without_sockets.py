@@ -37,9 +37,9 @@ def test_the_page_asks_for_news_until_a_socket_opens(page, pages_only, proxy, be
     (job,) = sign_in(page, pages_only, 1)
     page.goto(f"/jobs/{job}/")
     status, line = page.locator(f"#job-{job} .job__status"), page.locator("#offline")
-    expect(line).to_have_text(ASKING[page.locale], timeout=30_000)
+    expect(line).to_have_text(ASKING[page.locale], timeout=60_000)
     pages_only.python(BEGIN.format(job=job))
-    expect(status).to_have_text(GENERATING[page.locale], timeout=20_000)
+    expect(status).to_have_text(GENERATING[page.locale], timeout=60_000)
     expect(page.locator(f"#active-{job}")).to_have_attribute("data-status", "running")
     assert proxy.upgrades > 0
 
@@ -61,5 +61,5 @@ def test_a_page_whose_user_was_signed_out_says_so_and_stays(page, pages_only, pr
         page.locator("#id_prompt").fill("a heart")
     page.context.clear_cookies(name="sessionid")
     signed_out = {"en-GB": "You have been signed out", "pl-PL": "Sesja wygasła"}[page.locale]
-    expect(page.locator("#offline")).to_contain_text(signed_out, timeout=30_000)
+    expect(page.locator("#offline")).to_contain_text(signed_out, timeout=60_000)
     expect(page.locator("#id_prompt")).to_have_value("a heart")

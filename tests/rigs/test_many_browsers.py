@@ -23,7 +23,7 @@ async def serving(handle):
         writer.close()
         served.set()
 
-    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server, asyncio.timeout(10):
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server, asyncio.timeout(60):
         yield server.sockets[0].getsockname()[1]
         await served.wait()
 

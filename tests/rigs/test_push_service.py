@@ -35,7 +35,7 @@ def signed(claims: dict, key: ec.EllipticCurvePrivateKey = SITE) -> str:
 
 
 def post(service, path: str, body: bytes, **headers: str) -> int:
-    connection = http.client.HTTPSConnection(service.host, context=client_context(service), timeout=5)
+    connection = http.client.HTTPSConnection(service.host, context=client_context(service), timeout=30)
     claims = {"aud": f"https://{service.host}", "exp": int(time.time()) + 3600, "sub": "https://example.org"}
     usual = {"TTL": "60", "Content-Encoding": "aes128gcm", "Authorization": signed(claims)}
     connection.request("POST", path, body, usual | {name.replace("_", "-"): value for name, value in headers.items()})

@@ -102,7 +102,7 @@ def test_cancelling_frees_a_worker_that_waits(away, job):
     start = time.monotonic()
     with away.broken("unavailable"), pytest.raises(Ignore):
         run(job, work)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
     assert Job.objects.get().status == Status.CANCELLED
 
 
@@ -177,10 +177,10 @@ def test_a_preview_that_cannot_be_stored_holds_the_clip_up_once(away, job):
             context.on_step(step, 5, preview)
         return {}
 
-    start = time.monotonic()
+    before = len(away.requests)
     with away.broken("hang", method="PUT"):
         run(job, work)
-    assert time.monotonic() - start < 3
+    assert [method for method, _path in away.requests[before:]].count("PUT") == 1
 
 
 def test_every_transfer_of_a_stage_waits(away, job):

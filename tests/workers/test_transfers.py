@@ -33,15 +33,20 @@ class Transfer:
         return number * 10
 
 
+def wait_until(holds, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "this never happened"
+        time.sleep(0.01)
+
+
 def test_the_next_one_is_fetched_while_this_one_is_used():
-    fetch, used = Transfer(0.1), []
-    start = time.monotonic()
+    fetch, used = Transfer(), []
     for number, result in enumerate(transfers.ahead(fetch, range(5), transfers.once)):
-        time.sleep(0.1)
+        wait_until(lambda number=number: len(fetch.started) >= min(number + 2, 5))
         used.append(result)
         assert len(fetch.started) <= number + 2, "more than one ahead"
     assert used == [0, 10, 20, 30, 40]
-    assert time.monotonic() - start < 0.9, "one after the other takes a second"
 
 
 def test_nothing_to_fetch_yields_nothing():
@@ -49,22 +54,31 @@ def test_nothing_to_fetch_yields_nothing():
 
 
 def test_whoever_stops_in_the_middle_does_not_wait_for_the_rest():
-    fetch = Transfer(0.5)
-    results = transfers.ahead(fetch, range(9), transfers.once)
+    fetch, released = Transfer(), threading.Event()
+
+    def held(number: int) -> int:
+        if number:
+            released.wait(60)
+        return fetch(number)
+
+    results = transfers.ahead(held, range(9), transfers.once)
     assert next(results) == 0
-    start = time.monotonic()
     results.close()
-    assert time.monotonic() - start < 0.3
-    time.sleep(0.6)
+    assert not released.is_set()
+    released.set()
+    time.sleep(0.3)
     assert len(fetch.started) <= 2
 
 
 def test_some_run_together_and_results_keep_their_order():
-    move = Transfer(0.1)
-    start = time.monotonic()
-    assert transfers.together([partial(move, number) for number in range(6)], transfers.once) == [0, 10, 20, 30, 40, 50]
-    assert time.monotonic() - start < 0.5, "one after the other takes 0.6 s"
-    assert move.most == transfers.TOGETHER
+    move, meet = Transfer(), threading.Barrier(transfers.TOGETHER)
+
+    def met(number: int) -> int:
+        meet.wait(60)  # one after the other, nobody would come
+        return move(number)
+
+    assert transfers.together([partial(met, number) for number in range(6)], transfers.once) == [0, 10, 20, 30, 40, 50]
+    assert move.most <= transfers.TOGETHER
 
 
 @pytest.mark.parametrize("how", ["ahead", "together"])

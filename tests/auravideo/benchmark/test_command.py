@@ -111,6 +111,7 @@ def test_asking_for_busy_workers_makes_no_database(monkeypatch, tmp_path):
     assert not name.exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db
 def test_the_smallest_clip_is_measured_stage_by_stage_and_nothing_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -34,9 +34,9 @@ def test_findings_keep_their_order_and_say_what_was_found():
 
 def test_a_check_that_hangs_is_a_finding_and_holds_nobody_up():
     started = time.monotonic()
-    found = carry_out([("hangs", lambda: time.sleep(60)), ("quick", lambda: "")], seconds=0.3)
-    assert time.monotonic() - started < 5
-    assert (found[0].state, found[0].detail) == (State.FAILED, "did not finish within 0.3 s")
+    found = carry_out([("hangs", lambda: time.sleep(60)), ("quick", lambda: "")], seconds=1.5)
+    assert time.monotonic() - started < 30
+    assert (found[0].state, found[0].detail) == (State.FAILED, "did not finish within 1.5 s")
     assert found[1].state == State.OK
 
 
@@ -47,8 +47,8 @@ def test_a_slow_check_has_more_time_than_the_others():
 
 def test_many_that_hang_take_as_long_as_one():
     started = time.monotonic()
-    found = carry_out([(str(number), lambda: time.sleep(60)) for number in range(8)], seconds=0.5)
-    assert time.monotonic() - started < 3
+    found = carry_out([(str(number), lambda: time.sleep(60)) for number in range(20)], seconds=1)
+    assert time.monotonic() - started < 15, "one after the other takes 20 s"
     assert {finding.state for finding in found} == {State.FAILED}
 
 

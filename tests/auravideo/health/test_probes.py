@@ -145,7 +145,7 @@ def test_storage_that_hangs_does_not_hang_the_probe(whole, on_s3):
         on_s3(f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.monotonic()
         assert ready() == (200, {**ON_S3, "status": "degraded", "storage": False})
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 20
 
 
 # --- Who may ask ------------------------------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def test_a_stop_takes_effect_during_a_pause(monkeypatch):
     thread.start()
     wait_until(lambda: process.backoff.failures == 1)
     found.ask_to_stop()
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
     found.stop()
     assert process.popen is None

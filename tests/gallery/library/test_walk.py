@@ -66,6 +66,29 @@ def test_next_and_previous_walk_the_list_to_its_ends(client, videos, query, titl
     assert (first, "This is the first clip of the list." in said) == (titles[0], True)
 
 
+@pytest.mark.parametrize(
+    ("query", "title", "changes", "previous", "then"),
+    [
+        ("favourites=on", "D", {"favourite": False}, None, "B"),
+        ("favourites=on", "B", {"favourite": False}, "D", None),
+        ("favourites=on&sort=oldest", "B", {"favourite": False}, None, "D"),
+        ("favourites=on&sort=largest", "B", {"favourite": False}, None, "D"),
+        ("favourites=on&q=meadow", "D", {"favourite": False}, None, "B"),
+        ("q=sea", "E", {"title": "E", "prompt": "a wood"}, None, "C"),
+        ("q=sea", "C", {"title": "C", "prompt": "a wood"}, "E", "A"),
+        ("format=mp4", "E", {"format": "gif"}, None, "D"),
+    ],
+)
+def test_a_clip_that_left_the_list_keeps_its_place_there(client, videos, query, title, changes, previous, then):
+    Video.objects.filter(pk=videos[title].pk).update(**changes)
+    videos[title].refresh_from_db()
+    SearchDoc.objects.index([videos[title]])
+    for name, neighbour in (("previous", previous), ("next", then)):
+        shown, said = go(client, name, videos[title], query)
+        is_at_the_end = "clip of the list." in said
+        assert (shown, is_at_the_end) == (neighbour or title, neighbour is None), name
+
+
 def test_the_list_is_remembered_from_the_library_to_the_page_and_back(client, videos):
     page = client.get("/videos/?q=sea&sort=oldest").content.decode()
     address = reverse("gallery:video", args=[videos["A"].pk])
@@ -101,6 +124,13 @@ def test_deleting_the_only_clip_of_a_list_leads_back_to_the_list(client, videos)
     address = reverse("gallery:delete", args=[videos["D"].pk])
     page = client.post(f"{address}?favourites=on", {"then": "next", "next": "/videos/?favourites=on"})
     assert page["Location"] == "/videos/?favourites=on"
+
+
+def test_deleting_the_last_clip_that_left_a_list_shows_the_one_before_it(client, videos):
+    Video.objects.filter(title="B").update(favourite=False)
+    address = reverse("gallery:delete", args=[videos["B"].pk])
+    page = client.post(f"{address}?favourites=on", {"then": "next"}, follow=True)
+    assert page.context["video"].title == "D"
 
 
 def test_deleting_twice_before_the_next_page_is_there_is_deleting_once(client, videos):

@@ -9,9 +9,12 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from generation.batches import parsing
+from generation.batches import parsing, views
+from generation.batches.progress import counted
 from generation.domain.states import ACTIVE, Status
 from generation.models import Batch, Job
 from generation.queue import services
@@ -260,6 +263,26 @@ def test_the_list_takes_as_many_queries_for_many_batches_as_for_one(signed_in, u
         signed_in.get(reverse("generation:batches"))
 
 
+def test_the_list_counts_the_clips_of_one_page_of_batches_only(signed_in, user, monkeypatch):
+    monkeypatch.setattr(views, "BATCHES_A_PAGE", 2)
+    made = [BatchFactory(user=user, name=f"Batch {n}") for n in range(5)]
+    for batch in made:
+        JobFactory(user=user, batch=batch, status=Status.DONE)
+    with CaptureQueriesContext(connection) as queries:
+        page = signed_in.get(f"{reverse('generation:batches')}?page=2").content.decode()
+    assert re.findall(r">(Batch \d)<", page) == ["Batch 2", "Batch 1"]
+    assert page.count("1 of 1 clip finished") == 2
+    (counting,) = (query["sql"] for query in queries if 'COUNT("generation_job"."id")' in query["sql"])
+    assert [batch.name for batch in made if batch.pk.hex in counting.replace("-", "")] == ["Batch 1", "Batch 2"]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL's plans follow what it has counted")
+def test_the_clips_of_a_page_of_batches_are_read_from_an_index(user):
+    plan = counted(BatchFactory.create_batch(2, user=user)).explain()
+    assert "SCAN" not in plan
+    assert re.search(r"SEARCH generation_job USING INDEX \w+ \(batch_id=\?\)", plan)
+
+
 def test_an_empty_list_says_what_to_do(signed_in):
     assert reverse("generation:create-many") in signed_in.get(reverse("generation:batches")).content.decode()
 
@@ -293,3 +316,12 @@ def test_a_batch_takes_as_many_queries_for_many_clips_as_for_few(signed_in, user
 def test_the_name_of_a_field_is_shown_as_far_as_a_page_can_show_it(signed_in):
     response = post(signed_in, '{"prompt": "a red heart", "\\ud800": 1}\n')
     assert r"\ud800" in response.content.decode()
+
+
+def test_a_gif_of_a_batch_is_shown_as_its_poster(signed_in, user):
+    batch = BatchFactory(user=user)
+    job = JobFactory(user=user, batch=batch, row=1, status=Status.DONE, request=a_request(format="gif"))
+    video = VideoFactory(user=user, job=job, request=job.request)
+    html = signed_in.get(reverse("generation:batch", args=[batch.pk])).content.decode()
+    assert f'<img src="{reverse("gallery:poster", args=[video.pk])}"' in html
+    assert not re.search(rf'(src|srcset)="{reverse("gallery:file", args=[video.pk])}"', html), "not the whole GIF"

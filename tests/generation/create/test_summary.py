@@ -46,7 +46,7 @@ def test_another_persons_flood_does_not_count_as_before_a_first_clip(user, other
         JobFactory(user=other_user, priority=priority)
     JobFactory(user=other_user, priority=9, status=Status.RUNNING)
     asked = JobFactory.build(user=user)
-    assert summaries.queue_for(user, asked.render_request, asked.render_plan).jobs == 2
+    assert summaries.queue_for(user, [asked.render_request]).jobs == 2
 
 
 def test_entries_missing_from_the_catalogue_do_not_break_the_page(signed_in, user, other_user):

@@ -3,9 +3,15 @@
 import re
 
 import pytest
+from django.utils import timezone
 
+from accounts.models import User
 from generation.batches.variations import MAX_COMPARED
+from generation.domain.stages import STAGES
+from generation.jobs import forecast
 from generation.models import Batch, BlockedTerm, Job
+from generation.queue import roster
+from tests.factories import JobFactory, WorkerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -26,6 +32,20 @@ def test_the_clips_are_counted_and_laid_out_before_anything_is_queued(signed_in)
     assert "Takes about" in html
     assert html.count('scope="col"') == html.count('scope="row"') == 2
     assert html.count("sweep__cell") == 4
+
+
+def test_the_time_includes_what_is_ahead_in_the_queue(signed_in, user):
+    assert "Starts right away." in post(signed_in).content.decode()
+    JobFactory(status="queued")
+    forecast.forget()
+    assert "1 clip ahead in the queue" in post(signed_in).content.decode()
+    for spec in STAGES.values():
+        WorkerFactory(queues=[spec.queue])
+    forecast.forget()
+    roster._capacity.cache_clear()
+    assert re.search(r"All ready in about \d", post(signed_in).content.decode())
+    User.objects.filter(pk=user.pk).update(queue_paused_at=timezone.now())
+    assert "Your queue is paused" in post(signed_in).content.decode()
 
 
 def test_confirmed_it_is_a_batch_with_its_axes_opened_in_the_comparison(signed_in, user):
@@ -74,6 +94,7 @@ def test_a_deleted_clip_leaves_its_place_empty(signed_in, user):
         ({"across": "nonsense"}, "across"),
         ({"down_values": "dragon → cat"}, "down_values"),
         ({"down": "guidance", "down_values": "1, 2"}, "down"),
+        ({"down": ""}, "down"),
         ({"across": "seed", "across_values": "1-12", "down": "steps", "down_values": "1-4"}, "across_values"),
         ({"down_values": "red → toy gun"}, "across_values"),
     ],

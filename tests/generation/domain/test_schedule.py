@@ -4,7 +4,7 @@ import pytest
 
 from generation.domain.schedule import Clip, Times, Unit, times
 
-ONE = {"generate": 1, "upscale": 1, "cpu": 1}
+ONE = [["generate"], ["upscale"], ["cpu"]]
 
 
 def clip(key, user=1, generate=4.0, chunks=1, upscale=1.0, assemble=0.5, **options):
@@ -22,7 +22,7 @@ def test_clips_of_one_user_follow_one_another():
 
 
 def test_two_workers_take_two_at_a_time():
-    found = ready(clip("a"), clip("b"), clip("c"), workers={"generate": 2, "upscale": 2, "cpu": 2})
+    found = ready(clip("a"), clip("b"), clip("c"), workers=[*ONE, *ONE])
     assert found == {"a": 5.5, "b": 5.5, "c": 9.5}
 
 
@@ -32,7 +32,7 @@ def test_the_slowest_stage_decides():
 
 def test_chunks_are_upscaled_by_as_many_workers_as_there_are():
     assert ready(clip("a", chunks=4)) == {"a": 8.5}
-    assert ready(clip("a", chunks=4), workers={**ONE, "upscale": 2}) == {"a": 6.5}
+    assert ready(clip("a", chunks=4), workers=[*ONE, ["upscale"]]) == {"a": 6.5}
 
 
 def test_users_take_turns_and_whoever_was_served_last_waits():
@@ -55,6 +55,24 @@ def test_a_model_is_loaded_once():
     assert times([cold("a"), cold("b")], ONE, "generate") == {"a": Times(0.0, 24.0), "b": Times(24.0, 28.0)}
 
 
-@pytest.mark.parametrize("workers", [{}, {"generate": 0}])
+def test_a_worker_of_several_queues_does_one_thing_at_a_time():
+    everything = [["generate", "upscale", "cpu"]]
+    assert ready(clip("a"), workers=everything) == {"a": 5.5}
+    assert ready(clip("a"), clip("b"), workers=everything) == {"a": 5.5, "b": 11.0}, "begins when the first is ready"
+    assert ready(clip("a", chunks=4), clip("b"), workers=everything) == {"a": 8.5, "b": 14.0}
+
+
+def test_a_worker_of_several_queues_leaves_the_work_to_those_of_one():
+    workers = [["generate", "upscale"], ["upscale"], ["cpu"]]
+    assert ready(clip("a"), clip("b"), workers=workers) == ready(clip("a"), clip("b"))
+
+
+def test_a_worker_of_several_queues_ends_first_what_it_is_at():
+    upscaling = Clip("a", 1, (((Unit("upscale", 3.0),),),), running=1)
+    found = times([upscaling, clip("b", user=2)], [["generate", "upscale"], ["cpu"]], "generate")
+    assert found == {"a": Times(0.0, 3.0), "b": Times(3.0, 8.5)}
+
+
+@pytest.mark.parametrize("workers", [[], [["upscale"]]])
 def test_a_queue_without_workers_counts_as_one(workers):
     assert ready(clip("a"), workers=workers) == {"a": 5.5}

@@ -87,6 +87,14 @@ def test_two_workers_halve_the_wait(user, workers):
     assert [found.eta_seconds for found in progress(user)] == [6, 7, 10, 11], "one upscales"
 
 
+def test_a_worker_of_all_queues_is_one_worker_and_not_one_of_each(user):
+    request = JobFactory.build(user=None).render_request
+    warm = [placement.engine_of(stage, request) for stage in (Stage.GENERATE, Stage.INTERPOLATE, Stage.UPSCALE)]
+    WorkerFactory(queues=sorted({spec.queue for spec in STAGES.values()}), warm=warm)
+    queue(user, 3)
+    assert [found.eta_seconds for found in progress(user)] == [6, 12, 18]
+
+
 def test_what_is_left_of_the_clip_that_is_generated_counts(user, workers):
     workers()
     first, _second = queue(user, 2)

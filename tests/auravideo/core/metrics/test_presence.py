@@ -122,7 +122,7 @@ def test_a_reporter_survives_an_outage(wait_for, settings, monkeypatch, caplog):
 
 @pytest.fixture
 def wait_for():
-    def wait(condition, seconds: float = 10) -> None:
+    def wait(condition, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "it did not happen"
