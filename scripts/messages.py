@@ -80,7 +80,7 @@ def _model_texts() -> Iterator[tuple[str, str]]:
     path = ROOT / "generation" / "catalogue" / "catalogue.toml"
     for kind, entries in tomllib.loads(path.read_text()).items():
         for entry in entries.values():
-            has_words = kind == "loras" or entry.get("builtin")
+            has_words = kind in ("loras", "styles") or entry.get("builtin")
             for field in ("label", "purpose") if has_words else ("purpose",):
                 yield str(path.relative_to(ROOT)), entry[field]
 

@@ -1,20 +1,19 @@
 """From catalogue entries to warm engines."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TypeVar
 
 from django.conf import settings
 
-from generation.catalogue.load import BaseModel, Entry, MotionAdapter
+from generation.catalogue.load import BaseModel, Entry, MotionAdapter, MotionLora, StyleLora
 from generation.catalogue.lockfile import verify
 from generation.domain.errors import RenderError
 from generation.domain.states import Stage
 from generation.requests import available
 from generation.requests.request import RenderRequest
 from workers.engines import registry
-from workers.engines.animatediff import AnimateDiffEngine
-from workers.engines.base import Engine, Interpolation, TextToVideo, Upscaling
+from workers.engines.animatediff import AnimateDiffEngine, Motion
+from workers.engines.base import Engine, Interpolation, Lora, TextToVideo, Upscaling
 from workers.engines.film import FilmEngine
 from workers.engines.realesrgan import RealEsrganEngine
 
@@ -22,20 +21,36 @@ E = TypeVar("E", bound=Entry)
 
 
 def text_to_video(request: RenderRequest) -> TextToVideo:
-    """Return the engine for the request's base model and motion adapter. LoRAs are passed per call."""
+    """Return the engine for the request's base model and motion adapter. LoRAs are passed per call.
+
+    A warm engine of the same base with another adapter is given the wanted one: one base in memory serves them all.
+    """
     model, adapter = _model(request), _adapter(request)
-    key = ("text-to-video", model.id, adapter.id)
-    return registry.get(
-        key, lambda: AnimateDiffEngine.from_entries(_verified(model), _verified(adapter), settings.HOME)
-    )
+    base = ("text-to-video", model.id)
+
+    def make() -> AnimateDiffEngine:
+        return AnimateDiffEngine.from_entries(_verified(model), _verified(adapter), settings.HOME)
+
+    def swap(engine: AnimateDiffEngine) -> None:
+        engine.use(Motion.of_entries(model, _verified(adapter), settings.HOME))
+
+    has_base = registry.Change(lambda key: isinstance(key, tuple) and key[:2] == base, swap)
+    return registry.get((*base, adapter.id), make, has_base)
 
 
-def loras(request: RenderRequest) -> list[tuple[Path, float]]:
-    """Return (file, weight) of every LoRA: the camera motions, and the one a few-step adapter requires."""
+def loras(request: RenderRequest) -> list[Lora]:
+    """Return every LoRA: the one a few-step adapter requires, the camera motions and the styles."""
     catalogue = available.catalogue()
     needed = _adapter(request).lora
-    pairs = [*([needed] if needed else []), *request.motion_loras]
-    return [(_verified(_found(catalogue.loras, id)).weights_path(settings.HOME), weight) for id, weight in pairs]
+    motions = [*([needed] if needed else []), *request.motion_loras]
+    found: list[tuple[MotionLora | StyleLora, float]] = [
+        *((_found(catalogue.loras, id), weight) for id, weight in motions),
+        *((_found(catalogue.styles, id), weight) for id, weight in request.style_loras),
+    ]
+    return [
+        Lora(_verified(entry).weights_path(settings.HOME), weight, entry.label, entry.command)
+        for entry, weight in found
+    ]
 
 
 def interpolation(request: RenderRequest) -> Interpolation:
@@ -77,7 +92,8 @@ def verify_all(request: RenderRequest) -> None:
         RenderError: "model-missing" or "model-corrupt", naming the command that repairs it.
     """
     catalogue, model = available.catalogue(), _model(request)
-    chosen = (model.interpolator, model.upscaler, request.motion_adapter, *(id for id, _weight in request.motion_loras))
+    loras = (id for id, _weight in (*request.motion_loras, *request.style_loras))
+    chosen = (model.interpolator, model.upscaler, request.motion_adapter, *loras)
     for entry in (model, *(entry for id in chosen for entry in catalogue.with_needs(id))):
         _verified(entry)
 

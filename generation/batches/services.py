@@ -80,6 +80,8 @@ def _models_of(request: RenderRequest) -> Iterator[tuple[str, str]]:
         yield "motion_adapter", entry.id
     for id, _weight in request.motion_loras:
         yield "motion_loras", id
+    for id, _weight in request.style_loras:
+        yield "style_loras", id
 
 
 def _is_here(entry: CatalogueEntry) -> bool:

@@ -157,9 +157,10 @@ class MotionAdapter(Entry):
     """AnimateDiff's motion modules for one family of base models.
 
     `weights` names the single file to load into a new `MotionAdapter()` if the repository is not a diffusers folder;
-    otherwise `variant` is the infix of the file name. Clips longer than `context_length` use FreeNoise's sliding window
-    with `context_stride`; `max_frames` is the window's own limit (its positional encoding). `scheduler`, `steps` and
-    `guidance` override the base model's if the adapter was distilled for other values. `lora` is (id, weight).
+    otherwise `variant` is the infix of the file name. Clips more than one frame longer than `context_length` use
+    FreeNoise's sliding window with `context_stride`; `max_frames` is the window's own limit (its positional encoding).
+    `scheduler`, `steps` and `guidance` override the base model's if the adapter was distilled for other values. `lora`
+    is (id, weight).
     """
 
     kind: ClassVar[str] = "adapters"
@@ -196,6 +197,18 @@ class MotionLora(Entry):
         if isinstance(other, MotionAdapter):
             return not self.hidden and other.id in self.adapters
         return super().compatible(other)
+
+    def weights_path(self, home: Path | str) -> Path:
+        """Return the path of the weights file."""
+        return self.path(home) / self.weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleLora(Entry):
+    """A LoRA on the base model: a style, a subject or a character, whatever the motion adapter."""
+
+    kind: ClassVar[str] = "styles"
+    weights: str
 
     def weights_path(self, home: Path | str) -> Path:
         """Return the path of the weights file."""

@@ -1,4 +1,4 @@
-"""The catalogue of base models, motion adapters, motion LoRAs, interpolators and upscalers (see docs/models.md).
+"""The catalogue of base models, motion adapters, LoRAs, interpolators and upscalers (see docs/models.md).
 
 `catalogue.toml` beside this file lists our entries; an operator's own file adds entries or overrides fields of ours.
 Nothing here accesses the network, the database or model weights.
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from generation.catalogue.entries import BaseModel, Entry, Interpolator, MotionAdapter, MotionLora, Upscaler
+from generation.catalogue.entries import BaseModel, Entry, Interpolator, MotionAdapter, MotionLora, StyleLora, Upscaler
 from generation.catalogue.toml_table import CatalogueError, Table
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Interpolator",
     "MotionAdapter",
     "MotionLora",
+    "StyleLora",
     "Upscaler",
     "load_catalogue",
 ]
@@ -33,7 +34,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).with_name("catalogue.toml")
-KINDS = ("models", "adapters", "loras", "interpolators", "upscalers")
+KINDS = ("models", "adapters", "loras", "styles", "interpolators", "upscalers")
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 _REPO = re.compile(r"[A-Za-z0-9_.-]{1,96}/[A-Za-z0-9_.-]{1,96}")
@@ -66,11 +67,12 @@ class Catalogue:
     models: Mapping[str, BaseModel]
     adapters: Mapping[str, MotionAdapter]
     loras: Mapping[str, MotionLora]
+    styles: Mapping[str, StyleLora]
     interpolators: Mapping[str, Interpolator]
     upscalers: Mapping[str, Upscaler]
 
     def __iter__(self) -> Iterator[Entry]:
-        for kind in (self.models, self.adapters, self.loras, self.interpolators, self.upscalers):
+        for kind in (self.models, self.adapters, self.loras, self.styles, self.interpolators, self.upscalers):
             yield from kind.values()
 
     def __getitem__(self, id: str) -> Entry:
@@ -102,6 +104,10 @@ class Catalogue:
     def loras_for(self, adapter: MotionAdapter) -> tuple[MotionLora, ...]:
         """Return the motion LoRAs that users may combine with `adapter`."""
         return tuple(lora for lora in self.loras.values() if lora.compatible(adapter))
+
+    def styles_for(self, model: BaseModel) -> tuple[StyleLora, ...]:
+        """Return the style LoRAs that fit `model`."""
+        return tuple(style for style in self.styles.values() if style.compatible(model))
 
 
 def load_catalogue(path: Path | str | None = None) -> Catalogue:
@@ -356,6 +362,11 @@ def _lora(id: str, table: Table) -> MotionLora:
     )
 
 
+def _style(id: str, table: Table) -> StyleLora:
+    weights = table.text("weights")
+    return StyleLora(**_common(id, table, (weights,)), weights=weights)
+
+
 def _interpolator(id: str, table: Table) -> Interpolator:
     return Interpolator(**_common(id, table))
 
@@ -375,6 +386,7 @@ _READERS: Mapping[str, Callable[[str, Table], Entry]] = {
     "models": _model,
     "adapters": _adapter,
     "loras": _lora,
+    "styles": _style,
     "interpolators": _interpolator,
     "upscalers": _upscaler,
 }

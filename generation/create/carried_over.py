@@ -32,7 +32,7 @@ def _entries(values: Mapping[str, Any], form: CreateForm) -> Iterator[str]:
         yield model.label
     if adapter.id != model.adapter:
         yield adapter.label
-    for lora in form.camera_motions:
+    for lora in (*form.camera_motions, *form.styles):
         if values.get(LORA_PREFIX + lora.id) not in (None, "", "0", 0):
             yield lora.label
 

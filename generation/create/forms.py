@@ -1,6 +1,6 @@
 """The create form, in two modes. It validates fields one by one; `requests.choices` turns them into requests."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -9,10 +9,11 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from auravideo.core.forms import choice_field, choices_of, mark_default
+from generation.catalogue.load import Entry, Upscaler
 from generation.queue import blocked_terms
 from generation.requests import available
 from generation.requests.choices import LORA_PREFIX, PROMPT_TO_COME, to_requests
-from generation.requests.fields import FIELDS, MAX_PROMPT, MIN_SIDE, Field, Kind
+from generation.requests.fields import FIELDS, LORAS, MAX_PROMPT, MAX_STYLE, MIN_SIDE, Field, Kind
 from generation.requests.labels import ASPECT_LABELS, QUALITY_LABELS
 from generation.requests.qualities import STANDARD
 from generation.requests.request import InvalidRequest, RenderRequest
@@ -22,7 +23,7 @@ SIMPLE, ADVANCED = MODES = ("simple", "advanced")
 SIMPLE_FIELDS = ("prompt", "aspect", "seconds", "quality", "variations")
 MAX_VARIATIONS = 8
 SIMPLE_VARIATIONS = (1, 2, 4, 8)
-OF_A_REQUEST = tuple(name for name, field in FIELDS.items() if field.kind is not Kind.MOTIONS)
+OF_A_REQUEST = tuple(name for name, field in FIELDS.items() if field.kind not in LORAS)
 MAX_TYPED = 99_999  # pixels; bounds the arithmetic only, `parse` enforces the site's limit
 
 
@@ -91,7 +92,7 @@ class CreateForm(forms.Form):
         self.chosen_model = self.offer.chosen_model(values)
         self.chosen_adapter = self.offer.chosen_adapter(values)
         self._set_choices(values)
-        self._add_camera_motions()
+        self._add_loras()
         self._suggest(values)
         self._show_mode()
 
@@ -110,15 +111,20 @@ class CreateForm(forms.Form):
         qualities = [id for id in QUALITY_LABELS if id != CUSTOM or values.get("quality") == id]
         choice_field(self, "quality").choices = [(id, QUALITY_LABELS[id]) for id in qualities]
 
-    def _add_camera_motions(self) -> None:
+    def _add_loras(self) -> None:
         self.camera_motions = self.offer.loras(self.chosen_adapter)
-        for lora in self.camera_motions:
+        self.styles = self.offer.styles(self.chosen_model)
+        self._add_strengths(self.camera_motions, 0, 1)
+        self._add_strengths(self.styles, -MAX_STYLE, MAX_STYLE)
+
+    def _add_strengths(self, loras: Sequence[Entry], lowest: float, highest: float) -> None:
+        for lora in loras:
             self.fields[LORA_PREFIX + lora.id] = forms.FloatField(
                 label=lora.label,
                 help_text=lora.purpose,
                 required=False,
-                min_value=0,
-                max_value=1,
+                min_value=lowest,
+                max_value=highest,
                 widget=forms.NumberInput(attrs={"step": "0.05", "placeholder": "0"}),
             )
 
@@ -161,6 +167,15 @@ class CreateForm(forms.Form):
     @property
     def camera_motion_fields(self) -> list[forms.BoundField]:
         return [self[LORA_PREFIX + lora.id] for lora in self.camera_motions]
+
+    @property
+    def style_fields(self) -> list[forms.BoundField]:
+        return [self[LORA_PREFIX + lora.id] for lora in self.styles]
+
+    @property
+    def upscaler(self) -> Upscaler:
+        """Return what enlarges the clips of the chosen model."""
+        return self.offer.catalogue.upscalers[self.chosen_model.upscaler]
 
     @property
     def hidden_errors(self) -> list[tuple[Any, Any]]:

@@ -4,13 +4,14 @@ Input may be years old or come from a stranger's file, so none of it is trusted;
 the user would miss are reported.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from django.utils.translation import gettext as _
 
 from generation.batches.forms import BatchForm
+from generation.catalogue.load import Entry
 from generation.create.forms import ADVANCED, OF_A_REQUEST, SIMPLE_FIELDS, SIMPLE_VARIATIONS, CreateForm
 from generation.requests import available
 from generation.requests.choices import LORA_PREFIX, in_quality
@@ -91,11 +92,11 @@ def many(values: Mapping[str, Any]) -> BatchForm:
 
 
 def fitted(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values with an adapter that fits the model, and without camera motions that do not fit it."""
+    """Return the values with an adapter that fits the model, and without LoRAs that do not fit."""
     offer, values = available.offer(), dict(values)
     adapter = offer.chosen_adapter(values)
     values["motion_adapter"] = adapter.id
-    fitting = {LORA_PREFIX + lora.id for lora in offer.loras(adapter)}
+    fitting = {LORA_PREFIX + lora.id for lora in (*offer.loras(adapter), *offer.styles(offer.chosen_model(values)))}
     return {name: value for name, value in values.items() if not name.startswith(LORA_PREFIX) or name in fitting}
 
 
@@ -126,19 +127,22 @@ def _take_models(request: Mapping[str, Any], found: Prefill, offer: Offer) -> No
             _("The motion adapter %s is not on this machine, so the model's default is selected.") % wanted
         )
     values["motion_adapter"] = wanted if wanted in fitting else model.adapter
-    _take_camera_motions(request, found, offer)
+    motions, styles = offer.loras(offer.chosen_adapter(values)), offer.styles(model)
+    missing = _("The camera motion %s is not on this machine and was left out.")
+    _take_loras(request.get("motion_loras"), motions, found, missing)
+    _take_loras(request.get("style_loras"), styles, found, _("The style %s is not on this machine and was left out."))
 
 
-def _take_camera_motions(request: Mapping[str, Any], found: Prefill, offer: Offer) -> None:
-    fitting = {lora.id for lora in offer.loras(offer.chosen_adapter(found.values))}
-    pairs = request.get("motion_loras")
+def _take_loras(pairs: Any, here: Sequence[Entry], found: Prefill, missing: str) -> None:
+    """Take over the strengths of the LoRAs that are here; `missing` is the note on any other."""
+    fitting = {lora.id for lora in here}
     for pair in pairs[:20] if isinstance(pairs, list | tuple) else []:
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not _is_number(pair[1]):
             continue
         if (id := _name(pair[0])) in fitting:
             found.values[LORA_PREFIX + id] = pair[1]
         else:
-            found.notes.append(_("The camera motion %s is not on this machine and was left out.") % id)
+            found.notes.append(missing % id)
 
 
 def _take_size(request: Mapping[str, Any], found: Prefill) -> None:

@@ -39,6 +39,31 @@ ERRORS: Mapping[str, Any] = {
         "A file of the model %(model)s is damaged or was changed (%(file)s). The operator can fetch it again with: "
         "%(command)s"
     ),
+    "model-is-page": _(
+        "A file of the model %(model)s (%(file)s) is a web page saved under its name, probably an error page. The "
+        "operator can fetch the file again with: %(command)s"
+    ),
+    "model-is-archive": _(
+        "A file of the model %(model)s (%(file)s) is a zip archive or a .ckpt under another name. The operator can put "
+        "the .safetensors file in its place."
+    ),
+    "model-is-pointer": _(
+        "A file of the model %(model)s (%(file)s) is only a Git LFS pointer, without the weights. The operator can "
+        "fetch the file itself with: %(command)s"
+    ),
+    "lora-for-another-model": _(
+        "The LoRA %(model)s was made for another model (%(made_for)s) and does not work with %(base)s. Choose another "
+        "LoRA, or leave it out."
+    ),
+    "lora-mismatch": _(
+        "The LoRA %(model)s was not applied: %(matching)s of its %(total)s modules match %(base)s. Choose another "
+        "LoRA, or leave it out."
+    ),
+    "lora-layout": _(
+        "The LoRA %(model)s is stored in a way that this site cannot read (%(layout)s). Choose another LoRA, or leave "
+        "it out."
+    ),
+    "lora-empty": _("The file of the LoRA %(model)s (%(file)s) holds no LoRA. Choose another LoRA, or leave it out."),
     "frames-missing": _("The frames of an earlier stage are gone. “Try again” renders them again."),
     "frames-corrupt": _("The frames of an earlier stage were damaged in storage. “Try again” renders them again."),
     "worker-lost": _(
@@ -92,6 +117,11 @@ _DEFAULTS = {
     "driver": "?",
     "problem": "?",
     "doctor": DOCTOR,
+    "made_for": "?",
+    "base": _("this model"),
+    "matching": "0",
+    "total": "?",
+    "layout": "?",
 }
 
 

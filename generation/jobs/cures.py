@@ -17,7 +17,8 @@ from generation.requests.smaller import smaller
 
 # The errors that name a cure. The others are cured by trying again: nothing about the request was wrong.
 SMALLER = frozenset({"out-of-memory", "machine-out-of-memory", "worker-lost", "stage-hung"})
-ANOTHER_MODEL = frozenset({"model-missing", "model-corrupt", "request-invalid"})
+DISGUISED = frozenset({"model-is-page", "model-is-archive", "model-is-pointer"})
+ANOTHER_MODEL = frozenset({"model-missing", "model-corrupt", "request-invalid"}) | DISGUISED
 _KEPT = ("prompt", "negative_prompt", "width", "height", "seconds", "fps", "format")
 
 

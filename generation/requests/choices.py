@@ -1,16 +1,17 @@
 """Conversion of page choices to requests: the one calculation behind form, summary, batch and draft.
 
 Choices are the cleaned values of a page: the fields of a request, except that `aspect` and `short_side` may replace the
-size, a `quality` may replace size, frame rate and steps, `lora-<id>` gives the strength of a camera motion, and
-`variations` is the number of clips.
+size, a `quality` may replace size, frame rate and steps, `lora-<id>` gives the strength of a camera motion
+or a style, and `variations` is the number of clips.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from generation.catalogue.load import Entry
 from generation.requests.fields import FIELDS, MAX_SEED
 from generation.requests.offer import Offer
 from generation.requests.qualities import QUALITIES, STANDARD
@@ -48,13 +49,19 @@ def fields_of(chosen: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
     quality = chosen.get("quality")
     chosen = in_quality(chosen, quality, offer) if quality in QUALITIES else {**chosen, "quality": ""}
     width, height = _size(chosen, offer)
-    motions = [(lora.id, chosen.get(LORA_PREFIX + lora.id)) for lora in offer.loras(offer.chosen_adapter(chosen))]
     return {
         **{name: chosen.get(name) for name in FIELDS},
         "width": width,
         "height": height,
-        "motion_loras": [pair for pair in motions if pair[1]],
+        "motion_loras": _strengths(chosen, offer.loras(offer.chosen_adapter(chosen))),
+        "style_loras": _strengths(chosen, offer.styles(offer.chosen_model(chosen))),
     }
+
+
+def _strengths(chosen: Mapping[str, Any], loras: Sequence[Entry]) -> list[tuple[str, Any]]:
+    """Return (ID, strength) of the LoRAs that have one."""
+    pairs = [(lora.id, chosen.get(LORA_PREFIX + lora.id)) for lora in loras]
+    return [pair for pair in pairs if pair[1]]
 
 
 def in_quality(chosen: Mapping[str, Any], quality: str, offer: Offer) -> dict[str, Any]:

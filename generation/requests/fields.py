@@ -20,6 +20,7 @@ MAX_STEPS = 100
 MAX_GUIDANCE = 30.0
 MAX_SEED = 2**32 - 1
 MAX_LORAS = 8
+MAX_STYLE = 2.0  # either way; beyond it, pictures fall apart
 RENAMED = {"preset": "quality"}  # old name -> name, in batch files and stored requests
 
 
@@ -34,9 +35,11 @@ class Kind(StrEnum):
     LENGTH = "length"  # seconds, up to the operator's limit
     ENTRY = "entry of the catalogue"
     MOTIONS = "camera motions"  # pairs of a catalogue entry and its strength
+    STYLES = "styles"  # the same
     QUALITY = "quality"  # a name stored with the clip; the other fields hold the values it stands for
 
 
+LORAS = (Kind.MOTIONS, Kind.STYLES)
 PLAIN = (Kind.TEXT, Kind.WHOLE, Kind.NUMBER, Kind.CHOICE)
 
 
@@ -167,6 +170,7 @@ _FIELDS = (
         facts=Facts.SAMPLING,
     ),
     Field("quality", Kind.QUALITY, _("Quality"), in_preset=False, facts=Facts.SUBJECT),
+    Field("style_loras", Kind.STYLES, _("Style"), facts=Facts.SUBJECT),
 )
 FIELDS: Mapping[str, Field] = {found.name: found for found in _FIELDS}
 

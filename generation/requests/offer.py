@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from generation.catalogue.load import BaseModel, Catalogue, Entry, MotionAdapter, MotionLora
+from generation.catalogue.load import BaseModel, Catalogue, Entry, MotionAdapter, MotionLora, StyleLora
 from generation.requests.limits import Limits
 from generation.requests.qualities import Quality, quality_of
 from generation.requests.sizes import ASPECTS
@@ -32,6 +32,10 @@ class Offer:
     def loras(self, adapter: MotionAdapter) -> list[MotionLora]:
         """Return the camera motions that fit `adapter` and are available now."""
         return [found for found in self.catalogue.loras_for(adapter) if self.is_here(found)]
+
+    def styles(self, model: BaseModel) -> list[StyleLora]:
+        """Return the style LoRAs that fit `model` and are available now."""
+        return [found for found in self.catalogue.styles_for(model) if self.is_here(found)]
 
     def default_model(self) -> BaseModel:
         """Return the form's default model: the catalogue's, or the first available one if that is missing."""

@@ -13,8 +13,10 @@ from generation.catalogue.load import BaseModel, Catalogue, MotionAdapter
 from generation.domain.plan import TooLarge, plan
 from generation.requests.fields import (
     FIELDS,
+    LORAS,
     MAX_LORAS,
     MAX_PROMPT,
+    MAX_STYLE,
     MIN_SIDE,
     RENAMED,
     Field,
@@ -26,6 +28,7 @@ from generation.requests.limits import Limits
 
 # Control characters except tab, line feed and carriage return; bidirectional embeddings, overrides and isolates.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_LORA_FIELDS = tuple(field for field in FIELDS.values() if field.kind in LORAS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class RenderRequest:
     guidance: float
     seed: int | None
     quality: str = ""
+    style_loras: tuple[tuple[str, float], ...] = ()
 
     @property
     def engine_prompt(self) -> str:
@@ -55,14 +59,18 @@ class RenderRequest:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serializable dict for `from_dict`."""
-        return {**asdict(self), "motion_loras": [list(pair) for pair in self.motion_loras]}
+        pairs = {field.name: [list(pair) for pair in getattr(self, field.name)] for field in _LORA_FIELDS}
+        return {**asdict(self), **pairs}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "RenderRequest":
         """Return the request stored by `to_dict`. Raises KeyError or TypeError for other data."""
         data = with_present_names(data)
         known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
-        return cls(**{**known, "motion_loras": tuple((str(id), float(weight)) for id, weight in data["motion_loras"])})
+        for field in _LORA_FIELDS:
+            if field.name in known:
+                known[field.name] = tuple((str(id), float(weight)) for id, weight in known[field.name])
+        return cls(**known)
 
 
 class InvalidRequest(ValueError):
@@ -113,7 +121,8 @@ class _Parser:
             "height": height,
             "model": model.id if model else "",
             "motion_adapter": adapter.id if adapter else "",
-            "motion_loras": self._loras(adapter),
+            "motion_loras": self._motions(adapter),
+            "style_loras": self._styles(model),
         }
         values: dict[str, Any] = {
             name: decided[name] if name in decided else self._read(FIELDS[name]) for name in FIELDS
@@ -245,21 +254,43 @@ class _Parser:
             return None
         return adapter
 
-    def _loras(self, adapter: MotionAdapter | None) -> tuple[tuple[str, float], ...]:
-        try:
-            pairs = _lora_pairs(self.data.get("motion_loras", ()))
-        except (TypeError, ValueError):
-            self._fail("motion_loras", _("Camera motions look like this: zoom-in:0.8, pan-left:0.5."))
-            return ()
-        if len(pairs) > MAX_LORAS or len({id for id, _weight in pairs}) < len(pairs):
-            self._fail("motion_loras", _("Give each camera motion once, and at most %s in all.") % MAX_LORAS)
-            return ()
+    def _motions(self, adapter: MotionAdapter | None) -> tuple[tuple[str, float], ...]:
+        pairs = self._pairs(
+            "motion_loras",
+            example=_("Camera motions look like this: zoom-in:0.8, pan-left:0.5."),
+            too_many=_("Give each camera motion once, and at most %s in all."),
+        )
         for id, weight in pairs:
             lora = self.catalogue.loras.get(id)
             if lora is None or adapter is None or not lora.compatible(adapter):
                 self._fail("motion_loras", _("The camera motion %s does not fit this motion adapter.") % id[:50])
             elif not (math.isfinite(weight) and 0 <= weight <= 1):
                 self._fail("motion_loras", _("The strength of a camera motion must be between 0 and 1."))
+        return pairs
+
+    def _styles(self, model: BaseModel | None) -> tuple[tuple[str, float], ...]:
+        pairs = self._pairs(
+            "style_loras",
+            example=_("Styles look like this: ink:0.8, oil-painting:-0.5."),
+            too_many=_("Give each style once, and at most %s in all."),
+        )
+        for id, weight in pairs:
+            style = self.catalogue.styles.get(id)
+            if style is None or model is None or not style.compatible(model):
+                self._fail("style_loras", _("The style %s does not fit this model.") % id[:50])
+            elif not (math.isfinite(weight) and abs(weight) <= MAX_STYLE):
+                self._fail("style_loras", _("The strength of a style must be between -2 and 2."))
+        return pairs
+
+    def _pairs(self, name: str, *, example: Any, too_many: Any) -> tuple[tuple[str, float], ...]:
+        try:
+            pairs = _lora_pairs(self.data.get(name, ()))
+        except (TypeError, ValueError):
+            self._fail(name, example)
+            return ()
+        if len(pairs) > MAX_LORAS or len({id for id, _weight in pairs}) < len(pairs):
+            self._fail(name, too_many % MAX_LORAS)
+            return ()
         return pairs
 
     def _check_reach(self, values: Mapping[str, Any], model: BaseModel) -> None:

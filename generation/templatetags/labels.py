@@ -56,9 +56,9 @@ def facts(request: Mapping[str, Any], place: str) -> list[Fact]:
 
 
 def told(field: Field, value: Any) -> Iterator[Any]:
-    """Yield what a page shows of a field: text or numbers, several for camera motions, none for an empty text."""
+    """Yield what a page shows of a field: text or numbers, several for LoRAs, none for an empty text."""
     match field.kind:
-        case Kind.MOTIONS:
+        case Kind.MOTIONS | Kind.STYLES:
             yield from (f"{model_label(id)} · {formats.localize(weight)}" for id, weight in value or ())
         case Kind.WHOLE | Kind.NUMBER:
             yield "–" if value is None else value

@@ -2,7 +2,9 @@
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.catalogue import card_memory
 from generation.domain.errors import RenderError
 from workers.engines import memory, registry
-from workers.engines.base import Loras, OnStep, torch_device
+from workers.engines.base import Loras, OnStep, as_loras, torch_device
 from workers.engines.clip_tokens import PromptTokens, load_prompt_tokens
 from workers.engines.device_errors import is_out_of_memory
 from workers.engines.diffusion.clip import Clip
@@ -22,7 +24,7 @@ from workers.engines.diffusion.denoising import denoise
 from workers.engines.diffusion.needs import Needs, needed_bytes
 from workers.engines.diffusion.parts import arrange, set_precision, weight_bytes
 from workers.engines.ladder import Ladder
-from workers.engines.loading import Source, load_pipeline, make_scheduler, set_loras
+from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras, swap_motion
 from workers.engines.memory import LADDER, Rung, free_memory, join_inference, rung_index
 from workers.engines.precision import (
     FLOAT16,
@@ -49,20 +51,44 @@ _ladder = Ladder()
 PARTS = ("network", "decoder")
 
 
+@dataclass(frozen=True)
+class Motion:
+    """A motion adapter: its folder or bare weights file, how to sample with it, and its name in errors."""
+
+    path: Path
+    scheduler: Mapping[str, Any] | None
+    context_length: int
+    context_stride: int
+    source: Source
+
+    @classmethod
+    def of_entries(cls, model: Any, adapter: Any, home: Path | str) -> "Motion":
+        """Return the catalogue's `adapter` for `model`. The adapter's scheduler, if any, overrides the model's."""
+        folder = adapter.path(home)
+        return cls(
+            path=folder / adapter.weights if adapter.weights else folder,
+            scheduler=adapter.scheduler if adapter.scheduler is not None else model.scheduler,
+            context_length=min(adapter.context_length, adapter.max_frames),
+            context_stride=adapter.context_stride,
+            source=Source(adapter.label, adapter.command, adapter.variant),
+        )
+
+
 class AnimateDiffEngine:
-    """A base model with a motion adapter, kept warm.
+    """A base model with a motion adapter, kept warm. `use` changes the adapter.
 
     Args:
         base: folder in Stable Diffusion's layout (unet, vae, text_encoder, tokenizer, scheduler).
         adapter: the motion adapter's folder or bare weights file; None for `base / "motion_adapter"`.
         vae: folder of a VAE that replaces the base's.
-        loras: default LoRAs as (file or folder, weight), for clips that specify none.
+        loras: default LoRAs as `Lora` or (file or folder, weight), for clips that specify none.
         scheduler: a diffusers class name under "class" plus configuration fields; None for the base's own.
         variant: preferred infix of weight files, such as "fp16".
         context_length: frames the motion adapter sees at once; longer clips use FreeNoise. At most the length of the
             adapter's positional encoding.
         context_stride: step of that sliding window, in frames.
         label, command: the model's name in errors, and the command that downloads it.
+        motion: the same for the adapter; None if it came with the base.
         device: "auto", "cuda" or "cpu".
         precision: "float16", "bfloat16", "float32", or "auto": half precision on the GPU unless this card was found to
             compute wrongly in it (precision.py), float32 on the CPU.
@@ -84,6 +110,7 @@ class AnimateDiffEngine:
         context_stride: int = CONTEXT_STRIDE,
         label: str = "",
         command: str = FETCH_MODELS,
+        motion: Source | None = None,
         device: str = "auto",
         precision: str = "auto",
         memory_mode: str = "auto",
@@ -94,10 +121,11 @@ class AnimateDiffEngine:
         self.base = Path(base)
         self.adapter = Path(adapter) if adapter else self.base / "motion_adapter"
         self.vae = Path(vae) if vae else None
-        self.loras = tuple((Path(path), float(weight)) for path, weight in loras)
+        self.loras = as_loras(loras)
         self.scheduler = scheduler
         self.context_length, self.context_stride = context_length, context_stride
         self._source = Source(label or self.base.name, command, variant)
+        self._motion = motion or self._source
         self._device_name, self._precision, self._found = device, precision, found
         self._first_rung = rung_index(memory_mode)
         self._ladder = _ladder if ladder is None else ladder
@@ -112,21 +140,21 @@ class AnimateDiffEngine:
     def from_entries(cls, model: Any, adapter: Any, home: Path | str, **options: Any) -> "AnimateDiffEngine":
         """Return the engine for a catalogue `BaseModel` and `MotionAdapter` whose files are under `home`.
 
-        The adapter's scheduler, if any, overrides the model's. A LoRA that the adapter requires is not loaded: pass it
-        with the others, so that one warm engine serves every combination.
+        A LoRA that the adapter requires is not loaded: pass it with the others, so that one warm engine serves every
+        combination.
         """
-        folder = adapter.path(home)
+        motion = Motion.of_entries(model, adapter, home)
         defaults = {
-            "scheduler": adapter.scheduler if adapter.scheduler is not None else model.scheduler,
+            "scheduler": motion.scheduler,
             "variant": model.variant,
-            "context_length": min(adapter.context_length, adapter.max_frames),
-            "context_stride": adapter.context_stride,
+            "context_length": motion.context_length,
+            "context_stride": motion.context_stride,
             "label": model.label,
             "command": model.command,
             "needs": functools.partial(card_memory.needs, model),
+            "motion": motion.source,
         }
-        path = folder / adapter.weights if adapter.weights else folder
-        return cls(model.path(home), path, **{**defaults, **options})
+        return cls(model.path(home), motion.path, **{**defaults, **options})
 
     @functools.cached_property
     def device(self) -> str:
@@ -189,11 +217,40 @@ class AnimateDiffEngine:
         used = self._used or {part: self._found.get(self.card, self._source.label, part, self._usual) for part in PARTS}
         # What half precision cannot hold is infinite for good, so parts that differ are read in full precision.
         kind = dtype(used["network"] if len({*used.values()}) == 1 else FLOAT32)
-        try:
-            pipeline = load_pipeline(self.base, self.adapter, self.vae, kind, self._source, self._source)
+        with self._short_of_memory():
+            pipeline = load_pipeline(self.base, self.adapter, self.vae, kind, self._source, self._motion)
             for part, precision in used.items():
                 set_precision(pipeline, part, precision)
             self._pipeline, self._used = pipeline, used
+
+    def use(self, motion: Motion) -> None:
+        """Change the motion adapter. Of a loaded engine, only the adapter's weights are replaced.
+
+        Raises:
+            RenderError: as `load`, naming the adapter. The engine still has the adapter that it had.
+        """
+        if self._pipeline is not None and motion.path != self.adapter:
+            self._make_plain()
+            with self._short_of_memory():
+                swap_motion(self._pipeline, motion.path, motion.source)
+            free_memory()
+        self.adapter, self._motion = motion.path, motion.source
+        self.scheduler = motion.scheduler
+        self.context_length, self.context_stride = motion.context_length, motion.context_stride
+
+    def _make_plain(self) -> None:
+        """Undo `_arrange`, except for where the weights are."""
+        self._arranged = None
+        self._pipeline.remove_all_hooks()
+        join_inference(self._pipeline.unet)
+        self._pipeline.unload_lora_weights()
+        set_free_noise(self._pipeline, None)
+
+    @contextmanager
+    def _short_of_memory(self) -> Iterator[None]:
+        """Translate memory errors of loading into the user's error."""
+        try:
+            yield
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -246,7 +303,7 @@ class AnimateDiffEngine:
             NotFinite: the network returned NaN or infinity, even in full precision.
         """
         self.load()
-        wanted = self.loras if loras is None else tuple((Path(path), float(weight)) for path, weight in loras)
+        wanted = self.loras if loras is None else as_loras(loras)
         clip = Clip(
             *(prompt, negative_prompt, width, height, frames, steps, guidance, seed),
             loras=wanted,
@@ -318,9 +375,17 @@ class AnimateDiffEngine:
         return frames
 
     def _window(self, frames: int) -> tuple[int, int] | None:
-        """Return FreeNoise's (context length, stride) for a clip; None if the clip fits the adapter's context."""
-        length = min(self.context_length, self._pipeline.motion_adapter.config.motion_max_seq_length)
-        return (length, min(self.context_stride, length)) if frames > length else None
+        """Return FreeNoise's (context length, stride) for a clip; None if the adapter can see it at once.
+
+        A clip of whole seconds has one frame more, which ends its last interval: 17 for a context of 16. FreeNoise
+        would compute a second window for that frame. Adapters have position encodings for more frames than they were
+        trained on (the published ones for 32), and one more does no harm; of four more, the last ones go astray
+        (docs/performance.md).
+        """
+        encoded = self._pipeline.motion_adapter.config.motion_max_seq_length
+        length = min(self.context_length, encoded)
+        stride = min(self.context_stride, length)
+        return (length, stride) if frames > min(length + 1, encoded) else None
 
     def _warn_of_cut(self, **texts: str) -> None:
         for name, text in texts.items():

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+
+from auravideo.commands import FETCH_MODELS
 
 OnStep = Callable[[int, int, np.ndarray | None], None]
 """Called as `on_step(done, total, preview)`: once with `done == 0` before the work, then after every step or batch.
@@ -14,8 +16,23 @@ OnStep = Callable[[int, int, np.ndarray | None], None]
 if the work has to be restarted after running out of memory.
 """
 
-Loras = Sequence[tuple[Path, float]]
-"""(file, weight) of each LoRA."""
+
+class Lora(NamedTuple):
+    """A LoRA's file or folder, its strength, and for errors its label and the command that downloads it."""
+
+    path: Path
+    weight: float
+    label: str = ""
+    command: str = FETCH_MODELS
+
+
+Loras = Sequence[Lora | tuple[Path, float]]
+
+
+def as_loras(loras: Loras) -> tuple[Lora, ...]:
+    """Return `loras` with the file's name as the label of those without one."""
+    found = (lora if isinstance(lora, Lora) else Lora(Path(lora[0]), float(lora[1])) for lora in loras)
+    return tuple(lora if lora.label else lora._replace(label=lora.path.name) for lora in found)
 
 
 @runtime_checkable

@@ -13,6 +13,8 @@ from typing import Any
 
 from auravideo.commands import FETCH_MODELS
 from generation.domain.errors import RenderError
+from workers.engines import lora_files
+from workers.engines.base import Lora
 from workers.engines.device_errors import fault_of
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,23 @@ SCHEDULERS = (
     "PNDMScheduler",
     "UniPCMultistepScheduler",
 )
+
+# For a base whose own scheduler is not among these, unless the catalogue names one: as AnimateDiff was trained.
+ANIMATEDIFF_SCHEDULER: Mapping[str, Any] = {
+    "class": "DDIMScheduler",
+    "beta_schedule": "linear",
+    "clip_sample": False,
+    "timestep_spacing": "linspace",
+    "steps_offset": 1,
+}
+
+# What a scheduler says about the network, whichever scheduler samples it. Solver options make sense only
+# for the class they were saved with: DEIS's `algorithm_type`, for one, stops DPM-Solver from being created.
+TRAINED_WITH = (
+    "beta_end", "beta_schedule", "beta_start", "clip_sample", "clip_sample_range", "dynamic_thresholding_ratio",
+    "num_train_timesteps", "prediction_type", "rescale_betas_zero_snr", "sample_max_value", "set_alpha_to_one",
+    "steps_offset", "thresholding", "timestep_spacing", "trained_betas",
+)  # fmt: skip
 
 DIFFUSERS_WEIGHTS = "diffusion_pytorch_model"
 TRANSFORMERS_WEIGHTS = "model"
@@ -48,7 +67,9 @@ class Source:
         return RenderError("model-missing", model=self.label, file=path.name, command=self.command)
 
     def corrupt(self, path: Path) -> RenderError:
-        return RenderError("model-corrupt", model=self.label, file=path.name, command=self.command)
+        """Return the error for a file that cannot be read: what it is instead, if that can be told."""
+        id = disguise(path) if path.suffix == ".safetensors" else None
+        return RenderError(id or "model-corrupt", model=self.label, file=path.name, command=self.command)
 
     @contextmanager
     def reading(self, path: Path) -> Iterator[None]:
@@ -63,6 +84,18 @@ class Source:
                 raise
             logger.exception("%s: %s cannot be loaded", self.label, path)
             raise self.corrupt(path) from error
+
+
+def disguise(path: Path) -> str | None:
+    """Return the error ID of what a file is that claims to be safetensors; None if that cannot be told."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
+    except OSError:
+        return None
+    signs = {b"<": "model-is-page", b"PK\x03\x04": "model-is-archive", b"\x80\x02": "model-is-archive"}
+    signs[b"version https://git-lfs"] = "model-is-pointer"
+    return next((id for sign, id in signs.items() if start.startswith(sign)), None)
 
 
 def weights_file(folder: Path, stem: str, source: Source) -> tuple[Path, str | None]:
@@ -188,23 +221,56 @@ def motion_adapter_config(weights: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def join_motion(unet: Any, adapter: Any) -> Any:
+def join_motion(unet: Any, adapter: Any, weights: Mapping[str, Any] | None = None) -> Any:
     """Return the `UNetMotionModel` of an SD UNet and a motion adapter, sharing their weights instead of copying them.
 
     `UNetMotionModel.from_unet2d` initializes the 1.3 billion parameters of SD 1.5 with v1-5-2 at random, in float32,
     before copying the real ones over; here the model is built on the meta device and takes over the loaded tensors. The
     adapter loses its layers to the returned model.
+
+    Args:
+        weights: the UNet's, if `unet` has only its configuration (on the meta device).
     """
     import torch
     from diffusers import UNetMotionModel
 
+    weights = unet.state_dict() if weights is None else weights
+    motion = adapter.state_dict()  # now: `from_unet2d` moves the adapter to the UNet's device
     with torch.device("meta"):
         model = UNetMotionModel.from_unet2d(unet, adapter, load_weights=False)
-    model.load_state_dict({**unet.state_dict(), **adapter.state_dict()}, strict=True, assign=True)
+    model.load_state_dict({**weights, **motion}, strict=True, assign=True)
+    model.spatial_config = unet.config  # for `swap_motion`
     # The pipeline needs only the adapter's configuration; its weights would occupy GPU memory twice.
     adapter.down_blocks, adapter.mid_block, adapter.up_blocks = torch.nn.ModuleList(), None, torch.nn.ModuleList()
-    adapter.placeholder = torch.nn.Parameter(torch.zeros(1, dtype=unet.dtype))  # without parameters, no dtype
+    dtype = next(iter(weights.values())).dtype
+    adapter.placeholder = torch.nn.Parameter(torch.zeros(1, dtype=dtype))  # without parameters, no dtype
     return model.requires_grad_(False).eval()
+
+
+def swap_motion(pipeline: Any, path: Path, motion: Source) -> None:
+    """Give a pipeline from `load_pipeline` another motion adapter; the weights of the base stay where they are.
+
+    The pipeline must be plain: no LoRAs, hooks, FreeNoise or split inference. The new adapter is read before the old
+    one goes, so that the pipeline stays as it is if that fails.
+
+    Args:
+        path: the new adapter's folder or bare weights file.
+
+    Raises:
+        RenderError: "model-missing" or "model-corrupt", naming the adapter, also if it doesn't fit the base.
+    """
+    import torch
+    from diffusers import UNet2DConditionModel
+
+    old = pipeline.unet
+    adapter = load_motion_adapter(path, old.dtype, motion)
+    with torch.device("meta"):
+        spatial = UNet2DConditionModel.from_config(old.spatial_config)
+    names = spatial.state_dict().keys()
+    weights = {name: weight for name, weight in old.state_dict().items() if name in names}
+    with motion.reading(path):
+        joined = join_motion(spatial, adapter, weights)
+    pipeline.register_modules(unet=joined, motion_adapter=adapter)
 
 
 def load_pipeline(base: Path, adapter: Path, vae: Path | None, dtype: Any, source: Source, motion: Source) -> Any:
@@ -247,6 +313,9 @@ def load_pipeline(base: Path, adapter: Path, vae: Path | None, dtype: Any, sourc
 def make_scheduler(entry: Mapping[str, Any] | None, base: Path, source: Source) -> Any:
     """Return a new scheduler: the base's configuration, updated with the catalogue's `entry`.
 
+    Many checkpoints were saved with a scheduler that was never meant for AnimateDiff (DEIS, Heun, LMS, KDPM2 ...). It
+    is no reason to refuse them: without an entry, `ANIMATEDIFF_SCHEDULER` takes its place.
+
     Args:
         entry: a class name from `SCHEDULERS` under "class" plus configuration fields; None or empty for the base's own.
 
@@ -260,7 +329,11 @@ def make_scheduler(entry: Mapping[str, Any] | None, base: Path, source: Source) 
     path = base / "scheduler" / "scheduler_config.json"
     config = read_json(path, source)
     fields = dict(entry or {})
-    name = fields.pop("class", None) or config.get("_class_name")
+    own_name = config.get("_class_name")
+    if "class" not in fields and own_name not in SCHEDULERS:
+        logger.info("%s: its scheduler %s is not used with AnimateDiff; using ours", source.label, own_name)
+        fields = {**ANIMATEDIFF_SCHEDULER, **fields}
+    name = fields.pop("class", own_name)
     if name not in SCHEDULERS:
         raise ValueError(f"{source.label}: scheduler {name!r} is none of {', '.join(SCHEDULERS)}")
     cls = getattr(diffusers, name)
@@ -269,7 +342,8 @@ def make_scheduler(entry: Mapping[str, Any] | None, base: Path, source: Source) 
     if unknown:
         raise ValueError(f"{source.label}: {name} has no field {', '.join(unknown)}")
     with source.reading(path):
-        own = {key: value for key, value in config.items() if key in known}
+        kept = known if name == own_name else set(known).intersection(TRAINED_WITH)
+        own = {key: value for key, value in config.items() if key in kept}
         return cls.from_config({**own, **fields})
 
 
@@ -285,18 +359,46 @@ def lora_file(path: Path, source: Source) -> Path:
     return path
 
 
-def set_loras(pipeline: Any, loras: Sequence[tuple[Path, float]], source: Source) -> None:
-    """Apply exactly these LoRAs (file or folder, weight) to the pipeline, replacing any others.
+def set_loras(pipeline: Any, loras: Sequence[Lora], base: Source) -> None:
+    """Apply exactly these LoRAs to the pipeline, replacing any others.
 
     They are kept beside the weights, not fused, so that removing them restores every bit.
+
+    Raises:
+        RenderError: a LoRA is missing, damaged, or does not fit as a whole ("lora-..."). Then none is applied.
     """
     pipeline.unload_lora_weights()
-    for index, (path, _) in enumerate(loras):
-        file = lora_file(path, source)
-        with source.reading(file):
-            pipeline.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=f"lora{index}")
+    try:
+        for index, lora in enumerate(loras):
+            _load_lora(pipeline, lora, f"lora{index}", base)
+    except BaseException:
+        pipeline.unload_lora_weights()
+        raise
     if loras:
-        pipeline.set_adapters([f"lora{index}" for index in range(len(loras))], [float(weight) for _, weight in loras])
+        pipeline.set_adapters([f"lora{index}" for index in range(len(loras))], [lora.weight for lora in loras])
+
+
+def _load_lora(pipeline: Any, lora: Lora, name: str, base: Source) -> None:
+    source = Source(lora.label, lora.command)
+    file = lora_file(lora.path, source)
+    with source.reading(file):
+        shapes = lora_files.read_shapes(file)
+    text_width = pipeline.unet.config.cross_attention_dim
+    lora_files.refuse_others(shapes, text_width, base=base.label, label=lora.label, file=file.name)
+    where: dict[str, Any] = {"weight_name": file.name, "local_files_only": True}
+    networks = (pipeline.unet, pipeline.text_encoder)
+    try:
+        state, _alphas = pipeline.lora_state_dict(str(file.parent), **where)
+    except ValueError as error:  # diffusers knows some of the keys, but not all
+        logger.warning("%s: %s has keys of an unknown layout: %.300s", lora.label, file, error)
+        raise RenderError("lora-layout", model=lora.label, layout=lora_files.unusual_key(shapes)) from error
+    matching, total = lora_files.count_matches(state, *networks)
+    if matching == total:
+        with source.reading(file):
+            pipeline.load_lora_weights(str(file.parent), adapter_name=name, **where)
+            matching = lora_files.count_applied(name, *networks)
+    if matching < total:
+        raise RenderError("lora-mismatch", model=lora.label, matching=matching, total=total, base=base.label)
 
 
 def set_free_noise(pipeline: Any, window: tuple[int, int] | None) -> None:

@@ -10,7 +10,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import TypeVar, cast
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
 
 from generation.domain.errors import RenderError
 from workers.engines.base import Engine
@@ -36,6 +37,17 @@ def default_budget() -> int:
     return int(HOST_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
+@dataclass(frozen=True)
+class Change(Generic[E]):
+    """How to turn the engine of another key into the wanted one, if that is cheaper than loading it.
+
+    `suits` returns whether the engine of a key can be changed; `apply` changes it, or raises and leaves it as it was.
+    """
+
+    suits: Callable[[Hashable], bool]
+    apply: Callable[[E], None]
+
+
 class Registry:
     """Warm engines by key, least recently used first.
 
@@ -49,22 +61,45 @@ class Registry:
         self._engines: OrderedDict[Hashable, Engine] = OrderedDict()
         self._lock = threading.RLock()
 
-    def get(self, key: Hashable, factory: Callable[[], E]) -> E:
-        """Return the warm engine for `key`, or load a new one from `factory`.
+    def get(self, key: Hashable, factory: Callable[[], E], change: Change[E] | None = None) -> E:
+        """Return the warm engine for `key`, one that `change` turns into it, or load a new one from `factory`.
 
         Raises:
-            RenderError: what `Engine.load` raises. If loading runs out of memory, release all other engines and retry
-                once.
+            RenderError: what `Engine.load` or `change` raises. If that runs out of memory, release all other engines
+                and load once more.
         """
         with self._lock:
             if key in self._engines:
                 self._engines.move_to_end(key)
                 logger.debug("Engine %s is warm", key)
                 return cast(E, self._engines[key])  # the type that this key's factory returns
-            engine = self._load(key, factory)
+            engine = self._changed(key, change) if change else None
+            if engine is None:
+                engine = self._load(key, factory)
             self._engines[key] = engine
             self._make_room(keep=key)
             return engine
+
+    def _changed(self, key: Hashable, change: Change[E]) -> E | None:
+        """Return a warm engine that was turned into the one for `key`, no longer under its old key; None if none can.
+
+        One that cannot be changed stays as it is, under its old key.
+        """
+        old = next((other for other in reversed(self._engines) if change.suits(other)), None)
+        if old is None:
+            return None
+        started = time.monotonic()
+        engine = cast(E, self._engines[old])  # as `suits` promises
+        try:
+            change.apply(engine)
+        except RenderError as error:
+            if error.id != "out-of-memory":
+                raise
+            self.release(old, f"no memory to turn it into {key}")
+            return None
+        del self._engines[old]
+        logger.info("Turned engine %s into %s in %.1f s", old, key, time.monotonic() - started)
+        return engine
 
     def release(self, key: Hashable, why: str = "asked to") -> None:
         """Release the engine for `key`, if present."""
@@ -160,9 +195,9 @@ def configure(budget_bytes: int | None) -> None:
     _default._budget_bytes = budget_bytes
 
 
-def get(key: Hashable, factory: Callable[[], E]) -> E:
+def get(key: Hashable, factory: Callable[[], E], change: Change[E] | None = None) -> E:
     """Call `Registry.get` on this process's registry."""
-    return _default.get(key, factory)
+    return _default.get(key, factory, change)
 
 
 def warm() -> list[Hashable]:

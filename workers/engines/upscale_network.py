@@ -27,8 +27,10 @@ MOST_FRAMES = 16
 MOST_BYTES = 8 * 2**30
 # Share of free memory to use; the rest is for convolution workspaces and other processes.
 MEMORY_SHARE = 0.6
-# Per batch on the CPU, where larger ones don't fit the caches.
-PROCESSOR_PIXELS = 4 * 256 * 256
+# Per batch on the CPU: 6 frames of 64x64, 2 of 96x96, one from 128x128 on. Larger ones don't fit the caches and take
+# longer than their frames one by one (`python -m scripts.bench_engines.batches real-esrgan` repeats the measurement). A
+# fixed number, because a batch of another size may change a color by one: the same seed must give the same clip.
+PROCESSOR_PIXELS = 6 * 64 * 64
 # Core sizes of tiles in input pixels, multiples of 4 for networks that begin with a pixel unshuffle.
 TILES = (1024, 512, 256, 128, 64, 32)
 # Pixels added around the frame, so that the networks' zero padding does not darken its edges.
@@ -86,7 +88,7 @@ class Network:
         self.dtype = self._choose_dtype(precision)
         self._context = max(EDGE, math.ceil(_receptive_radius(descriptor) / 4) * 4)
         self._to(self.dtype)
-        self._pixel_bytes = self._measure_pixel_bytes()
+        self._pixel_bytes, self.pixel_operations = self._measure_pixel()
 
     def __str__(self) -> str:
         name = " ".join((self._descriptor.architecture.name, *self._descriptor.tags))
@@ -200,12 +202,15 @@ class Network:
         self.dtype = dtype
         self._descriptor.model.to(device=self.device, dtype=dtype, memory_format=torch.channels_last)
 
-    def _measure_pixel_bytes(self) -> int:
-        """Return the working memory per input pixel in bytes: twice the most that one layer reads and writes.
+    def _measure_pixel(self) -> tuple[int, float]:
+        """Return the working memory in bytes and the operations that an input pixel takes.
 
-        Twice, because dense blocks and skip connections keep earlier features while a layer works.
+        The memory is twice the most that one layer reads and writes, because dense blocks and skip connections keep
+        earlier features while a layer works. Operations and not seconds, because every worker has to come to the same
+        passes: chunks of one clip must not differ.
         """
         import torch
+        from torch.utils.flop_counter import FlopCounterMode
 
         most = 0
 
@@ -216,10 +221,11 @@ class Network:
 
         leaves = [module for module in self._descriptor.model.modules() if not any(module.children())]
         hooks = [module.register_forward_hook(look) for module in leaves]
-        self._descriptor(torch.zeros((1, 3, TRIAL_SIDE, TRIAL_SIDE), dtype=self.dtype, device=self.device))
+        with FlopCounterMode(display=False) as counter:
+            self._descriptor(torch.zeros((1, 3, TRIAL_SIDE, TRIAL_SIDE), dtype=self.dtype, device=self.device))
         for hook in hooks:
             hook.remove()
-        return 2 * max(1, most // TRIAL_SIDE**2)
+        return 2 * max(1, most // TRIAL_SIDE**2), counter.get_total_flops() / TRIAL_SIDE**2
 
 
 def continue_edges(pictures: "torch.Tensor", margin: int) -> "torch.Tensor":

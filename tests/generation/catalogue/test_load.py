@@ -205,10 +205,11 @@ def test_an_operators_file_changes_the_fields_it_names(tmp_path: Path) -> None:
 def test_the_examples_of_the_manual_work(tmp_path: Path) -> None:
     manual = (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
     examples = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
-    assert len(examples) == 2
-    catalogue = extra(tmp_path, "\n".join(examples))
-    assert catalogue.models["our-cartoons"].adapter == "animatediff-v1-5-2"
-    assert catalogue.default_model.id == "epicrealism"
+    cartoons, default, upscaler, style = (extra(tmp_path, example) for example in examples)
+    assert cartoons.models["our-cartoons"].adapter == "animatediff-v1-5-2"
+    assert default.default_model.id == "epicrealism"
+    assert upscaler.models["epicrealism"].upscaler == "real-esrgan-video"
+    assert [ink.id for ink in style.styles_for(style.models["epicrealism"])] == ["ink"]
 
 
 @pytest.mark.parametrize(
@@ -343,6 +344,7 @@ upscaler = "real-esrgan-video"
 """,
     "adapters": f"{COMMON}context_length = 16\ncontext_stride = 4\nmax_frames = 32\n",
     "loras": f'{COMMON}adapters = ["animatediff-v1-5-2"]\n',
+    "styles": f'{COMMON}weights = "mine.safetensors"\n',
     "interpolators": f'{COMMON}files = ["saved_model.pb"]\n',
     "upscalers": f'{COMMON}scales = {{ 2 = "x2.pth" }}\n',
 }
@@ -372,7 +374,7 @@ def test_the_manual_lists_the_required_fields(tmp_path: Path, kind: str) -> None
     assert extra(tmp_path, f"[{kind}.mine]\n{LEAST[kind]}")["mine"].kind == kind
     common = documented_as_required("Fields of every entry")
     assert common == set(tomllib.loads(COMMON))
-    own = "`loras`, `interpolators`, `upscalers`" if kind not in ("models", "adapters") else f"`{kind}`"
+    own = "`loras`, `styles`, `interpolators`, `upscalers`" if kind not in ("models", "adapters") else f"`{kind}`"
     needed = required(kind) - common
     assert needed, "the search found nothing"
     assert needed <= documented_as_required(own)

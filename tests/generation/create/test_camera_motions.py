@@ -51,6 +51,32 @@ weights = "config.json"
 adapters = ["tiny-motion"]
 licence = "as AuraVideo"
 
+[styles.ink]
+label = "Ink"
+purpose = "Drawn with a brush."
+family = "tiny"
+builtin = true
+folder = "motion-adapter"
+weights = "config.json"
+licence = "as AuraVideo"
+
+[styles.gone]
+label = "Gone"
+purpose = "Is not on this machine, either."
+family = "tiny"
+repo = "nobody/gone"
+weights = "gone.safetensors"
+licence = "as AuraVideo"
+
+[styles.large]
+label = "Large"
+purpose = "Is for other models."
+family = "sd15"
+builtin = true
+folder = "motion-adapter"
+weights = "config.json"
+licence = "as AuraVideo"
+
 [loras.away]
 label = "Away"
 purpose = "Is not on this machine."

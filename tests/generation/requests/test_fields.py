@@ -47,6 +47,7 @@ BY_KIND = {
     Kind.SIDE: 300,
     Kind.LENGTH: 3,
     Kind.MOTIONS: [["push", 0.5]],
+    Kind.STYLES: [["ink", 0.7]],
     Kind.QUALITY: "mine",
 }
 ENTRIES = {"model": "other", "motion_adapter": "still"}
@@ -210,6 +211,8 @@ def shown(name: str) -> str:
     field, value = FIELDS[name], sample(name)
     if field.kind is Kind.MOTIONS:
         return f"Push · {value[0][1]}"
+    if field.kind is Kind.STYLES:
+        return f"Ink · {value[0][1]}"
     if field.kind is Kind.ENTRY:
         return str(available.catalogue()[value].label)
     if field.facts and field.kind is Kind.CHOICE:

@@ -267,6 +267,14 @@ def test_batches_are_bounded_and_change_nothing(timed, midpoint, monkeypatch):
         assert max(sizes) == 2
 
 
+@pytest.mark.parametrize(("side", "pairs"), [(64, 64), (100, 16), (256, 4), (512, 1)])
+def test_on_the_cpu_a_batch_depends_on_the_size_of_a_frame_alone(timed, monkeypatch, side, pairs):
+    monkeypatch.setattr(timed, "_call", lambda tf, x0, x1, times: sizes.append(len(x0)) or x0)
+    sizes: list[int] = []
+    timed.interpolate(np.zeros((pairs + 2, side, side, 3), np.uint8), 2, nothing)
+    assert sizes == [pairs, 1]
+
+
 def test_progress_starts_at_nothing_and_ends_at_everything(midpoint, frames):
     midpoint._pixels = 64 * 64
     steps = []

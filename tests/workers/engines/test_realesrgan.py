@@ -7,7 +7,7 @@ import torch
 
 from generation.domain.errors import Cancelled, RenderError
 from tests.upscaling import compact_state, largest_difference, picture, write
-from workers.engines import memory, realesrgan, registry
+from workers.engines import memory, realesrgan, registry, upscale_network
 from workers.engines.base import Engine
 from workers.engines.realesrgan import Passes, RealEsrganEngine, plan_passes
 from workers.engines.upscale_network import Mode, Network
@@ -116,14 +116,41 @@ def test_what_is_no_stack_of_rgb_frames_is_refused(compact, frames):
         (4, [1], None),
     ],
 )
-def test_a_factor_is_reached_by_the_fewest_pixels_and_passes(factor, scales, expected):
-    assert plan_passes(factor, scales) == expected
+def test_among_equal_networks_a_factor_is_reached_by_the_fewest_pixels_and_passes(factor, scales, expected):
+    assert plan_passes(factor, dict.fromkeys(scales, 1.0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("factor", "costs", "expected"),
+    [
+        # x2plus works on a quarter of the pixels of x4plus; beside the video network, both are slow.
+        (2, {4: 100.0, 2: 25.0}, Passes((2,))),
+        (4, {4: 100.0, 2: 25.0}, Passes((4,))),
+        (8, {4: 100.0, 2: 25.0}, Passes((4, 2))),
+        (2, {4: 4.0, 2: 25.0}, Passes((4,), reduce=2)),
+        (4, {4: 4.0, 2: 25.0}, Passes((4,))),
+        (8, {4: 4.0, 2: 25.0}, Passes((4, 4), reduce=2)),
+        (4, {4: 100.0, 2: 1.0}, Passes((2, 2))),
+    ],
+)
+def test_a_factor_is_reached_by_the_cheapest_passes_and_not_by_the_fewest_pixels(factor, costs, expected):
+    assert plan_passes(factor, costs) == expected
+
+
+def test_the_cost_of_a_network_is_measured(tmp_path):
+    fast = write(tmp_path / "x4.safetensors", compact_state(4))
+    slow = write(tmp_path / "x2.safetensors", compact_state(2, convolutions=24))
+    engine = RealEsrganEngine({4: fast, 2: slow})
+    assert engine._cost(2) > 3 * engine._cost(4)
+    engine.load(2)
+    assert list(engine._networks) == [4]
+    assert engine.upscale(picture(), 2).shape == (1, 48, 64, 3)
 
 
 @pytest.mark.parametrize("factor", [1, 0, -2])
 def test_a_factor_that_does_not_enlarge_is_refused(factor):
     with pytest.raises(ValueError, match="factor"):
-        plan_passes(factor, [2, 4])
+        plan_passes(factor, {2: 1.0, 4: 1.0})
 
 
 def test_two_from_a_four_times_network_is_the_average_of_areas_and_is_logged(compact, caplog):
@@ -140,6 +167,24 @@ def test_two_from_a_four_times_network_is_the_average_of_areas_and_is_logged(com
 def test_a_checkpoint_that_is_listed_but_absent_is_made_up_for_by_another(compact, tmp_path):
     engine = RealEsrganEngine({4: compact[4], 2: tmp_path / "absent.pth"})
     assert engine.upscale(picture(), 8).shape == (1, 192, 256, 3)
+
+
+# Batches -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("side", "frames"), [(32, 16), (64, 6), (96, 2), (128, 1), (512, 1)])
+def test_on_the_cpu_a_batch_depends_on_the_size_of_a_frame_alone(compact, monkeypatch, side, frames):
+    network = Network(compact[4], 4, "cpu", "float32")
+    for free in (2**40, 2**33, 2**31):
+        monkeypatch.setattr(upscale_network, "free_bytes", lambda device, free=free: free)
+        assert network.first_mode(side, side) == Mode(frames)
+
+
+def test_engines_that_were_loaded_apart_give_the_same_bytes(compact):
+    frames, first = picture(9, 64, 64), RealEsrganEngine(compact)
+    clip = first.upscale(frames, 4)
+    assert np.array_equal(first.upscale(frames, 4), clip)
+    assert np.array_equal(RealEsrganEngine(compact).upscale(frames, 4), clip)
 
 
 # Progress and cancelling ---------------------------------------------------------------------------------------------
@@ -258,9 +303,9 @@ def test_out_of_memory_with_one_frame_goes_on_in_ever_smaller_tiles(compact, lim
     limited_memory.tried.clear()
     steps = []
     assert largest_difference(engine.upscale(frames, 2, lambda *call: steps.append(call[0])), expected) <= 1
-    # The batch of two, one frame, tiles of 128 and of 64 (with their margins) do not fit; tiles of 32 do.
-    assert [side for _, side in limited_memory.tried[:4]] == [176, 176, 144, 80]
-    assert max(side for _, side in limited_memory.tried[4:]) == 48
+    # One frame, tiles of 128 and of 64 (with their margins) do not fit; tiles of 32 do.
+    assert [side for _, side in limited_memory.tried[:3]] == [176, 144, 80]
+    assert max(side for _, side in limited_memory.tried[3:]) == 48
     assert steps == [0, 1, 2]
 
 

@@ -251,7 +251,7 @@ def test_a_card_that_fails_while_loading_is_not_taken_for_a_damaged_file(compact
     def fail(self):
         raise torch.AcceleratorError("CUDA error: unspecified launch failure")
 
-    monkeypatch.setattr(Network, "_measure_pixel_bytes", fail)
+    monkeypatch.setattr(Network, "_measure_pixel", fail)
     with pytest.raises(torch.AcceleratorError):
         RealEsrganEngine(compact).load()
 

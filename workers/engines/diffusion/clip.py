@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from workers.engines.base import Lora
 
 
 @dataclass
@@ -18,7 +19,7 @@ class Clip:
     steps: int
     guidance: float
     seed: int
-    loras: tuple[tuple[Path, float], ...]
+    loras: tuple[Lora, ...]
     scheduler: Mapping[str, Any] | None
     window: tuple[int, int] | None
     latents: Any = field(default=None, repr=False)

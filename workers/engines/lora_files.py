@@ -1,0 +1,136 @@
+"""What a LoRA file holds: which network it was made for, in which layout, and how much of it fits ours.
+
+diffusers applies whatever happens to match and only logs the rest, so a LoRA for another network would change the clip
+a little, or not at all, without a word. Here, a LoRA is applied as a whole or refused with the reason.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from generation.domain.errors import RenderError
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+# Keys that only one family of networks has, in the layouts of diffusers and kohya ("." and "_" between the parts). The
+# first match counts: HunyuanVideo shares Flux's names, but has more blocks and calls its modulation differently.
+_FAMILIES = (
+    (r"mod(ulation)?_linear\b|double_blocks[._]19[._]|single_transformer_blocks[._]38[._]", "HunyuanVideo"),
+    (r"(double|single)_blocks[._]|single_transformer_blocks[._]", "Flux"),
+    (r"joint_(transformer_)?blocks[._]", "Stable Diffusion 3"),
+    (r"transformer_blocks[._]\d+[._](img|txt)_mlp", "Qwen-Image"),
+    (r"transformer_blocks[._]\d+[._]attn[._]add_k_proj", "Stable Diffusion 3"),
+    (r"\bblocks[._]\d+[._](self|cross)_attn|^lora_unet_blocks_\d+_(self|cross)_attn", "Wan"),
+    (r"^(lora_te2_|text_encoder_2\.)", "SDXL"),
+    # Blocks of Stable Diffusion 1.x have a single transformer block each, those of SDXL up to ten.
+    (r"(attentions|(input|output)_blocks|middle_block)[._].*transformer_blocks[._][1-9]", "SDXL"),
+)
+# Widths of the text embeddings that cross-attention reads.
+_TEXT_WIDTHS = {768: "Stable Diffusion 1.5", 1024: "Stable Diffusion 2", 2048: "SDXL"}
+# Other decompositions than LoRA's, which diffusers leaves out or does not read.
+_LAYOUTS = {"hada_w": "LoHa", "lokr_w": "LoKr", "oft_": "OFT", "dora_scale": "DoRA", "lora_magnitude": "DoRA",
+            "lora_mid": "LoCon, Tucker decomposition"}  # fmt: skip
+
+_DOWN = re.compile(
+    r"[._](lora_down|lora_A|lora\.down|lora_linear_layer\.down)(\.default)?\.weight$|_lora\.down\.weight$"
+)
+
+
+def read_shapes(path: Path) -> Shapes:
+    """Return the shape of every tensor in a safetensors file. Raises what safetensors raises for other files."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        names = file.keys()
+        return {name: tuple(file.get_slice(name).get_shape()) for name in names}
+
+
+def made_for(shapes: Shapes, text_width: int) -> str | None:
+    """Return the name of the network that a LoRA was made for, if it is recognisably not ours.
+
+    Args:
+        text_width: width of the text embeddings that our network reads.
+    """
+    for pattern, name in _FAMILIES:
+        if any(re.search(pattern, key) for key in shapes):
+            return name
+    widths = {shapes[key][1] for key in shapes if _reads_text(key) and len(shapes[key]) > 1}
+    return None if text_width in widths else next((_TEXT_WIDTHS[width] for width in widths & set(_TEXT_WIDTHS)), None)
+
+
+def _reads_text(key: str) -> bool:
+    """Return whether `key` is the input side of a cross-attention. Motion modules attend to frames only."""
+    return bool(_DOWN.search(key)) and "attn2" in key and "to_k" in key and "motion_modules" not in key
+
+
+def refuse_others(shapes: Shapes, text_width: int, *, base: str, label: str, file: str) -> None:
+    """Raise a `RenderError` with the reason if this is no LoRA, or one that our network cannot use.
+
+    Args:
+        base, label: what the base model and the LoRA are called.
+    """
+    if other := made_for(shapes, text_width):
+        raise RenderError("lora-for-another-model", model=label, made_for=other, base=base)
+    for sign, layout in _LAYOUTS.items():
+        if any(sign in key for key in shapes):
+            raise RenderError("lora-layout", model=label, layout=layout)
+    if not any(_DOWN.search(key) for key in shapes):
+        raise RenderError("lora-empty", model=label, file=file)
+
+
+def count_matches(state: Mapping[str, Any], unet: Any, text_encoder: Any) -> tuple[int, int]:
+    """Return how many modules of a LoRA have a counterpart of the same widths in our networks, and how many there are.
+
+    Args:
+        state: the LoRA in diffusers' layout, as `pipeline.lora_state_dict` returns it.
+    """
+    from diffusers.utils import (
+        convert_state_dict_to_diffusers,
+        convert_state_dict_to_peft,
+        convert_unet_state_dict_to_peft,
+    )
+
+    of_unet, of_text = _of(state, "unet."), _of(state, "text_encoder.")
+    if of_unet and "lora_A" not in next(iter(of_unet)):
+        of_unet = convert_unet_state_dict_to_peft(of_unet)
+    of_text = convert_state_dict_to_peft(convert_state_dict_to_diffusers(of_text)) if of_text else of_text
+    strangers = {key.rsplit(".lora", 1)[0] for key in state if not key.startswith(("unet.", "text_encoder."))}
+    found = [*_fits(of_unet, unet), *_fits(of_text, text_encoder)]
+    return sum(found), len(found) + len(strangers)
+
+
+def _of(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
+
+
+def _fits(state: Mapping[str, Any], network: Any) -> Iterator[bool]:
+    """Yield for each module of a LoRA, in peft's layout, whether `network` has it, in these widths."""
+    modules = dict(network.named_modules())
+    for key, down in state.items():
+        if not key.endswith(".lora_A.weight"):
+            continue
+        name = key.removesuffix(".lora_A.weight")
+        # transformers 5 dropped this level of CLIP's text encoder.
+        module = modules.get(name) or modules.get(name.removeprefix("text_model."))
+        weight = getattr(getattr(module, "base_layer", module), "weight", None)
+        up = state.get(f"{name}.lora_B.weight")
+        yield (
+            weight is not None
+            and up is not None
+            and (weight.ndim, *weight.shape[:2]) == (down.ndim, up.shape[0], down.shape[1])
+        )
+
+
+def count_applied(adapter: str, *networks: Any) -> int:
+    """Return how many modules of `networks` have the weights of the LoRA that was loaded as `adapter`."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers = (layer for network in networks for layer in network.modules() if isinstance(layer, BaseTunerLayer))
+    return sum(adapter in getattr(layer, "lora_A", ()) for layer in layers)
+
+
+def unusual_key(shapes: Shapes) -> str:
+    """Return the ending of the first key that no LoRA in a usual layout has, such as "diff_b"."""
+    usual = re.compile(r"(^|[._])(alpha|(lora_)?(up|down)\.weight|lora_[AB](\.default)?\.weight)$")
+    return next((key.rsplit(".", 1)[-1] for key in shapes if not usual.search(key)), "?")
