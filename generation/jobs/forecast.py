@@ -154,7 +154,7 @@ def _clip_of(job: Job) -> Clip | None:
         if job.status == Status.QUEUED:
             return Clip(job.pk, job.user_id, _blocks(units, plan, waits=True), waits=True)
         return _rendering(job, units, plan)
-    except (InvalidRequest, KeyError, ValueError):
+    except (InvalidRequest, KeyError, TypeError, ValueError):
         return None
 
 

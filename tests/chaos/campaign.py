@@ -179,7 +179,9 @@ class Campaign:
             )
             if status == Status.DONE:
                 return
-            if status == Status.FAILED and error in allowed:
+            if status == Status.CANCELLED and job in self.world.cancelled:
+                self.world.site.python(RETRY.format(job=job))
+            elif status == Status.FAILED and error in allowed:
                 self.tally.retried += 1
                 self.world.site.python(RETRY.format(job=job))
             elif status in (Status.FAILED, Status.CANCELLED):

@@ -91,6 +91,7 @@ assert suspend(User.objects.get(username={name!r}), None, "It was the third time
 """
 
 
+@pytest.mark.thorough
 def test_a_passkey_does_not_sign_in_a_suspended_user_and_says_why(page, pages_only, name, authenticator):
     sign_in(page, name)
     expect(page).to_have_url(re.compile("/create/$"))
@@ -112,6 +113,7 @@ def _addresses_of_passkey(page) -> list[str]:
     return [link.get_attribute("href") for link in links.all()]
 
 
+@pytest.mark.thorough
 def test_a_passkey_is_a_second_factor_and_a_lost_one_says_what_to_do(page, name, authenticator):
     sign_in(page, name)
     expect(page).to_have_url(re.compile("/create/$"))
@@ -143,6 +145,7 @@ def test_the_theme_of_the_button_is_the_profiles(page, name):
     assert page.locator("[name=theme]").input_value() == "light"
 
 
+@pytest.mark.thorough
 def test_the_settings_work_without_javascript(browser, pages_only, name):
     with open_page(browser, pages_only, java_script_enabled=False) as page:
         sign_in(page, name)
@@ -189,6 +192,7 @@ def stored(site: Site) -> list[Path]:
     return [path for folder in ("media", "frames") for path in (site.home / folder).rglob("*") if path.is_file()]
 
 
+@pytest.mark.thorough
 def test_a_deleted_account_is_gone_soon_with_all_that_it_had(browser, tmp_path):
     """Delete the account with the real worker and broker."""
     site = Site(tmp_path / "home", queues="cpu").start()

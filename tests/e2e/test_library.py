@@ -111,6 +111,7 @@ def test_reduced_motion_stops_the_previews(visit):
         expect(page.locator(".card__preview")).to_have_count(1)
 
 
+@pytest.mark.thorough
 def test_a_page_on_which_every_card_was_hovered_weighs_less_than_three_megabytes(visit):
     with visit("weigher", path="about:blank") as page:
         network, weight, addresses = page.context.new_cdp_session(page), {}, {}
@@ -428,6 +429,7 @@ def test_a_signed_out_user_is_asked_to_sign_in(visit, library_site):
 # --- Without JavaScript -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_everything_works_without_javascript(visit):
     with visit("plain", java_script_enabled=False) as page:
         page.get_by_role("searchbox").fill("heart")
@@ -462,6 +464,7 @@ def test_everything_works_without_javascript(visit):
         expect(page.locator(".messages")).to_contain_text("Select at least one clip first.")
 
 
+@pytest.mark.thorough
 def test_older_and_newer_are_links_without_javascript(visit):
     with visit("scroller", java_script_enabled=False) as page:
         every = [f"Clip {n}" for n in range(1, 61)]

@@ -18,7 +18,7 @@ from tests.e2e.variants import JAVASCRIPT, LANGUAGES
 from tests.seeded import SeededSite
 from tests.site import PASSWORD
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 POLISH = {
     "Share with a link": "Udostępnij linkiem",

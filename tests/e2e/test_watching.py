@@ -66,6 +66,7 @@ def _never_answer(_route) -> None:
     """Let a request wait, as a cut line does; the browser would log a refused one."""
 
 
+@pytest.mark.thorough
 def test_a_page_that_was_cut_off_or_closed_shows_the_present_when_it_is_back(quick_page, pages_only):
     page, site = quick_page, pages_only
     (job,) = sign_in(page, site, 1)
@@ -132,6 +133,7 @@ def test_a_change_in_one_tab_is_seen_in_the_other(quick_page, pages_only):
     expect(quick_page.locator(f"#job-{second}")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_everything_on_the_list_works_without_javascript(browser, pages_only):
     with open_page(browser, pages_only, java_script_enabled=False) as page:
         first, second, _third = sign_in(page, pages_only, 3)

@@ -128,9 +128,9 @@ def test_no_other_model_is_released_for_it(asked, monkeypatch):
     assert (loaded, state()) == ([], None)
 
 
-@pytest.mark.parametrize(("free", "loads"), [(1.4, False), (1.6, True)])
+@pytest.mark.parametrize(("free", "loads"), [(1.7, False), (1.9, True)])
 def test_models_of_one_machine_must_fit_together(asked, monkeypatch, free, loads):
-    """The tiny models need half a gigabyte each; a card that the stages share must hold all three."""
+    """The tiny models need 0.6 GB each; a card that the stages share must hold all three."""
     job, loaded = asked
     monkeypatch.setattr(membership, "boot", lambda: "here")
     monkeypatch.setattr(cards, "device", lambda: cards.Device("card", 8 * GB, int(free * GB)))

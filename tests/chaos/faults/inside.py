@@ -36,8 +36,11 @@ def crash_in_purge(world: World, planned: Planned) -> None:
     job = world.take_finished()
     world.trouble.order("purge", "crash", str(planned.number % PURGE_STATEMENTS))
     try:
-        world.site.python(DELETE.format(job=job))
+        world.ask(DELETE.format(job=job))
         world.until(lambda: world.trouble.taken("purge"), "nobody purged", TAKEN_SECONDS)
+    except NotNow:
+        world.give_back()
+        raise
     except AssertionError as error:
         raise NotNow from error
     finally:

@@ -15,19 +15,30 @@ def cancel_and_retry(world: World, planned: Planned) -> None:
     running = world.running(planned.stage)
     if running is None:
         raise NotNow
-    assert world.site.python(CANCEL.format(job=running[0], again=True)) in ("True True", "False False")
+    try:
+        done = world.ask(CANCEL.format(job=running[0], again=True))
+    except NotNow:  # perhaps in between
+        world.cancelled.add(running[0])
+        raise
+    assert done in ("True True", "False False")
 
 
 DELETE = """
 from gallery import lifecycle
 from gallery.models import Video
-print(lifecycle.delete(Video.objects.get(job_id={job!r})))
+for video in Video.objects.filter(job_id={job!r}, deleted_at=None):
+    print(lifecycle.delete(video))
 """
 
 
 def delete(world: World, _planned: Planned) -> None:
     """Delete a clip of a round before for good."""
-    world.site.python(DELETE.format(job=world.take_finished()))
+    job = world.take_finished()
+    try:
+        world.ask(DELETE.format(job=job))
+    except NotNow:
+        world.give_back()
+        raise
 
 
 KINDS = (

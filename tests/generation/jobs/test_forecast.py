@@ -183,10 +183,11 @@ def test_a_forecast_is_read_once_a_second(user, workers, monkeypatch, django_ass
     assert forecast.present([new]).knows(new)
 
 
-def test_a_clip_that_cannot_be_rendered_takes_no_time(user, workers):
+@pytest.mark.parametrize("request_", [{**a_request(), "model": "sd-9000"}, {"prompt": "by hand"}, {}])
+def test_a_clip_that_cannot_be_rendered_takes_no_time(user, workers, request_):
     workers()
     queue(user, 1)
-    JobFactory(user=user, plan=None, request={**a_request(), "model": "sd-9000"}, status=Status.QUEUED)
+    JobFactory(user=user, plan=None, request=request_, status=Status.QUEUED)
     assert progress(user)[0].eta_seconds == 6
     assert not StageRun.objects.exists()
 

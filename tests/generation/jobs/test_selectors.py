@@ -176,8 +176,9 @@ BOOT = "b5e0"
 
 @pytest.fixture
 def cold():
-    """Have a worker for every stage that has a model; none holds it."""
-    return WorkerFactory(queues=["cpu", "generate", "interpolate", "upscale"], boot=BOOT)
+    """Have a worker for every stage; none holds a model. Return the one that generates."""
+    queues = ("cpu", "interpolate", "upscale", "generate")
+    return [WorkerFactory(name=f"{queue}@host", queues=[queue], boot=BOOT) for queue in queues][-1]
 
 
 def history(stage, seconds):

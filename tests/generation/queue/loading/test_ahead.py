@@ -94,7 +94,7 @@ def test_many_clips_cost_no_more_questions_than_one(user, crew, django_assert_ma
 
 
 def test_without_redis_nobody_is_asked_and_nothing_is_known(job, crew, monkeypatch):
-    monkeypatch.setattr(broker, "connection", lambda: redis.Redis(port=1))
+    monkeypatch.setattr(broker, "connection", lambda: redis.Redis(port=1, retry=None))
     ahead.ask([(job, job.render_plan)])
     assert ahead.look(Stage.UPSCALE, "any") is None
 
