@@ -13,7 +13,7 @@ from django.conf import settings
 
 from auravideo.core.metrics import gpus
 from auravideo.doctor import rendering
-from auravideo.doctor.findings import Check, NotApplicable, Problem
+from auravideo.doctor.findings import Check, NotApplicable, Problem, State
 
 TRIAL = "workers.engines.card_trial"  # a process of its own: torch takes seconds and gigabytes to load
 SECONDS = 90.0  # a cold disk takes its time
@@ -23,6 +23,8 @@ OLD_CARD = (
 )
 NEW_CARD = "Update AuraVideo; if this is its latest version, report the card as a bug."
 OLD_DRIVER = "Update NVIDIA's driver (docs/install.md)."
+FULL = "Ask again while no clip is rendered; nvidia-smi shows what else fills the card."
+NO_MEMORY = "out of memory"  # device_errors.Fault
 RESTART = "Restart the machine. If that does not help, update NVIDIA's driver (docs/install.md)."
 
 
@@ -37,7 +39,7 @@ def computing() -> str:
     found = trial()
     if not found["cards"]:
         raise Problem(f"torch finds no card, so clips are rendered on the CPU: {found['problem']}", OLD_DRIVER)
-    for card in found["cards"]:
+    for card in sorted(found["cards"], key=lambda card: card["fault"] == NO_MEMORY):  # the warnings last
         _judge(card, found)
     names = ", ".join(f"{card['name']} (compute {card['capability']})" for card in found["cards"])
     return f"torch {found['torch']} computes on {names}; {_interpolating(found['cards'])}"
@@ -70,6 +72,8 @@ def _judge(card: dict[str, str], found: dict[str, Any]) -> None:
         fix = OLD_CARD if own < oldest else NEW_CARD
         text = f"{name} has compute capability {card['capability']}; torch {found['torch']} has kernels for"
         raise Problem(f"{text} {_written(oldest)} to {_written(newest)}, so no clip can be rendered there", fix)
+    if card["fault"] == NO_MEMORY:  # a busy site's own workers fill it
+        raise Problem(f"{name} is too full to be tried: {card['problem']}", FULL, State.WARNING)
     fix = OLD_DRIVER if card["fault"] == "driver too old" else RESTART
     raise Problem(f"torch cannot compute on {name}: {card['problem']}", fix)
 

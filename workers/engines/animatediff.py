@@ -319,12 +319,11 @@ class AnimateDiffEngine:
                 break
             except NotFinite as error:
                 if not self._widen(error.part, str(error)):
+                    self._go_back(usual)
                     raise
         if not made.any():
             made = self._look_again(clip, made, on_step)
-        for part, precision in self._used.items():
-            if precision != usual[part]:
-                self._found.remember(self.card, self._source.label, part, precision)
+        self._conclude(clip, usual)
         return made
 
     def _climb(self, clip: Clip, on_step: OnStep) -> np.ndarray:
@@ -360,6 +359,22 @@ class AnimateDiffEngine:
         self._drop()
         self._used = {**self._used, part: precision}
         self.load()
+
+    def _conclude(self, clip: Clip, usual: Mapping[str, str]) -> None:
+        """Remember the precisions that a clip needed, unless it may have needed them for its LoRAs alone."""
+        needed = {part: precision for part, precision in self._used.items() if precision != usual[part]}
+        if needed and clip.is_strained:
+            logger.info("%s: back to %s, since strong LoRAs say nothing of %s", self._source.label, usual, self.card)
+            self._go_back(usual)
+            return
+        for part, precision in needed.items():
+            self._found.remember(self.card, self._source.label, part, precision)
+
+    def _go_back(self, usual: Mapping[str, str]) -> None:
+        """Let the next clip load the weights in these precisions, if they are in others now."""
+        if self._used != usual:
+            self._drop()
+            self._used = dict(usual)
 
     def _look_again(self, clip: Clip, black: np.ndarray, on_step: OnStep) -> np.ndarray:
         """Decode frames that are all black once more in full precision, since some cards compute black ones in half."""

@@ -387,14 +387,14 @@ def _load_lora(pipeline: Any, lora: Lora, name: str, base: Source) -> None:
     lora_files.refuse_others(shapes, text_width, base=base.label, label=lora.label, file=file.name)
     where: dict[str, Any] = {"weight_name": file.name, "local_files_only": True}
     networks = (pipeline.unet, pipeline.text_encoder)
-    try:
-        state, _alphas = pipeline.lora_state_dict(str(file.parent), **where)
-    except ValueError as error:  # diffusers knows some of the keys, but not all
-        logger.warning("%s: %s has keys of an unknown layout: %.300s", lora.label, file, error)
-        raise RenderError("lora-layout", model=lora.label, layout=lora_files.unusual_key(shapes)) from error
-    matching, total = lora_files.count_matches(state, *networks)
-    if matching == total:
-        with source.reading(file):
+    with source.reading(file):  # of half a module, for one, diffusers finds the other half missing
+        try:
+            state, _alphas = pipeline.lora_state_dict(str(file.parent), **where)
+        except ValueError as error:  # it knows some of the keys, but not all
+            logger.warning("%s: %s has keys of an unknown layout: %.300s", lora.label, file, error)
+            raise RenderError("lora-layout", model=lora.label, layout=lora_files.unusual_key(shapes)) from error
+        matching, total = lora_files.count_matches(state, *networks)
+        if matching == total:
             pipeline.load_lora_weights(str(file.parent), adapter_name=name, **where)
             matching = lora_files.count_applied(name, *networks)
     if matching < total:

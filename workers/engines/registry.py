@@ -41,7 +41,8 @@ def default_budget() -> int:
 class Change(Generic[E]):
     """How to turn the engine of another key into the wanted one, if that is cheaper than loading it.
 
-    `suits` returns whether the engine of a key can be changed; `apply` changes it, or raises and leaves it as it was.
+    `suits` returns whether the engine of a key can be changed; `apply` changes it, or raises a `RenderError` and leaves
+    it as it was. After any other error, nobody knows what it is, and it is released.
     """
 
     suits: Callable[[Hashable], bool]
@@ -97,6 +98,9 @@ class Registry:
                 raise
             self.release(old, f"no memory to turn it into {key}")
             return None
+        except BaseException:
+            self.release(old, f"turning it into {key} broke off, maybe half-way")
+            raise
         del self._engines[old]
         logger.info("Turned engine %s into %s in %.1f s", old, key, time.monotonic() - started)
         return engine

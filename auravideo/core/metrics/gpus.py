@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pynvml
 
 logger = logging.getLogger(__name__)
-_lost: set[int] = set()  # indexes of the cards that the last reading did not find well
+_ALL = -1
+_lost: set[int] = set()  # indexes of the cards that the last reading did not find well; `_ALL` if it could count none
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Gpu:
 def read() -> list[Gpu]:
     """Return the cards of this machine; none without NVIDIA's driver. One that has failed is left out."""
     with _driver() as is_there:
-        found = [_read_or_warn(index) for index in range(pynvml.nvmlDeviceGetCount())] if is_there else []
+        found = [_read_or_warn(index) for index in range(_count())] if is_there else []
     return [card for card in found if card is not None]
 
 
@@ -55,6 +56,19 @@ def _driver() -> Iterator[bool]:
         yield True
     finally:
         pynvml.nvmlShutdown()
+
+
+def _count() -> int:
+    """Return how many cards the driver lists; none while it fails, which says nothing about this process."""
+    try:
+        found = int(pynvml.nvmlDeviceGetCount())
+    except pynvml.NVMLError as error:
+        if _ALL not in _lost:
+            logger.warning("Graphics cards cannot be counted: %s", error)
+        _lost.add(_ALL)
+        return 0
+    _lost.discard(_ALL)
+    return found
 
 
 def _read_or_warn(index: int) -> Gpu | None:

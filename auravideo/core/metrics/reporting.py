@@ -67,9 +67,9 @@ class _Reporter(threading.Thread):
 
     def _report(self) -> None:
         try:
-            totals.ship()
-            if self.kind is not None:
+            if self.kind is not None:  # first: `serve` ends a worker that does not
                 presence.announce(presence.this_process(self.kind, self.websockets))
+            totals.ship()
         except Exception as error:  # nothing may stop the reports; the next one may succeed
             if not self.is_failing:
                 logger.warning("Metrics cannot be reported, trying again every %g s: %s", PERIOD, error)

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from auravideo.doctor import computing, rendering
+from auravideo.doctor.findings import State
 from tests.rigs import nvml
 
 TORCH = {"torch": "2.15.0", "kernels": ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"], "problem": ""}
@@ -76,6 +77,16 @@ def test_an_old_driver_is_not_blamed_on_the_card(report, problem):
 def test_a_card_that_is_lost_asks_for_a_restart(report, problem):
     report(a_card(fault="context lost", problem="CUDA error: unspecified launch failure"))
     assert problem(computing.computing).fix == computing.RESTART
+
+
+def test_a_card_that_is_full_of_our_own_models_needs_no_restart(report, problem):
+    full = a_card(fault="out of memory", problem="CUDA out of memory. Tried to allocate 2.00 MiB.")
+    report(full, a_card("Tesla V100"))
+    found = problem(computing.computing)
+    assert (found.state, found.fix) == (State.WARNING, computing.FULL)
+    assert found.detail.startswith("NVIDIA GeForce RTX 3060 is too full to be tried: CUDA out of memory")
+    report(full, a_card("Tesla V100", "7.0", "unsupported", NO_KERNEL))
+    assert "Tesla V100" in problem(computing.computing).detail, "a card that is full hid one that fails"
 
 
 def test_a_torch_that_finds_no_card_says_that_the_cpu_renders(report, problem):

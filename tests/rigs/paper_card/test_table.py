@@ -1,6 +1,7 @@
 """The table that pages and engines go by: how it is fitted, and that it belongs to this code."""
 
 import tomllib
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from generation.catalogue.load import load_catalogue
 from tests.rigs.paper_card.measure import Bench
 from tests.rigs.paper_card.pipelines import write_small_files
 from tests.rigs.paper_card.table import FAMILIES, USUAL_CARD, Family, plane_above
+from workers.engines.animatediff import AnimateDiffEngine
 from workers.engines.memory import LADDER
 
 TABLE = tomllib.loads(card_memory.TABLE.read_text())
@@ -34,6 +36,16 @@ def test_nothing_needs_less_for_being_larger():
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_every_memory_mode_is_in_the_table_in_the_order_of_the_ladder(family):
     assert list(TABLE[family.name]["modes"]) == [rung.name for rung in LADDER], "run `make memory-table`"
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_the_table_knows_how_many_frames_the_engine_sees_at_once(family):
+    engine = AnimateDiffEngine("base", context_length=family.context)
+    config = SimpleNamespace(motion_max_seq_length=family.networks().adapter["motion_max_seq_length"])
+    engine._pipeline = SimpleNamespace(motion_adapter=SimpleNamespace(config=config))
+    window = TABLE[family.name]["window"]
+    assert engine._window(window) is None, "run `make memory-table`"
+    assert engine._window(window + 1) is not None, "run `make memory-table`"
 
 
 def test_every_family_of_the_catalogue_is_in_the_table():

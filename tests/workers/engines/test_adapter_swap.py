@@ -131,6 +131,21 @@ def test_an_engine_that_cannot_be_changed_stays_warm_as_it_was():
     assert (first.name, warm.keys()) == ("a", [("base", "a")])
 
 
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error: unspecified launch failure"), KeyboardInterrupt()])
+def test_an_engine_whose_change_broke_off_is_not_used_again(error):
+    """It may have the new weights already, and would make clips of another adapter than its key says."""
+
+    def apply(engine):
+        engine.name = "half of b"
+        raise error
+
+    warm = Registry(100)
+    warm.get(("base", "a"), lambda: Named("a"))
+    with pytest.raises(type(error)):
+        warm.get(("base", "b"), lambda: Named("b"), Change(lambda key: key[0] == "base", apply))
+    assert warm.get(("base", "a"), lambda: Named("a")).name == "a"
+
+
 def test_without_memory_for_the_change_the_old_engine_goes_and_the_new_one_is_loaded():
     warm = Registry(100)
     first = warm.get(("base", "a"), lambda: Named("a"))

@@ -218,6 +218,20 @@ def zipped():
     return stream.getvalue()
 
 
+TO_Q = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+DAMAGED = {
+    "no other half": {f"{TO_Q}.lora_down.weight": torch.zeros(RANK, 32)},
+    "two alphas": a_pair(TO_Q, 32) | {f"{TO_Q}.alpha": torch.ones(2)},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_lora_that_diffusers_cannot_read_is_called_damaged(pipeline, tmp_path, damage):
+    save_file(DAMAGED[damage], tmp_path / "ink.safetensors")
+    error = refusal(pipeline, tmp_path / "ink.safetensors")
+    assert (error.id, error.context["model"], error.context["file"]) == ("model-corrupt", "Ink", "ink.safetensors")
+
+
 DISGUISED = {
     "model-is-page": b"\n<!DOCTYPE html><html><title>403 Forbidden</title></html>",
     "model-is-archive": zipped(),

@@ -14,8 +14,8 @@ from workers.engines.precision import NotFinite, Precisions, card_name, wider
 pytestmark = pytest.mark.thorough
 
 
-def make(engine, on_step=lambda *_: None):
-    return engine.generate("a red heart", "", 64, 48, 2, 1, 5.0, 7, on_step)
+def make(engine, on_step=lambda *_: None, **options):
+    return engine.generate("a red heart", "", 64, 48, 2, 1, 5.0, 7, on_step, **options)
 
 
 def changed(small, tmp_path, part, change):
@@ -69,6 +69,17 @@ def test_loras_go_with_the_network_into_the_wider_precision(small, tmp_path, new
     assert {weight.dtype for weight in engine._pipeline.unet.parameters()} == {torch.float32}
 
 
+def test_what_a_clip_with_strong_loras_needs_says_nothing_about_the_card(small, tmp_path, new_engine):
+    """Or one user's styles at full strength would slow down everybody's clips for good."""
+    found = Precisions()
+    engine = new_engine(changed(small, tmp_path, "unet", overflowing("conv_in")), precision="float16", found=found)
+    assert make(engine, loras=[(small.motion_lora, 1.0), (small.spatial_lora, -0.5)]).any()
+    assert found.get("cpu", "Small model", "network", "float16") == "float16"
+    assert engine._used["network"] == "float16"
+    assert make(engine).any()
+    assert found.get("cpu", "Small model", "network", "float16") == "float32"
+
+
 def test_a_decoder_that_overflows_costs_no_second_denoising(small, tmp_path, new_engine):
     engine = new_engine(changed(small, tmp_path, "vae", overflowing("decoder.conv_in")), precision="float16",
                         found=Precisions())  # fmt: skip
@@ -85,9 +96,11 @@ def test_a_model_that_is_broken_in_full_precision_too_is_an_error_and_says_nothi
     def change(weights):
         weights["conv_out.bias"][:] = torch.nan
 
+    engine = new_engine(changed(small, tmp_path, "unet", change), precision="float16", found=found)
     with pytest.raises(NotFinite):
-        make(new_engine(changed(small, tmp_path, "unet", change), precision="float16", found=found))
+        make(engine)
     assert found.get("cpu", "Small model", "network", "float16") == "float16"
+    assert engine._used["network"] == "float16", "the next clip would be slower"
 
 
 def test_black_frames_are_decoded_again_and_believed_if_they_stay_black(small, tmp_path, new_engine):

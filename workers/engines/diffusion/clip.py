@@ -24,6 +24,11 @@ class Clip:
     window: tuple[int, int] | None
     latents: Any = field(default=None, repr=False)
 
+    @property
+    def is_strained(self) -> bool:
+        """Return whether LoRAs push the network so far that half precision may overflow, on any card."""
+        return sum(abs(lora.weight) for lora in self.loras) > 1
+
     def check(self, factor: int) -> None:
         """Raise ValueError unless a decoder that enlarges by `factor` can make such a clip."""
         if self.width < factor or self.height < factor or self.width % factor or self.height % factor:

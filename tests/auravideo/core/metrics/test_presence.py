@@ -5,7 +5,9 @@ import os
 import socket
 import time
 
+import pynvml
 import pytest
+import redis
 
 from auravideo.core.metrics import gpus, presence, reporting, totals
 from auravideo.version import VERSION
@@ -91,6 +93,29 @@ def test_a_lost_card_hides_neither_the_others_nor_the_process(monkeypatch, caplo
     assert caplog.text.count("Graphics card 0 cannot be read: GPU is lost") == 1
     nvml.install(monkeypatch, [dataclasses.replace(card, is_lost=False) for card in cards])
     assert len(gpus.read()) == 2
+
+
+def test_a_driver_that_cannot_count_its_cards_does_not_hide_a_process(monkeypatch, caplog):
+    def fail():
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)
+
+    nvml.install(monkeypatch, [nvml.Card("GPU-1", used=1, total=2, busy=3)])
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", fail)
+    for _ in range(2):
+        presence.announce(a_worker())
+    (seen,) = presence.present()
+    assert seen.gpus == []
+    assert caplog.text.count("Graphics cards cannot be counted") == 1
+
+
+def test_counts_that_redis_refuses_do_not_hide_a_process(monkeypatch, wait_for):
+    def refuse():
+        raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+
+    monkeypatch.setattr(totals, "ship", refuse)
+    reporting.start(presence.WORKER)
+    wait_for(lambda: len(presence.present()) == 1)
+    reporting.finish()
 
 
 def test_a_disk_that_cannot_be_read_does_not_hide_a_process(settings, tmp_path):
