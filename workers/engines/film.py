@@ -19,6 +19,7 @@ from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
 from workers.engines.base import OnStep
 from workers.engines.device_errors import Fault, fault_of, first_line, is_out_of_memory
+from workers.engines.saved_model import GRAPH, UnsafeModelError, require_safe
 from workers.engines.tensorflow_device import card_cannot, cards, tensorflow
 
 logger = logging.getLogger(__name__)
@@ -97,17 +98,19 @@ class FilmEngine:
         """Load the SavedModel and detect whether it honours time; does nothing if it is loaded.
 
         Raises:
-            RenderError: "model-missing", "model-corrupt" (also if its output is not FILM's), "out-of-memory".
+            RenderError: "model-missing", "model-corrupt" (also if its output is not FILM's), "model-unsafe" (its graph
+                could do more than compute), "out-of-memory".
         """
         if self._model is not None:
             return
-        if not (self.path / "saved_model.pb").is_file():
+        if not (self.path / GRAPH).is_file():
             raise RenderError("model-missing", model=self.label, file=self.path.name)
         tf = tensorflow()
         found = cards(tf) if self.device != "cpu" else []
         if self.device == "auto":
             self.device = "gpu" if found else "cpu"
         with self._reading():
+            require_safe(self.path)
             try:
                 self._open(tf)
             except Exception as error:
@@ -255,6 +258,9 @@ class FilmEngine:
         """
         try:
             yield
+        except UnsafeModelError as error:
+            logger.error("%s: %s is not loaded: %s", self.label, self.path, error)
+            raise RenderError("model-unsafe", model=self.label, file=GRAPH, problem=error) from error
         except Exception as error:  # a damaged graph can raise any Python or TensorFlow error
             self._model = None
             fault = fault_of(error)
