@@ -68,7 +68,6 @@ def require_safe(folder: Path) -> None:
 
 def _read(folder: Path) -> Any:
     tensorflow()
-    from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
     path = folder / GRAPH
@@ -77,7 +76,7 @@ def _read(folder: Path) -> Any:
     model = saved_model_pb2.SavedModel()
     try:
         model.ParseFromString(path.read_bytes())  # its own limit of nesting applies
-    except DecodeError as error:
+    except Exception as error:  # protobuf's DecodeError
         raise ValueError(f"{GRAPH} cannot be parsed") from error
     return model
 
