@@ -16,6 +16,7 @@ import numpy as np
 
 from workers.engines.confinement import confine
 from workers.engines.device_errors import fault_of, is_out_of_memory
+from workers.engines.importing import uncollected
 from workers.engines.saved_model import UnsafeModelError, require_safe
 from workers.engines.tensorflow_device import cards, tensorflow
 
@@ -41,7 +42,8 @@ def serve(connection: Connection) -> None:
     folder = Path(order["folder"])
     restrict(folder)
     try:
-        tf = tensorflow()
+        with uncollected():
+            tf = tensorflow()
         found = cards(tf) if order["device"] != "cpu" else []
         device = order["device"] if order["device"] != "auto" else "gpu" if found else "cpu"
         place = "/GPU:0" if device == "gpu" else "/CPU:0"
