@@ -64,11 +64,12 @@ class RemoteModel:
         self._on_death = on_death
         self._folder = tempfile.mkdtemp(prefix="model-")
         ours, theirs = socket.socketpair()
+        # In a session of its own: Ctrl-C asks the worker to finish its stage, for which it needs this process.
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-m", "workers.engines.model_host", str(theirs.fileno())],
                 cwd=ROOT, env=environment(self._folder), stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent, start_new_session=True,
             )  # fmt: skip
         self._connection = Connection(ours.detach())
         try:
