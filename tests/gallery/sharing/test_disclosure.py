@@ -42,8 +42,12 @@ def clips(tmp_path_factory) -> dict[str, bytes]:
 
 @pytest.fixture(params=["mp4", "webm", "gif"])
 def video(request, user, clips):
-    format = request.param
-    contents = {"video": clips[format], "poster": a_picture(), "preview": a_picture(), "thumbnail": a_picture()}
+    return shared(user, request.param, clips[request.param])
+
+
+def shared(user, format: str, content: bytes):
+    """Return a public video that also has a link, with a real file."""
+    contents = {"video": content, "poster": a_picture(), "preview": a_picture(), "thumbnail": a_picture()}
     names = {
         f"{kind}_file": storages["default"].save(
             f"videos/1/{kind}.{format if kind == 'video' else 'webp'}", ContentFile(content)
@@ -162,6 +166,19 @@ def test_every_byte_range_is_without_them(client, video):
         assert part.status_code == 206
         pieces += body(part)
     assert pieces == content
+
+
+def test_on_s3_others_are_not_sent_to_the_storage_for_a_file_that_says_too_much(on_s3, settings, client, user, clips):
+    settings.S3_DELIVERY = "redirect"
+    video = shared(user, "mp4", clips["mp4"])
+    address = reverse("gallery:file", args=[video.pk])
+    assert client.get(address).status_code == 302
+    services.disclose(video, HIDDEN)
+    file = body(client.get(address))
+    assert read_settings(io.BytesIO(file))["request"].keys() == REQUEST.keys() - {"prompt", "negative_prompt", "seed"}
+    assert body(client.get(address, headers={"Range": "bytes=100-4999"})) == file[100:5000]
+    client.force_login(video.user)
+    assert client.get(address).status_code == 302
 
 
 def test_a_browser_that_kept_the_whole_file_fetches_it_anew(client, video):
