@@ -6,8 +6,10 @@ answers one call at a time (remote_model.py has the other end).
 """
 
 import json
+import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,7 +22,9 @@ from workers.engines.importing import uncollected
 from workers.engines.saved_model import UnsafeModelError, require_safe
 from workers.engines.tensorflow_device import cards, tensorflow
 
-_SYSTEM = ("/usr", "/lib", "/lib64", "/opt", "/sys", "/dev", "/run/nvidia-persistenced")
+logger = logging.getLogger(__name__)
+
+_SYSTEM = ("/usr", "/lib", "/lib64", "/opt", "/sys", "/dev", "/run/nvidia-persistenced", "/run/opengl-driver", "/nix")
 _SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "nsswitch.conf", "passwd", "group")
 # Of /proc, nothing about other processes: their environment has the secrets.
 _KERNEL = (
@@ -33,7 +37,7 @@ def restrict(folder: Path) -> bool:
     """Leave this process the libraries, the devices and the model. Return whether the kernel could do that."""
     readable = [folder, Path(sys.prefix), Path(sys.base_prefix), *map(Path, _SYSTEM)]
     readable += [Path("/etc") / name for name in _SETTINGS] + [Path("/proc") / name for name in _KERNEL]
-    return confine(readable, [Path("/dev"), Path("/proc/self"), Path(os.environ["TMPDIR"])])
+    return confine(readable, [Path("/dev"), Path("/proc/self"), Path(tempfile.gettempdir())])
 
 
 def serve(connection: Connection) -> None:
@@ -45,6 +49,8 @@ def serve(connection: Connection) -> None:
         with uncollected():
             tf = tensorflow()
         found = cards(tf) if order["device"] != "cpu" else []
+        if not found and order["device"] == "auto" and Path("/dev/nvidiactl").exists():
+            logger.warning("TensorFlow sees no card in the process of the model, so it goes on with the CPU")
         device = order["device"] if order["device"] != "auto" else "gpu" if found else "cpu"
         place = "/GPU:0" if device == "gpu" else "/CPU:0"
         require_safe(folder)
