@@ -17,10 +17,10 @@ import numpy as np
 
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
+from workers.engines.apart.remote_model import RemoteModel, end_alike
+from workers.engines.apart.saved_model import GRAPH, UnsafeModelError, require_safe
 from workers.engines.base import OnStep
 from workers.engines.device_errors import Fault, fault_of, first_line, is_out_of_memory
-from workers.engines.remote_model import RemoteModel, end_alike
-from workers.engines.saved_model import GRAPH, UnsafeModelError, require_safe
 from workers.engines.tensorflow_device import card_cannot, cards, tensorflow
 
 logger = logging.getLogger(__name__)

@@ -11,20 +11,23 @@ import pytest
 from generation.domain.errors import RenderError
 from tests.workers.engines.test_film import frames, nothing, save_blender, timed_model  # noqa: F401  fixtures
 from tests.workers.engines.test_saved_model import save, writes
+from workers.engines.apart.remote_model import ROOT, ModelProcessError, RemoteModel, environment
 from workers.engines.film import FilmEngine
-from workers.engines.remote_model import ROOT, ModelProcessError, RemoteModel, environment
 
 pytestmark = pytest.mark.tensorflow
 
-HAS_LANDLOCK = subprocess.run(
-    [sys.executable, "-c", "from pathlib import Path; from workers.engines.confinement import confine; import sys;"
-     " sys.exit(not confine([Path('/usr')], []))"], cwd=ROOT, check=False,
-).returncode == 0  # fmt: skip
+_TRIAL = """
+import sys
+from pathlib import Path
+from workers.engines.apart.confinement import confine
+sys.exit(not confine([Path("/usr")], []))
+"""
+HAS_LANDLOCK = subprocess.run([sys.executable, "-c", _TRIAL], cwd=ROOT, check=False).returncode == 0
 
 ATTEMPTS = """
 import os, socket, sys
 from pathlib import Path
-from workers.engines.model_host import restrict
+from workers.engines.apart.model_host import restrict
 assert restrict(Path(sys.argv[1]))
 def reached(act):
     try:
@@ -123,7 +126,7 @@ def test_the_end_of_the_process_is_told_and_it_leaves_nothing(timed_model):  # n
 
 def test_it_does_not_outlive_the_worker(timed_model):  # noqa: F811
     program = (
-        "import os, sys; from pathlib import Path; from workers.engines.remote_model import RemoteModel\n"
+        "import os, sys; from pathlib import Path; from workers.engines.apart.remote_model import RemoteModel\n"
         "model = RemoteModel(Path(sys.argv[1]), 'cpu'); print(model._process.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run(
@@ -145,7 +148,7 @@ def _is_running(pid: int) -> bool:
 
 def test_confining_needs_no_right_path(tmp_path):
     program = (
-        "from pathlib import Path; from workers.engines.confinement import confine; import sys\n"
+        "from pathlib import Path; from workers.engines.apart.confinement import confine; import sys\n"
         "confine([Path('/no/such/path')], [])"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

@@ -11,9 +11,9 @@ import pytest
 
 from generation.domain.errors import RenderError
 from tests.workers.engines.test_film import save_blender
-from workers.engines import saved_model
+from workers.engines.apart import saved_model
+from workers.engines.apart.saved_model import GRAPH, UnsafeModelError, check_graph, require_safe
 from workers.engines.film import FilmEngine
-from workers.engines.saved_model import GRAPH, UnsafeModelError, check_graph, require_safe
 from workers.tiny.training.evaluate_film import SHIPPED
 
 pytestmark = pytest.mark.tensorflow

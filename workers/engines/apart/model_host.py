@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from workers.engines.confinement import confine
+from workers.engines.apart.confinement import confine
+from workers.engines.apart.saved_model import UnsafeModelError, require_safe
 from workers.engines.device_errors import fault_of, is_out_of_memory
 from workers.engines.importing import uncollected
-from workers.engines.saved_model import UnsafeModelError, require_safe
 from workers.engines.tensorflow_device import cards, tensorflow
 
 logger = logging.getLogger(__name__)

@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from auravideo.core.liveness.parents import die_with_parent
-from workers.engines.saved_model import UnsafeModelError
+from workers.engines.apart.saved_model import UnsafeModelError
 
 logger = logging.getLogger(__name__)
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 MOST_HEADER = 2**16
 _END_SECONDS = 5.0
 
@@ -67,7 +67,7 @@ class RemoteModel:
         # In a session of its own: Ctrl-C asks the worker to finish its stage, for which it needs this process.
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "workers.engines.model_host", str(theirs.fileno())],
+                [sys.executable, "-m", "workers.engines.apart.model_host", str(theirs.fileno())],
                 cwd=ROOT, env=environment(self._folder), stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
                 preexec_fn=die_with_parent, start_new_session=True,
             )  # fmt: skip
