@@ -237,8 +237,9 @@ ACCOUNT_RATE_LIMITS = {
     "export": "6/h/user",
     "submit": f"{SUBMISSIONS_A_MINUTE}/m/user",
     "push": "60/h/user",
-    "report": "20/h/ip",
-    "report_signed_in": "20/h/user",
+    "report": "20/h/ip,40/d/ip",
+    "report_signed_in": "20/h/user,40/d/user",
+    "report_distrusted": "2/d/key",
 }
 # Number of proxies in front of the site: if too low, all visitors behind one share its address.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXIES", 0, 0, 10)
@@ -339,7 +340,7 @@ UNDO_MINUTES = env.integer(
     "AURAVIDEO_UNDO_MINUTES", 24 * 60, 0, 30 * 24 * 60
 )  # how long a deleted video can be restored
 SAFETY_CHECK = env.text("AURAVIDEO_SAFETY_CHECK")  # checks a video before others can see it; "" disables it
-AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # from different addresses; 0 disables it
+AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # see gallery/moderation/standing.py
 
 # --- Monitoring -----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import io
 import secrets
+from datetime import timedelta
 
 import factory
 from django.contrib.auth.models import Permission
@@ -139,6 +140,11 @@ class ReportFactory(DjangoModelFactory):
     video = factory.SubFactory(VideoFactory)
     visitor_key = factory.Sequence(lambda n: f"{n:032x}")
     reason = Reason.SPAM
+
+
+def a_known_user(**fields) -> User:
+    """Return a user whose account is old enough for their reports to count in full."""
+    return UserFactory(date_joined=timezone.now() - timedelta(days=30), **fields)
 
 
 def staff_with(*codenames: str, **fields) -> User:

@@ -48,11 +48,12 @@ def write(action_id: str, until: str, site: str) -> None:
         return
     with translation.override(person.language or settings.LANGUAGE_CODE):
         values = {"action": action, "person": person, "until": datetime.fromisoformat(until) if until else None}
-        values |= _places(site)
+        values |= places(site)
         get_adapter().render_mail(f"gallery/email/{action.act}", person.email, values).send()
 
 
-def _places(site: str) -> dict:
+def places(site: str) -> dict:
+    """Return the template values for links to the site; without `site`, its name alone."""
     if not site:
         names = [name for name in settings.ALLOWED_HOSTS if name[0] not in "*."]
         return {"current_site": {"domain": names[0] if names else "localhost"}, "notices_url": ""}

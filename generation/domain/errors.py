@@ -51,6 +51,10 @@ ERRORS: Mapping[str, Any] = {
         "A file of the model %(model)s (%(file)s) is only a Git LFS pointer, without the weights. The operator can "
         "fetch the file itself with: %(command)s"
     ),
+    "model-unsafe": _(
+        "The model %(model)s is not used, because its file %(file)s could do more than make clips: %(problem)s. The "
+        "operator should find out where it comes from. Choose another model."
+    ),
     "lora-for-another-model": _(
         "The LoRA %(model)s was made for another model (%(made_for)s) and does not work with %(base)s. Choose another "
         "LoRA, or leave it out."

@@ -21,6 +21,7 @@ READS_THE_ENVIRONMENT = {
     "auravideo/backups/databases.py",  # the whole environment, passed on to PostgreSQL's programs
     "auravideo/doctor/computing.py",  # CUDA_VISIBLE_DEVICES, which is NVIDIA's
     "auravideo/server/processes.py",  # LD_LIBRARY_PATH, passed on to the interpolation worker
+    "workers/engines/apart/remote_model.py",  # the part of it that a model's process gets
     "auravideo/server/supervisor.py",  # the whole environment, passed on to the processes
     "auravideo/celery.py",  # variables that are torch's
     "workers/cards.py",  # CUDA_VISIBLE_DEVICES, which is NVIDIA's
