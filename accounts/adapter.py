@@ -2,6 +2,7 @@
 
 from ipaddress import AddressValueError, IPv6Network
 from typing import Any
+from urllib.parse import urlsplit
 
 import qrcode
 from allauth import app_settings
@@ -16,6 +17,7 @@ from qrcode.image.svg import SvgPathImage
 
 from accounts import services
 from accounts.models import User
+from auravideo.core import links
 
 # Tags of the message after signing out, or leaving with the account: the browser deletes what it keeps for the person.
 LEFT, LEFT_FOR_GOOD = "left:draft", "left:for-good"
@@ -51,6 +53,12 @@ class AccountAdapter(DefaultAccountAdapter):
         if not shallow and User.objects.named(username).exists():
             raise self.validation_error("username_taken")
         return username
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Name the site in emails by its own address, not by the `Host` that a visitor chose."""
+        address = links.origin(self.request) if self.request else links.public_origin()
+        name = urlsplit(address).netloc
+        super().send_mail(template_prefix, email, {"current_site": {"domain": name, "name": name}, **context})
 
     def get_login_stages(self) -> list[str]:
         """Append our stages after email verification and the second factor."""

@@ -46,7 +46,9 @@ def executable() -> str:
     """
     programs = found()
     if not programs:
-        raise ImproperlyConfigured(f"There is no {NAME}. Install one (sudo apt-get install {NAME}), or set REDIS_URL.")
+        raise ImproperlyConfigured(
+            "There is no redis-server. Install one (sudo apt-get install redis-server), or set REDIS_URL."
+        )
     chosen = max(programs, key=lambda program: program.version)
     others = ", ".join(str(program) for program in programs if program is not chosen)
     logger.info("The private Redis runs %s%s", chosen, f"; older: {others}" if others else "")
