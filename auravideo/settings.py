@@ -4,6 +4,7 @@ By default, everything lives in one folder: SQLite, a private Redis and local st
 """
 
 import logging
+import os
 import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -19,9 +20,15 @@ from generation.requests import limits
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.load_file(BASE_DIR)
 HOME = env.home(BASE_DIR)
+# Of all that the site creates, in every one of its processes: closed to other users, if need be open to the group.
+UMASK = int(env.choice("AURAVIDEO_UMASK", "077", ("077", "027", "007", "022")), 8)
+os.umask(UMASK)
+FILE_UPLOAD_PERMISSIONS = 0o666 & ~UMASK
 
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.secret_key(HOME)
+# Former keys: what they signed or encrypted is still accepted. Separated by commas.
+SECRET_KEY_FALLBACKS = [key.strip() for key in env.secret("SECRET_KEY_FALLBACKS").split(",") if key.strip()]
 SECRET_KEY_IS_GENERATED = not env.secret("SECRET_KEY")
 HOST = address.listening("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, 1, 65535)
