@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from qrcode.image.svg import SvgPathImage
 
-from accounts import services
+from accounts import second_factor_secrets, services
 from accounts.models import User
 from auravideo.core import links
 
@@ -91,6 +91,12 @@ class MFAAdapter(DefaultMFAAdapter):
     def build_totp_svg(self, url: str) -> str:
         """Return the SVG without an XML declaration, to be inlined in the page instead of using a data: URL."""
         return qrcode.make(url, image_factory=SvgPathImage).to_string(encoding="unicode")
+
+    def encrypt(self, text: str) -> str:
+        return second_factor_secrets.encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return second_factor_secrets.decrypt(encrypted_text)
 
     def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
         number = Authenticator.objects.filter(user_id=user.pk, type=type).count() + 1
