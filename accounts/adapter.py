@@ -2,6 +2,7 @@
 
 from ipaddress import AddressValueError, IPv6Network
 from typing import Any
+from urllib.parse import urlsplit
 
 import qrcode
 from allauth import app_settings
@@ -14,8 +15,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from qrcode.image.svg import SvgPathImage
 
-from accounts import services
+from accounts import second_factor_secrets, services
 from accounts.models import User
+from auravideo.core import links
 
 # Tags of the message after signing out, or leaving with the account: the browser deletes what it keeps for the person.
 LEFT, LEFT_FOR_GOOD = "left:draft", "left:for-good"
@@ -52,6 +54,12 @@ class AccountAdapter(DefaultAccountAdapter):
             raise self.validation_error("username_taken")
         return username
 
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Name the site in emails by its own address, not by the `Host` that a visitor chose."""
+        address = links.origin(self.request) if self.request else links.public_origin()
+        name = urlsplit(address).netloc
+        super().send_mail(template_prefix, email, {"current_site": {"domain": name, "name": name}, **context})
+
     def get_login_stages(self) -> list[str]:
         """Append our stages after email verification and the second factor."""
         ours = ["accounts.login_stages.SuspendedStage", "accounts.login_stages.ReactivateStage"]
@@ -83,6 +91,12 @@ class MFAAdapter(DefaultMFAAdapter):
     def build_totp_svg(self, url: str) -> str:
         """Return the SVG without an XML declaration, to be inlined in the page instead of using a data: URL."""
         return qrcode.make(url, image_factory=SvgPathImage).to_string(encoding="unicode")
+
+    def encrypt(self, text: str) -> str:
+        return second_factor_secrets.encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return second_factor_secrets.decrypt(encrypted_text)
 
     def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
         number = Authenticator.objects.filter(user_id=user.pk, type=type).count() + 1

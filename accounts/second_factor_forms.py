@@ -16,6 +16,10 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn import forms
 from cryptography.exceptions import InvalidSignature
 from django.core.cache import cache
+from django.core.exceptions import ValidationError
+
+from accounts.second_factor_secrets import UNREADABLE as CANNOT_BE_READ
+from accounts.second_factor_secrets import Unreadable
 
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, struct.error, InvalidSignature)
 
@@ -37,7 +41,10 @@ class OnceOnly(BaseAuthenticateForm):
     """A form that rejects a used authenticator code for as long as it would remain valid."""
 
     def clean_code(self) -> str:
-        code = super().clean_code()
+        try:
+            code = super().clean_code()
+        except Unreadable as error:
+            raise ValidationError(CANNOT_BE_READ) from error
         seconds = app_settings.TOTP_PERIOD * (2 * app_settings.TOTP_TOLERANCE + 1)
         key = f"accounts.totp:{self.user.pk}:{''.join(filter(str.isalnum, code))}"
         if self.authenticator.type == Authenticator.Type.TOTP and not cache.add(key, True, timeout=seconds):

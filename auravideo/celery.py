@@ -3,16 +3,19 @@
 import logging.config
 import os
 import platform
+import sys
 import time
 
 from celery import Celery
 from celery.signals import after_task_publish, beat_init, before_task_publish, setup_logging
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 from redis import RedisError
 
 from auravideo import tracing
+from auravideo.commands import cannot_start
 from auravideo.core.metrics import presence, reporting
 from generation.domain.memory_classes import ALL_QUEUES
 from generation.domain.stages import CPU, STAGES, task_of
@@ -102,6 +105,15 @@ app.conf.update(
         },
     },
 )
+
+
+@app.on_configure.connect
+def _refuse_invalid_settings(**_kwargs: object) -> None:
+    """End the program `celery` with one line if the settings are invalid. Those of manage.py are read before."""
+    try:
+        _ = settings.SECRET_KEY
+    except ImproperlyConfigured as error:
+        sys.exit(cannot_start(error))
 
 
 @app.on_after_configure.connect

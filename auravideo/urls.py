@@ -33,5 +33,6 @@ urlpatterns = [
     path("healthz/live", health.live, name="healthz-live"),
 ]
 
+handler403 = "auravideo.views.forbidden"
 handler429 = "auravideo.views.too_many"
 handler500 = "auravideo.unavailable.server_error"

@@ -12,8 +12,22 @@ from auravideo import environment, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "operating.md").read_text()
-WITH_DEFAULT = {"text", "boolean", "integer", "choice", "words", "hosts", "secret"}
-READERS = {*WITH_DEFAULT, "url", "file"}
+WITH_DEFAULT = {
+    *(
+        "text",
+        "boolean",
+        "integer",
+        "choice",
+        "words",
+        "hosts",
+        "secret",
+        "listening",
+        "matching",
+        "sender",
+        "time_zone",
+    ),
+}
+READERS = {*WITH_DEFAULT, "url", "file", "file_to_write", "site", "origins"}
 # Not settings of the site: the environment that child processes inherit.
 READS_THE_ENVIRONMENT = {
     "auravideo/environment.py",  # the readers

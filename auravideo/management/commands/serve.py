@@ -15,7 +15,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from auravideo.commands import manage
-from auravideo.core import static_files
+from auravideo.core import permissions, static_files
 from auravideo.core.liveness.parents import adopt_orphans
 from auravideo.core.logs import lines
 from auravideo.server import crew, migrations, processes, redis_server, scheduler, shared, web
@@ -54,6 +54,7 @@ class Command(BaseCommand):
         workers, machine = _workers(parts, queues, name)
         nodes = [worker.node(machine) for worker in workers]
         shared.check()
+        permissions.close(permissions.of_home(settings.HOME), settings.UMASK)
         listener = _hold_port(host, port) if WEB in parts else None
         sites = _sites(listener, host, port)
         supervisor = Supervisor([*sites, *_others(parts, workers, machine)], report=_reporter(machine))
