@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from generation.models import Job, StageRun
 from generation.queue import claims, events, placement, roster
 from generation.queue.loading import ahead, times
 from generation.queue.loading.ahead import State
+from generation.requests.request import InvalidRequest
 from workers import cards, engine_factory, membership
 from workers.device import failures
 from workers.engines import registry
@@ -49,7 +50,9 @@ def shown(held: StageRun) -> Iterator[None]:
 def ahead_of(stage: Stage, job_id: UUID) -> None:
     """Load the model that a stage of a job will need, if that hinders nobody. If it fails, the stage will say why."""
     job = Job.objects.filter(pk=job_id, status__in=ACTIVE).first()
-    engine = placement.engine_of(stage, job.render_request) if job is not None else ""
+    engine = ""
+    with suppress(InvalidRequest):  # the stage says so
+        engine = placement.engine_of(stage, job.render_request) if job is not None else ""
     if job is None or not engine:
         return
     if reason := _why_not(stage, job, engine):

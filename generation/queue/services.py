@@ -405,11 +405,11 @@ def send(job_ids: Sequence[UUID]) -> None:
     early = []
     for job in (jobs[job_id] for job_id in job_ids if job_id in jobs and jobs[job_id].is_active):
         try:
-            job_plan = frozen_plan(job)
+            job_plan, request = frozen_plan(job), job.render_request
         except InvalidRequest as error:
             fail(job, job.run, "request-invalid", {"details": str(error)})
             continue
-        units, queues = done.get(job.pk, set()), placement.queues_of(job.render_request, job_plan)
+        units, queues = done.get(job.pk, set()), placement.queues_of(request, job_plan)
         stage = canvas.alone(job_plan, units)
         send = partial(canvas.send, job.pk, job.run, _priority(job, stage, queues), job_plan, units, queues)
         if publish.attempt(send, f"the message of job {job.pk}") and stage is not None:
