@@ -87,7 +87,8 @@ def begin() -> None:
 
 def _why_not(stage: Stage, job: Job, engine: str) -> str:
     """Return why loading an engine now would be of no use, or take what others need; "" if it would not."""
-    request, need = job.render_request, placement.needed(stage, job.render_request)
+    request, is_card = job.render_request, cards.is_card()
+    need = placement.needed(stage, request).on(is_card=is_card)
     note = ahead.look(stage, engine)
     if engine in membership.warm_engines():
         return "this worker holds it"
@@ -101,7 +102,7 @@ def _why_not(stage: Stage, job: Job, engine: str) -> str:
     there, boot = roster.capacity(), membership.boot()
     cold = [of for of in job.render_plan.stages if placement.is_cold(of, request) and of is not stage]
     here = [of for of in cold if boot in there[STAGES[of].queue].boots]
-    if need + sum(placement.needed(of, request) for of in here) > cards.device().free:
+    if need + sum(placement.needed(of, request).on(is_card=is_card) for of in here) > cards.device().free:
         return "there is too little memory for all models of the clip"
     return ""
 

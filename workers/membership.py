@@ -93,6 +93,7 @@ def consider(stage: Stage, job: Job) -> None:
         job.render_request,
         name=me.name,
         memory=me.memory,
+        is_card=cards.is_card(),
         queues=me.reads,
         warm=warm_engines(),
         passes=current_task.request.retries if current_task else 0,
