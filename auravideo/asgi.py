@@ -7,7 +7,9 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 
 from auravideo import tracing
+from auravideo.core.liveness import parents
 
+parents.follow()
 tracing.start("web")
 http_application = get_asgi_application()
 

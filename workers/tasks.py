@@ -22,7 +22,7 @@ from django.conf import settings
 
 from auravideo import tracing
 from auravideo.celery import app
-from auravideo.core.liveness import progress
+from auravideo.core.liveness import parents, progress
 from auravideo.core.logs import ids
 from auravideo.core.metrics import presence, reporting
 from auravideo.core.storage import StorageUnavailable
@@ -118,6 +118,7 @@ def prune() -> int:
 
 @worker_ready.connect
 def _prepare_parent(**_kwargs: object) -> None:
+    parents.follow()
     reporting.start(presence.WORKER)
 
 

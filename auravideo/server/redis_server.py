@@ -19,7 +19,7 @@ import redis
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from auravideo.core.liveness.parents import die_with_parent
+from auravideo.core.liveness import parents
 
 START_SECONDS = 30
 STOP_SECONDS = 20
@@ -80,7 +80,7 @@ def _launch(socket: Path, lock: TextIO, deadline: float, should_stop: Callable[[
         command,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=die_with_parent,
+        preexec_fn=parents.before_exec(),
         pass_fds=[lock.fileno()],
     )
     while not answers(socket):
@@ -116,7 +116,8 @@ def executable() -> str:
     if program := shutil.which("redis-server"):
         return program
     raise ImproperlyConfigured(
-        "There is no redis-server. Install one (sudo apt-get install redis-server), or set REDIS_URL."
+        "There is no redis-server. Install one (sudo apt-get install redis-server; on macOS: brew install redis), or "
+        "set REDIS_URL."
     )
 
 
