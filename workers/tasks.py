@@ -34,7 +34,7 @@ from generation.queue import claims, leftovers, recovery
 from generation.queue.loading import ahead
 from workers import connections, frame_store, loading, membership, pace, runner, stages, watchdog
 from workers.device import failures, sharing
-from workers.engines import memory, precision
+from workers.engines import devices, memory, precision
 from workers.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -132,6 +132,7 @@ def _prepare_child(**_kwargs: object) -> None:
     tracing.start("worker")
     precision.precisions.keep_in(settings.HOME / "precision.json")
     memory.limit_room(settings.WORKER_MEMORY_GB * GB or None)
+    devices.use(settings.DEVICE)
     membership.report()  # holds nothing; the child that it replaces may have held models
     loading.begin()
 
