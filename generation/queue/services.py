@@ -38,8 +38,9 @@ MAX_PRIORITY = 9
 _TICK = timedelta(microseconds=1)  # between two moments that are told apart
 HUNG = "stage-hung"
 OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY = "out-of-memory", "machine-out-of-memory"
-CARD_FAILED = "card-failed"
-REASONS_OF_LOSSES = (HUNG, OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY, CARD_FAILED)  # otherwise the worker is lost
+CARD_FAILED, CARD_EXCLUSIVE = "card-failed", "card-exclusive"
+CARD_REASONS = (CARD_FAILED, CARD_EXCLUSIVE)
+REASONS_OF_LOSSES = (HUNG, OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY, *CARD_REASONS)  # otherwise the worker is lost
 FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render them again
 
 
@@ -370,7 +371,7 @@ def _exhausted_stage(job: Job) -> tuple[str, dict[str, str]] | None:
     losses: dict[tuple[str, int, bool], list[tuple[str, dict[str, str]]]] = {}
     for stage, chunk, error, facts in lost.values_list("stage", "chunk", "error", "output"):
         kind = error if error in REASONS_OF_LOSSES else "worker-lost"
-        losses.setdefault((stage, chunk, kind == CARD_FAILED), []).append((kind, facts))
+        losses.setdefault((stage, chunk, kind in CARD_REASONS), []).append((kind, facts))
     for (stage, _chunk, is_card), found in losses.items():
         if len(found) >= (MAX_CARD_FAILURES if is_card else MAX_ATTEMPTS):
             error, facts = found[-1]

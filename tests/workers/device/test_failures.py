@@ -2,6 +2,7 @@
 
 import threading
 
+import pynvml
 import pytest
 import torch
 from celery.exceptions import Ignore
@@ -183,3 +184,15 @@ def test_a_card_that_fails_while_memory_is_given_back_changes_nothing_about_the_
     run(job, stage=Stage.PREPROCESS)
     assert job.stage_runs.get().status == RunStatus.DONE
     assert failures.must_end()
+
+
+def test_a_card_in_exclusive_mode_is_not_called_broken(job, monkeypatch):
+    """CUDA says only that it is busy; the driver knows why."""
+    card = nvml.Card("GPU-1", used=GIB, total=8 * GIB, busy=0, mode=pynvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS)
+    nvml.install(monkeypatch, [card])
+    for _ in range(MAX_CARD_FAILURES):
+        fail(job, torch.AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable"))
+    assert (job.status, job.error_id) == (Status.FAILED, "card-exclusive")
+    assert "exclusive mode" in job.error_text
+    assert "doctor" in job.error_text
+    assert "restart" not in job.error_text
