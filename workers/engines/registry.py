@@ -16,6 +16,7 @@ from auravideo.core import operating_system
 from generation.domain.errors import RenderError
 from workers.engines import devices
 from workers.engines.base import Engine
+from workers.engines.importing import uncollected
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +165,8 @@ class Registry:
         started = time.monotonic()
         engine = factory()
         try:
-            engine.load()
+            with uncollected():
+                engine.load()
         except RenderError as error:
             if error.id != "out-of-memory" or not self._engines:
                 raise
