@@ -127,7 +127,7 @@ found = [
     module.name
     for package in (accounts, auravideo, gallery, generation, workers)
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
-    if not any(part in module.name + "." for part in (".migrations.", ".training.", ".__main__.", ".annotated."))
+    if not any(part in module.name + "." for part in (".migrations.", ".tiny.", ".__main__.", ".annotated."))
 ]
 for name in found:
     importlib.import_module(name)
