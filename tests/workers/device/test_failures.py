@@ -10,6 +10,7 @@ from celery.exceptions import Ignore
 from generation.domain.errors import RenderError
 from generation.domain.states import MAX_ATTEMPTS, MAX_CARD_FAILURES, RunStatus, Stage, Status
 from generation.queue import claims
+from generation.queue.loading import ahead
 from tests.factories import JobFactory
 from tests.rigs import nvml
 from workers import cards, loading, membership, runner, tasks
@@ -148,7 +149,8 @@ def test_loading_ahead_notices_it_too(job, monkeypatch):
         raise lost()
 
     monkeypatch.setattr(loading.engine_factory, "of_stage", explode)
-    assert loading._load(Stage.GENERATE, job, "tiny") is loading.State.FAILED
+    loading._load(Stage.GENERATE, job.render_request, "tiny")
+    assert ahead.look(Stage.GENERATE, "tiny").state is ahead.State.FAILED
     assert failures.must_end()
 
 
