@@ -157,12 +157,12 @@ def no_room(request: RenderRequest, stages: Iterable[Stage]) -> str:
         there = capacity.get(STAGES[stage].queue)
         if there is None or there.can_take(STAGES[stage].queue, both):
             continue
-        need, most = both.on(is_card=there.has_card), max(there.cards or there.processors)
-        need = need if need > most else class_of(need) * GB
+        least, most = both.on(is_card=there.has_card), max(there.cards or there.processors)
+        least = least if least > most else class_of(least) * GB
         return _(
             "The stage “%(stage)s” of this model needs %(need)s GB of memory, and the largest worker on this site "
             "has %(most)s GB. The clip will wait until a larger one joins."
-        ) % {"stage": STAGES[stage].label, "need": in_gb(need), "most": in_gb(most)}
+        ) % {"stage": STAGES[stage].label, "need": in_gb(least), "most": in_gb(most)}
     return ""
 
 
