@@ -11,8 +11,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auravideo.settings")
 
 from auravideo import tracing
 from auravideo.commands import cannot_start
+from auravideo.core.liveness import parents
 
 try:
+    parents.follow()
     tracing.start("web")
     http_application = get_asgi_application()
 except ImproperlyConfigured as error:

@@ -342,12 +342,14 @@ CANCEL_WITHIN_SECONDS = env.integer("AURAVIDEO_CANCEL_WITHIN", 60, 1, 24 * 3600)
 STOP_WITHIN_SECONDS = 15  # less than `serve`, systemd and Compose wait for a worker
 HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)
 MIN_FREE_MB = env.integer("AURAVIDEO_MIN_FREE_MB", 500, 0, 10**9)  # of disk, below which no clip is accepted or begun
-WORKERS = env.text("AURAVIDEO_WORKERS")  # which ones `serve` runs on this machine
+WORKERS = env.text("AURAVIDEO_WORKERS")  # which ones `serve` runs on this machine (auravideo/server/crew.py)
 try:
     crew.parse(WORKERS)
 except crew.InvalidCrew as error:
     raise ImproperlyConfigured(f"AURAVIDEO_WORKERS: {error}") from None
 HEARTBEAT_FILE = env.file_to_write("AURAVIDEO_HEARTBEAT_FILE")  # touched by a worker or the scheduler while it is alive
+# The kind of device that torch uses; the first that is there by default (workers/engines/devices.py).
+DEVICE = env.choice("AURAVIDEO_DEVICE", "auto", ("auto", "cuda", "xpu", "mps", "cpu"))
 WORKER_MEMORY_GB = env.integer("AURAVIDEO_WORKER_MEMORY", 0, 0, 10_000)  # 0: all that the card or machine has
 UNLOAD_AFTER_SECONDS = env.integer("AURAVIDEO_UNLOAD_AFTER", 0, 0, 7 * 24 * 3600)  # without work; 0: never
 FAILED_FRAMES_KEPT_HOURS = 24

@@ -56,7 +56,7 @@ def planned(request: dict) -> dict | None:
     """Return the stored plan of a stored request; None if its model is not in the catalogue."""
     try:
         return available.plan_for(RenderRequest.from_dict(request)).to_dict()
-    except (InvalidRequest, KeyError, TypeError):  # or it was stored by an earlier version
+    except InvalidRequest:  # or it was stored by an earlier version
         return None
 
 

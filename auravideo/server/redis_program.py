@@ -47,7 +47,8 @@ def executable() -> str:
     programs = found()
     if not programs:
         raise ImproperlyConfigured(
-            "There is no redis-server. Install one (sudo apt-get install redis-server), or set REDIS_URL."
+            "There is no redis-server. Install one (sudo apt-get install redis-server; on macOS: brew install redis), "
+            "or set REDIS_URL."
         )
     chosen = max(programs, key=lambda program: program.version)
     others = ", ".join(str(program) for program in programs if program is not chosen)

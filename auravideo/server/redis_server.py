@@ -16,7 +16,7 @@ import redis
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from auravideo.core.liveness.parents import die_with_parent
+from auravideo.core.liveness import parents
 from auravideo.server import redis_program
 
 START_SECONDS = 30
@@ -78,7 +78,7 @@ def _launch(socket: Path, lock: TextIO, deadline: float, should_stop: Callable[[
         command,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=die_with_parent,
+        preexec_fn=parents.before_exec(),
         pass_fds=[lock.fileno()],
     )
     while not answers(socket):

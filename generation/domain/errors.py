@@ -26,6 +26,10 @@ ERRORS: Mapping[str, Any] = {
         "so we stopped trying: %(problem)s. “Try again” continues where it stopped, best after the machine was "
         "restarted."
     ),
+    "card-exclusive": _(
+        "The graphics card %(card)s is in exclusive mode: one program at a time may use it, and %(attempts)s times in "
+        "a row that was another one (%(stage)s). The operator finds what to do with: %(doctor)s"
+    ),
     "card-unsupported": _(
         "The software on this machine has no support for its graphics card, %(card)s. The operator finds what to do "
         "with: %(doctor)s"

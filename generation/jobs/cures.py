@@ -36,7 +36,7 @@ def cure_of(job: Job) -> Cure | None:
         return None
     try:
         request = replace(job.render_request, seed=job.seed)
-    except (KeyError, TypeError):  # stored by another version
+    except InvalidRequest:  # stored by another version
         return None
     return _smaller(job, request) if job.error_id in SMALLER else _with_another_model(job, request)
 

@@ -18,6 +18,7 @@ from auravideo.commands import manage
 from auravideo.core import permissions, static_files
 from auravideo.core.liveness.parents import adopt_orphans
 from auravideo.core.logs import lines
+from auravideo.core.metrics import gpus
 from auravideo.server import crew, migrations, processes, redis_server, scheduler, shared, web
 from auravideo.server.supervisor import Process, Supervisor
 from generation.queue import broker, failing
@@ -139,6 +140,8 @@ def _workers(parts: Sequence[str], queues: str | None, name: str | None) -> tupl
         machine = crew.host(name)
         # An empty --queues means none, for a machine that serves the pages only.
         found = () if queues == "" or WORKERS not in parts else crew.parse(queues or settings.WORKERS)
+        if any(worker.device for worker in found):
+            crew.check_cards(found, gpus.read(), gpus.count())
     except crew.InvalidCrew as error:
         raise CommandError(f"{setting}: {error}") from None
     if not found and parts == (WORKERS,):
