@@ -12,16 +12,32 @@ from allauth.mfa.models import Authenticator
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from qrcode.image.svg import SvgPathImage
 
 from accounts import services
 from accounts.models import User
+from accounts.sign_in import guesses, logins
+from accounts.sign_in.attempts import Attempt
+from accounts.sign_in.backends import hash_in_vain
+from accounts.sign_in.guesses import Kind, Verdict
 
 # Tags of the message after signing out, or leaving with the account: the browser deletes what it keeps for the person.
 LEFT, LEFT_FOR_GOOD = "left:draft", "left:for-good"
 
 
+# One text for usernames and addresses, which also holds if the account is locked: see guesses.Verdict.REFUSED_SILENTLY.
+_MISMATCH = gettext_lazy(
+    "The sign-in details you specified are not correct. After several attempts, wait five minutes before the next one."
+)
+
+
 class AccountAdapter(DefaultAccountAdapter):
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "username_password_mismatch": _MISMATCH,
+        "email_password_mismatch": _MISMATCH,
+    }
+
     def add_message(
         self,
         request: HttpRequest,
@@ -45,6 +61,38 @@ class AccountAdapter(DefaultAccountAdapter):
         if user.is_deactivated or user.is_suspended:
             return None
         return super().pre_login(request, user, **hooks)
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count the attempt, by account; allauth counts by Host header and spelling."""
+        login = credentials.get("email") or credentials.get("username") or ""
+        verdict, self._attempt = guesses.of_login(request, self.client_network(request), login)
+        if verdict is Verdict.REFUSED:
+            raise self.validation_error("too_many_login_attempts")
+        if verdict is Verdict.REFUSED_SILENTLY:
+            for _candidate in logins.candidates(login):
+                hash_in_vain(credentials["password"])
+            raise self.validation_error("username_password_mismatch")
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        user = super().authenticate(request, **credentials)
+        if user is not None:
+            self._attempt.forgive()
+        return user
+
+    def reauthenticate(self, user: User, password: str) -> bool:
+        """Check the password of a signed-in user, whoever else may have the same address."""
+        attempt = self.count_guess(Kind.PASSWORD, user)
+        is_right = user.check_password(password)
+        if is_right:
+            attempt.forgive()
+        return is_right
+
+    def count_guess(self, kind: Kind, user: User, error: str = "too_many_login_attempts") -> Attempt:
+        """Count an attempt of somebody who has named the account. Raise ValidationError if there were too many."""
+        verdict, attempt = guesses.of_user(self.request, self.client_network(self.request), kind, user)
+        if verdict is not Verdict.OPEN:
+            raise self.validation_error(error)
+        return attempt
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
         username = super().clean_username(username, shallow=shallow)

@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.sign_in.devices.remember_device",
     "accounts.preferences.ProfileLanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -204,6 +205,7 @@ CELERY_DB_REUSE_MAX = sys.maxsize  # it is workers/connections.py that closes wh
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
+    "accounts.sign_in.backends.EvenTimeBackend",
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
@@ -228,10 +230,13 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = "AuraVideo: "
 ACCOUNT_SESSION_REMEMBER = None  # show 'remember me'
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # for changes that could take over an account: email address, second factor
 SUBMISSIONS_A_MINUTE = env.integer("AURAVIDEO_SUBMISSIONS_A_MINUTE", 60, 1, 100_000)  # per user; a batch counts as one
-# Counted in the cache, per IP address, account (key: the name entered) or user. Other limits are allauth's defaults.
+# How many wrong passwords and codes in how many seconds (accounts/sign_in/guesses.py): per account, per address (of IPv6,
+# per network), and per browser that has signed in to the account before, which counts in no other way.
+GUESSES = {"account": (5, 300), "address": (10, 60), "device": (5, 300)}
+# Counted in the cache, per IP address, user or key (an email address). Other limits are allauth's defaults.
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
-    "login_failed": "10/m/ip,5/5m/key",
+    "login_failed": None,  # GUESSES
     "signup": "20/m/ip",
     "reset_password": "20/m/ip,5/m/key",
     "export": "6/h/user",
@@ -244,6 +249,7 @@ ACCOUNT_RATE_LIMITS = {
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXIES", 0, 0, 10)
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_FORMS = {
+    "activate_totp": "accounts.second_factor_forms.ActivateByCodeForm",
     "authenticate": "accounts.second_factor_forms.CodeForm",
     "reauthenticate": "accounts.second_factor_forms.ReauthenticateByCodeForm",
     "add_webauthn": "accounts.second_factor_forms.AddPasskeyForm",
