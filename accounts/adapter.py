@@ -1,5 +1,6 @@
 """Customizations of allauth beyond its settings."""
 
+import unicodedata
 from ipaddress import AddressValueError, IPv6Network
 from typing import Any
 
@@ -9,6 +10,8 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.db import IntegrityError, transaction
+from django.forms.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -16,8 +19,9 @@ from django.utils.translation import gettext_lazy
 from qrcode.image.svg import SvgPathImage
 
 from accounts import services
-from accounts.models import User
-from accounts.sign_in import guesses, logins
+from accounts.models import TOO_SIMILAR, User
+from accounts.names.rules import is_reserved
+from accounts.sign_in import guesses, logins, mails
 from accounts.sign_in.attempts import Attempt
 from accounts.sign_in.backends import hash_in_vain
 from accounts.sign_in.guesses import Kind, Verdict
@@ -36,6 +40,8 @@ class AccountAdapter(DefaultAccountAdapter):
     error_messages = DefaultAccountAdapter.error_messages | {
         "username_password_mismatch": _MISMATCH,
         "email_password_mismatch": _MISMATCH,
+        "username_reserved": gettext_lazy("This username is kept for the operator of the site. Choose another one."),
+        "username_similar": TOO_SIMILAR,
     }
 
     def add_message(
@@ -95,10 +101,41 @@ class AccountAdapter(DefaultAccountAdapter):
         return attempt
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
-        username = super().clean_username(username, shallow=shallow)
+        """Return the name that a visitor may sign up with, in Unicode's form NFKC."""
+        username = super().clean_username(unicodedata.normalize("NFKC", username), shallow=shallow)
+        if is_reserved(username):
+            raise self.validation_error("username_reserved")
         if not shallow and User.objects.named(username).exists():
             raise self.validation_error("username_taken")
+        if not shallow and User.objects.looking_like(username).exists():
+            raise self.validation_error("username_similar")
         return username
+
+    def save_user(self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True) -> User:
+        """Save a new user. Who signs up with the address of somebody else gets an account as anybody would.
+
+        But the address is not theirs: it never can be confirmed, and the holder is told (accounts.sign_in.mails).
+        Raise IntegrityError if somebody else has just got the username.
+        """
+        user = super().save_user(request, user, form, commit=False)
+        email, is_held = user.email, logins.holder_of(user.email) is not None
+        try:
+            self._insert(user, "" if is_held else email)
+        except IntegrityError:
+            if is_held or not User.objects.filter(email=email).exists():
+                raise
+            self._insert(user, "")
+        user.email = email  # for allauth, which goes on to store it as an unconfirmed address
+        return user
+
+    @staticmethod
+    def _insert(user: User, email: str) -> None:
+        user.email = email
+        with transaction.atomic():
+            user.save()
+
+    def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:
+        mails.ask_for(mails.CONFIRM, emailconfirmation.email_address.pk, request)
 
     def get_login_stages(self) -> list[str]:
         """Append our stages after email verification and the second factor."""

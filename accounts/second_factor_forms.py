@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from django.core.cache import cache
 
 from accounts.sign_in.guesses import Kind
+from auravideo.core.forms import clean_one_line, one_line
 
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, struct.error, InvalidSignature)
 
@@ -79,6 +80,13 @@ class ActivateByCodeForm(ActivateTOTPForm):
 
 class AddPasskeyForm(forms.AddWebAuthnForm):
     clean = guarded(forms.AddWebAuthnForm.clean)
+
+    def clean_name(self) -> str:
+        return one_line(super().clean_name())
+
+
+class RenamePasskeyForm(forms.EditWebAuthnForm):
+    clean_name = clean_one_line("name")
 
 
 class AuthenticateByPasskeyForm(forms.AuthenticateWebAuthnForm):

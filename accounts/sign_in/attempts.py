@@ -61,7 +61,7 @@ def take(buckets: Sequence[Bucket]) -> Attempt:
     token = uuid.uuid4().hex
     numbers = [number for bucket in buckets for number in (bucket.limit, bucket.seconds)]
     keys = [bucket.key for bucket in buckets]
-    full = int(_connection().eval(_TAKE, len(keys), *keys, token, *numbers))  # type: ignore[arg-type]  # not awaitable
+    full = int(_connection().eval(_TAKE, len(keys), *keys, token, *numbers))
     return Attempt(token, tuple(buckets), buckets[full - 1] if full else None)
 
 

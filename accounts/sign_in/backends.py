@@ -23,14 +23,16 @@ class EvenTimeBackend(AuthenticationBackend):
         login = more.get("email") or username
         if not login or not password:
             return None
+        found = None
         for candidate in logins.candidates(login):
-            if candidate is None:
+            if candidate is None or found is not None:  # also after the right one: an address always costs two
                 hash_in_vain(password)
             elif candidate.check_password(password):
-                if self.user_can_authenticate(candidate):
-                    return candidate
-                self._stash_user(candidate)  # for allauth, which has pages for accounts that are switched off
-                break
+                found = candidate
+        if found is not None and self.user_can_authenticate(found):
+            return found
+        if found is not None:
+            self._stash_user(found)  # for allauth, which has pages for accounts that are switched off
         raise PermissionDenied
 
 

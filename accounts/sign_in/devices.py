@@ -62,7 +62,7 @@ def _write(request: HttpRequest, response: HttpResponseBase, user: User) -> None
     known[str(user.pk)] = [number, _proof(user, number)]
     value = signing.dumps(dict(list(known.items())[-MAX_ACCOUNTS:]), salt=_SALT, compress=True)
     options: dict[str, Any] = {"httponly": True, "samesite": "Lax", "secure": settings.SESSION_COOKIE_SECURE}
-    response.set_cookie(COOKIE, value, max_age=KEPT, **options)  # type: ignore[attr-defined]  # every response has it
+    response.set_cookie(COOKIE, value, max_age=KEPT, **options)
 
 
 def _read(request: HttpRequest) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ so that nobody can lock its owner out. Settings: GUESSES.
 
 from enum import StrEnum
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.http import HttpRequest
 
@@ -48,7 +49,8 @@ def of_user(request: HttpRequest, network: str, kind: Kind, user: User) -> tuple
 
 def forget(user: User) -> None:
     """Start over for an account whose password was reset; the addresses stay counted."""
-    names = [user.username, *user.emailaddress_set.values_list("email", flat=True), *filter(None, [user.email])]
+    addresses = EmailAddress.objects.filter(user=user).values_list("email", flat=True)
+    names = [user.username, *addresses, *filter(None, [user.email])]
     typed = [_bucket("account", Kind.PASSWORD, "typed", logins.normalized(name)) for name in names]
     attempts.clear([*typed, *(_account(kind, user) for kind in Kind)])
 
