@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.sign_in.devices.remember_device",
     "accounts.preferences.ProfileLanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -218,6 +219,7 @@ CELERY_DB_REUSE_MAX = sys.maxsize  # it is workers/connections.py that closes wh
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
+    "accounts.sign_in.backends.EvenTimeBackend",
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
@@ -233,7 +235,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"reset_password": "accounts.forms.ForgottenPasswordForm", "add_email": "accounts.forms.AddressForm"}
+ACCOUNT_FORMS = {"reset_password": "accounts.forms.ForgottenPasswordForm", "signup": "accounts.forms.SigningUpForm"}
+ACCOUNT_PREVENT_ENUMERATION = "strict"  # in every mode of verification
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 ACCOUNT_EMAIL_VERIFICATION = env.choice("EMAIL_VERIFICATION", "none", ("none", "optional", "mandatory"))
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # only in the browser that signed up
@@ -242,11 +245,15 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = "AuraVideo: "
 ACCOUNT_SESSION_REMEMBER = None  # show 'remember me'
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # for changes that could take over an account: email address, second factor
 SUBMISSIONS_A_MINUTE = env.integer("AURAVIDEO_SUBMISSIONS_A_MINUTE", 60, 1, 100_000)  # per user; a batch counts as one
-# Counted in the cache, per IP address, account (key: the name entered) or user. Other limits are allauth's defaults.
+# How many wrong passwords and codes in how many seconds (accounts/sign_in/guesses.py): per account, per address (of
+# IPv6, per network), and per browser that has signed in to the account before, which counts in no other way.
+GUESSES = {"account": (5, 300), "address": (10, 60), "device": (5, 300)}
+# Counted in the cache, per IP address, user or key (an email address). Other limits are allauth's defaults.
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
-    "login_failed": "10/m/ip,5/5m/key",
+    "login_failed": None,  # GUESSES
     "signup": "20/m/ip",
+    "signup_address": "3/d/key",  # an address that is registered can be used again, see docs/security.md
     "reset_password": "20/m/ip,5/m/key",
     "export": "6/h/user",
     "submit": f"{SUBMISSIONS_A_MINUTE}/m/user",
@@ -259,9 +266,11 @@ ACCOUNT_RATE_LIMITS = {
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXIES", 0, 0, 10)
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_FORMS = {
+    "activate_totp": "accounts.second_factor_forms.ActivateByCodeForm",
     "authenticate": "accounts.second_factor_forms.CodeForm",
     "reauthenticate": "accounts.second_factor_forms.ReauthenticateByCodeForm",
     "add_webauthn": "accounts.second_factor_forms.AddPasskeyForm",
+    "edit_webauthn": "accounts.second_factor_forms.RenamePasskeyForm",
     "authenticate_webauthn": "accounts.second_factor_forms.AuthenticateByPasskeyForm",
     "login_webauthn": "accounts.second_factor_forms.LoginByPasskeyForm",
     "reauthenticate_webauthn": "accounts.second_factor_forms.ReauthenticateByPasskeyForm",
