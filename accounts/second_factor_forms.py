@@ -23,7 +23,6 @@ from django.core.exceptions import ValidationError
 
 from accounts.second_factor_secrets import UNREADABLE as CANNOT_BE_READ
 from accounts.second_factor_secrets import Unreadable
-
 from accounts.sign_in.guesses import Kind
 from auravideo.core.forms import clean_one_line, one_line
 
