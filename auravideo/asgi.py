@@ -16,9 +16,11 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
 from auravideo.admission import Admission  # noqa: E402
+from auravideo.bodies import channel  # noqa: E402
 from auravideo.core.metrics import presence, reporting, websockets  # noqa: E402
 from auravideo.routing import websocket_urlpatterns  # noqa: E402
 
+channel.install()
 reporting.start(presence.WEB, websockets=websockets.open_now)
 
 application = ProtocolTypeRouter(
