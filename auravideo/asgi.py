@@ -23,9 +23,11 @@ except ImproperlyConfigured as error:
 from channels.routing import ProtocolTypeRouter  # Django must be set up first
 
 from auravideo.admission import Admission
+from auravideo.bodies import channel
 from auravideo.core.metrics import presence, reporting, websockets
 from auravideo.routing import at_the_root, websocket_application
 
+channel.install()
 reporting.start(presence.WEB, websockets=websockets.open_now)
 
 _protocols: Any = ProtocolTypeRouter({"http": Admission(http_application), "websocket": websocket_application})

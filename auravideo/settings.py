@@ -257,6 +257,7 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "20/m/ip,5/m/key",
     "export": "6/h/user",
     "submit": f"{SUBMISSIONS_A_MINUTE}/m/user",
+    "read_file": "60/m/user",  # batches, whether or not they are accepted, and clips with settings
     "push": "60/h/user",
     "report": "20/h/ip,40/d/ip",
     "report_signed_in": "20/h/user,40/d/user",

@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 SHIPPED = Path(__file__).with_name("catalogue.toml")
 KINDS = ("models", "adapters", "loras", "styles", "interpolators", "upscalers")
 
+# Characters; ours has 15,000. tomllib takes minutes for a key with thousands of dots.
+_MOST, _LONGEST_LINE = 200_000, 1_500
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 _REPO = re.compile(r"[A-Za-z0-9_.-]{1,96}/[A-Za-z0-9_.-]{1,96}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -188,10 +190,19 @@ def _load(path: str, _stamp: object) -> Catalogue:
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if len(text) > _MOST or max(map(len, text.split("\n"))) > _LONGEST_LINE:
+            raise CatalogueError(
+                f"{path}: more than {_MOST} characters, or {_LONGEST_LINE} in a line, are no catalogue"
+            )
+        data = tomllib.loads(text)
     except OSError as error:
         raise CatalogueError(f"{path}: the catalogue cannot be read ({error.strerror or error})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except CatalogueError:
+        raise
+    except RecursionError as error:
+        raise CatalogueError(f"{path}: this is too deeply nested") from error
+    except ValueError as error:  # not TOML, not UTF-8, or a number with more digits than Python converts
         raise CatalogueError(f"{path}: this is not TOML ({error})") from error
     for kind, entries in data.items():
         if kind not in KINDS:

@@ -104,6 +104,8 @@ def from_file(request: SignedInUpload) -> HttpResponse:
         problem = _("This file is larger than %s MB; no clip of this site is that large.") % (MAX_FILE_BYTES // 2**20)
     elif file is None:
         problem = _("Choose a video file first.")
+    elif not limits.may_read_file(request):
+        problem = limits.too_fast()
     else:
         stored = _request_in(file)
         if stored is None:

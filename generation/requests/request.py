@@ -26,8 +26,13 @@ from generation.requests.fields import (
 )
 from generation.requests.limits import Limits
 
-# Control characters except tab, line feed and carriage return; bidirectional embeddings, overrides and isolates.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab, line feed and carriage return
+# What chat programs put around what is copied: bidirectional embeddings, overrides and isolates, and a lost byte order
+# mark. They are invisible, so nobody can remove them by hand.
+_PASTED = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d{1,15},\d{1,15}")
+_WEIGHT_COMMA = re.compile(r"(:\s*-?\d{1,3}),(?=\d{1,9}\s*(?:[,;]|$))")
+MOST_TOLD = 5  # unknown fields
 _LORA_FIELDS = tuple(field for field in FIELDS.values() if field.kind in LORAS)
 
 
@@ -123,7 +128,8 @@ def _stored(field: Field, type: Any, value: Any) -> Any:
 
 class _Parser:
     def __init__(self, data: Mapping[str, Any], catalogue: Catalogue, limits: Limits) -> None:
-        given = {str(key): value for key, value in data.items() if value is not None and value != ""}
+        cleaned = {str(key): _PASTED.sub("", value) if isinstance(value, str) else value for key, value in data.items()}
+        given = {key: value for key, value in cleaned.items() if value is not None and value != ""}
         self.data = with_present_names(given)
         self.catalogue = catalogue
         self.limits = limits
@@ -169,7 +175,7 @@ class _Parser:
 
     def _refuse_unknown_fields(self) -> None:
         known = {*FIELDS, "size"}
-        for name in sorted(set(self.data) - known):
+        for name in sorted(set(self.data) - known)[:MOST_TOLD]:
             self._fail(name[:50], _("There is no such field. The fields are: %s.") % ", ".join(sorted(known)))
 
     def _read(self, field: Field) -> Any:
@@ -212,6 +218,8 @@ class _Parser:
         number = _whole_number(value)
         if number is None:
             self._fail(field.name, _("This must be a whole number."))
+        elif number == field.unset:
+            return None
         else:
             self._check_range(field, number)
         return number
@@ -333,11 +341,11 @@ class _Parser:
 
 
 def _whole_number(value: Any) -> int | None:
-    """Return `value` as an int if lossless (24, 24.0, '24', or '24.0' as spreadsheets write it), else None."""
+    """Return `value` as an int if lossless (24, 24.0, '24', and '24.0' or '24,0' as in spreadsheets), else None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        match = re.fullmatch(r"(-?[0-9]{1,30})(\.0{1,6})?", value.strip())
+        match = re.fullmatch(r"(-?[0-9]{1,30})(\.0{1,6}|,0)?", value.strip())
         return int(match[1]) if match else None
     if isinstance(value, float) and not value.is_integer():
         return None
@@ -345,11 +353,13 @@ def _whole_number(value: Any) -> int | None:
 
 
 def _number(value: Any) -> float:
-    """Return `value` as a float if it is a number in a float's range (7.5, '7.5', '1e1'), else NaN."""
+    """Return `value` as a float if it is a number in a float's range (7.5, '7.5', '7,5', '1e1'), else NaN."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return math.nan
     if isinstance(value, str) and (not value.isascii() or "_" in value):
         return math.nan
+    if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()):
+        value = value.replace(",", ".")
     try:
         return float(value)
     except (ValueError, OverflowError):
@@ -369,9 +379,12 @@ def _has_surrogates(value: str) -> bool:
 def _lora_pairs(value: Any) -> tuple[tuple[str, float], ...]:
     """Return (ID, weight) pairs from 'zoom-in:0.8, pan-left', [['zoom-in', 0.8], ...] or {'zoom-in': 0.8}.
 
+    Where decimals have commas, 'zoom-in:0,8; pan-left' does as well.
+
     A missing weight is 1; one that is not a number is NaN. Raises TypeError or ValueError for anything else.
     """
     if isinstance(value, str):
+        value = _WEIGHT_COMMA.sub(r"\1.", value).replace(";", ",")
         value = [part.partition(":")[::2] for part in value.split(",") if part.strip()]
     elif isinstance(value, Mapping):
         value = value.items()
