@@ -26,7 +26,7 @@ from accounts.sign_in import guesses, logins, mails
 from accounts.sign_in.attempts import Attempt
 from accounts.sign_in.backends import hash_in_vain
 from accounts.sign_in.guesses import Kind, Verdict
-from auravideo.core import links
+from auravideo.core.addresses import links
 
 # Tags of the message after signing out, or leaving with the account: the browser deletes what it keeps for the person.
 LEFT, LEFT_FOR_GOOD = "left:draft", "left:for-good"

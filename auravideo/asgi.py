@@ -22,9 +22,9 @@ except ImproperlyConfigured as error:
 
 from channels.routing import ProtocolTypeRouter  # Django must be set up first
 
-from auravideo.admission import Admission
 from auravideo.bodies import channel
 from auravideo.core.metrics import presence, reporting, websockets
+from auravideo.refusals.admission import Admission
 from auravideo.routing import at_the_root, websocket_application
 
 channel.install()

@@ -16,7 +16,7 @@ from redis import RedisError
 
 from auravideo import tracing
 from auravideo.commands import cannot_start
-from auravideo.core import operating_system
+from auravideo.core.machine import operating_system
 from auravideo.core.metrics import presence, reporting
 from generation.domain.memory_classes import ALL_QUEUES
 from generation.domain.stages import CPU, STAGES, task_of

@@ -6,7 +6,7 @@ from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
 from django.urls import path, re_path
 
-from auravideo.admission import Application, Receive, Scope, Send
+from auravideo.refusals.admission import Application, Receive, Scope, Send
 from auravideo.sockets import NOT_FOUND, LimitedByAddress, OwnPages, closing
 from generation.jobs.consumers import JobsConsumer
 

@@ -37,7 +37,7 @@ SITE = address.site("SITE_URL")
 SITE_URL = SITE.origin if SITE else ""
 ALLOWED_HOSTS = address.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], SITE)
 CSRF_TRUSTED_ORIGINS = address.origins("CSRF_TRUSTED_ORIGINS", SITE)
-CSRF_FAILURE_VIEW = "auravideo.refused_forms.refused"
+CSRF_FAILURE_VIEW = "auravideo.refusals.refused_forms.refused"
 
 # --- Applications ---------------------------------------------------------------------------------------------------
 
@@ -74,7 +74,7 @@ MIDDLEWARE = [
     "auravideo.core.middleware.TextGZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
-    "auravideo.core.links.absolute_links",
+    "auravideo.core.addresses.links.absolute_links",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

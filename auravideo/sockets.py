@@ -11,7 +11,7 @@ from channels.security.websocket import WebsocketDenier
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from auravideo.admission import Application, Receive, Scope, Send, address_of
+from auravideo.refusals.admission import Application, Receive, Scope, Send, address_of
 from generation.jobs.consumers import TOO_MANY
 
 NOT_FOUND = 4404

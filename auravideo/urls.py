@@ -36,4 +36,4 @@ urlpatterns = [
 
 handler403 = "auravideo.views.forbidden"
 handler429 = "auravideo.views.too_many"
-handler500 = "auravideo.unavailable.server_error"
+handler500 = "auravideo.refusals.unavailable.server_error"

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from auravideo.core import graphics, operating_system
+from auravideo.core.machine import graphics, operating_system
 from auravideo.core.metrics import gpus
 from generation.domain.memory_classes import GB
 from generation.queue import roster

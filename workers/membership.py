@@ -19,7 +19,7 @@ from django.db import Error, connection
 
 from auravideo.celery import app
 from auravideo.commands import DOCTOR
-from auravideo.core import operating_system
+from auravideo.core.machine import operating_system
 from auravideo.version import VERSION
 from generation.domain.memory_classes import base_of, queues_within, with_classes
 from generation.domain.states import Stage

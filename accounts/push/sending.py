@@ -9,7 +9,7 @@ from django.conf import settings
 
 from accounts.models import PushSubscription
 from accounts.push import endpoints, keys, services
-from auravideo.core import links
+from auravideo.core.addresses import links
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from django.conf import settings
 
 from auravideo.backups import BackupError, databases, videos
-from auravideo.core import permissions
+from auravideo.core.machine import permissions
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import Error
 
-from auravideo.core import operating_system
+from auravideo.core.machine import operating_system
 from generation.queue import roster
 
 BUSY_LOAD = 0.5  # runnable processes per core

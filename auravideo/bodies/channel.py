@@ -11,11 +11,11 @@ from daphne.http_protocol import HTTPFactory, WebRequest
 from django.http import HttpResponse
 from twisted.web import http
 
-from auravideo.admission import address_of
 from auravideo.bodies import refusal
 from auravideo.bodies.in_flight import InFlight
 from auravideo.bodies.limits import limit_of
 from auravideo.core.metrics.declared import HTTP_REQUESTS
+from auravideo.refusals.admission import address_of
 
 HEADER_SECONDS = 20  # until the headers of a request are complete
 # A body may take this long, and a second more for each 2 KiB that have arrived: less than the slowest mobile network.

@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from auravideo.turned_away import HEADERS
+from auravideo.refusals.turned_away import HEADERS
 
 TOO_LARGE = 413
 RETRY_SECONDS = 30

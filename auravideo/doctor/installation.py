@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from auravideo import environment
-from auravideo.core import permissions
+from auravideo.core.machine import permissions
 from auravideo.doctor.findings import Check, NotApplicable, Problem, State
 
 PYTHON = ">=3.11,<3.15"  # as in pyproject.toml

@@ -4,7 +4,7 @@ import os
 
 from django.conf import settings
 
-from auravideo.core import graphics
+from auravideo.core.machine import graphics
 from auravideo.core.metrics import gpus
 from auravideo.doctor.findings import Check, NotApplicable, Problem, State
 from auravideo.server import crew

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from auravideo.commands import manage
-from auravideo.core import links
+from auravideo.core.addresses import links
 from auravideo.core.metrics import presence
 from auravideo.doctor.findings import Check, NotApplicable, Problem, State, brief
 from auravideo.version import VERSION

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from auravideo.core import operating_system
+from auravideo.core.machine import operating_system
 from auravideo.core.metrics import gpus
 from auravideo.server import answers, web
 from auravideo.server.answers import Answers

@@ -8,7 +8,7 @@ import socket
 
 from django.conf import settings
 
-from auravideo.core import operating_system
+from auravideo.core.machine import operating_system
 
 MOST = 4
 CORES_EACH = 2  # the workers need the others

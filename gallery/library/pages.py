@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import ngettext
 
-from auravideo.core.redirects import next_page
+from auravideo.core.addresses.redirects import next_page
 from gallery.access import library_of
 from gallery.models import Video
 

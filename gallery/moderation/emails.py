@@ -14,7 +14,8 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import translation
 
-from auravideo.core import links, publish
+from auravideo.core import publish
+from auravideo.core.addresses import links
 from gallery.models import ModerationAction
 
 logger = logging.getLogger(__name__)

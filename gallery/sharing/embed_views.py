@@ -13,7 +13,7 @@ from django.urls import Resolver404, resolve
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
-from auravideo.core import links
+from auravideo.core.addresses import links
 from gallery.access import shared_videos
 from gallery.models import Video
 from gallery.sharing import previews

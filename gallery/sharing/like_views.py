@@ -8,8 +8,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from auravideo.core.addresses.redirects import next_page
 from auravideo.core.http import HtmxHttpRequest
-from auravideo.core.redirects import next_page
 from gallery.access import shared_videos
 from gallery.models import Video
 from gallery.sharing import services

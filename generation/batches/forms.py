@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from auravideo.core.forms import choice_field, mark_default, without_hidden
-from auravideo.core.time_budget import OutOfTime, TimeBudget
+from auravideo.core.machine.time_budget import OutOfTime, TimeBudget
 from generation.batches import parsing
 from generation.batches import services as batches
 from generation.batches.defaults import Defaults

@@ -7,8 +7,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
-from auravideo import admission, turned_away
-from auravideo.admission import Admission, Overloaded, Turns
+from auravideo.refusals import admission, turned_away
+from auravideo.refusals.admission import Admission, Overloaded, Turns
 from tests.html_forms import fields_of, texts_of
 
 FORM = "application/x-www-form-urlencoded"

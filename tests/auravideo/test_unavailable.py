@@ -4,7 +4,8 @@ import pytest
 from django.db import InterfaceError, OperationalError
 from django.utils.functional import SimpleLazyObject
 
-from auravideo import unavailable, views
+from auravideo import views
+from auravideo.refusals import unavailable
 
 pytestmark = pytest.mark.django_db
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from auravideo.core import graphics, operating_system
+from auravideo.core.machine import graphics, operating_system
 from generation.queue import roster
 from tests.rigs import nvml
 from workers import cards

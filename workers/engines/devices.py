@@ -7,7 +7,7 @@ A device is written as torch writes it: `cuda` (NVIDIA, and AMD by ROCm, which t
 import sys
 from typing import Any
 
-from auravideo.core import operating_system
+from auravideo.core.machine import operating_system
 
 AUTO, CPU = "auto", "cpu"
 CUDA, XPU, MPS = CARDS = ("cuda", "xpu", "mps")  # in the order in which they are preferred

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
-from auravideo.core import operating_system
+from auravideo.core.machine import operating_system
 from generation.domain.errors import RenderError
 from workers.engines import devices
 from workers.engines.base import Engine

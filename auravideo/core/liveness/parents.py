@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from auravideo.core.operating_system import has_process_control, process_control
+from auravideo.core.machine.operating_system import has_process_control, process_control
 
 SUPERVISOR = "AURAVIDEO_SUPERVISOR"  # the process that started this one, where the kernel does not tell of its death
 LOOK_SECONDS = 1.0

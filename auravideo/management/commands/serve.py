@@ -15,9 +15,10 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from auravideo.commands import manage
-from auravideo.core import permissions, static_files
+from auravideo.core import static_files
 from auravideo.core.liveness.parents import adopt_orphans
 from auravideo.core.logs import lines
+from auravideo.core.machine import permissions
 from auravideo.core.metrics import gpus
 from auravideo.server import crew, migrations, processes, redis_server, scheduler, shared, web
 from auravideo.server.supervisor import Process, Supervisor

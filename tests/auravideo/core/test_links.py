@@ -8,7 +8,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
-from auravideo.core import links
+from auravideo.core.addresses import links
 from gallery.sharing.places import Place
 from tests.factories import PASSWORD, UserFactory, VideoFactory
 

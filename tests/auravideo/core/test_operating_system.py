@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from auravideo.core import operating_system
 from auravideo.core.liveness import parents
+from auravideo.core.machine import operating_system
 from tests.rigs import lean_system
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -57,7 +57,7 @@ except FileNotFoundError as error:
 def test_the_machine_is_known_as_far_as_it_tells():
     printed = on_lean_system("""
 import json
-from auravideo.core import operating_system as system
+from auravideo.core.machine import operating_system as system
 print(json.dumps([system.cores(), system.total_memory(), system.main_memory(), system.boot(), system.processor_name()]))
 """)
     cores, total, (same, available), boot, name = json.loads(printed)

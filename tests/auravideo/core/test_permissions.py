@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as site_settings
 
-from auravideo.core import permissions
+from auravideo.core.machine import permissions
 from auravideo.doctor import installation
 from auravideo.doctor.findings import Problem, State
 

@@ -3,7 +3,7 @@
 import pytest
 from django.test import RequestFactory
 
-from auravideo.core.redirects import MAX_ADDRESS, next_page
+from auravideo.core.addresses.redirects import MAX_ADDRESS, next_page
 
 
 def led_to(address: str | None, **how) -> str:

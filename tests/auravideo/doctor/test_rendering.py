@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pynvml
 import pytest
 
-from auravideo.core import graphics
+from auravideo.core.machine import graphics
 from auravideo.doctor import rendering
 from generation.catalogue.lockfile import lock_path
 from generation.requests import available

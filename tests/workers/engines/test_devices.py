@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from auravideo.core import operating_system
+from auravideo.core.machine import operating_system
 from workers.engines import devices
 from workers.engines.devices import BFLOAT16, FLOAT16, FLOAT32
 

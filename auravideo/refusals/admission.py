@@ -15,8 +15,8 @@ from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
 
 from accounts.adapter import AccountAdapter
-from auravideo import turned_away
 from auravideo.core.metrics.declared import HTTP_REQUESTS, REQUESTS_SHED
+from auravideo.refusals import turned_away
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

@@ -5,7 +5,7 @@ from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from auravideo.core import links
+from auravideo.core.addresses import links
 
 # Django's reasons begin like this if the form came from another address than the site's.
 _ELSEWHERE = ("Origin checking failed", "Referer checking failed")

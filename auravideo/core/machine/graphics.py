@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from auravideo.core import operating_system
+from auravideo.core.machine import operating_system
 
 PCI_DEVICES = Path("/sys/bus/pci/devices")
 NVIDIA, AMD, INTEL = "0x10de", "0x1002", "0x8086"

@@ -1,0 +1,1 @@
+"""Addresses: absolute links, and where redirects may lead."""
