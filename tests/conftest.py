@@ -156,3 +156,20 @@ def signed_in(client, user):
     """Return the test client, signed in as `user`."""
     client.force_login(user)
     return client
+
+
+@pytest.fixture
+def mails_at_once(monkeypatch):
+    """Run the task that sends emails as soon as it is queued; other tasks go to the broker."""
+    from accounts import tasks
+    from accounts.sign_in.mails import MAIL_TASK
+    from auravideo.celery import app
+
+    send = app.send_task
+
+    def send_task(name, args=(), **options):
+        if name != MAIL_TASK:
+            return send(name, args=args, **options)
+        return tasks.send_mail.apply(args, throw=True)
+
+    monkeypatch.setattr(app, "send_task", send_task)

@@ -206,7 +206,7 @@ def test_the_zip_holds_the_profile_the_jobs_and_the_videos(signed_in, user):
     response = signed_in.post(reverse("accounts:download"))
     assert response["Content-Type"] == "application/zip"
     archive = unzipped(response)
-    video, settings = "videos/0001-cafe-zow.mp4", "videos/0001-cafe-zow.json"
+    video, settings = "videos/0001-café-żółw.mp4", "videos/0001-café-żółw.json"
     assert sorted(archive.namelist()) == ["jobs.json", "presets.json", "profile.json", settings, video]
     assert archive.read(video) == b"moving pictures"
     assert json.loads(archive.read(settings))["request"]["prompt"] == "a red heart rising over the sea"

@@ -68,6 +68,7 @@ def reset_link(user, host: str) -> str:
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("mails_at_once")
 def test_a_password_is_reset_at_the_sites_own_address(public):
     user = UserFactory()
     assert reset_link(user, f"{HOST}:1234") == f"http://{HOST}:8000"
@@ -77,6 +78,7 @@ def test_a_password_is_reset_at_the_sites_own_address(public):
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("mails_at_once")
 def test_emails_about_addresses_lead_to_the_sites_own(public):
     public.SITE_URL, public.ACCOUNT_EMAIL_VERIFICATION = f"https://{HOST}", "mandatory"
     form = {"username": "ada", "email": "ada@example.com", "password1": PASSWORD, "password2": PASSWORD}

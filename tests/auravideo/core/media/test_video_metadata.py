@@ -112,10 +112,6 @@ def test_a_missing_file_is_an_error_and_not_a_file_without_settings(tmp_path):
         media.read_settings(tmp_path / "none.mp4")
 
 
-def box(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", 8 + len(content)) + name + content
-
-
 def mp4_with(comments: bytes) -> bytes:
     return box(b"ftyp", b"isom\0\0\0\0") + box(b"moov", box(b"udta", box(b"meta", b"\0" * 4 + box(b"ilst", comments))))
 
