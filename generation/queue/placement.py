@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from django.conf import settings
 from django.utils import formats
 from django.utils.translation import gettext as _
 
@@ -54,7 +55,7 @@ def generation_needs(request: RenderRequest, made: Plan | None = None) -> Mappin
     except ValueError:  # the catalogue has changed since
         return {}
     size = (made.base_width, made.base_height, made.base_frames)
-    return card_memory.needs(model, *size, guided=request.guidance > 1)
+    return card_memory.needs(model, *size, guided=request.guidance > 1, inexact=settings.INEXACT_MEMORY)
 
 
 def queue_of(stage: Stage, request: RenderRequest) -> str:
