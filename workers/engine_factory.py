@@ -29,7 +29,9 @@ def text_to_video(request: RenderRequest) -> TextToVideo:
     base = ("text-to-video", model.id)
 
     def make() -> AnimateDiffEngine:
-        return AnimateDiffEngine.from_entries(_verified(model), _verified(adapter), settings.HOME)
+        return AnimateDiffEngine.from_entries(
+            _verified(model), _verified(adapter), settings.HOME, inexact=settings.INEXACT_MEMORY
+        )
 
     def swap(engine: AnimateDiffEngine) -> None:
         engine.use(Motion.of_entries(model, _verified(adapter), settings.HOME))

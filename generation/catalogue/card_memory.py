@@ -4,11 +4,11 @@ Pure, and without torch: the pages say it before a clip is submitted, and the en
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 TABLE = Path(__file__).with_name("card_memory.toml")
 GB = 10**9
@@ -16,6 +16,9 @@ GB = 10**9
 CONTEXT = 400 * 10**6
 GAPS = 200 * 10**6
 DEFAULT_SECONDS = 2  # of the clip that a model's `memory_gb` is about
+# When modes that change the clip may be used: never; where no exact mode fits; where no faster mode fits.
+INEXACT = ("never", "last", "early")
+USUALLY = "last"
 
 Line = tuple[float, float]
 """Bytes, and bytes per pixel."""
@@ -39,33 +42,61 @@ class Model(Protocol):
     def native_fps(self) -> int: ...
 
 
+class _Exact(Protocol):
+    @property
+    def is_exact(self) -> bool: ...
+
+
+M = TypeVar("M", bound=_Exact)
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """One memory mode of a family. `speed` is a fraction of the first mode's."""
+    """One memory mode of a family. `speed` is a fraction of the first mode's; `two_passes`: guidance in two."""
 
     name: str
     window: int
+    is_exact: bool
+    two_passes: bool
     denoise: Plane
     long: Plane
     decode: Line
     speed: float
 
     def bytes(self, width: int, height: int, frames: int, *, guided: bool = True) -> int:
-        """Return what a clip of this size (pixels) and length needs. Without guidance, half as much is computed."""
+        """Return what a clip of this size (pixels) and length needs.
+
+        Without guidance, half as much is computed at a time, unless that is so anyway.
+        """
         pixels = width * height
         offset, by_pixel, by_volume = self.denoise if frames <= self.window else self.long
-        denoising = offset + by_pixel * pixels + by_volume * pixels * frames * (1 if guided else 0.5)
+        share = 1 if guided or self.two_passes else 0.5
+        denoising = offset + by_pixel * pixels + by_volume * pixels * frames * share
         decoding = self.decode[0] + self.decode[1] * pixels
         return int(max(denoising, decoding)) + CONTEXT + GAPS
 
 
-def modes(model: Model) -> tuple[Mode, ...]:
-    """Return the memory modes of a model, the fastest first; empty if nothing was calculated for it.
+def modes(model: Model, inexact: str = USUALLY) -> tuple[Mode, ...]:
+    """Return the memory modes of a model in the order in which they are tried; empty if nothing was calculated for it.
 
     An operator's entry may state another `memory_gb`: then that counts, and not the table of its family.
+
+    Args:
+        inexact: one of `INEXACT`.
     """
     found = _families().get(model.family, ())
-    return found if model.memory_gb in (0, usual_gb(model)) else ()
+    return allowed(found, inexact) if model.memory_gb in (0, usual_gb(model)) else ()
+
+
+def allowed(modes: Sequence[M], inexact: str) -> tuple[M, ...]:
+    """Return those of `modes`, the fastest first, that a site allows.
+
+    Where inexact modes come last, those that are faster than an exact one that needs less would never be reached.
+    """
+    exact = [index for index, mode in enumerate(modes) if mode.is_exact]
+    slowest = max(exact, default=-1)
+    kept = {"never": exact, "last": [*exact, *range(slowest + 1, len(modes))], "early": range(len(modes))}[inexact]
+    return tuple(modes[index] for index in kept)
 
 
 def usual_gb(model: Model) -> float | None:
@@ -75,9 +106,11 @@ def usual_gb(model: Model) -> float | None:
     return round(found[0].bytes(model.native_size, model.native_size, frames) / GB, 1) if found else None
 
 
-def needs(model: Model, width: int, height: int, frames: int, *, guided: bool = True) -> dict[str, int]:
-    """Return the bytes that a clip needs in each memory mode, the fastest first; empty if nothing was calculated."""
-    return {mode.name: mode.bytes(width, height, frames, guided=guided) for mode in modes(model)}
+def needs(
+    model: Model, width: int, height: int, frames: int, *, guided: bool = True, inexact: str = USUALLY
+) -> dict[str, int]:
+    """Return the bytes that a clip needs in each of the `modes` of a model; empty if nothing was calculated."""
+    return {mode.name: mode.bytes(width, height, frames, guided=guided) for mode in modes(model, inexact)}
 
 
 def on_processor(model: Model, width: int, height: int, frames: int, *, guided: bool = True) -> int:

@@ -1,5 +1,6 @@
 """Whether a clip fits on the site's graphics card at full speed: said before it is submitted."""
 
+from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -39,9 +40,8 @@ def slower(request: RenderRequest, plan: Plan) -> str:
     if not able or needs[fastest] <= max(able):
         return ""
     name = card_memory.choose_mode(needs, max(able))
-    speed = next(
-        mode.speed for mode in card_memory.modes(available.catalogue().models[request.model]) if mode.name == name
-    )
+    modes = card_memory.modes(available.catalogue().models[request.model], settings.INEXACT_MEMORY)
+    speed = next(mode.speed for mode in modes if mode.name == name)
     return _(
         "Needs %(need)s GB of graphics memory; the largest card on this site offers %(most)s GB, so it %(speed)s."
     ) % {

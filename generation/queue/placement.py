@@ -1,8 +1,10 @@
 """Which worker should run a unit: the memory that its model needs, and who holds that model already."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TypeVar
 
+from django.conf import settings
 from django.utils import formats
 from django.utils.translation import gettext as _
 
@@ -50,7 +52,7 @@ def needed(stage: Stage, request: RenderRequest) -> Need:
 
 def generation_needs(request: RenderRequest, made: Plan | None = None) -> Mapping[str, int]:
     """Return the bytes that generating a clip needs in each memory mode, the fastest first; empty if not known."""
-    return _calculated(request, made, card_memory.needs) or {}
+    return _calculated(request, made, partial(card_memory.needs, inexact=settings.INEXACT_MEMORY)) or {}
 
 
 def _calculated(request: RenderRequest, made: Plan | None, calculate: Callable[..., R]) -> R | None:

@@ -4,7 +4,7 @@ import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.decoding import decode
 from workers.engines.diffusion.denoising import denoise
 from workers.engines.diffusion.needs import Needs, needed_bytes
-from workers.engines.diffusion.parts import arrange, set_precision, weight_bytes
+from workers.engines.diffusion.parts import arrange, make_plain, set_precision, weight_bytes
 from workers.engines.ladder import Ladder
 from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras, swap_motion
-from workers.engines.memory import LADDER, Rung, free_memory, join_inference, rung_index
+from workers.engines.memory import Rung, free_memory, rung_index
 from workers.engines.precision import NotFinite, Precisions, dtype, precisions
 from workers.engines.preview import LatentPreview
 
@@ -84,7 +84,8 @@ class AnimateDiffEngine:
         device: "auto", or what devices.py calls "cuda", "xpu", "mps" or "cpu".
         precision: "float16", "bfloat16", "float32", or "auto": half precision on a card unless this card was found to
             compute wrongly in it (precision.py), float32 on the CPU.
-        memory_mode: "auto", or the rung of `memory.LADDER` to start at.
+        memory_mode: "auto", or the rung to start at, of those that `inexact` allows.
+        inexact: when memory modes may be used that change the clip, one of `card_memory.INEXACT`.
         ladder, found: remember the rungs that fit, and the precisions that work; by default one each per process.
         needs: what a clip needs in each memory mode, as far as it was calculated: modes that do not fit are not tried.
     """
@@ -106,6 +107,7 @@ class AnimateDiffEngine:
         device: str = "auto",
         precision: str = "auto",
         memory_mode: str = "auto",
+        inexact: str = card_memory.USUALLY,
         ladder: Ladder | None = None,
         found: Precisions = precisions,
         needs: Needs | None = None,
@@ -119,14 +121,15 @@ class AnimateDiffEngine:
         self._source = Source(label or self.base.name, command, variant)
         self._motion = motion or self._source
         self._device_name, self._precision, self._found = device, precision, found
-        self._first_rung = rung_index(memory_mode)
+        self._rungs = memory.allowed(inexact)
+        self._first_rung = rung_index(memory_mode, self._rungs)
         self._ladder = _ladder if ladder is None else ladder
         self._needs = needs
         self._pipeline: Any = None
         self._preview: LatentPreview | None = None
         self._arranged: tuple[Any, ...] | None = None
         self._used: dict[str, str] = {}  # precision by part, once loaded
-        self._rung = LADDER[0]  # the last one
+        self._rung = self._rungs[0]  # the last one
 
     @classmethod
     def from_entries(cls, model: Any, adapter: Any, home: Path | str, **options: Any) -> "AnimateDiffEngine":
@@ -188,7 +191,7 @@ class AnimateDiffEngine:
         """Return how the model runs, if not as usual (generation/domain/worker_notes.py)."""
         wider = {part: precision for part, precision in self._used.items() if precision != self._usual}
         said = [{"id": "precision", "part": part, "precision": precision} for part, precision in wider.items()]
-        said += [{"id": "memory-mode", "mode": self._rung.name}] if self._rung != LADDER[self._first_rung] else []
+        said += [{"id": "memory-mode", "mode": self._rung.name}] if self._rung != self._rungs[self._first_rung] else []
         return [{"model": self.label, **note} for note in said]
 
     @property
@@ -233,8 +236,7 @@ class AnimateDiffEngine:
     def _make_plain(self) -> None:
         """Undo `_arrange`, except for where the weights are."""
         self._arranged = None
-        self._pipeline.remove_all_hooks()
-        join_inference(self._pipeline.unet)
+        make_plain(self._pipeline)
         self._pipeline.unload_lora_weights()
         set_free_noise(self._pipeline, None)
 
@@ -324,6 +326,7 @@ class AnimateDiffEngine:
         return self._ladder.run(
             lambda rung: self._attempt(clip, rung, on_step),
             model=f"{self._source.label} ({self.device})",
+            rungs=self._rungs,
             subject=(*parts, *self._used.values(), self.card),
             width=clip.width,
             height=clip.height,
@@ -407,7 +410,7 @@ class AnimateDiffEngine:
     def _clear(self) -> None:
         """Move everything off the GPU."""
         self._arranged = None
-        self._pipeline.remove_all_hooks()
+        make_plain(self._pipeline)
         self._pipeline.to("cpu", silence_dtype_warnings=True)
         free_memory()
 
@@ -431,15 +434,14 @@ class AnimateDiffEngine:
             self._pipeline.maybe_free_model_hooks()
 
     def _arrange(self, clip: Clip, rung: Rung) -> None:
-        """Set up LoRAs, FreeNoise, split inference and devices for this clip and rung."""
+        """Set up LoRAs, FreeNoise, the memory mode and devices for this clip and rung."""
         offload = rung.offload and self.device != "cpu"
-        wanted = (clip.loras, clip.window, rung.split, rung.tile_vae, offload)
+        wanted = (clip.loras, clip.window, replace(rung, name="", decode_frames=0, offload=offload))
         if wanted == self._arranged:
             return
         before, self._arranged = self._arranged, None
         if before is None or before[0] != clip.loras:
-            self._pipeline.remove_all_hooks()
-            join_inference(self._pipeline.unet)
+            make_plain(self._pipeline)
             set_loras(self._pipeline, clip.loras, self._source)
         arrange(self._pipeline, clip.window, rung, self.device, offload)
         self._arranged = wanted

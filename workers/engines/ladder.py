@@ -6,7 +6,7 @@ has more room than when it failed, otherwise after some clips, and after ever mo
 """
 
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -71,6 +71,7 @@ class Ladder:
         width: int,
         height: int,
         frames: int,
+        rungs: Sequence[Rung] = LADDER,
         subject: Hashable = None,
         first: int = 0,
         room: Callable[[], int | None] = lambda: None,
@@ -82,6 +83,7 @@ class Ladder:
 
         Args:
             model: the name for the log and the error.
+            rungs: the modes, from the fastest to the most economical; always the same ones for a subject.
             subject: everything but the size that decides what fits: the weights, their precision, the card. By default
                 `model`.
             room: returns the bytes of the card that this process may fill; None if unknown.
@@ -96,10 +98,10 @@ class Ladder:
         key = (model if subject is None else subject, width * height * frames)
         there = room()
         fit = replace(self._known(*key))
-        index = began = self._first_worth_trying(max(first, fit.start(there)), there, least, model)
+        index = began = self._first_worth_trying(rungs, max(first, fit.start(there)), there, least, model)
         short = there if began > max(first, fit.start(there)) else None
-        while index < len(LADDER):
-            rung = LADDER[index]
+        while index < len(rungs):
+            rung = rungs[index]
             try:
                 result = attempt(rung)
             except Exception as error:
@@ -135,11 +137,13 @@ class Ladder:
                 smaller.rung, smaller.clips = rung, 0
 
     @staticmethod
-    def _first_worth_trying(index: int, room: int | None, least: Callable[[Rung], int], model: str) -> int:
-        while room is not None and index < len(LADDER) - 1 and least(LADDER[index]) > room:
+    def _first_worth_trying(
+        rungs: Sequence[Rung], index: int, room: int | None, least: Callable[[Rung], int], model: str
+    ) -> int:
+        while room is not None and index < len(rungs) - 1 and least(rungs[index]) > room:
             logger.warning(
                 "%s: mode %s needs at least %.1f GiB, and there are %.1f",
-                *(model, LADDER[index].name, least(LADDER[index]) / 2**30, room / 2**30),
+                *(model, rungs[index].name, least(rungs[index]) / 2**30, room / 2**30),
             )
             index += 1
         return index

@@ -4,11 +4,20 @@ import gc
 from dataclasses import dataclass
 from typing import Any
 
+from generation.catalogue import card_memory
 from workers.engines import devices
 
-# diffusers' defaults for split inference; its PR 9231 measured a drop from 25.2 GB to 12-14 GB for 128 frames.
-SPATIAL_SPLIT = 256
-TEMPORAL_SPLIT = 16
+# Pixels of the latent, and frames, that are computed at a time: pieces of one size at 512x512. diffusers' own numbers,
+# 256 and 16, are for batches of two clips. With guidance in two passes they would split nothing but the motion modules
+# of a clip of 16 frames.
+SPATIAL_SPLIT = 1024
+TEMPORAL_SPLIT = 4
+
+# Frames are decoded in tiles only where they are larger than one, and a tile is never so small that the decoder, whose
+# normalization and attention see one tile, makes another picture of it. diffusers goes by the size that the decoder was
+# trained on: nothing at 512 pixels, and tiles of 64 with the bundled model.
+TILE = 384  # pixels
+TILE_OVERLAP = 1 / 3
 
 _limit: int | None = None
 
@@ -17,32 +26,51 @@ _limit: int | None = None
 class Rung:
     """One memory mode: frames decoded at once, and other savings.
 
-    `offload` keeps only the active network on the GPU; `split` runs the UNet's blocks on part of the frames and pixels
-    at a time; `tile_vae` decodes large frames in tiles.
+    `offload` keeps only the active network on the GPU; `two_passes` guides in two passes; `split` runs the UNet's
+    blocks on part of the frames and pixels at a time; `away` keeps all but the active block in main memory.
+    `eight_bits` keeps their weights in 8 bits, and `tile_vae` decodes large frames in tiles: these change the clip.
     """
 
     name: str
     decode_frames: int
     offload: bool = False
+    two_passes: bool = False
     split: bool = False
+    away: bool = False
+    eight_bits: bool = False
     tile_vae: bool = False
 
+    @property
+    def is_exact(self) -> bool:
+        """Return whether clips are those of the first mode, but for the order of summation."""
+        return not (self.eight_bits or self.tile_vae)
 
+
+# By speed as calculated (generation/catalogue/card_memory.toml), the fastest first.
 LADDER = (
     Rung("full", decode_frames=4),
     Rung("sliced-vae", decode_frames=1),
     Rung("offload", decode_frames=1, offload=True),
-    Rung("split", decode_frames=1, offload=True, split=True, tile_vae=True),
+    Rung("two-passes", decode_frames=1, offload=True, two_passes=True),
+    Rung("split", decode_frames=1, offload=True, two_passes=True, split=True),
+    Rung("8-bit", decode_frames=1, offload=True, two_passes=True, split=True, eight_bits=True),
+    Rung("blocks", decode_frames=1, offload=True, two_passes=True, split=True, away=True),
+    Rung("tiles", decode_frames=1, offload=True, two_passes=True, split=True, away=True, tile_vae=True),
 )
 
 
-def rung_index(name: str) -> int:
-    """Return the index of `name` on the ladder; "auto" is the top.
+def allowed(inexact: str) -> tuple[Rung, ...]:
+    """Return the rungs that a site allows, in the order in which they are tried; `inexact` is one of `INEXACT`."""
+    return card_memory.allowed(LADDER, inexact)
+
+
+def rung_index(name: str, rungs: tuple[Rung, ...] = LADDER) -> int:
+    """Return the index of `name` among `rungs`; "auto" is the top.
 
     Raises:
         ValueError: no such mode.
     """
-    names = ["auto", *(rung.name for rung in LADDER)]
+    names = ["auto", *(rung.name for rung in rungs)]
     if name not in names:
         raise ValueError(f"memory mode {name!r} is none of {', '.join(names)}")
     return max(0, names.index(name) - 1)
@@ -103,6 +131,14 @@ def split_inference(unet: Any, spatial: int = SPATIAL_SPLIT, temporal: int = TEM
         wrap_all(block.resnets, temporal, ["input_tensor", "temb"])
         wrap_all(getattr(block, "downsamplers", None), temporal, ["hidden_states"])
         wrap_all(getattr(block, "upsamplers", None), temporal, ["hidden_states"])
+
+
+def set_tiles(vae: Any, wanted: bool) -> None:
+    """Let an `AutoencoderKL` decode frames larger than a tile in overlapping tiles, or not."""
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    vae.use_tiling = wanted
+    vae.tile_sample_min_size, vae.tile_latent_min_size = TILE, TILE // factor
+    vae.tile_overlap_factor = TILE_OVERLAP
 
 
 def join_inference(unet: Any) -> None:

@@ -1,12 +1,14 @@
 """What a clip needs on a card: the catalogue's figures are the calculated ones, and a mode is chosen by them."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from generation.catalogue import card_memory
 from generation.catalogue.load import load_catalogue
 from tests.rigs.paper_card import film
+from workers.engines.memory import allowed
 
 CATALOGUE = load_catalogue()
 MODELS = CATALOGUE.models
@@ -40,6 +42,33 @@ def test_a_clip_needs_more_the_larger_and_the_longer_it_is_and_less_without_guid
         assert needs[0][mode] <= needs[1][mode] <= needs[2][mode]
         assert card_memory.needs(SD15, 512, 512, 17, guided=False)[mode] <= needs[1][mode]
     assert needs[0]["full"] < needs[1]["full"] < needs[2]["full"]
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.id)
+@pytest.mark.parametrize("inexact", card_memory.INEXACT)
+def test_pages_and_engines_know_the_same_modes_in_the_same_order(model, inexact):
+    found = card_memory.modes(model, inexact)
+    assert [mode.name for mode in found] == [rung.name for rung in allowed(inexact)]
+    assert [(mode.is_exact, mode.two_passes) for mode in found] == [
+        (rung.is_exact, rung.two_passes) for rung in allowed(inexact)
+    ]
+
+
+@pytest.mark.parametrize("inexact", card_memory.INEXACT)
+def test_each_mode_is_slower_than_the_one_before_and_the_last_one_needs_least(inexact):
+    """Or it would have no place on the ladder, or another one. Of speeds, the last digit is noise."""
+    found = card_memory.modes(SD15, inexact)
+    assert all(mode.speed >= slower.speed - 0.015 for mode, slower in pairwise(found))
+    for clip in ((512, 512, 17), (912, 512, 65)):
+        needs = [mode.bytes(*clip) for mode in found]
+        assert needs[-1] == min(needs)
+        assert all(need > less for need, less in pairwise(needs[1:]) if less != needs[-1])
+
+
+def test_in_two_passes_a_clip_without_guidance_needs_as_much_as_one_with():
+    needs, without = (card_memory.needs(SD15, 512, 512, 33, guided=guided) for guided in (True, False))
+    assert without["two-passes"] == needs["two-passes"]
+    assert without["full"] < needs["full"]
 
 
 def test_an_operators_own_figure_counts_instead_of_the_table():

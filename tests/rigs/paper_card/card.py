@@ -130,12 +130,16 @@ class _NoDriver(FakeTensorMode):
 
 
 class _OnPaper(TorchFunctionMode):
-    """Answers what needs a real card, or real content: which attention kernel runs, and arrays of numpy."""
+    """Answers what needs a real card, or real content: the kernel of attention, pinned memory, and arrays of numpy."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if function is torch.nn.functional.scaled_dot_product_attention and _first(args, kwargs).device.type == "cuda":
             return _attention(*args, **kwargs)
+        if function is torch.Tensor.pin_memory and isinstance(args[0], FakeTensor):
+            return args[0]  # which would ask the driver for memory
+        if function is torch.Tensor.is_pinned and isinstance(args[0], FakeTensor):
+            return False
         if function is torch.Tensor.numpy and isinstance(args[0], FakeTensor):
             if args[0].device.type != "cpu":
                 raise TypeError("can't convert cuda:0 device type tensor to numpy")
@@ -185,7 +189,8 @@ def _apply(module: torch.nn.Module, function: Callable[[torch.Tensor], torch.Ten
         if parameter is not None:
             with torch.no_grad():
                 moved = function(parameter)
-            module._parameters[name] = torch.nn.Parameter(moved, parameter.requires_grad)
+            if moved is not parameter:
+                module._parameters[name] = torch.nn.Parameter(moved, parameter.requires_grad)
         del parameter
     for name, buffer in module._buffers.items():
         if buffer is not None:

@@ -14,7 +14,7 @@ from generation.catalogue.entries import BUILTIN_MODELS
 from tests.rigs.paper_card.cards import CARDS
 from tests.rigs.paper_card.measure import Bench, Need
 from tests.rigs.paper_card.pipelines import Networks, networks_in, published_networks
-from workers.engines.memory import LADDER
+from workers.engines.memory import LADDER, Rung
 
 # The most common card among those that need a choice of modes, and what its bus moves in a second (PCIe 3.0 x16).
 USUAL_CARD = CARDS["RTX 3060"]
@@ -29,13 +29,15 @@ Size = tuple[int, int, int]
 class Family:
     """A family of models: its networks, the frames that its motion modules were trained on, and the measured clips.
 
-    `usual` is the clip that speeds are compared on.
+    `usual` is the clip that speeds are compared on. Modes that compute as another one does, with their weights
+    elsewhere, are measured with `few` clips: the difference in memory is the same at every size.
     """
 
     name: str
     networks: Callable[[], Networks]
     context: int
     clips: tuple[Size, ...]
+    few: tuple[Size, ...]
     usual: Size
     base: Path | None = None  # with tokenizer and scheduler; None for those of the published models
 
@@ -46,6 +48,7 @@ FAMILIES = (
         lambda: networks_in(BUILTIN_MODELS / "text-to-video", BUILTIN_MODELS / "motion-adapter"),
         context=17,
         clips=((64, 64, 9), (112, 64, 9), (64, 64, 17), (112, 64, 17), (64, 64, 24), (112, 64, 24), (112, 64, 33)),
+        few=((64, 64, 9), (112, 64, 17), (112, 64, 24)),
         usual=(112, 64, 17),
         base=BUILTIN_MODELS / "text-to-video",
     ),
@@ -57,6 +60,7 @@ FAMILIES = (
             *((256, 256, 9), (512, 512, 9), (512, 512, 16), (912, 512, 16)),
             *((256, 256, 33), (512, 512, 24), (512, 512, 33)),
         ),
+        few=((256, 256, 33), (512, 512, 16), (912, 512, 16)),
         usual=(512, 512, 16),
     ),
 )
@@ -69,7 +73,7 @@ def measured(
     needs: dict[str, list[Need]] = {}
     with Bench(base, family.networks(), USUAL_CARD, torch.float16, context_length=family.context) as bench:
         for rung in LADDER:
-            for size in family.clips:
+            for size in family.clips if _computes_like(rung) == rung else family.few:
                 need = bench.need(rung.name, *size)
                 needs.setdefault(rung.name, []).append(need)
                 note(need)
@@ -103,15 +107,23 @@ def toml(tables: dict[str, str]) -> str:
     return "\n".join([heading, *tables.values()]).rstrip() + "\n"
 
 
+def _computes_like(rung: Rung) -> Rung:
+    """Return the first rung whose network computes the same at a time, wherever its weights are."""
+    return next(other for other in LADDER if (other.two_passes, other.split) == (rung.two_passes, rung.split))
+
+
 def table_of(family: Family, window: int, needs: dict[str, list[Need]]) -> str:
     """Return the tables of one family."""
     lines = [f"[{family.name}]", f"window = {window}", ""]
     fastest = _clip_seconds(_usual(needs[LADDER[0].name], family))
-    for mode, found in needs.items():
+    for rung in LADDER:
+        found, like = needs[rung.name], needs[_computes_like(rung).name]
         lines += [
-            f"[{family.name}.modes.{mode}]",
-            f"denoise = {_denoising(need for need in found if not need.windowed)}",
-            f"long = {_denoising(need for need in found if need.windowed)}",
+            f"[{family.name}.modes.{rung.name}]",
+            f"is_exact = {str(rung.is_exact).lower()}",
+            f"two_passes = {str(rung.two_passes).lower()}",
+            f"denoise = {_denoising(_seen(found, False), _seen(like, False))}",
+            f"long = {_denoising(_seen(found, True), _seen(like, True))}",
             f"decode = {plane_above(([need.width * need.height], need.stages['decode']) for need in found)}",
             f"speed = {fastest / _clip_seconds(_usual(found, family)):.2f}",
             "",
@@ -124,13 +136,27 @@ def _usual(needs: Sequence[Need], family: Family) -> Need:
 
 
 def _clip_seconds(need: Need) -> float:
-    return STEPS * need.seconds + need.moved / BUS
+    steps = STEPS * (need.seconds + need.moved_a_step / BUS)
+    return steps + (need.moved - need.moved_a_step) / BUS
 
 
-def _denoising(needs: Iterable[Need]) -> list[float]:
-    """Return what there is at most in all other stages, by pixels, and by pixels and frames."""
-    sizes = ((need, need.width * need.height) for need in needs)
-    return plane_above(([pixels, pixels * need.frames], _besides_decoding(need)) for need, pixels in sizes)
+def _seen(needs: Sequence[Need], windowed: bool) -> list[Need]:
+    return [need for need in needs if need.windowed == windowed]
+
+
+def _denoising(needs: Sequence[Need], like: Sequence[Need]) -> list[float]:
+    """Return what there is at most in all other stages than decoding, by pixels, and by pixels and frames.
+
+    The slopes are those of `like`, from clips of the same kind in a mode that computes in the same way.
+    """
+    _offset, *slopes = plane_above((_volume(need), _besides_decoding(need)) for need in like)
+    above = (_besides_decoding(need) - np.dot(_volume(need), slopes) for need in needs)
+    return [int(max(above)) + 1, *slopes]
+
+
+def _volume(need: Need) -> list[int]:
+    pixels = need.width * need.height
+    return [pixels, pixels * need.frames]
 
 
 def _besides_decoding(need: Need) -> int:

@@ -57,18 +57,47 @@ def test_a_card_that_is_too_small_for_every_mode_says_so():
         assert engine._rung == LADDER[-1], "the others need more for their weights alone, and are not tried"
 
 
+@pytest.mark.parametrize("mode", ["8-bit", "blocks", "tiles"])
+def test_a_mode_that_keeps_its_weights_elsewhere_leaves_no_more_on_the_card_than_it_should(mode):
+    with PaperCard() as card:
+        engine = engine_on(card, BASE, TINY, inexact="early", memory_mode=mode)
+        fit_preview(engine)
+        size = engine.memory_bytes
+        assert generate(engine).shape == (17, 64, 64, 3)
+        assert engine.memory_bytes == size
+        assert card.stages["denoise"] < size
+        engine.park()
+        assert card.memory.now < size / 100, "something other than the scheduler's numbers"
+
+
+GIGABYTES = (4, 6, 8, 12, 16, 24)
+
+
+def full_size_engine(card, folder, **options):
+    engine = engine_on(card, write_small_files(folder), published_networks(), **options)
+    fit_preview(engine)
+    return engine
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("gigabytes", "frames"), [(6, 17), (6, 24), (8, 24)])
+@pytest.mark.parametrize("frames", [17, 33])
+@pytest.mark.parametrize("gigabytes", GIGABYTES)
 def test_on_every_card_the_chosen_mode_fits_at_the_first_attempt(gigabytes, frames, tmp_path):
     """The full-size networks, by the catalogue's own figures."""
     with PaperCard(gigabytes * GIB - card_memory.CONTEXT) as card:
-        engine = engine_on(
-            card,
-            write_small_files(tmp_path),
-            published_networks(),
-            needs=partial(card_memory.needs, SD15),
-        )
-        fit_preview(engine)
+        engine = full_size_engine(card, tmp_path, needs=partial(card_memory.needs, SD15))
         assert generate(engine, 512, frames).dtype == np.uint8
         assert card.memory.refused == 0
         assert engine._rung.name == card_memory.choose_mode(card_memory.needs(SD15, 512, 512, frames), gigabytes * GIB)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gigabytes", GIGABYTES)
+def test_where_nothing_was_calculated_the_ladder_is_walked_to_the_first_mode_that_fits(gigabytes, tmp_path):
+    """By the errors of a full card, or by the weights alone."""
+    with PaperCard(gigabytes * GIB - card_memory.CONTEXT - card_memory.GAPS) as card:
+        engine = full_size_engine(card, tmp_path)
+        assert generate(engine, 512, 17).dtype == np.uint8
+        assert card.peak <= card.memory.budget
+        assert engine._rung.name == card_memory.choose_mode(card_memory.needs(SD15, 512, 512, 17), gigabytes * GIB)
+        assert bool(card.memory.refused) == (engine._rung.name not in ("full", "offload"))

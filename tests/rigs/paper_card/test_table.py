@@ -11,6 +11,7 @@ from tests.rigs.paper_card.measure import Bench
 from tests.rigs.paper_card.pipelines import write_small_files
 from tests.rigs.paper_card.table import FAMILIES, USUAL_CARD, Family, plane_above
 from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.diffusion.parts import weight_bytes
 from workers.engines.memory import LADDER
 
 TABLE = tomllib.loads(card_memory.TABLE.read_text())
@@ -36,6 +37,17 @@ def test_nothing_needs_less_for_being_larger():
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_every_memory_mode_is_in_the_table_in_the_order_of_the_ladder(family):
     assert list(TABLE[family.name]["modes"]) == [rung.name for rung in LADDER], "run `make memory-table`"
+
+
+def test_blocks_in_main_memory_cross_the_bus_twice_a_step_and_only_they_do():
+    tiny = FAMILIES[0]
+    with Bench(tiny.base, tiny.networks(), USUAL_CARD, context_length=tiny.context) as bench:
+        split, blocks = (bench.need(mode, 64, 64, 4) for mode in ("split", "blocks"))
+        bench._engine._clear()
+        unet = bench._engine._pipeline.unet
+        size = sum(weight_bytes(part) for part in (unet.down_blocks, unet.mid_block, unet.up_blocks))
+    assert split.moved_a_step == 0
+    assert blocks.moved_a_step == 2 * size
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

@@ -146,7 +146,7 @@ def test_every_camera_motion_moves_every_adapter_it_names(lora, home, plain):
 )
 @pytest.mark.parametrize("rung", every(4, LADDER), ids=lambda rung: rung.name)
 def test_every_memory_mode_runs_long_clips(rung, adapter, home):
-    engine = engine_for(BASES[0], adapter, home, memory_mode=rung.name)
+    engine = engine_for(BASES[0], adapter, home, memory_mode=rung.name, inexact="early")
     assert make(engine, 17, 1, 7.5).shape == (17, 32, 32, 3)
     wrapped = [name for name, module in engine._pipeline.unet.named_modules() if "Split" in type(module).__name__]
     assert bool(wrapped) == rung.split

@@ -6,19 +6,32 @@ import torch
 
 from generation.domain.errors import RenderError
 from workers.engines import memory, registry
-from workers.engines.animatediff import AnimateDiffEngine
-from workers.engines.diffusion.parts import least_bytes
+from workers.engines.animatediff import AnimateDiffEngine, Motion
+from workers.engines.diffusion.parts import least_bytes, weight_bytes
 from workers.engines.ladder import Ladder
-from workers.engines.memory import LADDER, join_inference, rung_index, split_inference
+from workers.engines.loading import Source
+from workers.engines.memory import LADDER, TILE, allowed, join_inference, rung_index, set_tiles, split_inference
 from workers.engines.registry import Registry
 
 pytestmark = pytest.mark.thorough
 
 NAMES = [rung.name for rung in LADDER]
+EXACT = [rung.name for rung in LADDER if rung.is_exact]
+USUAL = [rung.name for rung in allowed("last")]
 
 
 def out_of_memory():
     return torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def begin_in(engine, mode):
+    """Let the engine begin its next clips in a memory mode."""
+    engine._first_rung, engine._ladder = rung_index(mode, engine._rungs), Ladder()
+
+
+def loaded(engine):
+    engine.load()
+    return engine
 
 
 def make(engine, frames=3, size=(64, 48), on_step=lambda *_: None, **options):
@@ -32,9 +45,16 @@ def expected(small):
 
 
 def test_a_memory_mode_is_auto_or_the_name_of_a_rung():
-    assert [rung_index(name) for name in ("auto", *NAMES)] == [0, 0, 1, 2, 3]
+    assert [rung_index(name) for name in ("auto", *NAMES)] == [0, *range(len(LADDER))]
     with pytest.raises(ValueError, match="none of auto, full"):
         rung_index("tiny")
+
+
+def test_modes_that_change_the_clip_come_last_or_never_unless_the_site_wants_the_faster_ones():
+    assert [rung.name for rung in allowed("never")] == EXACT
+    assert [*EXACT, "tiles"] == USUAL
+    assert NAMES.index("8-bit") < NAMES.index("blocks")
+    assert allowed("early") == LADDER
 
 
 def test_split_inference_gives_the_same_numbers_and_can_be_undone(new_engine):
@@ -60,10 +80,65 @@ def test_every_mode_makes_the_same_clip(new_engine, small, frames):
     loras = [(small.motion_lora, 0.7)]
     engine = new_engine()
     full = make(engine, frames, loras=loras).astype(int)
-    for mode in ("split", "offload", "sliced-vae"):
-        engine._first_rung = rung_index(mode)
-        engine._ladder = Ladder()
+    for mode in EXACT[:0:-1]:
+        begin_in(engine, mode)
         assert abs(make(engine, frames, loras=loras) - full).max() <= 2  # rounding, since sums are split differently
+        assert engine._rung.name == mode
+
+
+@pytest.mark.parametrize("mode", ["8-bit", "blocks"])
+def test_in_every_mode_loras_come_and_go_adapters_change_and_the_first_mode_gives_the_same_bytes_again(
+    new_engine, small, tmp_path, mode
+):
+    loras, other = [(small.motion_lora, 0.7), (small.spatial_lora, 0.5)], shutil.copytree(small.adapter, tmp_path / "o")
+    engine = new_engine(inexact="early")
+    full, with_loras = make(engine), make(engine, loras=loras)
+    begin_in(engine, mode)
+    plain, changed, again = (make(engine, loras=wanted) for wanted in (None, loras, None))
+    assert np.array_equal(plain, again)
+    assert not np.array_equal(plain, changed)
+    for made, expected in ((plain, full), (changed, with_loras)):
+        assert abs(made.astype(int) - expected).mean() < 6
+    make(engine, loras=loras)
+    engine.use(Motion(other, None, 16, 4, Source("Other motion")))
+    make(engine, loras=loras)
+    begin_in(engine, "full")
+    assert np.array_equal(make(engine, loras=loras), with_loras)
+    assert np.array_equal(make(engine), full)
+
+
+@pytest.mark.parametrize("mode", ["8-bit", "blocks"])
+def test_a_parked_engine_has_all_its_weights_in_main_memory_whatever_its_mode(new_engine, expected, mode):
+    engine = new_engine(inexact="early", memory_mode=mode)
+    engine.load()
+    size, weights = engine.memory_bytes, weight_bytes(engine._pipeline.unet)
+    make(engine)
+    assert engine.memory_bytes == size
+    engine._clear()
+    assert sum(tensor.nbytes for tensor in engine._pipeline.unet.state_dict().values()) == weights
+    begin_in(engine, "full")
+    assert np.array_equal(make(engine), expected)
+
+
+@pytest.mark.parametrize("side", [64, TILE])
+def test_a_frame_that_is_no_larger_than_a_tile_is_decoded_whole(new_engine, side):
+    vae = loaded(new_engine())._pipeline.vae
+    latents = torch.randn(1, 4, side // 8, side // 8, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        set_tiles(vae, False)
+        whole = vae.decode(latents).sample
+        set_tiles(vae, True)
+        assert torch.equal(vae.decode(latents).sample, whole)
+
+
+def test_larger_frames_are_decoded_in_tiles_that_overlap(new_engine, monkeypatch):
+    vae = loaded(new_engine())._pipeline.vae
+    sizes, run = [], vae.decoder.forward
+    monkeypatch.setattr(vae.decoder, "forward", lambda tile: sizes.append(tuple(tile.shape[-2:])) or run(tile))
+    set_tiles(vae, True)
+    with torch.no_grad():
+        assert vae.decode(torch.zeros(1, 4, 64, 64)).sample.shape[-2:] == (512, 512)
+    assert sizes == [(48, 48), (48, 32), (32, 48), (32, 32)], "of a latent of 64: 0 to 48 and 32 to 64"
 
 
 def test_offloading_keeps_only_the_network_at_work_on_the_device_and_is_taken_back(new_engine, expected):
@@ -77,7 +152,7 @@ def test_offloading_keeps_only_the_network_at_work_on_the_device_and_is_taken_ba
     assert not any(hasattr(part, "_hf_hook") for part in parts)
 
 
-@pytest.mark.parametrize("fits", [1, 2, 3])
+@pytest.mark.parametrize("fits", range(1, len(USUAL)))
 def test_an_engine_that_runs_out_while_denoising_goes_on_more_economically(new_engine, expected, monkeypatch, fits):
     engine = new_engine()
     denoise, started = engine._denoise, []
@@ -135,6 +210,8 @@ def test_what_a_mode_needs_at_least_are_its_weights_or_under_offload_those_of_th
     full, offload = (least_bytes(engine._pipeline, LADDER[rung_index(name)]) for name in ("full", "offload"))
     assert full == engine.memory_bytes
     assert 0 < offload < full
+    small, away = (least_bytes(engine._pipeline, LADDER[rung_index(name)]) for name in ("8-bit", "blocks"))
+    assert 0 < away <= small < offload
 
 
 def test_modes_that_the_card_has_no_room_for_are_not_tried(new_engine, expected, monkeypatch):

@@ -2,21 +2,27 @@
 
 from typing import Any
 
+from workers.engines.diffusion import held_weights
+from workers.engines.diffusion.guidance import guide_at_once, guide_in_two_passes
 from workers.engines.loading import set_free_noise
-from workers.engines.memory import Rung, join_inference, split_inference
+from workers.engines.memory import Rung, join_inference, set_tiles, split_inference
 from workers.engines.precision import dtype
 
 
 def weight_bytes(*modules: Any) -> int:
-    """Return the size of the weights and buffers of modules in bytes."""
+    """Return the size of the weights and buffers of modules in bytes, as loaded, wherever they are kept."""
     tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return sum(tensor.nbytes for tensor in tensors) + sum(held_weights.saved_bytes(module) for module in modules)
 
 
 def least_bytes(pipeline: Any, rung: Rung) -> int:
     """Return what a memory mode needs on the card at the very least: all weights, or the largest part's."""
-    sizes = [weight_bytes(module) for module in (pipeline.unet, pipeline.vae, pipeline.text_encoder)]
-    return max(sizes) if rung.offload else sum(sizes)
+    network, *others = (weight_bytes(module) for module in (pipeline.unet, pipeline.vae, pipeline.text_encoder))
+    if rung.away:
+        network = 0
+    elif rung.eight_bits:
+        network //= pipeline.unet.dtype.itemsize
+    return max(network, *others) if rung.offload else network + sum(others)
 
 
 def set_precision(pipeline: Any, part: str, precision: str) -> None:
@@ -26,17 +32,30 @@ def set_precision(pipeline: Any, part: str, precision: str) -> None:
         module.to(dtype(precision))
 
 
+def make_plain(pipeline: Any) -> None:
+    """Undo `arrange`, except for FreeNoise, tiles, and where the weights are."""
+    pipeline.remove_all_hooks()
+    guide_at_once(pipeline.unet)
+    held_weights.put_back(pipeline.unet)
+    join_inference(pipeline.unet)
+
+
 def arrange(pipeline: Any, window: tuple[int, int] | None, rung: Rung, device: str, offload: bool) -> None:
-    """Set up FreeNoise with `window`, split inference, tiles and devices for a memory mode.
+    """Set up FreeNoise with `window`, everything that a memory mode asks for, and devices.
 
     With `offload`, each part comes to the device only while it computes.
     """
-    pipeline.remove_all_hooks()
-    join_inference(pipeline.unet)
+    make_plain(pipeline)
     set_free_noise(pipeline, window)
     if rung.split:
         split_inference(pipeline.unet)
-    pipeline.vae.use_tiling = rung.tile_vae
+    if rung.two_passes:
+        guide_in_two_passes(pipeline.unet)
+    if rung.away:
+        held_weights.keep_away(pipeline.unet, device)
+    if rung.eight_bits:
+        held_weights.keep_in_eight_bits(pipeline.unet, device)
+    set_tiles(pipeline.vae, rung.tile_vae)
     if offload:
         pipeline.enable_model_cpu_offload(device=device)
     else:
