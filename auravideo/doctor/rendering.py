@@ -1,11 +1,10 @@
 """Checks of what renders: the graphics card, its driver, torch, the models."""
 
-import re
-from importlib.util import find_spec
 from pathlib import Path
 
 from django.conf import settings
 
+from auravideo.core.computing.libraries import torch_cuda
 from auravideo.core.metrics import gpus
 from auravideo.doctor.findings import Check, NotApplicable, Problem
 from generation.catalogue.load import Catalogue, CatalogueError, Entry
@@ -49,15 +48,6 @@ def _text(path: Path) -> str:
         return path.read_text().strip()
     except OSError:
         return ""
-
-
-def torch_cuda() -> str | None:
-    """Return the CUDA version that torch was built with, "" for a CPU build, None without torch. Does not import it."""
-    found = find_spec("torch")
-    if found is None or found.origin is None:
-        return None
-    match = re.search(r"^cuda\b[^=]*=\s*['\"]([\d.]+)", (Path(found.origin).parent / "version.py").read_text(), re.M)
-    return match[1] if match else ""
 
 
 def models() -> str:

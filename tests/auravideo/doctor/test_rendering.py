@@ -3,7 +3,6 @@
 import hashlib
 import json
 from importlib.metadata import version
-from types import SimpleNamespace
 
 import pytest
 
@@ -77,25 +76,6 @@ def test_a_driver_too_old_for_torch(monkeypatch, torch, problem):
 
 def test_the_build_of_the_torch_that_is_here():
     assert bool(rendering.torch_cuda()) == ("+cpu" not in version("torch"))
-
-
-def test_without_torch(monkeypatch):
-    monkeypatch.setattr(rendering, "find_spec", lambda _name: None)
-    assert rendering.torch_cuda() is None
-
-
-@pytest.mark.parametrize(
-    ("text", "cuda"),
-    [
-        ("cuda: Optional[str] = '13.0'\nhip = None\n", "13.0"),
-        ("cuda = '12.8'\n", "12.8"),
-        ("cuda: Optional[str] = None\nhip: Optional[str] = None\n", ""),
-    ],
-)
-def test_the_version_file_of_torch(monkeypatch, tmp_path, text, cuda):
-    (tmp_path / "version.py").write_text(text)
-    monkeypatch.setattr(rendering, "find_spec", lambda _name: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
-    assert rendering.torch_cuda() == cuda
 
 
 def test_the_models_that_ship():
