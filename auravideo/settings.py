@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from auravideo import environment as env
 from auravideo import languages, security
+from auravideo.core.computing import libraries
 from auravideo.core.logs import lines
 from generation.requests import limits
 
@@ -322,6 +323,7 @@ MIN_FREE_MB = env.integer("AURAVIDEO_MIN_FREE_MB", 500, 0, 10**9)  # of disk, be
 WORKERS = env.text("AURAVIDEO_WORKERS")  # which ones `serve` runs on this machine (auravideo/server/crew.py)
 HEARTBEAT_FILE = env.text("AURAVIDEO_HEARTBEAT_FILE")  # touched by a worker or the scheduler while it is alive
 WORKER_MEMORY_GB = env.integer("AURAVIDEO_WORKER_MEMORY", 0, 0, 10_000)  # 0: all that the card or machine has
+FILM = env.choice("AURAVIDEO_FILM", "auto", libraries.FILM_CHOICES)  # the library that runs it
 UNLOAD_AFTER_SECONDS = env.integer("AURAVIDEO_UNLOAD_AFTER", 0, 0, 7 * 24 * 3600)  # without work; 0: never
 FAILED_FRAMES_KEPT_HOURS = 24
 STORAGE_PATIENCE_SECONDS = 6 * 3600  # how long a stage waits for a storage that does not work before the clip fails

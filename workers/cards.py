@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
+from auravideo.core.metrics import gpus
 from generation.domain.memory_classes import GB
 from generation.queue import roster
 
@@ -40,6 +41,11 @@ def device() -> Device:
 def is_card() -> bool:
     """Return whether this process computes on a card."""
     return _card() is not None
+
+
+def capability() -> tuple[int, int] | None:
+    """Return the compute capability of this process's NVIDIA card; None without one."""
+    return gpus.capability(os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 def _card() -> Device | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from auravideo.core.computing.libraries import Library, film_library
+from auravideo.core.metrics import gpus
 from auravideo.server import answers, web
 from auravideo.server.answers import Answers
 from auravideo.server.crew import Worker
@@ -56,7 +58,7 @@ def worker(worker: Worker, host: str) -> Process:
     quiet = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
     environment = {**worker.environment, **_heartbeat(worker.name)}
     if worker.queue == STAGES[Stage.INTERPOLATE].queue:
-        environment |= cuda_for_tensorflow()
+        environment |= cuda_for_tensorflow(worker.environment.get("CUDA_VISIBLE_DEVICES"))
     process = Process(worker.name, [*_CELERY, "worker", *options, *quiet], environment=environment)
     process.answers = Answers(answers.of_worker(lambda: process.popen.pid if process.popen is not None else None))
     return process
@@ -67,8 +69,17 @@ def _heartbeat(name: str) -> dict[str, str]:
     return {"AURAVIDEO_HEARTBEAT_FILE": f"{settings.HEARTBEAT_FILE}.{name}"} if settings.HEARTBEAT_FILE else {}
 
 
-def cuda_for_tensorflow() -> dict[str, str]:
-    """Return the library path where TensorFlow finds CUDA 12 (requirements-gpu.txt); empty if not installed."""
+def cuda_for_tensorflow(visible: str | None = None) -> dict[str, str]:
+    """Return the library path where TensorFlow finds CUDA 12 (requirements-gpu.txt).
+
+    Empty if CUDA 12 is not installed, or if torch runs FILM: it brings its own CUDA, which this one would replace.
+
+    Args:
+        visible: the card of the worker, as CUDA_VISIBLE_DEVICES spells it; None for that of this process.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES") if visible is None else visible
+    if film_library(settings.FILM, gpus.capability(visible)) is Library.TORCH:
+        return {}
     folders = sorted(Path(sys.prefix).glob("cuda12/nvidia/*/lib"))
     paths = [*map(str, folders), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
     return {"LD_LIBRARY_PATH": ":".join(paths)} if folders else {}

@@ -17,6 +17,7 @@ class Card:
     total: int
     busy: int | None
     is_lost: bool = False
+    capability: tuple[int, int] = (8, 6)
 
 
 def install(monkeypatch, cards: list[Card] | None, cuda: int = 13000) -> None:
@@ -36,6 +37,12 @@ def install(monkeypatch, cards: list[Card] | None, cuda: int = 13000) -> None:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
         return SimpleNamespace(used=card.used, free=card.total - card.used, total=card.total)
 
+    def by_uuid(uuid: str) -> Card:
+        for card in cards or []:
+            if card.uuid == uuid:
+                return card
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+
     found = {
         "nvmlInit": init,
         "nvmlShutdown": lambda: None,
@@ -44,6 +51,8 @@ def install(monkeypatch, cards: list[Card] | None, cuda: int = 13000) -> None:
         "nvmlDeviceGetMemoryInfo": memory,
         "nvmlDeviceGetUtilizationRates": utilisation,
         "nvmlDeviceGetUUID": lambda card: card.uuid,
+        "nvmlDeviceGetHandleByUUID": by_uuid,
+        "nvmlDeviceGetCudaComputeCapability": lambda card: card.capability,
         "nvmlDeviceGetName": lambda _card: "NVIDIA Rig",
         "nvmlSystemGetDriverVersion": lambda: DRIVER,
         "nvmlSystemGetCudaDriverVersion_v2": lambda: cuda,
