@@ -12,6 +12,7 @@ from pathlib import Path
 
 LEVELS, FUSED, SPECIAL, CASCADE = 7, 5, 3, 4
 LEAK = 0.2
+OUTPUT = "fusion/conv2d_12"
 
 
 @dataclass(frozen=True)
@@ -26,55 +27,59 @@ FULL = Sizes()
 SMALL = Sizes(8, (8, 8, 16, 16))
 
 
+def shapes(sizes: Sizes) -> dict[str, tuple[int, int, int]]:
+    """Return the side of the kernel and the channels in and out of each layer, by its published name, in order."""
+    found = {}
+    for index in range(2 * CASCADE):
+        ins = 3 if index == 0 else sizes.filters << (index - 1) // 2
+        found[f"feat_net/sub_extractor/cfeat_conv_{index}"] = (3, ins, sizes.filters << index // 2)
+    for level in range(SPECIAL + 1):
+        width, ins = sizes.flows[level], 2 * features(sizes, level)
+        for index, (side, outs) in enumerate(((3, width), (3, width), (3, width), (1, width // 2), (1, 2))):
+            found[f"{predictor(level)}/conv_{index}"] = (side, ins, outs)
+            ins = outs
+    for level in range(FUSED - 1):
+        width = sizes.filters << min(level, SPECIAL)
+        below = sizes.filters << min(level + 1, SPECIAL) if level < FUSED - 2 else aligned(sizes, FUSED - 1)
+        for index, (side, ins) in enumerate(((2, below), (3, aligned(sizes, level) + width), (3, width))):
+            found[fusion(level, index)] = (side, ins, width)
+    found[OUTPUT] = (1, sizes.filters, 3)
+    return found
+
+
+def features(sizes: Sizes, level: int) -> int:
+    return sum(sizes.filters << index for index in range(min(level + 1, CASCADE)))
+
+
+def aligned(sizes: Sizes, level: int) -> int:
+    return 2 * (3 + features(sizes, level)) + 4
+
+
+def predictor(level: int) -> str:
+    return f"predict_flow/flow_predictor_{level if level < SPECIAL else 'shared'}"
+
+
+def fusion(level: int, index: int) -> str:
+    """Return the name of a fusion layer: Keras numbers them as they are created, and the first has no number."""
+    number = 3 * level + index
+    return f"fusion/conv2d_{number}" if number else "fusion/conv2d"
+
+
 def network(sizes: Sizes, seed: int = 0):
     """Return a tf.Module called like the published SavedModel; its flows are a few pixels long."""
     import tensorflow as tf
 
     class Film(tf.Module):
-        """The layers are created in the published order, on which the fusion's names depend."""
-
         def __init__(self):
             super().__init__(name="film_net")
-            self.rng = tf.random.Generator.from_seed(seed, alg="philox")
+            rng = tf.random.Generator.from_seed(seed, alg="philox")
             self.layers = {}
-            for index in range(2 * CASCADE):
-                ins = 3 if index == 0 else sizes.filters << (index - 1) // 2
-                self.add(f"feat_net/sub_extractor/cfeat_conv_{index}", 3, ins, sizes.filters << index // 2)
-            for level in range(SPECIAL + 1):
-                name = f"predict_flow/flow_predictor_{level if level < SPECIAL else 'shared'}"
-                width, ins = sizes.flows[level], 2 * self.features(level)
-                for index, (side, outs) in enumerate(((3, width), (3, width), (3, width), (1, width // 2), (1, 2))):
-                    self.add(f"{name}/conv_{index}", side, ins, outs, gain=1 if outs == 2 else 2)
-                    ins = outs
-            self.fusion = [self.level_of_fusion(level) for level in range(FUSED - 1)]
-            self.add("fusion/conv2d_12", 1, self.fused(0), 3, gain=0.005, mean=0.5)
-            del self.rng
-
-        @staticmethod
-        def features(level):
-            return sum(sizes.filters << index for index in range(min(level + 1, CASCADE)))
-
-        @staticmethod
-        def fused(level):
-            return sizes.filters << min(level, SPECIAL)
-
-        def aligned(self, level):
-            return 2 * (3 + self.features(level)) + 4
-
-        def level_of_fusion(self, level):
-            below = self.fused(level + 1) if level < FUSED - 2 else self.aligned(FUSED - 1)
-            width, names = self.fused(level), []
-            for side, ins in ((2, below), (3, self.aligned(level) + width), (3, width)):
-                number = 3 * level + len(names)
-                names.append(f"fusion/conv2d_{number}" if number else "fusion/conv2d")
-                self.add(names[-1], side, ins, width)
-            return names
-
-        def add(self, name, side, ins, outs, gain=2.0, mean=0.0):
-            spread = (gain / (side * side * ins)) ** 0.5
-            kernel = tf.Variable(self.rng.normal((side, side, ins, outs), stddev=spread), name=f"{name}/kernel")
-            bias = tf.Variable(self.rng.normal((outs,), mean, 0.05), name=f"{name}/bias")
-            self.layers[name.replace("/", "_")] = [kernel, bias]
+            for name, (side, ins, outs) in shapes(sizes).items():
+                gain, mean = (0.005, 0.5) if name == OUTPUT else (1.0 if outs == 2 else 2.0, 0.0)
+                spread = (gain / (side * side * ins)) ** 0.5
+                kernel = tf.Variable(rng.normal((side, side, ins, outs), stddev=spread), name=f"{name}/kernel")
+                bias = tf.Variable(rng.normal((outs,), mean, 0.05), name=f"{name}/bias")
+                self.layers[name.replace("/", "_")] = [kernel, bias]
 
         def convolution(self, name, x, leak=LEAK):
             kernel, bias = self.layers[name.replace("/", "_")]
@@ -131,7 +136,7 @@ def network(sizes: Sizes, seed: int = 0):
                 if flow is not None:
                     flow = tf.image.resize(2 * flow, tf.shape(target)[1:3])
                     target = warp(target, flow)
-                name = f"predict_flow/flow_predictor_{level if level < SPECIAL else 'shared'}"
+                name = predictor(level)
                 x = tf.concat([own[level], target], -1)
                 for index in range(4):
                     x = self.convolution(f"{name}/conv_{index}", x)
@@ -143,12 +148,12 @@ def network(sizes: Sizes, seed: int = 0):
         def fuse(self, levels):
             x = levels[-1]
             for level in reversed(range(FUSED - 1)):
-                enter, *body = self.fusion[level]
+                enter, *body = (fusion(level, index) for index in range(3))
                 x = tf.image.resize(x, tf.shape(levels[level])[1:3], "nearest")
                 x = tf.concat([levels[level], self.convolution(enter, x, leak=None)], -1)
                 for name in body:
                     x = self.convolution(name, x)
-            return self.convolution("fusion/conv2d_12", x, leak=None)
+            return self.convolution(OUTPUT, x, leak=None)
 
     return Film()
 

@@ -101,8 +101,9 @@ def _library(card: dict[str, str]) -> Library:
     return film_library(settings.FILM, _capability(card))
 
 
-def _capability(card: dict[str, str]) -> tuple[int, ...]:
-    return tuple(map(int, card["capability"].split(".")))
+def _capability(card: dict[str, str]) -> tuple[int, int]:
+    major, minor = map(int, card["capability"].split("."))
+    return major, minor
 
 
 def _written(version: tuple[int, int]) -> str:

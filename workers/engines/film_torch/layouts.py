@@ -5,6 +5,7 @@ may hold any other network, which only TensorFlow can run.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,13 +59,17 @@ class PublishedLayout:
 
     def network(self, device: str) -> Any:
         """Return the network, with its weights on a torch device."""
+        return self.made_of(lambda layer: read(layer, device))
+
+    def made_of(self, convolution: Callable[[Layer], Any]) -> Any:
+        """Return the network of the convolutions that are made for each layer."""
         from workers.engines.film_torch.published import PublishedFilm
 
         return PublishedFilm(
-            features=[read(layer, device) for layer in self.features],
-            flows=[[read(layer, device) for layer in layers] for layers in self.flows],
-            fusion=[[read(layer, device) for layer in layers] for layers in self.fusion],
-            output=read(self.output, device),
+            features=[convolution(layer) for layer in self.features],
+            flows=[[convolution(layer) for layer in layers] for layers in self.flows],
+            fusion=[[convolution(layer) for layer in layers] for layers in self.fusion],
+            output=convolution(self.output),
         )
 
 
@@ -85,7 +90,7 @@ def layout_of(folder: Path) -> Layout | None:
         OSError, ValueError: its variables cannot be read.
     """
     variables = read_variables(folder)
-    return _tiny(variables) or _published(variables)
+    return _tiny(variables) or published(variables)
 
 
 def _tiny(variables: list[Variable]) -> TinyLayout | None:
@@ -93,7 +98,8 @@ def _tiny(variables: list[Variable]) -> TinyLayout | None:
     return TinyLayout(layers) if layers and layers.keys() == TINY_LAYERS else None
 
 
-def _published(variables: list[Variable]) -> PublishedLayout | None:
+def published(variables: list[Variable]) -> PublishedLayout | None:
+    """Return the layers of a published network, whatever its widths; None if it is another network."""
     layers = _layers({variable.name.partition(":")[0]: variable for variable in variables})
     if not layers:
         return None
@@ -110,9 +116,9 @@ def _published(variables: list[Variable]) -> PublishedLayout | None:
             fusion[int(found[1] or 0)] = layer
         else:
             return None
-    *body, output = _ordered(fusion) or [None]
-    if output is None or len(body) % CONVOLUTIONS_PER_LEVEL or len(features) % 2:
+    if len(fusion) % CONVOLUTIONS_PER_LEVEL != 1 or len(features) % 2:
         return None
+    *body, output = _ordered(fusion)
     layout = PublishedLayout(
         _ordered(features),
         [_ordered(flows[predictor]) for predictor in sorted(flows)],

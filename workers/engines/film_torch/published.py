@@ -43,6 +43,10 @@ class PublishedFilm:
 
         Both are RGB in 0..1, H and W multiples of 64. `time` is ignored.
         """
+        return self._fused(self._aligned(x0, x1))
+
+    def _aligned(self, x0: "Tensor", x1: "Tensor") -> list["Tensor"]:
+        """Return both frames with their features, warped to the middle, and the flows, of each level that is fused."""
         batch = len(x0)
         images = [stacked(x0, x1)]
         while len(images) < LEVELS:
@@ -55,7 +59,7 @@ class PublishedFilm:
             half = _swapped(flow) * MIDPOINT
             moved = warped(joined((image, feature)), half)
             aligned.append(joined((moved[:batch], moved[batch:], half[:batch], half[batch:])))
-        return self._fused(aligned)
+        return aligned
 
     def _cascade(self, images: Sequence["Tensor"]) -> list["Tensor"]:
         """Return the features of each level: its own, and those of the finer ones that end here, finest level first."""
@@ -71,7 +75,8 @@ class PublishedFilm:
 
     def _flows(self, features: Sequence["Tensor"]) -> list["Tensor"]:
         """Return the flows of each level that is fused, from either frame to the other: [2B, 2, h, w]."""
-        flow, found = None, []
+        flow: Tensor | None = None
+        found: list[Tensor] = []
         for level in reversed(range(len(features))):
             feature = features[level]
             other = _swapped(feature)
@@ -86,11 +91,12 @@ class PublishedFilm:
             found.insert(0, flow)
         return found[: len(self.fusion) + 1]
 
-    def _fused(self, aligned: Sequence["Tensor"]) -> "Tensor":
-        x = aligned[-1]
+    def _fused(self, aligned: list["Tensor"]) -> "Tensor":
+        """Return the image. Takes each level from the list, so that its memory is free for the next one."""
+        x = aligned.pop()
         for level in reversed(range(len(self.fusion))):
             enter, *body = self.fusion[level]
-            x = joined((aligned[level], enter(doubled(x, "nearest"))))
+            x = joined((aligned.pop(), enter(doubled(x, "nearest"))))
             for layer in body:
                 x = layer(x, LEAK)
         return self.output(x)
