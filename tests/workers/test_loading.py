@@ -1,6 +1,7 @@
 """Loading a model is shown on the job's page while it lasts, and measured."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -147,6 +148,27 @@ def test_models_of_another_machine_need_no_room_on_this_one(asked, monkeypatch):
     WorkerFactory(queues=["generate", "interpolate"], boot="elsewhere")
     loading.ahead_of(Stage.UPSCALE, job.pk)
     assert loaded == [Stage.UPSCALE]
+
+
+def test_a_model_is_loaded_while_somebody_types(asked):
+    job, loaded = asked
+    loading.ahead_of_form(Stage.UPSCALE, job.render_request)
+    assert (loaded, state()) == ([Stage.UPSCALE], State.READY)
+    assert LoadTime.objects.filter(engine=UPSCALER).count() == 1
+
+
+def test_a_worker_that_holds_another_model_keeps_it_while_somebody_types(asked, monkeypatch):
+    job, loaded = asked
+    monkeypatch.setattr(membership, "warm_engines", lambda: ["another"])
+    loading.ahead_of_form(Stage.UPSCALE, job.render_request)
+    assert (loaded, state()) == ([], None)
+
+
+def test_a_model_that_only_the_page_knows_is_left_alone(asked):
+    job, loaded = asked
+    loading.ahead_of_form(Stage.UPSCALE, replace(job.render_request, model="elsewhere"))
+    loading.ahead_of_form(Stage.UPSCALE, replace(job.render_request, fps=7))
+    assert loaded == []
 
 
 def test_a_worker_that_starts_forgets_what_its_predecessor_loaded(asked, monkeypatch):
