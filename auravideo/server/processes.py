@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from auravideo.core import operating_system
 from auravideo.core.computing.libraries import Library, film_library
 from auravideo.core.metrics import gpus
 from auravideo.server import answers, web
@@ -57,8 +58,15 @@ def worker(worker: Worker, host: str) -> Process:
     options = ["-Q", worker.queue, "-n", worker.node(host), "--pool", "prefork", "--concurrency", "1"]
     quiet = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
     environment = {**worker.environment, **_heartbeat(worker.name)}
+    if settings.DEVICE == "cpu":
+        environment |= {"CUDA_VISIBLE_DEVICES": ""}  # TensorFlow would take the card
     if worker.queue == STAGES[Stage.INTERPOLATE].queue:
-        environment |= cuda_for_tensorflow(worker.environment.get("CUDA_VISIBLE_DEVICES"))
+        visible = environment.get("CUDA_VISIBLE_DEVICES")
+        environment |= cuda_for_tensorflow(visible)
+        if not gpus.count() and film_library(settings.FILM, gpus.capability(visible)) is Library.TENSORFLOW:
+            environment |= {"AURAVIDEO_DEVICE": "cpu"}  # TensorFlow uses NVIDIA's cards only
+    if operating_system.is_macos():  # it would end a child that was forked while a thread used its Objective-C runtime
+        environment |= {"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
     process = Process(worker.name, [*_CELERY, "worker", *options, *quiet], environment=environment)
     process.answers = Answers(answers.of_worker(lambda: process.popen.pid if process.popen is not None else None))
     return process

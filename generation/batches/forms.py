@@ -10,7 +10,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from auravideo.core.forms import choice_field, mark_default
+from auravideo.core.forms import choice_field, mark_default, without_hidden
 from generation.batches import parsing
 from generation.batches import services as batches
 from generation.batches.defaults import Defaults
@@ -105,7 +105,7 @@ class BatchForm(forms.Form):
         file = data.get("file")
         content = file.read() if file else data["lines"].encode("utf-8", "replace")
         place = "file" if file else "lines"
-        name = file.name if file else data.get("from_file", "")
+        name = without_hidden(file.name if file else data.get("from_file", ""))
         try:
             rows = parsing.read_rows(content, name=name)
         except parsing.BatchFileError as error:

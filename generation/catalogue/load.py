@@ -14,7 +14,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from generation.catalogue.entries import BaseModel, Entry, Interpolator, MotionAdapter, MotionLora, StyleLora, Upscaler
+from generation.catalogue.entries import (
+    BaseModel,
+    Entry,
+    Interpolator,
+    MotionAdapter,
+    MotionLora,
+    StyleLora,
+    Upscaler,
+    is_inside,
+)
 from generation.catalogue.toml_table import CatalogueError, Table
 
 __all__ = [
@@ -245,7 +254,7 @@ def _common(id: str, table: Table, files: tuple[str, ...] | None = None) -> dict
     if not names:
         raise table.error("files", "must name a file")
     for name in names:
-        if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        if not is_inside(name):
             raise table.error("files", f"must be paths within the model's folder, not {name!r}")
     hashes = table.mapping("sha256", {})
     for name, value in hashes.items():

@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -64,12 +64,25 @@ class RenderRequest:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "RenderRequest":
-        """Return the request stored by `to_dict`. Raises KeyError or TypeError for other data."""
+        """Return the request stored by `to_dict`, by this version or another. Unknown fields are ignored.
+
+        Raises:
+            InvalidRequest: a field is missing or holds what no version stores. Whether the catalogue still has the
+                models, and whether this site allows the values, is for `parse` to say.
+        """
         data = with_present_names(data)
-        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
-        for field in _LORA_FIELDS:
-            if field.name in known:
-                known[field.name] = tuple((str(id), float(weight)) for id, weight in known[field.name])
+        known: dict[str, Any] = {}
+        unreadable = []
+        for field in fields(cls):
+            if field.name not in data and field.default is not MISSING:
+                continue
+            try:
+                known[field.name] = _stored(FIELDS[field.name], field.type, data[field.name])
+            except (KeyError, TypeError, ValueError):
+                unreadable.append(FIELDS[field.name].label)
+        if unreadable:
+            message = _("Another version stored these settings of the clip, and they cannot be read: %s.")
+            raise InvalidRequest({"settings": [message % ", ".join(map(str, unreadable))]})
         return cls(**known)
 
 
@@ -91,6 +104,21 @@ def parse(data: Mapping[str, Any], catalogue: Catalogue, limits: Limits) -> Rend
         InvalidRequest: with a message for every wrong or unknown field.
     """
     return _Parser(data, catalogue, limits).parse()
+
+
+def _stored(field: Field, type: Any, value: Any) -> Any:
+    """Return a stored value as `type`, that of its field. Raises TypeError or ValueError if that is impossible."""
+    if field.kind in LORAS:
+        return tuple((str(id), float(weight)) for id, weight in value)
+    if type is str and isinstance(value, str):
+        return value
+    if type == int | None and value is None:
+        return None
+    number = math.nan if type is str else _number(value) if type is float else _whole_number(value)
+    least = 1 if type is int else 0  # a side, length, rate or number of steps
+    if number is None or not math.isfinite(number) or number < least:
+        raise ValueError(f"{value!r} is no {field.name}")
+    return number
 
 
 class _Parser:

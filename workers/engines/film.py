@@ -17,6 +17,8 @@ import numpy as np
 
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
+from workers.engines.apart.remote_model import RemoteModel, end_alike
+from workers.engines.apart.saved_model import GRAPH, UnsafeModelError, require_safe
 from workers.engines.base import OnStep
 from workers.engines.device_errors import Fault, fault_of, first_line, is_out_of_memory
 from workers.engines.tensorflow_device import card_cannot, cards, tensorflow
@@ -83,12 +85,14 @@ class FilmEngine:
         path: the SavedModel's folder.
         device: "auto" (a GPU if TensorFlow sees one), "cpu" or "gpu".
         label: the model's name in errors; by default the folder's name.
+        is_apart: keep the network in a process of its own, where no secret is visible.
     """
 
     library = "TensorFlow"
 
-    def __init__(self, path: Path, device: str = "auto", *, label: str = "") -> None:
+    def __init__(self, path: Path, device: str = "auto", *, label: str = "", is_apart: bool = False) -> None:
         self.path, self.device, self.label = Path(path), device, label or Path(path).name
+        self.is_apart = is_apart
         self.honours_time = False
         self.why_cpu = ""  # what went wrong with the card, if it did
         self._model: Any = None
@@ -99,11 +103,12 @@ class FilmEngine:
         """Load the SavedModel and detect whether it honours time; does nothing if it is loaded.
 
         Raises:
-            RenderError: "model-missing", "model-corrupt" (also if its output is not FILM's), "out-of-memory".
+            RenderError: "model-missing", "model-corrupt" (also if its output is not FILM's), "model-unsafe" (its graph
+                could do more than compute), "out-of-memory".
         """
         if self._model is not None:
             return
-        if not (self.path / "saved_model.pb").is_file():
+        if not (self.path / GRAPH).is_file():
             raise RenderError("model-missing", model=self.label, file=self.path.name)
         library = self._import()
         self._find_device(library)
@@ -118,41 +123,58 @@ class FilmEngine:
         logger.info("%s in %s on %s %s", self.label, self.library, self.device, knows)
 
     def _import(self) -> Any:
-        """Return the library that computes, imported on first use."""
-        return tensorflow()
+        """Return TensorFlow; None if the network has a process of its own, so that this one need not load it."""
+        return None if self.is_apart else tensorflow()
 
     def _find_device(self, tf: Any) -> None:
-        """Settle on a device and prepare it."""
+        """Settle on a device and prepare it. A network with a process of its own does so itself."""
+        if tf is None:
+            return
         found = cards(tf) if self.device != "cpu" else []
         if self.device == "auto":
             self.device = "gpu" if found else "cpu"
 
     def _open(self, library: Any) -> None:
-        self._pixels = self._usual_pixels
         self._model = self._read(library)
+        self._pixels = self._usual_pixels
         self.honours_time = self._find_out_about_time(library)
 
     def _read(self, tf: Any) -> Any:
         """Return the network, with its weights on the device."""
+        if tf is None:
+            model = RemoteModel(self.path, self.device, end_alike)
+            self.device = model.device
+            return model
+        require_safe(self.path)
         with self._placed(tf):
             return tf.saved_model.load(str(self.path))
 
     @property
+    def _is_on_card(self) -> bool:
+        return self.device == "gpu"
+
+    @property
     def _usual_pixels(self) -> int:
-        return HOST_PIXELS if self.device == "cpu" else CARD_PIXELS
+        return CARD_PIXELS if self._is_on_card else HOST_PIXELS
 
     def _falls_back(self, error: Exception) -> bool:
         """Go on with the CPU if the library cannot use the card. Return whether it is worth trying again."""
-        return self.device != "cpu" and card_cannot(error) and self._leave_card(error)
+        return self._is_on_card and card_cannot(error) and self._leave_card(error)
 
     def _leave_card(self, error: Exception) -> bool:
-        self._model, self.device, self.why_cpu = None, "cpu", first_line(error)
+        self._drop()
+        self.device, self.why_cpu = "cpu", first_line(error)
         logger.warning("%s: %s cannot use the card, going on with the CPU: %s", self.label, self.library, self.why_cpu)
         return True
 
     def release(self) -> None:
-        """Drop the weights. TensorFlow keeps the memory for whatever this process loads next."""
-        self._model = None
+        """Drop the weights. TensorFlow keeps the memory for whatever its process loads next, if that is this one."""
+        self._drop()
+
+    def _drop(self) -> None:
+        model, self._model = self._model, None
+        if isinstance(model, RemoteModel):
+            model.close()
 
     def park(self) -> None:
         """Do nothing: TensorFlow gives memory back only at the end of its process."""
@@ -242,6 +264,8 @@ class FilmEngine:
 
     def _call(self, tf: Any, x0: np.ndarray, x1: np.ndarray, times: list[float]) -> np.ndarray:
         """Call the network: float32 [B, H, W, 3] twice and B times to float32 [B, H, W, 3]."""
+        if isinstance(self._model, RemoteModel):
+            return self._model(x0, x1, times)
         with self._placed(tf):
             inputs = {
                 "x0": tf.constant(x0),
@@ -272,8 +296,12 @@ class FilmEngine:
         """
         try:
             yield
+        except UnsafeModelError as error:
+            self._drop()
+            logger.error("%s: %s is not loaded: %s", self.label, self.path, error)
+            raise RenderError("model-unsafe", model=self.label, file=GRAPH, problem=error) from error
         except Exception as error:  # a damaged graph can raise any Python or TensorFlow error
-            self._model = None
+            self._drop()
             fault = fault_of(error)
             if fault is Fault.OUT_OF_MEMORY:
                 OUT_OF_MEMORY.labels(engine="interpolation").inc()

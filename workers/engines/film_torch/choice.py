@@ -25,7 +25,7 @@ def open_film(path: Path, library: Library, label: str) -> FilmEngine:
         RenderError: "model-needs-tensorflow" if it is not there, or torch is in use in this process.
     """
     if library is Library.TENSORFLOW:
-        return FilmEngine(path, label=label)
+        return FilmEngine(path, label=label, is_apart=True)
     try:
         is_known = layout_of(path) is not None
     except (OSError, ValueError):
@@ -35,4 +35,4 @@ def open_film(path: Path, library: Library, label: str) -> FilmEngine:
     if "torch" in sys.modules or find_spec("tensorflow") is None:
         raise RenderError("model-needs-tensorflow", model=label)
     logger.warning("%s is no network that is known here, so TensorFlow runs it", label)
-    return FilmEngine(path, label=label)
+    return FilmEngine(path, label=label, is_apart=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from workers.engines.base import torch_device
+from workers.engines import devices
 from workers.engines.film import FilmEngine
 from workers.engines.film_torch.layouts import layout_of
 from workers.engines.memory import free_memory
@@ -53,7 +53,11 @@ class TorchFilmEngine(FilmEngine):
         return torch
 
     def _find_device(self, torch: Any) -> None:
-        self.device = torch_device(self.device)
+        self.device = devices.choose(self.device)
+
+    @property
+    def _is_on_card(self) -> bool:
+        return self.device != "cpu"
 
     def _read(self, torch: Any) -> Any:
         layout = layout_of(self.path)
@@ -64,7 +68,7 @@ class TorchFilmEngine(FilmEngine):
     def _falls_back(self, error: Exception) -> bool:
         """Go on with the CPU if the device cannot do it, or torch has not been taught how."""
         return super()._falls_back(error) or (
-            isinstance(error, NotImplementedError) and self.device != "cpu" and self._leave_card(error)
+            isinstance(error, NotImplementedError) and self._is_on_card and self._leave_card(error)
         )
 
     def _call(self, torch: Any, x0: np.ndarray, x1: np.ndarray, times: list[float]) -> np.ndarray:
