@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from auravideo import address, languages, security
 from auravideo import environment as env
+from auravideo.core.computing import libraries
 from auravideo.core.logs import lines
 from auravideo.server import crew
 from generation.catalogue import card_memory
@@ -363,6 +364,7 @@ HEARTBEAT_FILE = env.file_to_write("AURAVIDEO_HEARTBEAT_FILE")  # touched by a w
 DEVICE = env.choice("AURAVIDEO_DEVICE", "auto", ("auto", "cuda", "xpu", "mps", "cpu"))
 WORKER_MEMORY_GB = env.integer("AURAVIDEO_WORKER_MEMORY", 0, 0, 10_000)  # 0: all that the card or machine has
 INEXACT_MEMORY = env.choice("AURAVIDEO_INEXACT_MEMORY", card_memory.USUALLY, card_memory.INEXACT)
+FILM = env.choice("AURAVIDEO_FILM", "auto", libraries.FILM_CHOICES)  # the library that runs it
 UNLOAD_AFTER_SECONDS = env.integer("AURAVIDEO_UNLOAD_AFTER", 0, 0, 7 * 24 * 3600)  # without work; 0: never
 FAILED_FRAMES_KEPT_HOURS = 24
 STORAGE_PATIENCE_SECONDS = 6 * 3600  # how long a stage waits for a storage that does not work before the clip fails

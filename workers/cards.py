@@ -41,6 +41,11 @@ def is_card() -> bool:
     return _card() is not None
 
 
+def capability() -> tuple[int, int] | None:
+    """Return the compute capability of this process's NVIDIA card; None without one."""
+    return None if settings.DEVICE == "cpu" else gpus.capability(os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
 def compute_mode() -> str:
     """Return who may compute on this process's card besides it (core/metrics/gpus.py); "" for everybody."""
     nvml = _nvml()

@@ -5,16 +5,18 @@ from typing import TypeVar
 
 from django.conf import settings
 
+from auravideo.core.computing.libraries import film_library
 from generation.catalogue.load import BaseModel, Entry, MotionAdapter, MotionLora, StyleLora
 from generation.catalogue.lockfile import verify
 from generation.domain.errors import RenderError
 from generation.domain.states import Stage
 from generation.requests import available
 from generation.requests.request import RenderRequest
+from workers import cards
 from workers.engines import registry
 from workers.engines.animatediff import AnimateDiffEngine, Motion
 from workers.engines.base import Engine, Interpolation, Lora, TextToVideo, Upscaling
-from workers.engines.film import FilmEngine
+from workers.engines.film_torch.choice import open_film
 from workers.engines.realesrgan import RealEsrganEngine
 
 E = TypeVar("E", bound=Entry)
@@ -60,7 +62,8 @@ def interpolation(request: RenderRequest) -> Interpolation:
     entry = available.catalogue().interpolators[_model(request).interpolator]
 
     def make() -> Interpolation:
-        return FilmEngine(_verified(entry).path(settings.HOME), label=entry.label, is_apart=True)
+        library = film_library(settings.FILM, cards.capability())
+        return open_film(_verified(entry).path(settings.HOME), library, entry.label)
 
     return registry.get(("interpolation", entry.id), make)
 

@@ -5,12 +5,11 @@ import os
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
+from auravideo.core.computing.libraries import Library, film_library, tensorflow_kernels, version
 from auravideo.core.metrics import gpus
 from auravideo.doctor import rendering
 from auravideo.doctor.findings import Check, NotApplicable, Problem, State
@@ -73,7 +72,7 @@ def _judge(card: dict[str, str], found: dict[str, Any]) -> None:
         return
     name = card["name"] or "the card"
     if card["fault"] == "unsupported" and card["capability"]:
-        kernels = sorted(map(_version, re.findall(r"sm_(\d+)", " ".join(found["kernels"]))))
+        kernels = sorted(map(version, re.findall(r"sm_(\d+)", " ".join(found["kernels"]))))
         oldest, newest = kernels[0], kernels[-1]
         own = tuple(map(int, card["capability"].split(".")))
         fix = OLD_CARD if own < oldest else NEW_CARD
@@ -89,32 +88,32 @@ def _judge(card: dict[str, str], found: dict[str, Any]) -> None:
 
 
 def _interpolating(cards: list[dict[str, str]]) -> str:
-    """Return where FILM runs: TensorFlow has kernels of its own, and falls back to the CPU."""
+    """Return where FILM runs: TensorFlow has kernels of its own, and where they end, torch runs it."""
+    beyond = [card["name"] for card in cards if _library(card) is Library.TORCH]
+    if len(beyond) == len(cards):
+        return "FILM runs there in torch"
     kernels = tensorflow_kernels()
     if kernels is None:
-        return "TensorFlow is not installed here"
+        return "FILM does not run here: AURAVIDEO_FILM asks for TensorFlow, which is not installed"
     if not kernels:
-        return "FILM interpolates on the CPU: TensorFlow is built for it"
+        return "AURAVIDEO_FILM=tensorflow, which is built for the CPU: FILM interpolates there"
     newest = max(kernels)
-    beyond = [card["name"] for card in cards if tuple(map(int, card["capability"].split("."))) > newest]
-    if not beyond:
-        return "FILM's TensorFlow has kernels for it" if len(cards) == 1 else "FILM's TensorFlow has kernels for all"
-    return f"TensorFlow's kernels end at compute {_written(newest)}, so FILM may interpolate on the CPU ({beyond[0]})"
+    too_new = [card["name"] for card in cards if _capability(card) > newest]
+    if too_new and not beyond:
+        ends = f"AURAVIDEO_FILM=tensorflow, whose kernels end at compute {_written(newest)}"
+        return f"{ends}: FILM may interpolate on the CPU ({too_new[0]})"
+    if beyond:
+        return f"FILM runs in torch on {beyond[0]}, and in TensorFlow elsewhere"
+    return "FILM's TensorFlow has kernels for it" if len(cards) == 1 else "FILM's TensorFlow has kernels for all"
 
 
-def tensorflow_kernels() -> list[tuple[int, int]] | None:
-    """Return what TensorFlow was compiled for; None without TensorFlow. Does not import it."""
-    found = find_spec("tensorflow")
-    if found is None or found.origin is None:
-        return None
-    build = Path(found.origin).parent / "python/platform/build_info.py"
-    listed = re.search(r"cuda_compute_capabilities'?\"?[,:]\s*\[([^\]]*)\]", build.read_text())
-    return [_version(digits) for digits in re.findall(r"_(\d+)", listed[1])] if listed else []
+def _library(card: dict[str, str]) -> Library:
+    return film_library(settings.FILM, _capability(card))
 
 
-def _version(digits: str) -> tuple[int, int]:
-    """Return (12, 0) for "120"."""
-    return int(digits[:-1]), int(digits[-1])
+def _capability(card: dict[str, str]) -> tuple[int, int]:
+    major, minor = map(int, card["capability"].split("."))
+    return major, minor
 
 
 def _written(version: tuple[int, int]) -> str:

@@ -4,6 +4,7 @@ import os
 
 from django.conf import settings
 
+from auravideo.core.computing.libraries import torch_cuda
 from auravideo.core.machine import graphics
 from auravideo.core.metrics import gpus
 from auravideo.doctor.findings import Check, NotApplicable, Problem, State
@@ -74,17 +75,11 @@ def _other_card() -> str:
     if graphics.NVIDIA in makers:
         raise Problem("there is an NVIDIA card, but no driver answers", DRIVER)
     if found := graphics.other_card(settings.DEVICE, os.environ.get("CUDA_VISIBLE_DEVICES")):
-        return f"{found.name} ({found.total / 2**30:.0f} GiB), not tried by us; FILM interpolates on the CPU"
+        return f"{found.name} ({found.total / 2**30:.0f} GiB), not tried by us"
     build = graphics.torch_build()
     if build is not None and graphics.AMD in makers and not build.hip:
         raise NotApplicable("an AMD card, but torch is not built for ROCm (docs/install.md): rendering on the CPU")
     raise NotApplicable("no NVIDIA card: clips are rendered on the CPU")
-
-
-def torch_cuda() -> str | None:
-    """Return the CUDA version that torch was built with, "" for another build, None without torch."""
-    build = graphics.torch_build()
-    return build.cuda if build is not None else None
 
 
 def models() -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from auravideo.core.computing.libraries import Library, film_library
 from auravideo.core.machine import operating_system
 from auravideo.core.metrics import gpus
 from auravideo.server import answers, web
@@ -60,9 +61,10 @@ def worker(worker: Worker, host: str) -> Process:
     if settings.DEVICE == "cpu":
         environment |= {"CUDA_VISIBLE_DEVICES": ""}  # TensorFlow would take the card
     if worker.queue == STAGES[Stage.INTERPOLATE].queue:
-        environment |= cuda_for_tensorflow()
-        if not gpus.count():  # TensorFlow uses NVIDIA's cards only, so this worker is one without a card
-            environment |= {"AURAVIDEO_DEVICE": "cpu"}
+        visible = environment.get("CUDA_VISIBLE_DEVICES")
+        environment |= cuda_for_tensorflow(visible)
+        if not gpus.count() and film_library(settings.FILM, gpus.capability(visible)) is Library.TENSORFLOW:
+            environment |= {"AURAVIDEO_DEVICE": "cpu"}  # TensorFlow uses NVIDIA's cards only
     if operating_system.is_macos():  # it would end a child that was forked while a thread used its Objective-C runtime
         environment |= {"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
     process = Process(worker.name, [*_CELERY, "worker", *options, *quiet], environment=environment)
@@ -75,8 +77,17 @@ def _heartbeat(name: str) -> dict[str, str]:
     return {"AURAVIDEO_HEARTBEAT_FILE": f"{settings.HEARTBEAT_FILE}.{name}"} if settings.HEARTBEAT_FILE else {}
 
 
-def cuda_for_tensorflow() -> dict[str, str]:
-    """Return the library path where TensorFlow finds CUDA 12 (requirements-gpu.txt); empty if not installed."""
+def cuda_for_tensorflow(visible: str | None = None) -> dict[str, str]:
+    """Return the library path where TensorFlow finds CUDA 12 (requirements-gpu.txt).
+
+    Empty if CUDA 12 is not installed, or if torch runs FILM: it brings its own CUDA, which this one would replace.
+
+    Args:
+        visible: the card of the worker, as CUDA_VISIBLE_DEVICES spells it; None for that of this process.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES") if visible is None else visible
+    if film_library(settings.FILM, gpus.capability(visible)) is Library.TORCH:
+        return {}
     folders = sorted(Path(sys.prefix).glob("cuda12/nvidia/*/lib"))
     paths = [*map(str, folders), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
     return {"LD_LIBRARY_PATH": ":".join(paths)} if folders else {}

@@ -39,6 +39,10 @@ ERRORS: Mapping[str, Any] = {
         "to do with: %(doctor)s"
     ),
     "model-missing": _("The model %(model)s is not on this machine. The operator can fetch it with: %(command)s"),
+    "model-needs-tensorflow": _(
+        "The model %(model)s runs in TensorFlow only, which the worker does not use. The operator finds what to do in "
+        "docs/models.md."
+    ),
     "model-corrupt": _(
         "A file of the model %(model)s is damaged or was changed (%(file)s). The operator can fetch it again with: "
         "%(command)s"

@@ -99,3 +99,10 @@ def test_the_torch_image_can_load_its_engines(run):
 def test_the_tensorflow_image_can_load_its_engine(run):
     done = run("tensorflow", SETUP + REQUEST + "import workers.tasks\nengine_factory.interpolation(request).load()\n")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_torch_image_can_interpolate_too(run):
+    """For cards that TensorFlow has no kernels for (docs/containers.md)."""
+    load = "engine = engine_factory.interpolation(request)\nengine.load()\nassert engine.library == 'torch', engine\n"
+    done = run("torch", SETUP + REQUEST + "import workers.tasks\n" + load)
+    assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ class Card:
     total: int
     busy: int | None
     is_lost: bool = False
+    capability: tuple[int, int] = (8, 6)
     mode: int = pynvml.NVML_COMPUTEMODE_DEFAULT
     name: str = "NVIDIA Rig"
 
@@ -57,6 +58,7 @@ def install(monkeypatch, cards: list[Card] | None, cuda: int = 13000) -> None:
         "nvmlDeviceGetMemoryInfo": memory,
         "nvmlDeviceGetUtilizationRates": utilisation,
         "nvmlDeviceGetUUID": lambda card: card.uuid,
+        "nvmlDeviceGetCudaComputeCapability": lambda card: card.capability,
         "nvmlDeviceGetName": lambda card: card.name,
         "nvmlDeviceGetComputeMode": lambda card: card.mode,
         "nvmlDeviceGetHandleByUUID": by_uuid,

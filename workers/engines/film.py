@@ -79,7 +79,7 @@ def nearest_dyadic(time: Fraction) -> Fraction:
 
 
 class FilmEngine:
-    """FILM, kept warm.
+    """FILM, kept warm, in TensorFlow; `film_torch.engine` is the same in torch.
 
     Args:
         path: the SavedModel's folder.
@@ -87,6 +87,8 @@ class FilmEngine:
         label: the model's name in errors; by default the folder's name.
         is_apart: keep the network in a process of its own, where no secret is visible.
     """
+
+    library = "TensorFlow"
 
     def __init__(self, path: Path, device: str = "auto", *, label: str = "", is_apart: bool = False) -> None:
         self.path, self.device, self.label = Path(path), device, label or Path(path).name
@@ -108,44 +110,61 @@ class FilmEngine:
             return
         if not (self.path / GRAPH).is_file():
             raise RenderError("model-missing", model=self.label, file=self.path.name)
-        tf = self._tensorflow()
-        if tf is not None:
-            found = cards(tf) if self.device != "cpu" else []
-            if self.device == "auto":
-                self.device = "gpu" if found else "cpu"
+        library = self._import()
+        self._find_device(library)
         with self._reading():
             try:
-                self._open(tf)
+                self._open(library)
             except Exception as error:
                 if not self._falls_back(error):
                     raise
-                self._open(tf)
-        logger.info(
-            "%s on %s %s", self.label, self.device, "honours time" if self.honours_time else "knows the midpoint only"
-        )
+                self._open(library)
+        knows = "honours time" if self.honours_time else "knows the midpoint only"
+        logger.info("%s in %s on %s %s", self.label, self.library, self.device, knows)
 
-    def _tensorflow(self) -> Any:
+    def _import(self) -> Any:
         """Return TensorFlow; None if the network has a process of its own, so that this one need not load it."""
         return None if self.is_apart else tensorflow()
 
-    def _open(self, tf: Any) -> None:
+    def _find_device(self, tf: Any) -> None:
+        """Settle on a device and prepare it. A network with a process of its own does so itself."""
         if tf is None:
-            self._model = RemoteModel(self.path, self.device, end_alike)
-            self.device = self._model.device
-        else:
-            require_safe(self.path)
-            with self._placed(tf):
-                self._model = tf.saved_model.load(str(self.path))
-        self._pixels = CARD_PIXELS if self.device == "gpu" else HOST_PIXELS
-        self.honours_time = self._find_out_about_time(tf)
+            return
+        found = cards(tf) if self.device != "cpu" else []
+        if self.device == "auto":
+            self.device = "gpu" if found else "cpu"
+
+    def _open(self, library: Any) -> None:
+        self._model = self._read(library)
+        self._pixels = self._usual_pixels
+        self.honours_time = self._find_out_about_time(library)
+
+    def _read(self, tf: Any) -> Any:
+        """Return the network, with its weights on the device."""
+        if tf is None:
+            model = RemoteModel(self.path, self.device, end_alike)
+            self.device = model.device
+            return model
+        require_safe(self.path)
+        with self._placed(tf):
+            return tf.saved_model.load(str(self.path))
+
+    @property
+    def _is_on_card(self) -> bool:
+        return self.device == "gpu"
+
+    @property
+    def _usual_pixels(self) -> int:
+        return CARD_PIXELS if self._is_on_card else HOST_PIXELS
 
     def _falls_back(self, error: Exception) -> bool:
-        """Go on with the CPU if TensorFlow cannot use the card. Return whether it is worth trying again."""
-        if self.device != "gpu" or not card_cannot(error):
-            return False
+        """Go on with the CPU if the library cannot use the card. Return whether it is worth trying again."""
+        return self._is_on_card and card_cannot(error) and self._leave_card(error)
+
+    def _leave_card(self, error: Exception) -> bool:
         self._drop()
         self.device, self.why_cpu = "cpu", first_line(error)
-        logger.warning("%s: TensorFlow cannot use the card, going on with the CPU: %s", self.label, self.why_cpu)
+        logger.warning("%s: %s cannot use the card, going on with the CPU: %s", self.label, self.library, self.why_cpu)
         return True
 
     def release(self) -> None:
@@ -213,21 +232,20 @@ class FilmEngine:
 
     def _grow(self) -> None:
         """After a while, try larger batches again: what took the memory may be gone."""
-        usual = CARD_PIXELS if self.device == "gpu" else HOST_PIXELS
-        if self._pixels < usual:
+        if self._pixels < self._usual_pixels:
             self._calls += 1
             if self._calls > PATIENCE:
-                self._pixels, self._calls = usual, 0
+                self._pixels, self._calls = self._usual_pixels, 0
 
     def _between(self, x0: np.ndarray, x1: np.ndarray, time: Fraction, progress: "_Progress") -> np.ndarray:
         """Return the frames at `time` of some pairs, float32 [B, H, W, 3], halving the batch until it fits."""
-        tf = self._tensorflow()
+        library = self._import()
         pieces, start = [], 0
         while start < len(x0):
             batch = max(1, self._pixels // (x0.shape[1] * x0.shape[2]))
             stop = min(len(x0), start + batch)
             try:
-                pieces.append(self._call(tf, x0[start:stop], x1[start:stop], [float(time)] * (stop - start)))
+                pieces.append(self._call(library, x0[start:stop], x1[start:stop], [float(time)] * (stop - start)))
             except Exception as error:
                 if self._falls_back(error):
                     self.load()
@@ -256,7 +274,7 @@ class FilmEngine:
             }
             return self._model(inputs)["image"].numpy()
 
-    def _find_out_about_time(self, tf: Any) -> bool:
+    def _find_out_about_time(self, library: Any) -> bool:
         """Return whether two times give different results for a disc moving across a gradient.
 
         Raises:
@@ -265,7 +283,7 @@ class FilmEngine:
         x, y = np.meshgrid(np.arange(64, dtype=np.float32), np.arange(64, dtype=np.float32))
         frames = [np.clip(12 - np.hypot(x - centre, y - 32), 0, 1) * 0.6 + x / 256 for centre in (28, 36)]
         x0, x1 = (np.repeat(np.repeat(frame[None, ..., None], 3, axis=3), 2, axis=0) for frame in frames)
-        answer = self._call(tf, x0, x1, list(PROBE_TIMES))
+        answer = self._call(library, x0, x1, list(PROBE_TIMES))
         if answer.shape != x0.shape or not np.isfinite(answer).all():
             raise ValueError(f"the model answers {answer.shape} to {x0.shape}")
         return bool(np.abs(answer[0] - answer[1]).max() > PROBE_DIFFERENCE)

@@ -57,6 +57,30 @@ def cuda_version() -> str:
     return f"{found // 1000}.{found % 1000 // 10}" if found else ""
 
 
+def capability(visible: str | None) -> tuple[int, int] | None:
+    """Return the compute capability of a process's first card, such as (8, 9); None without one.
+
+    Args:
+        visible: the value of CUDA_VISIBLE_DEVICES: indexes or UUIDs; None if it is not set.
+    """
+    first = "0" if visible is None else visible.split(",")[0].strip()
+    with _driver() as is_there:
+        if not is_there:
+            return None
+        try:
+            if first.isdigit():
+                handle = pynvml.nvmlDeviceGetHandleByIndex(int(first))
+            elif first.startswith(("GPU-", "MIG-")):
+                handle = pynvml.nvmlDeviceGetHandleByUUID(first)
+            else:
+                return None
+            major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+        except pynvml.NVMLError as error:
+            logger.warning("The compute capability of card %s cannot be read: %s", first, error)
+            return None
+    return int(major), int(minor)
+
+
 @contextmanager
 def _driver() -> Iterator[bool]:
     """Open NVML and yield True, or yield False on a machine without a driver. Errors of a present card are logged."""

@@ -5,6 +5,7 @@ import subprocess
 import pynvml
 import pytest
 
+from auravideo.core.computing import libraries
 from auravideo.doctor import computing, rendering
 from auravideo.doctor.findings import State
 from tests.rigs import nvml
@@ -41,12 +42,48 @@ def test_a_card_that_computes(report):
     )
 
 
-def test_a_card_that_is_newer_than_tensorflows_kernels(report):
-    report(a_card("NVIDIA GeForce RTX 5090", "12.0"))
-    assert computing.computing() == (
-        "torch 2.15.0 computes on NVIDIA GeForce RTX 5090 (compute 12.0); "
-        "TensorFlow's kernels end at compute 9.0, so FILM may interpolate on the CPU (NVIDIA GeForce RTX 5090)"
+RTX_5090 = {"name": "NVIDIA GeForce RTX 5090", "capability": "12.0"}
+
+
+@pytest.fixture
+def where_film_runs(report, settings, monkeypatch):
+    """Return a function that returns what is said about FILM."""
+
+    def ask(*cards, film="auto", kernels=((8, 6), (9, 0))):
+        settings.FILM = film
+        for module in (computing, libraries):
+            monkeypatch.setattr(module, "tensorflow_kernels", lambda: kernels if kernels is None else list(kernels))
+        monkeypatch.setattr(libraries, "torch_cuda", lambda: "13.2")
+        report(*cards)
+        return computing.computing().partition("; ")[2]
+
+    return ask
+
+
+def test_film_runs_in_torch_on_a_card_that_is_newer_than_tensorflows_kernels(where_film_runs):
+    assert where_film_runs(a_card(**RTX_5090)) == "FILM runs there in torch"
+    assert where_film_runs(a_card(), a_card(**RTX_5090)) == (
+        "FILM runs in torch on NVIDIA GeForce RTX 5090, and in TensorFlow elsewhere"
     )
+    assert where_film_runs(a_card(), a_card()) == "FILM's TensorFlow has kernels for all"
+
+
+def test_film_runs_in_torch_where_tensorflow_is_missing_or_built_for_the_cpu(where_film_runs):
+    for kernels in (None, ()):
+        assert where_film_runs(a_card(), kernels=kernels) == "FILM runs there in torch"
+
+
+def test_the_setting_for_film_is_taken_into_account(where_film_runs):
+    assert where_film_runs(a_card(), film="torch") == "FILM runs there in torch"
+    assert where_film_runs(a_card(), film="tensorflow") == "FILM's TensorFlow has kernels for it"
+    assert where_film_runs(a_card(**RTX_5090), film="tensorflow") == (
+        "AURAVIDEO_FILM=tensorflow, whose kernels end at compute 9.0: FILM may interpolate on the CPU"
+        " (NVIDIA GeForce RTX 5090)"
+    )
+    assert where_film_runs(a_card(), film="tensorflow", kernels=()) == (
+        "AURAVIDEO_FILM=tensorflow, which is built for the CPU: FILM interpolates there"
+    )
+    assert "not installed" in where_film_runs(a_card(), film="tensorflow", kernels=None)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +166,7 @@ def test_the_trial_runs_for_real():
 
 
 def test_the_kernels_of_the_tensorflow_that_is_here():
-    found = computing.tensorflow_kernels()
+    found = libraries.tensorflow_kernels()
     assert found is None or found == sorted(found)
     assert not found or found[0] >= (5, 0)
 

@@ -1,4 +1,4 @@
-"""FILM's need by arithmetic: it is a TensorFlow graph, which cannot run on paper.
+"""FILM's need by arithmetic, because a TensorFlow graph cannot run on paper (`film_in_torch.py` can).
 
 The configuration is that of the published style network: seven levels, of which five are fused, features of 64, 128,
 256 and 512 channels cascaded over four levels. The sum is an upper bound: what one level's operators hold is counted as
