@@ -23,6 +23,7 @@ from workers.engines.diffusion.decoding import decode
 from workers.engines.diffusion.denoising import denoise
 from workers.engines.diffusion.needs import Needs, needed_bytes
 from workers.engines.diffusion.parts import arrange, set_precision, weight_bytes
+from workers.engines.diffusion.prompts import PromptCache
 from workers.engines.ladder import Ladder
 from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras, swap_motion
 from workers.engines.memory import LADDER, Rung, free_memory, join_inference, rung_index
@@ -131,6 +132,7 @@ class AnimateDiffEngine:
         self._ladder = _ladder if ladder is None else ladder
         self._needs = needs
         self._pipeline: Any = None
+        self._prompts: PromptCache | None = None
         self._preview: LatentPreview | None = None
         self._arranged: tuple[Any, ...] | None = None
         self._used: dict[str, str] = {}  # precision by part, once loaded
@@ -221,7 +223,7 @@ class AnimateDiffEngine:
             pipeline = load_pipeline(self.base, self.adapter, self.vae, kind, self._source, self._motion)
             for part, precision in used.items():
                 set_precision(pipeline, part, precision)
-            self._pipeline, self._used = pipeline, used
+            self._pipeline, self._used, self._prompts = pipeline, used, PromptCache(pipeline)
 
     def use(self, motion: Motion) -> None:
         """Change the motion adapter. Of a loaded engine, only the adapter's weights are replaced.
@@ -244,7 +246,13 @@ class AnimateDiffEngine:
         self._pipeline.remove_all_hooks()
         join_inference(self._pipeline.unet)
         self._pipeline.unload_lora_weights()
+        self._forget_prompts()
         set_free_noise(self._pipeline, None)
+
+    def _forget_prompts(self) -> None:
+        """Encode prompts again, since LoRAs may reach the text encoder, too."""
+        if self._prompts is not None:
+            self._prompts.clear()
 
     @contextmanager
     def _short_of_memory(self) -> Iterator[None]:
@@ -409,7 +417,7 @@ class AnimateDiffEngine:
                 logger.warning("The %s has %d tokens; those after %d are cut", name, count, self.max_prompt_tokens)
 
     def _drop(self) -> None:
-        self._pipeline = self._preview = self._arranged = None
+        self._pipeline = self._prompts = self._preview = self._arranged = None
         free_memory()
 
     def _clear(self) -> None:
@@ -448,6 +456,7 @@ class AnimateDiffEngine:
         if before is None or before[0] != clip.loras:
             self._pipeline.remove_all_hooks()
             join_inference(self._pipeline.unet)
+            self._forget_prompts()
             set_loras(self._pipeline, clip.loras, self._source)
         arrange(self._pipeline, clip.window, rung, self.device, offload)
         self._arranged = wanted
