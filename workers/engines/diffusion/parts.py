@@ -1,5 +1,7 @@
 """The parts of a loaded pipeline: their sizes, where each is, and the precision that it computes in."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from workers.engines.loading import set_free_noise
@@ -11,6 +13,14 @@ def weight_bytes(*modules: Any) -> int:
     """Return the size of the weights and buffers of modules in bytes."""
     tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def weight_files(*paths: Path | None) -> Iterator[tuple[str, int]]:
+    """Yield the names and sizes of the weights in folders or files: enough to tell models of one name apart."""
+    for path in paths:
+        if path is not None:
+            found = [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
+            yield from ((file.name, file.stat().st_size) for file in found)
 
 
 def least_bytes(pipeline: Any, rung: Rung) -> int:
