@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,6 +41,14 @@ def device() -> Device:
 def is_card() -> bool:
     """Return whether this process computes on a card."""
     return _card() is not None
+
+
+def is_open() -> bool:
+    """Return whether this process has computed on a card, and so keeps some of its memory until it ends."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return True
+    return "tensorflow" in sys.modules and is_card()
 
 
 def _card() -> Device | None:
