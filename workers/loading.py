@@ -1,6 +1,6 @@
 """Loading a model, shown as a step of its own: it takes up to a minute, in which the stage itself does not advance.
 
-The models of later stages are loaded ahead, while the first ones work (generation/queue/loading/ahead.py).
+Models are also loaded ahead of use (generation/queue/loading/ahead.py).
 """
 
 import logging
@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import Error, close_old_connections
 from redis import RedisError
 
+from generation.domain.plan import Plan
 from generation.domain.stages import STAGES
 from generation.domain.states import ACTIVE, Stage
 from generation.models import Job, StageRun
@@ -21,6 +22,8 @@ from generation.queue import claims, events, placement, roster
 from generation.queue.loading import ahead, times
 from generation.queue.loading.ahead import State
 from generation.queue.pausing import state
+from generation.requests import available
+from generation.requests.request import InvalidRequest, RenderRequest
 from workers import cards, engine_factory, membership
 from workers.device import failures
 from workers.engines import registry
@@ -48,32 +51,55 @@ def shown(held: StageRun) -> Iterator[None]:
 
 
 def ahead_of(stage: Stage, job_id: UUID) -> None:
-    """Load the model that a stage of a job will need, if that hinders nobody. If it fails, the stage will say why."""
+    """Load the model that a stage of a job will need, if that hinders nobody."""
     job = Job.objects.filter(pk=job_id, status__in=ACTIVE).first()
     engine = placement.engine_of(stage, job.render_request) if job is not None else ""
     if job is None or not engine:
         return
-    if reason := _why_not(stage, job, engine):
-        logger.info("Not loading %s ahead: %s", engine, reason)
-        _try(lambda: ahead.forget(stage, engine))
+    if reason := _why_not(stage, job.render_request, engine) or _no_room(stage, job.render_request, job.render_plan):
+        _leave_it(stage, engine, reason)
         return
-    _try(lambda: ahead.note(stage, engine, State.LOADING))
-    _try(lambda: ahead.note(stage, engine, _load(stage, job, engine)))
+    with _told_regularly(job):
+        _load(stage, job.render_request, engine)
     events.publish(job.user_id, job.pk)
 
 
-def _load(stage: Stage, job: Job, engine: str) -> State:
+def ahead_of_form(stage: Stage, request: RenderRequest) -> None:
+    """Load the model that a stage of a clip would need which somebody is describing, if this worker holds none."""
+    engine = placement.engine_of(stage, request)
+    if not engine:
+        return
+    try:
+        plan = available.plan_for(request)
+    except InvalidRequest as error:  # the catalogue has changed since, or is another one here
+        _leave_it(stage, engine, str(error))
+        return
+    reason = "this worker holds another" if membership.warm_engines() else _why_not(stage, request, engine)
+    if reason := reason or _no_room(stage, request, plan):
+        _leave_it(stage, engine, reason)
+        return
+    _load(stage, request, engine)
+
+
+def _leave_it(stage: Stage, engine: str, reason: str) -> None:
+    logger.info("Not loading %s ahead: %s", engine, reason)
+    _try(lambda: ahead.forget(stage, engine))
+
+
+def _load(stage: Stage, request: RenderRequest, engine: str) -> None:
+    """Load an engine, and note how far that is. If it fails, the stage will say why."""
+    _try(lambda: ahead.note(stage, engine, State.LOADING))
     started = time.monotonic()
     try:
-        with _told_regularly(job):
-            engine_factory.of_stage(stage, job.render_request)
+        engine_factory.of_stage(stage, request)
     except Exception as error:
         failures.is_lost(error)
         logger.warning("Could not load %s ahead: %s", engine, error)
-        return State.FAILED
+        _try(lambda: ahead.note(stage, engine, State.FAILED))
+        return
     membership.report()
     _try(lambda: times.record(engine, time.monotonic() - started, membership.boot()))
-    return State.READY
+    _try(lambda: ahead.note(stage, engine, State.READY))
 
 
 def begin() -> None:
@@ -83,9 +109,8 @@ def begin() -> None:
             _try(partial(ahead.forget, stage))
 
 
-def _why_not(stage: Stage, job: Job, engine: str) -> str:
-    """Return why loading an engine now would be of no use, or take what others need; "" if it would not."""
-    request, need = job.render_request, placement.needed(stage, job.render_request)
+def _why_not(stage: Stage, request: RenderRequest, engine: str) -> str:
+    """Return why this worker should not load an engine now; "" if nothing speaks against it."""
     note = ahead.look(stage, engine)
     if engine in membership.warm_engines():
         return "this worker holds it"
@@ -95,11 +120,17 @@ def _why_not(stage: Stage, job: Job, engine: str) -> str:
         return "rendering is paused"
     if membership.me is not None and membership.me.drains.value:
         return "this worker is drained"
+    return ""
+
+
+def _no_room(stage: Stage, request: RenderRequest, plan: Plan) -> str:
+    """Return why there is no memory to load the engine of a stage ahead; "" if there is."""
+    need = placement.needed(stage, request)
     if not registry.has_room(need):
         return "others would have to be released"
     # Whatever the plan still has to load on this machine may be on the same card, and the earlier stages come first.
     there, boot = roster.capacity(), membership.boot()
-    cold = [of for of in job.render_plan.stages if placement.is_cold(of, request) and of is not stage]
+    cold = [of for of in plan.stages if placement.is_cold(of, request) and of is not stage]
     here = [of for of in cold if boot in there[STAGES[of].queue].boots]
     if need + sum(placement.needed(of, request) for of in here) > cards.device().free:
         return "there is too little memory for all models of the clip"

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 from itertools import islice
+from typing import Any
 from uuid import UUID
 
 from billiard import active_children, current_process
@@ -32,6 +33,7 @@ from generation.domain.states import Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import claims, leftovers, recovery
 from generation.queue.loading import ahead
+from generation.requests.request import RenderRequest
 from workers import connections, frame_store, loading, membership, pace, runner, stages, watchdog
 from workers.device import failures, sharing
 from workers.engines import memory, precision
@@ -76,6 +78,13 @@ def load_ahead(stage: str, job_id: str) -> None:
     """Load the model that a stage of a job will need (generation/queue/loading/ahead.py)."""
     with ids.about(job=job_id, stage=stage):
         loading.ahead_of(Stage(stage), UUID(job_id))
+
+
+@shared_task(name=ahead.TASK_FOR_FORM, ignore_result=True)
+def load_for_form(stage: str, request: dict[str, Any]) -> None:
+    """Load the model that a stage of a clip will need which somebody is describing now."""
+    with ids.about(stage=stage):
+        loading.ahead_of_form(Stage(stage), RenderRequest.from_dict(request))
 
 
 @shared_task(name="workers.tasks.discard", ignore_result=True)

@@ -28,6 +28,7 @@ from generation.create.prefill import Prefill
 from generation.create.unsent import Unsent
 from generation.presets import services as presets
 from generation.presets.forms import PresetNameForm
+from generation.queue.loading import ahead
 from generation.requests import available
 from generation.requests.choices import in_quality
 from generation.requests.fields import MAX_PROMPT
@@ -258,11 +259,14 @@ def create_page(request: SignedInRequest, form: CreateForm, sweep: sweep_form.Sw
 
 
 def _summary(form: CreateForm, request: SignedInRequest) -> dict[str, Any]:
-    """Return the context of the summary template."""
+    """Return the context of the summary template. Who reads it describes a clip, so its models may be loaded now."""
     is_simple = form.mode == SIMPLE
+    summary = summaries.summarise(form, request.user)
+    if summary is not None:
+        ahead.ask_for_form(summary.request, summary.plan)
     return {
         "mode": form.mode,
-        "summary": summaries.summarise(form, request.user),
+        "summary": summary,
         "costs": summaries.costs(form) if is_simple else {},
         "form": form,
     }

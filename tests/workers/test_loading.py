@@ -1,6 +1,7 @@
 """Loading a model is shown on the job's page while it lasts, and measured."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from generation.models import LoadTime
 from generation.queue import claims, events, placement, services
 from generation.queue.loading import ahead
 from generation.queue.loading.ahead import State
+from generation.queue.pausing import services as pausing
 from tests.factories import JobFactory, WorkerFactory
 from workers import cards, engine_factory, loading, membership
 from workers.engines import registry
@@ -121,6 +123,14 @@ def test_a_request_that_came_too_late_is_void(asked):
     assert loaded == []
 
 
+def test_nothing_is_loaded_ahead_while_rendering_is_paused(asked):
+    job, loaded = asked
+    pausing.pause()
+    loading.ahead_of(Stage.UPSCALE, job.pk)
+    loading.ahead_of_form(Stage.UPSCALE, job.render_request)
+    assert (loaded, state()) == ([], None)
+
+
 def test_no_other_model_is_released_for_it(asked, monkeypatch):
     job, loaded = asked
     monkeypatch.setattr(registry, "has_room", lambda _size: False)
@@ -147,6 +157,27 @@ def test_models_of_another_machine_need_no_room_on_this_one(asked, monkeypatch):
     WorkerFactory(queues=["generate", "interpolate"], boot="elsewhere")
     loading.ahead_of(Stage.UPSCALE, job.pk)
     assert loaded == [Stage.UPSCALE]
+
+
+def test_a_model_is_loaded_while_somebody_types(asked):
+    job, loaded = asked
+    loading.ahead_of_form(Stage.UPSCALE, job.render_request)
+    assert (loaded, state()) == ([Stage.UPSCALE], State.READY)
+    assert LoadTime.objects.filter(engine=UPSCALER).count() == 1
+
+
+def test_a_worker_that_holds_another_model_keeps_it_while_somebody_types(asked, monkeypatch):
+    job, loaded = asked
+    monkeypatch.setattr(membership, "warm_engines", lambda: ["another"])
+    loading.ahead_of_form(Stage.UPSCALE, job.render_request)
+    assert (loaded, state()) == ([], None)
+
+
+def test_a_model_that_only_the_page_knows_is_left_alone(asked):
+    job, loaded = asked
+    loading.ahead_of_form(Stage.UPSCALE, replace(job.render_request, model="elsewhere"))
+    loading.ahead_of_form(Stage.UPSCALE, replace(job.render_request, fps=7))
+    assert loaded == []
 
 
 def test_a_worker_that_starts_forgets_what_its_predecessor_loaded(asked, monkeypatch):

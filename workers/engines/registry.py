@@ -15,6 +15,7 @@ from typing import Generic, TypeVar, cast
 
 from generation.domain.errors import RenderError
 from workers.engines.base import Engine
+from workers.engines.importing import uncollected
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +164,8 @@ class Registry:
         started = time.monotonic()
         engine = factory()
         try:
-            engine.load()
+            with uncollected():
+                engine.load()
         except RenderError as error:
             if error.id != "out-of-memory" or not self._engines:
                 raise

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from workers.engines.device_errors import Fault, fault_of
+from workers.engines.importing import absent
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,8 @@ def tensorflow() -> Any:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if "TF_GPU_ALLOCATOR" not in os.environ and has_memory_pools():  # without them, TensorFlow aborts the process
         os.environ["TF_GPU_ALLOCATOR"] = "cuda_malloc_async"
-    import tensorflow as tf
+    with absent("matplotlib"):  # Keras imports it for plots, which takes a second
+        import tensorflow as tf
 
     return tf
 

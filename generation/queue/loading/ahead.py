@@ -1,13 +1,15 @@
-"""Loading the models of later stages ahead: while a clip is generated, idle workers get ready for it.
+"""Loading models ahead of use, in workers that have nothing to do.
 
-Whoever sends a clip to its first stages asks for it, once a model. The request has the lowest priority and soon becomes
-void, so that it delays nothing that waits. How far it is is a note in Redis, without which a stage loads its own model.
+Whoever sends a clip to its first stages asks for the models of its later ones, and the create page for all, where the
+workers hold none yet: they load while somebody types. The request has the lowest priority and soon becomes void, so
+that it delays nothing that waits. How far it is is a note in Redis, without which a stage loads its own model.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from django.db import Error
 from redis import RedisError
@@ -24,6 +26,7 @@ from generation.requests.request import RenderRequest
 logger = logging.getLogger(__name__)
 
 TASK = "workers.tasks.load_ahead"
+TASK_FOR_FORM = "workers.tasks.load_for_form"
 
 
 class State(StrEnum):
@@ -64,21 +67,34 @@ def ask(jobs: Iterable[tuple[Job, Plan]]) -> None:
         for stage in later_stages(plan):
             if placement.is_cold(stage, job.render_request):
                 wanted.setdefault((stage, placement.engine_of(stage, job.render_request)), job)
-    for (stage, engine), job in wanted.items():
-        try:
-            if engine and _is_somebody_idle(stage, job.render_request) and note(stage, engine, State.ASKED, first=True):
-                _send(stage, job)
-        except (*publish.BROKER_ERRORS, Error) as error:
-            logger.info("Nobody was asked to load a model ahead: %s", error)
+    for (stage, _engine), job in wanted.items():
+        _ask(stage, job.render_request, TASK, str(job.pk))
+
+
+def ask_for_form(request: RenderRequest, plan: Plan) -> None:
+    """Ask for all models of a clip that somebody is about to describe, where workers hold no model at all.
+
+    One that holds another model is left alone: the next clip may be for that one. Never raises: it only helps.
+    """
+    capacity = roster.capacity()
+    for stage in plan.stages:
+        there = capacity.get(STAGES[stage].queue)
+        if there is not None and not there.warm and placement.is_cold(stage, request):
+            _ask(stage, request, TASK_FOR_FORM, request.to_dict())
+
+
+def _ask(stage: Stage, request: RenderRequest, task: str, about: str | Mapping[str, Any]) -> None:
+    engine = placement.engine_of(stage, request)
+    try:
+        if engine and _is_somebody_idle(stage, request) and note(stage, engine, State.ASKED, first=True):
+            queue, priority = placement.queue_of(stage, request), broker.wire_priority(PRIORITIES - 1)
+            app.send_task(task, args=(str(stage), about), queue=queue, priority=priority, expires=EXPIRES_SECONDS)
+    except (*publish.BROKER_ERRORS, Error) as error:
+        logger.info("Nobody was asked to load a model ahead: %s", error)
 
 
 def _is_somebody_idle(stage: Stage, request: RenderRequest) -> bool:
     return roster.has_idle(STAGES[stage].queue, placement.needed(stage, request))
-
-
-def _send(stage: Stage, job: Job) -> None:
-    queue, priority = placement.queue_of(stage, job.render_request), broker.wire_priority(PRIORITIES - 1)
-    app.send_task(TASK, args=(str(stage), str(job.pk)), queue=queue, priority=priority, expires=EXPIRES_SECONDS)
 
 
 def note(stage: Stage, engine: str, state: State, *, first: bool = False) -> bool:

@@ -7,6 +7,7 @@ from generation.create import summaries
 from generation.domain.plan import plan
 from generation.domain.states import Status
 from generation.models import Job
+from generation.queue.loading import ahead
 from generation.requests import available
 from tests.factories import JobFactory, a_request
 from tests.generation.create.pages import ADVANCED, SIMPLE, create, edit
@@ -85,3 +86,14 @@ def test_the_simple_mode_says_what_each_quality_costs(signed_in):
 def test_what_was_set_under_advanced_has_its_cost_too(signed_in):
     costs = edit(signed_in, "mode=advanced&to=simple", ADVANCED).context["costs"]
     assert (costs["custom"].short_side, costs["custom"].fps) == (200, 16)
+
+
+def test_models_are_loaded_while_somebody_describes_a_clip(signed_in, client, monkeypatch):
+    asked = []
+    monkeypatch.setattr(ahead, "ask_for_form", lambda request, made: asked.append((request.model, made.stages)))
+    signed_in.get(reverse("generation:create"))
+    signed_in.post(f"{reverse('generation:create-summary')}?mode=simple", SIMPLE)
+    assert [model for model, _stages in asked] == ["tiny", "tiny"]
+    client.logout()
+    client.get(reverse("generation:create"))
+    assert len(asked) == 2, "a stranger had models loaded"

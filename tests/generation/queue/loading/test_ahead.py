@@ -35,7 +35,7 @@ def asked():
     found = []
     for queue in QUEUES:
         for raw in broker.connection().lrange(f"{queue}:{LOWEST}", 0, -1):
-            assert json.loads(raw)["headers"]["task"] == ahead.TASK
+            assert json.loads(raw)["headers"]["task"] in (ahead.TASK, ahead.TASK_FOR_FORM)
             found.append(tuple(json.loads(raw)["headers"]["argsrepr"].strip("()").replace("'", "").split(", ")))
     return found
 
@@ -91,6 +91,52 @@ def test_many_clips_cost_no_more_questions_than_one(user, crew, django_assert_ma
     jobs = [JobFactory(user=user) for _ in range(20)]
     with django_assert_max_num_queries(5):
         ahead.ask([(job, job.render_plan) for job in jobs])
+
+
+# --- For the form -----------------------------------------------------------------------------------------------------
+
+
+def asked_for_form():
+    """Return the queues that were asked for a model while somebody typed."""
+    names = ("generate", *QUEUES)
+    tasks = [(name, json.loads(raw)) for name in names for raw in broker.connection().lrange(f"{name}:{LOWEST}", 0, -1)]
+    return [name for name, message in tasks if message["headers"]["task"] == ahead.TASK_FOR_FORM]
+
+
+@pytest.fixture
+def whole_crew(crew):
+    return [WorkerFactory(name="generate@host", queues=["generate"]), *crew]
+
+
+def test_while_somebody_types_all_models_are_asked_for_once(job, whole_crew):
+    ahead.ask_for_form(job.render_request, job.render_plan)
+    ahead.ask_for_form(job.render_request, job.render_plan)
+    assert asked_for_form() == ["generate", *QUEUES]
+
+
+def test_a_worker_that_holds_any_model_keeps_it_while_somebody_types(job, whole_crew):
+    for worker in whole_crew[:2]:
+        roster.report_warm(worker.name, ["another/model"])
+    ahead.ask_for_form(job.render_request, job.render_plan)
+    assert asked_for_form() == ["upscale"]
+
+
+def test_typing_asks_nobody_where_nobody_is(job):
+    ahead.ask_for_form(job.render_request, job.render_plan)
+    assert asked_for_form() == []
+
+
+def test_a_form_costs_no_queries_once_the_models_are_there(job, whole_crew, django_assert_num_queries):
+    for worker in whole_crew:
+        roster.report_warm(worker.name, ["another/model"])
+    roster.capacity()
+    with django_assert_num_queries(0):
+        ahead.ask_for_form(job.render_request, job.render_plan)
+
+
+def test_typing_goes_on_without_redis(job, whole_crew, monkeypatch):
+    monkeypatch.setattr(broker, "connection", lambda: redis.Redis(port=1, retry=None))
+    ahead.ask_for_form(job.render_request, job.render_plan)
 
 
 def test_without_redis_nobody_is_asked_and_nothing_is_known(job, crew, monkeypatch):
