@@ -25,8 +25,8 @@ LINE = "Rendering is paused on this site."
 
 @pytest.fixture
 def own_site(tmp_path):
-    """Yield a site of its own: pausing stops everybody's clips."""
-    started = Site(tmp_path / "home").start()
+    """Yield a site of its own, since pausing stops everybody's clips. More threads slow its tiny steps under load."""
+    started = Site(tmp_path / "home", OMP_NUM_THREADS="1").start()
     yield started
     assert started.stop() == 0
     assert started.processes() == []
