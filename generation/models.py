@@ -329,7 +329,7 @@ class RenderingPause(models.Model):
 
     ONLY = 1
 
-    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY, editable=False)
+    id = models.PositiveSmallIntegerField(_("id"), primary_key=True, default=ONLY, editable=False)
     since = models.DateTimeField(_("since"))  # by the database's clock
 
     class Meta:
