@@ -13,12 +13,14 @@ def main() -> None:
     try:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
+
+        from auravideo.commands import cannot_start
     except ModuleNotFoundError as error:
         sys.exit(wrong_python(error))
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        sys.exit(f"AuraVideo cannot start: {error}")
+        sys.exit(cannot_start(error))
     except ModuleNotFoundError as error:
         if Path(sys.prefix).resolve() == VENV.resolve():
             raise

@@ -1,7 +1,9 @@
 """Customizations of allauth beyond its settings."""
 
+import unicodedata
 from ipaddress import AddressValueError, IPv6Network
 from typing import Any
+from urllib.parse import urlsplit
 
 import qrcode
 from allauth import app_settings
@@ -9,19 +11,41 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.db import IntegrityError, transaction
+from django.forms.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from qrcode.image.svg import SvgPathImage
 
-from accounts import services
-from accounts.models import User
+from accounts import second_factor_secrets, services
+from accounts.models import TOO_SIMILAR, User
+from accounts.names.rules import is_reserved
+from accounts.sign_in import guesses, logins, mails
+from accounts.sign_in.attempts import Attempt
+from accounts.sign_in.backends import hash_in_vain
+from accounts.sign_in.guesses import Kind, Verdict
+from auravideo.core import links
 
 # Tags of the message after signing out, or leaving with the account: the browser deletes what it keeps for the person.
 LEFT, LEFT_FOR_GOOD = "left:draft", "left:for-good"
 
 
+# One text for usernames and addresses, which also holds if the account is locked: see guesses.Verdict.REFUSED_SILENTLY.
+_MISMATCH = gettext_lazy(
+    "The sign-in details you specified are not correct. After several attempts, wait five minutes before the next one."
+)
+
+
 class AccountAdapter(DefaultAccountAdapter):
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "username_password_mismatch": _MISMATCH,
+        "email_password_mismatch": _MISMATCH,
+        "username_reserved": gettext_lazy("This username is kept for the operator of the site. Choose another one."),
+        "username_similar": TOO_SIMILAR,
+    }
+
     def add_message(
         self,
         request: HttpRequest,
@@ -46,11 +70,80 @@ class AccountAdapter(DefaultAccountAdapter):
             return None
         return super().pre_login(request, user, **hooks)
 
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count the attempt, by account; allauth counts by Host header and spelling."""
+        login = credentials.get("email") or credentials.get("username") or ""
+        verdict, self._attempt = guesses.of_login(request, self.client_network(request), login)
+        if verdict is Verdict.REFUSED:
+            raise self.validation_error("too_many_login_attempts")
+        if verdict is Verdict.REFUSED_SILENTLY:
+            for _candidate in logins.candidates(login):
+                hash_in_vain(credentials["password"])
+            raise self.validation_error("username_password_mismatch")
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        user = super().authenticate(request, **credentials)
+        if user is not None:
+            self._attempt.forgive()
+        return user
+
+    def reauthenticate(self, user: User, password: str) -> bool:
+        """Check the password of a signed-in user, whoever else may have the same address."""
+        attempt = self.count_guess(Kind.PASSWORD, user)
+        is_right = user.check_password(password)
+        if is_right:
+            attempt.forgive()
+        return is_right
+
+    def count_guess(self, kind: Kind, user: User, error: str = "too_many_login_attempts") -> Attempt:
+        """Count an attempt of somebody who has named the account. Raise ValidationError if there were too many."""
+        verdict, attempt = guesses.of_user(self.request, self.client_network(self.request), kind, user)
+        if verdict is not Verdict.OPEN:
+            raise self.validation_error(error)
+        return attempt
+
     def clean_username(self, username: str, shallow: bool = False) -> str:
-        username = super().clean_username(username, shallow=shallow)
+        """Return the name that a visitor may sign up with, in Unicode's form NFKC."""
+        username = super().clean_username(unicodedata.normalize("NFKC", username), shallow=shallow)
+        if is_reserved(username):
+            raise self.validation_error("username_reserved")
         if not shallow and User.objects.named(username).exists():
             raise self.validation_error("username_taken")
+        if not shallow and User.objects.looking_like(username).exists():
+            raise self.validation_error("username_similar")
         return username
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Name the site in emails by its own address, not by the `Host` that a visitor chose."""
+        address = links.origin(self.request) if self.request else links.public_origin()
+        name = urlsplit(address).netloc
+        super().send_mail(template_prefix, email, {"current_site": {"domain": name, "name": name}, **context})
+
+    def save_user(self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True) -> User:
+        """Save a new user. Who signs up with the address of somebody else gets an account as anybody would.
+
+        But the address is not theirs: it never can be confirmed, and the holder is told (accounts.sign_in.mails).
+        Raise IntegrityError if somebody else has just got the username.
+        """
+        user = super().save_user(request, user, form, commit=False)
+        email, is_held = user.email, logins.holder_of(user.email) is not None
+        try:
+            self._insert(user, "" if is_held else email)
+        except IntegrityError:
+            if is_held or not User.objects.filter(email=email).exists():
+                raise
+            self._insert(user, "")
+        user.email = email  # for allauth, which goes on to store it as an unconfirmed address
+        return user
+
+    @staticmethod
+    def _insert(user: User, email: str) -> None:
+        user.email = email
+        with transaction.atomic():
+            user.save()
+
+    def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:
+        mails.ask_for(mails.CONFIRM, emailconfirmation.email_address.pk, request)
 
     def get_login_stages(self) -> list[str]:
         """Append our stages after email verification and the second factor."""
@@ -83,6 +176,12 @@ class MFAAdapter(DefaultMFAAdapter):
     def build_totp_svg(self, url: str) -> str:
         """Return the SVG without an XML declaration, to be inlined in the page instead of using a data: URL."""
         return qrcode.make(url, image_factory=SvgPathImage).to_string(encoding="unicode")
+
+    def encrypt(self, text: str) -> str:
+        return second_factor_secrets.encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return second_factor_secrets.decrypt(encrypted_text)
 
     def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
         number = Authenticator.objects.filter(user_id=user.pk, type=type).count() + 1

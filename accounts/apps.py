@@ -1,7 +1,13 @@
+import logging
+
 from allauth.account.apps import AccountConfig
 from allauth.mfa.apps import MFAConfig
 from django.apps import AppConfig
+from django.db import connection
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+
+logger = logging.getLogger(__name__)
 
 
 class AccountsConfig(AppConfig):
@@ -15,6 +21,17 @@ class AccountsConfig(AppConfig):
         from accounts.push.personal_data import BrowsersOfPerson
 
         personal_data.register(BrowsersOfPerson())
+        post_migrate.connect(_protect_second_factors, sender=self)
+
+
+def _protect_second_factors(**_kwargs: object) -> None:
+    """Encrypt second factors that an earlier version, or a site with another key, stored. After each migration."""
+    from accounts import second_factor_secrets
+
+    if "mfa_authenticator" not in connection.introspection.table_names():  # while the tables are being made
+        return
+    if count := second_factor_secrets.protect():
+        logger.warning("%s second factors cannot be read with SECRET_KEY. %s", count, second_factor_secrets.FIX)
 
 
 class EmailAddressesConfig(AccountConfig):

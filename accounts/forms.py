@@ -1,17 +1,19 @@
 """Forms of the account settings."""
 
+import unicodedata
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.account.forms import AddEmailForm, ResetPasswordForm
-from allauth.account.models import EmailAddress
+from allauth.account.forms import ResetPasswordForm, SignupForm
 from django import forms
 from django.conf import settings
-from django.db.models import Q
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Theme, User
-from auravideo.core.forms import choice_field
+from accounts.names.rules import sounds_official
+from accounts.sign_in import mails
+from auravideo.core.forms import choice_field, one_line
 
 
 class LanguageSelect(forms.Select):
@@ -39,6 +41,13 @@ class ProfileForm(forms.ModelForm):
         self.fields["full_name"].widget.attrs["autocomplete"] = "name"
         choice_field(self, "language").choices = [("", _("Follow the browser")), *settings.LANGUAGES]
         choice_field(self, "theme").choices = [("", _("Follow the device")), *Theme.choices]
+
+    def clean_full_name(self) -> str:
+        """Return the name in Unicode's form NFKC, unless it claims to speak for the site."""
+        name = unicodedata.normalize("NFKC", one_line(self.cleaned_data["full_name"]))
+        if sounds_official(name) and not self.instance.is_staff:
+            raise forms.ValidationError(_("This name is kept for the operator of the site."), code="reserved")
+        return name
 
 
 class ThemeForm(forms.Form):
@@ -72,31 +81,28 @@ class DeletionForm(forms.Form):
         return self.cleaned_data["username"]
 
 
-class AddressForm(AddEmailForm):
-    """A form that rejects addresses of other accounts.
+class SigningUpForm(SignupForm):
+    """A sign-up that reads the same whether the address is registered or not.
 
-    allauth accepts those, since they could never be confirmed. But if confirmation is turned off, users could make one
-    their primary address, which the database rejects.
+    allauth's would say so, unless addresses have to be confirmed.
     """
 
-    def clean_email(self) -> str:
-        email = super().clean_email()
-        rows = EmailAddress.objects.filter(email=email).exclude(user=self.user)
-        if rows.exists() or User.objects.filter(email=email).exclude(pk=self.user.pk).exists():
-            raise get_adapter().validation_error("email_taken")
-        return email
+    def validate_unique_email(self, value: str) -> str:
+        return value
+
+    def save(self, request: HttpRequest) -> User:
+        user = super().save(request)
+        if settings.ACCOUNT_EMAIL_VERIFICATION == "none":  # otherwise, the mail about its confirmation does it
+            mails.ask_for(mails.SIGNED_UP, user.emailaddress_set.get().pk, request)
+        return user
 
 
 class ForgottenPasswordForm(ResetPasswordForm):
-    """A password reset that also reaches deactivated and suspended users.
-
-    allauth sends emails to active accounts only, but deactivated users need a password to come back, and suspended
-    users need one to read why.
-    """
+    """A password reset that looks nothing up: that is left to accounts.sign_in.mails."""
 
     def clean_email(self) -> str:
-        email = super().clean_email()
-        address = Q(email=email.lower()) | Q(emailaddress__email=email.lower(), emailaddress__verified=True)
-        shut = User.objects.deactivated() | User.objects.suspended()
-        self.users: list[User] = self.users or list(shut.filter(address).distinct())
-        return email
+        return get_adapter().clean_email(self.cleaned_data["email"].lower())
+
+    def save(self, request: HttpRequest, **_kwargs: Any) -> str:
+        mails.ask_for(mails.RESET, self.cleaned_data["email"], request)
+        return self.cleaned_data["email"]

@@ -1,4 +1,4 @@
-"""How often a user may submit clips. Counted by account, in the cache that all web processes share."""
+"""How often a user may submit clips, or do other work that costs. Counted by account, in the cache of all processes."""
 
 import logging
 
@@ -19,10 +19,19 @@ def may_submit(request: SignedInRequest) -> bool:
 
     Without Redis, nothing is counted and everybody may submit.
     """
+    return _may(request, "submit")
+
+
+def may_read_file(request: SignedInRequest) -> bool:
+    """Count a batch or a file that has to be read; return whether the user has not sent too many."""
+    return _may(request, "read_file")
+
+
+def _may(request: SignedInRequest, action: str) -> bool:
     try:
-        return bool(ratelimit.consume(request, action="submit", user=request.user))
+        return bool(ratelimit.consume(request, action=action, user=request.user))
     except RedisError as error:
-        logger.warning("Submissions are not counted: %s", error)
+        logger.warning("Nobody is limited (%s): %s", action, error)
         return True
 
 

@@ -1,8 +1,8 @@
 """The user model. Everything else in the project points at `User`."""
 
 import re
-from collections.abc import Collection
-from typing import ClassVar, cast
+from collections.abc import Collection, Iterable
+from typing import Any, ClassVar, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -10,10 +10,13 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import connection, models
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
+
+from accounts.names.rules import validate_full_name, validate_letters
+from accounts.names.skeletons import SKELETON_LENGTH, skeleton, skeletons
 
 # Users sign in with a username or an email address, and allauth treats anything with an "@" as an address: a username
 # containing one could never sign in, and could impersonate someone's address.
@@ -22,6 +25,8 @@ validate_username = RegexValidator(
     _("A username may contain only letters, digits and . + - _"),
     code="invalid",
 )
+
+TOO_SIMILAR = _("This username looks too much like one that is taken.")
 
 
 def languages() -> list[tuple[str, str]]:
@@ -60,6 +65,10 @@ class UserQuerySet(models.QuerySet["User"]):
             return self.filter(username__iregex=rf"^{re.escape(username)}$")
         return self.annotate(name_lower=Lower("username")).filter(name_lower=Lower(Value(username)))
 
+    def looking_like(self, username: str) -> "UserQuerySet":
+        """Return whose username can be confused with this one, or is the same."""
+        return self.filter(name_skeleton__in=skeletons(username))
+
     def leaving(self) -> "UserQuerySet":
         """Return the users whose account deletion was requested and is not finished yet."""
         return self.filter(deletion_requested_at__isnull=False)
@@ -83,12 +92,16 @@ class User(AbstractUser):
         _("username"),
         max_length=150,
         unique=True,
-        validators=[validate_username],
+        validators=[validate_username, validate_letters],
         help_text=_("Only letters, digits and . + - _"),
         error_messages={"unique": _("This username is taken.")},
     )
+    # What the username looks like; null for accounts older than this field whose name looks like an older one's.
+    name_skeleton = models.CharField(
+        _("looks of the username"), max_length=SKELETON_LENGTH, unique=True, null=True, editable=False
+    )
     email = models.EmailField(_("email address"), blank=True)
-    full_name = models.CharField(_("full name"), max_length=150, blank=True)
+    full_name = models.CharField(_("full name"), max_length=150, blank=True, validators=[validate_full_name])
     language = models.CharField(_("language"), max_length=10, choices=languages, blank=True)
     theme = models.CharField(_("theme"), max_length=5, choices=Theme, blank=True)
     single_keys = models.BooleanField(_("single-key shortcuts"), default=True)
@@ -124,6 +137,29 @@ class User(AbstractUser):
             ),
         ]
 
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Keep the skeleton in step with the username. Raise IntegrityError if somebody has a name like it."""
+        if update_fields is None or "username" in update_fields:
+            if self._state.adding or self.name_skeleton is not None or not self._is_taken():
+                self.name_skeleton = skeleton(self.username)
+            update_fields = update_fields and {*update_fields, "name_skeleton"}
+        if update_fields is not None and set(update_fields) == {"email"}:
+            self._save_email(update_fields)
+        else:
+            super().save(*args, update_fields=update_fields, **kwargs)
+
+    def _save_email(self, update_fields: Iterable[str]) -> None:
+        """Store a new main address, as allauth does; none if it is somebody else's, who must not be given away."""
+        try:
+            with transaction.atomic():
+                super().save(update_fields=update_fields)
+        except IntegrityError:
+            self.email = ""
+            super().save(update_fields=update_fields)
+
+    def _is_taken(self) -> bool:
+        return type(self).objects.looking_like(self.username).exclude(pk=self.pk).exists()
+
     def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
         """Check the username beyond what the constraint can on SQLite, for forms that change it."""
         super().validate_constraints(exclude)
@@ -133,6 +169,11 @@ class User(AbstractUser):
             field = cast(models.CharField, self._meta.get_field("username"))
             text = field.error_messages["unique"]
             raise ValidationError({"username": ValidationError(text, code="unique")})
+        if self._is_taken() and self._is_renamed():
+            raise ValidationError({"username": ValidationError(TOO_SIMILAR, code="similar")})
+
+    def _is_renamed(self) -> bool:
+        return not type(self).objects.filter(pk=self.pk, username=self.username).exists()
 
     @property
     def is_deactivated(self) -> bool:

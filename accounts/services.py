@@ -109,6 +109,7 @@ def request_deletion(user: User) -> bool:
         "deletion_requested_at": timezone.now(),
         "session_epoch": F("session_epoch") + 1,
         "username": f"deleted-{uuid4().hex}",
+        "name_skeleton": None,
         "email": "",
         "full_name": "",
     }
@@ -188,7 +189,7 @@ def _profile(user: User) -> dict:
     second_factors = Authenticator.objects.filter(user=user).order_by("pk")
     return {
         "user_name": user.username,
-        "email": user.email,
+        "email": EmailAddress.objects.get_primary_email(user),
         "email_addresses": [{"email": row.email, "confirmed": row.verified, "main": row.primary} for row in addresses],
         "full_name": user.full_name,
         "language": user.language,

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from accounts import services
+from accounts.sign_in import mails
 
 
 @shared_task(name=services.SETTLE_TASK, ignore_result=True)
@@ -20,3 +21,15 @@ def settle_left_over() -> int:
 @shared_task(name="accounts.tasks.end_suspensions", ignore_result=True)
 def end_suspensions() -> int:
     return services.end_suspensions()
+
+
+@shared_task(
+    name=mails.MAIL_TASK,
+    ignore_result=True,
+    autoretry_for=mails.MAIL_ERRORS,
+    retry_backoff=30,
+    retry_jitter=False,
+    max_retries=5,  # after 30 seconds, 1, 2, 4 and 8 minutes
+)
+def send_mail(kind: str, what: str | int, site: str, language: str) -> None:
+    mails.send(kind, what, site, language)

@@ -118,7 +118,7 @@ class Admission:
             return
         turns = self.static if scope["path"].startswith(settings.STATIC_URL) else self.turns
         try:
-            await turns.take(_address(scope) if turns.free <= 0 else "")
+            await turns.take(address_of(scope) if turns.free <= 0 else "")
         except Overloaded:
             await _turn_away(scope, receive, send)
             return
@@ -135,10 +135,10 @@ class Admission:
             held.give_back()
 
 
-def _address(scope: Scope) -> str:
+def address_of(scope: Scope) -> str:
     """Return the visitor's address as rate limits count it: behind `TRUSTED_PROXIES`, and IPv6 by network."""
     try:
-        return AccountAdapter().client_network(ASGIRequest(scope, BytesIO()))
+        return AccountAdapter().client_network(ASGIRequest({"method": "GET", **scope}, BytesIO()))
     except PermissionDenied:  # none that can be read
         return ""
 

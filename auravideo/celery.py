@@ -3,16 +3,20 @@
 import logging.config
 import os
 import platform
+import sys
 import time
 
 from celery import Celery
 from celery.signals import after_task_publish, beat_init, before_task_publish, setup_logging
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 from redis import RedisError
 
 from auravideo import tracing
+from auravideo.commands import cannot_start
+from auravideo.core import operating_system
 from auravideo.core.metrics import presence, reporting
 from generation.domain.memory_classes import ALL_QUEUES
 from generation.domain.stages import CPU, STAGES, task_of
@@ -29,6 +33,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # WSL2, it may fail at the first allocation (pytorch#192330).
 if not os.environ.keys() & {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"} and "microsoft" not in platform.release():
     os.environ["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"
+
+# CUDA numbers cards by their speed, NVML and nvidia-smi by their place on the bus. A worker of card 1 must report
+# that one.
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+
+if operating_system.is_macos():
+    # torch reads the first when it is imported: operations that Metal lacks run on the CPU instead of failing. Whoever
+    # starts the processes sets the second one (auravideo/server/processes.py), since it is read before Python runs.
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 PRIORITIES = 10  # 0 is served first; RabbitMQ counts the other way round (generation/queue/rabbitmq.py)
 QUORUM = {"x-queue-type": "quorum"}  # RabbitMQ's replicated queues; Redis ignores the argument
@@ -102,6 +115,15 @@ app.conf.update(
         },
     },
 )
+
+
+@app.on_configure.connect
+def _refuse_invalid_settings(**_kwargs: object) -> None:
+    """End the program `celery` with one line if the settings are invalid. Those of manage.py are read before."""
+    try:
+        _ = settings.SECRET_KEY
+    except ImproperlyConfigured as error:
+        sys.exit(cannot_start(error))
 
 
 @app.on_after_configure.connect

@@ -17,3 +17,8 @@ def manage(arguments: str) -> str:
 
 FETCH_MODELS = manage("fetch_models")
 DOCTOR = manage("doctor")
+
+
+def cannot_start(error: Exception) -> str:
+    """Return the one line with which a program ends whose settings are invalid."""
+    return f"AuraVideo cannot start: {error}"

@@ -3,11 +3,14 @@
 No message repeats the value of a secret: the line ends up in logs.
 """
 
+import difflib
 import os
 import re
 import secrets
 import shlex
 import tempfile
+import zoneinfo
+from email.utils import parseaddr
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 from auravideo.core.files import create_once
 
 _TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"0", "false", "no", "off", ""}
+_FALSE = {"0", "false", "no", "off"}
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _TOKEN_LENGTH = 24
 secret_files: set[Path] = set()  # the files from which secrets were read
@@ -71,13 +74,13 @@ def text(name: str, default: str = "") -> str:
 
 
 def boolean(name: str, default: bool) -> bool:
-    """Return the variable `name` as a bool. Any other value is an error, not False."""
-    value = os.environ.get(name)
-    if value is None:
+    """Return the variable `name` as a bool, `default` if it is unset or empty. Another value is an error, not False."""
+    value = text(name).lower()
+    if not value:
         return default
-    if value.strip().lower() in _TRUE:
+    if value in _TRUE:
         return True
-    if value.strip().lower() in _FALSE:
+    if value in _FALSE:
         return False
     raise ImproperlyConfigured(f"{name} must be True or False, not {value!r}.")
 
@@ -126,10 +129,56 @@ def hosts(name: str, default: list[str]) -> list[str]:
 
 
 def url(name: str, schemes: tuple[str, ...]) -> str:
-    """Return the variable `name` as a URL with one of `schemes`, or '' if it is unset."""
+    """Return the variable `name` as a URL with a host and one of `schemes`, or '' if it is unset."""
     value = text(name)
-    if value and urlsplit(value).scheme not in schemes:
-        raise ImproperlyConfigured(f"{name} must begin with {' or '.join(s + '://' for s in schemes)}, not {value!r}.")
+    if not value:
+        return ""
+    try:
+        parts = urlsplit(value)
+        is_url = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_url = False
+    if not is_url or parts.scheme not in schemes:
+        begin = " or ".join(f"{scheme}://" for scheme in schemes)
+        shown = value if "@" not in value else "a value that begins otherwise"  # it may have a password
+        raise ImproperlyConfigured(f"{name} must begin with {begin} and a host, not {shown!r}.")
+    return value
+
+
+def matching(name: str, default: str, pattern: str, example: str) -> str:
+    """Return the variable `name`, which must match a regular expression in full."""
+    value = text(name, default)
+    if value and not re.fullmatch(pattern, value):
+        raise ImproperlyConfigured(f"{name} must look like {example}, not {value!r}.")
+    return value
+
+
+def time_zone(name: str, default: str) -> str:
+    """Return the variable `name`, the name of a time zone in IANA's database."""
+    value = text(name, default)
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # the last two: a path, or a folder of zones
+        near = difflib.get_close_matches(value, zoneinfo.available_timezones(), 1, 0.75) or ["Europe/Warsaw"]
+        raise ImproperlyConfigured(
+            f"{name} must be the name of a time zone, not {value!r}. Write {name}={near[0]}."
+        ) from None
+    return value
+
+
+def sender(name: str, default: str) -> str:
+    """Return the variable `name`, the sender of emails: an address, with or without a person's name before it."""
+    value = text(name, default)
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", parseaddr(value)[1]):
+        raise ImproperlyConfigured(f"{name} must be an email address, not {value!r}. Write {name}=a@example.org.")
+    return value
+
+
+def file_to_write(name: str) -> str:
+    """Return the variable `name`, the path of a file in a folder that exists, or '' if it is unset."""
+    value = text(name)
+    if value and (Path(value).is_dir() or not Path(value).parent.is_dir()):
+        raise ImproperlyConfigured(f"{name}={value} must be the path of a file in a folder that exists.")
     return value
 
 
@@ -316,7 +365,7 @@ def _refuse_second_password(service: str, password: str | None) -> None:
 def redis_socket(folder: Path) -> Path:
     """Return the private Redis socket's path: in `folder`, or below the system's temporary one if that is too long."""
     path = folder / "redis" / "redis.sock"
-    if len(str(path)) <= _SOCKET_PATH_LIMIT:
+    if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
         return path
     name = f"auravideo-{os.getuid()}-{sha256(str(folder).encode()).hexdigest()[:12]}"
     return Path(tempfile.gettempdir()) / name / "redis.sock"

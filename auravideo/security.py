@@ -51,7 +51,6 @@ PERMISSIONS_POLICY: Mapping[str, list[str]] = {
     feature: []
     for feature in (
         "accelerometer",
-        "bluetooth",
         "camera",
         "display-capture",
         "geolocation",

@@ -4,28 +4,40 @@ By default, everything lives in one folder: SQLite, a private Redis and local st
 """
 
 import logging
+import os
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from auravideo import address, languages, security
 from auravideo import environment as env
-from auravideo import languages, security
 from auravideo.core.logs import lines
+from auravideo.server import crew
 from generation.requests import limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.load_file(BASE_DIR)
 HOME = env.home(BASE_DIR)
+# Of all that the site creates, in every one of its processes: closed to other users, if need be open to the group.
+UMASK = int(env.choice("AURAVIDEO_UMASK", "077", ("077", "027", "007", "022")), 8)
+os.umask(UMASK)
+FILE_UPLOAD_PERMISSIONS = 0o666 & ~UMASK
 
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.secret_key(HOME)
+# Former keys: what they signed or encrypted is still accepted. Separated by commas.
+SECRET_KEY_FALLBACKS = [key.strip() for key in env.secret("SECRET_KEY_FALLBACKS").split(",") if key.strip()]
 SECRET_KEY_IS_GENERATED = not env.secret("SECRET_KEY")
-HOST = env.text("HOST", "127.0.0.1")
+HOST = address.listening("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, 1, 65535)
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
+# The one address that people use. Hosts, origins, HTTPS (below) and absolute links (core/links.py) follow from it.
+SITE = address.site("SITE_URL")
+SITE_URL = SITE.origin if SITE else ""
+ALLOWED_HOSTS = address.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], SITE)
+CSRF_TRUSTED_ORIGINS = address.origins("CSRF_TRUSTED_ORIGINS", SITE)
+CSRF_FAILURE_VIEW = "auravideo.refused_forms.refused"
 
 # --- Applications ---------------------------------------------------------------------------------------------------
 
@@ -62,9 +74,11 @@ MIDDLEWARE = [
     "auravideo.core.middleware.TextGZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "auravideo.core.links.absolute_links",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.sign_in.devices.remember_device",
     "accounts.preferences.ProfileLanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -109,7 +123,8 @@ def redis_url(database: int, *, celery: bool = False) -> str:
     """Return the URL of a numbered Redis database; Celery spells socket URLs differently."""
     if not REDIS_URL:
         scheme, query = ("redis+socket", "virtual_host") if celery else ("unix", "db")
-        return f"{scheme}://{REDIS_SOCKET}?{query}={database}"
+        # Django splits the addresses of a cache at commas and semicolons, but leaves them alone when quoted.
+        return f"{scheme}://{quote(str(REDIS_SOCKET))}?{query}={database}"
     if REDIS_URL.startswith("unix://"):
         path = REDIS_URL.removeprefix("unix://").split("?")[0]
         return f"redis+socket://{path}?virtual_host={database}" if celery else f"unix://{path}?db={database}"
@@ -131,8 +146,8 @@ CHANNEL_LAYERS = {
 }
 
 S3_ENDPOINT_URL = env.url("S3_ENDPOINT_URL", ("http", "https"))
-S3_BUCKET = env.text("S3_BUCKET")
-S3_REGION = env.text("S3_REGION", "us-east-1")
+S3_BUCKET = env.matching("S3_BUCKET", "", r"(arn:[\w:/.-]+|[A-Za-z0-9][\w.-]{1,254})", "auravideo-clips")
+S3_REGION = env.matching("S3_REGION", "us-east-1", "[A-Za-z0-9._-]+", "eu-central-1")
 S3_PUBLIC_ENDPOINT_URL = env.url("S3_PUBLIC_ENDPOINT_URL", ("http", "https"))
 S3_ADDRESSING = env.choice("S3_ADDRESSING", "path", ("path", "virtual"))
 S3_CHECKSUMS = env.choice("S3_CHECKSUMS", "when_supported", ("when_supported", "when_required"))
@@ -204,6 +219,7 @@ CELERY_DB_REUSE_MAX = sys.maxsize  # it is workers/connections.py that closes wh
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
+    "accounts.sign_in.backends.EvenTimeBackend",
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
@@ -219,7 +235,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"reset_password": "accounts.forms.ForgottenPasswordForm", "add_email": "accounts.forms.AddressForm"}
+ACCOUNT_FORMS = {"reset_password": "accounts.forms.ForgottenPasswordForm", "signup": "accounts.forms.SigningUpForm"}
+ACCOUNT_PREVENT_ENUMERATION = "strict"  # in every mode of verification
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 ACCOUNT_EMAIL_VERIFICATION = env.choice("EMAIL_VERIFICATION", "none", ("none", "optional", "mandatory"))
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # only in the browser that signed up
@@ -228,25 +245,33 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = "AuraVideo: "
 ACCOUNT_SESSION_REMEMBER = None  # show 'remember me'
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # for changes that could take over an account: email address, second factor
 SUBMISSIONS_A_MINUTE = env.integer("AURAVIDEO_SUBMISSIONS_A_MINUTE", 60, 1, 100_000)  # per user; a batch counts as one
-# Counted in the cache, per IP address, account (key: the name entered) or user. Other limits are allauth's defaults.
+# How many wrong passwords and codes in how many seconds (accounts/sign_in/guesses.py): per account, per address (of
+# IPv6, per network), and per browser that has signed in to the account before, which counts in no other way.
+GUESSES = {"account": (5, 300), "address": (10, 60), "device": (5, 300)}
+# Counted in the cache, per IP address, user or key (an email address). Other limits are allauth's defaults.
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
-    "login_failed": "10/m/ip,5/5m/key",
+    "login_failed": None,  # GUESSES
     "signup": "20/m/ip",
+    "signup_address": "3/d/key",  # an address that is registered can be used again, see docs/security.md
     "reset_password": "20/m/ip,5/m/key",
     "export": "6/h/user",
     "submit": f"{SUBMISSIONS_A_MINUTE}/m/user",
+    "read_file": "60/m/user",  # batches, whether or not they are accepted, and clips with settings
     "push": "60/h/user",
-    "report": "20/h/ip",
-    "report_signed_in": "20/h/user",
+    "report": "20/h/ip,40/d/ip",
+    "report_signed_in": "20/h/user,40/d/user",
+    "report_distrusted": "2/d/key",
 }
 # Number of proxies in front of the site: if too low, all visitors behind one share its address.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXIES", 0, 0, 10)
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_FORMS = {
+    "activate_totp": "accounts.second_factor_forms.ActivateByCodeForm",
     "authenticate": "accounts.second_factor_forms.CodeForm",
     "reauthenticate": "accounts.second_factor_forms.ReauthenticateByCodeForm",
     "add_webauthn": "accounts.second_factor_forms.AddPasskeyForm",
+    "edit_webauthn": "accounts.second_factor_forms.RenamePasskeyForm",
     "authenticate_webauthn": "accounts.second_factor_forms.AuthenticateByPasskeyForm",
     "login_webauthn": "accounts.second_factor_forms.LoginByPasskeyForm",
     "reauthenticate_webauthn": "accounts.second_factor_forms.ReauthenticateByPasskeyForm",
@@ -262,7 +287,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 
 EMAIL_TIMEOUT = 10  # seconds; a hanging mail server must not block the page that sends an email
 vars().update(env.email())
-DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "AuraVideo <auravideo@localhost>")
+DEFAULT_FROM_EMAIL = env.sender("DEFAULT_FROM_EMAIL", "AuraVideo <auravideo@localhost>")
 
 # Where notifications may be sent: the push services of Chrome, Firefox, Edge and Safari. `none` sends no notifications.
 PUSH_SERVICES = env.hosts(
@@ -272,13 +297,21 @@ PUSH_SERVICES = env.hosts(
 
 # --- Security -------------------------------------------------------------------------------------------------------
 
-HTTPS = env.boolean("HTTPS", False)  # behind a TLS-terminating proxy
+HTTPS = env.boolean("HTTPS", SITE_URL.startswith("https://"))  # behind a TLS-terminating proxy
+if SITE and SITE_URL.startswith("https://") != HTTPS:
+    raise ImproperlyConfigured(f"HTTPS={HTTPS}, but SITE_URL={SITE_URL}. Remove HTTPS, which follows from SITE_URL.")
+# Whoever comes without TLS is sent on, except to what containers ask directly: probes and metrics.
+SECURE_SSL_REDIRECT = env.boolean("HTTPS_REDIRECT", default=HTTPS)
+SECURE_SSL_HOST = SITE.netloc if SITE else None
+if SECURE_SSL_REDIRECT and not HTTPS:
+    raise ImproperlyConfigured("HTTPS_REDIRECT=True, but the site has no HTTPS. Set SITE_URL=https://...")
 SESSION_ENGINE = "auravideo.core.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # over plain HTTP, browsers offer passkeys only on `localhost`
 # For this host only: what else there is below its domain need not have TLS.
 HSTS_SECONDS = env.integer("HSTS_SECONDS", 31536000, 0, 63072000)
 SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # which want all hosts below the domain in it, and a list
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
@@ -300,7 +333,7 @@ LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_SECURE = HTTPS
 FORMAT_MODULE_PATH = ["auravideo.formats"]
 LOCALE_PATHS = [BASE_DIR / "locale"]
-TIME_ZONE = env.text("TIME_ZONE", "UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 
 # --- Rendering ------------------------------------------------------------------------------------------------------
@@ -308,7 +341,7 @@ USE_TZ = True
 MAX_SIDE = env.integer("AURAVIDEO_MAX_SIDE", limits.MAX_SIDE, 128, 4096)  # pixels
 MAX_SECONDS = env.integer("AURAVIDEO_MAX_SECONDS", limits.MAX_SECONDS, 1, 60)
 MAX_ACTIVE_JOBS = env.integer("AURAVIDEO_MAX_ACTIVE_JOBS", 500, 1, 100_000)  # per user
-CATALOGUE_FILE = env.text("AURAVIDEO_CATALOGUE")  # the operator's own entries, added to the bundled ones
+CATALOGUE_FILE = env.file("AURAVIDEO_CATALOGUE")  # the operator's own entries, added to the bundled ones
 LOST_AFTER_SECONDS = env.integer("AURAVIDEO_LOST_AFTER", 60, 5, 3600)
 # Until a stage that makes no progress is killed (workers/pace.py).
 HANG_AFTER_SECONDS = env.integer("AURAVIDEO_HANG_AFTER", 300, 1, 24 * 3600)
@@ -320,7 +353,13 @@ STOP_WITHIN_SECONDS = 15  # less than `serve`, systemd and Compose wait for a wo
 HEARTBEAT_SECONDS = min(10, LOST_AFTER_SECONDS / 4)
 MIN_FREE_MB = env.integer("AURAVIDEO_MIN_FREE_MB", 500, 0, 10**9)  # of disk, below which no clip is accepted or begun
 WORKERS = env.text("AURAVIDEO_WORKERS")  # which ones `serve` runs on this machine (auravideo/server/crew.py)
-HEARTBEAT_FILE = env.text("AURAVIDEO_HEARTBEAT_FILE")  # touched by a worker or the scheduler while it is alive
+try:
+    crew.parse(WORKERS)
+except crew.InvalidCrew as error:
+    raise ImproperlyConfigured(f"AURAVIDEO_WORKERS: {error}") from None
+HEARTBEAT_FILE = env.file_to_write("AURAVIDEO_HEARTBEAT_FILE")  # touched by a worker or the scheduler while it is alive
+# The kind of device that torch uses; the first that is there by default (workers/engines/devices.py).
+DEVICE = env.choice("AURAVIDEO_DEVICE", "auto", ("auto", "cuda", "xpu", "mps", "cpu"))
 WORKER_MEMORY_GB = env.integer("AURAVIDEO_WORKER_MEMORY", 0, 0, 10_000)  # 0: all that the card or machine has
 UNLOAD_AFTER_SECONDS = env.integer("AURAVIDEO_UNLOAD_AFTER", 0, 0, 7 * 24 * 3600)  # without work; 0: never
 FAILED_FRAMES_KEPT_HOURS = 24
@@ -332,14 +371,16 @@ WEB_PROCESSES = env.integer("AURAVIDEO_WEB_PROCESSES", 0, 0, 64)  # 0: what suit
 REQUESTS_AT_ONCE = env.integer("AURAVIDEO_REQUESTS_AT_ONCE", 8, 1, 1000)  # per web process
 REQUEST_PATIENCE = env.integer("AURAVIDEO_REQUEST_PATIENCE", 1, 1, 60)  # seconds that a request waits for its turn
 MAX_SOCKETS = env.integer("AURAVIDEO_MAX_SOCKETS", 200, 1, 100_000)  # open pages of one user, per web process
+MAX_SOCKETS_OF_ADDRESS = env.integer("AURAVIDEO_MAX_SOCKETS_OF_ADDRESS", 1000, 1, 1_000_000)  # likewise
 
 # --- Gallery --------------------------------------------------------------------------------------------------------
 
 UNDO_MINUTES = env.integer(
     "AURAVIDEO_UNDO_MINUTES", 24 * 60, 0, 30 * 24 * 60
 )  # how long a deleted video can be restored
-SAFETY_CHECK = env.text("AURAVIDEO_SAFETY_CHECK")  # checks a video before others can see it; "" disables it
-AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # from different addresses; 0 disables it
+# Checks a video before others can see it; "" disables it.
+SAFETY_CHECK = env.matching("AURAVIDEO_SAFETY_CHECK", "", r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", "mymodule.check")
+AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # see gallery/moderation/standing.py
 
 # --- Monitoring -----------------------------------------------------------------------------------------------------
 

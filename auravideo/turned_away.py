@@ -16,7 +16,7 @@ MOST_BYTES = 64 * 2**10  # of a form that is sent back; the create form with its
 # Forms that are sent back in full, with a button that sends them again. In all others there is little to lose, or a
 # password, which must not come back.
 KEPT = ("/create/",)
-_HEADERS = {
+HEADERS = {
     "Retry-After": str(RETRY_SECONDS),
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -40,13 +40,13 @@ def response(scope: dict[str, Any], body: bytes) -> HttpResponse:
     with translation.override(translation.get_language_from_request(request)):
         if request.headers.get("HX-Request") == "true":
             text = _("The site is very busy at the moment. Nothing is lost: please try again in a few seconds.")
-            return HttpResponse(text, status=503, content_type="text/plain; charset=utf-8", headers=_HEADERS)
+            return HttpResponse(text, status=503, content_type="text/plain; charset=utf-8", headers=HEADERS)
         context = {
             "address": request.get_full_path(),
             "fields": _fields(request) if body else [],
             "is_form": request.method == "POST",
         }
-        return HttpResponse(render_to_string("503.html", context), status=503, headers=_HEADERS)
+        return HttpResponse(render_to_string("503.html", context), status=503, headers=HEADERS)
 
 
 def _fields(request: ASGIRequest) -> list[tuple[str, str]]:

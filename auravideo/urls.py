@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 
-from accounts.views import set_language
+from accounts.views import SigningUp, set_language
 from auravideo import views
 from auravideo.health import views as health
 from gallery.moderation.overview import overview
@@ -21,6 +21,7 @@ urlpatterns = [
     path("", include("generation.urls")),
     path("", include("gallery.urls")),
     path("", include("accounts.urls")),
+    path("accounts/signup/", SigningUp.as_view(), name="account_signup"),  # in the place of allauth's
     path("accounts/", include("allauth.urls")),
     path("language/setlang/", set_language, name="set_language"),
     path("admin/overview/", admin.site.admin_view(overview), name="admin-overview"),
@@ -33,5 +34,6 @@ urlpatterns = [
     path("healthz/live", health.live, name="healthz-live"),
 ]
 
+handler403 = "auravideo.views.forbidden"
 handler429 = "auravideo.views.too_many"
 handler500 = "auravideo.unavailable.server_error"

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
+from accounts.second_factor_secrets import Unreadable
 from generation.domain.stages import STAGES
 from generation.requests import available
 
@@ -69,6 +70,12 @@ def too_many(request: HttpRequest, _exception: Exception | None = None) -> HttpR
         response = render(request, "429.html", status=429)
     response["Retry-After"] = str(RETRY_SECONDS)
     return response
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Refuse a page; say why where our own code explains it. Django's handler403."""
+    explanation = str(exception) if isinstance(exception, Unreadable) else ""
+    return render(request, "403.html", {"explanation": explanation}, status=403)
 
 
 @require_safe

@@ -70,11 +70,17 @@ def token_in(text: str) -> str:
     return text
 
 
-def shared_request_of(_user: Viewer, token: str) -> Mapping[str, Any] | None:
-    """Return the request of the video behind a link, with its seed; None if the link shows nothing."""
-    return shared_videos(token).values_list("request", flat=True).first()
+def shared_request_of(user: Viewer, token: str) -> Mapping[str, Any] | None:
+    """Return the request of the video behind a link, as far as its owner shows it; None if the link shows nothing."""
+    return _request_for(user, shared_videos(token).first())
 
 
 def request_of(user: Viewer, video_id: UUID) -> Mapping[str, Any] | None:
-    """Return the request that made a video, with its seed; None if the viewer may not see it."""
-    return visible_videos(user).filter(pk=video_id).values_list("request", flat=True).first()
+    """Return the request that made a video, as far as its owner shows it; None if the viewer may not see it."""
+    return _request_for(user, visible_videos(user).filter(pk=video_id).first())
+
+
+def _request_for(user: Viewer, video: Video | None) -> Mapping[str, Any] | None:
+    if video is None:
+        return None
+    return video.request if video.user_id == user.pk else video.disclosed.request

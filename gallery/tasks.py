@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from gallery import lifecycle
-from gallery.moderation import emails
+from gallery.moderation import alerts, emails
 from gallery.pruning import run
 
 
@@ -30,3 +30,15 @@ def prune() -> int:
 )
 def write_letter(action_id: str, until: str, site: str) -> None:
     emails.write(action_id, until, site)
+
+
+@shared_task(
+    name=alerts.ALERT_TASK,
+    ignore_result=True,
+    autoretry_for=emails.MAIL_ERRORS,
+    retry_backoff=60,
+    retry_jitter=False,
+    max_retries=5,
+)
+def alert_moderator(moderator_id: int, video_id: str, site: str, is_hidden: bool) -> None:
+    alerts.write(moderator_id, video_id, site, is_hidden)

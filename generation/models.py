@@ -128,8 +128,16 @@ class Job(models.Model):
 
     @property
     def render_request(self) -> RenderRequest:
-        """Return the request."""
+        """Return the request. Raises InvalidRequest if another version stored it, in a way that cannot be read."""
         return RenderRequest.from_dict(self.request)
+
+    @property
+    def asked(self) -> RenderRequest | dict[str, str]:
+        """Return what pages show of the request: all of it, or the prompt alone if the rest cannot be read."""
+        try:
+            return self.render_request
+        except InvalidRequest:
+            return {"prompt": str(self.request.get("prompt", ""))}
 
     @property
     def render_plan(self) -> Plan:

@@ -17,6 +17,8 @@ _OURS = (
     "BROKER_",
     "SECRET_KEY",
     "ALLOWED_HOSTS",
+    "CSRF_TRUSTED_ORIGINS",
+    "SITE_URL",
     "DEBUG",
     "HTTPS",
     "HOST",

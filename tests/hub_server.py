@@ -33,6 +33,8 @@ class Repo:
     commit: str
     gated: int = 0  # the status returned for its files; 0 means open
     served: dict[str, bytes] = field(default_factory=dict)  # bytes sent instead of the real ones
+    claims: str = ""  # the commit it says it has, if another than the real one
+    hash: str | None = None  # what it says is the hash of every large file, if another than the real one
 
     def etag(self, name: str) -> str:
         content = self.files[name]
@@ -57,7 +59,8 @@ class Repo:
             blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
             sibling: dict[str, Any] = {"rfilename": name, "size": len(content), "blobId": blob}
             if name in self.lfs:
-                sibling["lfs"] = {"sha256": self.etag(name), "size": len(content), "pointerSize": 134}
+                claimed = self.etag(name) if self.hash is None else self.hash
+                sibling["lfs"] = {"sha256": claimed, "size": len(content), "pointerSize": 134}
             siblings.append(sibling)
         return siblings
 
@@ -141,7 +144,8 @@ class HubServer:
         if found := re.fullmatch(r"/api/models/([^/]+/[^/]+?)(?:/revision/([^/]+))?", path):
             repo = self._find(handler, found[1], found[2])
             if repo is not None:
-                data = {"id": found[1], "modelId": found[1], "sha": repo.commit, "siblings": repo.listing()}
+                data = {"id": found[1], "modelId": found[1], "siblings": repo.listing()}
+                data["sha"] = repo.claims or repo.commit
                 _reply(handler, 200, json.dumps(data).encode(), {"Content-Type": "application/json"})
         elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+?)/tree/([^/]+)", path):
             repo = self._find(handler, found[1], found[2])

@@ -40,7 +40,8 @@ def build(
     files = {kind: folder / name for kind, name in storage_keys.video_file_names(request.format).items()}
     video = files["video"]
     reel = _Reel(plan, clips, on_step)
-    media.encode(reel.play(), video, fps=plan.fps, format=request.format, metadata=settings_of(job))
+    metadata, made = settings_of(job), job.queued_at
+    media.encode(reel.play(), video, fps=plan.fps, format=request.format, metadata=metadata, created=made)
     if reel.middle is None:
         raise ValueError(f"the clip ended before its middle, frame {plan.frames // 2}")
     media.poster(reel.middle, files["poster"])

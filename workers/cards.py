@@ -1,4 +1,4 @@
-"""The device of this process and its memory, without loading torch or TensorFlow: NVML for cards, /proc for the CPU."""
+"""The device of this process and its memory, without loading torch or TensorFlow: NVML for cards."""
 
 import logging
 import os
@@ -6,17 +6,16 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
+from auravideo.core import graphics, operating_system
+from auravideo.core.metrics import gpus
 from generation.domain.memory_classes import GB
 from generation.queue import roster
 
 logger = logging.getLogger(__name__)
-
-CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def device() -> Device:
 
     `AURAVIDEO_WORKER_MEMORY` caps both figures, for cards that several workers or a screen share.
     """
-    found = _card() or Device(roster.CPU, *_main_memory())
+    found = _card() or Device(roster.CPU, *operating_system.main_memory())
     limit = settings.WORKER_MEMORY_GB * GB or found.total
     return Device(found.name, min(found.total, limit), min(found.free, limit))
 
@@ -51,14 +50,26 @@ def is_open() -> bool:
     return "tensorflow" in sys.modules and is_card()
 
 
-def _card() -> Device | None:
+def compute_mode() -> str:
+    """Return who may compute on this process's card besides it (core/metrics/gpus.py); "" for everybody."""
     nvml = _nvml()
     handle = _handle(nvml) if nvml else None
-    if nvml is None or handle is None:
+    return gpus.compute_mode(handle) if handle is not None else ""
+
+
+def _card() -> Device | None:
+    if settings.DEVICE == "cpu":
+        return None
+    nvml = _nvml()
+    if nvml is None:
+        other = graphics.other_card(settings.DEVICE, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        return Device(other.name, other.total, other.free) if other else None
+    handle = _handle(nvml)
+    if handle is None:
         return None
     with suppress(nvml.NVMLError):
         memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-        return Device(str(nvml.nvmlDeviceGetName(handle)), int(memory.total), int(memory.free))
+        return Device(_name(nvml, handle), int(memory.total), int(memory.free))
     return None
 
 
@@ -81,25 +92,28 @@ def _handle(nvml: Any) -> Any | None:
     try:
         if first.isdigit():
             return nvml.nvmlDeviceGetHandleByIndex(int(first))
-        return nvml.nvmlDeviceGetHandleByUUID(first) if first.startswith(("GPU-", "MIG-")) else None
+        return _by_uuid(nvml, first) if first.startswith(("GPU-", "MIG-")) else None
     except nvml.NVMLError as error:
         logger.warning("CUDA_VISIBLE_DEVICES=%s names no card: %s", visible, error)
         return None
 
 
-def _main_memory() -> tuple[int, int]:
-    """Return (total, available) main memory in bytes, within the limit of this process's container."""
-    lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
-    kib = {words[0]: int(words[1]) for words in lines}
-    total, available = kib["MemTotal:"] * 1024, kib["MemAvailable:"] * 1024
-    limit, used = _number(CGROUP / "memory.max"), _number(CGROUP / "memory.current")
-    if limit is None or limit >= total:
-        return total, available
-    return limit, max(0, min(available, limit - (used or 0)))
+def _by_uuid(nvml: Any, uuid: str) -> Any:
+    """Return the card of a UUID, or of the beginning of one, as CUDA accepts it and NVML does not."""
+    with suppress(nvml.NVMLError):
+        return nvml.nvmlDeviceGetHandleByUUID(uuid)
+    there = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+    found = [card for card in there if str(nvml.nvmlDeviceGetUUID(card)).startswith(uuid)]
+    return found[0] if len(found) == 1 else nvml.nvmlDeviceGetHandleByUUID(uuid)
 
 
-def _number(path: Path) -> int | None:
-    """Return the number in a file of the control group; None if there is none ("max": no limit)."""
-    with suppress(OSError, ValueError):
-        return int(path.read_text())
-    return None
+def _name(nvml: Any, handle: Any) -> str:
+    """Return the name of a card; with its number, as nvidia-smi shows it, on a machine that has several.
+
+    Two of the same name are not one that workers share (`roster.neighbours`), and operators want to know which it is.
+    """
+    name = str(nvml.nvmlDeviceGetName(handle))
+    with suppress(nvml.NVMLError):  # a slice of a card (MIG) has no number
+        if nvml.nvmlDeviceGetCount() > 1:
+            return f"{name}, card {nvml.nvmlDeviceGetIndex(handle)}"
+    return name

@@ -58,7 +58,7 @@ def interpolation(request: RenderRequest) -> Interpolation:
     entry = available.catalogue().interpolators[_model(request).interpolator]
 
     def make() -> Interpolation:
-        return FilmEngine(_verified(entry).path(settings.HOME), label=entry.label)
+        return FilmEngine(_verified(entry).path(settings.HOME), label=entry.label, is_apart=True)
 
     return registry.get(("interpolation", entry.id), make)
 

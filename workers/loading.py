@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from uuid import UUID
 
@@ -53,7 +53,9 @@ def shown(held: StageRun) -> Iterator[None]:
 def ahead_of(stage: Stage, job_id: UUID) -> None:
     """Load the model that a stage of a job will need, if that hinders nobody."""
     job = Job.objects.filter(pk=job_id, status__in=ACTIVE).first()
-    engine = placement.engine_of(stage, job.render_request) if job is not None else ""
+    engine = ""
+    with suppress(InvalidRequest):  # the stage says so
+        engine = placement.engine_of(stage, job.render_request) if job is not None else ""
     if job is None or not engine:
         return
     if reason := _why_not(stage, job.render_request, engine) or _no_room(stage, job.render_request, job.render_plan):
@@ -125,14 +127,15 @@ def _why_not(stage: Stage, request: RenderRequest, engine: str) -> str:
 
 def _no_room(stage: Stage, request: RenderRequest, plan: Plan) -> str:
     """Return why there is no memory to load the engine of a stage ahead; "" if there is."""
-    need = placement.needed(stage, request)
+    is_card = cards.is_card()
+    need = placement.needed(stage, request).on(is_card=is_card)
     if not registry.has_room(need):
         return "others would have to be released"
     # Whatever the plan still has to load on this machine may be on the same card, and the earlier stages come first.
     there, boot = roster.capacity(), membership.boot()
     cold = [of for of in plan.stages if placement.is_cold(of, request) and of is not stage]
     here = [of for of in cold if boot in there[STAGES[of].queue].boots]
-    if need + sum(placement.needed(of, request) for of in here) > cards.device().free:
+    if need + sum(placement.needed(of, request).on(is_card=is_card) for of in here) > cards.device().free:
         return "there is too little memory for all models of the clip"
     return ""
 

@@ -9,8 +9,6 @@ import multiprocessing
 import os
 import socket
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from celery import bootsteps, current_task
@@ -21,6 +19,7 @@ from django.db import Error, connection
 
 from auravideo.celery import app
 from auravideo.commands import DOCTOR
+from auravideo.core import operating_system
 from auravideo.version import VERSION
 from generation.domain.memory_classes import base_of, queues_within, with_classes
 from generation.domain.states import Stage
@@ -31,8 +30,6 @@ from workers import cards
 from workers.engines import registry
 
 logger = logging.getLogger(__name__)
-
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class PassOn(Exception):
@@ -95,6 +92,7 @@ def consider(stage: Stage, job: Job) -> None:
         job.render_request,
         name=me.name,
         memory=me.memory,
+        is_card=cards.is_card(),
         queues=me.reads,
         warm=warm_engines(),
         passes=current_task.request.retries if current_task else 0,
@@ -135,13 +133,9 @@ def report() -> None:
         me.reported = found
 
 
-@lru_cache(maxsize=1)
 def boot() -> str:
     """Return what names this machine until it is started again, the same in all of its containers; "" if unknown."""
-    try:
-        return BOOT.read_text().strip()
-    except OSError:
-        return ""
+    return operating_system.boot()
 
 
 @celeryd_after_setup.connect

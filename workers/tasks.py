@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -23,7 +24,7 @@ from django.conf import settings
 
 from auravideo import tracing
 from auravideo.celery import app
-from auravideo.core.liveness import progress
+from auravideo.core.liveness import parents, progress
 from auravideo.core.logs import ids
 from auravideo.core.metrics import presence, reporting
 from auravideo.core.storage import StorageUnavailable
@@ -33,10 +34,10 @@ from generation.domain.states import Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import claims, leftovers, recovery
 from generation.queue.loading import ahead
-from generation.requests.request import RenderRequest
+from generation.requests.request import InvalidRequest, RenderRequest
 from workers import connections, frame_store, loading, membership, pace, runner, stages, watchdog
 from workers.device import failures, sharing
-from workers.engines import memory, precision
+from workers.engines import devices, memory, precision
 from workers.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def load_ahead(stage: str, job_id: str) -> None:
 @shared_task(name=ahead.TASK_FOR_FORM, ignore_result=True)
 def load_for_form(stage: str, request: dict[str, Any]) -> None:
     """Load the model that a stage of a clip will need which somebody is describing now."""
-    with ids.about(stage=stage):
+    with ids.about(stage=stage), suppress(InvalidRequest):  # sent by another version
         loading.ahead_of_form(Stage(stage), RenderRequest.from_dict(request))
 
 
@@ -127,6 +128,7 @@ def prune() -> int:
 
 @worker_ready.connect
 def _prepare_parent(**_kwargs: object) -> None:
+    parents.follow()
     reporting.start(presence.WORKER)
 
 
@@ -140,6 +142,7 @@ def _prepare_child(**_kwargs: object) -> None:
     tracing.start("worker")
     precision.precisions.keep_in(settings.HOME / "precision.json")
     memory.limit_room(settings.WORKER_MEMORY_GB * GB or None)
+    devices.use(settings.DEVICE)
     membership.report()  # holds nothing; the child that it replaces may have held models
     loading.begin()
 

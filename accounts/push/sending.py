@@ -3,11 +3,13 @@
 import json
 import logging
 from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from accounts.models import PushSubscription
 from accounts.push import endpoints, keys, services
+from auravideo.core import links
 
 logger = logging.getLogger(__name__)
 
@@ -92,4 +94,5 @@ def _post(subscription: PushSubscription, message: Message) -> int:
 
 def _own_host() -> str:
     """Return a name of this site: whom the push service tells if something is wrong with its messages."""
-    return next((name for name in settings.ALLOWED_HOSTS if name[0] not in "*.["), "localhost")
+    own = urlsplit(links.public_origin()).hostname
+    return own or next((name for name in settings.ALLOWED_HOSTS if name[0] not in "*.["), "localhost")

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from django.conf import settings
+
 from auravideo.backups import BackupError, databases, videos
+from auravideo.core import permissions
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,8 @@ def make(folder: Path, keep: int) -> Made:
         for left in folder.glob(f"*{_PART}"):  # of a backup that was interrupted
             shutil.rmtree(left)
         part.mkdir()
+        # The folder itself may be somebody's own. What is in it was left open by earlier versions.
+        permissions.close([*complete(folder), *folder.glob(FILES)], settings.UMASK)
         # The database first: a video that is finished meanwhile is in neither, or its files are copied in vain.
         databases.dump(part)
         found, copied = videos.copy_all(folder / FILES)

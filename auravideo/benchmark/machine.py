@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import Error
 
+from auravideo.core import operating_system
 from generation.queue import roster
 
 BUSY_LOAD = 0.5  # runnable processes per core
@@ -38,7 +39,7 @@ def warnings(machine: dict[str, Any]) -> list[str]:
 
 
 def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return operating_system.cores()
 
 
 def busy_workers() -> list[str]:
@@ -53,11 +54,7 @@ def busy_workers() -> list[str]:
 
 
 def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return operating_system.processor_name() or platform.processor() or platform.machine()
 
 
 def _card() -> str | None:

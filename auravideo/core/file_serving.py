@@ -3,10 +3,12 @@
 Browsers fetch those on S3 from a short-lived signed URL, or through the site if they cannot reach the storage.
 """
 
+import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -16,7 +18,11 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, http_date
 
+from auravideo.core.media import video_metadata
+from auravideo.core.media.containers import GiveUpError
 from auravideo.core.media.formats import CONTENT_TYPES
+
+logger = logging.getLogger(__name__)
 
 _BLOCK = 512 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -34,18 +40,26 @@ class _Stored(Protocol):
         ...
 
 
-def serve(request: HttpRequest, name: str | None, *, download_as: str = "") -> HttpResponseBase:
-    """Serve the file `name` from the default storage; with `download_as`, as an attachment of that name."""
+def serve(
+    request: HttpRequest, name: str | None, *, download_as: str = "", without: Collection[str] = ()
+) -> HttpResponseBase:
+    """Serve the file `name` from the default storage; with `download_as`, as an attachment of that name.
+
+    If it is a video, the settings in it lack the fields `without` of the request. The storage could not leave them out,
+    so such a file always comes from the site.
+    """
     if not name:
         raise Http404
     content_type = CONTENT_TYPES.get(name.rsplit(".", 1)[-1], "application/octet-stream")
     disposition = content_disposition_header(bool(download_as), download_as or name.rsplit("/", 1)[-1]) or "inline"
     is_local = isinstance(storages["default"], FileSystemStorage)
-    if not is_local and settings.S3_DELIVERY == "redirect":
+    if not is_local and settings.S3_DELIVERY == "redirect" and not without:
         parameters = {"ResponseContentType": content_type, "ResponseContentDisposition": disposition}
         url = storages["public"].url(name, parameters=parameters)  # type: ignore[call-arg]  # S3Storage takes them
         return HttpResponseRedirect(url)
-    stored = _LocalFile(name) if is_local else _S3Object(name)
+    stored: _Stored = _LocalFile(name) if is_local else _S3Object(name)
+    if without:
+        stored = _Redacted(stored, name, frozenset(without))
     response = get_conditional_response(request, stored.etag, stored.changed) or _ranged(request, stored, content_type)
     response["ETag"], response["Last-Modified"] = stored.etag, http_date(stored.changed)
     response["Content-Disposition"] = disposition
@@ -90,6 +104,76 @@ class _S3Object:
     def open(self, start: int, stop: int) -> BinaryIO:
         # If the object was replaced meanwhile, its parts must not be mixed.
         return self._object.get(Range=f"bytes={start}-{stop - 1}", IfMatch=self.etag)["Body"]
+
+
+class _Redacted:
+    """A stored video with other bytes in place of some of its settings."""
+
+    def __init__(self, stored: _Stored, name: str, without: frozenset[str]) -> None:
+        """Raise Http404 if it cannot be told where the settings are."""
+        self._stored, self.size, self.changed = stored, stored.size, stored.changed
+        self._patches = _patches(_At(stored), name, without)
+        self.etag = f'"{stored.etag.strip(chr(34))}-{"-".join(sorted(without))}"'
+
+    def open(self, start: int, stop: int) -> BinaryIO:
+        return cast(BinaryIO, _Patched(self._stored.open(start, stop), start, self._patches))
+
+
+class _Patched:
+    """A stream from byte `place` of a file, with the patches of that file."""
+
+    def __init__(self, stream: BinaryIO, place: int, patches: Sequence[tuple[int, bytes]]) -> None:
+        self._stream, self._place, self._patches = stream, place, patches
+
+    def read(self, size: int = -1) -> bytes:
+        block = bytearray(self._stream.read(size))
+        for start, patch in self._patches:
+            first, last = max(start, self._place), min(start + len(patch), self._place + len(block))
+            if first < last:
+                block[first - self._place : last - self._place] = patch[first - start : last - start]
+        self._place += len(block)
+        return bytes(block)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _At:
+    """A stored file as the parsers of containers read it: by a few short reads, wherever they are."""
+
+    def __init__(self, stored: _Stored) -> None:
+        self.stored, self._place = stored, 0
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        self._place = place + (self.stored.size if whence == 2 else 0)
+        return self._place
+
+    def read(self, size: int) -> bytes:
+        if size <= 0:
+            return b""
+        stream = self.stored.open(self._place, self._place + size)
+        try:
+            found = stream.read(size)
+        finally:
+            stream.close()
+        self._place += len(found)
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _At) and self.stored.etag == other.stored.etag
+
+    def __hash__(self) -> int:
+        return hash(self.stored.etag)
+
+
+@lru_cache(maxsize=256)
+def _patches(file: _At, name: str, without: frozenset[str]) -> tuple[tuple[int, bytes], ...]:
+    """Return `video_metadata.without` of a stored file, remembered by name and ETag: players ask for many ranges."""
+    try:
+        return tuple(video_metadata.without(cast(BinaryIO, file), without))
+    except GiveUpError:
+        logger.error("The settings in %s cannot be found, so it is not given to others than its owner", name)
+        raise Http404 from None
 
 
 def _ranged(request: HttpRequest, stored: _Stored, content_type: str) -> HttpResponseBase:

@@ -12,6 +12,9 @@ from auravideo.core.http import UploadRequest
 
 View = Callable[..., HttpResponseBase]
 
+MAX_BODY = "max_body"  # attribute of a view: bytes that auravideo/bodies lets in
+_BESIDES = 2**20  # what a form has besides the files
+
 
 class BoundedUpload(TemporaryFileUploadHandler):
     """Keeps up to `limit` bytes per request; beyond that, drops the file and notes its field."""
@@ -51,6 +54,7 @@ def bounded_upload(limit: int) -> Callable[[View], View]:
             request.upload_handlers = [BoundedUpload(request, limit)]
             return protected(request, *args, **kwargs)
 
+        setattr(set_up, MAX_BODY, limit + _BESIDES)
         return csrf_exempt(set_up)
 
     return decorate

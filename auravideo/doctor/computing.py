@@ -48,9 +48,16 @@ def computing() -> str:
 def trial() -> dict[str, Any]:
     """Return what workers/engines/card_trial.py found."""
     command = [sys.executable, "-m", TRIAL]
+    environment = {**os.environ, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # as for the workers (auravideo/celery.py)
     try:
         done = subprocess.run(  # noqa: S603
-            command, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=SECONDS, check=False
+            command,
+            cwd=settings.BASE_DIR,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise Problem(f"the card did not compute within {SECONDS:g} s", RESTART) from error
@@ -74,6 +81,9 @@ def _judge(card: dict[str, str], found: dict[str, Any]) -> None:
         raise Problem(f"{text} {_written(oldest)} to {_written(newest)}, so no clip can be rendered there", fix)
     if card["fault"] == NO_MEMORY:  # a busy site's own workers fill it
         raise Problem(f"{name} is too full to be tried: {card['problem']}", FULL, State.WARNING)
+    if "busy or unavailable" in card["problem"] and (exclusive := [gpu for gpu in gpus.read() if gpu.mode]):
+        text = f"{name} is in {exclusive[0].mode} mode, and another process uses it: {card['problem']}"
+        raise Problem(text, rendering.all_may(exclusive[0].index), State.WARNING)
     fix = OLD_DRIVER if card["fault"] == "driver too old" else RESTART
     raise Problem(f"torch cannot compute on {name}: {card['problem']}", fix)
 

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from auravideo import environment
+from auravideo.core import permissions
 from auravideo.doctor.findings import Check, NotApplicable, Problem, State
 
 PYTHON = ">=3.11,<3.15"  # as in pyproject.toml
@@ -133,6 +134,10 @@ def home() -> str:
     for path in (settings.HOME, *settings.HOME.iterdir()):
         if not os.access(path, os.W_OK):
             raise Problem(f"{path} cannot be written to", f"sudo chown -R $(id -un) {settings.HOME}")
+    if open_to_others := permissions.lax(permissions.of_home(settings.HOME), settings.UMASK):
+        paths = " ".join(map(str, open_to_others))
+        fix = f"`serve` closes them at its start, or: chmod go-rwx {paths}. For a group, set AURAVIDEO_UMASK=027."
+        raise Problem(f"other users can read {paths}", fix, State.WARNING)
     return str(settings.HOME)
 
 

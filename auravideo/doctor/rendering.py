@@ -1,20 +1,19 @@
 """Checks of what renders: the graphics card, its driver, torch, the models."""
 
-import re
-from importlib.util import find_spec
-from pathlib import Path
+import os
 
 from django.conf import settings
 
+from auravideo.core import graphics
 from auravideo.core.metrics import gpus
-from auravideo.doctor.findings import Check, NotApplicable, Problem
+from auravideo.doctor.findings import Check, NotApplicable, Problem, State
+from auravideo.server import crew
 from generation.catalogue.load import Catalogue, CatalogueError, Entry
 from generation.catalogue.lockfile import read_lock, verify
 from generation.domain.errors import RenderError
+from generation.domain.stages import CPU
 from generation.requests import available
 
-PCI_DEVICES = Path("/sys/bus/pci/devices")
-NVIDIA, DISPLAY = "0x10de", "0x03"
 DRIVER = "Install NVIDIA's driver (docs/install.md), or give the container the card (--gpus all)."
 
 
@@ -22,9 +21,7 @@ def card() -> str:
     """Check that a card that is there can be used: driver, and a torch built for it."""
     cards = gpus.read()
     if not cards:
-        if _has_card():
-            raise Problem("there is an NVIDIA card, but no driver answers", DRIVER)
-        raise NotApplicable("no NVIDIA card: clips are rendered on the CPU")
+        return _other_card()
     names = ", ".join(f"{card.name} ({card.total / 2**30:.0f} GiB)" for card in cards)
     built = torch_cuda()
     if built is None:
@@ -35,29 +32,59 @@ def card() -> str:
     if int(built.split(".")[0]) > int(supported.split(".")[0]):
         fix = f"Update the driver to one that supports CUDA {built.split('.')[0]} (docs/install.md)."
         raise Problem(f"torch needs CUDA {built}, driver {gpus.driver_version()} supports {supported}", fix)
+    for card in cards:
+        _judge_mode(card)
     return f"{names}; driver {gpus.driver_version()}, torch with CUDA {built}"
 
 
-def _has_card() -> bool:
-    """Return whether the PCI bus has an NVIDIA display device."""
-    found = [path for path in PCI_DEVICES.glob("*") if _text(path / "vendor") == NVIDIA]
-    return any(_text(path / "class").startswith(DISPLAY) for path in found)
+def _judge_mode(card: gpus.Gpu) -> None:
+    """Raise a problem if a card is set to be used by fewer processes than are meant to."""
+    if card.mode == gpus.PROHIBITED:
+        raise Problem(f"{card.name} is in prohibited mode: nothing may compute on it", all_may(card.index))
+    if card.mode == gpus.EXCLUSIVE and len(sharing := _workers_on(card)) > 1:
+        text = f"{card.name} is in exclusive mode: one process at a time may use it, and the others of"
+        raise Problem(f"{text} {', '.join(sharing)} fail", all_may(card.index), State.WARNING)
 
 
-def _text(path: Path) -> str:
+def all_may(index: int) -> str:
+    """Return what to do about a card that not all processes may use."""
+    return (
+        f"Let all processes use it: sudo nvidia-smi -i {index} -c 0. Or give each such card one worker only, as in"
+        f" AURAVIDEO_WORKERS=cpu,generate:{index},interpolate:cpu,upscale:cpu (docs/operating.md)."
+    )
+
+
+def _workers_on(card: gpus.Gpu) -> list[str]:
+    """Return the workers that `serve` starts here and that compute on a card; those without one use the first."""
     try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+        found = crew.parse(settings.WORKERS)
+    except crew.InvalidCrew:  # `serve` says so
+        return []
+    here = {str(card.index), *([""] if card.index == 0 else [])}
+    return [
+        worker.name
+        for worker in found
+        if worker.queue != CPU and (worker.device in here or (worker.device and card.uuid.startswith(worker.device)))
+    ]
+
+
+def _other_card() -> str:
+    """Return what is known of a card that is not NVIDIA's."""
+    makers = graphics.makers()
+    if graphics.NVIDIA in makers:
+        raise Problem("there is an NVIDIA card, but no driver answers", DRIVER)
+    if found := graphics.other_card(settings.DEVICE, os.environ.get("CUDA_VISIBLE_DEVICES")):
+        return f"{found.name} ({found.total / 2**30:.0f} GiB), not tried by us; FILM interpolates on the CPU"
+    build = graphics.torch_build()
+    if build is not None and graphics.AMD in makers and not build.hip:
+        raise NotApplicable("an AMD card, but torch is not built for ROCm (docs/install.md): rendering on the CPU")
+    raise NotApplicable("no NVIDIA card: clips are rendered on the CPU")
 
 
 def torch_cuda() -> str | None:
-    """Return the CUDA version that torch was built with, "" for a CPU build, None without torch. Does not import it."""
-    found = find_spec("torch")
-    if found is None or found.origin is None:
-        return None
-    match = re.search(r"^cuda\b[^=]*=\s*['\"]([\d.]+)", (Path(found.origin).parent / "version.py").read_text(), re.M)
-    return match[1] if match else ""
+    """Return the CUDA version that torch was built with, "" for another build, None without torch."""
+    build = graphics.torch_build()
+    return build.cuda if build is not None else None
 
 
 def models() -> str:

@@ -13,6 +13,7 @@ from django.core.files.storage import storages
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from accounts import second_factor_secrets
 from auravideo.commands import manage
 from auravideo.core import publish
 from auravideo.core.metrics import presence
@@ -171,6 +172,17 @@ def _redis_clock() -> float:
     return seconds + micro / 1e6
 
 
+def second_factors() -> str:
+    """Check that the codes of second factors can be checked: that SECRET_KEY is the one that encrypted them."""
+    try:
+        count = second_factor_secrets.count_unreadable()
+    except DatabaseError as error:
+        raise NotApplicable("the database does not answer") from error
+    if count:
+        raise Problem(f"{count} cannot be read with SECRET_KEY", second_factor_secrets.FIX)
+    return "all can be read"
+
+
 CHECKS: list[Check] = [
     ("database", database),
     ("migrations", migrations),
@@ -178,5 +190,6 @@ CHECKS: list[Check] = [
     ("RabbitMQ", message_broker),
     ("storage", storage),
     ("email", email),
+    ("second factors", second_factors),
     ("clocks", clocks),
 ]

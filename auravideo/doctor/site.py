@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from auravideo.commands import manage
+from auravideo.core import links
 from auravideo.core.metrics import presence
 from auravideo.doctor.findings import Check, NotApplicable, Problem, State, brief
 from auravideo.version import VERSION
@@ -42,7 +43,7 @@ def hosts() -> str:
     """Check that the settings of the site's address fit together."""
     allowed = {host.removeprefix(".") for host in settings.ALLOWED_HOSTS}
     if settings.HOST in EVERYWHERE and not public_hosts():
-        fix = "Set ALLOWED_HOSTS to the names that people type, or HOST=127.0.0.1."
+        fix = "Set SITE_URL to the address that people type, or HOST=127.0.0.1."
         raise Problem(
             f"listens on {settings.HOST}, but answers to {', '.join(sorted(allowed))} only", fix, State.WARNING
         )
@@ -53,8 +54,11 @@ def hosts() -> str:
         if settings.HTTPS and not origin.startswith("https://"):
             raise Problem(f"HTTPS is on, but {origin} is trusted", "Write it with https:// in CSRF_TRUSTED_ORIGINS.")
     if public_hosts() and not settings.HTTPS:
-        fix = "Put the site behind a proxy with TLS and set HTTPS=True: passwords cross the network readable."
+        fix = "Put the site behind a proxy with TLS and set SITE_URL=https://...: passwords cross the network readable."
         raise Problem(f"{', '.join(public_hosts())} without HTTPS", fix, State.WARNING)
+    if public_hosts() and not links.public_origin():
+        fix = f"Set SITE_URL=https://{public_hosts()[0].removeprefix('.')}: links in emails lead to it."
+        raise Problem("the site does not know the address that people use", fix, State.WARNING)
     return ", ".join(sorted(allowed))
 
 
@@ -104,8 +108,8 @@ def _present() -> list[presence.Presence]:
 
 def address() -> str:
     """Return the address at which the site should answer."""
-    if origins := [origin for origin in settings.CSRF_TRUSTED_ORIGINS if "*" not in origin]:
-        return origins[0]
+    if public := links.public_origin():
+        return public
     host = "127.0.0.1" if settings.HOST in EVERYWHERE else settings.HOST
     return f"http://[{host}]:{settings.PORT}" if ":" in host else f"http://{host}:{settings.PORT}"
 
@@ -118,6 +122,8 @@ def pages() -> str:
     if status != 200:
         fix = "Check what the proxy does with the path and the Host header (docs/install.md)."
         raise Problem(f"{address()}/healthz answers {status}", fix)
+    if settings.SECURE_SSL_REDIRECT and _ask("/manifest.webmanifest")[0] == 301:  # to itself, forever
+        raise Problem(f"{address()} takes HTTPS for HTTP", "Let the proxy set X-Forwarded-Proto (docs/install.md).")
     return address()
 
 
@@ -148,7 +154,7 @@ def _ask(path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
         response = connection.getresponse()
         return response.status, response.read(1000)
     except (OSError, http.client.HTTPException) as error:
-        fix = "Start the site, and check HOST, PORT, CSRF_TRUSTED_ORIGINS, the name server and the firewall."
+        fix = "Start the site, and check HOST, PORT, SITE_URL, the name server and the firewall."
         raise Unreachable(f"{address()}: {brief(error)}", fix) from error
     finally:
         connection.close()

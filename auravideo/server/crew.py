@@ -3,8 +3,10 @@
 import re
 import socket
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from auravideo.core.metrics.gpus import Gpu
 from generation.domain.stages import QUEUES
 
 _DEVICE = re.compile(r"\d+|(GPU|MIG)-[0-9a-fA-F-]+|cpu")
@@ -38,7 +40,11 @@ class Worker:
         """Return the environment variables that give it its card."""
         if not self.device:
             return {}
-        return {"CUDA_VISIBLE_DEVICES": "" if self.device == "cpu" else self.device}
+        if self.device == "cpu":
+            return {"CUDA_VISIBLE_DEVICES": "", "AURAVIDEO_DEVICE": "cpu"}
+        # ROCm obeys the first, too. The second is Intel's, which knows numbers only.
+        others = {"ZE_AFFINITY_MASK": self.device} if self.device.isdigit() else {}
+        return {"CUDA_VISIBLE_DEVICES": self.device, **others}
 
 
 def parse(text: str) -> tuple[Worker, ...]:
@@ -56,6 +62,25 @@ def parse(text: str) -> tuple[Worker, ...]:
         used[name] += 1
         workers.append(Worker(name if used[name] == 1 else f"{name}-no{used[name]}", queue, device))
     return tuple(workers)
+
+
+def check_cards(workers: Iterable[Worker], cards: Sequence[Gpu], count: int) -> None:
+    """Raise InvalidCrew if a worker is to use a card that this machine does not have.
+
+    A card that has failed is one that it has: its worker says so, and the others go on.
+
+    Args:
+        cards: those that answer. `count` is how many there are; 0 where no driver of NVIDIA's knows.
+    """
+    for worker in workers:
+        is_number = worker.device.isdigit()
+        is_uuid = worker.device.startswith("GPU-")
+        is_unknown = is_uuid and len(cards) == count and not any(card.uuid.startswith(worker.device) for card in cards)
+        if count and ((is_number and int(worker.device) >= count) or is_unknown):
+            there = ", ".join(f"{card.index} ({card.name}, {card.uuid})" for card in cards)
+            raise InvalidCrew(
+                f"'{worker.queue}:{worker.device}' names a graphics card that is not here. This machine's: {there}."
+            )
 
 
 def _queue_and_device(part: str) -> tuple[str, str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from auravideo.core import operating_system
+from auravideo.core.metrics import gpus
 from auravideo.server import answers, web
 from auravideo.server.answers import Answers
 from auravideo.server.crew import Worker
@@ -55,8 +57,14 @@ def worker(worker: Worker, host: str) -> Process:
     options = ["-Q", worker.queue, "-n", worker.node(host), "--pool", "prefork", "--concurrency", "1"]
     quiet = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
     environment = {**worker.environment, **_heartbeat(worker.name)}
+    if settings.DEVICE == "cpu":
+        environment |= {"CUDA_VISIBLE_DEVICES": ""}  # TensorFlow would take the card
     if worker.queue == STAGES[Stage.INTERPOLATE].queue:
         environment |= cuda_for_tensorflow()
+        if not gpus.count():  # TensorFlow uses NVIDIA's cards only, so this worker is one without a card
+            environment |= {"AURAVIDEO_DEVICE": "cpu"}
+    if operating_system.is_macos():  # it would end a child that was forked while a thread used its Objective-C runtime
+        environment |= {"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
     process = Process(worker.name, [*_CELERY, "worker", *options, *quiet], environment=environment)
     process.answers = Answers(answers.of_worker(lambda: process.popen.pid if process.popen is not None else None))
     return process

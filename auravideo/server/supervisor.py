@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from auravideo.core.liveness import starvation
-from auravideo.core.liveness.parents import die_with_parent
+from auravideo.core.liveness import parents, starvation
 from auravideo.core.logs import lines
 from auravideo.server.answers import Answers
 from auravideo.server.backoff import Backoff
@@ -59,11 +58,11 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **self.environment},
+            env={**os.environ, **parents.environment(), **self.environment},
             cwd=settings.BASE_DIR,  # wherever `serve` was started
             process_group=0,
             pass_fds=self.files,
-            preexec_fn=die_with_parent,
+            preexec_fn=parents.before_exec(),
             text=True,
             errors="replace",
         )
@@ -109,7 +108,7 @@ class Process:
         """Kill what is left of its process group. Return the group's number, None if nothing is left."""
         if self.popen is None or _is_gone(self.popen.pid):
             return None
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.popen.pid, signal.SIGKILL)
         return self.popen.pid
 
@@ -132,7 +131,7 @@ def _is_gone(group: int) -> bool:
         pass
     try:
         os.killpg(group, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # macOS denies it for a group of zombies, which init waits for
         return True
     return False
 

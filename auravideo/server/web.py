@@ -4,10 +4,11 @@ One process uses one core: pages and fragments are Python. Several accept connec
 whichever is idle takes the next, and one that is being restarted refuses nobody.
 """
 
-import os
 import socket
 
 from django.conf import settings
+
+from auravideo.core import operating_system
 
 MOST = 4
 CORES_EACH = 2  # the workers need the others
@@ -27,8 +28,8 @@ def count(host: str, cores: int | None = None, memory: int | None = None) -> int
         return 1
     if settings.WEB_PROCESSES:
         return settings.WEB_PROCESSES
-    cores = cores or len(os.sched_getaffinity(0))
-    memory = memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    cores = cores or operating_system.cores()
+    memory = memory or operating_system.total_memory()
     return max(1, min(MOST, cores // CORES_EACH, memory // (GIGABYTES_EACH * 2**30)))
 
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from auravideo.core.file_names import stem
 from auravideo.core.file_serving import serve
 from auravideo.core.media import covers
-from gallery.access import playable_videos, shared_videos
+from gallery.access import MODERATE, playable_videos, shared_videos
 from gallery.models import Video
 
 _COVERS = 16  # of some 60 kB, remembered by each process: a link that was just shared is asked for by several at once
@@ -24,13 +24,16 @@ _COVERS = 16  # of some 60 kB, remembered by each process: a link that was just 
 
 @require_safe
 def file(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponseBase:
-    return _served(request, _found(request, video_id, token).video_file.name, token)
+    found = _found(request, video_id, token)
+    return _served(request, found.video_file.name, token, without=_hidden(request, found))
 
 
 @require_safe
 def download(request: HttpRequest, video_id: UUID | None = None, token: str = "") -> HttpResponseBase:
     found = _found(request, video_id, token)
-    return _served(request, found.video_file.name, token, download_as=f"{file_stem(found)}.{found.format}")
+    hidden = _hidden(request, found)
+    name = f"{stem(found.disclosed.title, 'video') if hidden else file_stem(found)}.{found.format}"
+    return _served(request, found.video_file.name, token, download_as=name, without=hidden)
 
 
 @require_safe
@@ -83,8 +86,16 @@ def _found(request: HttpRequest, video_id: UUID | None, token: str) -> Video:
     return get_object_or_404(playable_videos(request.user), pk=video_id)
 
 
-def _served(request: HttpRequest, name: str | None, token: str, *, download_as: str = "") -> HttpResponseBase:
-    response = serve(request, name, download_as=download_as)
+def _hidden(request: HttpRequest, video: Video) -> frozenset[str]:
+    """Return what the file must not say of the request: nothing is hidden from the owner and from moderators."""
+    hidden = video.hides_from(request.user)
+    return frozenset() if hidden and request.user.has_perm(MODERATE) else hidden
+
+
+def _served(
+    request: HttpRequest, name: str | None, token: str, *, download_as: str = "", without: frozenset[str] = frozenset()
+) -> HttpResponseBase:
+    response = serve(request, name, download_as=download_as, without=without)
     if token:
         response["X-Robots-Tag"] = "noindex"
     return response

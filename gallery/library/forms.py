@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from auravideo.core.forms import choice_field, mark_default
+from auravideo.core.forms import choice_field, clean_one_line, mark_default
 from auravideo.core.media.formats import FORMAT_LABELS
 from gallery.access import collections_of
 from gallery.library.dates import FIRST_DAY, LAST_DAY, day_after, start_of
@@ -180,6 +180,8 @@ class TitleForm(forms.ModelForm):
         widgets = {"title": forms.TextInput(attrs={"autofocus": True, "autocomplete": "off"})}
         error_messages = {"title": {"required": _("Give the clip a title.")}}
 
+    clean_title = clean_one_line("title")
+
 
 class CollectionForm(forms.ModelForm):
     """The name of a collection. The service checks that it is unique."""
@@ -189,6 +191,8 @@ class CollectionForm(forms.ModelForm):
         fields = ["name"]
         labels = {"name": _("Name")}
         error_messages = {"name": {"required": _("Give the collection a name.")}}
+
+    clean_name = clean_one_line("name")
 
 
 class CollectForm(forms.Form):
@@ -207,6 +211,8 @@ class CollectForm(forms.Form):
         collection = cast(forms.ModelChoiceField, self.fields["collection"])
         collection.queryset = collections_of(user).order_by("name")
         mark_default(collection)
+
+    clean_name = clean_one_line("name")
 
     def clean(self) -> dict[str, Any]:
         super().clean()

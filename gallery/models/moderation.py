@@ -44,6 +44,8 @@ class Report(models.Model):
     visitor_key = models.CharField(_("visitor key"), max_length=32, blank=True, editable=False)
     reason = models.CharField(_("reason"), max_length=10, choices=Reason)
     note = models.TextField(_("note"), max_length=1000, blank=True)
+    # How much it counts towards hiding the video (gallery/moderation/standing.py). Older reports count as nothing.
+    weight = models.FloatField(_("weight"), default=0.0, db_default=0.0, editable=False)
     created_at = models.DateTimeField(_("reported"), auto_now_add=True)
     state = models.CharField(_("state"), max_length=9, choices=ReportState, default=ReportState.OPEN)
     handled_by = models.ForeignKey(

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from gallery.models.disclosed import is_of_prompt
 from gallery.models.video import Video
 
 PUBLIC = "public"
@@ -54,6 +55,15 @@ def indexed_text(scope: str, title: str, prompt: str) -> str:
     return " ".join(kept)
 
 
+def _words_in(scope: str, video: Video) -> tuple[str, str]:
+    """Return title and prompt as they may be found in a scope: in public, only what the owner shows."""
+    if scope != PUBLIC:
+        return video.title, video.prompt
+    if video.shows_prompt:
+        return video.title, video.prompt
+    return "" if is_of_prompt(video.title, video.prompt) else video.title, ""
+
+
 class SearchDocManager(models.Manager["SearchDoc"]):
     def index(self, videos: Iterable[Video]) -> None:
         """Index the current words of the videos. Idempotent; existing rows keep their number."""
@@ -63,7 +73,7 @@ class SearchDocManager(models.Manager["SearchDoc"]):
         for video in found:
             for scope in self._scopes(video):
                 doc = present.get((video.pk, scope))
-                text = indexed_text(scope, video.title, video.prompt)
+                text = indexed_text(scope, *_words_in(scope, video))
                 if doc is None:
                     made.append(SearchDoc(video=video, scope=scope, text=text))
                 elif doc.text != text:

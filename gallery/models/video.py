@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from gallery.models.disclosed import Disclosed, disclosed_of, hidden_fields
 from gallery.models.stack_key import prompt_key, stack_key
 from generation.models import Job
 
@@ -137,6 +138,9 @@ class Video(models.Model):
     # The unlisted link is /s/<token>/. It stays valid while the video is public, until it is revoked.
     share_token = models.CharField(_("link token"), max_length=TOKEN_LENGTH, null=True, blank=True, unique=True)
     published_at = models.DateTimeField(_("published"), null=True, blank=True)
+    shows_prompt = models.BooleanField(_("others see the prompt"), default=True, db_default=True)
+    shows_negative_prompt = models.BooleanField(_("others see the negative prompt"), default=True, db_default=True)
+    shows_seed = models.BooleanField(_("others see the seed"), default=True, db_default=True)
     deleted_at = models.DateTimeField(_("moved to trash"), null=True, blank=True)
     # Set by others.
     likes = models.PositiveIntegerField(_("likes"), default=0)
@@ -216,6 +220,20 @@ class Video(models.Model):
         """Return every stored file of the video."""
         found = (self.video_file, self.poster_file, self.preview_file, self.thumbnail_file)
         return [file for file in found if file]
+
+    @property
+    def disclosed(self) -> Disclosed:
+        """Return what others than the owner read about it."""
+        return disclosed_of(self)
+
+    @property
+    def hides_anything(self) -> bool:
+        """Return whether others read less about it than its owner."""
+        return bool(hidden_fields(self))
+
+    def hides_from(self, reader: Any) -> frozenset[str]:
+        """Return the fields of the request that `reader` must not learn: none for the owner."""
+        return frozenset() if self.user_id == reader.pk else hidden_fields(self)
 
     @property
     def gone_at(self) -> datetime | None:

@@ -50,7 +50,7 @@ class ReportAdmin(ForModerators, admin.ModelAdmin):
         decisions.SUSPEND,
     )
     fields = readonly_fields = (
-        *("clip", "about", "complaint", "created_at", "open_on_video", "state", "handled_by", "handled_at"),
+        *("clip", "about", "complaint", "weight", "created_at", "open_on_video", "state", "handled_by", "handled_at"),
         "history",
     )
 

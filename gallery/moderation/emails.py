@@ -14,7 +14,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import translation
 
-from auravideo.core import publish
+from auravideo.core import links, publish
 from gallery.models import ModerationAction
 
 logger = logging.getLogger(__name__)
@@ -48,11 +48,13 @@ def write(action_id: str, until: str, site: str) -> None:
         return
     with translation.override(person.language or settings.LANGUAGE_CODE):
         values = {"action": action, "person": person, "until": datetime.fromisoformat(until) if until else None}
-        values |= _places(site)
+        values |= places(site)
         get_adapter().render_mail(f"gallery/email/{action.act}", person.email, values).send()
 
 
-def _places(site: str) -> dict:
+def places(site: str) -> dict:
+    """Return the template values for links to the site; without `site`, to its own address, or its name alone."""
+    site = site or links.public_origin()
     if not site:
         names = [name for name in settings.ALLOWED_HOSTS if name[0] not in "*."]
         return {"current_site": {"domain": names[0] if names else "localhost"}, "notices_url": ""}

@@ -29,14 +29,6 @@ def newest_open_reports(videos: QuerySet[Video], each: str, at_most: int) -> "Qu
     return found.select_related("video", "reporter").order_by("place")
 
 
-def reporters_of(video: Video) -> int:
-    """Return how many different visitors have an open report on a video, as far as can be told.
-
-    Visitors sharing an IP address count once, signed in or not, because accounts are cheap to create.
-    """
-    return open_reports(video).values("visitor_key").distinct().count()
-
-
 def notices_of(person: User) -> QuerySet[ModerationAction]:
     """Return the moderation notices of a user."""
     return ModerationAction.objects.filter(person=person).select_related("video")

@@ -18,8 +18,8 @@ from accounts.models import User
 from gallery import lifecycle as gallery
 from gallery import stacks
 from gallery.models import Act, ModerationAction, Report, ReportState, Video
-from gallery.moderation import emails
-from gallery.moderation.selectors import is_hidden_by_reports, may_suspend, open_reports, reporters_of
+from gallery.moderation import alerts, emails, standing
+from gallery.moderation.selectors import is_hidden_by_reports, may_suspend, open_reports
 
 NOT_TOLD = (Act.DISMISS, Act.UNPICK)  # no consequence for the user
 WRITTEN_TO = (Act.HIDE, Act.AUTO_HIDE, Act.DELETE, Act.WARN, Act.SUSPEND, Act.UNSUSPEND)
@@ -32,15 +32,18 @@ def report(
 ) -> bool:
     """File a report. Returns whether it is new: each user or visitor can have one open report per video.
 
-    A video that enough different visitors report is hidden until a moderator reviews it; after a review, reports no
-    longer hide it.
+    A video is hidden until a moderator reviews it if the reports of enough people weigh enough (see standing.py).
+    After a review, reports no longer hide it. Moderators are told at once.
     """
     _lock(video)
     if open_reports(video).filter(**_who(reporter, visitor_key)).exists():
         return False
-    Report.objects.create(video=video, reporter=reporter, visitor_key=visitor_key, reason=reason, note=note)
-    if 0 < settings.AUTO_HIDE_REPORTS <= reporters_of(video) and not _was_looked_at(video):
-        _hide(None, video, Act.AUTO_HIDE, "", site)
+    weight = standing.weight_of(reporter, visitor_key)
+    facts = {"reporter": reporter, "visitor_key": visitor_key, "reason": reason, "note": note, "weight": weight}
+    Report.objects.create(video=video, **facts)
+    threshold = settings.AUTO_HIDE_REPORTS
+    hides = threshold and not _was_looked_at(video) and standing.is_enough(video, threshold)
+    alerts.tell_moderators(video, site, is_hidden=bool(hides) and _hide(None, video, Act.AUTO_HIDE, "", site))
     return True
 
 

@@ -20,7 +20,7 @@ from accounts.http import SignedInRequest
 from auravideo.core.keyset import page_of
 from gallery.access import shared_videos
 from gallery.models import Video
-from gallery.moderation import services
+from gallery.moderation import services, standing
 from gallery.moderation.forms import ReportForm
 from gallery.moderation.selectors import notices_of
 from gallery.sharing.places import Place
@@ -65,11 +65,18 @@ def _report(request: HttpRequest, video: Video, place: Place) -> HttpResponse:
 
 
 def _too_many(request: HttpRequest) -> HttpResponse | None:
-    """Rate-limit by IP address and also by account, so that changing addresses doesn't help."""
+    """Rate-limit by IP address and also by account, so that changing addresses doesn't help.
+
+    Whoever has most reports dismissed gets to send few.
+    """
+    reporter = request.user if request.user.is_authenticated else None
+    key = _visitor_key(request)
     refused = ratelimit.consume_or_429(request, action="report")
-    if refused or not request.user.is_authenticated:
-        return refused
-    return ratelimit.consume_or_429(request, action="report_signed_in", user=request.user)
+    if reporter is not None and not refused:
+        refused = ratelimit.consume_or_429(request, action="report_signed_in", user=reporter)
+    if not refused and standing.standing_of(reporter, key).trust < standing.DISTRUSTED:
+        refused = ratelimit.consume_or_429(request, action="report_distrusted", key=f"{request.user.pk}-{key}")
+    return refused
 
 
 def _visitor_key(request: HttpRequest) -> str:

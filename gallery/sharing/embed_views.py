@@ -13,6 +13,7 @@ from django.urls import Resolver404, resolve
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
+from auravideo.core import links
 from gallery.access import shared_videos
 from gallery.models import Video
 from gallery.sharing import previews
@@ -60,7 +61,7 @@ def _named(request: HttpRequest, url: str) -> tuple[Video, Place]:
         match = resolve(parts.path)
     except (ValueError, Resolver404):
         raise Http404 from None
-    if parts.scheme not in ("http", "https") or parts.netloc != request.get_host():
+    if not links.is_ours(request, url[:MAX_ADDRESS]):
         raise Http404
     if match.view_name == "gallery:shared":
         token = match.kwargs["token"]

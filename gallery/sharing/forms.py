@@ -6,11 +6,25 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from gallery.models import Visibility
+from gallery.models.disclosed import CHOICES
 from gallery.sharing import tags
 
 
 class VisibilityForm(forms.Form):
+    """Who can watch a video and, if `chosen` is sent along, what else they may know about it."""
+
     visibility = forms.ChoiceField(choices=Visibility)
+    chosen = forms.BooleanField(required=False)
+    shows_prompt = forms.BooleanField(required=False)
+    shows_negative_prompt = forms.BooleanField(required=False)
+    shows_seed = forms.BooleanField(required=False)
+
+    @property
+    def disclosure(self) -> dict[str, bool] | None:
+        """Return what others may read, by column of the video; None to leave it as it is."""
+        if not self.cleaned_data["chosen"]:
+            return None
+        return {column: self.cleaned_data[column] for column in CHOICES.values()}
 
 
 class LikeForm(forms.Form):

@@ -24,7 +24,11 @@ def visibility(request: SignedInRequest, video_id: UUID) -> HttpResponse:
     form = VisibilityForm(request.POST)
     if not form.is_valid():
         return HttpResponse(status=400)
-    services.set_visibility(video, Visibility(form.cleaned_data["visibility"]))
+    to = Visibility(form.cleaned_data["visibility"])
+    # First, so that nobody reads for a moment what is to be hidden.
+    hidden = form.disclosure is not None and services.disclose(video, form.disclosure)
+    if not services.set_visibility(video, to) and hidden:
+        return _panel(request, _mine(request, video_id), _("Saved what others can read."))
     present = _mine(request, video_id)  # as saved, in case another request changed it
     said = {
         Visibility.PRIVATE: _("Now only you can watch it."),

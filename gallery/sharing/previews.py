@@ -17,16 +17,16 @@ DESCRIPTION_LENGTH = 300
 
 def tags_for(request: HttpRequest, video: Video, place: Place) -> list[tuple[str, str, str]]:
     """Return (attribute, name, content) of each `<meta>` tag of a watch page."""
-    absolute = request.build_absolute_uri
+    absolute, told = request.build_absolute_uri, video.disclosed
     size = {"width": video.width, "height": video.height}
     file = {"og:video": absolute(place.file), "og:video:type": CONTENT_TYPES[video.format]}
     found = {
         "og:site_name": SITE,
         "og:type": "website" if video.is_gif else "video.other",
-        "og:title": video.title or video.prompt,
-        "og:description": video.prompt[:DESCRIPTION_LENGTH],
+        "og:title": told.title,
+        "og:description": told.caption[:DESCRIPTION_LENGTH],
         "og:url": absolute(place.page),
-        **_image(absolute(place.cover), video.prompt),
+        **_image(absolute(place.cover), told.caption),
     }
     if not video.is_gif:
         found |= {**file, **{f"og:video:{name}": str(value) for name, value in size.items()}}
@@ -72,7 +72,7 @@ def discovery(request: HttpRequest, place: Place) -> str:
 def oembed(request: HttpRequest, video: Video, place: Place, max_width: int, max_height: int) -> dict[str, object]:
     """Return an oEmbed 1.0 response of type 'video': an iframe fitted into `max_width` x `max_height` pixels."""
     width, height = fitted(video.width, video.height, max_width, max_height)
-    title = video.title or video.prompt
+    title = video.disclosed.title
     html = format_html(
         '<iframe src="{}" width="{}" height="{}" title="{}" loading="lazy" allow="fullscreen"></iframe>',
         request.build_absolute_uri(place.embed), width, height, title,

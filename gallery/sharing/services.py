@@ -1,10 +1,10 @@
 """Changes to who may watch a video, and to its tags and likes."""
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from django.db import transaction
-from django.db.models import Case, F, OuterRef, Subquery, Value, When
+from django.db.models import Case, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -37,6 +37,22 @@ def set_visibility(video: Video, to: Visibility) -> bool:
     SearchDoc.objects.index([video])
     if to != Visibility.PRIVATE:
         safety.ask_on_commit(video)
+    return True
+
+
+@transaction.atomic
+def disclose(video: Video, columns: Mapping[str, bool]) -> bool:
+    """Set what others may read about a video (gallery/models/disclosed.py). Returns whether this call changed it.
+
+    A hidden prompt is also taken out of the public search.
+    """
+    unlike = Q()
+    for column, value in columns.items():
+        unlike |= Q(**{column: not value})
+    if not Video.objects.kept().filter(unlike, pk=video.pk).update(**columns):
+        return False
+    video.refresh_from_db(fields=list(columns))
+    SearchDoc.objects.index([video])
     return True
 
 

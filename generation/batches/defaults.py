@@ -1,6 +1,6 @@
 """Page-wide defaults for the rows of a batch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ class Defaults:
     seconds: int
     quality: str
 
-    def of(self, rows: list[Row]) -> list[Row]:
+    def of(self, rows: Iterable[Row]) -> list[Row]:
         """Return the rows with missing values filled in; unreadable rows and invalid values are left as they are."""
         offer = available.offer()
         return [row if row.problem else replace(row, values=self._fill(row.values, offer)) for row in rows]

@@ -98,7 +98,7 @@ class Output:
 
     def _stem(self, entry: BatchEntry) -> str:
         number = f"{entry.row.number:0{self._digits}d}"
-        slug = stem(entry.request.prompt if entry.request else "", length=_SLUG_LENGTH, unicode=True)
+        slug = stem(entry.request.prompt if entry.request else "", length=_SLUG_LENGTH)
         return f"{number}-{slug}" if slug else number
 
     def _is_here(self, entry: BatchEntry, name: str, video: Any) -> bool:

@@ -1,5 +1,6 @@
 """The batch form. It follows the rules of the batch command: parsing.py reads the rows, services.py checks them."""
 
+from itertools import islice
 from typing import Any, cast
 
 from django import forms
@@ -10,7 +11,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from auravideo.core.forms import choice_field, mark_default
+from auravideo.core.forms import choice_field, mark_default, without_hidden
+from auravideo.core.time_budget import OutOfTime, TimeBudget
 from generation.batches import parsing
 from generation.batches import services as batches
 from generation.batches.defaults import Defaults
@@ -20,11 +22,15 @@ from generation.requests.qualities import QUALITIES, STANDARD
 from generation.requests.sizes import ASPECTS
 
 MAX_SHOWN = 100  # error lines
+MAX_CPU_SECONDS = 5.0  # to check all rows; 10,000 take one or two
 MAX_TEXT = 200_000  # characters; larger files are not put into the text field
 
 
 class BatchForm(forms.Form):
-    """The batch form; once valid, it has `rows` and their `entries`, and the valid entries can be queued."""
+    """The batch form; once valid, it has `rows` and their `entries`, and the valid entries can be queued.
+
+    With `may_read` False, nothing is read: the form shows what was sent, for another try.
+    """
 
     lines = forms.CharField(
         label=_("Prompts"),
@@ -59,9 +65,10 @@ class BatchForm(forms.Form):
     from_file = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
     skip_invalid = forms.BooleanField(label=_("Skip invalid lines"), required=False)
 
-    def __init__(self, *args: Any, too_large: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, too_large: bool = False, may_read: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.too_large = too_large
+        self.may_read = may_read
         mark_default(self.fields["lines"], self.fields["file"])  # one of the two is required: neither is optional
         choice_field(self, "seconds").choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
         self.rows: list[Row] = []
@@ -76,13 +83,13 @@ class BatchForm(forms.Form):
     @property
     def problems(self) -> list[dict[str, Any]]:
         """Return the errors by line and field, at most `MAX_SHOWN`."""
-        found = [
+        found = (
             {"line": entry.row.line, "field": parsing.printable(name), "text": parsing.printable(text)}
             for entry in self.wrong
             for name, texts in entry.errors.items()
             for text in texts
-        ]
-        return found[:MAX_SHOWN]
+        )
+        return list(islice(found, MAX_SHOWN))
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -93,7 +100,7 @@ class BatchForm(forms.Form):
             self.add_error("lines", _("Paste some prompts or choose a file."))
         elif data.get("file") and (data.get("lines") or "").strip() and not data.get("from_file"):
             self.add_error("lines", _("Paste prompts or choose a file, not both."))
-        if self.errors:
+        if self.errors or not self.may_read:
             return data
         self._read(data)
         if self.wrong and not self.errors:
@@ -105,7 +112,7 @@ class BatchForm(forms.Form):
         file = data.get("file")
         content = file.read() if file else data["lines"].encode("utf-8", "replace")
         place = "file" if file else "lines"
-        name = file.name if file else data.get("from_file", "")
+        name = without_hidden(file.name if file else data.get("from_file", ""))
         try:
             rows = parsing.read_rows(content, name=name)
         except parsing.BatchFileError as error:
@@ -113,8 +120,17 @@ class BatchForm(forms.Form):
             return
         finally:
             self._show(content)
-        self.rows = Defaults(data["aspect"], data["seconds"], data["quality"]).of(rows)
-        self.entries = batches.check(self.rows)
+        if len(rows) > settings.MAX_ACTIVE_JOBS and not data["skip_invalid"]:
+            message = _("That is %(rows)s clips, and at most %(most)s may wait at a time. Use fewer lines.")
+            self.add_error(place, message % {"rows": len(rows), "most": settings.MAX_ACTIVE_JOBS})
+            return
+        budget = TimeBudget(MAX_CPU_SECONDS)
+        try:
+            self.rows = Defaults(data["aspect"], data["seconds"], data["quality"]).of(budget.over(rows))
+            self.entries = batches.check(budget.over(self.rows))
+        except OutOfTime:
+            self.rows, self.entries = [], []
+            self.add_error(place, _("This takes too long to check. Use fewer lines."))
         self.name = name
 
     def _count_and_time(self) -> str:
@@ -137,7 +153,7 @@ class BatchForm(forms.Form):
         """Put the file's text into `lines` for correction, since browsers clear file inputs on reload."""
         if self.cleaned_data.get("file") and len(content) <= MAX_TEXT:
             data = cast(QueryDict, self.data).copy()
-            data["lines"] = content.decode("utf-8-sig", "replace")
+            data["lines"] = parsing.decode(content).encode("utf-8", "replace").decode()
             data["from_file"] = self.cleaned_data["file"].name[:200]
             self.data = data
 

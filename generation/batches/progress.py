@@ -110,5 +110,5 @@ def finished_files(batch: Batch) -> list[ZipEntry]:
 
 
 def _stem(row: int | None, prompt: str) -> str:
-    slug = stem(prompt, length=50, unicode=True)
+    slug = stem(prompt, length=50)
     return f"{row or 0:04}-{slug}" if slug else f"{row or 0:04}"

@@ -4,7 +4,7 @@ Nothing here prints; the command does (management/commands/batch.py).
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -46,7 +46,7 @@ class BatchEntry:
         ]
 
 
-def check(rows: list[Row]) -> list[BatchEntry]:
+def check(rows: Iterable[Row]) -> list[BatchEntry]:
     """Return an entry per row, with its request or its errors."""
     # Check each model's files once, not once per row (up to 10,000).
     is_here = cache(lambda id: _is_here(available.catalogue()[id]))

@@ -37,8 +37,9 @@ def create_many(request: SignedInUpload) -> HttpResponse:
     """Show the form, or queue its prompts as one batch: all or none, unless invalid lines are skipped."""
     if request.method == "GET":
         return render(request, "generation/create_many.html", {"form": BatchForm(), "mode": "many"})
-    form = BatchForm(request.POST, request.FILES, too_large=bool(request.files_too_large))
-    may_go_on = not form.is_valid() or limits.may_submit(request)
+    may_read = limits.may_read_file(request)
+    form = BatchForm(request.POST, request.FILES, too_large=bool(request.files_too_large), may_read=may_read)
+    may_go_on = may_read and (not form.is_valid() or limits.may_submit(request))
     if not may_go_on:
         form.add_error(None, limits.too_fast())
     elif form.is_valid() and (batch := queue(request.user, form)):

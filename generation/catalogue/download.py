@@ -8,6 +8,7 @@ final content, so the next call resumes it, whichever model needs the file.
 import errno
 import fcntl
 import hashlib
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,13 +18,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from generation.catalogue import lockfile
-from generation.catalogue.entries import Entry, Source, matches
+from generation.catalogue.entries import Entry, Source, is_inside, matches
 from generation.domain.errors import RenderError
 
 _RETRIES = 5  # consecutive failures without progress
 _PAUSE_SECONDS = 0.5  # before the first retry; doubles
 _SPARE_BYTES = 200_000_000  # kept free on the disk for the database and running jobs
-_SHA256_DIGITS, _GIT_DIGITS = 64, 40
+_SHA256_DIGITS = 64
+_HASH = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")  # SHA-256, git
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class FetchError(Exception):
@@ -115,7 +118,8 @@ def plan_download(entry: Entry, home: Path | str, revision: str | None = None) -
     Without a `revision`, use the catalogue's commit, or else the lock file's, or else the newest.
 
     Raises:
-        FetchError: the hub, the repository, the revision or one of its files is unavailable.
+        FetchError: the hub, the repository, the revision or one of its files is unavailable, or a file would be
+            written outside the model's folder.
     """
     locked = lockfile.read_lock(home).get(entry.id, {})
     commits = {source["repo"]: source["commit"] for source in locked.get("sources", ())}
@@ -125,10 +129,21 @@ def plan_download(entry: Entry, home: Path | str, revision: str | None = None) -
         commit, found = _resolve(source, asked)
         sources.append({"repo": source.repo, "commit": commit})
         files.extend(found)
-    plan = DownloadPlan(entry, sources, files)
     folder = entry.path(home)
+    for file in files:
+        _require_inside(folder, file)
+    plan = DownloadPlan(entry, sources, files)
     plan.kept.update(file.local for file in files if _is(folder / file.local, file))
     return plan
+
+
+def is_unknown(entry: Entry, home: Path | str) -> bool:
+    """Return whether neither the catalogue nor the lock file says what the files of `entry` are.
+
+    Whatever the hub serves would have to be trusted, this first time.
+    """
+    locked = lockfile.read_lock(home).get(entry.id, {})
+    return bool(entry.sources()) and not entry.is_pinned and not locked.get("sources")
 
 
 def check_space(plans: Sequence[DownloadPlan], home: Path | str) -> int:
@@ -177,17 +192,27 @@ def lock(entry: Entry, home: Path | str, names: Sequence[str], sources: Sequence
         FetchError: a file does not match its SHA-256 in the catalogue; the file is deleted.
     """
     folder, files = entry.path(home), {}
+    known = {**_locked_hashes(entry, home, sources), **entry.sha256}
     for name in sorted(names):
         digest = lockfile.file_sha256(folder / name)
-        if entry.sha256.get(name, digest) != digest:
+        if known.get(name, digest) != digest:
             (folder / name).unlink()
+            whose = "the catalogue expects" if name in entry.sha256 else "was fetched from this commit before"
             raise FetchError(
-                f"{entry.id}: {name} is not the file that the catalogue expects (SHA-256 {digest}, not "
-                f"{entry.sha256[name]}). It was thrown away; do not use this repository or mirror before you know why."
+                f"{entry.id}: {name} is not the file that {whose} (SHA-256 {digest}, not {known[name]}). It was "
+                "thrown away; do not use this repository or mirror before you know why."
             )
         files[name] = {"size": (folder / name).stat().st_size, "sha256": digest}
     lockfile.write_lock(home, entry.id, {"sources": [dict(source) for source in sources], "files": files})
     lockfile.remember(entry, home, files)
+
+
+def _locked_hashes(entry: Entry, home: Path | str, sources: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return the SHA-256 of each file as first fetched; empty if it was from other commits. A commit never changes."""
+    locked = lockfile.read_lock(home).get(entry.id, {})
+    if not sources or locked.get("sources") != [dict(source) for source in sources]:
+        return {}
+    return {name: file["sha256"] for name, file in locked["files"].items()}
 
 
 def adopt(entry: Entry, home: Path | str) -> None:
@@ -213,6 +238,12 @@ def _resolve(source: Source, revision: str | None) -> tuple[str, list[RemoteFile
         info = HfApi(endpoint=constants.ENDPOINT).model_info(
             source.repo, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
         )
+    commit = str(info.sha)
+    if not _COMMIT.fullmatch(commit) or (_COMMIT.fullmatch(revision or "") and commit != revision):
+        raise FetchError(
+            f"{constants.ENDPOINT} answers with commit {commit[:60]!r} of {source.repo}, not with {revision or 'one'}. "
+            "If HF_ENDPOINT names a mirror, try another."
+        )
     listed = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     files = []
     for local, pattern in source.files.items():
@@ -224,14 +255,21 @@ def _resolve(source: Source, revision: str | None) -> tuple[str, list[RemoteFile
         for name in names:
             sibling = listed[name]
             etag = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
-            if sibling.size is None or not etag or len(etag) not in (_SHA256_DIGITS, _GIT_DIGITS):
+            if not isinstance(sibling.size, int) or sibling.size < 0 or not _HASH.fullmatch(str(etag)):
                 raise FetchError(
                     f"{constants.ENDPOINT} says nothing of the size or hash of {name} in {source.repo}, so it cannot "
                     "be checked. If HF_ENDPOINT names a mirror, try another."
                 )
             place = name if "*" in pattern else local
-            files.append(RemoteFile(place, name, source.repo, str(info.sha), sibling.size, etag))
-    return str(info.sha), files
+            files.append(RemoteFile(place, name, source.repo, commit, sibling.size, str(etag)))
+    return commit, files
+
+
+def _require_inside(folder: Path, file: RemoteFile) -> None:
+    """Raise FetchError if writing `file` would leave `folder`, by its name or through a link on the way."""
+    parent = (folder / file.local).parent
+    if not is_inside(file.local) or not parent.resolve().is_relative_to(folder.resolve()):
+        raise FetchError(f"{file.repo}: {file.local!r} would be written outside {folder}. Remove what leads out of it.")
 
 
 def _download(file: RemoteFile, partial: Path, advance: Callable[[int], None]) -> None:

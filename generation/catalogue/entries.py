@@ -82,6 +82,13 @@ class Entry:
             return ()
         return (Source(self.repo, self.revision, {name: name for name in self.files}),)
 
+    @property
+    def is_pinned(self) -> bool:
+        """Return whether the catalogue says which files these are: by commit, or by the hash of every one."""
+        return all(
+            source.revision is not None or source.files.keys() <= self.sha256.keys() for source in self.sources()
+        )
+
     def local_files(self) -> tuple[str, ...]:
         """Return the paths, or patterns, of all required files, relative to the folder."""
         remote = tuple(name for source in self.sources() for name in source.files)
@@ -248,5 +255,18 @@ def _has_size(path: Path, size: int) -> bool:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Return whether a repository path matches `pattern`, in which `*` does not cross folders."""
-    return name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern)
+    """Return whether a repository path matches `pattern`, in which `*` does not cross folders.
+
+    A hub decides what its files are called, so nothing matches that would be written anywhere but below the folder.
+    """
+    if not is_inside(name) or name.count("/") != pattern.count("/"):
+        return False
+    parts = zip(name.split("/"), pattern.split("/"), strict=True)
+    return all(fnmatch.fnmatchcase(part, wanted) for part, wanted in parts)
+
+
+def is_inside(name: str) -> bool:
+    """Return whether a relative path stays below its folder on every system, without passing through another name."""
+    parts = name.split("/")
+    is_plain = name.isprintable() and not {"\\", ":"} & set(name)
+    return is_plain and not any(part in ("", ".", "..") or part != part.strip() for part in parts)

@@ -88,14 +88,14 @@ def verify(entry: Any, home: Path | str, *, every_byte: bool = False) -> None:
     """Check that the files of `entry` (a catalogue entry) are present and match the lock file.
 
     A file already hashed is not read again while its size and modification time are unchanged, so the check is cheap
-    when a worker loads a model; `every_byte` reads every file. Bundled models and files copied by hand are not in the
-    lock file, so only their presence is checked.
+    when a worker loads a model; `every_byte` reads every file. Of bundled models, and of files copied by hand for which
+    the catalogue has no hash either, only the presence is checked.
 
     Raises:
         RenderError: "model-missing" or "model-corrupt"; the text names the command that repairs it.
     """
     folder = entry.path(home)
-    files = {} if entry.builtin else read_lock(home).get(entry.id, {}).get("files", {})
+    files = _expected(entry, home)
     absent = [name for name in entry.missing(home) if name not in files or not (folder / name).is_file()]
     if absent:
         raise RenderError("model-missing", model=entry.label, file=absent[0], command=entry.command)
@@ -103,7 +103,7 @@ def verify(entry: Any, home: Path | str, *, every_byte: bool = False) -> None:
     fresh = dict(verified)
     for name, expected in files.items():
         stamp = _stamp(folder / name, expected)
-        if stamp[0] != expected["size"] or (
+        if stamp[0] != expected.get("size", stamp[0]) or (
             (every_byte or verified.get(str(folder / name)) != stamp)
             and file_sha256(folder / name) != expected["sha256"]
         ):
@@ -113,6 +113,16 @@ def verify(entry: Any, home: Path | str, *, every_byte: bool = False) -> None:
         fresh[str(folder / name)] = stamp
     if fresh != verified:
         _remember(home, fresh)
+
+
+def _expected(entry: Any, home: Path | str) -> dict[str, dict[str, Any]]:
+    """Return the size and SHA-256 that each file of `entry` must have, as far as known; the catalogue's hash counts."""
+    if entry.builtin:
+        return {}
+    files = {name: dict(file) for name, file in read_lock(home).get(entry.id, {}).get("files", {}).items()}
+    for name, digest in entry.sha256.items():
+        files.setdefault(name, {})["sha256"] = digest
+    return files
 
 
 def remember(entry: Any, home: Path | str, files: Mapping[str, Mapping[str, Any]]) -> None:

@@ -35,7 +35,7 @@ def _form_field(field: Field) -> forms.Field:
         case Kind.TEXT:
             return forms.CharField(**texts, max_length=MAX_PROMPT, widget=forms.Textarea(attrs={"rows": 2}))
         case Kind.WHOLE:
-            return forms.IntegerField(**texts, **range_)
+            return _WholeField(**texts, **range_, unset=field.unset)
         case Kind.NUMBER:
             return forms.FloatField(**texts, **range_, widget=forms.NumberInput(attrs={"step": "0.1"}))
         case Kind.CHOICE:
@@ -49,6 +49,22 @@ def _form_field(field: Field) -> forms.Field:
             return forms.TypedChoiceField(**{**texts, "required": True}, coerce=int, initial=field.default)
         case _:
             return forms.ChoiceField(**texts)
+
+
+class _WholeField(forms.IntegerField):
+    """A whole number, or the number that other programs write for none."""
+
+    def __init__(self, *, unset: int | None, **options: Any) -> None:
+        self.unset = unset
+        super().__init__(**options)
+
+    def to_python(self, value: Any) -> int | None:
+        number = super().to_python(value)
+        return None if number == self.unset else number
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        attrs = super().widget_attrs(widget)
+        return attrs if self.unset is None else {**attrs, "min": self.unset}
 
 
 class CreateForm(forms.Form):

@@ -114,12 +114,12 @@ def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
 def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:
     """Return whether the same seed gives the form's clip the same composition as the stored request."""
     summary = summarise(form)
-    earlier = RenderRequest.from_dict(stored)
-    if summary is None or earlier.model != summary.request.model:
-        return False
     try:
+        earlier = RenderRequest.from_dict(stored)
+        if summary is None or earlier.model != summary.request.model:
+            return False
         before = plan(earlier, available.catalogue().models[earlier.model])
-    except ValueError:  # the catalogue has changed since
+    except ValueError:  # stored by another version, or the catalogue has changed since
         return False
     return all(
         getattr(before, name) == getattr(summary.plan, name) for name in ("base_width", "base_height", "base_frames")

@@ -104,6 +104,8 @@ def from_file(request: SignedInUpload) -> HttpResponse:
         problem = _("This file is larger than %s MB; no clip of this site is that large.") % (MAX_FILE_BYTES // 2**20)
     elif file is None:
         problem = _("Choose a video file first.")
+    elif not limits.may_read_file(request):
+        problem = limits.too_fast()
     else:
         stored = _request_in(file)
         if stored is None:
@@ -189,7 +191,7 @@ def _start(request: SignedInRequest, mode: str) -> tuple[CreateForm, list[str]]:
     if (quality := request.GET.get("quality")) in QUALITIES:
         found.values = in_quality(found.values, quality, available.offer())
     form = _form(found.values, mode)
-    if stored is not None and quality and not summaries.draws_same_noise(stored, form):
+    if stored is not None and quality and _is_whole(stored) and not summaries.draws_same_noise(stored, form):
         found.notes.append(_("In this quality, the same seed gives a different composition than before."))
     return form, found.notes
 
@@ -197,7 +199,15 @@ def _start(request: SignedInRequest, mode: str) -> tuple[CreateForm, list[str]]:
 def _is_in_full(request: SignedInRequest) -> bool:
     """Return whether an earlier clip is to be made again in another quality, and nothing else is to be decided."""
     asked = request.GET
-    return bool(asked.get("quality") in QUALITIES and create_from.find(request.user, asked)) and "change" not in asked
+    if asked.get("quality") not in QUALITIES or "change" in asked:
+        return False
+    stored = create_from.find(request.user, asked)
+    return stored is not None and _is_whole(stored)
+
+
+def _is_whole(stored: Mapping[str, Any]) -> bool:
+    """Return whether a clip can be repeated: the owner of somebody else's may keep its words and seed to themselves."""
+    return {"prompt", "negative_prompt", "seed"} <= stored.keys()
 
 
 def _from_preset(request: SignedInRequest) -> Prefill:

@@ -26,6 +26,10 @@ ERRORS: Mapping[str, Any] = {
         "so we stopped trying: %(problem)s. “Try again” continues where it stopped, best after the machine was "
         "restarted."
     ),
+    "card-exclusive": _(
+        "The graphics card %(card)s is in exclusive mode: one program at a time may use it, and %(attempts)s times in "
+        "a row that was another one (%(stage)s). The operator finds what to do with: %(doctor)s"
+    ),
     "card-unsupported": _(
         "The software on this machine has no support for its graphics card, %(card)s. The operator finds what to do "
         "with: %(doctor)s"
@@ -50,6 +54,10 @@ ERRORS: Mapping[str, Any] = {
     "model-is-pointer": _(
         "A file of the model %(model)s (%(file)s) is only a Git LFS pointer, without the weights. The operator can "
         "fetch the file itself with: %(command)s"
+    ),
+    "model-unsafe": _(
+        "The model %(model)s is not used, because its file %(file)s could do more than make clips: %(problem)s. The "
+        "operator should find out where it comes from. Choose another model."
     ),
     "lora-for-another-model": _(
         "The LoRA %(model)s was made for another model (%(made_for)s) and does not work with %(base)s. Choose another "

@@ -6,6 +6,7 @@ the broker does the matching, and no worker takes a message only to find that it
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from generation.domain.stages import CPU, QUEUES
 
@@ -13,6 +14,17 @@ GB = 10**9  # decimal, as cards and catalogue entries are labelled; a "24 GB" ca
 EVERYWHERE = 2  # every worker has this much, so nobody needs to ask
 BASE = 6  # a model up to this size goes to the stage's own queue
 CLASSES = (8, 12, 16, 24, 40, 48, 80, 140)
+
+
+@dataclass(frozen=True)
+class Need:
+    """The memory in bytes without which a worker cannot run a unit: on a card, or in main memory without one."""
+
+    card: int
+    processor: int
+
+    def on(self, *, is_card: bool) -> int:
+        return self.card if is_card else self.processor
 
 
 def class_queues(queue: str) -> tuple[str, ...]:

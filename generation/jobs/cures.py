@@ -18,7 +18,7 @@ from generation.requests.smaller import smaller
 # The errors that name a cure. The others are cured by trying again: nothing about the request was wrong.
 SMALLER = frozenset({"out-of-memory", "machine-out-of-memory", "worker-lost", "stage-hung"})
 DISGUISED = frozenset({"model-is-page", "model-is-archive", "model-is-pointer"})
-ANOTHER_MODEL = frozenset({"model-missing", "model-corrupt", "request-invalid"}) | DISGUISED
+ANOTHER_MODEL = frozenset({"model-missing", "model-corrupt", "model-unsafe", "request-invalid"}) | DISGUISED
 _KEPT = ("prompt", "negative_prompt", "width", "height", "seconds", "fps", "format")
 
 
@@ -36,7 +36,7 @@ def cure_of(job: Job) -> Cure | None:
         return None
     try:
         request = replace(job.render_request, seed=job.seed)
-    except (KeyError, TypeError):  # stored by another version
+    except InvalidRequest:  # stored by another version
         return None
     return _smaller(job, request) if job.error_id in SMALLER else _with_another_model(job, request)
 

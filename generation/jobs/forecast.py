@@ -19,7 +19,7 @@ from generation.jobs.work import Work
 from generation.models import Job, StageRun
 from generation.queue import estimates, placement, roster, turns
 from generation.queue.loading import ahead, times
-from generation.requests.request import InvalidRequest, RenderRequest
+from generation.requests.request import RenderRequest
 
 MOST = 100  # clips that are simulated; those behind them follow at the same rate
 _FRESH_SECONDS = 1.0  # how long a process uses what it has read; pages ask several times a second
@@ -154,7 +154,7 @@ def _clip_of(job: Job) -> Clip | None:
         if job.status == Status.QUEUED:
             return Clip(job.pk, job.user_id, _blocks(units, plan, waits=True), waits=True)
         return _rendering(job, units, plan)
-    except (InvalidRequest, KeyError, TypeError, ValueError):
+    except ValueError:  # among them InvalidRequest
         return None
 
 

@@ -4,6 +4,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from auravideo.core.forms import clean_one_line, one_line
 from generation.models import Preset
 from generation.presets.services import checked, own_presets
 from generation.requests.qualities import QUALITIES
@@ -25,6 +26,7 @@ class PresetNameForm(forms.Form):
         error_messages={"required": _("Give the preset a name.")},
         validators=[check_name],
     )
+    clean_preset_name = clean_one_line("preset_name")
 
 
 class RenameForm(forms.ModelForm):
@@ -35,7 +37,7 @@ class RenameForm(forms.ModelForm):
         fields = ["name"]
 
     def clean_name(self) -> str:
-        name = self.cleaned_data["name"]
+        name = one_line(self.cleaned_data["name"])
         check_name(name)
         if own_presets(self.instance.user).filter(name__iexact=name).exclude(pk=self.instance.pk).exists():
             raise ValidationError(_("A preset with this name already exists."))

@@ -1,13 +1,14 @@
 """Which worker should run a unit: the memory that its model needs, and who holds that model already."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from django.utils import formats
 from django.utils.translation import gettext as _
 
 from auravideo.commands import manage
 from generation.catalogue import card_memory
-from generation.domain.memory_classes import BASE, EVERYWHERE, GB, can_take, class_of, queue_for
+from generation.domain.memory_classes import BASE, EVERYWHERE, GB, Need, class_of, queue_for
 from generation.domain.plan import Plan, plan
 from generation.domain.stages import STAGES, Sized
 from generation.domain.states import Stage
@@ -18,6 +19,8 @@ from generation.requests.request import RenderRequest
 # How often a unit is passed on to an idle worker that holds its model, before whoever has it next loads the model. This
 # bounds what a unit can lose by the preference: three messages, some 10 ms, however many other models are wanted.
 MAX_PASSES = 3
+
+R = TypeVar("R")
 
 
 def entries(stage: Stage, request: RenderRequest) -> tuple[Sized, ...]:
@@ -33,33 +36,38 @@ def engine_of(stage: Stage, request: RenderRequest) -> str:
     return "/".join(entry.id for entry in entries(stage, request))
 
 
-def needed(stage: Stage, request: RenderRequest) -> int:
-    """Return the memory, in bytes, without which no worker can run a stage; 0 if it is not known.
+def needed(stage: Stage, request: RenderRequest) -> Need:
+    """Return the memory without which no worker can run a stage; 0 where it is not known.
 
-    Generation has modes that make do with less memory, so the most economical one counts. For the other stages, and for
-    models whose modes nobody calculated, the catalogue's figure does.
+    Generation has modes that make do with less memory, so the most economical one counts, of those that a card has or a
+    CPU. For the other stages, and for models whose modes nobody calculated, the catalogue's figure does.
     """
     if stage == Stage.GENERATE and (by_mode := generation_needs(request)):
-        return min(by_mode.values())
-    return max((int(entry.memory_gb * GB) for entry in entries(stage, request)[:1]), default=0)
+        return Need(min(by_mode.values()), _calculated(request, None, card_memory.on_processor) or 0)
+    stated = max((int(entry.memory_gb * GB) for entry in entries(stage, request)[:1]), default=0)
+    return Need(stated, stated)
 
 
 def generation_needs(request: RenderRequest, made: Plan | None = None) -> Mapping[str, int]:
     """Return the bytes that generating a clip needs in each memory mode, the fastest first; empty if not known."""
+    return _calculated(request, made, card_memory.needs) or {}
+
+
+def _calculated(request: RenderRequest, made: Plan | None, calculate: Callable[..., R]) -> R | None:
+    """Return what a function of `card_memory` says about a clip; None if its model has left, or cannot render it."""
     model = available.catalogue().models.get(request.model)
     if model is None:
-        return {}
+        return None
     try:
         made = made or plan(request, model)
     except ValueError:  # the catalogue has changed since
-        return {}
-    size = (made.base_width, made.base_height, made.base_frames)
-    return card_memory.needs(model, *size, guided=request.guidance > 1)
+        return None
+    return calculate(model, made.base_width, made.base_height, made.base_frames, guided=request.guidance > 1)
 
 
 def queue_of(stage: Stage, request: RenderRequest) -> str:
-    """Return the queue of a unit: that of its stage, or of the memory class that its model needs."""
-    return queue_for(STAGES[stage].queue, needed(stage, request))
+    """Return the queue of a unit: that of its stage, or of the memory class that its model needs on a card."""
+    return queue_for(STAGES[stage].queue, needed(stage, request).card)
 
 
 def queues_of(request: RenderRequest, plan: Plan) -> Mapping[Stage, str]:
@@ -73,6 +81,7 @@ def better_queue(
     *,
     name: str,
     memory: int,
+    is_card: bool,
     queues: tuple[str, ...],
     warm: list[str],
     passes: int,
@@ -80,19 +89,32 @@ def better_queue(
     """Return the queue to which a worker should pass a unit on; None if it should run it itself.
 
     Args:
-        name: the worker that has the unit. `memory` is what it may use, in bytes, `queues` what it reads and `warm` the
-            engines that it holds.
+        name: the worker that has the unit. `memory` is what it may use in bytes, of a card (`is_card`) or of main
+            memory, `queues` what it reads and `warm` the engines that it holds.
         passes: how often the unit was passed on before.
     """
     queue, need = STAGES[stage].queue, needed(stage, request)
-    if need > memory:
-        larger = queue_for(queue, max(need, BASE * GB + 1))  # everyone reads the stage's own queue, however small
-        if larger not in queues:  # beyond the largest class, there is nobody to pass it on to
-            return larger
+    if need.on(is_card=is_card) > memory and (larger := _larger(queue, need, memory, queues, is_card=is_card)):
+        return larger
     engine = engine_of(stage, request)
     if engine and engine not in warm and passes < MAX_PASSES and roster.idle_holders(queue, engine, name, need):
-        return queue_for(queue, need)
+        return queue_for(queue, need.card)
     return None
+
+
+def _larger(queue: str, need: Need, memory: int, queues: tuple[str, ...], *, is_card: bool) -> str | None:
+    """Return the queue of larger workers than one that is too small for a unit; None if there is nobody to pass it to.
+
+    Everyone reads the stage's own queue, however small, so it is that of a class: on a card, of the unit's. A worker
+    without a card may need more than any card, so it passes the unit to the next class that it does not read itself.
+    """
+    least = max(need.card, BASE * GB + 1, 0 if is_card else memory + 1)
+    larger = queue_for(queue, least)
+    if larger in queues:  # beyond the largest class
+        return None
+    if not is_card and roster.has_able(queue, need) and not roster.has_able(queue, need, least):
+        return None  # only cards that read the same queues as this worker could: whoever takes it first tries
+    return larger
 
 
 def is_cold(stage: Stage, request: RenderRequest) -> bool:
@@ -127,18 +149,20 @@ def no_room(request: RenderRequest, stages: Iterable[Stage]) -> str:
 
     A stage without any worker is not reported: where the site has none, nothing is known about their memory.
     """
-    needs = {stage: need for stage in stages if (need := needed(stage, request)) > EVERYWHERE * GB}
+    needs = {stage: need for stage in stages if (need := needed(stage, request)).processor > EVERYWHERE * GB}
     if not needs:
         return ""
     capacity = roster.capacity()
-    for stage, need in needs.items():
+    for stage, both in needs.items():
         there = capacity.get(STAGES[stage].queue)
-        if there is not None and not can_take(STAGES[stage].queue, there.memory, need):
-            need = need if need > there.memory else class_of(need) * GB
-            return _(
-                "The stage “%(stage)s” of this model needs %(need)s GB of memory, and the largest worker on this site "
-                "has %(most)s GB. The clip will wait until a larger one joins."
-            ) % {"stage": STAGES[stage].label, "need": in_gb(need), "most": in_gb(there.memory)}
+        if there is None or there.can_take(STAGES[stage].queue, both):
+            continue
+        least, most = both.on(is_card=there.has_card), max(there.cards or there.processors)
+        least = least if least > most else class_of(least) * GB
+        return _(
+            "The stage “%(stage)s” of this model needs %(need)s GB of memory, and the largest worker on this site "
+            "has %(most)s GB. The clip will wait until a larger one joins."
+        ) % {"stage": STAGES[stage].label, "need": in_gb(least), "most": in_gb(most)}
     return ""
 
 

@@ -15,9 +15,10 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
+from generation.domain.memory_classes import Need, can_take, queue_for, queues_within
 from generation.domain.stages import QUEUES
 from generation.domain.states import RunStatus
 from generation.models import StageRun, Worker
@@ -26,6 +27,7 @@ from generation.queue import broker
 logger = logging.getLogger(__name__)
 
 CPU = "CPU"  # the name of the device of a worker without a graphics card
+NOTHING = Need(0, 0)
 _FRESH_SECONDS = 10  # how long a process caches `capacity`
 _LOOKS_SECONDS = 60  # between two looks of a process at most, for what it saw before the first to count
 
@@ -146,24 +148,36 @@ def forget_dead() -> int:
     return len(names)
 
 
-def idle_holders(queue: str, engine: str, besides: str, memory: int = 0) -> list[str]:
+def idle_holders(queue: str, engine: str, besides: str, need: Need = NOTHING) -> list[str]:
     """Return the workers of a stage's queue, other than `besides`, that hold an engine and have nothing to do.
 
     Args:
-        memory: the bytes that they must have.
+        need: the memory that they must have.
     """
-    there = present().filter(draining_since=None, takes_work=True, memory_total__gte=memory).exclude(name=besides)
+    there = _taking(need).exclude(name=besides)
     rows = there.values_list("name", "queues", "warm")
     holders = [name for name, queues, warm in rows if queue in queues and engine in warm]
     busy = _running() if holders else {}
     return [name for name in holders if name not in busy]
 
 
-def has_idle(queue: str, memory: int) -> bool:
-    """Return whether a worker of a stage's queue has nothing to do, and `memory` bytes."""
-    there = present().filter(draining_since=None, takes_work=True, memory_total__gte=memory)
-    names = [name for name, queues in there.values_list("name", "queues") if queue in queues]
+def has_idle(queue: str, need: Need) -> bool:
+    """Return whether a worker of a stage's queue has nothing to do, and the memory."""
+    names = [name for name, queues in _taking(need).values_list("name", "queues") if queue in queues]
     return bool(names) and not _running().keys() >= set(names)
+
+
+def has_able(queue: str, need: Need, least: int = 0) -> bool:
+    """Return whether a worker of a stage's queue has the memory for a unit, and is of the class of `least` bytes."""
+    rows = _taking(need).values_list("queues", "memory_total")
+    reads = queue_for(queue, least)
+    return any(queue in queues and reads in queues_within((queue,), memory) for queues, memory in rows)
+
+
+def _taking(need: Need) -> QuerySet[Worker]:
+    """Return the workers that take work and have the memory for a unit."""
+    enough = Q(memory_total__gte=need.card) & ~Q(device=CPU) | Q(memory_total__gte=need.processor, device=CPU)
+    return present().filter(enough, draining_since=None, takes_work=True)
 
 
 @dataclass
@@ -171,16 +185,16 @@ class Capacity:
     """The workers of a stage's queue together.
 
     Attributes:
-        memory: of the largest, in bytes.
         names: who they are. A worker of several queues is in the capacity of each.
         cards: the memory that each of those with a graphics card may use of it, in bytes.
+        processors: the main memory that each of the others may use, in bytes.
         warm: the engines that they hold.
         boots: their machines, and when these were started.
     """
 
-    memory: int = 0
     names: set[str] = field(default_factory=set)
     cards: list[int] = field(default_factory=list)
+    processors: list[int] = field(default_factory=list)
     warm: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
 
@@ -188,6 +202,13 @@ class Capacity:
     def has_card(self) -> bool:
         """Return whether one of them computes on a graphics card."""
         return bool(self.cards)
+
+    def can_take(self, queue: str, need: Need) -> bool:
+        """Return whether one of them is handed a unit and has the memory for it."""
+        if any(can_take(queue, memory, need.card) for memory in self.cards):
+            return True
+        reads = queue_for(queue, need.card)
+        return any(memory >= need.processor and reads in queues_within((queue,), memory) for memory in self.processors)
 
 
 def capacity() -> dict[str, Capacity]:
@@ -203,8 +224,7 @@ def _capacity(_tick: int) -> dict[str, Capacity]:
         for queue in queues:
             there = found.setdefault(queue, Capacity())
             there.names.add(name)
-            there.cards += [memory] if device != CPU else []
-            there.memory = max(there.memory, memory)
+            (there.processors if device == CPU else there.cards).append(memory)
             there.warm.update(warm)
             there.boots.update([boot] if boot else [])
     return found

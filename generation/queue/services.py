@@ -38,8 +38,9 @@ MAX_PRIORITY = 9
 _TICK = timedelta(microseconds=1)  # between two moments that are told apart
 HUNG = "stage-hung"
 OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY = "out-of-memory", "machine-out-of-memory"
-CARD_FAILED = "card-failed"
-REASONS_OF_LOSSES = (HUNG, OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY, CARD_FAILED)  # otherwise the worker is lost
+CARD_FAILED, CARD_EXCLUSIVE = "card-failed", "card-exclusive"
+CARD_REASONS = (CARD_FAILED, CARD_EXCLUSIVE)
+REASONS_OF_LOSSES = (HUNG, OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY, *CARD_REASONS)  # otherwise the worker is lost
 FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render them again
 
 
@@ -373,7 +374,7 @@ def _exhausted_stage(job: Job) -> tuple[str, dict[str, str]] | None:
     losses: dict[tuple[str, int, bool], list[tuple[str, dict[str, str]]]] = {}
     for stage, chunk, error, facts in lost.values_list("stage", "chunk", "error", "output"):
         kind = error if error in REASONS_OF_LOSSES else "worker-lost"
-        losses.setdefault((stage, chunk, kind == CARD_FAILED), []).append((kind, facts))
+        losses.setdefault((stage, chunk, kind in CARD_REASONS), []).append((kind, facts))
     for (stage, _chunk, is_card), found in losses.items():
         if len(found) >= (MAX_CARD_FAILURES if is_card else MAX_ATTEMPTS):
             error, facts = found[-1]
@@ -408,11 +409,11 @@ def send(job_ids: Sequence[UUID]) -> None:
     early = []
     for job in (jobs[job_id] for job_id in job_ids if job_id in jobs and jobs[job_id].is_active):
         try:
-            job_plan = frozen_plan(job)
+            job_plan, request = frozen_plan(job), job.render_request
         except InvalidRequest as error:
             fail(job, job.run, "request-invalid", {"details": str(error)})
             continue
-        units, queues = done.get(job.pk, set()), placement.queues_of(job.render_request, job_plan)
+        units, queues = done.get(job.pk, set()), placement.queues_of(request, job_plan)
         stage = canvas.alone(job_plan, units)
         send = partial(canvas.send, job.pk, job.run, _priority(job, stage, queues), job_plan, units, queues)
         if publish.attempt(send, f"the message of job {job.pk}") and stage is not None:

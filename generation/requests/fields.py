@@ -64,6 +64,7 @@ class Field:
     `default` None means the model's default, or nothing. `choices` maps values to labels. Numbers range from `minimum`
     to `maximum`, inclusive. `by_quality`: set by the quality unless set by hand. `mention` is how the simple mode
     reports that a plain field is set, with %s for the value. `facts` None: the page of a video shows it some other way.
+    `unset` is a number that means "not given" as well, since other programs write it so.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Field:
     mention: Any = ""
     in_preset: bool = True
     facts: Facts | None = None
+    unset: int | None = None
 
 
 _FIELDS = (
@@ -168,6 +170,7 @@ _FIELDS = (
         maximum=MAX_SEED,
         mention=_("seed %s"),
         facts=Facts.SAMPLING,
+        unset=-1,
     ),
     Field("quality", Kind.QUALITY, _("Quality"), in_preset=False, facts=Facts.SUBJECT),
     Field("style_loras", Kind.STYLES, _("Style"), facts=Facts.SUBJECT),

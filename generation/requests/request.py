@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -26,8 +26,13 @@ from generation.requests.fields import (
 )
 from generation.requests.limits import Limits
 
-# Control characters except tab, line feed and carriage return; bidirectional embeddings, overrides and isolates.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab, line feed and carriage return
+# What chat programs put around what is copied: bidirectional embeddings, overrides and isolates, and a lost byte order
+# mark. They are invisible, so nobody can remove them by hand.
+_PASTED = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d{1,15},\d{1,15}")
+_WEIGHT_COMMA = re.compile(r"(:\s*-?\d{1,3}),(?=\d{1,9}\s*(?:[,;]|$))")
+MOST_TOLD = 5  # unknown fields
 _LORA_FIELDS = tuple(field for field in FIELDS.values() if field.kind in LORAS)
 
 
@@ -64,12 +69,25 @@ class RenderRequest:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "RenderRequest":
-        """Return the request stored by `to_dict`. Raises KeyError or TypeError for other data."""
+        """Return the request stored by `to_dict`, by this version or another. Unknown fields are ignored.
+
+        Raises:
+            InvalidRequest: a field is missing or holds what no version stores. Whether the catalogue still has the
+                models, and whether this site allows the values, is for `parse` to say.
+        """
         data = with_present_names(data)
-        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
-        for field in _LORA_FIELDS:
-            if field.name in known:
-                known[field.name] = tuple((str(id), float(weight)) for id, weight in known[field.name])
+        known: dict[str, Any] = {}
+        unreadable = []
+        for field in fields(cls):
+            if field.name not in data and field.default is not MISSING:
+                continue
+            try:
+                known[field.name] = _stored(FIELDS[field.name], field.type, data[field.name])
+            except (KeyError, TypeError, ValueError):
+                unreadable.append(FIELDS[field.name].label)
+        if unreadable:
+            message = _("Another version stored these settings of the clip, and they cannot be read: %s.")
+            raise InvalidRequest({"settings": [message % ", ".join(map(str, unreadable))]})
         return cls(**known)
 
 
@@ -93,9 +111,25 @@ def parse(data: Mapping[str, Any], catalogue: Catalogue, limits: Limits) -> Rend
     return _Parser(data, catalogue, limits).parse()
 
 
+def _stored(field: Field, type: Any, value: Any) -> Any:
+    """Return a stored value as `type`, that of its field. Raises TypeError or ValueError if that is impossible."""
+    if field.kind in LORAS:
+        return tuple((str(id), float(weight)) for id, weight in value)
+    if type is str and isinstance(value, str):
+        return value
+    if type == int | None and value is None:
+        return None
+    number = math.nan if type is str else _number(value) if type is float else _whole_number(value)
+    least = 1 if type is int else 0  # a side, length, rate or number of steps
+    if number is None or not math.isfinite(number) or number < least:
+        raise ValueError(f"{value!r} is no {field.name}")
+    return number
+
+
 class _Parser:
     def __init__(self, data: Mapping[str, Any], catalogue: Catalogue, limits: Limits) -> None:
-        given = {str(key): value for key, value in data.items() if value is not None and value != ""}
+        cleaned = {str(key): _PASTED.sub("", value) if isinstance(value, str) else value for key, value in data.items()}
+        given = {key: value for key, value in cleaned.items() if value is not None and value != ""}
         self.data = with_present_names(given)
         self.catalogue = catalogue
         self.limits = limits
@@ -141,7 +175,7 @@ class _Parser:
 
     def _refuse_unknown_fields(self) -> None:
         known = {*FIELDS, "size"}
-        for name in sorted(set(self.data) - known):
+        for name in sorted(set(self.data) - known)[:MOST_TOLD]:
             self._fail(name[:50], _("There is no such field. The fields are: %s.") % ", ".join(sorted(known)))
 
     def _read(self, field: Field) -> Any:
@@ -184,6 +218,8 @@ class _Parser:
         number = _whole_number(value)
         if number is None:
             self._fail(field.name, _("This must be a whole number."))
+        elif number == field.unset:
+            return None
         else:
             self._check_range(field, number)
         return number
@@ -305,11 +341,11 @@ class _Parser:
 
 
 def _whole_number(value: Any) -> int | None:
-    """Return `value` as an int if lossless (24, 24.0, '24', or '24.0' as spreadsheets write it), else None."""
+    """Return `value` as an int if lossless (24, 24.0, '24', and '24.0' or '24,0' as in spreadsheets), else None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        match = re.fullmatch(r"(-?[0-9]{1,30})(\.0{1,6})?", value.strip())
+        match = re.fullmatch(r"(-?[0-9]{1,30})(\.0{1,6}|,0)?", value.strip())
         return int(match[1]) if match else None
     if isinstance(value, float) and not value.is_integer():
         return None
@@ -317,11 +353,13 @@ def _whole_number(value: Any) -> int | None:
 
 
 def _number(value: Any) -> float:
-    """Return `value` as a float if it is a number in a float's range (7.5, '7.5', '1e1'), else NaN."""
+    """Return `value` as a float if it is a number in a float's range (7.5, '7.5', '7,5', '1e1'), else NaN."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return math.nan
     if isinstance(value, str) and (not value.isascii() or "_" in value):
         return math.nan
+    if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()):
+        value = value.replace(",", ".")
     try:
         return float(value)
     except (ValueError, OverflowError):
@@ -341,9 +379,12 @@ def _has_surrogates(value: str) -> bool:
 def _lora_pairs(value: Any) -> tuple[tuple[str, float], ...]:
     """Return (ID, weight) pairs from 'zoom-in:0.8, pan-left', [['zoom-in', 0.8], ...] or {'zoom-in': 0.8}.
 
+    Where decimals have commas, 'zoom-in:0,8; pan-left' does as well.
+
     A missing weight is 1; one that is not a number is NaN. Raises TypeError or ValueError for anything else.
     """
     if isinstance(value, str):
+        value = _WEIGHT_COMMA.sub(r"\1.", value).replace(";", ",")
         value = [part.partition(":")[::2] for part in value.split(",") if part.strip()]
     elif isinstance(value, Mapping):
         value = value.items()

@@ -56,14 +56,14 @@
     if (left === "for-good") [localStorage, sessionStorage].forEach((storage) => storage.clear());
   } catch { /* without storage there is nothing */ }
 
-  /* --- Refusals: say why a request was not accepted (503: too busy; 429: too often). What was typed stays. ---------------- */
+  /* --- Refusals: say why a request was not accepted (503: too busy; 429: too often; 403: the form came from elsewhere). What was typed stays. ---------------- */
 
   const refused = document.getElementById("refused");
   let refusedTimer = null;
   document.addEventListener("htmx:responseError", (event) => {
     const { xhr } = event.detail;
-    if (!refused || ![429, 503].includes(xhr.status)) return;
     const isText = xhr.getResponseHeader("Content-Type")?.startsWith("text/plain");
+    if (!refused || ![429, 503].includes(xhr.status) && !(isText && xhr.status === 403)) return;
     refused.textContent = isText ? xhr.responseText : refused.dataset.busy; // or it is a proxy's
     refused.hidden = false;
     clearTimeout(refusedTimer);

@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from accounts import personal_data, services
 from accounts.models import User
+from accounts.sign_in.mails import MAIL_TASK
 from auravideo.celery import app
 from gallery.models import Video
 from generation.domain.states import RunStatus, Status
@@ -27,9 +28,13 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def sent(monkeypatch):
-    """Capture messages instead of queueing them."""
-    messages = []
-    monkeypatch.setattr(app, "send_task", lambda name, args, **options: messages.append((name, *args)))
+    """Capture messages instead of queueing them; emails are sent at once (conftest.py)."""
+    messages, send = [], app.send_task
+
+    def send_task(name, args, **options):
+        return send(name, args) if name == MAIL_TASK else messages.append((name, *args))
+
+    monkeypatch.setattr(app, "send_task", send_task)
     return messages
 
 

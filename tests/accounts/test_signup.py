@@ -65,13 +65,6 @@ def test_names_differing_only_in_non_ascii_case_are_taken(client):
     assert User.objects.count() == 1
 
 
-@pytest.mark.parametrize("address", ["ada@example.com", "ADA@example.com"])
-def test_an_address_that_is_taken_is_said_at_the_field(client, ada, address):
-    response = sign_up(client, username="eve", email=address)
-    assert "already registered" in error_at(response, "email")
-    assert User.objects.get() == ada
-
-
 @pytest.mark.parametrize(
     ("changes", "field", "text"),
     [

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts import services, tasks
 from accounts.models import User
+from accounts.sign_in.mails import MAIL_TASK
 from auravideo.celery import app
 from gallery.models import Video, Visibility
 from generation.domain.states import Status
@@ -29,7 +30,12 @@ WHY = "Three films that belong to somebody else"
 def sent(monkeypatch):
     """Capture messages instead of queueing them."""
     messages = []
-    monkeypatch.setattr(app, "send_task", lambda name, args, **options: messages.append((name, *args)))
+    send = app.send_task
+
+    def send_task(name, args, **options):
+        return send(name, args) if name == MAIL_TASK else messages.append((name, *args))
+
+    monkeypatch.setattr(app, "send_task", send_task)
     return messages
 
 

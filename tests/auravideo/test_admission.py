@@ -241,12 +241,12 @@ def test_an_address_is_what_rate_limits_count_and_nothing_that_the_browser_says(
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
     headers = [(b"x-forwarded-for", b"198.51.100.9, 192.0.2.7"), (b"x-real-ip", b"198.51.100.8")]
     scope = {"method": "GET", "path": "/", "headers": headers, "client": ("192.0.2.1", 5000)}
-    assert admission._address(scope) == address
+    assert admission.address_of(scope) == address
 
 
 def test_visitors_of_one_network_of_ipv6_are_one():
     scope = {"method": "GET", "path": "/", "headers": [], "client": ("2001:db8::5", 5000)}
-    assert admission._address(scope) == admission._address({**scope, "client": ("2001:db8::9", 5000)})
+    assert admission.address_of(scope) == admission.address_of({**scope, "client": ("2001:db8::9", 5000)})
 
 
 async def test_whoever_stops_waiting_is_passed_over():

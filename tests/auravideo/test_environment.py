@@ -42,7 +42,8 @@ def test_a_new_home_is_closed_to_other_users_of_the_machine(tmp_path):
 
 
 def test_a_home_that_exists_keeps_its_mode(tmp_path):
-    (tmp_path / "home").mkdir(mode=0o750)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home").chmod(0o750)
     assert start(tmp_path).returncode == 0
     assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o750
 

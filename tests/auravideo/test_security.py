@@ -75,6 +75,7 @@ class TestEveryPage:
         assert response["X-Content-Type-Options"] == "nosniff"
         assert response["Referrer-Policy"] == "same-origin"
         assert "camera=()" in response["Permissions-Policy"]
+        assert "bluetooth" not in response["Permissions-Policy"]  # Chromium warns of what it does not know
         if address.name in FRAMED:
             assert (policy["frame-ancestors"], response.get("X-Frame-Options")) == (["*"], None)
         else:

@@ -12,16 +12,33 @@ from auravideo import environment, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "operating.md").read_text()
-WITH_DEFAULT = {"text", "boolean", "integer", "choice", "words", "hosts", "secret"}
-READERS = {*WITH_DEFAULT, "url", "file"}
+WITH_DEFAULT = {
+    *(
+        "text",
+        "boolean",
+        "integer",
+        "choice",
+        "words",
+        "hosts",
+        "secret",
+        "listening",
+        "matching",
+        "sender",
+        "time_zone",
+    ),
+}
+READERS = {*WITH_DEFAULT, "url", "file", "file_to_write", "site", "origins"}
 # Not settings of the site: the environment that child processes inherit.
 READS_THE_ENVIRONMENT = {
     "auravideo/environment.py",  # the readers
     "auravideo/benchmark/crew.py",  # the whole environment, passed on to the processes
     "auravideo/backups/databases.py",  # the whole environment, passed on to PostgreSQL's programs
+    "auravideo/doctor/rendering.py",  # CUDA_VISIBLE_DEVICES, which is NVIDIA's
     "auravideo/doctor/computing.py",  # CUDA_VISIBLE_DEVICES, which is NVIDIA's
     "auravideo/server/processes.py",  # LD_LIBRARY_PATH, passed on to the interpolation worker
+    "workers/engines/apart/remote_model.py",  # the part of it that a model's process gets
     "auravideo/server/supervisor.py",  # the whole environment, passed on to the processes
+    "auravideo/core/liveness/parents.py",  # AURAVIDEO_SUPERVISOR, which `serve` gives its own children
     "auravideo/celery.py",  # variables that are torch's
     "workers/cards.py",  # CUDA_VISIBLE_DEVICES, which is NVIDIA's
     "workers/engines/tensorflow_device.py",  # variables that are TensorFlow's

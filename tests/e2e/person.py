@@ -2,6 +2,7 @@
 
 import email
 import re
+import time
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.site import PASSWORD
 
 # The texts of pages and emails, kept apart from the translation catalogue, which could be lost or empty.
 POLISH = {
+    "You already have an account": "Masz już konto",
     "1 request": "1 zlecenie",
     "1 clip": "1 klip",
     "We sent a confirmation link to": "Wysłaliśmy link potwierdzający na adres",
@@ -64,8 +66,9 @@ POLISH = {
     "Switch on": "Włącz",
     "The account is closed immediately": "Konto zostanie zamknięte od razu",
     "Second factor": "Drugi składnik",
-    "The username and/or password you specified are not correct.": (
-        "Podana nazwa użytkownika i/lub hasło są niepoprawne."
+    "The sign-in details you specified are not correct.": "Podane dane logowania są nieprawidłowe.",
+    "This username is kept for the operator of the site. Choose another one.": (
+        "Ta nazwa użytkownika jest zarezerwowana dla operatora witryny. Wybierz inną."
     ),
     "This cannot be undone.": "Tego nie da się cofnąć.",
     "This is now your main address.": "To jest teraz Twój adres główny.",
@@ -103,6 +106,7 @@ class Person:
     def __init__(self, page: Page, letters: Path, language: str, name: str) -> None:
         self.page, self.main, self.letters = page, page.get_by_role("main"), letters
         self.language, self.name, self.email = language, name, f"{name}@example.org"
+        self.read: set[str] = set()  # IDs of emails
         self.banner = page.get_by_role("banner")
         self.account_menu = self.banner.locator("summary").filter(has_text=name)
 
@@ -174,14 +178,28 @@ class Person:
 
     def link_in_letter(self, subject: str, *words: str, to: str = "") -> str:
         """Return the link in the newest email with this subject, expecting these words in it."""
-        found = [letter for letter in _letters(self.letters) if letter["to"] == (to or self.email)]
-        letter = next(letter for letter in found if letter["subject"] == f"AuraVideo: {self.say(subject)}")
+        letter = self._new_letter(f"AuraVideo: {self.say(subject)}", to or self.email)
         text = letter.get_content()
         for expected in ("Hello,", *words):
             assert self.say(expected) in text
         assert self.name in text
         (link,) = re.findall(r"https?://\S+", text)
         return link
+
+    def gets_letter(self, subject: str, to: str) -> None:
+        """Expect an email without looking at what it says."""
+        self._new_letter(f"AuraVideo: {self.say(subject)}", to)
+
+    def _new_letter(self, subject: str, to: str) -> EmailMessage:
+        """Wait for an email that was not read yet; a worker writes it."""
+        deadline = time.monotonic() + 120
+        while True:
+            for letter in _letters(self.letters):
+                if (letter["to"], letter["subject"]) == (to, subject) and letter["message-id"] not in self.read:
+                    self.read.add(letter["message-id"])
+                    return letter
+            assert time.monotonic() < deadline, f"no email to {to}: {subject}"
+            time.sleep(0.2)
 
 
 def _letters(folder: Path) -> list[EmailMessage]:

@@ -55,6 +55,8 @@ CONFIRMATION = (
     "To confirm that it is yours, open this link:",
     "If it was not you, do nothing.",
 )
+MISMATCH = "The sign-in details you specified are not correct."
+RESERVED = "This username is kept for the operator of the site. Choose another one."
 addresses = (f"192.0.2.{number}" for number in itertools.count(1))  # one each, so that nobody is rate-limited
 
 
@@ -67,10 +69,10 @@ def totp(secret: str, moment: float) -> str:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Yield a site without workers that writes emails to files and requires confirmed addresses."""
+    """Yield a site with the worker that writes emails, to files here; it requires confirmed addresses."""
     folder = tmp_path_factory.mktemp("accounts")
     environment = {"EMAIL_URL": f"filemail:///{folder}/letters", "EMAIL_VERIFICATION": "mandatory"}
-    started = Site(folder / "home", queues="", TRUSTED_PROXIES="1", **environment).start()
+    started = Site(folder / "home", queues="cpu", TRUSTED_PROXIES="1", **environment).start()
     names = [f"{journey}-{language}" for journey in JOURNEYS for language in ("en", "pl")]
     started.python(MAKE_PEOPLE.format(names=names, password=PASSWORD))
     yield started
@@ -117,10 +119,25 @@ def test_signing_up_ends_with_the_link_in_the_letter(meet):
         person.reads("This link no longer works")
 
 
+def test_signing_up_with_somebodys_address_reads_the_same_and_tells_them(meet):
+    with meet("copies") as person:
+        person.page.goto("/accounts/signup/")
+        owner = person.email.replace("copies", "shows")
+        person.type({"Username": "admin", "Email address": owner})
+        person.type({"Password": PASSWORD, "Repeat the password": PASSWORD})
+        person.press("Sign up")
+        person.reads("Sign up", RESERVED)
+        person.type({"Username": person.name, "Password": PASSWORD, "Repeat the password": PASSWORD})
+        person.press("Sign up")
+        person.reads("Check your email")
+        person.is_shut_out()
+        person.gets_letter("You already have an account", to=owner)
+
+
 def test_either_name_signs_in_and_the_browser_remembers_if_asked(meet):
     with meet("signs") as person:
         person.sign_in(password="not the password")
-        person.reads("Sign in", "The username and/or password you specified are not correct.")
+        person.reads("Sign in", MISMATCH)
         person.sign_in()
         person.is_signed_in()
         assert _session_expires(person) == -1, "the session outlives the browser"
@@ -160,7 +177,7 @@ def test_a_forgotten_password_is_replaced_through_the_letter(meet):
         person.page.goto(link)
         person.reads("This link no longer works")
         person.sign_in()
-        person.reads("Sign in", "The username and/or password you specified are not correct.")
+        person.reads("Sign in", MISMATCH)
         person.sign_in(password=NEW_PASSWORD)
         person.is_signed_in()
 
@@ -304,4 +321,4 @@ def test_leaving_for_a_while_and_for_good(meet):
         expect(person.main.get_by_role("status")).to_contain_text(person.say("Your account is closed"))
         person.is_shut_out()
         person.sign_in()
-        person.reads("Sign in", "The username and/or password you specified are not correct.")
+        person.reads("Sign in", MISMATCH)

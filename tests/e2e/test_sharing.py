@@ -36,6 +36,11 @@ POLISH = {
     "Explore": "Odkrywaj",
     "Most liked": "Najbardziej lubiane",
     "Staff picks": "Wybór redakcji",
+    "Prompt": "Prompt",
+    "Seed": "Ziarno",
+    "Untitled": "Bez tytułu",
+    "Save what others can read": "Zapisz, co mogą przeczytać inni",
+    "Saved what others can read.": "Zapisano, co mogą przeczytać inni.",
 }
 A_PRIVATE_VIDEO = """
 from gallery.models import Video
@@ -163,6 +168,36 @@ def test_public_and_back(browser, shared, language):
         for place in ("/explore/", "/u/ada/"):
             visitor.goto(place)
             expect(visitor.get_by_role("link", name=title)).to_have_count(0)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("javascript", JAVASCRIPT)
+def test_the_owner_chooses_what_others_read(browser, shared, language, javascript):
+    word = f"heron{language}{javascript}"
+    prompt = f"a {word} that nobody reads of"
+    video = a_private_video(shared, prompt)
+    with (
+        signed_in(browser, shared, "ada", locale=language, java_script_enabled=javascript) as page,
+        open_page(browser, shared, locale=language, java_script_enabled=javascript) as visitor,
+    ):
+        page.goto(f"/videos/{video}/")
+        panel = page.locator("#sharing")
+        assert violations(page) == [] if javascript else True
+        for name in ("Prompt", "Seed"):
+            panel.get_by_label(say(language, name), exact=True).uncheck()
+        press(page, say(language, "Make it public"))
+        expect(panel).to_contain_text(say(language, "Everyone."))
+        expect(panel.get_by_label(say(language, "Prompt"), exact=True)).not_to_be_checked()
+        visitor.goto(f"/videos/{video}/")
+        expect(visitor.get_by_role("heading", level=1)).to_have_text(say(language, "Untitled"))
+        assert word not in visitor.content()
+        visitor.goto(f"/explore/?q={word}")
+        assert visitor.get_by_role("article").count() == 0
+        panel.get_by_label(say(language, "Prompt"), exact=True).check()
+        press(page, say(language, "Save what others can read"))
+        expect(page.get_by_role("main")).to_contain_text(say(language, "Saved what others can read."))
+        visitor.goto(f"/videos/{video}/")
+        expect(visitor.get_by_role("heading", level=1)).to_have_text(prompt)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

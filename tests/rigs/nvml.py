@@ -17,6 +17,8 @@ class Card:
     total: int
     busy: int | None
     is_lost: bool = False
+    mode: int = pynvml.NVML_COMPUTEMODE_DEFAULT
+    name: str = "NVIDIA Rig"
 
 
 def install(monkeypatch, cards: list[Card] | None, cuda: int = 13000) -> None:
@@ -36,15 +38,29 @@ def install(monkeypatch, cards: list[Card] | None, cuda: int = 13000) -> None:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
         return SimpleNamespace(used=card.used, free=card.total - card.used, total=card.total)
 
+    def by_index(index: int) -> Card:
+        if index >= len(cards or ()):
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_INVALID_ARGUMENT)
+        return (cards or [])[index]
+
+    def by_uuid(uuid: str) -> Card:
+        for card in cards or ():
+            if card.uuid == uuid:
+                return card
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+
     found = {
         "nvmlInit": init,
         "nvmlShutdown": lambda: None,
         "nvmlDeviceGetCount": lambda: len(cards or ()),
-        "nvmlDeviceGetHandleByIndex": lambda index: (cards or [])[index],
+        "nvmlDeviceGetHandleByIndex": by_index,
         "nvmlDeviceGetMemoryInfo": memory,
         "nvmlDeviceGetUtilizationRates": utilisation,
         "nvmlDeviceGetUUID": lambda card: card.uuid,
-        "nvmlDeviceGetName": lambda _card: "NVIDIA Rig",
+        "nvmlDeviceGetName": lambda card: card.name,
+        "nvmlDeviceGetComputeMode": lambda card: card.mode,
+        "nvmlDeviceGetHandleByUUID": by_uuid,
+        "nvmlDeviceGetIndex": lambda card: (cards or []).index(card),
         "nvmlSystemGetDriverVersion": lambda: DRIVER,
         "nvmlSystemGetCudaDriverVersion_v2": lambda: cuda,
     }

@@ -27,8 +27,12 @@ def main() -> None:
     import django
 
     django.setup()
-    from workers.benchmark.orders import ORDERS
+    from django.conf import settings
 
+    from workers.benchmark.orders import ORDERS
+    from workers.engines import devices
+
+    devices.use(settings.DEVICE)
     _say(answers, result="ready")
     while True:
         order = json.loads(orders.get())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workers import cards
+from workers.engines import devices
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # see proc_pid_clear_refs(5)
@@ -59,8 +60,8 @@ def _sample(peaks: Peaks, end: threading.Event) -> None:
 def _reset() -> None:
     with suppress(OSError):  # Linux only; elsewhere the peak is that of the whole process
         _CLEAR.write_text(_RESET_PEAK)
-    if torch := _torch():
-        torch.cuda.reset_peak_memory_stats()
+    if device := _torch_device():
+        devices.reset_peak(device)
     if tf := _tensorflow():
         tf.config.experimental.reset_memory_stats("GPU:0")
 
@@ -74,17 +75,17 @@ def _peak_rss() -> int:
 
 
 def _peak_of_framework() -> int | None:
-    if torch := _torch():
-        return int(torch.cuda.max_memory_allocated())
+    if device := _torch_device():
+        return devices.peak(device)
     if tf := _tensorflow():
         return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
     return None
 
 
-def _torch() -> Any | None:
-    """Return torch if this process uses it on a card."""
-    torch = sys.modules.get("torch")
-    return torch if torch is not None and torch.cuda.is_available() else None
+def _torch_device() -> str:
+    """Return the card on which this process uses torch; "" if it does not."""
+    device = devices.choose() if "torch" in sys.modules else devices.CPU
+    return device if devices.is_card(device) else ""
 
 
 def _tensorflow() -> Any | None:

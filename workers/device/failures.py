@@ -50,10 +50,13 @@ def worked() -> None:
 
 
 def lose(held: StageRun, error: Exception) -> None:
-    """Give back a stage whose card was lost. If that goes on, the clip fails with a text that names card and driver."""
+    """Give back a stage whose card was lost. If that goes on, the clip fails with a text that says what to do."""
     logger.error("%s: the graphics card is lost: %s", held, first_line(error), exc_info=error)
+    # What CUDA says then is only that the card is "busy or unavailable".
+    is_taken = cards.compute_mode() == gpus.EXCLUSIVE and "busy or unavailable" in str(error)
+    reason = services.CARD_EXCLUSIVE if is_taken else services.CARD_FAILED
     facts = {"card": cards.device().name, "driver": gpus.driver_version() or "?", "problem": first_line(error)}
-    claims.lose(held.job_id, held.run, Stage(held.stage), held.chunk, services.CARD_FAILED, facts)
+    claims.lose(held.job_id, held.run, Stage(held.stage), held.chunk, reason, facts)
 
 
 def tolerate(move: Callable[[], None]) -> None:

@@ -15,10 +15,11 @@ from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from auravideo.version import VERSION
 from generation.catalogue import card_memory
 from generation.domain.errors import Paused, RenderError
-from workers.engines import memory, registry
-from workers.engines.base import Loras, OnStep, as_loras, torch_device
+from workers.engines import devices, memory, registry
+from workers.engines.base import Loras, OnStep, as_loras
 from workers.engines.clip_tokens import PromptTokens, load_prompt_tokens
 from workers.engines.device_errors import is_out_of_memory
+from workers.engines.devices import FLOAT32
 from workers.engines.diffusion import checkpoint as checkpoints
 from workers.engines.diffusion.checkpoint import Checkpoint, Unfit
 from workers.engines.diffusion.clip import Clip
@@ -30,16 +31,7 @@ from workers.engines.diffusion.prompts import PromptCache
 from workers.engines.ladder import Ladder
 from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras, swap_motion
 from workers.engines.memory import LADDER, Rung, free_memory, join_inference, rung_index
-from workers.engines.precision import (
-    FLOAT16,
-    FLOAT32,
-    NotFinite,
-    Precisions,
-    card_name,
-    dtype,
-    precisions,
-    wider,
-)
+from workers.engines.precision import NotFinite, Precisions, dtype, precisions
 from workers.engines.preview import LatentPreview
 
 logger = logging.getLogger(__name__)
@@ -93,8 +85,8 @@ class AnimateDiffEngine:
         context_stride: step of that sliding window, in frames.
         label, command: the model's name in errors, and the command that downloads it.
         motion: the same for the adapter; None if it came with the base.
-        device: "auto", "cuda" or "cpu".
-        precision: "float16", "bfloat16", "float32", or "auto": half precision on the GPU unless this card was found to
+        device: "auto", or what devices.py calls "cuda", "xpu", "mps" or "cpu".
+        precision: "float16", "bfloat16", "float32", or "auto": half precision on a card unless this card was found to
             compute wrongly in it (precision.py), float32 on the CPU.
         memory_mode: "auto", or the rung of `memory.LADDER` to start at.
         ladder, found: remember the rungs that fit, and the precisions that work; by default one each per process.
@@ -164,18 +156,18 @@ class AnimateDiffEngine:
     @functools.cached_property
     def device(self) -> str:
         """Return the torch device in use."""
-        return torch_device(self._device_name)
+        return devices.choose(self._device_name)
 
     @functools.cached_property
     def card(self) -> str:
         """Return the name of the card in use, or "cpu"."""
-        return card_name(self.device)
+        return devices.name(self.device)
 
     @functools.cached_property
     def _usual(self) -> str:
         if self._precision != "auto":
             return self._precision
-        return FLOAT16 if self.device.startswith("cuda") else FLOAT32
+        return devices.usual_precision(self.device)
 
     @functools.cached_property
     def prompt_tokens(self) -> PromptTokens:
@@ -387,7 +379,7 @@ class AnimateDiffEngine:
 
     def _widen(self, part: str, reason: str) -> bool:
         """Let a part compute in the next wider precision. Return False if there is none."""
-        precision = wider(self._used[part], self.device)
+        precision = devices.wider(self._used[part], self.device)
         if precision is None:
             return False
         logger.warning(

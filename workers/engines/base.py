@@ -1,4 +1,4 @@
-"""The engines' common interface: calls, progress reports and device selection."""
+"""The engines' common interface: calls and progress reports."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -97,12 +97,3 @@ class Upscaling(Engine, Protocol):
 
     def upscale(self, frames: np.ndarray, factor: int, on_step: OnStep) -> np.ndarray:
         """Return uint8 `[N, H * factor, W * factor, 3]` from uint8 `[N, H, W, 3]`."""
-
-
-def torch_device(device: str = "auto") -> str:
-    """Return the torch device to use: for "auto", the GPU if torch sees one, otherwise the CPU."""
-    if device != "auto":
-        return device
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -17,6 +17,8 @@ import numpy as np
 
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
+from workers.engines.apart.remote_model import RemoteModel, end_alike
+from workers.engines.apart.saved_model import GRAPH, UnsafeModelError, require_safe
 from workers.engines.base import OnStep
 from workers.engines.device_errors import Fault, fault_of, first_line, is_out_of_memory
 from workers.engines.tensorflow_device import card_cannot, cards, tensorflow
@@ -83,10 +85,12 @@ class FilmEngine:
         path: the SavedModel's folder.
         device: "auto" (a GPU if TensorFlow sees one), "cpu" or "gpu".
         label: the model's name in errors; by default the folder's name.
+        is_apart: keep the network in a process of its own, where no secret is visible.
     """
 
-    def __init__(self, path: Path, device: str = "auto", *, label: str = "") -> None:
+    def __init__(self, path: Path, device: str = "auto", *, label: str = "", is_apart: bool = False) -> None:
         self.path, self.device, self.label = Path(path), device, label or Path(path).name
+        self.is_apart = is_apart
         self.honours_time = False
         self.why_cpu = ""  # what went wrong with the card, if it did
         self._model: Any = None
@@ -97,16 +101,18 @@ class FilmEngine:
         """Load the SavedModel and detect whether it honours time; does nothing if it is loaded.
 
         Raises:
-            RenderError: "model-missing", "model-corrupt" (also if its output is not FILM's), "out-of-memory".
+            RenderError: "model-missing", "model-corrupt" (also if its output is not FILM's), "model-unsafe" (its graph
+                could do more than compute), "out-of-memory".
         """
         if self._model is not None:
             return
-        if not (self.path / "saved_model.pb").is_file():
+        if not (self.path / GRAPH).is_file():
             raise RenderError("model-missing", model=self.label, file=self.path.name)
-        tf = tensorflow()
-        found = cards(tf) if self.device != "cpu" else []
-        if self.device == "auto":
-            self.device = "gpu" if found else "cpu"
+        tf = self._tensorflow()
+        if tf is not None:
+            found = cards(tf) if self.device != "cpu" else []
+            if self.device == "auto":
+                self.device = "gpu" if found else "cpu"
         with self._reading():
             try:
                 self._open(tf)
@@ -118,23 +124,38 @@ class FilmEngine:
             "%s on %s %s", self.label, self.device, "honours time" if self.honours_time else "knows the midpoint only"
         )
 
+    def _tensorflow(self) -> Any:
+        """Return TensorFlow; None if the network has a process of its own, so that this one need not load it."""
+        return None if self.is_apart else tensorflow()
+
     def _open(self, tf: Any) -> None:
+        if tf is None:
+            self._model = RemoteModel(self.path, self.device, end_alike)
+            self.device = self._model.device
+        else:
+            require_safe(self.path)
+            with self._placed(tf):
+                self._model = tf.saved_model.load(str(self.path))
         self._pixels = CARD_PIXELS if self.device == "gpu" else HOST_PIXELS
-        with self._placed(tf):
-            self._model = tf.saved_model.load(str(self.path))
         self.honours_time = self._find_out_about_time(tf)
 
     def _falls_back(self, error: Exception) -> bool:
         """Go on with the CPU if TensorFlow cannot use the card. Return whether it is worth trying again."""
         if self.device != "gpu" or not card_cannot(error):
             return False
-        self._model, self.device, self.why_cpu = None, "cpu", first_line(error)
+        self._drop()
+        self.device, self.why_cpu = "cpu", first_line(error)
         logger.warning("%s: TensorFlow cannot use the card, going on with the CPU: %s", self.label, self.why_cpu)
         return True
 
     def release(self) -> None:
-        """Drop the weights. TensorFlow keeps the memory for whatever this process loads next."""
-        self._model = None
+        """Drop the weights. TensorFlow keeps the memory for whatever its process loads next, if that is this one."""
+        self._drop()
+
+    def _drop(self) -> None:
+        model, self._model = self._model, None
+        if isinstance(model, RemoteModel):
+            model.close()
 
     def park(self) -> None:
         """Do nothing: TensorFlow gives memory back only at the end of its process."""
@@ -200,7 +221,7 @@ class FilmEngine:
 
     def _between(self, x0: np.ndarray, x1: np.ndarray, time: Fraction, progress: "_Progress") -> np.ndarray:
         """Return the frames at `time` of some pairs, float32 [B, H, W, 3], halving the batch until it fits."""
-        tf = tensorflow()
+        tf = self._tensorflow()
         pieces, start = [], 0
         while start < len(x0):
             batch = max(1, self._pixels // (x0.shape[1] * x0.shape[2]))
@@ -225,6 +246,8 @@ class FilmEngine:
 
     def _call(self, tf: Any, x0: np.ndarray, x1: np.ndarray, times: list[float]) -> np.ndarray:
         """Call the network: float32 [B, H, W, 3] twice and B times to float32 [B, H, W, 3]."""
+        if isinstance(self._model, RemoteModel):
+            return self._model(x0, x1, times)
         with self._placed(tf):
             inputs = {
                 "x0": tf.constant(x0),
@@ -255,8 +278,12 @@ class FilmEngine:
         """
         try:
             yield
+        except UnsafeModelError as error:
+            self._drop()
+            logger.error("%s: %s is not loaded: %s", self.label, self.path, error)
+            raise RenderError("model-unsafe", model=self.label, file=GRAPH, problem=error) from error
         except Exception as error:  # a damaged graph can raise any Python or TensorFlow error
-            self._model = None
+            self._drop()
             fault = fault_of(error)
             if fault is Fault.OUT_OF_MEMORY:
                 OUT_OF_MEMORY.labels(engine="interpolation").inc()

@@ -47,6 +47,17 @@ TRAINED_WITH = (
     "steps_offset", "thresholding", "timestep_spacing", "trained_betas",
 )  # fmt: skip
 
+# What a configuration says to have code fetched from a hub, or weights unpacked by another library, when it is loaded.
+FOREIGN = (
+    "auto_map", "custom_pipelines", "attn_implementation", "_attn_implementation", "_attn_implementation_internal",
+    "kernel_config", "use_kernels", "quantization_config", "trust_remote_code",
+)  # fmt: skip
+
+# The names that published files give to the class with which we load them.
+_SAME: Mapping[str, tuple[str, ...]] = {
+    "CLIPTextModel": ("CLIPTextModel", "CLIPModel", "CLIPTextModelWithProjection"),
+}
+
 DIFFUSERS_WEIGHTS = "diffusion_pytorch_model"
 TRANSFORMERS_WEIGHTS = "model"
 
@@ -65,6 +76,11 @@ class Source:
 
     def missing(self, path: Path) -> RenderError:
         return RenderError("model-missing", model=self.label, file=path.name, command=self.command)
+
+    def unsafe(self, path: Path, problem: str) -> RenderError:
+        """Return the error for a file that asks for more than weights; `problem` is what it asks for."""
+        logger.error("%s: %s is not used: %s", self.label, path, problem)
+        return RenderError("model-unsafe", model=self.label, file=path.name, problem=problem)
 
     def corrupt(self, path: Path) -> RenderError:
         """Return the error for a file that cannot be read: what it is instead, if that can be told."""
@@ -120,14 +136,29 @@ def weights_file(folder: Path, stem: str, source: Source) -> tuple[Path, str | N
 
 
 def read_json(path: Path, source: Source) -> dict[str, Any]:
-    """Return the JSON object in `path`."""
+    """Return the JSON object in `path`, a configuration of a model.
+
+    Raises:
+        RenderError: "model-missing", "model-corrupt"; "model-unsafe" if it asks for code from elsewhere.
+    """
     if not path.is_file():
         raise source.missing(path)
     with source.reading(path):
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
+    for name in FOREIGN:
+        if content.get(name):
+            raise source.unsafe(path, name)
     return content
+
+
+def require_class(config: Mapping[str, Any], cls: Any, path: Path, source: Source) -> None:
+    """Raise "model-unsafe" if `config` was written for another class than `cls`, with which it is loaded."""
+    named = [config.get("_class_name", cls.__name__), *(config.get("architectures") or [])]
+    strange = [name for name in named if name not in _SAME.get(cls.__name__, (cls.__name__,))]
+    if strange:
+        raise source.unsafe(path, str(strange[0])[:80])
 
 
 def load_model(cls: Any, folder: Path, dtype: Any, source: Source, stem: str = DIFFUSERS_WEIGHTS) -> Any:
@@ -136,7 +167,8 @@ def load_model(cls: Any, folder: Path, dtype: Any, source: Source, stem: str = D
     Raises:
         RenderError: as `weights_file`; also "model-corrupt" if a weight is missing or has the wrong shape.
     """
-    read_json(folder / "config.json", source)
+    config = folder / "config.json"
+    require_class(read_json(config, source), cls, config, source)
     path, variant = weights_file(folder, stem, source)
     options = {"variant": variant, "use_safetensors": True, "local_files_only": True, "output_loading_info": True}
     with source.reading(path):
@@ -159,6 +191,8 @@ def load_tokenizer(folder: Path, source: Source) -> Any:
     from transformers import CLIPTokenizer
 
     require_tokenizer(folder, source)
+    if (folder / "tokenizer_config.json").is_file():
+        read_json(folder / "tokenizer_config.json", source)
     with source.reading(folder / "vocab.json"):
         return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
 

@@ -1,9 +1,10 @@
 """Ways to use less GPU memory: ever more economical modes (walked by ladder.py), and split inference."""
 
 import gc
-import sys
 from dataclasses import dataclass
 from typing import Any
+
+from workers.engines import devices
 
 # diffusers' defaults for split inference; its PR 9231 measured a drop from 25.2 GB to 12-14 GB for 128 frames.
 SPATIAL_SPLIT = 256
@@ -55,9 +56,7 @@ def free_memory() -> None:
 
 def free_cache() -> None:
     """Give back to the card's other users what torch keeps for later and holds nothing in."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    devices.empty_cache()
 
 
 def limit_room(size: int | None) -> None:
@@ -71,12 +70,8 @@ def room(device: str) -> int | None:
 
     No more than `limit_room` allows. None if `device` is no card, or torch cannot tell.
     """
-    if not device.startswith("cuda"):
-        return None
-    import torch
-
-    there = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
-    return there if _limit is None else min(there, _limit)
+    there = devices.room(device)
+    return there if there is None or _limit is None else min(there, _limit)
 
 
 def split_inference(unet: Any, spatial: int = SPATIAL_SPLIT, temporal: int = TEMPORAL_SPLIT) -> None:

@@ -11,10 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-logger = logging.getLogger(__name__)
+from workers.engines.devices import BFLOAT16, FLOAT32
 
-FLOAT16, BFLOAT16, FLOAT32 = "float16", "bfloat16", "float32"
-BFLOAT16_CAPABILITY = (8, 0)  # Ampere; before, it is emulated
+logger = logging.getLogger(__name__)
 
 
 class NotFinite(FloatingPointError):
@@ -23,26 +22,6 @@ class NotFinite(FloatingPointError):
     def __init__(self, part: str, text: str) -> None:
         self.part = part
         super().__init__(text)
-
-
-def card_name(device: str) -> str:
-    """Return the name of the card behind a torch device, such as "NVIDIA GeForce GTX 1660"; else the device itself."""
-    if not device.startswith("cuda"):
-        return device
-    import torch
-
-    return torch.cuda.get_device_name(device)
-
-
-def wider(precision: str, device: str) -> str | None:
-    """Return the precision to try where `precision` went wrong; None after the last."""
-    if precision == FLOAT32:
-        return None
-    if precision == BFLOAT16 or not device.startswith("cuda"):
-        return FLOAT32
-    import torch
-
-    return BFLOAT16 if torch.cuda.get_device_capability(device) >= BFLOAT16_CAPABILITY else FLOAT32
 
 
 def dtype(precision: str) -> Any:

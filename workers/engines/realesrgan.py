@@ -15,8 +15,8 @@ import numpy as np
 from auravideo.commands import FETCH_MODELS
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
-from workers.engines import registry
-from workers.engines.base import OnStep, torch_device
+from workers.engines import devices, registry
+from workers.engines.base import OnStep
 from workers.engines.device_errors import Fault, fault_of, is_out_of_memory
 from workers.engines.ladder import MORE_ROOM
 from workers.engines.memory import free_memory, room
@@ -35,7 +35,7 @@ class RealEsrganEngine:
     Args:
         paths: the checkpoint of each scale, such as `{4: ..., 2: ...}`. A factor without its own checkpoint is
             reached in several passes (8 is 4 then 2), or by enlarging further and averaging (2 from 4).
-        device: "auto", "cpu", "cuda" or another torch device.
+        device: "auto", or what devices.py calls "cuda", "xpu", "mps" or "cpu".
         precision: "float16", "float32" or "auto": float16 where the GPU benefits.
         label: the model's name in errors.
         command: the download command to name in errors.
@@ -165,7 +165,7 @@ class RealEsrganEngine:
         if not path.is_file():
             raise self._missing()
         try:
-            network = Network(path, scale, torch_device(self._device), self._precision, self._found)
+            network = Network(path, scale, devices.choose(self._device), self._precision, self._found)
         except Exception as error:
             fault = fault_of(error)
             if fault is Fault.OUT_OF_MEMORY:

@@ -4,7 +4,6 @@ There is one registry per worker process. It logs each load and release, with du
 """
 
 import logging
-import os
 import sys
 import threading
 import time
@@ -13,7 +12,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
+from auravideo.core import operating_system
 from generation.domain.errors import RenderError
+from workers.engines import devices
 from workers.engines.base import Engine
 from workers.engines.importing import uncollected
 
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 E = TypeVar("E", bound=Engine)
 
 # The share of memory that weights may take; the rest is for activations.
-CUDA_SHARE = 0.7
+CARD_SHARE = 0.7
 HOST_SHARE = 0.5
 
 
@@ -32,10 +33,10 @@ def default_budget() -> int:
     torch is asked only if already imported: the TensorFlow worker uses this registry too, and its process must never
     import torch.
     """
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        return int(CUDA_SHARE * torch.cuda.get_device_properties(0).total_memory)
-    return int(HOST_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    device = devices.choose() if "torch" in sys.modules else devices.CPU
+    if devices.is_card(device):
+        return int(CARD_SHARE * devices.total(device))
+    return int(HOST_SHARE * operating_system.total_memory())
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workers.engines.precision import FLOAT16, FLOAT32, Precisions, card_name, dtype, precisions
+from workers.engines import devices
+from workers.engines.devices import FLOAT16, FLOAT32
+from workers.engines.precision import Precisions, dtype, precisions
 
 if TYPE_CHECKING:
     import torch
@@ -41,8 +43,6 @@ DEFAULT_CONTEXT = 32
 TRIAL_SIDE = 16
 # A picture counts as black if all of it is below the first, and as not black if some of it is above the second.
 BLACK, NOT_BLACK = 0.5 / 255, 8 / 255
-# Tensor cores came with compute capability 7.0 (Volta); before, float16 is no faster, or much slower (Pascal).
-HALF_CAPABILITY = (7, 0)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Network:
     @property
     def is_widened(self) -> bool:
         """Return whether it computes in float32 because float16 went wrong on this card."""
-        return self._found.get(card_name(str(self.device)), self._name, UPSCALING, FLOAT16) == FLOAT32
+        return self._found.get(devices.name(str(self.device)), self._name, UPSCALING, FLOAT16) == FLOAT32
 
     @property
     def weight_bytes(self) -> int:
@@ -106,7 +106,7 @@ class Network:
 
     def first_mode(self, height: int, width: int) -> Mode:
         """Return the mode to start with: the largest that is worthwhile and is estimated to fit in memory."""
-        room = min(MOST_BYTES, int(MEMORY_SHARE * free_bytes(self.device)))
+        room = min(MOST_BYTES, int(MEMORY_SHARE * devices.free(str(self.device))))
         fitting = room // self._pixel_bytes
         tile = None
         if fitting < (height + 2 * EDGE) * (width + 2 * EDGE):
@@ -166,7 +166,7 @@ class Network:
         """
         import torch
 
-        window = window.contiguous(memory_format=torch.channels_last)
+        window = window.contiguous(memory_format=devices.convolution_layout(str(self.device)))
         large = self._descriptor(window.to(self.dtype))
         if self.dtype != torch.float16 or not (wrong := _what_is_wrong(window, large)):
             return large
@@ -176,7 +176,7 @@ class Network:
             self._to(torch.float16)
             return large
         logger.warning("Network x%d: float16 is %s on %s, going on in float32", self.scale, wrong, self.device)
-        self._found.remember(card_name(str(self.device)), self._name, UPSCALING, FLOAT32)
+        self._found.remember(devices.name(str(self.device)), self._name, UPSCALING, FLOAT32)
         return full
 
     def _to_device(self, frames: np.ndarray) -> "torch.Tensor":
@@ -191,16 +191,15 @@ class Network:
 
         if precision != "auto":
             return {"float16": torch.float16, "float32": torch.float32}[precision]
-        gains = self.device.type == "cuda" and torch.cuda.get_device_capability(self.device) >= HALF_CAPABILITY
-        if not gains or not self._descriptor.supports_half:
+        if not devices.half_gains(str(self.device)) or not self._descriptor.supports_half:
             return torch.float32
-        return dtype(self._found.get(card_name(str(self.device)), self._name, UPSCALING, FLOAT16))
+        return dtype(self._found.get(devices.name(str(self.device)), self._name, UPSCALING, FLOAT16))
 
     def _to(self, dtype: "torch.dtype") -> None:
-        import torch
 
         self.dtype = dtype
-        self._descriptor.model.to(device=self.device, dtype=dtype, memory_format=torch.channels_last)
+        layout = devices.convolution_layout(str(self.device))
+        self._descriptor.model.to(device=self.device, dtype=dtype, memory_format=layout)
 
     def _measure_pixel(self) -> tuple[int, float]:
         """Return the working memory in bytes and the operations that an input pixel takes.
@@ -264,20 +263,6 @@ def _receptive_radius(descriptor: Any) -> int:
         return DEFAULT_CONTEXT
     convolutions = [module for module in descriptor.model.modules() if isinstance(module, torch.nn.Conv2d)]
     return sum(convolution.kernel_size[0] // 2 for convolution in convolutions)
-
-
-def free_bytes(device: "torch.device") -> int:
-    """Return the memory torch can still use on a device: the driver's free memory plus torch's unused cache."""
-    import torch
-
-    if device.type == "cuda":
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + kept
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return 4 * 2**30
 
 
 def load_errors() -> tuple[type[Exception], ...]:

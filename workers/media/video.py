@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -57,6 +58,7 @@ def encode(
     fps: int,
     format: str,
     metadata: Mapping[str, Any] | None = None,
+    created: datetime | None = None,
 ) -> None:
     """Write a clip to `path` atomically: on any error, `path` is left untouched.
 
@@ -72,6 +74,7 @@ def encode(
             frame is more than half a hundredth off and the total duration is right. At most 50 for gif.
         format: one of `FORMATS`.
         metadata: what `read_settings` should return: JSON values, at most `MAX_SETTINGS_BYTES` when serialized.
+        created: when the clip was made, for the container; with a time zone. A gif has no place for it.
 
     Raises:
         ValueError: odd size for mp4, no frames, wrong dtype, shape or size, unknown format, an fps that is not a
@@ -86,19 +89,19 @@ def encode(
         if format == "gif":
             write_gif(frames, part, fps=fps, comment=comment)
         else:
-            _write_video(checked(frames), part, _CODECS[format], fps=fps, format=format, comment=comment)
+            tags = {"comment": comment, "creation_time": created.astimezone(UTC).isoformat() if created else None}
+            _write_video(checked(frames), part, _CODECS[format], fps=fps, format=format, tags=tags)
 
 
 def _write_video(
-    frames: Iterator[np.ndarray], path: Path, codec: _Codec, *, fps: int, format: str, comment: str | None
+    frames: Iterator[np.ndarray], path: Path, codec: _Codec, *, fps: int, format: str, tags: Mapping[str, str | None]
 ) -> None:
     first = next(frames)
     height, width = first.shape[:2]
     if codec.even and (width % 2 or height % 2):
         raise ValueError(f"{format} needs an even width and height, not {width}x{height}.")
     with av.open(str(path), "w", format=format, container_options=dict(codec.container)) as container:
-        if comment is not None:
-            container.metadata["comment"] = comment
+        container.metadata.update({name: text for name, text in tags.items() if text is not None})
         stream = container.add_stream(codec.encoder, rate=fps)
         _configure(stream, codec, width, height, fps)
         for index, frame in enumerate(chain([first], frames)):

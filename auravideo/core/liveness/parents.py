@@ -1,16 +1,49 @@
-"""Who is told of a death (Linux, prctl(2)): a child of its parent's, and an ancestor of those left without a parent."""
+"""What becomes of processes when their parent dies: `serve` must leave nothing behind, however it ends.
 
-import ctypes
+On Linux the kernel sees to it (prctl(2)). Elsewhere, our processes look now and then whether their supervisor is alive.
+"""
+
+import os
 import signal
+import threading
+import time
+from collections.abc import Callable
 
+from auravideo.core.operating_system import has_process_control, process_control
+
+SUPERVISOR = "AURAVIDEO_SUPERVISOR"  # the process that started this one, where the kernel does not tell of its death
+LOOK_SECONDS = 1.0
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
-def die_with_parent() -> None:
-    """Request SIGTERM on the parent's death (runs in the child before exec), so a killed `serve` leaves nothing."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def before_exec() -> Callable[[], None] | None:
+    """Return what a child has to call before exec, so that it gets SIGTERM when its parent dies."""
+    return die_with_parent if has_process_control() else None
+
+
+def environment() -> dict[str, str]:
+    """Return the variables by which a child knows whose death to look for (`follow`); none where the kernel tells."""
+    return {} if has_process_control() else {SUPERVISOR: str(os.getpid())}
+
+
+def follow() -> None:
+    """End this process, as SIGTERM does, when its supervisor is gone. Does nothing if nobody asked for it."""
+    supervisor = os.environ.pop(SUPERVISOR, "")  # not for its own children, whose parent is another
+    if supervisor:
+        threading.Thread(target=_follow, args=(int(supervisor),), name="follow", daemon=True).start()
 
 
 def adopt_orphans() -> None:
     """Become the parent of all descendants whose own parent dies, so that this process can wait for them."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    process_control(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """Request SIGTERM on the parent's death. For a child, before exec; where the kernel cannot, nothing happens."""
+    process_control(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _follow(supervisor: int) -> None:
+    while os.getppid() == supervisor:
+        time.sleep(LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -2,6 +2,9 @@
 
 Neither is a bug, so a traceback through their code tells nothing. Of a process that was killed at work, our own line
 tells more (workers/tasks.py): the job, its run and stage. A process that was idle keeps theirs.
+
+The same goes for requests that Django refuses: for a host that is not ours, or with too many fields. Anybody can send
+them, so they are no errors either.
 """
 
 import logging
@@ -11,6 +14,8 @@ from auravideo.core.liveness import progress
 
 _LIBRARIES = ("celery", "kombu", "amqp", "multiprocessing", "django_structlog.celery")
 _OF_STRUCTLOG = ("exc_info", "exception")  # the keys of an exception
+_REFUSED = "django.security."  # whose requests anybody can send
+_MOST_CHARACTERS = 300  # of what a client may have sent
 _ABOUT_CELERY_6 = "CPendingDeprecationWarning"  # ten lines whenever the broker is away
 _SERVICES = ("redis", "kombu", "amqp")  # whose exceptions say that the broker is away
 
@@ -22,6 +27,9 @@ class OneLine(logging.Filter):
         """Return whether the record is logged at all."""
         if record.name == "py.warnings" and _ABOUT_CELERY_6 in record.getMessage():
             return False
+        if record.name.startswith(_REFUSED):
+            _shorten(record)
+            return True
         if not any(record.name == name or record.name.startswith(f"{name}.") for name in _LIBRARIES):
             return True
         error = _error_of(record)
@@ -37,6 +45,14 @@ class OneLine(logging.Filter):
             # What follows the first line of an error is a stack, too.
             record.msg, record.args = " ".join((text.splitlines()[0] if error and text else text).split()), ()
         return True
+
+
+def _shorten(record: logging.LogRecord) -> None:
+    """Make a record one line without a traceback, and a warning at most."""
+    record.exc_info = record.exc_text = None
+    record.msg, record.args = " ".join(record.getMessage().split())[:_MOST_CHARACTERS], ()
+    if record.levelno > logging.WARNING:
+        record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
 
 
 def _error_of(record: logging.LogRecord) -> BaseException | None:

@@ -41,6 +41,7 @@ def redact(line: str) -> str:
 def _known() -> Iterator[str | None]:
     """Yield the site's own secrets, None for those that it does not have."""
     yield settings.SECRET_KEY
+    yield from settings.SECRET_KEY_FALLBACKS
     yield settings.METRICS_TOKEN
     yield settings.EMAIL_HOST_PASSWORD
     for database in settings.DATABASES.values():

@@ -14,7 +14,7 @@ _EBML, _SEGMENT, _CLUSTER, _CUES = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1C53BB6
 _TAGS, _TAG, _SIMPLE_TAG, _TAG_NAME, _TAG_STRING = 0x1254C367, 0x7373, 0x67C8, 0x45A3, 0x4487
 
 
-class _GiveUp(Exception):
+class GiveUpError(Exception):
     """The file is malformed or truncated, or parsing it would exceed the read budget."""
 
 
@@ -35,11 +35,11 @@ class _Reader:
     def read(self, start: int, size: int) -> bytes:
         self.budget -= size
         if size < 0 or self.budget < 0 or start + size > self.size:
-            raise _GiveUp
+            raise GiveUpError
         self.file.seek(start)
         data = self.file.read(size)
         if len(data) != size:
-            raise _GiveUp
+            raise GiveUpError
         return data
 
 
@@ -47,15 +47,33 @@ def comments(file: BinaryIO, longest: int) -> Iterator[bytes]:
     """Yield the comments of an mp4, webm or gif file, up to `longest` bytes each; none from other or damaged files."""
     reader = _Reader(file)
     try:
-        magic = reader.read(0, 12)
-        if magic[:4] in (b"GIF8",):
-            yield from _gif_comments(reader, longest)
-        elif int.from_bytes(magic[:4], "big") == _EBML:
-            yield from _webm_comments(reader, longest)
-        elif magic[4:8] == b"ftyp":
-            yield from _mp4_comments(reader, longest)
-    except _GiveUp:
+        for parts in _comments(reader):
+            if sum(part.end - part.start for part in parts) <= longest:
+                yield b"".join(reader.read(part.start, part.end - part.start) for part in parts)
+    except GiveUpError:
         return
+
+
+def comment_places(file: BinaryIO) -> list[list[tuple[int, int]]]:
+    """Return where the comments of an mp4, webm or gif file are: for each, the byte ranges [start, end) of its text.
+
+    A gif has its comments in blocks of 255 bytes. Of other files, nothing is returned.
+
+    Raises:
+        GiveUpError: the file is damaged, so that a comment may have been missed.
+    """
+    return [[(part.start, part.end) for part in parts] for parts in _comments(_Reader(file))]
+
+
+def _comments(reader: "_Reader") -> Iterator[list["_Part"]]:
+    """Yield the parts of each comment's text."""
+    magic = reader.read(0, 12) if reader.size >= 12 else b""
+    if magic[:4] in (b"GIF8",):
+        yield from _gif_comments(reader)
+    elif int.from_bytes(magic[:4], "big") == _EBML:
+        yield from _webm_comments(reader)
+    elif magic[4:8] == b"ftyp":
+        yield from _mp4_comments(reader)
 
 
 def is_faststart(file: BinaryIO) -> bool:
@@ -69,7 +87,7 @@ def is_faststart(file: BinaryIO) -> bool:
             ids = (part.id for part in _boxes(reader, 0, reader.size))
             return next(id for id in ids if id in (b"moov", b"mdat")) == b"moov"
         return reader.read(0, 4) == b"GIF8"  # a gif has no index
-    except (_GiveUp, StopIteration):
+    except (GiveUpError, StopIteration):
         return False
 
 
@@ -82,7 +100,7 @@ def _boxes(reader: _Reader, start: int, end: int) -> Iterator[_Part]:
         elif size == 0:
             size = end - start
         if size < head or start + size > end:
-            raise _GiveUp
+            raise GiveUpError
         yield _Part(header[4:], start + head, start + size)
         start += size
 
@@ -98,11 +116,11 @@ def _boxes_at(reader: _Reader, start: int, end: int, *path: bytes) -> Iterator[_
             yield from _boxes_at(reader, box.start + (4 if box.id == b"meta" else 0), box.end, *path[1:])
 
 
-def _mp4_comments(reader: _Reader, longest: int) -> Iterator[bytes]:
+def _mp4_comments(reader: _Reader) -> Iterator[list[_Part]]:
     for box in _boxes_at(reader, 0, reader.size, b"moov", b"udta", b"meta", b"ilst", b"\xa9cmt", b"data"):
-        text = box.start + 8  # skip the value's type and locale
-        if box.end - text <= longest:
-            yield reader.read(text, box.end - text)
+        if box.end - box.start < 8:
+            raise GiveUpError
+        yield [_Part(box.id, box.start + 8, box.end)]  # skip the value's type and locale
 
 
 def _vint(reader: _Reader, start: int, longest: int, *, keep_marker: bool) -> tuple[int, int, bool]:
@@ -110,7 +128,7 @@ def _vint(reader: _Reader, start: int, longest: int, *, keep_marker: bool) -> tu
     first = reader.read(start, 1)[0]
     length = 9 - first.bit_length()
     if length > longest:
-        raise _GiveUp
+        raise GiveUpError
     value = int.from_bytes(reader.read(start, length), "big")
     ones = (1 << (7 * length)) - 1
     unknown = value & ones == ones
@@ -124,7 +142,7 @@ def _elements(reader: _Reader, start: int, end: int) -> Iterator[_Part]:
         content = start + id_length + size_length
         stop = end if unknown else content + size
         if stop > end:
-            raise _GiveUp
+            raise GiveUpError
         yield _Part(id, content, stop)
         start = stop
 
@@ -135,35 +153,34 @@ def _segment_parts(reader: _Reader) -> Iterator[_Part]:
             yield from _elements(reader, element.start, element.end)
 
 
-def _webm_comments(reader: _Reader, longest: int) -> Iterator[bytes]:
+def _webm_comments(reader: _Reader) -> Iterator[list[_Part]]:
     for tags in _segment_parts(reader):
         for tag in _elements(reader, tags.start, tags.end) if tags.id == _TAGS else ():
             for simple in _elements(reader, tag.start, tag.end) if tag.id == _TAG else ():
                 if simple.id == _SIMPLE_TAG:
-                    yield from _comment_of(reader, simple, longest)
+                    yield from _comment_of(reader, simple)
 
 
-def _comment_of(reader: _Reader, simple_tag: _Part, longest: int) -> Iterator[bytes]:
+def _comment_of(reader: _Reader, simple_tag: _Part) -> Iterator[list[_Part]]:
     parts = {part.id: part for part in _elements(reader, simple_tag.start, simple_tag.end)}
     name, text = parts.get(_TAG_NAME), parts.get(_TAG_STRING)
-    if name is None or text is None or name.end - name.start > 64 or text.end - text.start > longest:
+    if name is None or text is None or name.end - name.start > 64:
         return
     if reader.read(name.start, name.end - name.start).upper() == b"COMMENT":
-        yield reader.read(text.start, text.end - text.start)
+        yield [text]
 
 
-def _gif_comments(reader: _Reader, longest: int) -> Iterator[bytes]:
+def _gif_comments(reader: _Reader) -> Iterator[list[_Part]]:
     """Yield the comments before the first image, which is where `encode` writes them."""
     flags = reader.read(10, 1)[0]
     place = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
     while reader.read(place, 1) == b"\x21":
         is_comment = reader.read(place + 1, 1) == b"\xfe"
         place += 2
-        text = bytearray()
+        text = []
         while size := reader.read(place, 1)[0]:
-            if is_comment and len(text) <= longest:
-                text += reader.read(place + 1, size)
+            text.append(_Part(b"", place + 1, place + 1 + size))
             place += 1 + size
         place += 1
-        if is_comment and len(text) <= longest:
-            yield bytes(text)
+        if is_comment:
+            yield text

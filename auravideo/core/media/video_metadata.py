@@ -1,11 +1,11 @@
 """The request embedded in a video file: one line of JSON, parsed without trusting the file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from auravideo.core.media.containers import comments
+from auravideo.core.media.containers import comment_places, comments
 
 MAX_SETTINGS_BYTES = 64 * 1024
 SETTINGS_VERSION = 1
@@ -66,6 +66,40 @@ def read_settings(file: str | Path | BinaryIO) -> dict[str, Any] | None:
         return None
     finally:
         file.seek(position)
+
+
+def without(file: BinaryIO, fields: Collection[str]) -> list[tuple[int, bytes]]:
+    """Return the bytes to put in place of others, by offset, so that a file's settings lack `fields` of the request.
+
+    The file keeps its length: what is left of the settings is padded with spaces.
+
+    Raises:
+        GiveUpError: the file is damaged, so that its settings may not have been found.
+    """
+    found = []
+    for parts in comment_places(file):
+        text = b"".join(_read_at(file, start, end) for start, end in parts)
+        kept = _without(text, fields).ljust(len(text))
+        for start, end in parts:
+            found.append((start, kept[: end - start]))
+            kept = kept[end - start :]
+    return found
+
+
+def _read_at(file: BinaryIO, start: int, end: int) -> bytes:
+    file.seek(start)
+    return file.read(end - start)
+
+
+def _without(text: bytes, fields: Collection[str]) -> bytes:
+    """Return settings without `fields`; nothing of a comment that is not of ours, or would be longer."""
+    settings = _parse(text) or {}
+    request = settings.get("request")
+    if not isinstance(request, dict):
+        return b""
+    request = {name: value for name, value in request.items() if name not in fields}
+    shorter = dump_settings({**settings, "request": request}, ascii_only=text.isascii()).encode()
+    return shorter if len(shorter) <= len(text) else b""
 
 
 def _parse(text: bytes) -> dict[str, Any] | None:

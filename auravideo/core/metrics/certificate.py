@@ -14,9 +14,8 @@ _FRESH_SECONDS = 3600
 
 def public_origin() -> str:
     """Return the site's https:// origin as visitors see it, or "" if it has none."""
-    origins = [
-        origin for origin in settings.CSRF_TRUSTED_ORIGINS if origin.startswith("https://") and "*" not in origin
-    ]
+    known = [settings.SITE_URL, *settings.CSRF_TRUSTED_ORIGINS]
+    origins = [origin for origin in known if origin.startswith("https://") and "*" not in origin]
     return origins[0] if settings.HTTPS and origins else ""
 
 

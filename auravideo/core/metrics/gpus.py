@@ -4,17 +4,23 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pynvml
 
 logger = logging.getLogger(__name__)
 _ALL = -1
+EXCLUSIVE, PROHIBITED = "exclusive process", "prohibited"  # set by `nvidia-smi --compute-mode`
+_MODES = {pynvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS: EXCLUSIVE, pynvml.NVML_COMPUTEMODE_PROHIBITED: PROHIBITED}
 _lost: set[int] = set()  # indexes of the cards that the last reading did not find well; `_ALL` if it could count none
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One card: memory in bytes, `busy` the share of time (0 to 1) in which it computed. `uuid` is unique worldwide."""
+    """One card: memory in bytes, `busy` the share of time (0 to 1) in which it computed. `uuid` is unique worldwide.
+
+    `mode` is EXCLUSIVE if one process at a time may compute on it, PROHIBITED if none may, else "".
+    """
 
     uuid: str
     index: int
@@ -22,6 +28,7 @@ class Gpu:
     used: int
     total: int
     busy: float
+    mode: str = ""
 
 
 def read() -> list[Gpu]:
@@ -29,6 +36,12 @@ def read() -> list[Gpu]:
     with _driver() as is_there:
         found = [_read_or_warn(index) for index in range(_count())] if is_there else []
     return [card for card in found if card is not None]
+
+
+def count() -> int:
+    """Return how many cards NVIDIA's driver lists, those that have failed included; 0 without a driver."""
+    with _driver() as is_there:
+        return _count() if is_there else 0
 
 
 def driver_version() -> str:
@@ -98,4 +111,13 @@ def _read(index: int) -> Gpu:
         used=int(memory.used),
         total=int(memory.total),
         busy=busy,
+        mode=compute_mode(card),
     )
+
+
+def compute_mode(card: Any) -> str:
+    """Return who may compute on a card, given NVML's handle: EXCLUSIVE, PROHIBITED, or "" for everybody."""
+    try:
+        return _MODES.get(pynvml.nvmlDeviceGetComputeMode(card), "")
+    except pynvml.NVMLError:  # not known of a slice of a card (MIG)
+        return ""

@@ -3,7 +3,10 @@
 from typing import Any
 
 from django.contrib.auth.management.commands import createsuperuser
+from django.core.management import CommandError
+from django.db import IntegrityError
 
+from accounts.models import TOO_SIMILAR
 from auravideo.server import migrations
 
 
@@ -11,3 +14,9 @@ class Command(createsuperuser.Command):
     def execute(self, *args: Any, **options: Any) -> Any:
         migrations.create_tables()
         return super().execute(*args, **options)
+
+    def handle(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().handle(*args, **options)
+        except IntegrityError:
+            raise CommandError(str(TOO_SIMILAR)) from None

@@ -8,7 +8,7 @@ from django.core.management import BaseCommand
 from redis import Redis
 
 from auravideo.celery import app
-from auravideo.core.liveness import heartbeat
+from auravideo.core.liveness import heartbeat, parents
 from auravideo.server import scheduler
 
 
@@ -17,6 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, **_options: object) -> None:
         stop = threading.Event()
+        parents.follow()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: stop.set())
         seconds = scheduler.ANSWER_SECONDS

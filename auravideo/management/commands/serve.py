@@ -15,9 +15,10 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from auravideo.commands import manage
-from auravideo.core import static_files
+from auravideo.core import permissions, static_files
 from auravideo.core.liveness.parents import adopt_orphans
 from auravideo.core.logs import lines
+from auravideo.core.metrics import gpus
 from auravideo.server import crew, migrations, processes, redis_server, scheduler, shared, web
 from auravideo.server.supervisor import Process, Supervisor
 from generation.queue import broker, failing
@@ -54,6 +55,7 @@ class Command(BaseCommand):
         workers, machine = _workers(parts, queues, name)
         nodes = [worker.node(machine) for worker in workers]
         shared.check()
+        permissions.close(permissions.of_home(settings.HOME), settings.UMASK)
         listener = _hold_port(host, port) if WEB in parts else None
         sites = _sites(listener, host, port)
         supervisor = Supervisor([*sites, *_others(parts, workers, machine)], report=_reporter(machine))
@@ -138,6 +140,8 @@ def _workers(parts: Sequence[str], queues: str | None, name: str | None) -> tupl
         machine = crew.host(name)
         # An empty --queues means none, for a machine that serves the pages only.
         found = () if queues == "" or WORKERS not in parts else crew.parse(queues or settings.WORKERS)
+        if any(worker.device for worker in found):
+            crew.check_cards(found, gpus.read(), gpus.count())
     except crew.InvalidCrew as error:
         raise CommandError(f"{setting}: {error}") from None
     if not found and parts == (WORKERS,):

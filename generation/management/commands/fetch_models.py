@@ -29,6 +29,11 @@ class Command(BaseCommand):
         parser.add_argument("--list", action="store_true", help="list all models and their state on this machine")
         parser.add_argument("--verify", action="store_true", help="verify every byte of the models on this machine")
         parser.add_argument("--offline", action="store_true", help="use no network; report what is missing")
+        parser.add_argument(
+            "--accept-unpinned",
+            action="store_true",
+            help="fetch what the catalogue names no commit or hashes for, and trust what comes from then on",
+        )
         parser.add_argument("--revision", metavar="REV", help="a commit, tag or branch to fetch instead (one ID only)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -56,7 +61,19 @@ class Command(BaseCommand):
         elif options["offline"]:
             self._offline(entries)
         else:
-            self._fetch(entries, {options["ids"][0]: options["revision"]} if options["revision"] else {})
+            revisions = {options["ids"][0]: options["revision"]} if options["revision"] else {}
+            if not options["accept_unpinned"]:
+                self._refuse_unknown(entry for entry in entries if entry.id not in revisions)
+            self._fetch(entries, revisions)
+
+    def _refuse_unknown(self, entries: Iterable[Entry]) -> None:
+        """Raise CommandError, before anything is fetched, if the operator has to decide whether to trust a hub."""
+        if unknown := [entry.id for entry in entries if download.is_unknown(entry, self.home)]:
+            raise CommandError(
+                f"The catalogue has neither a commit nor hashes for {', '.join(unknown)}, so nobody can tell whether "
+                "what the hub serves is what it should be. If you trust it, add --accept-unpinned: the commit and the "
+                "hashes of what comes are shown and written to the lock file, and nothing else is accepted later."
+            )
 
     def _chosen(self, catalogue: Catalogue, ids: Iterable[str], *, everything: bool) -> list[Entry]:
         if everything:
@@ -129,6 +146,15 @@ class Command(BaseCommand):
                     download.fetch(plan, self.home, bars)
                     commits = ", ".join(source["commit"][:12] for source in plan.sources)
                     bars.say(f"{plan.entry.id}: fetched ({commits}), licence: {plan.entry.licence}")
+                    if not plan.entry.is_pinned:
+                        self._show(plan, bars.say)
+
+    def _show(self, plan: download.DownloadPlan, say: Callable[[str], object]) -> None:
+        """Print what is trusted from now on, as it would be written into a catalogue."""
+        for source in plan.sources:
+            say(f"  trusted from now on: {source['repo']} at {source['commit']}")
+        for name, file in lockfile.read_lock(self.home)[plan.entry.id]["files"].items():
+            say(f"  {file['sha256']}  {name}")
 
 
 def _state(entry: Entry, home: Path) -> str:

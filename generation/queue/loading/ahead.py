@@ -7,6 +7,7 @@ that it delays nothing that waits. How far it is is a note in Redis, without whi
 
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -21,7 +22,7 @@ from generation.domain.stages import STAGES
 from generation.domain.states import Stage
 from generation.models import Job
 from generation.queue import broker, placement, roster
-from generation.requests.request import RenderRequest
+from generation.requests.request import InvalidRequest, RenderRequest
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +65,11 @@ def ask(jobs: Iterable[tuple[Job, Plan]]) -> None:
     """Ask for the later models of some jobs that no worker holds, where one is idle. Never raises: it only helps."""
     wanted: dict[tuple[Stage, str], Job] = {}
     for job, plan in jobs:
-        for stage in later_stages(plan):
-            if placement.is_cold(stage, job.render_request):
-                wanted.setdefault((stage, placement.engine_of(stage, job.render_request)), job)
+        with suppress(InvalidRequest):  # whoever runs the job says so
+            request = job.render_request
+            for stage in later_stages(plan):
+                if placement.is_cold(stage, request):
+                    wanted.setdefault((stage, placement.engine_of(stage, request)), job)
     for (stage, _engine), job in wanted.items():
         _ask(stage, job.render_request, TASK, str(job.pk))
 

@@ -2,6 +2,7 @@
 
 import subprocess
 
+import pynvml
 import pytest
 
 from auravideo.doctor import computing, rendering
@@ -131,3 +132,13 @@ def test_the_kernels_of_the_tensorflow_that_is_here():
     found = computing.tensorflow_kernels()
     assert found is None or found == sorted(found)
     assert not found or found[0] >= (5, 0)
+
+
+def test_a_card_in_exclusive_mode_asks_for_no_restart(report, problem, monkeypatch):
+    exclusive = nvml.Card("GPU-1", used=0, total=8 * 2**30, busy=0, mode=pynvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS)
+    nvml.install(monkeypatch, cards=[exclusive])
+    words = "CUDA error: CUDA-capable device(s) is/are busy or unavailable"
+    report(a_card(fault="context lost", problem=words))
+    found = problem(computing.computing)
+    assert "exclusive process mode" in found.detail
+    assert (found.fix, found.state) == (rendering.all_may(0), State.WARNING)

@@ -5,8 +5,10 @@ import json
 from importlib.metadata import version
 from types import SimpleNamespace
 
+import pynvml
 import pytest
 
+from auravideo.core import graphics
 from auravideo.doctor import rendering
 from generation.catalogue.lockfile import lock_path
 from generation.requests import available
@@ -25,7 +27,7 @@ def torch(monkeypatch):
 @pytest.fixture
 def bus(tmp_path, monkeypatch):
     """Return a function that puts a device on the PCI bus."""
-    monkeypatch.setattr(rendering, "PCI_DEVICES", tmp_path)
+    monkeypatch.setattr(graphics, "PCI_DEVICES", tmp_path)
 
     def put(vendor: str, kind: str) -> None:
         device = tmp_path / f"{vendor}-{kind}"
@@ -80,7 +82,7 @@ def test_the_build_of_the_torch_that_is_here():
 
 
 def test_without_torch(monkeypatch):
-    monkeypatch.setattr(rendering, "find_spec", lambda _name: None)
+    monkeypatch.setattr(graphics, "find_spec", lambda _name: None)
     assert rendering.torch_cuda() is None
 
 
@@ -94,8 +96,15 @@ def test_without_torch(monkeypatch):
 )
 def test_the_version_file_of_torch(monkeypatch, tmp_path, text, cuda):
     (tmp_path / "version.py").write_text(text)
-    monkeypatch.setattr(rendering, "find_spec", lambda _name: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
+    monkeypatch.setattr(graphics, "find_spec", lambda _name: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
     assert rendering.torch_cuda() == cuda
+
+
+def test_the_version_file_of_torch_for_another_maker(monkeypatch, tmp_path):
+    (tmp_path / "version.py").write_text("cuda: Optional[str] = None\nhip: Optional[str] = '7.2.1'\nxpu = None\n")
+    monkeypatch.setattr(graphics, "find_spec", lambda _name: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
+    assert graphics.torch_build() == graphics.Build(hip="7.2.1")
+    assert rendering.torch_cuda() == ""
 
 
 def test_the_models_that_ship():
@@ -143,3 +152,37 @@ def test_a_fetched_model_that_is_gone(fetched, problem):
 def test_a_lock_file_that_cannot_be_read(fetched, settings, problem):
     lock_path(settings.HOME).write_text("{")
     assert "fetch_models" in problem(rendering.models).fix
+
+
+# --- Compute modes, and other makers ----------------------------------------------------------------------------------
+
+
+def in_mode(monkeypatch, torch, mode):
+    torch("13.0")
+    nvml.install(monkeypatch, [nvml.Card("GPU-1", used=0, total=8 * GIB, busy=0, mode=mode)])
+
+
+def test_a_card_in_exclusive_mode_that_several_workers_share_is_explained(monkeypatch, torch, problem, settings):
+    in_mode(monkeypatch, torch, pynvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS)
+    settings.WORKERS = ""
+    found = problem(rendering.card)
+    assert "exclusive mode: one process at a time" in found.detail
+    assert "generate, interpolate, upscale" in found.detail
+    assert "nvidia-smi -i 0 -c 0" in found.fix
+    assert "restart" not in found.fix.lower()
+    settings.WORKERS = "cpu,generate:0,interpolate:cpu,upscale:cpu"
+    assert "NVIDIA Rig" in rendering.card(), "as the advice says"
+
+
+def test_a_card_on_which_nothing_may_compute(monkeypatch, torch, problem):
+    in_mode(monkeypatch, torch, pynvml.NVML_COMPUTEMODE_PROHIBITED)
+    assert "prohibited" in problem(rendering.card).detail
+
+
+def test_a_card_of_another_maker_is_named(monkeypatch, bus, not_applicable):
+    nvml.install(monkeypatch, cards=None)
+    bus("0x1002", "0x030000")
+    assert "ROCm" in not_applicable(rendering.card)
+    monkeypatch.setattr(graphics, "torch_build", lambda: graphics.Build(hip="7.2"))
+    monkeypatch.setattr(graphics, "amd", lambda: [graphics.Card("Radeon RX 7900", 20 * GIB, 20 * GIB)])
+    assert rendering.card() == "Radeon RX 7900 (20 GiB), not tried by us; FILM interpolates on the CPU"

@@ -14,7 +14,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from auravideo.core.metrics import presence, totals
 from auravideo.doctor import services
 from auravideo.doctor.findings import State
-from auravideo.server import redis_server
+from auravideo.server import redis_program, redis_server
 
 
 @pytest.mark.django_db
@@ -75,7 +75,7 @@ def another_redis(settings, tmp_path):
 
         def start(*options: str) -> None:
             path = tmp_path / "r.sock"
-            command = [redis_server.executable(), "--port", "0", "--unixsocket", str(path), "--dir", str(tmp_path)]
+            command = [redis_program.executable(), "--port", "0", "--unixsocket", str(path), "--dir", str(tmp_path)]
             snapshots = [] if "--save" in options else ["--save", ""]
             process = subprocess.Popen([*command, *snapshots, *options], stdout=subprocess.DEVNULL)
             stack.callback(process.wait)

@@ -54,6 +54,7 @@ def test_hosts_of_a_site_behind_a_proxy(settings):
     [
         ({"HOST": "0.0.0.0"}, State.WARNING, "listens on 0.0.0.0"),
         ({"ALLOWED_HOSTS": ["video.example.org"]}, State.WARNING, "without HTTPS"),
+        ({"ALLOWED_HOSTS": ["video.example.org"], "HTTPS": True}, State.WARNING, "does not know the address"),
         ({"CSRF_TRUSTED_ORIGINS": ["https://other.example.com"]}, State.FAILED, "not allowed"),
         (
             {"ALLOWED_HOSTS": ["v.example.org"], "CSRF_TRUSTED_ORIGINS": ["http://v.example.org"], "HTTPS": True},
@@ -132,6 +133,14 @@ def test_the_public_address_is_asked_where_there_is_one(settings, answering):
     answering(HEALTHY)
     settings.CSRF_TRUSTED_ORIGINS = [f"http://localhost:{settings.PORT}"]
     assert site.pages() == f"http://localhost:{settings.PORT}"
+
+
+def test_a_proxy_that_does_not_say_that_it_has_tls(settings, answering, problem):
+    settings.SECURE_SSL_REDIRECT = True
+    answering({**HEALTHY, "/manifest.webmanifest": (200, b"{}")})
+    assert site.pages() == site.address()
+    answering({**HEALTHY, "/manifest.webmanifest": (301, b"")})
+    assert "X-Forwarded-Proto" in problem(site.pages).fix
 
 
 def test_a_site_that_is_not_there(settings, problem, not_applicable):

@@ -13,7 +13,7 @@ from auravideo.celery import app
 from gallery.models import Act, ModerationAction, Report, Video, Visibility
 from gallery.moderation import decisions, services
 from generation.models import BlockedTerm
-from tests.factories import ReportFactory, UserFactory, VideoFactory, a_moderator, staff_with
+from tests.factories import ReportFactory, UserFactory, VideoFactory, a_known_user, a_moderator, staff_with
 
 pytestmark = pytest.mark.django_db
 
@@ -74,7 +74,8 @@ PRIVATE = [each for each in vars(decisions).values() if getattr(each, "form", No
 def test_a_note_for_the_history_is_never_told_to_the_owner(signed_in, report, decision, is_hidden_by_reports, settings):
     if is_hidden_by_reports:
         settings.AUTO_HIDE_REPORTS = 2
-        services.report(report.video, None, "a visitor", "spam")
+        for key in ("one", "another"):
+            services.report(report.video, a_known_user(), key, "spam")
     elif decision is decisions.UNPICK:
         services.pick(report.video.user, report.video)
     act(signed_in, VIDEOS, decision, report.video)
@@ -346,7 +347,7 @@ def test_a_video_with_open_reports_can_be_left_as_it_is_from_its_page(signed_in,
 def test_a_video_hidden_by_reports_can_be_hidden_by_a_moderator_or_restored(signed_in, settings):
     settings.AUTO_HIDE_REPORTS = 1
     video = a_public_video()
-    services.report(video, None, "a visitor", "spam")
+    services.report(video, a_known_user(), "a visitor", "spam")
     assert {"hide", "restore", "dismiss"} <= offered(signed_in, video)
 
 

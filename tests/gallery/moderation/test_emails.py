@@ -14,7 +14,7 @@ from accounts.models import User
 from auravideo.celery import app
 from gallery.models import Video, Visibility
 from gallery.moderation import emails, services
-from tests.factories import PASSWORD, ReportFactory, UserFactory, VideoFactory, a_moderator
+from tests.factories import PASSWORD, ReportFactory, UserFactory, VideoFactory, a_known_user, a_moderator
 
 pytestmark = pytest.mark.django_db
 
@@ -87,6 +87,7 @@ def test_an_email_about_an_automatic_hiding_links_to_the_site_as_the_reporter_re
     video, letters_written, client, settings, django_capture_on_commit_callbacks
 ):
     settings.AUTO_HIDE_REPORTS = 1
+    client.force_login(a_known_user())
     with django_capture_on_commit_callbacks(execute=True):
         client.post(reverse("gallery:report", args=[video.pk]), {"reason": "spam"})
     (letter,) = mail.outbox

@@ -9,7 +9,7 @@ from gallery.models import ModerationAction, Report, Visibility
 from gallery.moderation import services
 from gallery.moderation.views import NOTICES_A_PAGE
 from gallery.sharing.places import Place
-from tests.factories import UserFactory, VideoFactory, a_moderator
+from tests.factories import UserFactory, VideoFactory, a_known_user, a_moderator
 
 pytestmark = pytest.mark.django_db
 
@@ -91,6 +91,7 @@ def test_errors_are_shown_and_input_is_kept(client, video, changes):
 
 def test_the_report_that_hides_a_video_is_thanked_for_like_any_other(client, video, settings):
     settings.AUTO_HIDE_REPORTS = 1
+    client.force_login(a_known_user())
     response = client.post(address(video), DATA, follow=True)
     assert response.status_code == 200
     assert client.get(address(video)).status_code == 404
@@ -123,6 +124,7 @@ def test_the_thanks_lead_back_to_where_it_was_watched(client, shared):
 
 def test_the_report_that_hides_a_video_leads_back_to_nothing(client, video, settings):
     settings.AUTO_HIDE_REPORTS = 1
+    client.force_login(a_known_user())
     page = client.post(address(video), DATA, follow=True).content.decode()
     assert "Thank you" in page
     assert BACK not in page

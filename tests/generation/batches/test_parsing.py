@@ -4,6 +4,7 @@ import json
 from hashlib import sha256
 
 import pytest
+from django.utils import translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,10 +94,7 @@ def test_rows_of_nothing_but_delimiters_are_blank():
 
 def test_ragged_rows_are_reported_and_the_others_read():
     text = "prompt,fps\na heart\na star,8\na cross,8,9\n"
-    assert problems_of(text, format="csv") == {
-        2: "This row has 1 cells, but the header has 2.",
-        4: "This row has 3 cells, but the header has 2.",
-    }
+    assert problems_of(text, format="csv") == {4: "This row has 3 cells, but the header has 2."}
     assert len(read_rows(text.encode(), format="csv")) == 3
 
 
@@ -151,8 +149,11 @@ def test_a_json_lines_file_has_an_object_a_line():
         ('{"prompt": "a", "seed": ' + "9" * 5000 + "}", "This line contains a number that is too long."),
         ('{"prompt": "a", "prompt": "b"}', "The field prompt appears twice."),
         ('{"prompt": {"a": 1, "a": 2}}', "The field a appears twice."),
-        ("[" * 100_000, "This is too deeply nested."),
-        ('{"prompt": ' * 100_000, "This is too deeply nested."),
+        ("[" * 60_000, "This is too deeply nested."),
+        ('{"prompt": [[[[[[]]]]]]}', "This is too deeply nested."),
+        ("[" * 100_000, "This line is too long; 65536 characters are the most."),
+        ('{"prompt": ' * 5_000, "This is too deeply nested."),
+        ("{" + ",".join(f'"k{n}": 1' for n in range(100)) + "}", "This row has too many fields; 64 are the most."),
         ("# a heart", "This is not JSON"),
     ],
     ids=lambda value: value[:25],
@@ -188,7 +189,95 @@ def test_a_nul_byte_is_reported(format):
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_utf_16_is_recognised_by_its_mark(encoding):
     mark = b"" if encoding == "utf-16" else "\ufeff".encode(encoding)
-    assert refusal_of(mark + "prompt\na heart".encode(encoding)) == "This is UTF-16 text. Save it as UTF-8."
+    assert rows_of(mark + "prompt\nżółte serce".encode(encoding)) == [(1, 2, {"prompt": "żółte serce"})]
+    assert refusal_of(mark + "prompt\na heart".encode(encoding) + b"x") == (
+        "This is UTF-16 text with an error in it. Save it as UTF-8."
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [("cp1250", "żółte serce"), ("cp1250", "mała łódź"), ("cp1252", "un cœur à la fenêtre"), ("cp1252", "die Straße")],
+)
+def test_what_excel_saves_in_the_code_page_of_windows_is_read(encoding, text):
+    assert rows_of(f"prompt;seed\n{text};1".encode(encoding))[0][2] == {"prompt": text, "seed": "1"}
+
+
+def test_a_code_page_that_cannot_be_told_is_the_one_of_the_language():
+    with translation.override("pl"):
+        assert rows_of("zając śpi".encode("cp1250"))[0][2] == {"prompt": "zając śpi"}
+
+
+# --- As spreadsheets save it ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nprompt;guidance\na heart, rising;7,5\n",
+        '"sep=;"\r\nprompt;guidance;;\r\na heart, rising;7,5;;\r\n;;;\r\n',
+        "prompt;guidance;seed\na heart, rising;7,5\n",
+    ],
+)
+def test_a_spreadsheets_delimiters_are_understood(text):
+    assert [row[2] for row in rows_of(text)] == [{"prompt": "a heart, rising", "guidance": "7,5"}]
+    assert [row[2] for row in rows_of(text, name="a.csv")] == [{"prompt": "a heart, rising", "guidance": "7,5"}]
+
+
+def test_lines_are_counted_from_the_line_that_names_the_delimiter():
+    assert rows_of("sep=;\nprompt;fps\na;8\n") == [(1, 3, {"prompt": "a", "fps": "8"})]
+
+
+def test_commas_in_a_single_column_are_part_of_the_prompt():
+    text = 'prompt\na red heart, rising, over the sea\n"quoted, as well"\n'
+    assert [row[2]["prompt"] for row in rows_of(text)] == ["a red heart, rising, over the sea", "quoted, as well"]
+
+
+# --- JSON that is no JSON Lines --------------------------------------------------------------------------------------
+
+ARRAY = """[
+  {"prompt": "a heart", "motion_loras": [["zoom-in", 0.5]]},
+  {
+    "prompt": "a star"
+  }
+]
+"""
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", ""])
+def test_an_array_is_read_value_by_value(name):
+    assert rows_of(ARRAY, name=name) == [
+        (1, 2, {"prompt": "a heart", "motion_loras": [["zoom-in", 0.5]]}),
+        (2, 3, {"prompt": "a star"}),
+    ]
+    assert rows_of(json.dumps(json.loads(ARRAY)), name=name)[1][1:] == (1, {"prompt": "a star"})
+
+
+def test_objects_may_span_lines_without_an_array():
+    assert rows_of('{\n"prompt": "a"\n}\n{\n"prompt": "b"\n}', name="a.json") == [
+        (1, 1, {"prompt": "a"}),
+        (2, 4, {"prompt": "b"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[{"prompt": "a"}\n{"prompt": "b"}]', "line 2: There must be a comma or the end of the list here."),
+        ('[{"prompt": "a"},\n]\nmore', "line 3: There is more after the end of the list."),
+        ('[{"prompt": "a"},\n', "line 2: This is not JSON (Expecting value at character 1)."),
+        ('[\n{"prompt": "' + "a" * 70_000 + '"}]', "line 2: This row is too long; 65536 characters are the most."),
+        ('[\n{"a": ' + "9" * 5000 + "}]", "line 2: This line contains a number that is too long."),
+        ("[" + '{"prompt": "a"},' * 10_001, "line 1: A file may have at most 10000 rows."),
+    ],
+    ids=lambda value: value[:25],
+)
+def test_an_array_that_is_none_is_refused_with_its_line(text, says):
+    assert refusal_of(text, name="a.json").startswith(says)
+
+
+def test_a_prompt_may_begin_with_a_bracket():
+    assert rows_of("[masterpiece] a heart\n")[0][2] == {"prompt": "[masterpiece] a heart"}
 
 
 @pytest.mark.parametrize("format", ["text", "csv", "jsonl"])
@@ -209,7 +298,7 @@ def test_a_file_has_ten_thousand_rows_at_most():
 
 def test_a_file_has_ten_mebibytes_at_most():
     assert refusal_of(b"x" * (parsing.MAX_BYTES + 1)).startswith("A file may be at most 10 MiB.")
-    assert len(read_rows(b"x" * parsing.MAX_BYTES, format="text")) == 1
+    assert "This line is too long" in problems_of(b"x" * parsing.MAX_BYTES, format="text")[1]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ BAD_CELLS = {
     "model": ("sd-9000",),
     "format": ("avi",),
     "size": ("255x255",),
-    "seed": ("-1",),
+    "seed": ("-2",),
 }
 
 
@@ -77,7 +77,7 @@ def test_the_message_of_a_bad_row_reads_like_this():
 
 
 def test_a_row_that_could_not_be_read_is_reported_by_its_line_alone():
-    assert problems_of("prompt,fps\na heart\n") == ["line 2: This row has 1 cells, but the header has 2."]
+    assert problems_of("prompt,fps\na heart,8,9\n") == ["line 2: This row has 3 cells, but the header has 2."]
 
 
 def test_what_a_message_repeats_of_a_file_cannot_move_the_cursor():

@@ -122,7 +122,7 @@ def test_the_text_of_a_wrong_file_comes_back_to_be_corrected_and_is_read_by_the_
         ("a red heart", ("p.txt", b"a blue star"), "lines"),
         ("", ("p.csv", b"colour,size\nred,1\n"), "file"),
         ("", ("p.csv", b'prompt\n"a red heart\n'), "file"),
-        ("", ("p.txt", "a red heart".encode("utf-16")), "file"),
+        ("", ("p.txt", "a red heart".encode("utf-16") + b"x"), "file"),
         ("", ("p.txt", b""), "file"),
         ("# only a comment", None, "lines"),
     ],
@@ -141,7 +141,7 @@ def test_a_file_that_is_too_large_is_refused(signed_in):
 def test_more_lines_than_may_wait_are_refused_as_a_whole(signed_in, settings):
     settings.MAX_ACTIVE_JOBS = 2
     response = post(signed_in, GOOD)
-    assert "you may only have 2 more waiting" in response.content.decode()
+    assert "at most 2 may wait at a time" in response.content.decode()
     assert not Job.objects.exists()
     assert not Batch.objects.exists()
 

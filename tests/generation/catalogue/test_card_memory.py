@@ -58,3 +58,11 @@ def test_the_fastest_mode_that_fits_is_chosen_and_the_most_economical_if_none_do
 
 def test_where_nothing_is_known_no_mode_is_chosen():
     assert card_memory.choose_mode({}, 10**12) is None
+
+
+@pytest.mark.parametrize("clip", [(256, 256, 8), (512, 512, 17), (512, 512, 81)])
+def test_without_a_card_a_clip_needs_all_weights_in_full_precision(clip):
+    """5.7 GB of them (tests/rigs/paper_card/test_reality.py), whatever mode saves working memory."""
+    need, on_card = card_memory.on_processor(SD15, *clip), card_memory.needs(SD15, *clip)
+    assert max(5.7 * GB, 2 * min(on_card.values()) - GB) < need < 2 * on_card["full"]
+    assert card_memory.on_processor(replace(SD15, family="flux"), *clip) == 0

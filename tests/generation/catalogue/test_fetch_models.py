@@ -1,6 +1,7 @@
 """`fetch_models` against a local hub: downloads, resuming, verification, refusals and messages."""
 
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -97,9 +98,9 @@ def run(hub: HubServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(download, "_PAUSE_SECONDS", 0.0)
 
-    def call(*arguments: str) -> str:
+    def call(*arguments: str, accepted: bool = True) -> str:
         out = StringIO()
-        call_command("fetch_models", *arguments, stdout=out, stderr=StringIO())
+        call_command("fetch_models", *arguments, accept_unpinned=accepted, stdout=out, stderr=StringIO())
         return out.getvalue()
 
     return call
@@ -466,7 +467,7 @@ def test_no_network_is_one_line_and_a_failing_exit_code(home: Path) -> None:
         "AURAVIDEO_HOME": str(home),
         "AURAVIDEO_CATALOGUE": str(home.parent / "extra.toml"),
     }
-    command = [sys.executable, str(ROOT / "manage.py"), "fetch_models", "moves"]
+    command = [sys.executable, str(ROOT / "manage.py"), "fetch_models", "moves", "--accept-unpinned"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "http://127.0.0.1:9 cannot be reached" in done.stderr
@@ -480,3 +481,144 @@ def test_an_error_without_a_text_is_told_by_its_kind() -> None:
         download._explained("a/b", "c"),
     ):
         raise httpx2.ReadTimeout("")
+
+
+# What a hub may not do ------------------------------------------------------------------------------------------------
+
+
+def test_what_the_catalogue_does_not_pin_is_fetched_only_if_the_operator_says_so(
+    run: Callable[..., str], home: Path, hub: HubServer
+) -> None:
+    with pytest.raises(CommandError, match=r"neither a commit nor hashes for painter, moves.*--accept-unpinned"):
+        run("painter", accepted=False)
+    assert hub.requests == [], "nobody was asked"
+    printed = run("moves")
+    assert f"trusted from now on: studio/moves at {commit_of('studio/moves')}" in printed
+    assert lockfile.file_sha256(home / "models/moves/config.json") in printed
+    (home / "models/moves/config.json").unlink()
+    assert "fetched" in run("moves", accepted=False), "the lock file knows it by now"
+
+
+def test_a_revision_that_the_operator_names_is_a_decision_too(run: Callable[..., str]) -> None:
+    assert "moves: fetched" in run("moves", "--revision", commit_of("studio/moves"), accepted=False)
+
+
+@pytest.mark.parametrize("by", ["revision", "sha256"])
+def test_what_the_catalogue_pins_needs_no_decision(
+    run: Callable[..., str], home: Path, hub: HubServer, by: str
+) -> None:
+    revision = f'repo = "studio/moves"\nrevision = "{commit_of("studio/moves")}"'
+    text = CATALOGUE.replace('repo = "studio/moves"', revision) if by == "revision" else CATALOGUE
+    if by == "sha256":
+        files = hub.repos["studio/moves"].files
+        text += "[adapters.moves.sha256]\n" + "".join(
+            f'"{name}" = "{hashlib.sha256(files[name]).hexdigest()}"\n' for name in entry("moves", home).files
+        )
+    (home.parent / "extra.toml").write_text(text, encoding="utf-8")
+    _load.cache_clear()
+    printed = run("moves", accepted=False)
+    assert "moves: fetched" in printed
+    assert "trusted from now on" not in printed
+
+
+def test_a_commit_that_changed_its_files_is_refused(run: Callable[..., str], home: Path, hub: HubServer) -> None:
+    run("moves")
+    hub.repos["studio/moves"].files["config.json"] = CONFIG.replace(b"Motion", b"Hostile")
+    (home / "models/moves/config.json").unlink()
+    with pytest.raises(CommandError, match="not the file that was fetched from this commit before"):
+        run("moves")
+    assert not (home / "models/moves/config.json").exists()
+
+
+def test_a_hub_that_answers_with_another_commit_is_refused(run: Callable[..., str], hub: HubServer) -> None:
+    wanted = commit_of("studio/moves")
+    hub.repos["studio/moves"].claims = "b" * 40
+    with pytest.raises(CommandError, match=r"answers with commit 'b+' of studio/moves"):
+        run("moves", "--revision", wanted)
+    hub.repos["studio/moves"].claims = "../../elsewhere"
+    with pytest.raises(CommandError, match="answers with commit"):
+        run("moves")
+
+
+HOSTILE_NAMES = [
+    "unet/../../../../escaped.safetensors",
+    "../escaped.safetensors",
+    "unet/..",
+    "/etc/escaped.safetensors",
+    "unet//escaped.safetensors",
+    "unet/./escaped.safetensors",
+    "unet\\..\\..\\escaped.safetensors",
+    "C:/escaped.safetensors",
+    "unet/line\nbreak.safetensors",
+    "unet/\u202eescaped.safetensors",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+@pytest.mark.parametrize("pattern", ["*", "*/*", "unet/*.safetensors", "*/*.safetensors", "../*", "*/*/*/*/*/*"])
+def test_no_pattern_matches_a_name_that_leads_elsewhere(name: str, pattern: str) -> None:
+    assert not entries.matches(name, pattern)
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_repository_cannot_write_outside_its_folder(
+    run: Callable[..., str], home: Path, hub: HubServer, name: str
+) -> None:
+    hub.repos["studio/painter"].files[name] = b"escaped"
+    run("painter")
+    found = [path for path in home.parent.rglob("*") if "escaped" in path.name or "break" in path.name]
+    assert found == []
+    assert all("escaped" not in file for file in lockfile.read_lock(home)["painter"]["files"])
+
+
+def test_a_link_that_leads_out_of_the_folder_is_not_followed(
+    run: Callable[..., str], home: Path, hub: HubServer, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (home / "models/painter").mkdir(parents=True)
+    (home / "models/painter/unet").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CommandError, match="would be written outside"):
+        run("painter")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_hash_that_is_a_path_is_refused(run: Callable[..., str], home: Path, hub: HubServer) -> None:
+    """Partial files are named after the hash."""
+    for hash in ("../" * 12 + "tmp", "g" * 64, "A" * 64, ""):
+        hub.repos["studio/moves"].hash = hash
+        with pytest.raises(CommandError, match="says nothing of the size or hash"):
+            run("moves")
+    assert not (home / "models/.partial").exists()
+
+
+def test_the_catalogues_hash_also_holds_for_files_copied_by_hand(home: Path) -> None:
+    extra = home.parent / "extra.toml"
+    good = hashlib.sha256(CONFIG).hexdigest()
+    extra.write_text(CATALOGUE + f'[adapters.moves.sha256]\n"config.json" = "{good}"\n', encoding="utf-8")
+    _load.cache_clear()
+    folder = home / "models/moves"
+    folder.mkdir(parents=True)
+    (folder / "diffusion_pytorch_model.safetensors").write_bytes(WEIGHTS)
+    (folder / "config.json").write_bytes(CONFIG)
+    lockfile.verify(entry("moves", home), home)
+    (folder / "config.json").write_bytes(CONFIG.upper())
+    with pytest.raises(RenderError) as caught:
+        lockfile.verify(entry("moves", home), home)
+    assert caught.value.id == "model-corrupt"
+
+
+# Their repositories are named in public, but no commit or hash of theirs could be read from a source that we can cite.
+UNPINNED = {
+    "juggernaut-final",
+    *(f"{move}" for move in ("zoom-in", "pan-left", "pan-right", "tilt-down", "rolling-clockwise")),
+    "rolling-anticlockwise",
+}
+
+
+def test_every_shipped_entry_with_a_repository_is_pinned_or_asks_first(tmp_path: Path) -> None:
+    fetched = [item for item in load_catalogue() if item.sources()]
+    assert len(fetched) > 20
+    assert {item.id for item in fetched if not item.is_pinned} == UNPINNED
+    assert {item.id for item in fetched if download.is_unknown(item, tmp_path)} == UNPINNED
+    film = load_catalogue()["film"]
+    assert film.sha256.keys() == set(film.files), "it is a graph: no other file may take its place"

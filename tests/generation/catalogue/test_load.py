@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -440,3 +441,29 @@ def test_a_site_does_not_start_with_a_mistake(tmp_path: Path) -> None:
     path.write_text("[models.x]\nlabel = 3\n")
     with pytest.raises(CatalogueError, match="'x'"):
         CurrentCatalogue().get(path)
+
+
+COSTLY = {
+    "deep arrays": "a=" + "[" * 1_400,
+    "dots": "a" + ".a" * 400_000 + "=1",
+    "lines of dots": "".join(f"b{n}" + ".a" * 700 + "=1\n" for n in range(140)),
+    "headers of dots": "".join(f"[b{n}" + ".a" * 700 + "]\n" for n in range(140)),
+    "digits": "a=" + "1" * 1_400,
+    "more digits than an int has": "a=" + "1" * 900_000,
+    "line ends": "\n" * 900_000,
+    "entries": "".join(f"[models.k{n}]\n" for n in range(12_000)),
+    "NULs": "\0" * 1_400,
+    "a number beyond all": "[models.tiny]\nguidance = 1e999999",
+    "marks": "\ufeff" * 1_400,
+    "quotes": 'a="""' + '"\n' * 90_000,
+}
+
+
+@pytest.mark.parametrize("text", COSTLY.values(), ids=COSTLY)
+def test_no_file_takes_long_or_raises_anything_but_our_error(tmp_path, text):
+    path = tmp_path / "own.toml"
+    path.write_text(text)
+    started = time.process_time()
+    with pytest.raises(CatalogueError):
+        load_catalogue(path)
+    assert time.process_time() - started < 2

@@ -1,83 +1,86 @@
-"""Budgets of the create page: database queries and form instances."""
+"""Whatever is posted to the create page costs a moment and ends in no error page."""
+
+import io
+import json
+import string
+import time
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from generation.create.forms import CreateForm
-from generation.models import BlockedTerm, Job
-from tests.factories import JobFactory
-from tests.generation.create.pages import ADVANCED, SIMPLE, create
+from generation.requests.fields import FIELDS
+from tests.generation.batches.test_costs import MOST_SECONDS
 
-PAGES = [("simple", SIMPLE), ("advanced", ADVANCED)]
+pytestmark = pytest.mark.django_db
 
-
-@pytest.fixture
-def built(monkeypatch):
-    """Record the mode of every form that is built."""
-    found, build = [], CreateForm.__init__
-
-    def counted(form, *args, **kwargs):
-        build(form, *args, **kwargs)
-        found.append(form.mode)
-
-    monkeypatch.setattr(CreateForm, "__init__", counted)
-    return found
-
-
-def ask_for_summary(client, mode, data):
-    return client.post(f"{reverse('generation:create-summary')}?mode={mode}", data)
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(("mode", "data"), PAGES)
-def test_a_live_summary_takes_five_queries_however_long_the_queue(
-    signed_in, user, other_user, mode, data, django_assert_max_num_queries
-):
-    """One each for the session and the user, three for the queue."""
-    JobFactory.create_batch(30, user=other_user)
-    JobFactory.create_batch(3, user=user, priority=2)
-    BlockedTerm.objects.create(term="toy gun")
-    signed_in.get(reverse("generation:create"), {"mode": mode})  # stores the mode and caches this machine's rates
-    with django_assert_max_num_queries(5):
-        response = ask_for_summary(signed_in, mode, data)
-    assert response.context["summary"].queue.jobs == 3 + 4, "her own, and one of the other user before each turn"
+ADDRESSES = ("create", "create-edit", "create-summary", "create-sweep", "create-save-preset", "create-from-file")
+VALID = {"prompt": "a red heart", "aspect": "1:1", "seconds": "2", "quality": "standard", "variations": "1"}
+LONG = 200_000
+VALUES = {
+    "digits": "1" * LONG,
+    "a number beyond all": "1e999999",
+    "minus one": "-1",
+    "not a number": "nan",
+    "spaces": " " * LONG + "x",
+    "commas": "1," * (LONG // 2),
+    "NULs": "\0" * 100,
+    "combining marks": "a" + "\u0301" * (LONG // 2),
+    "what grows when it is normalized": "\ufdfa" * 1000,
+    "unknown words": " ".join(a + b + "zq" for a in string.ascii_lowercase for b in string.ascii_lowercase)[:1000],
+    "brackets": "[" * LONG,
+}
+NAMES = (*(name for name in FIELDS if not name.endswith("_loras")), "aspect", "short_side", "variations", "lora-ink")
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize(("mode", "data"), PAGES)
-def test_a_live_summary_builds_one_form(signed_in, built, mode, data):
-    response = ask_for_summary(signed_in, mode, data)
-    assert response.context["summary"]
-    assert built == [mode]
+def address_of(name: str) -> str:
+    return reverse(f"generation:{name}")
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("mode", ["simple", "advanced"])
-def test_the_page_itself_builds_one_form(signed_in, built, mode):
-    response = signed_in.get(reverse("generation:create"), {"mode": mode})
-    assert response.context["summary"]
-    assert built == [mode]
-    job = JobFactory(user=response.context["user"])
-    signed_in.get(reverse("generation:create"), {"from": job.pk, "quality": "standard"})
-    assert len(built) == 2
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize("address", ["create", "create-summary", "create-edit"])
+def test_no_value_of_all_fields_takes_long(signed_in, address, value):
+    started = time.process_time()
+    response = signed_in.post(address_of(address), {**dict.fromkeys(NAMES, value[:20_000]), "prompt": value})
+    assert time.process_time() - started < MOST_SECONDS
+    assert response.status_code in (200, 302)
 
 
-@pytest.mark.django_db
-def test_a_page_that_comes_back_with_complaints_builds_one_form(signed_in, built):
-    assert create(signed_in, "advanced", {**ADVANCED, "fps": "7"}).context["form"].errors
-    assert built == ["advanced"]
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    address=st.sampled_from(ADDRESSES),
+    values=st.dictionaries(
+        st.sampled_from([*NAMES, "across", "across_values", "down", "down_values", "preset_name"]),
+        st.sampled_from([value[:2000] for value in VALUES.values()]) | st.text(max_size=30),
+        max_size=8,
+    ),
+)
+def test_nothing_that_is_posted_ends_in_an_error(signed_in, address, values):
+    response = signed_in.post(address_of(address), {**VALID, **values})
+    assert response.status_code in (200, 302, 429)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_eight_variations_take_few_queries_and_the_terms_are_read_once_by_the_form_and_once_at_submission(
-    signed_in,
-):
-    BlockedTerm.objects.create(term="toy gun")
-    signed_in.get(reverse("generation:create"), {"mode": "advanced"})
-    with CaptureQueriesContext(connection) as queries:
-        create(signed_in, "advanced", {**ADVANCED, "variations": "8", "seed": ""})
-    assert Job.objects.count() == 8
-    assert len(queries) <= 24, "\n".join(query["sql"] for query in queries)
-    assert sum("generation_blockedterm" in query["sql"] for query in queries) == 2
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(request=st.dictionaries(st.sampled_from(sorted(FIELDS)), JSON, max_size=8))
+def test_no_settings_of_a_dropped_file_end_in_an_error(signed_in, request):
+    text = json.dumps({"auravideo": 1, "request": request}).encode()
+    blocks = b"".join(bytes([len(part)]) + part for part in (text[n : n + 255] for n in range(0, len(text), 255)))
+    file = io.BytesIO(b"GIF89a" + b"\0" * 7 + b"\x21\xfe" + blocks + b"\0\x3b")
+    file.name = "clip.gif"
+    response = signed_in.post(address_of("create-from-file"), {**VALID, "video_file": file})
+    assert response.status_code == 200
+
+
+def test_a_seed_of_minus_one_is_a_random_one(signed_in):
+    response = signed_in.post(address_of("create") + "?mode=advanced", {**VALID, "short_side": "128", "seed": "-1"})
+    assert response.status_code == 302, response.context["form"].errors
+    page = signed_in.get(address_of("create") + "?mode=advanced").content.decode()
+    assert 'min="-1"' in page

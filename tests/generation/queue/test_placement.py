@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from django.urls import reverse
 
-from generation.domain.memory_classes import GB
-from generation.domain.stages import QUEUES
+from generation.domain.memory_classes import GB, Need, queues_within
+from generation.domain.stages import QUEUES, STAGES
 from generation.domain.states import Stage
 from generation.queue import broker, claims, placement, roster, services
 from generation.requests import available
@@ -36,14 +36,17 @@ def the_request(**changes) -> RenderRequest:
     return RenderRequest.from_dict(a_request(**changes))
 
 
-def better(memory=100 * GB, warm=(), passes=0, stage=Stage.GENERATE, queues=("generate",)) -> str | None:
-    place = {"name": "me", "memory": memory, "queues": queues, "warm": list(warm), "passes": passes}
-    return placement.better_queue(stage, the_request(), **place)
+def better(
+    memory=100 * GB, warm=(), passes=0, stage=Stage.GENERATE, queues=None, is_card=True, asked=None
+) -> str | None:
+    place = {"name": "me", "memory": memory, "is_card": is_card, "warm": list(warm), "passes": passes}
+    queues = queues or queues_within((STAGES[stage].queue,), memory)
+    return placement.better_queue(stage, asked or the_request(), queues=queues, **place)
 
 
 def test_a_stage_needs_what_the_catalogue_says(large_model):
-    assert placement.needed(Stage.GENERATE, the_request()) == 20 * GB
-    assert placement.needed(Stage.PREPROCESS, the_request()) == 0
+    assert placement.needed(Stage.GENERATE, the_request()) == Need(20 * GB, 20 * GB)
+    assert placement.needed(Stage.PREPROCESS, the_request()) == Need(0, 0)
     assert placement.queue_of(Stage.GENERATE, the_request()) == "generate-24gb"
     assert placement.queue_of(Stage.UPSCALE, the_request()) == "upscale-8gb"
     assert placement.queue_of(Stage.ASSEMBLE, the_request()) == "cpu"
@@ -52,7 +55,7 @@ def test_a_stage_needs_what_the_catalogue_says(large_model):
 def test_a_model_that_left_the_catalogue_needs_nothing():
     """Its job fails in its first stage, with an error for the user."""
     asked = RenderRequest.from_dict({**a_request(), "model": "sd-9000"})
-    assert placement.needed(Stage.GENERATE, asked) == 0
+    assert placement.needed(Stage.GENERATE, asked) == Need(0, 0)
     assert placement.engine_of(Stage.GENERATE, asked) == ""
 
 
@@ -152,6 +155,61 @@ def test_small_models_cost_no_query(signed_in, user, django_assert_num_queries):
     asked = the_request()
     with django_assert_num_queries(0):
         assert placement.no_room(asked, available.plan_for(asked).stages) == ""
+
+
+# --- Without a card ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full_size() -> RenderRequest:
+    """Return a request of a full-size model, which needs 4.7 GB on a card at least, and 9.5 GB without one."""
+    asked = RenderRequest.from_dict({**a_request(size="512x512"), "model": "stable-diffusion-v1-5"})
+    need = placement.needed(Stage.GENERATE, asked)
+    assert 4 * GB < need.card < 5 * GB < 9 * GB < need.processor < 10 * GB
+    return asked
+
+
+def test_a_worker_without_a_card_leaves_alone_what_only_a_card_can_make_in_so_little_memory(full_size):
+    for memory in (4.7, 5, 5.9, 8, 9):
+        assert better(memory=int(memory * GB), is_card=True, asked=full_size) is None
+        assert better(memory=int(memory * GB), is_card=False, asked=full_size) is not None
+    assert better(memory=12 * GB, is_card=False, asked=full_size) is None
+
+
+def test_it_passes_such_a_clip_on_to_a_card_that_can(full_size):
+    WorkerFactory(memory_total=8_500_000_000, device="NVIDIA RTX")
+    assert better(memory=5 * GB, is_card=False, asked=full_size) == "generate-8gb"
+
+
+def test_a_class_that_it_reads_itself_is_no_larger_one(full_size):
+    assert better(memory=9 * GB, is_card=False, asked=full_size) == "generate-12gb"
+
+
+def test_where_only_a_small_card_of_the_same_queue_can_nothing_is_passed_round(full_size):
+    """A queue that nobody reads would be worse than an attempt."""
+    WorkerFactory(memory_total=6_400_000_000, device="NVIDIA RTX")
+    assert better(memory=5 * GB, is_card=False, asked=full_size) is None
+
+
+def test_a_user_reads_what_a_clip_needs_where_nobody_has_a_card(full_size):
+    def said():
+        roster._capacity.cache_clear()
+        return placement.no_room(full_size, [Stage.GENERATE])
+
+    WorkerFactory(memory_total=5 * GB)
+    assert "needs 9.5 GB of memory, and the largest worker on this site has 5.0 GB" in said()
+    WorkerFactory(memory_total=5 * GB, device="NVIDIA RTX")
+    assert said() == "", "a card of that size can"
+
+
+def test_a_worker_without_a_card_that_is_too_small_counts_neither_as_idle_nor_as_able(full_size):
+    need = placement.needed(Stage.GENERATE, full_size)
+    WorkerFactory(memory_total=5 * GB, warm=["a/m"])
+    assert not roster.has_idle("generate", need)
+    assert not roster.idle_holders("generate", "a/m", "me", need)
+    WorkerFactory(memory_total=5 * GB, warm=["a/m"], device="NVIDIA RTX")
+    assert roster.has_idle("generate", need)
+    assert roster.idle_holders("generate", "a/m", "me", need)
 
 
 # --- Queues without a worker ------------------------------------------------------------------------------------------

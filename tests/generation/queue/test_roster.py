@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from generation.domain.memory_classes import Need
 from generation.domain.states import Stage
 from generation.models import Worker
 from generation.queue import claims, recovery, roster
@@ -123,7 +124,10 @@ def test_the_capacity_of_a_queue_is_its_largest_worker(settings):
     WorkerFactory(memory_total=24, queues=["upscale"])
     WorkerFactory(memory_total=12)
     silent_for(WorkerFactory(memory_total=80), settings.LOST_AFTER_SECONDS + 5)
-    assert {queue: there.memory for queue, there in roster.capacity().items()} == {"generate": 12, "upscale": 24}
+    assert {queue: max(there.processors) for queue, there in roster.capacity().items()} == {
+        "generate": 12,
+        "upscale": 24,
+    }
 
 
 def test_what_the_workers_of_a_queue_hold_is_known_together(settings):
@@ -139,10 +143,10 @@ def test_the_idle_holders_of_a_model_are_those_that_could_start_at_once(user):
     WorkerFactory(warm=["a/m"], queues=["upscale"])
     WorkerFactory(warm=["a/m"], draining_since=timezone.now())
     WorkerFactory(warm=["a/m"], memory_total=10)
-    assert roster.idle_holders("generate", "a/m", "me", memory=100) == [holder.name]
-    assert roster.idle_holders("generate", "a/m", holder.name, memory=100) == []
+    assert roster.idle_holders("generate", "a/m", "me", Need(100, 100)) == [holder.name]
+    assert roster.idle_holders("generate", "a/m", holder.name, Need(100, 100)) == []
     claims.claim(JobFactory(user=user).pk, 1, Stage.GENERATE, 0, f"{holder.name}:1")
-    assert roster.idle_holders("generate", "a/m", "me", memory=100) == []
+    assert roster.idle_holders("generate", "a/m", "me", Need(100, 100)) == []
 
 
 def test_what_all_workers_do_is_read_in_two_queries(user, django_assert_num_queries):

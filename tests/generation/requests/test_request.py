@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from auravideo.core.media.formats import FORMATS
 from generation.catalogue.load import load_catalogue
 from generation.requests.fields import FPS, MAX_GUIDANCE, MAX_PROMPT, MAX_SEED, MAX_STEPS
-from generation.requests.request import InvalidRequest, Limits, RenderRequest, parse
+from generation.requests.request import MOST_TOLD, InvalidRequest, Limits, RenderRequest, parse
 
 CATALOGUE = load_catalogue()
 PROMPT = "a red heart rising over the sea"
@@ -146,9 +146,6 @@ NOT_TEXT = {
     "escape": "\x1b[2J",
     "delete": "\x7f",
     "C1 control": "\x9b",
-    "right-to-left override": "\u202e",
-    "left-to-right embedding": "\u202a",
-    "isolate": "\u2066",
     "lone high surrogate": "\ud83d",
     "lone low surrogate": "\udc80",
 }
@@ -158,6 +155,13 @@ NOT_TEXT = {
 @pytest.mark.parametrize("field", ["prompt", "negative_prompt", "quality"])
 def test_control_and_hidden_characters_are_refused(field, characters):
     assert_refused(field, f"a red{characters}heart", says="control characters")
+
+
+@pytest.mark.parametrize("marks", ["\u202a{}\u202c", "\u2068{}\u2069", "\ufeff{}", "\u202e{}"])
+def test_the_marks_that_chat_programs_put_around_what_is_copied_are_dropped(marks):
+    request = ask(prompt=marks.format("a red heart"), seed=marks.format("7"), guidance=marks.format("7.5"))
+    assert (request.prompt, request.seed, request.guidance) == ("a red heart", 7, 7.5)
+    assert_refused("prompt", marks.format(" "), says="Describe what the clip should show")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +204,7 @@ def test_a_whole_number_may_come_as_text_or_as_spreadsheets_write_it(value):
 OUT_OF_RANGE = {
     "seconds": (0, -1, 11, 100, "100", 10**18, "1" * 30, 1e300, 10**400),
     "steps": (0, -1, 101, 10**18, -(10**400)),
-    "seed": (-1, 2**32, 10**18, 1e300),
+    "seed": (-2, 2**32, 10**18, 1e300),
     "guidance": (-0.1, -1, 30.5, 1e300, "1e300", "-5"),
 }
 
@@ -215,7 +219,7 @@ def test_a_number_out_of_range_is_refused_with_the_range(field, value):
 
 
 NO_NUMBER = (
-    *("abc", "nan", "NaN", "inf", "-Infinity", "1e400", "7,5", "1_0", "٣", "７", "0x7", "", " "),
+    *("abc", "nan", "NaN", "inf", "-Infinity", "1e400", "7,5,5", "1_0", "٣", "７", "0x7", "", " "),
     *(math.nan, math.inf, -math.inf, True, False, [7], {"n": 7}, 10**400, b"7"),
 )
 
@@ -433,3 +437,31 @@ def test_anything_becomes_a_request_that_json_can_hold_or_a_clear_refusal(data):
         assert all(texts and all(str(text) for text in texts) for texts in error.errors.values())
     else:
         assert RenderRequest.from_dict(json.loads(json.dumps(request.to_dict(), allow_nan=False))) == request
+
+
+# --- As others write it --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [-1, "-1", -1.0, " -1 "])
+def test_a_seed_of_minus_one_is_a_random_one_as_in_other_programs(seed):
+    assert ask(seed=seed).seed is None
+    assert_refused("seed", -2, says="between 0 and")
+
+
+def test_decimals_may_have_commas():
+    assert ask(guidance="7,5").guidance == 7.5
+    assert ask(steps="24,0").steps == 24
+    assert_refused("steps", "1,000", says="whole number")
+
+
+@pytest.mark.parametrize(
+    "loras", ["zoom-in:0,8, pan-left:0,5", "zoom-in:0,8; pan-left:0,5", "zoom-in:0.8;pan-left:0.5"]
+)
+def test_weights_may_have_decimal_commas_and_be_separated_by_semicolons(loras):
+    assert ask(**WITH_LORAS, motion_loras=loras).motion_loras == (("zoom-in", 0.8), ("pan-left", 0.5))
+
+
+def test_of_many_unknown_fields_only_some_are_told():
+    with pytest.raises(InvalidRequest) as refused:
+        ask(**{f"k{number}": 1 for number in range(50_000)})
+    assert len(refused.value.errors) == MOST_TOLD

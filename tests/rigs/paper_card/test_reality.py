@@ -7,7 +7,9 @@ The allocator is that of main memory, and float32 is what the CPU computes in. C
 import pytest
 import torch
 
+from generation.catalogue import card_memory
 from generation.catalogue.entries import BUILTIN_MODELS
+from generation.catalogue.load import load_catalogue
 from tests.rigs.paper_card.allocator import allocated_at_most
 from tests.rigs.paper_card.card import PaperCard
 from tests.rigs.paper_card.pipelines import (
@@ -72,3 +74,12 @@ def test_the_peak_of_the_published_networks_is_what_the_allocator_says(tmp_path)
     assert weights == pytest.approx(real_weights, rel=0.02)
     assert paper == pytest.approx(real, rel=0.1)
     assert paper - weights == pytest.approx(real - real_weights, rel=0.2)
+
+
+@pytest.mark.parametrize(("side", "frames"), [(64, 17), pytest.param(128, 8, marks=pytest.mark.thorough)])
+def test_what_a_clip_needs_without_a_card_is_what_float32_takes(side, frames):
+    """The table is in half precision. The most economical mode needs no more than the first, which is counted here."""
+    paper, weights = on_paper(BASE, TINY, side, frames)
+    tiny = load_catalogue().models["tiny"]
+    need = card_memory.on_processor(tiny, side, side, frames) - card_memory.CONTEXT - card_memory.GAPS
+    assert weights < need < 1.1 * paper

@@ -2,6 +2,7 @@
 
 import threading
 
+import pynvml
 import pytest
 import torch
 from celery.exceptions import Ignore
@@ -9,6 +10,7 @@ from celery.exceptions import Ignore
 from generation.domain.errors import RenderError
 from generation.domain.states import MAX_ATTEMPTS, MAX_CARD_FAILURES, RunStatus, Stage, Status
 from generation.queue import claims
+from generation.queue.loading import ahead
 from tests.factories import JobFactory
 from tests.rigs import nvml
 from workers import cards, loading, membership, runner, tasks
@@ -147,7 +149,8 @@ def test_loading_ahead_notices_it_too(job, monkeypatch):
         raise lost()
 
     monkeypatch.setattr(loading.engine_factory, "of_stage", explode)
-    assert loading._load(Stage.GENERATE, job, "tiny") is loading.State.FAILED
+    loading._load(Stage.GENERATE, job.render_request, "tiny")
+    assert ahead.look(Stage.GENERATE, "tiny").state is ahead.State.FAILED
     assert failures.must_end()
 
 
@@ -183,3 +186,15 @@ def test_a_card_that_fails_while_memory_is_given_back_changes_nothing_about_the_
     run(job, stage=Stage.PREPROCESS)
     assert job.stage_runs.get().status == RunStatus.DONE
     assert failures.must_end()
+
+
+def test_a_card_in_exclusive_mode_is_not_called_broken(job, monkeypatch):
+    """CUDA says only that it is busy; the driver knows why."""
+    card = nvml.Card("GPU-1", used=GIB, total=8 * GIB, busy=0, mode=pynvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS)
+    nvml.install(monkeypatch, [card])
+    for _ in range(MAX_CARD_FAILURES):
+        fail(job, torch.AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable"))
+    assert (job.status, job.error_id) == (Status.FAILED, "card-exclusive")
+    assert "exclusive mode" in job.error_text
+    assert "doctor" in job.error_text
+    assert "restart" not in job.error_text

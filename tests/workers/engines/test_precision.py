@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from workers.engines.diffusion.decoding import decode
-from workers.engines.precision import NotFinite, Precisions, card_name, wider
+from workers.engines.precision import NotFinite, Precisions
 
 pytestmark = pytest.mark.thorough
 
@@ -148,17 +148,3 @@ def test_a_file_that_is_damaged_counts_as_empty(tmp_path, content):
     found = Precisions()
     found.keep_in(file)
     assert found.get("a", "b", "c", "float16") == "float16"
-
-
-@pytest.mark.parametrize(("capability", "next_one"), [((7, 5), "float32"), ((8, 6), "bfloat16")])
-def test_the_next_precision_is_one_that_the_card_computes_itself(monkeypatch, capability, next_one):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
-    assert wider("float16", "cuda") == next_one
-    assert wider("bfloat16", "cuda") == "float32"
-    assert wider("float32", "cuda") is None
-    assert wider("float16", "cpu") == "float32"
-
-
-def test_a_card_is_known_by_its_name(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA GeForce GTX 1660")
-    assert (card_name("cuda"), card_name("cpu")) == ("NVIDIA GeForce GTX 1660", "cpu")

@@ -7,7 +7,7 @@ import torch
 
 from generation.domain.errors import Cancelled, RenderError
 from tests.upscaling import compact_state, largest_difference, picture, write
-from workers.engines import memory, realesrgan, registry, upscale_network
+from workers.engines import devices, memory, realesrgan, registry
 from workers.engines.base import Engine
 from workers.engines.realesrgan import Passes, RealEsrganEngine, plan_passes
 from workers.engines.upscale_network import Mode, Network
@@ -176,7 +176,7 @@ def test_a_checkpoint_that_is_listed_but_absent_is_made_up_for_by_another(compac
 def test_on_the_cpu_a_batch_depends_on_the_size_of_a_frame_alone(compact, monkeypatch, side, frames):
     network = Network(compact[4], 4, "cpu", "float32")
     for free in (2**40, 2**33, 2**31):
-        monkeypatch.setattr(upscale_network, "free_bytes", lambda device, free=free: free)
+        monkeypatch.setattr(devices, "free", lambda device, free=free: free)
         assert network.first_mode(side, side) == Mode(frames)
 
 

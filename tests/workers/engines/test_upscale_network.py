@@ -6,7 +6,7 @@ import torch
 
 from generation.domain.errors import RenderError
 from tests.upscaling import compact_state, largest_difference, picture, rrdb_state, write
-from workers.engines import upscale_network
+from workers.engines import devices
 from workers.engines.precision import Precisions
 from workers.engines.realesrgan import RealEsrganEngine
 from workers.engines.upscale_network import Mode, Network, continue_edges
@@ -65,7 +65,7 @@ def test_tiles_are_chosen_when_memory_is_known_to_be_short(compact, monkeypatch)
     expected = RealEsrganEngine(compact).upscale(frames, 4)
     network = Network(compact[4], 4, "cpu", "float32")
     assert network.first_mode(64, 64).tile is None
-    monkeypatch.setattr(upscale_network, "free_bytes", lambda device: 4_000 * network._pixel_bytes)
+    monkeypatch.setattr(devices, "free", lambda device: 4_000 * network._pixel_bytes)
     assert network.first_mode(64, 64) == Mode(1, 32)
     assert largest_difference(RealEsrganEngine(compact).upscale(frames, 4), expected) <= 1
 

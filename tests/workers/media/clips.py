@@ -63,7 +63,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return 10 * np.log10(255**2 / max(1e-9, np.mean((a.astype(float) - b.astype(float)) ** 2)))
 
 
-def encode(tmp_path: Path, format: str, frames=None, *, fps: int = 8, metadata=None) -> Path:
+def encode(tmp_path: Path, format: str, frames=None, *, fps: int = 8, **about) -> Path:
     path = tmp_path / f"clip.{format}"
-    media.encode(draw_clip(64, 48, 8) if frames is None else frames, path, fps=fps, format=format, metadata=metadata)
+    media.encode(draw_clip(64, 48, 8) if frames is None else frames, path, fps=fps, format=format, **about)
     return path

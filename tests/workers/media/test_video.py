@@ -2,7 +2,9 @@
 
 import struct
 import weakref
+from datetime import datetime
 from fractions import Fraction
+from zoneinfo import ZoneInfo
 
 import av
 import numpy as np
@@ -198,3 +200,13 @@ def test_a_picture_without_a_time_is_refused(tmp_path):
         container.add_stream("libvpx-vp9", rate=24)
         with pytest.raises(ValueError, match="without a time"):
             video._mux(container, [av.Packet(4)], video._CODECS["webm"], 24)
+
+
+@pytest.mark.parametrize("format", ["mp4", "webm"])
+def test_a_file_says_when_its_clip_was_made(tmp_path, format):
+    made = datetime(2026, 5, 1, 14, 30, tzinfo=ZoneInfo("Europe/Warsaw"))
+    path = encode(tmp_path, format, metadata=SETTINGS, created=made)
+    with av.open(str(path)) as container:
+        found = datetime.fromisoformat(container.metadata["creation_time"])
+    assert found == made
+    assert media.read_settings(path) == SETTINGS

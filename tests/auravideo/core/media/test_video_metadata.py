@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import time
 
 import av
 import numpy as np
@@ -109,3 +110,39 @@ def test_the_hostile_boxes_are_read_when_they_are_honest():
 def test_a_missing_file_is_an_error_and_not_a_file_without_settings(tmp_path):
     with pytest.raises(FileNotFoundError):
         media.read_settings(tmp_path / "none.mp4")
+
+
+def box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(content)) + name + content
+
+
+def mp4_with(comments: bytes) -> bytes:
+    return box(b"ftyp", b"isom\0\0\0\0") + box(b"moov", box(b"udta", box(b"meta", b"\0" * 4 + box(b"ilst", comments))))
+
+
+def comment_box(text: bytes) -> bytes:
+    return box(b"\xa9cmt", box(b"data", b"\0" * 8 + text))
+
+
+SEGMENT = b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\x01" + b"\xff" * 7
+COSTLY = {
+    "empty boxes": box(b"ftyp", b"isom\0\0\0\0") + box(b"free", b"") * 100_000,
+    "comments": mp4_with(comment_box(b"") * 30_000),
+    "brackets": mp4_with(comment_box(b"[" * 60_000) * 14),
+    "digits": mp4_with(comment_box(b'{"a":' + b"1" * 60_000 + b"}") * 14),
+    "a number beyond all": mp4_with(comment_box(b'{"request":{"seed":1e999999}}')),
+    "empty elements": SEGMENT + b"\xec\x80" * 400_000,
+    "tags": SEGMENT + (b"\x12\x54\xc3\x67\x87\x73\x73\x84\x67\xc8\x81\xec") * 80_000,
+    "segments": b"\x1a\x45\xdf\xa3\x80" * 190_000,
+    "blocks of one byte": b"GIF89a" + b"\0" * 7 + b"\x21\xfe" + b"\x01a" * 400_000,
+    "empty comments": b"GIF89a" + b"\0" * 7 + b"\x21\xfe\x00" * 300_000,
+    "NULs": b"\0" * 900_000,
+}
+
+
+@pytest.mark.parametrize("data", COSTLY.values(), ids=COSTLY)
+def test_no_file_takes_long_to_read(data):
+    started = time.process_time()
+    found = media.read_settings(io.BytesIO(data))
+    assert time.process_time() - started < 2
+    assert found is None or isinstance(found, dict)

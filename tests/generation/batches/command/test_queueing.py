@@ -64,12 +64,12 @@ def test_a_bad_row_is_reported_by_its_line_and_nothing_is_queued(run, file, row,
 
 
 def test_bad_rows_can_be_left_out(run, file):
-    text = "prompt,fps\na heart,8\na star,7\na cross\na circle,16\n"
+    text = "prompt,fps\na heart,8\na star,7\na cross,8,9\na circle,16\n"
     code, out, err = run(file(text, "rows.csv"), skip_invalid=True)
     assert (code, out) == (0, "4 rows: 2 queued, 2 skipped.\n")
     assert err.split("\n")[:2] == [
         "line 3, fps: This must be one of: 8, 16, 24, 32.",
-        "line 4: This row has 1 cells, but the header has 2.",
+        "line 4: This row has 3 cells, but the header has 2.",
     ]
     assert list(Job.objects.order_by("row").values_list("row", flat=True)) == [1, 4]
 
@@ -91,7 +91,7 @@ def test_thousands_of_bad_rows_do_not_bury_what_to_do(run, file):
     ("data", "says"),
     [
         (b"", "This file has no rows."),
-        ("a heart".encode("utf-16"), "This is UTF-16 text. Save it as UTF-8."),
+        ("a heart".encode("utf-16") + b"x", "This is UTF-16 text with an error in it."),
         (b'prompt\n"a heart', "line 2: The quotes in this row do not match"),
         (b"prompt,prompt\na,b", "line 1: The column prompt appears twice."),
     ],

@@ -1,0 +1,1 @@
+"""Who somebody is: which account is meant, and how often its password may be guessed."""

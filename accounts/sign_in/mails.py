@@ -1,0 +1,101 @@
+"""Emails about passwords and addresses, sent by the `cpu` queue.
+
+A page that asks for one takes the same time whether the address is registered or not: who gets what is found out here,
+later. Messages carry no links that open an account; they are made here, too.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
+from smtplib import SMTPException
+from urllib.parse import urljoin, urlsplit
+
+from allauth.account.adapter import get_adapter
+from allauth.account.forms import default_token_generator
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.account.utils import user_pk_to_url_str
+from django.core.cache import cache
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import translation
+
+from accounts.models import User
+from accounts.sign_in import logins
+from auravideo.core import publish
+
+logger = logging.getLogger(__name__)
+
+MAIL_TASK = "accounts.tasks.send_mail"
+MAIL_ERRORS = (SMTPException, OSError)
+TOLD_SECONDS = 3600  # how often, at most, people hear that somebody entered their address
+
+RESET = "reset"  # of the password of an address
+CONFIRM = "confirm"  # a row of EmailAddress
+SIGNED_UP = "signed-up"  # the same, where addresses are not confirmed
+
+
+def ask_for(kind: str, what: str | int, request: HttpRequest) -> None:
+    """Queue an email: `what` is an address, or the ID of a row of EmailAddress. If the broker is down, send it now."""
+    args = (kind, what, request.build_absolute_uri("/"), translation.get_language())
+    if publish.attempt(partial(publish.send_task, MAIL_TASK, *args), f"an email of the kind {kind}"):
+        return
+    try:
+        send(*args)
+    except MAIL_ERRORS as error:
+        logger.warning("An email of the kind %s could not be sent: %s", kind, error)
+
+
+def send(kind: str, what: str | int, site: str, language: str) -> None:
+    """Send an email in the language of the page that asked for it. Raise one of MAIL_ERRORS if the server fails."""
+    with translation.override(language):
+        _KINDS[kind](what, site)
+
+
+def _reset(email: str, site: str) -> None:
+    users = _who_may_reset(email)
+    if not users:
+        _write("unknown_account", email, site, signup_url=reverse("account_signup"))
+    for user in users:
+        key = {"uidb36": user_pk_to_url_str(user), "key": default_token_generator.make_token(user)}
+        url = reverse("account_reset_password_from_key", kwargs=key)
+        _write("password_reset_key", email, site, user=user, username=user.username, password_reset_url=url)
+
+
+def _who_may_reset(email: str) -> list[User]:
+    """Return whose password an address can change: its holder's alone, else everybody's who has it.
+
+    Deactivated users need a password to come back, and suspended ones to read why.
+    """
+    holder = logins.holder_of(email)
+    users = [holder] if holder else list(User.objects.filter(emailaddress__email=email.lower()).distinct())
+    return [user for user in users if user.is_active or user.is_deactivated or user.is_suspended]
+
+
+def _confirm(address_id: int, site: str, *, is_signing_up: bool = False) -> None:
+    address = EmailAddress.objects.select_related("user").filter(pk=address_id, verified=False).first()
+    if address is None:
+        return
+    holder = logins.holder_of(address.email)
+    if holder is not None and holder != address.user:
+        _tell_holder(address.email, site)
+    elif not is_signing_up:
+        url = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
+        _write("email_confirmation", address.email, site, user=address.user, activate_url=url)
+
+
+def _tell_holder(email: str, site: str) -> None:
+    """Tell somebody that their address was entered for another account, which never gets to confirm it."""
+    if cache.add(f"accounts.told:{sha256(email.encode()).hexdigest()}", True, timeout=TOLD_SECONDS):
+        urls = {"password_reset_url": reverse("account_reset_password"), "signup_url": reverse("account_signup")}
+        _write("account_already_exists", email, site, **urls)
+
+
+_KINDS: dict[str, Callable] = {RESET: _reset, CONFIRM: _confirm, SIGNED_UP: partial(_confirm, is_signing_up=True)}
+
+
+def _write(template: str, email: str, site: str, **values: object) -> None:
+    """Send one email; values that are paths of the site, named `..._url`, become links."""
+    links = {name: urljoin(site, str(value)) for name, value in values.items() if name.endswith("_url")}
+    values = {"email": email, "current_site": {"domain": urlsplit(site).netloc}, **values, **links}
+    get_adapter().render_mail(f"account/email/{template}", email, values).send()
