@@ -5,22 +5,26 @@ from typing import Any
 import redis
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
 from django.utils import formats
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
 
 from auravideo.core.admin_actions import ObjectActions
 from generation.domain.memory_classes import GB
 from generation.domain.states import Stage
 from generation.domain.worker_notes import note_text
-from generation.models import STAGE_LABELS, Batch, Job, Preset, StageRun, Worker
+from generation.models import STAGE_LABELS, Batch, Job, Preset, RenderingPause, StageRun, Worker
 from generation.presets.forms import PresetAdminForm
 from generation.queue import failing, roster, services
+from generation.queue.pausing import services as pausing
 from generation.requests.request import InvalidRequest
 
 WORKER_STATES = {
@@ -179,6 +183,35 @@ class WorkerAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def get_urls(self) -> list[URLPattern]:
+        """Add the two addresses that pause and resume all rendering."""
+        moves = {"pause": self.pause_rendering, "resume": self.resume_rendering}
+        own = [
+            path(f"{name}-rendering/", self.admin_site.admin_view(require_POST(view)), name=f"generation_worker_{name}")
+            for name, view in moves.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def pause_rendering(self, request: HttpRequest) -> HttpResponse:
+        self._require_drain_permission(request)
+        if pausing.pause():
+            messages.success(request, _("Rendering is paused. Workers free their graphics cards within one step."))
+        else:
+            messages.info(request, _("Rendering was already paused."))
+        return redirect("admin:generation_worker_changelist")
+
+    def resume_rendering(self, request: HttpRequest) -> HttpResponse:
+        self._require_drain_permission(request)
+        if pausing.resume():
+            messages.success(request, _("Rendering resumed. Each clip continues from the step where it stopped."))
+        else:
+            messages.info(request, _("Rendering was not paused."))
+        return redirect("admin:generation_worker_changelist")
+
+    def _require_drain_permission(self, request: HttpRequest) -> None:
+        if not self.has_drain_permission(request):
+            raise PermissionDenied
+
     def has_drain_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("generation.change_worker")
 
@@ -191,12 +224,18 @@ class WorkerAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
         return found
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list, and the processes that are missing in it because they keep exiting."""
+        """Show the list, whether rendering is paused, and the processes that are missing because they keep exiting."""
         try:
             found = failing.everywhere()
         except redis.RedisError:
             found = []
-        return super().changelist_view(request, {**(extra_context or {}), "failing": found})
+        context = {
+            **(extra_context or {}),
+            "failing": found,
+            "paused_since": RenderingPause.objects.values_list("since", flat=True).first(),
+            "may_pause": self.has_drain_permission(request),
+        }
+        return super().changelist_view(request, context)
 
     @admin.display(description=_("state"))
     def state(self, worker: Worker) -> str:

@@ -332,6 +332,24 @@ class Worker(models.Model):
         return self.name
 
 
+class RenderingPause(models.Model):
+    """Rendering is paused for the whole site as long as this row exists. Only generation.queue.pausing writes it."""
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(_("id"), primary_key=True, default=ONLY, editable=False)
+    since = models.DateTimeField(_("since"))  # by the database's clock
+
+    class Meta:
+        verbose_name = _("pause of rendering")
+        verbose_name_plural = _("pauses of rendering")
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_pause_at_a_time")]
+
+    def __str__(self) -> str:
+        return str(self.since)
+
+
 class LoadTime(models.Model):
     """How long a worker took to load a model. Only generation.queue.loading writes it, and keeps the last ones."""
 

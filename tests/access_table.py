@@ -222,6 +222,10 @@ admin:*_change                          GET     in         in     in        403 
 admin:generation_job_add                GET     in         in     in        403    403        403
 admin:generation_batch_add              GET     in         in     in        403    403        403
 admin:generation_worker_add             GET     in         in     in        403    403        403
+admin:generation_worker_pause           GET     in         in     in        405    405        405
+admin:generation_worker_pause           POST    in         in     in        403    403        to
+admin:generation_worker_resume          GET     in         in     in        405    405        405
+admin:generation_worker_resume          POST    in         in     in        403    403        to
 admin:generation_worker_delete          GET     in         in     in        403    403        403
 admin:gallery_video_add                 GET     in         in     in        403    403        403
 admin:gallery_video_delete              GET     in         in     in        403    403        403

@@ -35,6 +35,7 @@ NO_PAGES = {
         "mfa_remove_webauthn",
         "mfa_reauthenticate_webauthn",
     ),  # no demo user has a passkey: tests/e2e/test_accounts.py
+    *("admin:generation_worker_pause", "admin:generation_worker_resume"),
     *(f"admin:mfa_authenticator_{page}" for page in ("change", "delete", "history")),
 }
 SIGNS_OUT = {"account_reset_password_from_key"}  # signs the user out, so only anonymous visitors open it

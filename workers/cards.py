@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -44,6 +45,14 @@ def is_card() -> bool:
 def capability() -> tuple[int, int] | None:
     """Return the compute capability of this process's NVIDIA card; None without one."""
     return None if settings.DEVICE == "cpu" else gpus.capability(os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def is_open() -> bool:
+    """Return whether this process has computed on a card, and so keeps some of its memory until it ends."""
+    torch = sys.modules.get("torch")
+    if torch is not None and any(getattr(torch, kind).is_initialized() for kind in ("cuda", "xpu")):
+        return True
+    return "tensorflow" in sys.modules and is_card()
 
 
 def compute_mode() -> str:

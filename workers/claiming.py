@@ -10,6 +10,8 @@ from generation.domain.stages import STAGES
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
 from generation.queue import claims, turns
+from generation.queue.pausing import services as pausing
+from generation.queue.pausing import state
 from workers import membership
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,9 @@ def claim(stage: Stage, job_id: UUID, run: int, chunk: int) -> StageRun | None:
     Raises:
         Retry: another worker should run it; its message was sent again, which uses up no attempt.
     """
+    if state.holds(stage):
+        pausing.set_aside(stage, job_id, run)
+        return None
     if stage is not Stage.GENERATE:
         return _claim(stage, job_id, run, chunk)
     queue, taken = _queue() or STAGES[stage].queue, set[UUID]()

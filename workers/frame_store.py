@@ -111,6 +111,23 @@ def read_preview(job_id: object) -> bytes | None:
     return _get(storage_keys.live_preview(job_id))
 
 
+def write_checkpoint(job_id: object, data: bytes) -> str:
+    """Store where `generate` stopped (workers/engines/diffusion/checkpoint.py), and return the key."""
+    key = storage_keys.checkpoint(job_id)
+    _put(key, data)
+    return key
+
+
+def read_checkpoint(job_id: object) -> bytes | None:
+    """Return where `generate` stopped, or None if it did not. What was read may be damaged; its reader finds out."""
+    return _get(storage_keys.checkpoint(job_id))
+
+
+def delete_checkpoint(job_id: object) -> None:
+    """Delete where `generate` stopped, if it did."""
+    _storage().delete(storage_keys.checkpoint(job_id))
+
+
 def delete_job(job_id: object) -> None:
     """Delete all stored files of a job. Idempotent and safe to run concurrently.
 

@@ -21,6 +21,7 @@ from generation.models import Job, StageRun
 from generation.queue import claims, events, placement, roster
 from generation.queue.loading import ahead, times
 from generation.queue.loading.ahead import State
+from generation.queue.pausing import state
 from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import cards, engine_factory, membership
@@ -117,6 +118,8 @@ def _why_not(stage: Stage, request: RenderRequest, engine: str) -> str:
         return "this worker holds it"
     if note is None or note.state is not State.ASKED:
         return "the clip has gone on without it"
+    if state.is_on():
+        return "rendering is paused"
     if membership.me is not None and membership.me.drains.value:
         return "this worker is drained"
     return ""

@@ -25,6 +25,7 @@ from generation.domain.memory_classes import base_of, queues_within, with_classe
 from generation.domain.states import Stage
 from generation.models import Job
 from generation.queue import placement, roster
+from generation.queue.pausing import state
 from workers import cards
 from workers.engines import registry
 
@@ -44,7 +45,7 @@ class Membership:
     """This worker, as its parent and children know it; children inherit it when they are forked.
 
     `drains` is memory that they share: the parent sets it, and a child that is handed one more unit passes it on. So is
-    `holds`: a child says in it whether it holds engines.
+    `holds`: a child says in it whether it holds engines, or a part of a card that only its end gives back.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Membership:
     drains: Any = field(default_factory=lambda: multiprocessing.Value("b", 0, lock=False))
     reported: tuple[list[str], list[dict[str, str]]] | None = None
     holds: Any = field(default_factory=lambda: multiprocessing.Value("b", 0, lock=False))
+    is_paused: bool = False  # whether rendering is, as the parent read it at its last heartbeat
 
     def facts(self) -> dict[str, Any]:
         found = cards.device()
@@ -120,7 +122,7 @@ def report() -> None:
     found = warm_engines(), notes()
     if me is None:
         return
-    me.holds.value = int(bool(found[0]))
+    me.holds.value = int(bool(found[0]) or cards.is_open())
     if found == me.reported:
         return
     try:
@@ -195,6 +197,7 @@ def beat(consumer: Any) -> None:
             _enter(me)
         elif takes == bool(me.drains.value) and _obey(consumer, takes):
             roster.beat(me.name, os.getpid(), memory_free=cards.device().free, takes_work=takes)
+        me.is_paused = state.is_on()
     except Error as error:
         logger.warning("Missed a heartbeat: %s", error)
     finally:

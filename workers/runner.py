@@ -23,11 +23,13 @@ from auravideo import tracing
 from auravideo.core.liveness import progress
 from auravideo.core.logs import ids
 from auravideo.core.storage import StorageUnavailable, require_room
-from generation.domain.errors import WAITING, Cancelled, RenderError
+from generation.domain.errors import WAITING, Cancelled, Paused, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
 from generation.queue import canvas, claims, events, outcomes, services
+from generation.queue.claims import Order
+from generation.queue.pausing import services as pausing
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import assembly, cards, claiming, frame_store, media, membership, outages, pace
 from workers.claim_heartbeat import Heartbeat
@@ -75,6 +77,7 @@ class Context:
         self.chunk: int = held.chunk
         self.request: RenderRequest = self.job.render_request
         self._told = self._shown = 0.0
+        self._has_begun = False
         self.pace = Pace(held)
 
     @cached_property
@@ -85,10 +88,14 @@ class Context:
         """Report `done` of `total` steps. `preview`: uint8 [F, h, w, 3], a small version of the clip so far.
 
         Raises:
-            Cancelled: the job was cancelled or taken over, or (`Stopping`) this worker is shutting down.
+            Cancelled: the job was cancelled or taken over, this worker is shutting down (`Stopping`), or rendering is
+                paused (`Paused`).
         """
         self.pace.step(done)
         self.check()
+        if not self._has_begun and 0 < done < total and self.stage is Stage.GENERATE:
+            self._try(partial(claims.continue_at, self.held, done, total))
+        self._has_begun = True
         now = time.monotonic()
         if now - self._told < EVENT_SECONDS and done < total:
             return
@@ -107,8 +114,11 @@ class Context:
         """Raise Cancelled if this stage should stop. If the database is away, the work goes on."""
         if _stopping.is_set():
             raise Stopping
-        if self._try(partial(claims.is_held, self.held)) is False:
+        order = self._try(partial(claims.order, self.held))
+        if order is Order.STOP:
             raise Cancelled
+        if order is Order.PAUSE:
+            raise Paused
 
     def _try(self, move: Callable[[], R]) -> R | None:
         """Return `move()`, or None if the database is away."""
@@ -215,6 +225,7 @@ def _run_held(context: Context, work: Callable[[Context], dict]) -> None:
         if outages.reason_of(error) is not None or outages.memory_reason_of(error) is not None:
             _backoff.pause(_stopping)
         failures.pause(_stopping)
+        forget_frames(error)
         raise Ignore from None
     _let_go()
     if not finished:
@@ -223,6 +234,17 @@ def _run_held(context: Context, work: Callable[[Context], dict]) -> None:
     _backoff.reset()
     failures.worked()
     logger.info("Finished in %.1f s", time.monotonic() - started)
+
+
+def forget_frames(error: BaseException) -> None:
+    """Drop the calls that an error ended, with what they hold: released models would stay on the card otherwise.
+
+    Clearing the frames is not enough, since diffusers calls `locals()`, and what that returned stays with its frame.
+    """
+    found: BaseException | None = error
+    while found is not None and found.__traceback__ is not None:
+        found.__traceback__ = None
+        found = found.__cause__ or found.__context__
 
 
 def _let_go() -> None:
@@ -251,6 +273,10 @@ def _end(context: Context, error: Exception, text: str) -> None:
     if isinstance(error, Stopping):
         logger.info("Handing back %s", held)
         claims.release(held)
+    elif isinstance(error, Paused):
+        logger.info("Putting back %s, as rendering is paused", held)
+        if not pausing.put_back(held):
+            _leave(context)
     elif isinstance(error, Cancelled):
         _leave(context)
     elif failures.is_lost(error):

@@ -15,6 +15,7 @@ from generation.domain.states import Stage
 from generation.requests import available
 from generation.requests.request import RenderRequest, parse
 from workers import assembly, engine_factory, frame_store, loading, transfers
+from workers.device import checkpoints
 from workers.runner import Context
 
 
@@ -33,22 +34,24 @@ def preprocess(context: Context) -> dict:
 
 
 def generate(context: Context) -> dict:
-    """Run AnimateDiff: all base frames in one pass, written chunk by chunk."""
+    """Run AnimateDiff: all base frames in one pass, written chunk by chunk. After a pause, go on where it stopped."""
     plan, request = context.plan, context.request
     with loading.shown(context.held):
         engine = engine_factory.text_to_video(request)
-    clip = engine.generate(
-        prompt=request.engine_prompt,
-        negative_prompt=request.negative_prompt,
-        width=plan.base_width,
-        height=plan.base_height,
-        frames=plan.base_frames,
-        steps=request.steps,
-        guidance=request.guidance,
-        seed=context.job.seed,
-        on_step=context.on_step,
-        loras=engine_factory.loras(request),
-    )
+    with checkpoints.kept(context.job.pk, context.patiently) as checkpoint:
+        clip = engine.generate(
+            prompt=request.engine_prompt,
+            negative_prompt=request.negative_prompt,
+            width=plan.base_width,
+            height=plan.base_height,
+            frames=plan.base_frames,
+            steps=request.steps,
+            guidance=request.guidance,
+            seed=context.job.seed,
+            on_step=context.on_step,
+            loras=engine_factory.loras(request),
+            checkpoint=checkpoint,
+        )
     fps = plan.fps // plan.factor
     writes = [
         partial(
@@ -57,6 +60,8 @@ def generate(context: Context) -> dict:
         for chunk in plan.chunks
     ]
     transfers.together(writes, context.patiently)
+    if checkpoint is not None:
+        checkpoints.drop(context.job.pk)
     return {"frames": len(clip)}
 
 

@@ -149,6 +149,7 @@ class Wait:
             return
         progress = selectors.progress_of(job)
         state = progress.stage_label if job.status == Status.RUNNING else f"place {progress.place} in the queue"
+        state = "rendering is paused" if progress.is_site_paused else state
         self._running.set_description_str(printable(f"row {job.row}: {state}"), refresh=False)
         self._running.n = progress.permille
         self._running.refresh()

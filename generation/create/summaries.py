@@ -16,6 +16,7 @@ from generation.domain.plan import Plan, plan
 from generation.jobs import forecast
 from generation.jobs.selectors import estimate, loading_seconds
 from generation.queue import placement
+from generation.queue.pausing import state
 from generation.requests import available
 from generation.requests.fields import MAX_PROMPT
 from generation.requests.request import RenderRequest
@@ -31,7 +32,8 @@ class Queue:
     jobs: int
     seconds: float
     ready: float | None = None
-    is_paused: bool = False
+    is_paused: bool = False  # by the user
+    is_site_paused: bool = False  # with all rendering
 
 
 @dataclass(frozen=True)
@@ -139,5 +141,6 @@ def queue_for(user: User, requests: Sequence[RenderRequest]) -> Queue:
     now = forecast.present()
     before = now.line.clips_before(user.pk)
     times = now.next(user.pk, [(request, available.plan_for(request)) for request in requests])
-    paused = user.queue_paused_at is not None
-    return Queue(before, times.start if before else 0.0, times.ready if now.workers and not paused else None, paused)
+    paused, site_paused = user.queue_paused_at is not None, state.is_on()
+    ready = times.ready if now.workers and not (paused or site_paused) else None
+    return Queue(before, times.start if before else 0.0, ready, paused, site_paused)

@@ -167,6 +167,15 @@ class Cancelled(Exception):
     """A stop signal from an engine's `on_step` callback: job cancelled or taken over. Engines must let it propagate."""
 
 
+class Paused(Cancelled):
+    """A stop signal: rendering is paused, and this work will continue later.
+
+    An engine that can continue between two steps puts what it needs for that into `checkpoint` on the way.
+    """
+
+    checkpoint: bytes | None = None
+
+
 def error_text(id: str, context: Mapping[str, str]) -> str:
     """Return the text of error `id` with `context` filled in, in the active language."""
     return str(ERRORS.get(id, ERRORS["internal"])) % {**_DEFAULTS, **context}

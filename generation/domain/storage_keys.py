@@ -4,6 +4,7 @@ In the storage `frames`, while the job is rendering:
 
     jobs/<job>/<stage>/<chunk>.safetensors   one chunk of frames
     jobs/<job>/preview.webp                  the live preview
+    jobs/<job>/checkpoint.safetensors        where `generate` stopped, while rendering is paused
 
 In the storage `default`, permanently:
 
@@ -21,6 +22,7 @@ VIDEOS = "videos"
 CHUNK_SUFFIX = ".safetensors"
 PICTURES: Mapping[str, str] = {"poster": "poster.webp", "preview": "preview.webp", "thumbnail": "thumbnail.webp"}
 _LIVE_PREVIEW = "preview.webp"
+_CHECKPOINT = "checkpoint.safetensors"
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]*")
 
 
@@ -53,6 +55,11 @@ def chunk(job_id: object, stage: str, index: int) -> str:
 def live_preview(job_id: object) -> str:
     """Return the key of the small animated preview of a clip that is rendering."""
     return f"{frames_folder(job_id)}/{_LIVE_PREVIEW}"
+
+
+def checkpoint(job_id: object) -> str:
+    """Return the key of what `generate` needs to continue where it stopped."""
+    return f"{frames_folder(job_id)}/{_CHECKPOINT}"
 
 
 def job_of(key: str) -> str:

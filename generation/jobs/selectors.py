@@ -18,6 +18,7 @@ from generation.jobs.work import StageProgress, Work
 from generation.models import Batch, Job, StageRun
 from generation.queue import broker, estimates, placement, roster
 from generation.queue.loading import times
+from generation.queue.pausing import state
 from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest
 
@@ -42,7 +43,8 @@ class Progress:
     stages: tuple[StageProgress, ...]
     held_up: str = ""  # why it waits, if no worker can go on with it, or nobody can hand it on
     is_scheduled: bool = False  # whether `eta_seconds` includes the wait for its turn
-    is_paused: bool = False
+    is_paused: bool = False  # by its owner, with their queue
+    is_site_paused: bool = False  # with all rendering
 
     @property
     def percent(self) -> int:
@@ -61,7 +63,7 @@ def _loaded() -> QuerySet[Job]:
     own = earlier.order_by().values("status").annotate(n=Count("*")).values("n")
     # "video" is the gallery's relation to a job: named here, since generation must not import the gallery.
     found = Job.objects.select_related("video", "batch").prefetch_related(Prefetch("stage_runs", queryset=runs))
-    found = found.annotate(paused_at=F("user__queue_paused_at"))
+    found = found.annotate(paused_at=F("user__queue_paused_at"), site_pauses=state.exists())
     return found.annotate(own_ahead=Case(When(status=Status.QUEUED, then=Coalesce(Subquery(own), 0))))
 
 
@@ -98,21 +100,36 @@ def progress_of(job: Job) -> Progress:
     behind = sum(work.seconds[unit] * work.fraction(unit) for unit in work.seconds)
     share = 1.0 if finished else (behind + sum(loading.behind for loading in work.loading.values())) / total
     preview = reverse("generation:preview", args=[job.pk]) if job.previewed_at and job.is_active else ""
-    place, left = place_of(job), _scheduled(job, work)
+    is_held = _is_held(job, work)
+    place, left = place_of(job), None if is_held else _scheduled(job, work)
     is_stuck = job.is_active and bool(work.waiting) and broker.is_away()
+    stands = is_stuck or is_held
     return Progress(
         stage=current.id,
         stage_label=_label(job, work, current, left),
         stage_percent=current.percent,
         permille=1000 if finished else min(999, int(share * 1000)),
         place=place,
-        eta_seconds=max(1, round(work.left if left is None else left)) if job.is_active and not is_stuck else None,
+        eta_seconds=max(1, round(work.left if left is None else left)) if job.is_active and not stands else None,
         preview_url=f"{preview}?v={job.previewed_at}" if preview else "",
         stages=stages,
         held_up=_outage(job) if is_stuck else _held_up(job, work.waiting) if job.is_active else "",
         is_scheduled=left is not None,
         is_paused=is_paused(job),
+        is_site_paused=is_held,
     )
+
+
+def _is_held(job: Job, work: Work) -> bool:
+    """Return whether a job waits because all rendering is paused."""
+    if not job.is_active or work.is_served or state.HELD.isdisjoint(work.waiting):
+        return False
+    return is_site_paused(job)
+
+
+def is_site_paused(job: Job) -> bool:
+    """Return whether all rendering is paused, as far as is known from reading a job."""
+    return bool(job.site_pauses) if hasattr(job, "site_pauses") else state.is_on()
 
 
 def _scheduled(job: Job, work: Work) -> float | None:

@@ -29,7 +29,7 @@ from generation.jobs.activity import FILTERS, counts_of, panel_of
 from generation.jobs.forms import RemoveEndedForm, SeenForm
 from generation.jobs.fragments import filters_of, job_context, job_fragment, panel_fragment
 from generation.jobs.page_updates import View
-from generation.jobs.selectors import has_batches, jobs_of, listed_jobs_of, place_all
+from generation.jobs.selectors import has_batches, is_site_paused, jobs_of, listed_jobs_of, place_all
 from generation.models import Job
 from generation.queue import services
 from generation.requests.request import InvalidRequest
@@ -56,6 +56,7 @@ def jobs(request: SignedInRequest) -> HttpResponse:
         "recent": [job_context(job) for job in page.rows if not job.is_active],
         "more_queued": counts.active - len(queue) if show == "all" and queue else 0,
         "is_paused": request.user.queue_paused_at is not None,
+        "is_site_paused": any(map(is_site_paused, queue)),
         "can_remove": bool(FILTERS[show] & ENDED),
         "has_batches": has_batches(request.user),
         "now": clock.now(),  # as the moments that it is compared with

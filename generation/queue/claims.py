@@ -5,6 +5,7 @@ Every moment is written and judged by the database's clock, since those of many 
 
 import logging
 from collections.abc import Callable, Collection, Mapping
+from enum import StrEnum
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -17,6 +18,7 @@ from generation.domain.stages import LAST, STAGES
 from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import broker, estimates, events, outcomes, services, signals
+from generation.queue.pausing import state
 from generation.requests.request import InvalidRequest
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,14 @@ _OUTCOMES = {
     services.OUT_OF_MEMORY: outcomes.OUT_OF_MEMORY,
     services.MACHINE_OUT_OF_MEMORY: outcomes.OUT_OF_MEMORY,
 }
+
+
+class Order(StrEnum):
+    """What a worker should do at the next step of a stage."""
+
+    GO_ON = "go on"
+    STOP = "stop"  # the claim is no longer valid
+    PAUSE = "pause"
 
 
 def claim(
@@ -67,6 +77,20 @@ def claim(
 def is_held(held: StageRun) -> bool:
     """Return whether the claim is still valid: the stage is running, its job is active and has no newer run."""
     return _standing(held).exists()
+
+
+def order(held: StageRun) -> Order:
+    """Return what the worker of a stage should do at its next step, in one query."""
+    found = _standing(held).annotate(pauses=state.exists()).values_list("pauses", flat=True).first()
+    if found is None:
+        return Order.STOP
+    return Order.PAUSE if found and held.stage in state.HELD else Order.GO_ON
+
+
+def continue_at(held: StageRun, done: int, total: int) -> None:
+    """Note that an earlier attempt has done a part of a stage, which costs this one less."""
+    held.cost *= 1 - done / total
+    _standing(held).update(cost=held.cost)
 
 
 def beat(held: StageRun, done: int | None = None, total: int | None = None) -> bool:
@@ -163,12 +187,15 @@ def held_by_dead(worker: str, living: Collection[int], stage: Stage) -> list[Sta
     return [held for held in mine.select_related("job") if held.worker.rpartition(":")[2] not in alive]
 
 
-def release(held: StageRun, outcome: str = outcomes.HANDED_BACK, error: str = "") -> bool:
-    """Give a stage back: its worker is stopping, or something that it needs is away. This uses up no attempt."""
+def release(held: StageRun, outcome: str = outcomes.HANDED_BACK, error: str = "", *, sends: bool = True) -> bool:
+    """Give a stage back: its worker is stopping, or something that it needs is away. This uses up no attempt.
+
+    `sends` as in `services.requeue`.
+    """
     if not _standing(held).update(status=RunStatus.CANCELLED, ended_at=Now(), error=error):
         return False
     outcomes.count(held.stage, outcome)
-    return services.requeue(held.job, held.run)
+    return services.requeue(held.job, held.run, sends=sends)
 
 
 def note_handed_back(claim: int) -> None:

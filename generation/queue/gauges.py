@@ -25,6 +25,7 @@ from generation.domain.states import ACTIVE, ENDED, Status
 from generation.models import Job
 from generation.queue import broker, roster
 from generation.queue.outcomes import OUTCOMES
+from generation.queue.pausing.state import is_on
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,9 @@ def _jobs() -> list[Metric]:
     oldest = _gauge("oldest_queued_job_seconds", "Time that the longest-waiting job has been queued.")
     since = Job.objects.filter(status=Status.QUEUED).aggregate(since=Min("queued_at"))["since"]
     oldest.add_metric([], max(0.0, (timezone.now() - since).total_seconds()) if since else 0)
-    return [jobs, oldest]
+    paused = _gauge("rendering_paused", "Whether all rendering is paused.")
+    paused.add_metric([], is_on())
+    return [jobs, oldest, paused]
 
 
 def _queues() -> list[Metric]:

@@ -9,7 +9,8 @@ HUNG = "hung"  # its worker killed it, because it made no progress
 OUT_OF_MEMORY = "out-of-memory"
 HANDED_BACK = "handed-back"  # its worker was stopping
 INTERRUPTED = "interrupted"  # by an outage of the database, the storage or the network
-OUTCOMES = (DONE, FAILED, LOST, HUNG, OUT_OF_MEMORY, CANCELLED, HANDED_BACK, INTERRUPTED)
+PAUSED = "paused"  # with all rendering of the site
+OUTCOMES = (DONE, FAILED, LOST, HUNG, OUT_OF_MEMORY, CANCELLED, HANDED_BACK, INTERRUPTED, PAUSED)
 
 
 def count(stage: Stage | str, outcome: str) -> None:

@@ -16,6 +16,7 @@ from auravideo.core.logs import ids
 from generation.domain.states import ACTIVE, RunStatus, Stage
 from generation.models import Job, StageRun
 from generation.queue import broker, claims, roster, services, turns
+from generation.queue.pausing import state
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ def _requeue_dead_claims() -> int:
 
 
 def _requeue_forgotten_jobs() -> int:
+    if state.is_on():  # most have no message then, see generation/queue/pausing
+        return 0
     limit = Now() - timedelta(seconds=GRACE_SECONDS)
     quiet = Job.objects.filter(turns.NEEDS_A_MESSAGE, status__in=ACTIVE, touched_at__lt=limit)
     quiet = quiet.exclude(stage_runs__status=RunStatus.RUNNING)

@@ -314,8 +314,10 @@ def fail(job: Job, run: int, error_id: str, context: dict[str, str], traceback: 
     return failed
 
 
-def requeue(job: Job, run: int) -> bool:
+def requeue(job: Job, run: int, *, sends: bool = True) -> bool:
     """Requeue the rest of an active job under the next run number; messages of older runs are ignored.
+
+    Without `sends`, its message is sent later: see generation/queue/pausing.
 
     A job whose stage was lost `MAX_ATTEMPTS` times fails instead, for the reason of the last time. A failing card is
     not the clip's fault and counts apart, up to `MAX_CARD_FAILURES` times.
@@ -334,7 +336,8 @@ def requeue(job: Job, run: int) -> bool:
             return False
         transaction.on_commit(partial(events.publish, job.user_id, job.pk))
         transaction.on_commit(declared.JOBS_REQUEUED.inc)
-        _send_on_commit(job)
+        if sends:
+            _send_on_commit(job)
     logger.info("Requeued job %s as run %s", job.pk, run + 1)
     return True
 

@@ -11,6 +11,7 @@ from generation.models import LoadTime
 from generation.queue import claims, events, placement, services
 from generation.queue.loading import ahead
 from generation.queue.loading.ahead import State
+from generation.queue.pausing import services as pausing
 from tests.factories import JobFactory, WorkerFactory
 from workers import cards, engine_factory, loading, membership
 from workers.engines import registry
@@ -120,6 +121,14 @@ def test_a_request_that_came_too_late_is_void(asked):
     ahead.forget(Stage.UPSCALE)
     loading.ahead_of(Stage.UPSCALE, job.pk)
     assert loaded == []
+
+
+def test_nothing_is_loaded_ahead_while_rendering_is_paused(asked):
+    job, loaded = asked
+    pausing.pause()
+    loading.ahead_of(Stage.UPSCALE, job.pk)
+    loading.ahead_of_form(Stage.UPSCALE, job.render_request)
+    assert (loaded, state()) == ([], None)
 
 
 def test_no_other_model_is_released_for_it(asked, monkeypatch):

@@ -1,7 +1,8 @@
 """Handing a card on: what a worker gives back after each stage, and after a while without work.
 
 Where several workers share a small card, each leaves it to the next: torch's weights wait in main memory. TensorFlow
-never gives back what it took, so its process is replaced. Nothing is unloaded where there is room for all.
+never gives back what it took, so its process is replaced. Nothing is unloaded where there is room for all. While
+rendering is paused, no worker keeps anything: models are released at once, and then their processes are replaced.
 """
 
 import logging
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
-from celery.worker import state
+from celery.worker import state as worker_state
 from django.conf import settings
 from django.db import Error, connection
 
@@ -20,6 +21,7 @@ from generation.domain.memory_classes import GB
 from generation.domain.stages import STAGES
 from generation.domain.states import Stage
 from generation.queue import roster
+from generation.queue.pausing import state
 from workers import cards, membership
 from workers.engines import registry
 from workers.engines.memory import free_cache
@@ -35,11 +37,22 @@ UNLOAD_SIGNAL = signal.SIGURG
 
 def after_stage() -> None:
     """Give back what this process holds of its card and does not need now."""
+    if _is_paused():
+        registry.release_all("rendering is paused")
+        return
     if not cards.is_card():
         return
     if is_tight():
         registry.park_all()
     free_cache()
+
+
+def _is_paused() -> bool:
+    try:
+        return state.is_on()
+    except Error as error:
+        logger.warning("Could not see whether rendering is paused: %s", error)
+        return False
 
 
 def is_tight() -> bool:
@@ -78,7 +91,7 @@ class Unloader(bootsteps.StartStopStep):
 
     def look(self) -> None:
         """Replace the children if their time without work is up."""
-        if membership.me is None or not membership.me.holds.value or state.reserved_requests:
+        if membership.me is None or not membership.me.holds.value or worker_state.reserved_requests:
             self.idle_since = None
             return
         now = time.monotonic()
@@ -92,6 +105,8 @@ class Unloader(bootsteps.StartStopStep):
 
     def _is_up(self, me: membership.Membership, idle: float) -> bool:
         """Return whether a worker has held models without work for long enough, given the seconds so far."""
+        if me.is_paused:
+            return True
         if settings.UNLOAD_AFTER_SECONDS and idle >= settings.UNLOAD_AFTER_SECONDS:
             return True
         if STAGES[Stage.INTERPOLATE].queue not in me.serves or idle < HANDED_ON_SECONDS:

@@ -12,18 +12,22 @@ import numpy as np
 
 from auravideo.commands import FETCH_MODELS
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
+from auravideo.version import VERSION
 from generation.catalogue import card_memory
-from generation.domain.errors import RenderError
+from generation.domain.errors import Paused, RenderError
 from workers.engines import devices, memory, registry
 from workers.engines.base import Loras, OnStep, as_loras
 from workers.engines.clip_tokens import PromptTokens, load_prompt_tokens
 from workers.engines.device_errors import is_out_of_memory
 from workers.engines.devices import FLOAT32
+from workers.engines.diffusion import checkpoint as checkpoints
+from workers.engines.diffusion.checkpoint import Checkpoint, Unfit
 from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.decoding import decode
 from workers.engines.diffusion.denoising import denoise
 from workers.engines.diffusion.needs import Needs, needed_bytes
-from workers.engines.diffusion.parts import arrange, make_plain, set_precision, weight_bytes
+from workers.engines.diffusion.parts import arrange, make_plain, set_precision, weight_bytes, weight_files
+from workers.engines.diffusion.prompts import PromptCache
 from workers.engines.ladder import Ladder
 from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras, swap_motion
 from workers.engines.memory import Rung, free_memory, rung_index
@@ -126,6 +130,7 @@ class AnimateDiffEngine:
         self._ladder = _ladder if ladder is None else ladder
         self._needs = needs
         self._pipeline: Any = None
+        self._prompts: PromptCache | None = None
         self._preview: LatentPreview | None = None
         self._arranged: tuple[Any, ...] | None = None
         self._used: dict[str, str] = {}  # precision by part, once loaded
@@ -216,7 +221,7 @@ class AnimateDiffEngine:
             pipeline = load_pipeline(self.base, self.adapter, self.vae, kind, self._source, self._motion)
             for part, precision in used.items():
                 set_precision(pipeline, part, precision)
-            self._pipeline, self._used = pipeline, used
+            self._pipeline, self._used, self._prompts = pipeline, used, PromptCache(pipeline)
 
     def use(self, motion: Motion) -> None:
         """Change the motion adapter. Of a loaded engine, only the adapter's weights are replaced.
@@ -238,7 +243,13 @@ class AnimateDiffEngine:
         self._arranged = None
         make_plain(self._pipeline)
         self._pipeline.unload_lora_weights()
+        self._forget_prompts()
         set_free_noise(self._pipeline, None)
+
+    def _forget_prompts(self) -> None:
+        """Encode prompts again, since LoRAs may reach the text encoder, too."""
+        if self._prompts is not None:
+            self._prompts.clear()
 
     @contextmanager
     def _short_of_memory(self) -> Iterator[None]:
@@ -275,6 +286,7 @@ class AnimateDiffEngine:
         *,
         loras: Loras | None = None,
         scheduler: Mapping[str, Any] | None = None,
+        checkpoint: bytes | None = None,
     ) -> np.ndarray:
         """Generate a clip.
 
@@ -287,6 +299,8 @@ class AnimateDiffEngine:
             seed: 0 to 2**64 - 1. Noise is drawn on the CPU, so that the same call gives the same bytes.
             on_step: called after every denoising step with a preview, and after every batch of decoded frames.
             loras, scheduler: override the engine's own for this clip.
+            checkpoint: what `Paused` took along when the same call was interrupted, to continue there. One that does
+                not fit is logged, and the clip begins anew.
 
         Returns:
             uint8 `[frames, height, width, 3]` RGB.
@@ -295,6 +309,7 @@ class AnimateDiffEngine:
             RenderError: what `load` raises; "out-of-memory" if even the most economical mode does not fit.
             ValueError: an invalid size, number or scheduler.
             NotFinite: the network returned NaN or infinity, even in full precision.
+            Paused: `on_step` raised it.
         """
         self.load()
         wanted = self.loras if loras is None else as_loras(loras)
@@ -309,6 +324,7 @@ class AnimateDiffEngine:
         usual = dict(self._used)
         while True:
             try:
+                clip.checkpoint = self._fitting(checkpoint, clip)
                 made = self._climb(clip, on_step)
                 break
             except NotFinite as error:
@@ -319,6 +335,32 @@ class AnimateDiffEngine:
             made = self._look_again(clip, made, on_step)
         self._conclude(clip, usual)
         return made
+
+    def _facts(self, clip: Clip) -> dict[str, Any]:
+        """Return what must be the same to continue a clip in another process, or on another machine."""
+        import diffusers
+        import torch
+
+        sampling = make_scheduler(clip.scheduler, self.base, self._source).config
+        return {
+            **clip.facts(),
+            "version": [VERSION, diffusers.__version__, torch.__version__],
+            "model": [self._source.label, self._source.variant, self.base.name, self.vae.name if self.vae else ""],
+            "adapter": [self._motion.label, self._motion.variant, self.adapter.name],
+            "weights": list(weight_files(self.base, self.adapter, self.vae)),
+            "precision": self._used["network"],
+            "scheduler": {name: str(value) for name, value in sampling.items()},
+        }
+
+    def _fitting(self, checkpoint: bytes | None, clip: Clip) -> Checkpoint | None:
+        """Return where to continue a clip; None to begin it."""
+        if checkpoint is None:
+            return None
+        try:
+            return checkpoints.read(checkpoint, self._facts(clip))
+        except Unfit as reason:
+            logger.warning("%s: the clip begins again, since its checkpoint cannot be used: %s", self.label, reason)
+            return None
 
     def _climb(self, clip: Clip, on_step: OnStep) -> np.ndarray:
         """Return the frames of a clip, in the first memory mode that fits."""
@@ -404,7 +446,7 @@ class AnimateDiffEngine:
                 logger.warning("The %s has %d tokens; those after %d are cut", name, count, self.max_prompt_tokens)
 
     def _drop(self) -> None:
-        self._pipeline = self._preview = self._arranged = None
+        self._pipeline = self._prompts = self._preview = self._arranged = None
         free_memory()
 
     def _clear(self) -> None:
@@ -421,7 +463,7 @@ class AnimateDiffEngine:
         batches = -(-clip.frames // rung.decode_frames)
         total = steps + batches
         if clip.latents is None:
-            on_step(0, total, None)
+            self._begin(clip, steps, total, on_step)
         self._arrange(clip, rung)
         self._rung = rung
         try:
@@ -430,8 +472,24 @@ class AnimateDiffEngine:
                 clip.latents = latents.cpu()  # kept in case decoding runs out of memory
             vae, report = self._pipeline.vae, lambda done: on_step(steps + done, total, None)
             return decode(vae, clip.latents, self.device, rung.decode_frames, report)
+        except Paused as pause:
+            if clip.latents is not None:
+                checkpoints.attach(pause, steps, clip.latents, lambda: self._facts(clip))
+            raise
         finally:
             self._pipeline.maybe_free_model_hooks()
+
+    @staticmethod
+    def _begin(clip: Clip, steps: int, total: int, on_step: OnStep) -> None:
+        """Report the first step, or those that were done before a pause."""
+        found = clip.checkpoint
+        try:
+            on_step(found.step if found else 0, total, None)
+        except Paused as pause:
+            pause.checkpoint = found.data if found else None
+            raise
+        if found is not None and found.step >= steps:
+            clip.latents = found.latents
 
     def _arrange(self, clip: Clip, rung: Rung) -> None:
         """Set up LoRAs, FreeNoise, the memory mode and devices for this clip and rung."""
@@ -442,6 +500,7 @@ class AnimateDiffEngine:
         before, self._arranged = self._arranged, None
         if before is None or before[0] != clip.loras:
             make_plain(self._pipeline)
+            self._forget_prompts()
             set_loras(self._pipeline, clip.loras, self._source)
         arrange(self._pipeline, clip.window, rung, self.device, offload)
         self._arranged = wanted
@@ -453,4 +512,4 @@ class AnimateDiffEngine:
         if self._preview is None:
             self._preview = LatentPreview(self._pipeline.vae, self.device)
             self._pipeline.maybe_free_model_hooks()  # under offload, the decoder is not needed on the card yet
-        return denoise(self._pipeline, clip, scheduler, self._preview, report)
+        return denoise(self._pipeline, clip, scheduler, self._preview, report, lambda: self._facts(clip))

@@ -13,7 +13,7 @@ OnStep = Callable[[int, int, np.ndarray | None], None]
 
 `preview` is a small version of the clip so far, uint8 `[F, h, w, 3]` RGB, or None. The callback may raise
 `generation.domain.errors.Cancelled` (or anything else) to abort at once; engines never catch it. `done` restarts at 0
-if the work has to be restarted after running out of memory.
+if the work has to be restarted after running out of memory, and begins above 0 where a clip continues after a pause.
 """
 
 
@@ -73,8 +73,13 @@ class TextToVideo(Engine, Protocol):
         on_step: OnStep,
         *,
         loras: Loras | None = None,
+        checkpoint: bytes | None = None,
     ) -> np.ndarray:
-        """Return a clip, uint8 `[frames, height, width, 3]` RGB. Deterministic on one machine."""
+        """Return a clip, uint8 `[frames, height, width, 3]` RGB. Deterministic on one machine.
+
+        If `on_step` raises `Paused`, that takes a checkpoint along. The same call with this `checkpoint` continues
+        there, and `on_step` begins with the steps that are done; with one that does not fit, it begins anew.
+        """
 
     def count_tokens(self, prompt: str) -> int:
         """Return the token count of `prompt`, including the start and end tokens."""

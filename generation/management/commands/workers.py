@@ -12,6 +12,7 @@ from auravideo.commands import manage
 from generation.domain.memory_classes import GB
 from generation.domain.worker_notes import note_text
 from generation.queue import failing, roster
+from generation.queue.pausing import state
 from generation.queue.roster import Member
 
 WAIT_SECONDS = 0.5
@@ -54,6 +55,8 @@ class Command(BaseCommand):
                 self.stdout.write(line)
         else:
             self.stdout.write(f"No worker is there. Start some with: {manage('serve')}")
+        if state.is_on():
+            self.stderr.write(f"Rendering is paused. Resume it with: {manage('resume')}")
         for process in _failing():
             self.stderr.write(f"{process}; its supervisor goes on trying.")
 

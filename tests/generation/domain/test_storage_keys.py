@@ -15,6 +15,7 @@ def test_keys_are_those_of_every_earlier_version():
     assert storage_keys.stage_folder(JOB, "upscale") == f"jobs/{JOB}/upscale"
     assert storage_keys.chunk(JOB, "generate", 12) == f"jobs/{JOB}/generate/0012.safetensors"
     assert storage_keys.live_preview(JOB) == f"jobs/{JOB}/preview.webp"
+    assert storage_keys.checkpoint(JOB) == f"jobs/{JOB}/checkpoint.safetensors"
     assert storage_keys.video_folder(JOB) == f"videos/{JOB}"
     assert storage_keys.video_files(JOB, "webm") == {
         "video": f"videos/{JOB}/video.webm",

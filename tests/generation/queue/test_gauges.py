@@ -15,6 +15,7 @@ from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import broker, claims, recovery, services
 from generation.queue.gauges import SiteCollector
+from generation.queue.pausing import services as pausing
 from generation.requests import available
 from generation.requests.request import parse
 from tests.factories import JobFactory, WorkerFactory
@@ -64,6 +65,12 @@ def test_active_jobs_by_state_and_the_longest_wait(measured, user):
     assert found["auravideo_jobs", "state=queued"] == 3
     assert found["auravideo_jobs", "state=running"] == 1
     assert found["auravideo_oldest_queued_job_seconds",] == pytest.approx(300, abs=10)
+
+
+def test_a_pause_of_all_rendering_is_a_gauge(measured):
+    assert measured()["auravideo_rendering_paused",] == 0
+    pausing.pause()
+    assert measured()["auravideo_rendering_paused",] == 1
 
 
 def test_messages_and_the_age_of_the_oldest(measured, monkeypatch):
@@ -197,9 +204,10 @@ def test_a_scrape_stays_cheap_with_many_jobs(measured, user):
         seconds = time.perf_counter() - started
     assert found["auravideo_jobs", "state=queued"] == 2900
     assert found["auravideo_queue_messages", "queue=cpu"] == 3000
-    assert len(queries) == 3
+    assert len(queries) == 4
     plans = [plan(query["sql"]) for query in queries]
     whole = [found for found in plans if "INDEX" not in found]
+    whole = [found for found in whole if "GENERATION_RENDERINGPAUSE" not in found]  # one row at most
     if connection.vendor == "postgresql":  # reads the empty table of workers without one
         whole = [found for found in whole if "ON GENERATION_WORKER" not in found]
     assert not whole

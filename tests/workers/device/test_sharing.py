@@ -11,6 +11,7 @@ from celery.worker import state
 
 from generation.domain.memory_classes import GB
 from generation.queue import roster
+from generation.queue.pausing import services as pausing
 from tests.factories import WorkerFactory
 from workers import cards, membership
 from workers.device import sharing
@@ -128,6 +129,42 @@ def test_tensorflow_leaves_a_small_card_that_others_use_by_ending(unloader, me, 
     unloader(0)
     assert unloader(1) == []
     assert len(unloader(2)) == 1
+
+
+def test_while_rendering_is_paused_a_worker_keeps_nothing(unloader, me, see, parked, monkeypatch):
+    """Its models go at once, and with its process what only the end of a process gives back."""
+    see(24 * GB)
+    found = registry.Registry()
+    monkeypatch.setattr(registry, "_default", found)
+    engine = SimpleNamespace(load=lambda: None, release=lambda: parked.append("released"), memory_bytes=1)
+    found.get("engine", lambda: engine)
+    sharing.after_stage()
+    assert found.keys() == ["engine"]
+    pausing.pause()
+    sharing.after_stage()
+    assert (found.keys(), parked) == ([], ["released"])
+    me.holds.value = 1
+    assert unloader(0) == []
+    membership.beat(None)
+    assert unloader(0) == [(4711, sharing.UNLOAD_SIGNAL)]
+    pausing.resume()
+    me.holds.value = 1
+    membership.beat(None)
+    assert len(unloader(0)) == 1
+
+
+def test_a_process_that_has_computed_on_a_card_holds_a_part_of_it(me, see, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=SimpleNamespace(is_initialized=lambda: True)))
+    monkeypatch.setattr(registry, "warm", list)
+    membership.report()
+    assert me.holds.value == 1
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=SimpleNamespace(is_initialized=lambda: False)))
+    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace())
+    membership.report()
+    assert me.holds.value == 0
+    see(8 * GB)
+    membership.report()
+    assert me.holds.value == 1
 
 
 def test_torch_leaves_it_without_ending(unloader, me, see):

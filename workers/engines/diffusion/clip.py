@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workers.engines.base import Lora
+from workers.engines.diffusion.checkpoint import Checkpoint
 
 
 @dataclass
 class Clip:
-    """The arguments of one `generate` call, and the denoised latents once available."""
+    """The arguments of one `generate` call, where to continue it, and the denoised latents once available."""
 
     prompt: str
     negative_prompt: str
@@ -22,12 +23,26 @@ class Clip:
     loras: tuple[Lora, ...]
     scheduler: Mapping[str, Any] | None
     window: tuple[int, int] | None
+    checkpoint: Checkpoint | None = field(default=None, repr=False)
     latents: Any = field(default=None, repr=False)
 
     @property
     def is_strained(self) -> bool:
         """Return whether LoRAs push the network so far that half precision may overflow, on any card."""
         return sum(abs(lora.weight) for lora in self.loras) > 1
+
+    def facts(self) -> dict[str, Any]:
+        """Return what must be the same to continue the clip, as JSON can hold it."""
+        facts: dict[str, Any] = {
+            "prompt": [self.prompt, self.negative_prompt],
+            "size": [self.width, self.height, self.frames],
+            "steps": self.steps,
+            "guidance": self.guidance,
+            "seed": self.seed,
+            "LoRA": [[lora.label, lora.path.name, lora.weight] for lora in self.loras],
+            "window": self.window,
+        }
+        return facts
 
     def check(self, factor: int) -> None:
         """Raise ValueError unless a decoder that enlarges by `factor` can make such a clip."""

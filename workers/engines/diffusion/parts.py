@@ -1,5 +1,7 @@
 """The parts of a loaded pipeline: their sizes, where each is, and the precision that it computes in."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from workers.engines.diffusion import held_weights
@@ -13,6 +15,14 @@ def weight_bytes(*modules: Any) -> int:
     """Return the size of the weights and buffers of modules in bytes, as loaded, wherever they are kept."""
     tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
     return sum(tensor.nbytes for tensor in tensors) + sum(held_weights.saved_bytes(module) for module in modules)
+
+
+def weight_files(*paths: Path | None) -> Iterator[tuple[str, int]]:
+    """Yield the names and sizes of the weights in folders or files: enough to tell models of one name apart."""
+    for path in paths:
+        if path is not None:
+            found = [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
+            yield from ((file.name, file.stat().st_size) for file in found)
 
 
 def least_bytes(pipeline: Any, rung: Rung) -> int:

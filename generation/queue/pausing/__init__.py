@@ -1,0 +1,1 @@
+"""Pausing all rendering of the site, so that the graphics cards are free for something else."""
