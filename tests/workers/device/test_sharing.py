@@ -153,12 +153,19 @@ def test_while_rendering_is_paused_a_worker_keeps_nothing(unloader, me, see, par
     assert len(unloader(0)) == 1
 
 
+def torch_that_used(kind):
+    """Return what the worker asks torch, after computing on a kind of card."""
+    return SimpleNamespace(
+        **{name: SimpleNamespace(is_initialized=lambda n=name: n == kind) for name in ("cuda", "xpu")}
+    )
+
+
 def test_a_process_that_has_computed_on_a_card_holds_a_part_of_it(me, see, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=SimpleNamespace(is_initialized=lambda: True)))
+    monkeypatch.setitem(sys.modules, "torch", torch_that_used("xpu"))
     monkeypatch.setattr(registry, "warm", list)
     membership.report()
     assert me.holds.value == 1
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=SimpleNamespace(is_initialized=lambda: False)))
+    monkeypatch.setitem(sys.modules, "torch", torch_that_used(""))
     monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace())
     membership.report()
     assert me.holds.value == 0
