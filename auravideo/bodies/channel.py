@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import daphne.server
 from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.http import HttpResponse
 from twisted.web import http
 
@@ -24,7 +25,7 @@ CHECK_SECONDS = 5
 # After a refusal, what is still being sent is read and dropped for a while: a browser shows no answer to what it could
 # not finish sending.
 LINGER_SECONDS, LINGER_BYTES = 10, 64 * 2**20
-SOCKET_MESSAGE_BYTES = 16 * 2**10  # our pages send nothing over theirs
+SOCKET_MESSAGE_BYTES = 16 * 2**10  # of what arrives: our pages send nothing over theirs
 
 in_flight = InFlight()
 
@@ -180,9 +181,30 @@ class BoundedFactory(HTTPFactory):
         return protocol
 
 
+class BoundedSocket(WebSocketProtocol):
+    """A WebSocket that takes short messages only. What the site sends, such as a list of clips, may be long."""
+
+    maxMessagePayloadSize: int  # bytes; 0 for no limit
+
+    def sendMessage(self, *args: Any, **options: Any) -> None:
+        # autobahn holds what it sends to the limit of what it receives.
+        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().sendMessage(*args, **options)
+        finally:
+            self.maxMessagePayloadSize = limit
+
+
+class BoundedSocketFactory(WebSocketFactory):
+    """Daphne's factory of WebSockets, with ours."""
+
+    protocol = BoundedSocket
+
+
 def install() -> None:
     """Let Daphne use our bounds, however it is started. It has no option for this."""
     daphne.server.HTTPFactory = BoundedFactory
+    daphne.server.WebSocketFactory = BoundedSocketFactory
 
 
 def _scope(request: BoundedRequest, channel: BoundedChannel) -> dict[str, Any]:
