@@ -25,7 +25,7 @@ CHECK_SECONDS = 5
 # After a refusal, what is still being sent is read and dropped for a while: a browser shows no answer to what it could
 # not finish sending.
 LINGER_SECONDS, LINGER_BYTES = 10, 64 * 2**20
-SOCKET_MESSAGE_BYTES = 16 * 2**10  # of what arrives: our pages send nothing over theirs
+SOCKET_MESSAGE_BYTES = 16 * 2**10  # our pages send which jobs they show
 
 in_flight = InFlight()
 
@@ -182,29 +182,22 @@ class BoundedFactory(HTTPFactory):
 
 
 class BoundedSocket(WebSocketProtocol):
-    """A WebSocket that takes short messages only. What the site sends, such as a list of clips, may be long."""
+    """A WebSocket whose pages may send little, and read as much as there is: autobahn has one limit for both."""
 
     maxMessagePayloadSize: int  # bytes; 0 for no limit
 
-    def sendMessage(self, *args: Any, **options: Any) -> None:
-        # autobahn holds what it sends to the limit of what it receives.
+    def sendMessage(self, *message: Any, **options: Any) -> None:
         limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
         try:
-            super().sendMessage(*args, **options)
+            super().sendMessage(*message, **options)
         finally:
             self.maxMessagePayloadSize = limit
-
-
-class BoundedSocketFactory(WebSocketFactory):
-    """Daphne's factory of WebSockets, with ours."""
-
-    protocol = BoundedSocket
 
 
 def install() -> None:
     """Let Daphne use our bounds, however it is started. It has no option for this."""
     daphne.server.HTTPFactory = BoundedFactory
-    daphne.server.WebSocketFactory = BoundedSocketFactory
+    WebSocketFactory.protocol = BoundedSocket
 
 
 def _scope(request: BoundedRequest, channel: BoundedChannel) -> dict[str, Any]:
