@@ -9,6 +9,7 @@ from twisted.internet.testing import StringTransport
 from auravideo.bodies import channel as bounded
 from auravideo.bodies.in_flight import InFlight
 from auravideo.bodies.limits import ANYTHING, FORM, limit_of
+from auravideo.core.metrics.declared import REGISTRY
 from auravideo.core.uploads import MAX_BODY
 from generation.batches import parsing
 from tests.html_forms import texts_of
@@ -191,6 +192,17 @@ def test_each_address_has_the_limit_of_its_view():
     assert limit_of("/create/many/") > parsing.MAX_BYTES
     assert limit_of("/jobs/", opens_websocket=True) == 0
     assert getattr(get_resolver().resolve("/create/many/").func, MAX_BODY) == limit_of("/create/many/")
+
+
+def test_made_up_methods_share_one_count():
+    def counted(method: str) -> float | None:
+        labels = {"method": method, "view": "none", "status": "413"}
+        return REGISTRY.get_sample_value("auravideo_http_requests_total", labels)
+
+    before = counted("other") or 0
+    for method in ("AAA", "AAB"):
+        Connection().send(f"{method} /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n".encode())
+    assert (counted("AAA"), counted("other")) == (None, before + 2)
 
 
 def test_messages_over_websockets_are_short():
