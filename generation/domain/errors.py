@@ -48,8 +48,8 @@ ERRORS: Mapping[str, Any] = {
         "%(command)s"
     ),
     "model-unexpected": _(
-        "The file %(file)s of the model %(model)s is not the one that this version expects. The operator finds what to do "
-        "in docs/models.md, under Pinned."
+        "The file %(file)s of the model %(model)s is not the one that this version expects. The operator finds what to "
+        "do in docs/models.md, under Pinned."
     ),
     "model-is-page": _(
         "A file of the model %(model)s (%(file)s) is a web page saved under its name, probably an error page. The "
