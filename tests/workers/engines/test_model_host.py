@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from generation.domain.errors import RenderError
 from tests.workers.engines.test_film import frames, nothing, save_blender, timed_model  # noqa: F401  fixtures
 from tests.workers.engines.test_saved_model import save, writes
-from workers.engines.apart.remote_model import ROOT, ModelProcessError, RemoteModel, environment
+from workers.engines.apart.remote_model import ROOT, ModelProcessError, RemoteModel, environment, new_folder
 from workers.engines.film import FilmEngine
 
 pytestmark = pytest.mark.tensorflow
@@ -152,3 +153,20 @@ def test_confining_needs_no_right_path(tmp_path):
         "confine([Path('/no/such/path')], [])"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+def test_what_a_process_left_that_ended_at_once_is_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, own = (tmp_path / f"auravideo-model-{pid}-x" for pid in (gone(), os.getpid()))
+    for folder in (left, own, tmp_path / "auravideo-model-of-mine"):
+        folder.mkdir()
+    (left / "cache").write_text("of a card's kernels")
+    made = new_folder()
+    names = {folder.name for folder in tmp_path.iterdir()}
+    assert names == {own.name, "auravideo-model-of-mine", os.path.basename(made)}
+
+
+def gone():
+    """Return the number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        return process.pid

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[3]
 MOST_HEADER = 2**16
 _END_SECONDS = 5.0
+_FOLDER = "auravideo-model-"  # in the folder for temporary files, before the number of the process that it belongs to
 
 # What TensorFlow and the loader of libraries read. Anything else may be a secret.
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -39,6 +40,28 @@ def environment(folder: str) -> dict[str, str]:
     """Return the environment of the process: what its libraries need, with `folder` for everything that they write."""
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_BEGINNINGS)}
     return {**kept, "HOME": folder, "TMPDIR": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def new_folder() -> str:
+    """Return a new folder of this process, and remove those of processes that are gone.
+
+    A worker's process is ended at once where it leaves a card to others, so it cannot do that itself.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        owner = left.name.removeprefix(_FOLDER).partition("-")[0]
+        if owner.isdigit() and not _is_there(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-")
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def end_alike(code: int) -> None:
@@ -62,7 +85,7 @@ class RemoteModel:
 
     def __init__(self, folder: Path, device: str, on_death: Callable[[int], None] | None = None) -> None:
         self._on_death = on_death
-        self._folder = tempfile.mkdtemp(prefix="model-")
+        self._folder = new_folder()
         ours, theirs = socket.socketpair()
         # In a session of its own: Ctrl-C asks the worker to finish its stage, for which it needs this process.
         with theirs:
