@@ -83,6 +83,16 @@ def test_names_without_an_account_are_counted_too_in_every_spelling(spelling):
     assert TOO_MANY in sign_in(Client(), spelling, "wrong", "192.0.2.99")
 
 
+@pytest.mark.parametrize("forwarded", [False, True])
+def test_a_socket_for_both_kinds_of_addresses_does_not_make_one_visitor_of_all(user, settings, forwarded):
+    """With HOST=:: an IPv4 address arrives as an IPv6 one, of which a network counts."""
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = int(forwarded)
+    for number in range(12):
+        address = f"::ffff:198.51.100.{number}"
+        headers = {"x-forwarded-for": address} if forwarded else {}
+        assert MISMATCH in sign_in(Client(), f"nobody{number}", "wrong", "::1" if forwarded else address, **headers)
+
+
 def test_a_login_of_many_accents_costs_no_time(client):
     """To sort those of one letter takes quadratic time: these took seconds, in which the process did nothing else."""
     accents = "\u0300" * 8000 + "\u0316" * 8000
