@@ -9,6 +9,8 @@ from typing import Any
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from auravideo.languages import LANGUAGES
+
 MAX_BYTES = 10 * 2**20
 MAX_LINES = 100_000  # blank ones and comments included
 MAX_LINE = 64 * 2**10  # characters; a row with the longest prompts, every character escaped, has 24,000
@@ -72,8 +74,14 @@ def _in_code_page(data: bytes) -> str:
         except UnicodeDecodeError:
             found.append("")
     western, central = found
-    is_central = not western or _SIGN_IN_WORD.search(western) or (get_language() or "").startswith("pl")
+    is_central = not western or _SIGN_IN_WORD.search(western) or _is_central_european()
     return central if central and is_central else western
+
+
+def _is_central_european() -> bool:
+    """Return whether the reader's language is written in that code page."""
+    code = get_language() or ""
+    return any(language.code_page == "cp1250" for language in LANGUAGES if code.startswith(language.code))
 
 
 def lines_of(text: str) -> Iterator[tuple[int, str]]:

@@ -114,11 +114,11 @@ def test_a_job_is_counted_once_it_is_committed(scrape, user, django_capture_on_c
     assert found["auravideo_jobs", "state=queued"] == 0
 
 
-def test_a_scrape_takes_three_queries(client, token, user):
+def test_a_scrape_takes_four_queries(client, token, user):
     JobFactory.create_batch(5, user=user)
     with CaptureQueriesContext(connection) as queries:
         client.get("/metrics", headers={"Authorization": f"Bearer {token}"})
-    assert len(queries) == 3, [query["sql"] for query in queries]
+    assert len(queries) == 4, [query["sql"] for query in queries]
 
 
 def test_a_part_that_is_down_says_so_and_leaves_the_rest(client, token, db, settings):

@@ -98,11 +98,28 @@ def test_a_catalogue_that_cannot_be_read(settings, tmp_path, problem):
     assert "AURAVIDEO_CATALOGUE" in problem(rendering.models).fix
 
 
+# Without hashes: those of the lock file count.
+MINE = """
+[upscalers.mine]
+label = "Mine"
+purpose = "Enlarges."
+family = "any"
+repo = "me/mine"
+revision = "6907f85a9095e201ec4b3c7e91bbb66cdec0f04d"
+licence = "MIT"
+scales = { 4 = "mine.pth" }
+download_mb = 1
+memory_gb = 1.0
+"""
+
+
 @pytest.fixture
 def fetched(settings, tmp_path):
     """A model that was fetched: return the path of one of its files."""
     settings.HOME = tmp_path
-    entry = available.catalogue()["real-esrgan-video"]
+    settings.CATALOGUE_FILE = str(tmp_path / "catalogue.toml")
+    (tmp_path / "catalogue.toml").write_text(MINE)
+    entry = available.catalogue()["mine"]
     files = {}
     for name in entry.scales.values():
         path = entry.path(tmp_path) / name
@@ -121,7 +138,7 @@ def test_a_fetched_model_that_is_intact(fetched):
 def test_a_fetched_model_that_was_changed(fetched, problem):
     fetched.write_bytes(b"weighty")
     found = problem(rendering.models)
-    assert fetched.name in found.detail and "fetch_models real-esrgan-video" in found.fix
+    assert fetched.name in found.detail and "fetch_models mine" in found.fix
 
 
 def test_a_fetched_model_that_is_gone(fetched, problem):

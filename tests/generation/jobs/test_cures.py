@@ -50,7 +50,9 @@ CURED = {
     # Their texts say to choose another LoRA, which only the person can.
     **dict.fromkeys(["lora-for-another-model", "lora-mismatch", "lora-layout", "lora-empty"], "again"),
     **dict.fromkeys(["frames-missing", "frames-corrupt", "storage-unavailable", "internal"], "again"),
-    **dict.fromkeys(["card-failed", "card-exclusive", "card-unsupported", "driver-too-old"], "again"),
+    **dict.fromkeys(
+        ["card-failed", "card-exclusive", "card-unsupported", "driver-too-old", "model-needs-tensorflow"], "again"
+    ),
 }
 
 

@@ -204,13 +204,14 @@ def test_a_frame_more_than_the_window_costs_a_frame_and_not_a_second_window(new_
 def test_without_guidance_the_network_runs_once_a_frame_and_the_negative_prompt_is_nothing(engine, monkeypatch):
     sizes = []
     engine.load()
-    original = engine._pipeline.unet.forward
+    network = type(engine._pipeline.unet)
+    original = network.forward
 
-    def counted(sample, *args, **kwargs):
+    def counted(self, sample, *args, **kwargs):
         sizes.append(len(sample))
-        return original(sample, *args, **kwargs)
+        return original(self, sample, *args, **kwargs)
 
-    monkeypatch.setattr(engine._pipeline.unet, "forward", counted)
+    monkeypatch.setattr(network, "forward", counted)
     plain = make(engine, steps=1, guidance=1.0)
     assert np.array_equal(plain, make(engine, steps=1, guidance=1.0, negative="the sea"))
     assert set(sizes) == {1}

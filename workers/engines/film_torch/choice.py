@@ -1,7 +1,6 @@
 """Which engine runs an interpolation model: TensorFlow's or torch's."""
 
 import logging
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,7 +21,7 @@ def open_film(path: Path, library: Library, label: str) -> FilmEngine:
         label: the model's name in errors.
 
     Raises:
-        RenderError: "model-needs-tensorflow" if it is not there, or torch is in use in this process.
+        RenderError: "model-needs-tensorflow" if it is not installed.
     """
     if library is Library.TENSORFLOW:
         return FilmEngine(path, label=label, is_apart=True)
@@ -32,7 +31,7 @@ def open_film(path: Path, library: Library, label: str) -> FilmEngine:
         is_known = True  # loading says what is wrong with the files
     if is_known:
         return TorchFilmEngine(path, label=label)
-    if "torch" in sys.modules or find_spec("tensorflow") is None:
+    if find_spec("tensorflow") is None:
         raise RenderError("model-needs-tensorflow", model=label)
     logger.warning("%s is no network that is known here, so TensorFlow runs it", label)
     return FilmEngine(path, label=label, is_apart=True)
