@@ -53,5 +53,5 @@ def _named(username: str) -> User | None:
 
 
 def _compatible(text: str) -> str:
-    """Return the form NFKC of at most MAX_LENGTH characters: it takes quadratic time to sort the accents of a letter."""
+    """Return the form NFKC of at most MAX_LENGTH characters: sorting the accents of a letter takes quadratic time."""
     return unicodedata.normalize("NFKC", text[:MAX_LENGTH])

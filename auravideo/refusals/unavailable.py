@@ -17,7 +17,7 @@ _REDIS_IS_AWAY = (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a request that raised: 503 if the database or Redis does not answer, otherwise 500. Django's handler500."""
+    """Answer a request that raised: 503 if the database or Redis is away, otherwise 500. Django's handler500."""
     error = sys.exc_info()[1]
     is_database = _is_outage_of_database(error)
     if not is_database and not isinstance(error, _REDIS_IS_AWAY):
