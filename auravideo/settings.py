@@ -237,7 +237,11 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"reset_password": "accounts.forms.ForgottenPasswordForm", "signup": "accounts.forms.SigningUpForm"}
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.SigningInForm",
+    "reset_password": "accounts.forms.ForgottenPasswordForm",
+    "signup": "accounts.forms.SigningUpForm",
+}
 ACCOUNT_PREVENT_ENUMERATION = "strict"  # in every mode of verification
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 ACCOUNT_EMAIL_VERIFICATION = env.choice("EMAIL_VERIFICATION", "none", ("none", "optional", "mandatory"))
