@@ -184,6 +184,8 @@ class BoundedFactory(HTTPFactory):
 class BoundedSocket(WebSocketProtocol):
     """A WebSocket whose pages may send little, and read as much as there is: autobahn has one limit for both."""
 
+    maxMessagePayloadSize: int  # bytes; 0 for no limit
+
     def sendMessage(self, *message: Any, **options: Any) -> None:
         limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
         try:
