@@ -42,8 +42,8 @@ def _read_values(text: str, *, is_array: bool) -> Found:
     for line, part in _parts(text, is_array=is_array):
         if problem := unreadable(part):
             yield line, {}, problem
-            return
-        yield line, *_row(part)
+        else:
+            yield line, *_row(part)
 
 
 def _parts(text: str, *, is_array: bool) -> Iterator[tuple[int, str]]:

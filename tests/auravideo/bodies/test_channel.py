@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from auravideo.bodies import channel as bounded
 from auravideo.bodies.in_flight import InFlight
 from auravideo.bodies.limits import ANYTHING, FORM, limit_of
+from auravideo.core.metrics.declared import REGISTRY
 from auravideo.core.uploads import MAX_BODY
 from generation.batches import parsing
 from tests.html_forms import texts_of
@@ -245,3 +246,14 @@ def test_messages_that_the_site_sends_over_websockets_may_be_long():
     socket.receive(b"x" * (bounded.SOCKET_MESSAGE_BYTES + 1))
     assert socket.protocol.wasMaxMessagePayloadSizeExceeded, "sending has lifted the limit of what arrives"
     socket.close()
+
+
+def test_made_up_methods_share_one_count():
+    def counted(method: str) -> float | None:
+        labels = {"method": method, "view": "none", "status": "413"}
+        return REGISTRY.get_sample_value("auravideo_http_requests_total", labels)
+
+    before = counted("other") or 0
+    for method in ("AAA", "AAB"):
+        Connection().send(f"{method} /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n".encode())
+    assert (counted("AAA"), counted("other")) == (None, before + 2)
