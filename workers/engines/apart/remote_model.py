@@ -73,7 +73,7 @@ class RemoteModel:
         ours, theirs = socket.socketpair()
         # In a session of its own: Ctrl-C asks the worker to finish its stage, for which it needs this process.
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603  a module of ours
                 [sys.executable, "-m", "workers.engines.apart.model_host", str(theirs.fileno())],
                 cwd=ROOT, env=environment(self._folder.path), stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
                 preexec_fn=die_with_parent, start_new_session=True,
