@@ -19,8 +19,8 @@ _PRIVATE = (
 )
 
 
-# Those that fetch a link which somebody has sent, for its preview, and list nothing. What they may read is what the link
-# shows to everybody.
+# Those that fetch a link which somebody has sent, for its preview, and list nothing. They may read what the link shows
+# to everybody.
 _PREVIEWS = (
     *("Discordbot", "facebookexternalhit", "LinkedInBot", "Slackbot-LinkExpanding", "TelegramBot", "Twitterbot"),
     "WhatsApp",
