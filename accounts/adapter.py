@@ -42,7 +42,11 @@ class AccountAdapter(DefaultAccountAdapter):
     error_messages = DefaultAccountAdapter.error_messages | {
         "username_password_mismatch": _MISMATCH,
         "email_password_mismatch": _MISMATCH,
-        "username_reserved": gettext_lazy("This username is kept for the operator of the site. Choose another one."),
+        "too_many_login_attempts": gettext_lazy("Too many failed attempts. Wait five minutes, then try again."),
+        "username_taken": gettext_lazy("This username is taken."),
+        "username_reserved": gettext_lazy(
+            "This username is reserved for the operator of the site. Choose another one."
+        ),
         "username_similar": TOO_SIMILAR,
     }
 

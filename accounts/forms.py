@@ -46,7 +46,7 @@ class ProfileForm(forms.ModelForm):
         """Return the name in Unicode's form NFKC, unless it claims to speak for the site."""
         name = unicodedata.normalize("NFKC", one_line(self.cleaned_data["full_name"]))
         if sounds_official(name) and not self.instance.is_staff:
-            raise forms.ValidationError(_("This name is kept for the operator of the site."), code="reserved")
+            raise forms.ValidationError(_("This name is reserved for the operator of the site."), code="reserved")
         return name
 
 

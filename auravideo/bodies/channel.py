@@ -8,13 +8,14 @@ from urllib.parse import unquote
 
 import daphne.server
 from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.http import HttpResponse
 from twisted.web import http
 
 from auravideo.bodies import refusal
 from auravideo.bodies.in_flight import InFlight
 from auravideo.bodies.limits import limit_of
-from auravideo.core.metrics.declared import HTTP_REQUESTS
+from auravideo.core.metrics.requests import count_unserved
 from auravideo.refusals.admission import address_of
 
 HEADER_SECONDS = 20  # until the headers of a request are complete
@@ -24,7 +25,7 @@ CHECK_SECONDS = 5
 # After a refusal, what is still being sent is read and dropped for a while: a browser shows no answer to what it could
 # not finish sending.
 LINGER_SECONDS, LINGER_BYTES = 10, 64 * 2**20
-SOCKET_MESSAGE_BYTES = 16 * 2**10  # our pages send nothing over theirs
+SOCKET_MESSAGE_BYTES = 16 * 2**10  # our pages send which jobs they show
 
 in_flight = InFlight()
 
@@ -141,7 +142,7 @@ class BoundedChannel(http.HTTPChannel):
     def _refuse(self, request: BoundedRequest, status: int) -> None:
         request.release()
         scope = _scope(request, self)
-        HTTP_REQUESTS.labels(method=scope["method"], view="none", status=str(status)).inc()
+        count_unserved(scope["method"], status)
         self._answer(refusal.response(scope, status, request.limit))
 
     def _answer(self, response: HttpResponse) -> None:
@@ -180,9 +181,23 @@ class BoundedFactory(HTTPFactory):
         return protocol
 
 
+class BoundedSocket(WebSocketProtocol):
+    """A WebSocket whose pages may send little, and read as much as there is: autobahn has one limit for both."""
+
+    maxMessagePayloadSize: int  # bytes; 0 for no limit
+
+    def sendMessage(self, *message: Any, **options: Any) -> None:
+        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().sendMessage(*message, **options)
+        finally:
+            self.maxMessagePayloadSize = limit
+
+
 def install() -> None:
     """Let Daphne use our bounds, however it is started. It has no option for this."""
     daphne.server.HTTPFactory = BoundedFactory
+    WebSocketFactory.protocol = BoundedSocket
 
 
 def _scope(request: BoundedRequest, channel: BoundedChannel) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from tests.totp import code
 
 pytestmark = pytest.mark.django_db
 
-TOO_MANY = "Too many failed login attempts"
+TOO_MANY = "Too many failed attempts"
 MISMATCH = "details you specified are not correct"
 
 

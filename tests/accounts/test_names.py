@@ -311,7 +311,7 @@ def test_what_a_chat_app_put_around_a_name_is_dropped(client, user):
 @pytest.mark.parametrize("name", ["AuraVideo", "AuraVideo Support", "Site Admin", "ＡＤＭＩＮ", "Moderator (Ada)"])
 def test_full_names_do_not_speak_for_the_site(client, user, name):
     client.force_login(user)
-    assert "kept for the operator" in error_at(profile(client, name), "full_name")
+    assert "reserved for the operator" in error_at(profile(client, name), "full_name")
     assert sounds_official(name)
 
 

@@ -42,6 +42,7 @@ DECIDED = {
     # For another store than the one that comes along.
     *("S3_ADDRESSING", "S3_ATTEMPTS", "S3_CA_BUNDLE", "S3_CHECKSUMS", "S3_CONNECT_TIMEOUT", "S3_READ_TIMEOUT"),
     "S3_FRAMES_DAYS",
+    "SECRET_KEY_FALLBACKS",  # while a key is changed: docs/security.md
     "EMAIL_PASSWORD",  # part of the secret EMAIL_URL
     *(
         "AURAVIDEO_ENV",
