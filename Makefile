@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # the summary shows why the first failed, and that is a fault to be looked into.
 TWICE := --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow attack test-faults chaos test-outages test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage plot-first-clip bench-load clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow attack test-faults chaos test-outages test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock audit secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage plot-first-clip bench-load clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -247,6 +247,10 @@ check-lock: $(UV) ## Check that requirements*.txt match requirements*.in
 
 lock: $(UV) ## Lock requirements*.in, keeping pins that still fit
 	@scripts/lock
+
+# Needs a network: fails if no list of known vulnerabilities can be reached. OSV_URL names a mirror of https://api.osv.dev/v1/query.
+audit: $(VENV)/installed-dev ## Look for known vulnerabilities, unsafe code and committed secrets
+	@$(BIN)/python -m scripts.audit $(if $(OSV_URL),--osv-url $(OSV_URL))
 
 # Needs nothing installed, so that it also works where only containers run.
 secrets: ## Generate secrets/ and .env for compose.yaml, keeping what exists

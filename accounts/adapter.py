@@ -1,7 +1,7 @@
 """Customizations of allauth beyond its settings."""
 
 import unicodedata
-from ipaddress import AddressValueError, IPv6Network
+from ipaddress import AddressValueError, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,7 +42,11 @@ class AccountAdapter(DefaultAccountAdapter):
     error_messages = DefaultAccountAdapter.error_messages | {
         "username_password_mismatch": _MISMATCH,
         "email_password_mismatch": _MISMATCH,
-        "username_reserved": gettext_lazy("This username is kept for the operator of the site. Choose another one."),
+        "too_many_login_attempts": gettext_lazy("Too many failed attempts. Wait five minutes, then try again."),
+        "username_taken": gettext_lazy("This username is taken."),
+        "username_reserved": gettext_lazy(
+            "This username is reserved for the operator of the site. Choose another one."
+        ),
         "username_similar": TOO_SIMILAR,
     }
 
@@ -155,6 +159,14 @@ class AccountAdapter(DefaultAccountAdapter):
         if self.request.user == email_address.user and not email_address.primary:
             return reverse("account_email")
         return super().get_email_verification_redirect_url(email_address)
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """Return the address of an IPv4 client as such, also from a socket that takes both kinds (HOST=::).
+
+        There it is written as an IPv6 address, and all of them as if they were of one network.
+        """
+        ip = super().get_client_ip(request)
+        return str(getattr(ip_address(ip), "ipv4_mapped", None) or ip)
 
     def client_network(self, request: HttpRequest) -> str:
         """Return the key for rate limits: the IPv4 address, or the network of an IPv6 address.

@@ -4,7 +4,7 @@ import unicodedata
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.account.forms import ResetPasswordForm, SignupForm
+from allauth.account.forms import LoginForm, ResetPasswordForm, SignupForm
 from django import forms
 from django.conf import settings
 from django.http import HttpRequest
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Theme, User
 from accounts.names.rules import sounds_official
-from accounts.sign_in import mails
+from accounts.sign_in import logins, mails
 from auravideo.core.forms import choice_field, one_line
 
 
@@ -46,7 +46,7 @@ class ProfileForm(forms.ModelForm):
         """Return the name in Unicode's form NFKC, unless it claims to speak for the site."""
         name = unicodedata.normalize("NFKC", one_line(self.cleaned_data["full_name"]))
         if sounds_official(name) and not self.instance.is_staff:
-            raise forms.ValidationError(_("This name is kept for the operator of the site."), code="reserved")
+            raise forms.ValidationError(_("This name is reserved for the operator of the site."), code="reserved")
         return name
 
 
@@ -79,6 +79,16 @@ class DeletionForm(forms.Form):
         if self.cleaned_data["username"].lower() != self.user.username.lower():
             raise forms.ValidationError(_("This is not your username."), code="mismatch")
         return self.cleaned_data["username"]
+
+
+class SigningInForm(LoginForm):
+    """A sign-in that refuses logins longer than any account has; allauth's takes what fits into a request."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["login"]
+        options = {"label": field.label, "widget": field.widget}
+        self.fields["login"] = forms.CharField(max_length=logins.MAX_LENGTH, **options)
 
 
 class SigningUpForm(SignupForm):

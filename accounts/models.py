@@ -26,12 +26,16 @@ validate_username = RegexValidator(
     code="invalid",
 )
 
+EMAIL_TAKEN = _("An account with this email address already exists.")
 TOO_SIMILAR = _("This username looks too much like one that is taken.")
 
 
 def languages() -> list[tuple[str, str]]:
     """Return the site's languages. A function, so that adding one needs no migration."""
     return settings.LANGUAGES
+
+
+EMAIL_CONSTRAINT = "accounts_user_email_ci"
 
 
 class Theme(models.TextChoices):
@@ -131,9 +135,9 @@ class User(AbstractUser):
             ),
             models.UniqueConstraint(
                 Lower("email"),
-                name="accounts_user_email_ci",
+                name=EMAIL_CONSTRAINT,
                 condition=~Q(email=""),
-                violation_error_message=_("An account with this email address already exists."),
+                violation_error_message=EMAIL_TAKEN,
             ),
         ]
 
@@ -159,6 +163,13 @@ class User(AbstractUser):
 
     def _is_taken(self) -> bool:
         return type(self).objects.looking_like(self.username).exclude(pk=self.pk).exists()
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Check a username only if it is new: one of an earlier version may break the rules of today."""
+        kept = set(exclude or ())
+        if "username" not in kept and not self._state.adding and not self._is_renamed():
+            kept.add("username")
+        super().clean_fields(exclude=kept)
 
     def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
         """Check the username beyond what the constraint can on SQLite, for forms that change it."""

@@ -238,7 +238,11 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"reset_password": "accounts.forms.ForgottenPasswordForm", "signup": "accounts.forms.SigningUpForm"}
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.SigningInForm",
+    "reset_password": "accounts.forms.ForgottenPasswordForm",
+    "signup": "accounts.forms.SigningUpForm",
+}
 ACCOUNT_PREVENT_ENUMERATION = "strict"  # in every mode of verification
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 ACCOUNT_EMAIL_VERIFICATION = env.choice("EMAIL_VERIFICATION", "none", ("none", "optional", "mandatory"))
@@ -326,6 +330,15 @@ CONTENT_SECURITY_POLICY = security.content_security_policy(
     else []
 )
 PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
+# Where to report a hole in this site: an email address or a page. Without one, there is no security.txt.
+SECURITY_CONTACT = env.matching(
+    "SECURITY_CONTACT", "", r"(mailto:)?[^@\s:/]+@[^@\s:/]+|https://[^\s/]+(/\S*)?", "security@example.org"
+)
+# The languages in which the operator reads such reports, comma-separated.
+SECURITY_LANGUAGES = env.matching(
+    "SECURITY_LANGUAGES", "en", r"[A-Za-z]{2,3}(-\w+)*(, ?[A-Za-z]{2,3}(-\w+)*)*", "en,pl"
+)
+SEARCH_ENGINES = env.boolean("SEARCH_ENGINES", False)  # whether robots.txt lets them read what visitors may see
 
 # --- Language and time ----------------------------------------------------------------------------------------------
 

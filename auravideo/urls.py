@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.views import SigningUp, set_language
 from auravideo import views
 from auravideo.health import views as health
+from auravideo.well_known.robots_txt import robots_txt
+from auravideo.well_known.security_txt import security_txt
 from gallery.moderation.overview import overview
 
 # The admin's own sign-in form asks for a password only, and has no rate limit.
@@ -29,6 +31,8 @@ urlpatterns = [
     path("manifest.webmanifest", views.manifest, name="manifest"),
     path("service-worker.js", views.service_worker, name="service-worker"),
     path("favicon.ico", views.favicon, name="favicon"),
+    path("robots.txt", robots_txt, name="robots-txt"),
+    path(".well-known/security.txt", security_txt, name="security-txt"),
     # Answered by health.middleware, before the host is checked; here so that they have a name.
     path("healthz", health.ready, name="healthz"),
     path("healthz/live", health.live, name="healthz-live"),

@@ -86,7 +86,7 @@ def _set_up() -> None:
 def _workers(home: Path, count: int) -> Iterator[list[subprocess.Popen]]:
     with (home / "workers.log").open("wb") as log:
         started = [
-            subprocess.Popen(  # noqa: S603
+            subprocess.Popen(  # noqa: S603  our own command
                 [sys.executable, "-m", "tests.rigs.light_worker", "-Q", queue, "-n", f"{queue}{n}@bench",
                  "--concurrency", "1", "--loglevel", "WARNING"],
                 stdout=log, stderr=log,

@@ -60,7 +60,7 @@ def measure() -> None:
         begin = time.perf_counter()
         response = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
         times.append(1000 * (time.perf_counter() - begin))
-    assert b'auravideo_jobs{state="queued"}' in response.content  # noqa: S101
+    assert b'auravideo_jobs{state="queued"}' in response.content  # noqa: S101  stops the measurement
     size = len(response.content) // 1024
     print(f"{statistics.median(times):.0f} ms, at most {max(times):.0f} ms, {size} KiB", flush=True)
 
@@ -101,7 +101,7 @@ def main() -> None:
                 environment = {**os.environ, **settings, "DJANGO_SETTINGS_MODULE": "auravideo.settings"}
                 print(f"{name}, {size} {SIZES[size]}: ", end="", flush=True)
                 command = [sys.executable, "-m", "scripts.bench_scrape", "--size", size]
-                subprocess.run(command, env=environment, check=True)  # noqa: S603
+                subprocess.run(command, env=environment, check=True)  # noqa: S603  our own command
 
 
 if __name__ == "__main__":

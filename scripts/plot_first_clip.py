@@ -106,7 +106,8 @@ def _follow(address: str, cookie: str) -> tuple[list[Said], float]:
     """Return what the page of a clip said until it was done, and how many seconds that took."""
     started, said = time.monotonic(), []
     while (at := time.monotonic() - started) < PATIENCE:
-        with urllib.request.urlopen(urllib.request.Request(address, headers={"Cookie": cookie})) as answer:  # noqa: S310
+        request = urllib.request.Request(address, headers={"Cookie": cookie})  # noqa: S310  our own site
+        with urllib.request.urlopen(request) as answer:  # noqa: S310  our own site
             said.append(_read(answer.read().decode(), at))
         if said[-1].status not in ("queued", "running"):
             return said[:-1], at

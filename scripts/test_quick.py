@@ -47,7 +47,8 @@ def _merge_base(root: Path) -> str:
 
 
 def _git(root: Path, *arguments: str) -> list[str]:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)  # noqa: S603, S607
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)  # noqa: S603  always git
     return done.stdout.split("\n")[:-1]
 
 

@@ -25,6 +25,8 @@ set_language                            POST    to         to     to        to  
 manifest                                GET     200        200    200       200    200        200
 service-worker                          GET     200        200    200       200    200        200
 favicon                                 GET     to         to     to        to     to         to
+robots-txt                              GET     200        200    200       200    200        200
+security-txt                            GET     404        404    404       404    404        404
 healthz                                 GET     200        200    200       200    200        200
 healthz-live                            GET     200        200    200       200    200        200
 ws/jobs/                                WS      shut       open   open      open   open       open

@@ -17,6 +17,8 @@ NO_PAGES = {
         "manifest",
         "service-worker",
         "healthz-live",
+        "robots-txt",
+        "security-txt",
         "admin:jsi18n",
         "gallery:file",
         "gallery:download",

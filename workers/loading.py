@@ -25,7 +25,7 @@ from generation.queue.pausing import state
 from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import cards, engine_factory, membership
-from workers.device import failures
+from workers.device import failures, sharing
 from workers.engines import registry
 
 logger = logging.getLogger(__name__)
@@ -128,14 +128,18 @@ def _why_not(stage: Stage, request: RenderRequest, engine: str) -> str:
 def _no_room(stage: Stage, request: RenderRequest, plan: Plan) -> str:
     """Return why there is no memory to load the engine of a stage ahead; "" if there is."""
     is_card = cards.is_card()
-    need = placement.needed(stage, request).on(is_card=is_card)
+    need = placement.at_full_speed(stage, request).on(is_card=is_card)
     if not registry.has_room(need):
         return "others would have to be released"
+    if membership.me is not None and sharing.hands_card_on(membership.me.serves):
+        return "this process would soon leave the card to others"
+    if is_card and stage is Stage.GENERATE:
+        return ""  # its weights wait in main memory for the clip, which then finds out what fits
     # Whatever the plan still has to load on this machine may be on the same card, and the earlier stages come first.
     there, boot = roster.capacity(), membership.boot()
     cold = [of for of in plan.stages if placement.is_cold(of, request) and of is not stage]
     here = [of for of in cold if boot in there[STAGES[of].queue].boots]
-    if need + sum(placement.needed(of, request).on(is_card=is_card) for of in here) > cards.device().free:
+    if need + sum(placement.at_full_speed(of, request).on(is_card=is_card) for of in here) > cards.device().free:
         return "there is too little memory for all models of the clip"
     return ""
 

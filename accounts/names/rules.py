@@ -19,7 +19,7 @@ def validate_letters(username: str) -> None:
     """Validate that a username is all visible and of one script, so that no letter is a lookalike of another."""
     refuse_hidden(username)
     if not is_of_one_script(unicodedata.normalize("NFKC", username)):
-        raise ValidationError(_("All letters of a username have to be of the same alphabet."), code="mixed_scripts")
+        raise ValidationError(_("All letters of a username must be from the same alphabet."), code="mixed_scripts")
 
 
 def validate_full_name(name: str) -> None:
@@ -27,7 +27,7 @@ def validate_full_name(name: str) -> None:
     refuse_hidden(name)
     for word in name.split():
         if not is_of_one_script(unicodedata.normalize("NFKC", word)):
-            raise ValidationError(_("All letters of a word have to be of the same alphabet."), code="mixed_scripts")
+            raise ValidationError(_("All letters of a word must be from the same alphabet."), code="mixed_scripts")
 
 
 def is_reserved(username: str) -> bool:

@@ -19,7 +19,7 @@ from accounts.sign_in.attempts import Attempt, Bucket
 class Kind(StrEnum):
     """What is guessed. Each has its own counts: who is asked for a code has got the password right."""
 
-    PASSWORD = "password"  # noqa: S105
+    PASSWORD = "password"  # noqa: S105  the name of a kind
     CODE = "code"
 
 

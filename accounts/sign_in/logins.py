@@ -6,10 +6,12 @@ from allauth.account.models import EmailAddress
 
 from accounts.models import User
 
+MAX_LENGTH = 254  # characters, of email addresses; usernames are shorter
+
 
 def normalized(login: str) -> str:
     """Return the form of a typed login in which spellings of the same login are equal."""
-    return unicodedata.normalize("NFKC", login.strip()).casefold()
+    return _compatible(login.strip()).casefold()
 
 
 def candidates(login: str) -> list[User | None]:
@@ -47,4 +49,9 @@ def _claimant(email: str) -> User | None:
 
 def _named(username: str) -> User | None:
     exact = User.objects.filter(username=username).first()
-    return exact or User.objects.named(unicodedata.normalize("NFKC", username)).first()
+    return exact or User.objects.named(_compatible(username)).first()
+
+
+def _compatible(text: str) -> str:
+    """Return the form NFKC of at most MAX_LENGTH characters: sorting the accents of a letter takes quadratic time."""
+    return unicodedata.normalize("NFKC", text[:MAX_LENGTH])

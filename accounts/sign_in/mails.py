@@ -6,6 +6,7 @@ later. Messages carry no links that open an account; they are made here, too.
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from hashlib import sha256
 from smtplib import SMTPException
@@ -47,7 +48,10 @@ def ask_for(kind: str, what: str | int, request: HttpRequest) -> None:
 
 
 def send(kind: str, what: str | int, site: str, language: str) -> None:
-    """Send an email in the language of the page that asked for it. Raise one of MAIL_ERRORS if the server fails."""
+    """Send an email in the language that its reader has chosen, or else in that of the page that asked for it.
+
+    Raise one of MAIL_ERRORS if the server fails.
+    """
     with translation.override(language):
         _KINDS[kind](what, site)
 
@@ -59,7 +63,8 @@ def _reset(email: str, site: str) -> None:
     for user in users:
         key = {"uidb36": user_pk_to_url_str(user), "key": default_token_generator.make_token(user)}
         url = reverse("account_reset_password_from_key", kwargs=key)
-        _write("password_reset_key", email, site, user=user, username=user.username, password_reset_url=url)
+        with _in_language_of(user):
+            _write("password_reset_key", email, site, user=user, username=user.username, password_reset_url=url)
 
 
 def _who_may_reset(email: str) -> list[User]:
@@ -78,10 +83,17 @@ def _confirm(address_id: int, site: str, *, is_signing_up: bool = False) -> None
         return
     holder = logins.holder_of(address.email)
     if holder is not None and holder != address.user:
-        _tell_holder(address.email, site)
+        with _in_language_of(holder):
+            _tell_holder(address.email, site)
     elif not is_signing_up:
         url = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
-        _write("email_confirmation", address.email, site, user=address.user, activate_url=url)
+        with _in_language_of(address.user):
+            _write("email_confirmation", address.email, site, user=address.user, activate_url=url)
+
+
+def _in_language_of(user: User) -> AbstractContextManager:
+    """Whoever enters an address need not be its reader."""
+    return translation.override(user.language or translation.get_language())
 
 
 def _tell_holder(email: str, site: str) -> None:

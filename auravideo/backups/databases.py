@@ -69,6 +69,8 @@ def _run(program: str, *options: str) -> None:
     command: Sequence[str] = [program, *options]
     if program == "pg_restore":
         command = [*command, f"--dbname={database['NAME']}"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(  # noqa: S603  PostgreSQL's programs
+        command, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise BackupError(f"{program} failed: {done.stderr.strip() or f'exit code {done.returncode}'}")

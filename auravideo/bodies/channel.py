@@ -15,7 +15,7 @@ from twisted.web import http
 from auravideo.bodies import refusal
 from auravideo.bodies.in_flight import InFlight
 from auravideo.bodies.limits import limit_of
-from auravideo.core.metrics.declared import HTTP_REQUESTS
+from auravideo.core.metrics.requests import count_unserved
 from auravideo.refusals.admission import address_of
 
 HEADER_SECONDS = 20  # until the headers of a request are complete
@@ -142,7 +142,7 @@ class BoundedChannel(http.HTTPChannel):
     def _refuse(self, request: BoundedRequest, status: int) -> None:
         request.release()
         scope = _scope(request, self)
-        HTTP_REQUESTS.labels(method=scope["method"], view="none", status=str(status)).inc()
+        count_unserved(scope["method"], status)
         self._answer(refusal.response(scope, status, request.limit))
 
     def _answer(self, response: HttpResponse) -> None:
@@ -183,6 +183,8 @@ class BoundedFactory(HTTPFactory):
 
 class BoundedSocket(WebSocketProtocol):
     """A WebSocket whose pages may send little, and read as much as there is: autobahn has one limit for both."""
+
+    maxMessagePayloadSize: int  # bytes; 0 for no limit
 
     def sendMessage(self, *message: Any, **options: Any) -> None:
         limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0

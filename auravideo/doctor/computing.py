@@ -49,7 +49,7 @@ def trial() -> dict[str, Any]:
     command = [sys.executable, "-m", TRIAL]
     environment = {**os.environ, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # as for the workers (auravideo/celery.py)
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  a module of ours
             command,
             cwd=settings.BASE_DIR,
             env=environment,

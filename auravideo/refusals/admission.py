@@ -15,7 +15,8 @@ from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
 
 from accounts.adapter import AccountAdapter
-from auravideo.core.metrics.declared import HTTP_REQUESTS, REQUESTS_SHED
+from auravideo.core.metrics.declared import REQUESTS_SHED
+from auravideo.core.metrics.requests import count_unserved
 from auravideo.refusals import turned_away
 
 Scope = dict[str, Any]
@@ -159,7 +160,7 @@ async def _turn_away(scope: Scope, receive: Receive, send: Send) -> None:
     body = await _body(receive) if turned_away.keeps_form(scope) else b""
     response = turned_away.response(scope, body)
     REQUESTS_SHED.inc()
-    HTTP_REQUESTS.labels(method=scope["method"], view="none", status=str(response.status_code)).inc()
+    count_unserved(scope["method"], response.status_code)
     headers = [(name.encode("latin1"), value.encode("latin1")) for name, value in response.items()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": response.content})

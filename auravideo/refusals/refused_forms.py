@@ -34,8 +34,8 @@ def refused(request: HttpRequest, reason: str = "") -> HttpResponse:
         found = {
             "title": _("This form has expired"),
             "text": _(
-                "For your security, a form works once, and only from the page it came from. Go back, reload the page "
-                "and send it again."
+                "You have probably signed in or out in another tab since you opened this page. Go back, reload the "
+                "page and send it again."
             ),
         }
     if request.headers.get("HX-Request") == "true":

@@ -76,7 +76,7 @@ def _candidates() -> Iterator[Path]:
 def version_of(path: Path) -> tuple[int, ...]:
     """Return the version of a redis-server; () if it does not run, as one for another processor."""
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  a program that the operator installed
             [path, "--version"], capture_output=True, text=True, timeout=_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):

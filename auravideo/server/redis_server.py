@@ -74,7 +74,7 @@ def _launch(socket: Path, lock: TextIO, deadline: float, should_stop: Callable[[
         *("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--logfile", str(log)),
     ]
     # In its own session, so that Ctrl-C in the terminal stops the workers first and Redis last.
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603  the operator's redis-server
         command,
         stdin=subprocess.DEVNULL,
         start_new_session=True,

@@ -53,7 +53,7 @@ class Process:
 
     def start(self) -> None:
         """Start the process in its own process group, so that its children can be killed with it."""
-        popen = subprocess.Popen(  # noqa: S603
+        popen = subprocess.Popen(  # noqa: S603  one of our own commands
             self.command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

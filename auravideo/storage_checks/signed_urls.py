@@ -134,10 +134,10 @@ def fetch(
 
     `authority`: the file of the certificate authority to trust, if not the usual ones.
     """
-    request = urllib.request.Request(url, body, dict(headers), method=method)  # noqa: S310  # the operator's own store
+    request = urllib.request.Request(url, body, dict(headers), method=method)  # noqa: S310  the operator's own store
     context = ssl.create_default_context(cafile=authority)
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=context) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=context) as response:  # noqa: S310  as above
             return Answer(response)
     except urllib.error.HTTPError as error:
         return Answer(error)

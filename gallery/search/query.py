@@ -121,7 +121,7 @@ class _Matches:
         )
         wanted = [self._fts5() if is_sqlite else self._tsquery(), self.scope]
         marks = [value for _text, values in bounds for value in values]
-        return RawSQL(sql, [*wanted, *marks, *parameters, limit])  # noqa: S611
+        return RawSQL(sql, [*wanted, *marks, *parameters, limit])  # noqa: S611  placeholders only
 
     def _bounds(self, place: str, sign: str) -> Iterator[tuple[str, list]]:
         """Yield conditions that keep the search within the span's row numbers; they match nothing if it is empty."""

@@ -77,7 +77,7 @@ def _check_header(cells: list[str], line: int, known: Collection[str], columns_t
     while columns and not columns[-1]:
         columns.pop()
     if len(columns) > MAX_FIELDS:
-        raise BatchFileError(_("This file has too many columns; %s are the most.") % MAX_FIELDS, line)
+        raise BatchFileError(_("This file has too many columns: at most %s.") % MAX_FIELDS, line)
     for place, name in enumerate(columns):
         if not name:
             raise BatchFileError(_("Column %s has no name.") % (place + 1), line)

@@ -69,6 +69,8 @@ class BatchForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.too_large = too_large
         self.may_read = may_read
+        told = {"data-most": parsing.MAX_BYTES, "data-too-large": self._too_large()}  # before it is sent, by create.js
+        self.fields["file"].widget.attrs.update(told)
         mark_default(self.fields["lines"], self.fields["file"])  # one of the two is required: neither is optional
         choice_field(self, "seconds").choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
         self.rows: list[Row] = []
@@ -95,7 +97,7 @@ class BatchForm(forms.Form):
         super().clean()
         data = self.cleaned_data
         if self.too_large:
-            self.add_error("file", _("A file may be at most %s MiB. Split it up.") % self._most())
+            self.add_error("file", self._too_large())
         elif not data.get("file") and not (data.get("lines") or "").strip():
             self.add_error("lines", _("Paste some prompts or choose a file."))
         elif data.get("file") and (data.get("lines") or "").strip() and not data.get("from_file"):
@@ -157,8 +159,8 @@ class BatchForm(forms.Form):
             data["from_file"] = self.cleaned_data["file"].name[:200]
             self.data = data
 
-    def _most(self) -> int:
-        return parsing.MAX_BYTES // 2**20
+    def _too_large(self) -> str:
+        return _("A file may be at most %s MiB. Split it up.") % (parsing.MAX_BYTES // 2**20)
 
 
 def _at_line(error: parsing.BatchFileError) -> Any:

@@ -42,8 +42,8 @@ def _read_values(text: str, *, is_array: bool) -> Found:
     for line, part in _parts(text, is_array=is_array):
         if problem := unreadable(part):
             yield line, {}, problem
-            return
-        yield line, *_row(part)
+        else:
+            yield line, *_row(part)
 
 
 def _parts(text: str, *, is_array: bool) -> Iterator[tuple[int, str]]:
@@ -88,7 +88,7 @@ def _length(window: str, line: int) -> int:
         _value, end = _plain.raw_decode(window)
     except json.JSONDecodeError as error:
         if len(window) == MAX_LINE:
-            raise BatchFileError(_("This row is too long; %s characters are the most.") % MAX_LINE, line) from None
+            raise BatchFileError(_("This row is too long: at most %s characters.") % MAX_LINE, line) from None
         raise BatchFileError(_not_json(error), line) from None
     except ValueError:
         raise BatchFileError(_("This line contains a number that is too long."), line) from None
@@ -130,7 +130,7 @@ def _not_json(error: json.JSONDecodeError) -> str:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(pairs) > MAX_FIELDS:
-        raise _Refused(_("This row has too many fields; %s are the most.") % MAX_FIELDS)
+        raise _Refused(_("This row has too many fields: at most %s.") % MAX_FIELDS)
     values: dict[str, Any] = {}
     for name, value in pairs:
         if name in values:

@@ -97,7 +97,7 @@ def first_line(text: str) -> str:
 def unreadable(line: str) -> str:
     """Return why a line is not valid text, or ''."""
     if len(line) > MAX_LINE:
-        return _("This line is too long; %s characters are the most.") % MAX_LINE
+        return _("This line is too long: at most %s characters.") % MAX_LINE
     if found := _ESCAPED_BYTE.search(line):
         byte = f"0x{ord(found[0]) - 0xDC00:02X}"
         return _("This is not UTF-8 text (byte %s). Save the file as UTF-8.") % byte

@@ -116,16 +116,15 @@ def needs(
 def on_processor(model: Model, width: int, height: int, frames: int, *, guided: bool = True) -> int:
     """Return the bytes of main memory that a clip needs where there is no card; 0 if nothing was calculated.
 
-    The CPU computes in float32, which takes twice the bytes of the table's half precision, and no mode can move weights
-    away from it: what the economical ones save is working memory. torch and its libraries take about what a card's
-    context does.
+    The CPU computes in float32, which takes twice the bytes of the table's half precision, and in the first mode: main
+    memory that is short ends a process instead of telling it. torch and its libraries take about what a card's context
+    does.
     """
     found = modes(model)
     if not found:
         return 0
-    weights = max(mode.denoise[0] for mode in found)
-    besides = min(mode.bytes(width, height, frames, guided=guided) - mode.denoise[0] for mode in found)
-    return int(2 * (weights + besides - CONTEXT - GAPS)) + CONTEXT + GAPS
+    besides = CONTEXT + GAPS
+    return 2 * (found[0].bytes(width, height, frames, guided=guided) - besides) + besides
 
 
 def choose_mode(needs: Mapping[str, int], free: int) -> str | None:

@@ -200,7 +200,7 @@ def lock(entry: Entry, home: Path | str, names: Sequence[str], sources: Sequence
             whose = "the catalogue expects" if name in entry.sha256 else "was fetched from this commit before"
             raise FetchError(
                 f"{entry.id}: {name} is not the file that {whose} (SHA-256 {digest}, not {known[name]}). It was "
-                "thrown away; do not use this repository or mirror before you know why."
+                "thrown away; do not use this repository or mirror before you know why (docs/models.md, Pinned)."
             )
         files[name] = {"size": (folder / name).stat().st_size, "sha256": digest}
     lockfile.write_lock(home, entry.id, {"sources": [dict(source) for source in sources], "files": files})

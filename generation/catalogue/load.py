@@ -124,8 +124,8 @@ class Catalogue:
 def load_catalogue(path: Path | str | None = None) -> Catalogue:
     """Return the bundled catalogue merged with the operator's file `path`. Cached until that file changes.
 
-    An entry of `path` with a known ID overrides the fields it names; any other is a new entry. `default = true` in
-    `path` replaces our default.
+    An entry of `path` with a known ID overrides the fields it names, and with `repo` or `folder` also what pins our
+    files; any other is a new entry. `default = true` in `path` replaces our default.
 
     Raises:
         CatalogueError: the file is unreadable or an entry is invalid; the message names the file, entry and field.
@@ -183,9 +183,14 @@ def _load(path: str, _stamp: object) -> Catalogue:
         for kind in KINDS:
             for id, fields in extra[kind].items():
                 origin[kind, id] = Path(path).name
-                known = tables[kind].get(id, {})
-                tables[kind][id] = {**known, **fields} if isinstance(fields, dict) else fields
+                tables[kind][id] = _over(tables[kind].get(id, {}), fields) if isinstance(fields, dict) else fields
     return _build(tables, origin)
+
+
+def _over(known: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of our entry with an operator's over them. What pins our files does not pin others."""
+    is_elsewhere = any(name in fields and fields[name] != known.get(name) for name in ("repo", "folder"))
+    return {**{name: known[name] for name in known if not (is_elsewhere and name in ("revision", "sha256"))}, **fields}
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

@@ -92,7 +92,8 @@ def verify(entry: Any, home: Path | str, *, every_byte: bool = False) -> None:
     the catalogue has no hash either, only the presence is checked.
 
     Raises:
-        RenderError: "model-missing" or "model-corrupt"; the text names the command that repairs it.
+        RenderError: "model-missing" or "model-corrupt", whose text names the command that repairs it;
+            "model-unexpected" if a file is as it was fetched, or copied by hand, and the catalogue names another.
     """
     folder = entry.path(home)
     files = _expected(entry, home)
@@ -109,10 +110,20 @@ def verify(entry: Any, home: Path | str, *, every_byte: bool = False) -> None:
         ):
             if verified.pop(str(folder / name), None) is not None:
                 _remember(home, verified)
-            raise RenderError("model-corrupt", model=entry.label, file=name, command=entry.command)
+            raise RenderError(_fault_of(entry, home, name), model=entry.label, file=name, command=entry.command)
         fresh[str(folder / name)] = stamp
     if fresh != verified:
         _remember(home, fresh)
+
+
+def _fault_of(entry: Any, home: Path | str, name: str) -> str:
+    """Return the error of a file that is not as expected. Fetching one again helps only if it has changed since."""
+    locked = read_lock(home).get(entry.id, {}).get("files", {}).get(name)
+    pinned = entry.sha256.get(name)
+    if pinned is None or (locked is not None and locked["sha256"] == pinned):
+        return "model-corrupt"
+    is_as_it_came = locked is None or file_sha256(entry.path(home) / name) == locked["sha256"]
+    return "model-unexpected" if is_as_it_came else "model-corrupt"
 
 
 def _expected(entry: Any, home: Path | str) -> dict[str, dict[str, Any]]:

@@ -101,7 +101,7 @@ def from_file(request: SignedInUpload) -> HttpResponse:
     problem, found = "", Prefill()
     file = request.FILES.get("video_file")
     if request.files_too_large:
-        problem = _("This file is larger than %s MB; no clip of this site is that large.") % (MAX_FILE_BYTES // 2**20)
+        problem = _too_large()
     elif file is None:
         problem = _("Choose a video file first.")
     elif not limits.may_read_file(request):
@@ -116,6 +116,10 @@ def from_file(request: SignedInUpload) -> HttpResponse:
         return _page(request, _form(typed, mode), file_problem=problem)
     messages.success(request, _("Settings loaded from the file."))
     return _page(request, _form(found.values, mode), notes=found.notes)
+
+
+def _too_large() -> str:
+    return _("This file is larger than %s MB; no clip of this site is that large.") % (MAX_FILE_BYTES // 2**20)
 
 
 @unsent.keeps_form
@@ -250,6 +254,8 @@ def _page(
             "naming": PresetNameForm(),
             "typed_by": unsent.typed_by(request.user),
             "draft": TYPED,
+            "most_bytes": MAX_FILE_BYTES,
+            "too_large": _too_large(),
             "cards": feed.newest(request.user),
             "recent_prompts": feed.recent_prompts(request.user),
             "kept": kept,

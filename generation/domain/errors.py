@@ -47,6 +47,10 @@ ERRORS: Mapping[str, Any] = {
         "A file of the model %(model)s is damaged or was changed (%(file)s). The operator can fetch it again with: "
         "%(command)s"
     ),
+    "model-unexpected": _(
+        "The file %(file)s of the model %(model)s is not the one that this version expects. The operator finds what to "
+        "do in docs/models.md, under Pinned."
+    ),
     "model-is-page": _(
         "A file of the model %(model)s (%(file)s) is a web page saved under its name, probably an error page. The "
         "operator can fetch the file again with: %(command)s"

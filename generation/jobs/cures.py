@@ -18,7 +18,7 @@ from generation.requests.smaller import smaller
 # The errors that name a cure. The others are cured by trying again: nothing about the request was wrong.
 SMALLER = frozenset({"out-of-memory", "machine-out-of-memory", "worker-lost", "stage-hung"})
 DISGUISED = frozenset({"model-is-page", "model-is-archive", "model-is-pointer"})
-ANOTHER_MODEL = frozenset({"model-missing", "model-corrupt", "model-unsafe", "request-invalid"}) | DISGUISED
+ANOTHER_MODEL = DISGUISED | {"model-missing", "model-corrupt", "model-unexpected", "model-unsafe", "request-invalid"}
 _KEPT = ("prompt", "negative_prompt", "width", "height", "seconds", "fps", "format")
 
 

@@ -50,6 +50,16 @@ def needed(stage: Stage, request: RenderRequest) -> Need:
     return Need(stated, stated)
 
 
+def at_full_speed(stage: Stage, request: RenderRequest) -> Need:
+    """Return the memory with which a worker runs a stage in its fastest mode; 0 where it is not known.
+
+    For what should not make another model slow: `needed` says how little would do.
+    """
+    least = needed(stage, request)
+    by_mode = generation_needs(request) if stage == Stage.GENERATE else {}
+    return Need(next(iter(by_mode.values()), least.card), least.processor)
+
+
 def generation_needs(request: RenderRequest, made: Plan | None = None) -> Mapping[str, int]:
     """Return the bytes that generating a clip needs in each memory mode, the fastest first; empty if not known."""
     return _calculated(request, made, partial(card_memory.needs, inexact=settings.INEXACT_MEMORY)) or {}

@@ -87,7 +87,8 @@ def main() -> None:
 def measure(base: Path, adapters: list[Path], turns: int) -> None:
     for variant in VARIANTS:
         command = [sys.executable, "-m", "scripts.bench_engines.adapters", "--one", variant, base, *adapters]
-        answer = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)  # noqa: S603
+        words = [str(part) for part in command]
+        answer = subprocess.run(words, capture_output=True, text=True, check=True)  # noqa: S603  a module of ours
         found = json.loads(answer.stdout)
         print(f"{variant}: peak {found['raised']:+.0f} MB above the first, weights {found['weights']:.0f} MB")
     engine = engine_of(base, adapters[0])

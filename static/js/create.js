@@ -25,6 +25,32 @@
     });
   };
 
+  /* --- Files that are too large: the server would refuse them unread, and what was typed with them -------------------- */
+
+  const complain = (input, text) => {
+    const id = `${input.id}-too-large`;
+    document.getElementById(id)?.remove();
+    input.removeAttribute("aria-invalid");
+    if (!text) return;
+    input.setAttribute("aria-invalid", "true");
+    const list = document.createElement("ul");
+    Object.assign(list, { id, className: "errorlist", role: "alert" });
+    list.append(Object.assign(document.createElement("li"), { textContent: text }));
+    input.after(list);
+    input.closest("details")?.setAttribute("open", "");
+    list.scrollIntoView({ block: "nearest" });
+  };
+
+  document.addEventListener("change", (event) => {
+    const input = event.target;
+    if (!input.dataset?.most) return;
+    const isTooLarge = [...input.files].some((file) => file.size > Number(input.dataset.most));
+    complain(input, isTooLarge ? input.dataset.tooLarge : "");
+    if (!isTooLarge) return;
+    input.value = "";
+    event.stopImmediatePropagation();
+  }, true);
+
   const many = document.querySelector("[data-drop]");
   if (many) chooseDropped(() => many.querySelector(many.dataset.drop));
 

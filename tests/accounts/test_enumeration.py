@@ -260,3 +260,14 @@ def test_mails_are_in_the_language_of_the_page_and_link_to_its_site(client, ada,
     client.post(reverse("account_reset_password"), {"email": "ada@example.com"}, headers=headers)
     assert "http://clips.example:8000/" in mail.outbox[0].body
     assert "Twoja nazwa użytkownika" in mail.outbox[0].body
+
+
+def test_who_has_chosen_a_language_is_written_to_in_that(client, ada):
+    """Somebody else may have asked for it, or a browser that does not know yet who this is."""
+    ada.language = "pl"
+    ada.save()
+    client.post(reverse("account_reset_password"), {"email": "ada@example.com"}, headers={"accept-language": "en"})
+    assert "Twoja nazwa użytkownika" in mail.outbox[0].body
+    form = {"username": "zed", "email": "ada@example.com", "password1": NEW, "password2": NEW}
+    client.post(reverse("account_signup"), form, headers={"accept-language": "en"})
+    assert mail.outbox[1].subject == "AuraVideo: Masz już konto"

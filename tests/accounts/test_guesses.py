@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.sign_in import attempts, devices
+from accounts.sign_in import attempts, devices, logins
 from accounts.sign_in.attempts import Bucket
 from tests.accounts.hashing import CountingHasher
 from tests.factories import PASSWORD, UserFactory
@@ -22,7 +22,7 @@ from tests.totp import code
 
 pytestmark = pytest.mark.django_db
 
-TOO_MANY = "Too many failed login attempts"
+TOO_MANY = "Too many failed attempts"
 MISMATCH = "details you specified are not correct"
 
 
@@ -81,6 +81,27 @@ def test_all_names_of_an_account_count_together(user, hashes):
 def test_names_without_an_account_are_counted_too_in_every_spelling(spelling):
     guess_from_everywhere("nobody")
     assert TOO_MANY in sign_in(Client(), spelling, "wrong", "192.0.2.99")
+
+
+@pytest.mark.parametrize("forwarded", [False, True])
+def test_a_socket_for_both_kinds_of_addresses_does_not_make_one_visitor_of_all(user, settings, forwarded):
+    """With HOST=:: an IPv4 address arrives as an IPv6 one, of which a network counts."""
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = int(forwarded)
+    for number in range(12):
+        address = f"::ffff:198.51.100.{number}"
+        headers = {"x-forwarded-for": address} if forwarded else {}
+        assert MISMATCH in sign_in(Client(), f"nobody{number}", "wrong", "::1" if forwarded else address, **headers)
+
+
+def test_a_login_of_many_accents_costs_no_time(client):
+    """To sort those of one letter takes quadratic time: these took seconds, in which the process did nothing else."""
+    accents = "\u0300" * 8000 + "\u0316" * 8000
+    start = time.thread_time()
+    page = sign_in(client, accents, "wrong")
+    assert "at most 254 characters" in page
+    logins.normalized(accents)
+    logins.candidates(accents)
+    assert time.thread_time() - start < 1
 
 
 def test_a_locked_account_does_not_tell_what_else_it_is_called(user, hashes):

@@ -190,6 +190,28 @@ def test_the_operators_command_says_that_a_name_is_too_similar():
         call_command("createsuperuser", username=CYRILLIC_SASHA, email="op@example.com", interactive=False)
 
 
+def test_the_operators_command_says_that_an_address_is_taken():
+    UserFactory(email="op@example.com")
+    with pytest.raises(CommandError, match="this email address already exists"):
+        call_command("createsuperuser", username="somebody", email="op@example.com", interactive=False)
+
+
+def test_the_administration_still_changes_an_account_whose_name_breaks_the_rules_of_today(client):
+    """Or nobody could be given a permission who signed up before there were such rules."""
+    mixed = UserFactory(username="\u0430dam", email="adam@example.com")
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    page = reverse("admin:accounts_user_change", args=[mixed.pk])
+    form = client.get(page).context["adminform"].form
+    sent = {name: value for name, value in form.initial.items() if value not in (None, False) and name in form.fields}
+    sent |= {"groups": [], "user_permissions": [], "is_staff": "on"}
+    answer = client.post(page, sent)
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    mixed.refresh_from_db()
+    assert mixed.is_staff
+    response = client.post(page, sent | {"username": "\u0430nna"})
+    assert "same alphabet" in str(response.context["adminform"].form.errors["username"])
+
+
 def test_the_administration_says_it_at_the_field(client):
     UserFactory(username="Sasha")
     client.force_login(UserFactory(is_staff=True, is_superuser=True))
@@ -289,7 +311,7 @@ def test_what_a_chat_app_put_around_a_name_is_dropped(client, user):
 @pytest.mark.parametrize("name", ["AuraVideo", "AuraVideo Support", "Site Admin", "ＡＤＭＩＮ", "Moderator (Ada)"])
 def test_full_names_do_not_speak_for_the_site(client, user, name):
     client.force_login(user)
-    assert "kept for the operator" in error_at(profile(client, name), "full_name")
+    assert "reserved for the operator" in error_at(profile(client, name), "full_name")
     assert sounds_official(name)
 
 

@@ -54,14 +54,14 @@ def test_the_address_is_stored_in_lower_case_when_signing_up(client):
 @pytest.mark.parametrize("name", ["ada", "ADA"])
 def test_a_user_name_that_is_taken_is_said_at_the_field(client, ada, name):
     response = sign_up(client, username=name, email="other@example.com")
-    assert "already exists" in error_at(response, "username")
+    assert "is taken" in error_at(response, "username")
     assert User.objects.get() == ada
 
 
 def test_names_differing_only_in_non_ascii_case_are_taken(client):
     User.objects.create_user("Łukasz", "first@example.com", "pw")
     response = sign_up(client, username="łukasz")
-    assert "already exists" in error_at(response, "username")
+    assert "is taken" in error_at(response, "username")
     assert User.objects.count() == 1
 
 

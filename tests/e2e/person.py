@@ -67,8 +67,8 @@ POLISH = {
     "The account is closed immediately": "Konto zostanie zamknięte od razu",
     "Second factor": "Drugi składnik",
     "The sign-in details you specified are not correct.": "Podane dane logowania są nieprawidłowe.",
-    "This username is kept for the operator of the site. Choose another one.": (
-        "Ta nazwa użytkownika jest zarezerwowana dla operatora witryny. Wybierz inną."
+    "This username is reserved for the operator of the site. Choose another one.": (
+        "Ta nazwa użytkownika jest zarezerwowana dla operatora serwisu. Wybierz inną."
     ),
     "This cannot be undone.": "Tego nie da się cofnąć.",
     "This is now your main address.": "To jest teraz Twój adres główny.",

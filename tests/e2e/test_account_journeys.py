@@ -56,7 +56,7 @@ CONFIRMATION = (
     "If it was not you, do nothing.",
 )
 MISMATCH = "The sign-in details you specified are not correct."
-RESERVED = "This username is kept for the operator of the site. Choose another one."
+RESERVED = "This username is reserved for the operator of the site. Choose another one."
 addresses = (f"192.0.2.{number}" for number in itertools.count(1))  # one each, so that nobody is rate-limited
 
 

@@ -119,6 +119,35 @@ def test_a_dropped_clip_fills_the_form_and_a_foreign_file_does_not(signed_up, tm
     expect(page.locator("[name=negative_prompt]")).to_have_value("rain")
 
 
+@pytest.mark.thorough
+def test_a_file_that_the_site_would_refuse_is_not_sent_and_nothing_typed_is_lost(signed_up):
+    page = signed_up
+    page.goto("/create/?mode=advanced")
+    page.locator("[name=prompt]").fill("a red heart")
+    drop_zeros(page, 70)
+    expect(page.get_by_role("alert").get_by_text("This file is larger than 64 MB")).to_be_visible()
+    expect(page.locator("[name=video_file]")).to_have_js_property("value", "")
+    expect(page.locator("[name=prompt]")).to_have_value("a red heart")
+    drop_zeros(page, 1)
+    expect(page.get_by_text("This file has no settings")).to_be_visible()
+    expect(page.get_by_text("This file is larger")).to_have_count(0)
+    page.goto("/create/many/")
+    drop_zeros(page, 11)
+    expect(page.get_by_role("alert").get_by_text("A file may be at most 10 MiB")).to_be_visible()
+    expect(page.locator("[name=file]")).to_have_js_property("value", "")
+
+
+def drop_zeros(page, megabytes: int) -> None:
+    page.evaluate(
+        """megabytes => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([new Uint8Array(megabytes * 2 ** 20)], "clip.mp4", { type: "video/mp4" }));
+            document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+        }""",
+        megabytes,
+    )
+
+
 def drop(page, content: bytes) -> None:
     page.evaluate(
         """content => {

@@ -149,6 +149,46 @@ def test_models_of_one_machine_must_fit_together(asked, monkeypatch, free, loads
     assert bool(loaded) is loads
 
 
+FULL, LEAST = 6.0, 1.3  # GB that Stable Diffusion needs for the clip below, in its fastest and its slowest mode
+
+
+@pytest.fixture
+def shared_card(asked, monkeypatch):
+    """Return a function that says whether a stage's model is loaded ahead on a card with so many GB free."""
+    job, loaded = asked
+    request = replace(job.render_request, width=512, height=512)
+    by_mode = {"full": int(FULL * GB), "blocks": int(LEAST * GB)}
+    monkeypatch.setattr(placement, "generation_needs", lambda *_about: by_mode)
+    monkeypatch.setattr(membership, "boot", lambda: "here")
+    monkeypatch.setattr(cards, "is_card", lambda: True)
+    WorkerFactory(queues=["generate", "interpolate", "upscale"], boot="here")
+
+    def loads(stage, free, queues=("upscale",)):
+        monkeypatch.setattr(cards, "device", lambda: cards.Device("card", 8 * GB, int(free * GB)))
+        monkeypatch.setattr(membership, "me", membership.Membership("w", queues, queues, 8 * GB))
+        ahead.note(stage, placement.engine_of(stage, request), State.ASKED)
+        loading.ahead_of_form(stage, request)
+        return loaded == [stage]
+
+    return loads
+
+
+@pytest.mark.parametrize(("free", "loads"), [(FULL + 1.1, False), (FULL + 1.3, True)])
+def test_no_model_takes_room_that_lets_generation_run_fast(shared_card, free, loads):
+    """FILM and Real-ESRGAN of the tiny models need 0.6 GB each."""
+    assert shared_card(Stage.UPSCALE, free) is loads
+
+
+def test_what_generates_waits_in_main_memory_beside_a_small_card(shared_card):
+    assert shared_card(Stage.GENERATE, 0.5, ("generate",))
+
+
+def test_a_process_that_would_leave_the_card_again_loads_nothing(shared_card, monkeypatch):
+    WorkerFactory(queues=["generate"], boot="here", device="card")
+    monkeypatch.setattr(cards, "_card", lambda: cards.Device("card", 11 * GB, 11 * GB))
+    assert not shared_card(Stage.INTERPOLATE, 11, ("interpolate",))
+
+
 def test_models_of_another_machine_need_no_room_on_this_one(asked, monkeypatch):
     job, loaded = asked
     monkeypatch.setattr(membership, "boot", lambda: "here")

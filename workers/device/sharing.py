@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from celery import bootsteps
@@ -17,6 +17,7 @@ from celery.worker import state as worker_state
 from django.conf import settings
 from django.db import Error, connection
 
+from auravideo.core.computing.libraries import Library, film_library
 from generation.domain.memory_classes import GB
 from generation.domain.stages import STAGES
 from generation.domain.states import Stage
@@ -67,6 +68,16 @@ def is_tight() -> bool:
         return False
 
 
+def hands_card_on(serves: Collection[str]) -> bool:
+    """Return whether a worker of these queues ends its process when it has no work, to leave the card to others.
+
+    That is for TensorFlow, which keeps what it took; torch gives it back after each stage.
+    """
+    if STAGES[Stage.INTERPOLATE].queue not in serves:
+        return False
+    return film_library(settings.FILM, cards.capability()) is Library.TENSORFLOW and is_tight()
+
+
 class Unloader(bootsteps.StartStopStep):
     """Replaces children that hold models and have had no work for a while; a new child holds nothing.
 
@@ -109,10 +120,10 @@ class Unloader(bootsteps.StartStopStep):
             return True
         if settings.UNLOAD_AFTER_SECONDS and idle >= settings.UNLOAD_AFTER_SECONDS:
             return True
-        if STAGES[Stage.INTERPOLATE].queue not in me.serves or idle < HANDED_ON_SECONDS:
+        if idle < HANDED_ON_SECONDS:
             return False
         try:
-            return is_tight()
+            return hands_card_on(me.serves)
         finally:
             connection.close()  # children are forked from this process and must not share its connection
 

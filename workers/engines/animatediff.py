@@ -151,7 +151,7 @@ class AnimateDiffEngine:
             "context_stride": motion.context_stride,
             "label": model.label,
             "command": model.command,
-            "needs": functools.partial(card_memory.needs, model),
+            "needs": functools.partial(card_memory.needs, model, inexact=options.get("inexact", card_memory.USUALLY)),
             "motion": motion.source,
         }
         return cls(model.path(home), motion.path, **{**defaults, **options})

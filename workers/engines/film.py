@@ -17,7 +17,7 @@ import numpy as np
 
 from auravideo.core.metrics.declared import OUT_OF_MEMORY
 from generation.domain.errors import RenderError
-from workers.engines.apart.remote_model import RemoteModel, end_alike
+from workers.engines.apart.remote_model import ModelProcessError, RemoteModel, end_alike
 from workers.engines.apart.saved_model import GRAPH, UnsafeModelError, require_safe
 from workers.engines.base import OnStep
 from workers.engines.device_errors import Fault, fault_of, first_line, is_out_of_memory
@@ -250,6 +250,8 @@ class FilmEngine:
                 if self._falls_back(error):
                     self.load()
                     continue
+                if isinstance(error, ModelProcessError):
+                    self._drop()  # the next stage starts another
                 if not is_out_of_memory(error):
                     raise
                 OUT_OF_MEMORY.labels(engine="interpolation").inc()
@@ -292,7 +294,7 @@ class FilmEngine:
     def _reading(self) -> Iterator[None]:
         """Translate any error from loading or probing a bad SavedModel into the errors that `load` promises.
 
-        A card that fails is not the model's fault: its errors pass through.
+        A card that fails is not the model's fault, nor are a library and a process: their errors pass through.
         """
         try:
             yield
@@ -300,6 +302,9 @@ class FilmEngine:
             self._drop()
             logger.error("%s: %s is not loaded: %s", self.label, self.path, error)
             raise RenderError("model-unsafe", model=self.label, file=GRAPH, problem=error) from error
+        except (ImportError, ModelProcessError):
+            self._drop()
+            raise
         except Exception as error:  # a damaged graph can raise any Python or TensorFlow error
             self._drop()
             fault = fault_of(error)

@@ -106,7 +106,9 @@ def _number(path: Path) -> int | None:
 def _output(*command: str) -> str:
     """Return what a program of the system prints; "" if it is not there, or fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_SECONDS, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603  the system's programs
+            command, capture_output=True, text=True, timeout=TOOL_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -28,7 +28,7 @@ def of_home(home: Path) -> list[Path]:
 
 def lax(paths: Iterable[Path], umask: int) -> list[Path]:
     """Return those that others may read, write or enter against `umask`. Symbolic links are left to their targets."""
-    return [path for path in paths if not path.is_symlink() and path.exists() and _mode(path) & umask]
+    return [path for path in paths if not path.is_symlink() and _is_lax(path, umask)]
 
 
 def close(paths: Iterable[Path], umask: int) -> None:
@@ -44,6 +44,13 @@ def close(paths: Iterable[Path], umask: int) -> None:
         logger.warning("Closed to other users: %s. AURAVIDEO_UMASK=027 would let the group read", ", ".join(closed))
     if left:
         logger.warning("Other users can read these, and we may not change that: %s", ", ".join(left))
+
+
+def _is_lax(path: Path, umask: int) -> bool:
+    try:
+        return bool(_mode(path) & umask)
+    except FileNotFoundError:  # such as the database's journal, which comes and goes
+        return False
 
 
 def _mode(path: Path) -> int:

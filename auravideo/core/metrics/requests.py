@@ -40,11 +40,19 @@ def count_requests(get_response: Callable[[HttpRequest], Response]) -> Callable[
     return count
 
 
+def count_unserved(method: str, status: int) -> None:
+    """Count a request that was answered before Django saw it."""
+    HTTP_REQUESTS.labels(method=_method(method), view="none", status=str(status)).inc()
+
+
 def _count(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
-    method = request.method if request.method in _METHODS else "other"
     view = _view(request)
-    HTTP_REQUESTS.labels(method=method, view=view, status=str(response.status_code)).inc()
+    HTTP_REQUESTS.labels(method=_method(request.method), view=view, status=str(response.status_code)).inc()
     HTTP_SECONDS.labels(view=view).observe(seconds)
+
+
+def _method(method: str | None) -> str:
+    return method if method in _METHODS else "other"
 
 
 def _view(request: HttpRequest) -> str:

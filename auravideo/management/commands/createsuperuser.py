@@ -6,7 +6,7 @@ from django.contrib.auth.management.commands import createsuperuser
 from django.core.management import CommandError
 from django.db import IntegrityError
 
-from accounts.models import TOO_SIMILAR
+from accounts.models import EMAIL_CONSTRAINT, EMAIL_TAKEN, TOO_SIMILAR
 from auravideo.server import migrations
 
 
@@ -18,5 +18,5 @@ class Command(createsuperuser.Command):
     def handle(self, *args: Any, **options: Any) -> Any:
         try:
             return super().handle(*args, **options)
-        except IntegrityError:
-            raise CommandError(str(TOO_SIMILAR)) from None
+        except IntegrityError as error:
+            raise CommandError(str(EMAIL_TAKEN if EMAIL_CONSTRAINT in str(error) else TOO_SIMILAR)) from None

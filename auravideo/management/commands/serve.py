@@ -211,13 +211,13 @@ def _hold_port(host: str, port: int) -> socket.socket:
 
 
 def _address(host: str, port: int) -> str:
-    name = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+    name = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  compared, not listened on
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _pages_answer(host: str, port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"{_address(host, port)}/healthz", timeout=3) as response:  # noqa: S310
+        with urllib.request.urlopen(f"{_address(host, port)}/healthz", timeout=3) as response:  # noqa: S310  our own server
             return response.status == 200
     except (urllib.error.URLError, OSError):
         return False

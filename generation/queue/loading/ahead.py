@@ -22,6 +22,7 @@ from generation.domain.stages import STAGES
 from generation.domain.states import Stage
 from generation.models import Job
 from generation.queue import broker, placement, roster
+from generation.queue.pausing import state as pausing
 from generation.requests.request import InvalidRequest, RenderRequest
 
 logger = logging.getLogger(__name__)
@@ -80,10 +81,15 @@ def ask_for_form(request: RenderRequest, plan: Plan) -> None:
     One that holds another model is left alone: the next clip may be for that one. Never raises: it only helps.
     """
     capacity = roster.capacity()
-    for stage in plan.stages:
-        there = capacity.get(STAGES[stage].queue)
-        if there is not None and not there.warm and placement.is_cold(stage, request):
-            _ask(stage, request, TASK_FOR_FORM, request.to_dict())
+    there = {stage: capacity.get(STAGES[stage].queue) for stage in plan.stages}
+    cold = [
+        stage for stage, workers in there.items() if workers and not workers.warm and placement.is_cold(stage, request)
+    ]
+    # Asked first: a Redis that does not answer would hold up the page for seconds, once for each stage.
+    if not cold or pausing.is_on() or broker.is_away():
+        return
+    for stage in cold:
+        _ask(stage, request, TASK_FOR_FORM, request.to_dict())
 
 
 def _ask(stage: Stage, request: RenderRequest, task: str, about: str | Mapping[str, Any]) -> None:

@@ -1,14 +1,20 @@
 """Daphne reads no more than an address allows, from nobody for ever, and answers so that a person knows why."""
 
+from queue import Queue
+
+import daphne.server
 import pytest
 from django.urls import get_resolver
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from auravideo.bodies import channel as bounded
 from auravideo.bodies.in_flight import InFlight
 from auravideo.bodies.limits import ANYTHING, FORM, limit_of
+from auravideo.core.metrics.declared import REGISTRY
 from auravideo.core.uploads import MAX_BODY
 from generation.batches import parsing
 from tests.html_forms import texts_of
@@ -193,7 +199,61 @@ def test_each_address_has_the_limit_of_its_view():
     assert getattr(get_resolver().resolve("/create/many/").func, MAX_BODY) == limit_of("/create/many/")
 
 
-def test_messages_over_websockets_are_short():
-    server = Server()
-    bounded.BoundedFactory(server)
-    assert server.websocket_max_message_size == server.websocket_max_frame_size == bounded.SOCKET_MESSAGE_BYTES
+class OpenSocket:
+    """A WebSocket that the application has accepted, with the options that Daphne gives it."""
+
+    def __init__(self) -> None:
+        bounded.install()
+        server = Server()
+        bounded.BoundedFactory(server)
+        server.create_application = lambda *_: Queue()
+        factory = daphne.server.WebSocketFactory(server, server="daphne")
+        factory.setProtocolOptions(
+            openHandshakeTimeout=0,
+            maxMessagePayloadSize=server.websocket_max_message_size,
+            maxFramePayloadSize=server.websocket_max_frame_size,
+        )
+        self.protocol = factory.buildProtocol(None)
+        self.protocol._raw_query_string = b""
+        self.transport = Transport(peerAddress=IPv4Address("TCP", "203.0.113.7", 50_000))
+        self.transport.registerProducer(self.protocol, streaming=True)  # as the HTTP connection before it has
+        self.protocol.makeConnection(self.transport)
+        lines = ["Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+        lines = ["GET /ws/jobs/ HTTP/1.1", *lines, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""]
+        self.protocol.dataReceived("\r\n".join(lines).encode())
+        self.protocol.serverAccept()
+        self.transport.clear()
+
+    def receive(self, text: bytes) -> None:
+        """Let a masked frame arrive, whose mask changes nothing."""
+        self.protocol.dataReceived(b"\x81\xfe" + len(text).to_bytes(2, "big") + bytes(4) + text)
+
+    def close(self) -> None:
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+def test_messages_that_arrive_over_websockets_are_short():
+    socket = OpenSocket()
+    socket.receive(b"x" * (bounded.SOCKET_MESSAGE_BYTES + 1))
+    assert socket.protocol.wasMaxMessagePayloadSizeExceeded
+    socket.close()
+
+
+def test_messages_that_the_site_sends_over_websockets_may_be_long():
+    socket = OpenSocket()
+    socket.protocol.serverSend("x" * 3_000_000)  # a list of many clips
+    assert len(socket.transport.value()) > 3_000_000
+    socket.receive(b"x" * (bounded.SOCKET_MESSAGE_BYTES + 1))
+    assert socket.protocol.wasMaxMessagePayloadSizeExceeded, "sending has lifted the limit of what arrives"
+    socket.close()
+
+
+def test_made_up_methods_share_one_count():
+    def counted(method: str) -> float | None:
+        labels = {"method": method, "view": "none", "status": "413"}
+        return REGISTRY.get_sample_value("auravideo_http_requests_total", labels)
+
+    before = counted("other") or 0
+    for method in ("AAA", "AAB"):
+        Connection().send(f"{method} /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n".encode())
+    assert (counted("AAA"), counted("other")) == (None, before + 2)

@@ -325,3 +325,12 @@ def test_a_gif_of_a_batch_is_shown_as_its_poster(signed_in, user):
     html = signed_in.get(reverse("generation:batch", args=[batch.pk])).content.decode()
     assert f'<img src="{reverse("gallery:poster", args=[video.pk])}"' in html
     assert not re.search(rf'(src|srcset)="{reverse("gallery:file", args=[video.pk])}"', html), "not the whole GIF"
+
+
+def test_what_follows_an_unreadable_value_of_a_json_list_is_not_dropped(signed_in, user):
+    content = '[{"prompt": "a réd heart"},\n{"prompt": "a bl?ue star"},\n{"prompt": "a cross"}]'.encode().replace(
+        b"?", b"\xff"
+    )
+    post(signed_in, file=("p.json", content), skip_invalid="on")
+    queued = [job.render_request.prompt for job in Job.objects.filter(user=user).order_by("row")]
+    assert queued == ["a réd heart", "a cross"]

@@ -604,7 +604,27 @@ def test_the_catalogues_hash_also_holds_for_files_copied_by_hand(home: Path) -> 
     (folder / "config.json").write_bytes(CONFIG.upper())
     with pytest.raises(RenderError) as caught:
         lockfile.verify(entry("moves", home), home)
-    assert caught.value.id == "model-corrupt"
+    assert caught.value.id == "model-unexpected"
+
+
+def test_after_an_update_that_pins_another_file_it_is_not_called_damaged(
+    run: Callable[..., str], home: Path, hub: HubServer
+) -> None:
+    run("moves")
+    extra = home.parent / "extra.toml"
+    extra.write_text(CATALOGUE + f'[adapters.moves.sha256]\n"config.json" = "{"0" * 64}"\n', encoding="utf-8")
+    _load.cache_clear()
+    assert _refusal(home) == "model-unexpected"
+    (home / "models/moves/config.json").write_bytes(CONFIG.upper())
+    assert _refusal(home) == "model-corrupt"
+
+
+def _refusal(home: Path) -> str:
+    try:
+        lockfile.verify(entry("moves", home), home)
+    except RenderError as error:
+        return error.id
+    return ""
 
 
 # Their repositories are named in public, but no commit or hash of theirs could be read from a source that we can cite.

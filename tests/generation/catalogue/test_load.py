@@ -467,3 +467,18 @@ def test_no_file_takes_long_or_raises_anything_but_our_error(tmp_path, text):
     with pytest.raises(CatalogueError):
         load_catalogue(path)
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("field", ['repo = "me/film"', 'folder = "/data/film"', "sha256 = {}"])
+def test_an_entry_that_takes_its_files_from_elsewhere_is_not_held_to_our_hashes(tmp_path: Path, field: str) -> None:
+    assert load_catalogue()["film"].sha256
+    assert not extra(tmp_path, f"[interpolators.film]\n{field}\n")["film"].sha256
+
+
+def test_an_entry_from_elsewhere_is_pinned_as_its_owner_pins_it(tmp_path: Path) -> None:
+    ours = load_catalogue()["epicrealism"]
+    assert ours.revision
+    assert extra(tmp_path, '[models.epicrealism]\nrepo = "me/mine"\n')["epicrealism"].revision is None
+    text = f'[models.epicrealism]\nrepo = "me/mine"\nrevision = "{"a" * 40}"\n'
+    assert extra(tmp_path, text)["epicrealism"].revision == "a" * 40
+    assert extra(tmp_path, f'[models.epicrealism]\nrepo = "{ours.repo}"\n')["epicrealism"].revision == ours.revision

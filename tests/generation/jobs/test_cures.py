@@ -45,7 +45,8 @@ def page(client, job):
 # What each error's text promises. A new error has to be entered here.
 CURED = {
     **dict.fromkeys(["out-of-memory", "machine-out-of-memory", "worker-lost", "stage-hung"], "smaller"),
-    **dict.fromkeys(["model-missing", "model-corrupt", "model-unsafe", "request-invalid"], "another model"),
+    **dict.fromkeys(["model-missing", "model-corrupt", "model-unexpected", "model-unsafe"], "another model"),
+    "request-invalid": "another model",
     **dict.fromkeys(["model-is-page", "model-is-archive", "model-is-pointer"], "another model"),
     # Their texts say to choose another LoRA, which only the person can.
     **dict.fromkeys(["lora-for-another-model", "lora-mismatch", "lora-layout", "lora-empty"], "again"),

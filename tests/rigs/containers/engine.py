@@ -64,6 +64,7 @@ class Engine:
         requirements.check(folders.base(), self.gigabytes)
         root = ROOT.folder()
         with contextlib.ExitStack() as stack:
+            stack.callback(os.umask, os.umask(0o022))  # a shell's: our settings have closed what this process creates
             self.folder = stack.enter_context(folders.own())
             self._prepare(stack)
             self._inside = self._enter_namespaces(stack, root)

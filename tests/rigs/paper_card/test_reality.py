@@ -78,8 +78,8 @@ def test_the_peak_of_the_published_networks_is_what_the_allocator_says(tmp_path)
 
 @pytest.mark.parametrize(("side", "frames"), [(64, 17), pytest.param(128, 8, marks=pytest.mark.thorough)])
 def test_what_a_clip_needs_without_a_card_is_what_float32_takes(side, frames):
-    """The table is in half precision. The most economical mode needs no more than the first, which is counted here."""
+    """The table is in half precision; both count the first mode, in which a CPU begins."""
     paper, weights = on_paper(BASE, TINY, side, frames)
     tiny = load_catalogue().models["tiny"]
     need = card_memory.on_processor(tiny, side, side, frames) - card_memory.CONTEXT - card_memory.GAPS
-    assert weights < need < 1.1 * paper
+    assert weights < need == pytest.approx(paper, rel=0.15)

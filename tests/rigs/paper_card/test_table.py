@@ -69,7 +69,7 @@ def _check(family: Family, folder, modes) -> None:
     base = family.base or write_small_files(folder)
     with Bench(base, family.networks(), USUAL_CARD, context_length=family.context) as bench:
         for clip in OTHERS[family.name]:
-            told = card_memory.needs(model, *clip)
+            told = card_memory.needs(model, *clip, inexact="early")
             for mode in modes:
                 measured = bench.need(mode, *clip).peak + card_memory.CONTEXT + card_memory.GAPS
                 assert 0.97 * measured <= told[mode] <= 1.15 * measured, (mode, clip)
@@ -77,7 +77,7 @@ def _check(family: Family, folder, modes) -> None:
 
 @pytest.mark.thorough
 def test_the_table_tells_what_other_clips_of_the_bundled_model_need(tmp_path):
-    _check(FAMILIES[0], tmp_path, [rung.name for rung in LADDER])
+    _check(FAMILIES[0], tmp_path, ["full", "blocks"])
 
 
 @pytest.mark.slow

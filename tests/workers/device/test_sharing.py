@@ -131,6 +131,15 @@ def test_tensorflow_leaves_a_small_card_that_others_use_by_ending(unloader, me, 
     assert len(unloader(2)) == 1
 
 
+def test_film_in_torch_leaves_it_without_ending(unloader, me, see, settings):
+    settings.FILM = "torch"
+    see(8 * GB)
+    neighbour()
+    me.holds.value = 1
+    unloader(0)
+    assert unloader(10**6) == []
+
+
 def test_while_rendering_is_paused_a_worker_keeps_nothing(unloader, me, see, parked, monkeypatch):
     """Its models go at once, and with its process what only the end of a process gives back."""
     see(24 * GB)

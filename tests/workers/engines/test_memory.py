@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from generation.catalogue.load import load_catalogue
 from generation.domain.errors import RenderError
 from workers.engines import memory, registry
 from workers.engines.animatediff import AnimateDiffEngine, Motion
@@ -105,6 +106,14 @@ def test_in_every_mode_loras_come_and_go_adapters_change_and_the_first_mode_give
     begin_in(engine, "full")
     assert np.array_equal(make(engine, loras=loras), with_loras)
     assert np.array_equal(make(engine), full)
+
+
+@pytest.mark.parametrize("inexact", ["never", "last", "early"])
+def test_every_mode_that_a_site_allows_has_a_need_and_is_not_tried_in_vain(inexact, tmp_path):
+    catalogue = load_catalogue()
+    model, adapter = catalogue.models["stable-diffusion-v1-5"], next(iter(catalogue.adapters.values()))
+    engine = AnimateDiffEngine.from_entries(model, adapter, tmp_path, inexact=inexact)
+    assert set(engine._needs(512, 512, 17, guided=True)) == {rung.name for rung in engine._rungs}
 
 
 @pytest.mark.parametrize("mode", ["8-bit", "blocks"])

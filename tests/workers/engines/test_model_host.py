@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from generation.domain.errors import RenderError
 from tests.workers.engines.test_film import frames, nothing, save_blender, timed_model  # noqa: F401  fixtures
 from tests.workers.engines.test_saved_model import save, writes
+from workers.engines.apart.own_folder import OwnFolder
 from workers.engines.apart.remote_model import ROOT, ModelProcessError, RemoteModel, environment
 from workers.engines.film import FilmEngine
 
@@ -37,6 +39,7 @@ def reached(act):
     return True
 print({
     "model": reached(lambda: open(sys.argv[1] + "/saved_model.pb").close()),
+    "library": reached(lambda: open(os.environ["PYTHONPATH"].split(":")[-1] + "/library.py").close()),
     "own folder": reached(lambda: open(os.environ["TMPDIR"] + "/file", "w").close()),
     "secret": reached(lambda: open(sys.argv[2]).close()),
     "beside": reached(lambda: open(sys.argv[2] + "-new", "w").close()),
@@ -51,13 +54,16 @@ os._exit(0)
 
 
 @pytest.mark.skipif(not HAS_LANDLOCK, reason="this kernel has no Landlock")
-def test_the_process_reaches_its_model_and_nothing_of_the_site(tmp_path):
+def test_the_process_reaches_its_model_and_nothing_of_the_site(tmp_path, monkeypatch):
     import ast
     import socket
 
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "saved_model.pb").touch()
     (tmp_path / "own").mkdir()
+    (tmp_path / "libraries").mkdir()
+    (tmp_path / "libraries" / "library.py").touch()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "libraries")])  # as pip's --user or a PYTHONPATH would
     (tmp_path / "secret").write_text("key")
     with socket.create_server(("127.0.0.1", 0)) as server:
         done = subprocess.run(
@@ -65,7 +71,7 @@ def test_the_process_reaches_its_model_and_nothing_of_the_site(tmp_path):
             cwd=ROOT, env=environment(str(tmp_path / "own")), capture_output=True, text=True, check=True,
         )  # fmt: skip
     found = ast.literal_eval(done.stdout)
-    assert {name for name, reached in found.items() if reached} == {"model", "own folder"}
+    assert {name for name, reached in found.items() if reached} == {"model", "library", "own folder"}
 
 
 def test_its_environment_holds_no_secret(monkeypatch, tmp_path):
@@ -111,6 +117,29 @@ def test_a_damaged_model_and_one_that_answers_something_else_are_corrupt(tmp_pat
         assert caught.value.id == "model-corrupt"
 
 
+def test_without_tensorflow_the_model_is_not_called_damaged(tmp_path, monkeypatch):
+    for folder in ("model", "libraries"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "model" / "saved_model.pb").touch()
+    (tmp_path / "libraries" / "tensorflow.py").write_text("raise ImportError('libcudart.so.12 is not there')")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "libraries"), *sys.path])
+    with pytest.raises(ImportError, match="libcudart"):
+        FilmEngine(tmp_path / "model", device="cpu", is_apart=True).load()
+
+
+def test_the_folder_of_a_killed_worker_is_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    kept, left = OwnFolder(), tmp_path / "auravideo-model-left"
+    (left / "cache").mkdir(parents=True)
+    for folder in (left, kept.path):
+        os.utime(folder, (1, 1))
+    other = OwnFolder()
+    assert not left.exists() and os.path.isdir(kept.path)
+    for folder in (kept, other):
+        folder.remove()
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_end_of_the_process_is_told_and_it_leaves_nothing(timed_model):  # noqa: F811
     codes = []
     model = RemoteModel(timed_model, "cpu", codes.append)
@@ -121,7 +150,7 @@ def test_the_end_of_the_process_is_told_and_it_leaves_nothing(timed_model):  # n
         model(x, x, [0.5])
     assert codes == [-9]
     model.close()
-    assert not os.path.exists(model._folder)
+    assert not os.path.exists(model._folder.path)
 
 
 def test_it_does_not_outlive_the_worker(timed_model):  # noqa: F811

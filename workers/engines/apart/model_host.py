@@ -24,6 +24,7 @@ from workers.engines.tensorflow_device import cards, tensorflow
 
 logger = logging.getLogger(__name__)
 
+ROOT = Path(__file__).resolve().parents[3]
 _SYSTEM = ("/usr", "/lib", "/lib64", "/opt", "/sys", "/dev", "/run/nvidia-persistenced", "/run/opengl-driver", "/nix")
 _SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "nsswitch.conf", "passwd", "group")
 # Of /proc, nothing about other processes: their environment has the secrets.
@@ -35,9 +36,16 @@ _KERNEL = (
 
 def restrict(folder: Path) -> bool:
     """Leave this process the libraries, the devices and the model. Return whether the kernel could do that."""
-    readable = [folder, Path(sys.prefix), Path(sys.base_prefix), *map(Path, _SYSTEM)]
+    readable = [folder, Path(sys.prefix), Path(sys.base_prefix), *_libraries(folder), *map(Path, _SYSTEM)]
     readable += [Path("/etc") / name for name in _SETTINGS] + [Path("/proc") / name for name in _KERNEL]
     return confine(readable, [Path("/dev"), Path("/proc/self"), Path(tempfile.gettempdir())])
+
+
+def _libraries(model: Path) -> Iterator[Path]:
+    """Yield where modules are imported from, but no folder with the site's code or models: secrets are near."""
+    for path in map(Path, filter(None, sys.path)):
+        if not any(held.is_relative_to(path.resolve()) for held in (ROOT, model)):
+            yield path
 
 
 def serve(connection: Connection) -> None:
@@ -92,6 +100,8 @@ def _answer(connection: Connection, error: Exception) -> None:
         kind = "unsafe"
     elif is_out_of_memory(error):
         kind = "memory"
+    elif isinstance(error, ImportError):
+        kind = "import"
     elif fault_of(error) is not None:
         kind = "device"
     text = f"{type(error).__name__}: {error}" if kind == "value" else str(error)

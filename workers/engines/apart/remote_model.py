@@ -3,12 +3,10 @@
 import json
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from auravideo.core.liveness.parents import die_with_parent
+from workers.engines.apart.own_folder import OwnFolder
 from workers.engines.apart.saved_model import UnsafeModelError
 
 logger = logging.getLogger(__name__)
@@ -28,7 +27,12 @@ _END_SECONDS = 5.0
 # What TensorFlow and the loader of libraries read. Anything else may be a secret.
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _KEPT_BEGINNINGS = ("CUDA_", "NVIDIA_", "TF_", "XLA_", "ONEDNN_", "OMP_", "KMP_", "MKL_")
-_ERRORS: Mapping[str, type[Exception]] = {"unsafe": UnsafeModelError, "memory": MemoryError, "device": RuntimeError}
+_ERRORS: Mapping[str, type[Exception]] = {
+    "unsafe": UnsafeModelError,
+    "memory": MemoryError,
+    "device": RuntimeError,
+    "import": ImportError,
+}
 
 
 class ModelProcessError(Exception):
@@ -38,13 +42,16 @@ class ModelProcessError(Exception):
 def environment(folder: str) -> dict[str, str]:
     """Return the environment of the process: what its libraries need, with `folder` for everything that they write."""
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_BEGINNINGS)}
-    return {**kept, "HOME": folder, "TMPDIR": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+    # Libraries may be installed below the home, which is another there, or where a PYTHONPATH says.
+    path = os.pathsep.join(filter(None, sys.path))
+    return {**kept, "HOME": folder, "TMPDIR": folder, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def end_alike(code: int) -> None:
-    """End this process as the one of the model did, so that whoever watches it learns why: out of memory, say."""
-    logger.error("The process of a model ended with %s, and this one with it", code)
-    os.kill(os.getpid(), signal.SIGKILL)
+    """End this process if that of the model was killed, so that whoever watches learns why: out of memory, say."""
+    if code < 0:
+        logger.error("The process of a model ended with %s, and this one with it", code)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class RemoteModel:
@@ -56,19 +63,19 @@ class RemoteModel:
         on_death: called with the exit code if the process ends by itself.
 
     Raises:
-        UnsafeModelError, MemoryError, RuntimeError (of the device), ValueError: why it was not loaded.
+        UnsafeModelError, MemoryError, RuntimeError (of the device), ImportError, ValueError: why it was not loaded.
         ModelProcessError: the process ended.
     """
 
     def __init__(self, folder: Path, device: str, on_death: Callable[[int], None] | None = None) -> None:
         self._on_death = on_death
-        self._folder = tempfile.mkdtemp(prefix="model-")
+        self._folder = OwnFolder()
         ours, theirs = socket.socketpair()
         # In a session of its own: Ctrl-C asks the worker to finish its stage, for which it needs this process.
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603  a module of ours
                 [sys.executable, "-m", "workers.engines.apart.model_host", str(theirs.fileno())],
-                cwd=ROOT, env=environment(self._folder), stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
+                cwd=ROOT, env=environment(self._folder.path), stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
                 preexec_fn=die_with_parent, start_new_session=True,
             )  # fmt: skip
         self._connection = Connection(ours.detach())
@@ -96,7 +103,7 @@ class RemoteModel:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     def _ask(self, question: Mapping[str, Any], *arrays: np.ndarray) -> dict[str, Any]:
         try:

@@ -1,6 +1,8 @@
 """Whoever queues a clip asks idle workers to load the models of its later stages, once, and only where it helps."""
 
 import json
+import socket
+import time
 import uuid
 
 import pytest
@@ -12,6 +14,7 @@ from generation.models import StageRun
 from generation.queue import broker, placement, roster
 from generation.queue.loading import ahead
 from generation.queue.loading.ahead import State
+from generation.queue.pausing import services as pausing
 from tests.factories import JobFactory, WorkerFactory, a_request
 
 pytestmark = pytest.mark.django_db
@@ -137,6 +140,23 @@ def test_a_form_costs_no_queries_once_the_models_are_there(job, whole_crew, djan
 def test_typing_goes_on_without_redis(job, whole_crew, monkeypatch):
     monkeypatch.setattr(broker, "connection", lambda: redis.Redis(port=1, retry=None))
     ahead.ask_for_form(job.render_request, job.render_plan)
+
+
+def test_typing_waits_little_for_a_redis_that_does_not_answer(job, whole_crew, settings, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        client = redis.Redis.from_url(url, socket_timeout=5)
+        settings.REDIS_BROKER_URL = url
+        monkeypatch.setattr(broker, "connection", lambda: client)
+        started = time.monotonic()
+        ahead.ask_for_form(job.render_request, job.render_plan)
+        assert time.monotonic() - started < 5, "the page waits for each stage's note"
+
+
+def test_typing_asks_nobody_while_rendering_is_paused(job, whole_crew):
+    pausing.pause()
+    ahead.ask_for_form(job.render_request, job.render_plan)
+    assert asked_for_form() == []
 
 
 def test_without_redis_nobody_is_asked_and_nothing_is_known(job, crew, monkeypatch):

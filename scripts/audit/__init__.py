@@ -1,0 +1,1 @@
+"""`make audit`: what is known to be wrong with our packages, our code and our history."""
