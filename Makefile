@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # the summary shows why the first failed, and that is a fault to be looked into.
 TWICE := --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow test-faults chaos test-outages test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock audit secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage plot-first-clip bench-load clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow attack test-faults chaos test-outages test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock audit secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage plot-first-clip bench-load clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,11 @@ test-thorough: $(VENV)/installed-dev browser ## Run more cases, languages, brows
 test-slow: $(VENV)/installed-dev ## Run the tests with full-size networks: minutes and gigabytes
 	$(PYTEST) -m "slow and not tensorflow and not e2e and not containers" tests
 	$(PYTEST) -m "slow and tensorflow" tests
+
+# About 10,000 attempts on one running site and on the loaders of models (docs/security.md), an hour of one core.
+# ATTACK_FIGURES names the file for the table of attempts per class.
+attack: $(VENV)/installed-dev ## Attack a running site in every way that we know of
+	OMP_NUM_THREADS=1 $(PYTEST) -s -m "slow" tests/rigs/attack tests/e2e/test_attacks.py
 
 # Minutes of one core: every memory mode of the full-size networks on a card on paper (docs/performance.md).
 memory-table: $(VENV)/installed-dev ## Calculate what clips need on a graphics card, for the catalogue

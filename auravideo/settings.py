@@ -69,6 +69,7 @@ MIDDLEWARE = [
     "auravideo.metrics.answer_scrapes",
     "auravideo.core.metrics.requests.count_requests",
     "auravideo.core.logs.ids.RequestIds",
+    "auravideo.core.middleware.in_utf_8",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from django.conf import settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import resolve_url
@@ -31,6 +31,24 @@ def in_one_thread(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Ca
     again. These 22 changes of thread took a quarter of a small page's processor time. All views are synchronous.
     """
     return get_response
+
+
+@sync_only_middleware
+def in_utf_8(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Read forms and queries in UTF-8, as our pages send them.
+
+    Django believes the client's charset, even if that is a codec that compresses or one that text cannot be read with.
+    """
+
+    def handle(request: HttpRequest) -> HttpResponseBase:
+        if request.encoding is not None:
+            try:
+                request.encoding = settings.DEFAULT_CHARSET  # which reads the query once more, in the client's
+            except (LookupError, UnicodeError):
+                return HttpResponseBadRequest()
+        return get_response(request)
+
+    return handle
 
 
 ZONE_COOKIE = "zone"  # the browser's IANA time zone, set by static/js/auravideo.js
