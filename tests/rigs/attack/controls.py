@@ -24,7 +24,7 @@ def controls(target: Target) -> list[Attempt]:
         Attempt("a form with its token", csrf._forged(target, owner, "/settings/theme/", token, {}), csrf.accepted),
         Attempt("a page's own socket", origins._handshake(target, "/ws/jobs/", own, owner.session), origins.opened),
         Attempt("a form of the own origin", origins._form(owner, "/create/summary/", own), origins.taken),
-        limits._sign_in(target, name, {}, limits._elsewhere(), "an open account"),
+        limits._sign_in(target, name, {}, limits.elsewhere(), "an open account"),
         Attempt("a valid link", enumeration._get(target, f"/s/{target.values['token']}/"), enumeration.guessed),
         Attempt("a name of one's own", names._sign_up(target, f"honest-{name}"), names.registered),
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from tests.addresses import addresses
 from tests.rigs.attack import table
 from tests.rigs.attack.attempts import Attempt, judge
-from tests.rigs.attack.limits import LOGIN, _elsewhere
+from tests.rigs.attack.limits import LOGIN, elsewhere
 from tests.rigs.attack.target import Target, other_id
 from tests.rigs.attack.wire import Answer, Client, Cost, measured
 from tests.site import PASSWORD
@@ -106,7 +106,7 @@ def _compared(target: Target, path: str, known: dict[str, str], unknown: dict[st
 
 
 def _posting(target: Target, path: str, values: dict[str, str]) -> Callable[[], Answer]:
-    return lambda: Client(target.port, source=_elsewhere()).post(path, values)
+    return lambda: Client(target.port, source=elsewhere()).post(path, values)
 
 
 def _objects(target: Target) -> Iterator[Attempt]:

@@ -109,10 +109,10 @@ def attempts(target: Target) -> Iterator[Attempt]:
     name, open_one = target.accounts(2, PASSWORD)
     account = _Used(lambda: _guess(target, [name] * OF_ACCOUNT), seconds=300)
     for login in spellings(name):
-        yield _sign_in(target, login, {}, _elsewhere(), "a locked account", account)
+        yield _sign_in(target, login, {}, elsewhere(), "a locked account", account)
     for headers in disguises(target.port):
-        yield _sign_in(target, name, headers, _elsewhere(), "a locked account", account)
-    source = _elsewhere()
+        yield _sign_in(target, name, headers, elsewhere(), "a locked account", account)
+    source = elsewhere()
     nobody = [f"nobody{number}" for number in range(OF_ADDRESS)]
     address = _Used(lambda: _guess(target, nobody, source), seconds=60)
     for headers in disguises(target.port):
@@ -140,7 +140,7 @@ class _Used:
         raise TimeoutError("The limit ended before the site had answered: this machine is too busy.")
 
 
-def _elsewhere() -> str:
+def elsewhere() -> str:
     """Return an address of this machine that nothing has come from yet."""
     number = next(_sources)
     return f"127.0.{number // 250 + 1}.{number % 250 + 1}"
@@ -149,7 +149,7 @@ def _elsewhere() -> str:
 def _guess(target: Target, logins: list[str], source: str = "") -> None:
     """Guess wrongly for each login, from `source` or each from another address."""
     for login in logins:
-        client = Client(target.port, source=source or _elsewhere())
+        client = Client(target.port, source=source or elsewhere())
         client.post(LOGIN, {"login": login, "password": "wrong"})
 
 
@@ -172,7 +172,7 @@ def _at_once(target: Target) -> Iterator[Attempt]:
 
 def _guesses(target: Target, name: str):
     def act() -> list[Answer]:
-        clients = [Client(target.port, source=_elsewhere()) for _ in range(AT_ONCE)]
+        clients = [Client(target.port, source=elsewhere()) for _ in range(AT_ONCE)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             sent = [pool.submit(client.post, LOGIN, {"login": name, "password": "wrong"}) for client in clients]
             return [one.result() for one in sent]
@@ -186,7 +186,7 @@ def _of_addresses(target: Target) -> Iterator[Attempt]:
         ("/accounts/password/reset/", 20, {"email": "somebody{}@example.org"}),
         ("/accounts/signup/", 20, {"username": "", "email": "somebody{}@example.org"}),
     ):
-        client = Client(target.port, source=_elsewhere())
+        client = Client(target.port, source=elsewhere())
         used = _Used(partial(_fill, client, path, limit, form), seconds=60)
         for number, headers in enumerate(disguises(target.port)):
             values = {key: value.format(f"-{number}") for key, value in form.items()}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from tests.rigs.attack.attempts import Attempt, judge
-from tests.rigs.attack.limits import _elsewhere
+from tests.rigs.attack.limits import elsewhere
 from tests.rigs.attack.target import Target
 from tests.rigs.attack.wire import Answer, Client
 from tests.site import PASSWORD
@@ -136,7 +136,7 @@ def _sign_up(target: Target, name: str):
             "password1": PASSWORD,
             "password2": PASSWORD,
         }
-        answer = Client(target.port, source=_elsewhere()).post("/accounts/signup/", form)
+        answer = Client(target.port, source=elsewhere()).post("/accounts/signup/", form)
         rows = target.site.rows("select username from accounts_user where id > ?", newest)
         return Named(answer, tuple(row[0] for row in rows))
 

@@ -77,7 +77,7 @@ def _put(
     connection: http.client.HTTPConnection, method: str, path: str, headers: Mapping[str, str], body: bytes | None
 ) -> None:
     """Send a request whose path is not checked by the client."""
-    connection._validate_path = lambda _path: None  # type: ignore[attr-defined]
+    connection._validate_path = lambda _path: None
     connection.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
     if body is not None and not {"Content-Length", "Transfer-Encoding"} & set(headers):
         connection.putheader("Content-Length", str(len(body)))
