@@ -37,13 +37,20 @@ def is_reserved(username: str) -> bool:
 
 def sounds_official(name: str) -> bool:
     """Return whether a part of a name claims to speak for the site."""
-    return _is_in("official", [_SEPARATORS.sub("", name), *_SEPARATORS.split(name)])
+    words = [_SEPARATORS.sub("", name), *_SEPARATORS.split(name)]
+    return _is_in("official", [*words, *(word[:-1] for word in words if word.endswith(("s", "S")))])
 
 
 def _is_in(section: str, words: list[str]) -> bool:
     reserved = _reserved(section)
-    spellings = {each for word in words for each in (word, word.rstrip("0123456789"), word.translate(_DIGITS)) if each}
+    plain = {each for word in words for each in (word, _without_accents(word))}
+    spellings = {each for word in plain for each in (word, word.rstrip("0123456789"), word.translate(_DIGITS)) if each}
     return any(not reserved.isdisjoint(skeletons(spelling)) for spelling in spellings)
+
+
+def _without_accents(word: str) -> str:
+    """Return a word without the marks on its letters, which a reader overlooks: `admiń` is `admin`."""
+    return "".join(one for one in unicodedata.normalize("NFD", word) if not unicodedata.combining(one))
 
 
 @cache

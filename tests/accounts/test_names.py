@@ -86,6 +86,8 @@ def test_mixtures_of_scripts_are_not(name):
             "a.d.m.i.n",
             "admin_",
             "admin1",
+            "admi\u0144",
+            "supports",
             "adm1n",
         ),
         *(
@@ -108,7 +110,21 @@ def test_names_of_the_operator_are_refused(client, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["adminka", "rooty", "meg", "helper", "supporter", "modest", "aura", "videos-of-ada", "ada.help", "teamada"]
+    "name",
+    [
+        "adminka",
+        "rooty",
+        "meg",
+        "helper",
+        "supporter",
+        "modest",
+        "aura",
+        "videos-of-ada",
+        "ada.help",
+        "teamada",
+        "jos\u00e9",
+        "news-of-the-day",
+    ],
 )
 def test_names_that_only_begin_like_one_are_welcome(client, name):
     assert not is_reserved(name)
