@@ -91,6 +91,7 @@ class Site:
         self.log = home / log
         self.process: subprocess.Popen | None = None
         self._shell: subprocess.Popen | None = None
+        self._begins = 0
 
     def start(self) -> "Site":
         """Return once the ready line is printed. Raise RuntimeError with the log if it isn't."""
@@ -100,6 +101,7 @@ class Site:
         """Start it and return at once."""
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
+            self._begins = log.tell()  # what an earlier start wrote does not count
             self.process = subprocess.Popen(
                 self.command, cwd=self.root, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
@@ -107,7 +109,7 @@ class Site:
 
     def wait_until_ready(self) -> "Site":
         deadline = time.monotonic() + READY_SECONDS
-        while "AuraVideo is ready" not in self.log.read_text():
+        while b"AuraVideo is ready" not in self.log.read_bytes()[self._begins :]:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the site did not start:\n{self.log.read_text()}")
             time.sleep(0.2)
