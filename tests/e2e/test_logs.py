@@ -159,11 +159,12 @@ def test_the_request_that_queued_the_clip_is_on_the_lines_of_its_stages(used):
     assert {line["request_id"] for line in rendered} == {next(posted)["request_id"]}
 
 
-def test_an_error_is_logged_once_with_its_traceback(used):
+def test_an_email_that_cannot_be_sent_is_logged_with_its_reason_and_the_request_that_asked_for_it(used):
     log, _job, _hidden = used
-    (failed,) = [line for line in lines(log) if line["event"] == "request_failed"]
-    assert failed["request"] == "POST /accounts/password/reset/"
-    assert "Traceback" in failed["exception"] and "ConnectionRefusedError" in failed["exception"]
+    retried, *_later = [line for line in lines(log) if line["event"] == "task_retrying"]
+    assert "ConnectionRefusedError" in retried["reason"]
+    asked = [line for line in lines(log) if line.get("request") == "POST /accounts/password/reset/"]
+    assert retried["request_id"] in {line["request_id"] for line in asked}
 
 
 def test_probes_and_scrapes_leave_no_line(used):

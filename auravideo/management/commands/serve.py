@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import redis
+import structlog
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
@@ -52,6 +53,7 @@ class Command(BaseCommand):
     def handle(
         self, *, host: str, port: int, only: str | None, queues: str | None, name: str | None, **_options: object
     ) -> None:
+        structlog.contextvars.bind_contextvars(process="serve")  # as the lines of its children name theirs
         parts = _parts(only)
         workers, machine = _workers(parts, queues, name)
         nodes = [worker.node(machine) for worker in workers]
