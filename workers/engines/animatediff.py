@@ -300,7 +300,7 @@ class AnimateDiffEngine:
             on_step: called after every denoising step with a preview, and after every batch of decoded frames.
             loras, scheduler: override the engine's own for this clip.
             checkpoint: what `Paused` took along when the same call was interrupted, to continue there. One that does
-                not fit is logged, and the clip begins anew.
+                not fit is logged, and the clip starts over.
 
         Returns:
             uint8 `[frames, height, width, 3]` RGB.

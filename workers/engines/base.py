@@ -78,7 +78,7 @@ class TextToVideo(Engine, Protocol):
         """Return a clip, uint8 `[frames, height, width, 3]` RGB. Deterministic on one machine.
 
         If `on_step` raises `Paused`, that takes a checkpoint along. The same call with this `checkpoint` continues
-        there, and `on_step` begins with the steps that are done; with one that does not fit, it begins anew.
+        there, and `on_step` begins with the steps that are done; with one that does not fit, it starts over.
         """
 
     def count_tokens(self, prompt: str) -> int:

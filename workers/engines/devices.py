@@ -144,7 +144,7 @@ def empty_cache() -> None:
 
 
 def reset_peak(device: str) -> None:
-    """Begin to measure the peak of `peak` anew. Metal does not measure it."""
+    """Start over with the measurement that `peak` returns. Metal has none."""
     if kind(device) in (CUDA, XPU):
         _backend(device).reset_peak_memory_stats()
 

@@ -91,7 +91,7 @@ def said(response) -> str:
 
 
 def leaks(client, video) -> dict[str, list[str]]:
-    """Return what of the secrets each address says, except in the search field where the reader typed it."""
+    """Return the secrets that each address reveals, except in the search field where the reader typed them."""
     found = {}
     for address in addresses(video):
         text = said(client.get(address))

@@ -2,7 +2,7 @@
 
 diffusers calls that group offloading and layerwise casting. Its own hooks do not fit here: without a stream they copy
 each block back to main memory after use, with one they do not wait for the copy of a block that was not prefetched, and
-what they cast to 8 bits cannot be had back. These copy on the stream that computes, and `put_back` restores every bit.
+what they cast to 8 bits cannot be restored. These copy on the stream that computes, and `put_back` restores every bit.
 """
 
 import logging
