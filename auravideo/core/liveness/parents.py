@@ -38,9 +38,13 @@ def adopt_orphans() -> None:
     process_control(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def die_with_parent() -> None:
-    """Request SIGTERM on the parent's death. For a child, before exec; where the kernel cannot, nothing happens."""
-    process_control(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def die_with_parent(number: int = signal.SIGTERM) -> None:
+    """Request a signal on the parent's death. For a child, before exec; where the kernel cannot, nothing happens.
+
+    A stopped process gets no SIGTERM until it is continued, which nobody does once its parent is gone: a child that has
+    nothing to put away asks for SIGKILL.
+    """
+    process_control(_PR_SET_PDEATHSIG, number)
 
 
 def _follow(supervisor: int) -> None:

@@ -1,6 +1,7 @@
 """FILM's network lives in a process that holds no secret and can reach none."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -153,10 +154,12 @@ def test_the_end_of_the_process_is_told_and_it_leaves_nothing(timed_model):  # n
     assert not os.path.exists(model._folder.path)
 
 
-def test_it_does_not_outlive_the_worker(timed_model):  # noqa: F811
+@pytest.mark.parametrize("stands_still", [False, True])
+def test_it_does_not_outlive_the_worker(timed_model, stands_still):  # noqa: F811
     program = (
         "import os, sys; from pathlib import Path; from workers.engines.apart.remote_model import RemoteModel\n"
-        "model = RemoteModel(Path(sys.argv[1]), 'cpu'); print(model._process.pid, flush=True); os.kill(os.getpid(), 9)"
+        "model = RemoteModel(Path(sys.argv[1]), 'cpu'); print(model._process.pid, flush=True)\n"
+        f"os.kill(model._process.pid, {signal.SIGSTOP if stands_still else 0:d}); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, timed_model], cwd=ROOT, capture_output=True, text=True, check=False

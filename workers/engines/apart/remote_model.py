@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
@@ -76,7 +77,7 @@ class RemoteModel:
             self._process = subprocess.Popen(  # noqa: S603  a module of ours
                 [sys.executable, "-m", "workers.engines.apart.model_host", str(theirs.fileno())],
                 cwd=ROOT, env=environment(self._folder.path), stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
-                preexec_fn=die_with_parent, start_new_session=True,
+                preexec_fn=partial(die_with_parent, signal.SIGKILL), start_new_session=True,
             )  # fmt: skip
         self._connection = Connection(ours.detach())
         try:
