@@ -1,54 +1,32 @@
 """A writer for mp4 (H.264), webm (VP9) and gif."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
 from auravideo.core.files import replacing
 from auravideo.core.media.formats import FORMATS
 from auravideo.core.media.video_metadata import dump_settings
-from workers.media.arrays import checked
 from workers.media.gif import write_gif
-
-# Both encoders split the work by thread count, so a count taken from the machine would change the bytes.
-_THREADS = 4
+from workers.media.packets import CODECS, Codec, Encoded, Packet, configure, encoded
 
 
-@dataclass(frozen=True)
-class _Codec:
-    encoder: Literal["libx264", "libvpx-vp9"]
-    options: Mapping[str, str]
-    container: Mapping[str, str]
-    milliseconds: bool  # the container rounds times to 1/1000 s
-    even: bool  # 4:2:0 shares a colour sample between 2x2 pixels; H.264 players crop odd sizes or fail
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Encoded frames that play without those before them: some whole seconds of a clip, or its end."""
 
-
-_CODECS = {
-    # CRF 17: the lower end of what x264's documentation calls visually lossless (17 to 18).
-    "mp4": _Codec(
-        encoder="libx264",
-        options={"crf": "17", "preset": "medium", "profile": "high"},
-        container={"movflags": "+faststart", "fflags": "+bitexact"},
-        milliseconds=False,
-        even=True,
-    ),
-    # CRF 24: about the mp4's PSNR at half its size. cpu-used 5: 0.1 dB below 2, in a third of the time.
-    "webm": _Codec(
-        encoder="libvpx-vp9",
-        options={"crf": "24", "b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"},
-        container={"cues_to_front": "1", "fflags": "+bitexact"},
-        milliseconds=True,
-        even=False,
-    ),
-}
+    width: int
+    height: int
+    frames: int
+    header: bytes  # the codec's; a file has one for all its segments
+    packets: tuple[Packet, ...]
 
 
 def encode(
@@ -80,76 +58,98 @@ def encode(
         ValueError: odd size for mp4, no frames, wrong dtype, shape or size, unknown format, an fps that is not a
             positive integer, metadata that is too long or not JSON.
     """
-    if format not in FORMATS:
-        raise ValueError(f"Unknown format {format!r}; known are {', '.join(FORMATS)}.")
-    if not isinstance(fps, int) or fps < 1:
-        raise ValueError(f"fps must be a positive whole number, not {fps!r}.")
-    comment = dump_settings(metadata, ascii_only=format == "gif") if metadata else None
+    comment = _checked_comment(fps, format, metadata)
     with replacing(path) as part:
         if format == "gif":
             write_gif(frames, part, fps=fps, comment=comment)
         else:
-            tags = {"comment": comment, "creation_time": created.astimezone(UTC).isoformat() if created else None}
-            _write_video(checked(frames), part, _CODECS[format], fps=fps, format=format, tags=tags)
+            video = encoded(frames, format, fps)
+            _write(video, part, fps=fps, format=format, comment=comment, created=created)
 
 
-def _write_video(
-    frames: Iterator[np.ndarray], path: Path, codec: _Codec, *, fps: int, format: str, tags: Mapping[str, str | None]
+def encode_segment(frames: Iterable[np.ndarray], *, fps: int, format: str) -> Segment:
+    """Encode some frames of a clip, to be joined with others. Deterministic, as `encode`.
+
+    Args and raises: as in `encode`, for mp4 and webm.
+    """
+    video = encoded(frames, format, fps)
+    packets = tuple(video.packets)
+    return Segment(video.width, video.height, len(packets), video.header, packets)
+
+
+def join(
+    segments: Iterable[Segment],
+    path: str | Path,
+    *,
+    fps: int,
+    format: str,
+    metadata: Mapping[str, Any] | None = None,
+    created: datetime | None = None,
 ) -> None:
-    first = next(frames)
-    height, width = first.shape[:2]
-    if codec.even and (width % 2 or height % 2):
-        raise ValueError(f"{format} needs an even width and height, not {width}x{height}.")
+    """Write segments, in order, to `path` atomically; nothing is encoded again.
+
+    Args:
+        segments: at least one; consumed one by one.
+        fps, format, metadata, created: as in `encode`, for mp4 and webm.
+
+    Raises:
+        ValueError: as in `encode`; or a segment has another size or header than the first, made by another encoder.
+    """
+    comment = _checked_comment(fps, format, metadata)
+    rest = iter(segments)
+    first = next(rest, None)
+    if first is None:
+        raise ValueError("A clip needs at least one segment.")
+    video = Encoded(first.width, first.height, first.header, _joined(chain([first], rest), first))
+    with replacing(path) as part:
+        _write(video, part, fps=fps, format=format, comment=comment, created=created)
+
+
+def _joined(segments: Iterable[Segment], first: Segment) -> Iterator[Packet]:
+    """Yield the packets of all segments, timed as one clip.
+
+    Pictures are decoded before they are shown, by as many frames as the encoder lets them refer ahead; a segment too
+    short for such a picture would come without that distance, and its times would collide with those before it.
+    """
+    delay = -first.packets[0].dts
+    start = 0
+    for segment in segments:
+        if (segment.width, segment.height, segment.header) != (first.width, first.height, first.header):
+            raise ValueError("All segments must have one size and one encoder.")
+        for index, packet in enumerate(segment.packets, start):
+            yield replace(packet, pts=start + packet.pts, dts=index - delay)
+        start += segment.frames
+
+
+def _checked_comment(fps: int, format: str, metadata: Mapping[str, Any] | None) -> str | None:
+    if format not in FORMATS:
+        raise ValueError(f"Unknown format {format!r}; known are {', '.join(FORMATS)}.")
+    if not isinstance(fps, int) or fps < 1:
+        raise ValueError(f"fps must be a positive whole number, not {fps!r}.")
+    return dump_settings(metadata, ascii_only=format == "gif") if metadata else None
+
+
+def _write(video: Encoded, path: Path, *, fps: int, format: str, comment: str | None, created: datetime | None) -> None:
+    codec = CODECS[format]
+    tags = {"comment": comment, "creation_time": created.astimezone(UTC).isoformat() if created else None}
     with av.open(str(path), "w", format=format, container_options=dict(codec.container)) as container:
         container.metadata.update({name: text for name, text in tags.items() if text is not None})
         stream = container.add_stream(codec.encoder, rate=fps)
-        _configure(stream, codec, width, height, fps)
-        for index, frame in enumerate(chain([first], frames)):
-            picture = _to_yuv(frame)
-            picture.pts, picture.time_base = index, Fraction(1, fps)
-            _mux(container, stream.encode(picture), codec, fps)
-        _mux(container, stream.encode(None), codec, fps)
+        configure(stream.codec_context, codec, video.width, video.height, fps)
+        for packet in video.packets:
+            container.mux(_timed(packet, stream, codec, fps))
+        if bytes(stream.codec_context.extradata or b"") != video.header:
+            raise ValueError("The pictures were encoded by another encoder than this file's.")
 
 
-def _mux(container: av.container.OutputContainer, packets: Iterable[av.Packet], codec: _Codec, fps: int) -> None:
-    for packet in packets:
-        if codec.milliseconds:
-            # FFmpeg rounds start and duration separately, which at 16 fps makes the clip 1 ms too long.
-            if packet.pts is None or packet.time_base is None:
-                raise ValueError("the encoder gave a picture without a time")
-            index = int(packet.pts * packet.time_base * fps)
-            packet.pts = packet.dts = round(1000 * index / fps)
-            packet.duration = round(1000 * (index + 1) / fps) - packet.pts
-            packet.time_base = Fraction(1, 1000)
-        container.mux(packet)
-
-
-def _configure(stream: Any, codec: _Codec, width: int, height: int, fps: int) -> None:
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    context = stream.codec_context
-    context.time_base = Fraction(1, fps)
-    context.gop_size = 2 * fps  # a key frame every two seconds, for fast seeking and looping
-    context.thread_count = _THREADS
-    context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
-    context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-    context.options = dict(codec.options)
-
-
-def _to_yuv(frame: np.ndarray) -> av.VideoFrame:
-    """Convert full-range RGB to limited-range BT.709 4:2:0, tagged. Untagged, players guess BT.601 for small sizes."""
-    return av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(
-        format="yuv420p",
-        src_colorspace=Colorspace.ITU709,
-        dst_colorspace=Colorspace.ITU709,
-        src_color_range=ColorRange.JPEG,
-        dst_color_range=ColorRange.MPEG,
-        dst_color_primaries=ColorPrimaries.BT709,
-        dst_color_trc=ColorTrc.BT709,
-        interpolation=(
-            Interpolation.BICUBIC
-            | Interpolation.ACCURATE_RND
-            | Interpolation.FULL_CHR_H_INT
-            | Interpolation.FULL_CHR_H_INP
-        ),
-        threads=1,
-    )
+def _timed(packet: Packet, stream: av.VideoStream, codec: Codec, fps: int) -> av.Packet:
+    timed = av.Packet(packet.data)
+    timed.stream, timed.is_keyframe = stream, packet.is_key
+    if codec.milliseconds:
+        # FFmpeg rounds start and duration separately, which at 16 fps makes the clip 1 ms too long.
+        timed.pts = timed.dts = round(1000 * packet.pts / fps)
+        timed.duration = round(1000 * (packet.pts + 1) / fps) - timed.pts
+        timed.time_base = Fraction(1, 1000)
+    else:
+        timed.pts, timed.dts, timed.duration, timed.time_base = packet.pts, packet.dts, 1, Fraction(1, fps)
+    return timed
