@@ -1,37 +1,43 @@
 """The last stage: encodes finished frames to a video, poster, hover preview and thumbnail in permanent storage."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from django.core.files import File
 from django.core.files.storage import storages
 
-from auravideo.core.media.formats import CARD_BOX, HOVER_FPS
 from auravideo.core.media.video_metadata import settings_for
 from auravideo.core.metrics import traffic
 from generation.domain import storage_keys
-from generation.domain.plan import Plan
+from generation.domain.plan import Chunk, Plan
 from generation.models import Job
 from workers import media, transfers
+from workers.encoding import parts
 from workers.engines.base import OnStep
+
+Clips = Callable[[Sequence[Chunk]], Iterator[np.ndarray]]
+Ready = Callable[[parts.Span], parts.Part | None]
 
 
 def build(
     job: Job,
     plan: Plan,
-    clips: Callable[[], Iterator[np.ndarray]],
+    clips: Clips,
     folder: Path,
     on_step: OnStep,
     again: transfers.Again[str] = transfers.once,
+    ready: Ready = lambda _span: None,
 ) -> dict:
     """Encode and store the files of `job`.
 
     Args:
-        clips: returns a fresh iterator over the finished frames at each call, as chunks uint8 [F, H, W, 3].
+        clips: returns a fresh iterator over the finished frames of some chunks, uint8 [F, H, W, 3] each.
         folder: where files are written before they are stored.
         again: what to do about a transfer that failed because the storage does not work; by default, try it once more.
+        ready: returns a segment that was encoded before, if it is there; its frames are not asked for.
     Returns:
         names in the default storage (`video`, `poster`, `preview`, `thumbnail`), `size` in bytes, and the probed
             `width`, `height`, `frames` and the `fps`.
@@ -39,14 +45,18 @@ def build(
     request = job.render_request
     files = {kind: folder / name for kind, name in storage_keys.video_file_names(request.format).items()}
     video = files["video"]
-    reel = _Reel(plan, clips, on_step)
-    metadata, made = settings_of(job), job.queued_at
-    media.encode(reel.play(), video, fps=plan.fps, format=request.format, metadata=metadata, created=made)
-    if reel.middle is None:
+    reel = _Reel(plan, request.format, clips, ready, on_step)
+    pictures = reel.pictures
+    about: dict[str, Any] = {"metadata": settings_of(job), "created": job.queued_at}
+    if request.format in media.IN_SEGMENTS:
+        media.join(reel.segments(), video, fps=plan.fps, format=request.format, **about)
+    else:
+        media.encode(reel.frames(), video, fps=plan.fps, format=request.format, **about)
+    if pictures.middle is None:
         raise ValueError(f"the clip ended before its middle, frame {plan.frames // 2}")
-    media.poster(reel.middle, files["poster"])
-    media.thumbnail(reel.middle, files["thumbnail"])
-    media.hover_preview(reel.small, files["preview"], reel.small_fps)
+    media.poster(pictures.middle, files["poster"])
+    media.thumbnail(pictures.middle, files["thumbnail"])
+    media.hover_preview(pictures.small, files["preview"], pictures.small_fps)
     found = media.probe(video)
     if (found.width, found.height, found.frames) != (plan.width, plan.height, plan.frames):
         raise ValueError(f"the file holds {found}, the plan says {plan}")
@@ -64,35 +74,40 @@ def build(
 
 
 class _Reel:
-    """A single pass over the finished frames at output size; keeps the middle frame and some small copies."""
+    """A single pass over a clip, in encoded segments or in frames; keeps what the images are made from."""
 
-    def __init__(self, plan: Plan, clips: Callable[[], Iterator[np.ndarray]], on_step: OnStep) -> None:
-        self.plan, self.clips, self.on_step = plan, clips, on_step
-        self.every = max(1, plan.fps // HOVER_FPS)
-        self.small: list[np.ndarray] = []
-        self.middle: np.ndarray | None = None
+    def __init__(self, plan: Plan, format: str, clips: Clips, ready: Ready, on_step: OnStep) -> None:
+        self.plan, self.format, self.clips, self.ready, self.on_step = plan, format, clips, ready, on_step
+        self.pictures = parts.Pictures(plan)
+        self._done = 0
 
-    @property
-    def small_fps(self) -> int:
-        return self.plan.fps // self.every
+    def segments(self) -> Iterator[media.Segment]:
+        for span in parts.spans(self.plan):
+            part = self.ready(span)
+            if part is None:
+                part = parts.make(self.plan, self.format, span, self._told(span.chunks))
+            else:
+                self._step(span.frames)
+            self.pictures.add(part)
+            yield part.segment
 
-    def play(self) -> Iterator[np.ndarray]:
+    def frames(self) -> Iterator[np.ndarray]:
         """Yield frames, uint8 [H, W, 3]."""
-        done = 0
-        for clip in self.clips():
+        index = 0
+        for clip in self._told(self.plan.chunks):
             for frame in media.resize_and_crop(clip, self.plan.width, self.plan.height):
-                self._keep(done, frame)
-                done += 1
+                self.pictures.keep(index, frame)
+                index += 1
                 yield frame
-            self.on_step(done, self.plan.frames, None)
 
-    def _keep(self, index: int, frame: np.ndarray) -> None:
-        if index == self.plan.frames // 2:
-            self.middle = frame
-        if index % self.every == 0:
-            scale = min(1.0, CARD_BOX[0] / frame.shape[1])
-            height = max(1, round(frame.shape[0] * scale))
-            self.small.append(media.resize_and_crop(frame[None], round(frame.shape[1] * scale), height)[0])
+    def _told(self, chunks: Sequence[Chunk]) -> Iterator[np.ndarray]:
+        for clip in self.clips(chunks):
+            yield clip
+            self._step(len(clip))
+
+    def _step(self, frames: int) -> None:
+        self._done += frames
+        self.on_step(self._done, self.plan.frames, None)
 
 
 def settings_of(job: Job) -> dict:

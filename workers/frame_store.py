@@ -72,7 +72,7 @@ def _read(key: str) -> np.ndarray:
     if data is None:
         raise RenderError("frames-missing", key=key)
     try:
-        metadata = _metadata(data)
+        metadata = metadata_of(data)
         frames = load(data)[_TENSOR]
         intact = (
             storage_keys.chunk(storage_keys.job_of(key), metadata["stage"], int(metadata["index"])) == key
@@ -128,6 +128,18 @@ def delete_checkpoint(job_id: object) -> None:
     _storage().delete(storage_keys.checkpoint(job_id))
 
 
+def write_segment(job_id: object, index: int, data: bytes) -> str:
+    """Store an encoded segment (workers/encoding/stored.py), and return its key."""
+    key = storage_keys.segment(job_id, index)
+    _put(key, data)
+    return key
+
+
+def read_segment(job_id: object, index: int) -> bytes | None:
+    """Return an encoded segment, or None if there is none. It may be damaged; its reader finds out."""
+    return _get(storage_keys.segment(job_id, index))
+
+
 def delete_job(job_id: object) -> None:
     """Delete all stored files of a job. Idempotent and safe to run concurrently.
 
@@ -173,8 +185,11 @@ def _get(key: str) -> bytes | None:
     return data
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    """Return the metadata from a safetensors header: an 8-byte length, then JSON."""
+def metadata_of(data: bytes) -> dict[str, str]:
+    """Return the metadata from a safetensors header: an 8-byte length, then JSON.
+
+    Raises ValueError, LookupError or TypeError if there is none.
+    """
     length = int.from_bytes(data[:8], "little")
     if length > len(data) - 8:
         raise ValueError("The header is longer than the file.")

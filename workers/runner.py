@@ -34,6 +34,7 @@ from generation.requests.request import InvalidRequest, RenderRequest
 from workers import assembly, cards, claiming, frame_store, media, membership, outages, pace
 from workers.claim_heartbeat import Heartbeat
 from workers.device import failures, sharing
+from workers.encoding import ahead
 from workers.engines import registry
 from workers.engines.device_errors import lasting_fault
 from workers.pace import Pace
@@ -233,6 +234,7 @@ def _run_held(context: Context, work: Callable[[Context], dict]) -> None:
         raise Ignore
     _backoff.reset()
     failures.worked()
+    ahead.ask(held)
     logger.info("Finished in %.1f s", time.monotonic() - started)
 
 

@@ -1,7 +1,7 @@
 """The five stages: what each reads, runs and writes. Deliberately thin; the engines do the work."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,11 +11,14 @@ from django.conf import settings
 from generation.catalogue import vocabulary
 from generation.domain import storage_keys
 from generation.domain.errors import RenderError
+from generation.domain.plan import Chunk
 from generation.domain.states import Stage
 from generation.requests import available
 from generation.requests.request import RenderRequest, parse
 from workers import assembly, engine_factory, frame_store, loading, transfers
 from workers.device import checkpoints
+from workers.encoding import stored
+from workers.encoding.parts import Part, Span
 from workers.runner import Context
 
 
@@ -85,8 +88,8 @@ def assemble(context: Context) -> dict:
     Frames are kept until the job is done; the task then deletes them (workers/tasks.py).
     """
     with tempfile.TemporaryDirectory(prefix="auravideo-") as folder:
-        clips = partial(_finished_frames, context)
-        return assembly.build(context.job, context.plan, clips, Path(folder), context.on_step, context.patiently)
+        clips, ready = partial(_finished_frames, context), partial(_ready_part, context)
+        return assembly.build(context.job, context.plan, clips, Path(folder), context.on_step, context.patiently, ready)
 
 
 def _warnings(request: RenderRequest) -> list[dict[str, object]]:
@@ -100,9 +103,16 @@ def _warnings(request: RenderRequest) -> list[dict[str, object]]:
     ]
 
 
-def _finished_frames(context: Context) -> Iterator[np.ndarray]:
+def _ready_part(context: Context, span: Span) -> Part | None:
+    """Return what was encoded while later chunks were upscaled (workers/encoding/ahead.py)."""
+    context.check()
+    job, format = context.job, context.request.format
+    return context.patiently(partial(stored.read, job.pk, context.held.run, context.plan, format, span))
+
+
+def _finished_frames(context: Context, chunks: Sequence[Chunk]) -> Iterator[np.ndarray]:
     """Yield the finished frames by chunk, uint8 [F, H, W, 3]; the next chunk is read while this one is encoded."""
-    stage, chunks = context.plan.stages[-2], context.plan.chunks
+    stage = context.plan.stages[-2]
     keys = [storage_keys.chunk(context.job.pk, stage, chunk.index) for chunk in chunks]
     clips = transfers.ahead(frame_store.read_chunk, keys, context.patiently)
     for key, chunk, clip in zip(keys, chunks, clips, strict=True):

@@ -37,6 +37,7 @@ from generation.queue.loading import ahead
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import connections, frame_store, loading, membership, pace, runner, stages, watchdog
 from workers.device import failures, sharing
+from workers.encoding import ahead as encoding_ahead
 from workers.engines import devices, memory, precision
 from workers.heartbeat import Heartbeat
 
@@ -86,6 +87,13 @@ def load_for_form(stage: str, request: dict[str, Any]) -> None:
     """Load the model that a stage of a clip will need which somebody is describing now."""
     with ids.about(stage=stage), suppress(InvalidRequest):  # sent by another version
         loading.ahead_of_form(Stage(stage), RenderRequest.from_dict(request))
+
+
+@shared_task(name=encoding_ahead.TASK, ignore_result=True)
+def encode_ahead(job_id: str, run: int, index: int) -> None:
+    """Encode a segment of a job while its later chunks are upscaled (workers/encoding/ahead.py)."""
+    with ids.about(job=job_id, run=run, segment=index):
+        encoding_ahead.encode(UUID(job_id), run, index)
 
 
 @shared_task(name="workers.tasks.discard", ignore_result=True)

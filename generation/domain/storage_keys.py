@@ -2,9 +2,10 @@
 
 In the storage `frames`, while the job is rendering:
 
-    jobs/<job>/<stage>/<chunk>.safetensors   one chunk of frames
-    jobs/<job>/preview.webp                  the live preview
-    jobs/<job>/checkpoint.safetensors        where `generate` stopped, while rendering is paused
+    jobs/<job>/<stage>/<chunk>.safetensors      one chunk of frames
+    jobs/<job>/segments/<segment>.safetensors   some encoded seconds of the clip
+    jobs/<job>/preview.webp                     the live preview
+    jobs/<job>/checkpoint.safetensors           where `generate` stopped, while rendering is paused
 
 In the storage `default`, permanently:
 
@@ -22,6 +23,7 @@ VIDEOS = "videos"
 CHUNK_SUFFIX = ".safetensors"
 PICTURES: Mapping[str, str] = {"poster": "poster.webp", "preview": "preview.webp", "thumbnail": "thumbnail.webp"}
 _LIVE_PREVIEW = "preview.webp"
+_SEGMENTS = "segments"
 _CHECKPOINT = "checkpoint.safetensors"
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]*")
 
@@ -50,6 +52,11 @@ def chunk(job_id: object, stage: str, index: int) -> str:
     if index < 0:
         raise ValueError(f"A chunk's number is 0 or more, not {index}.")
     return f"{stage_folder(job_id, stage)}/{index:04d}{CHUNK_SUFFIX}"
+
+
+def segment(job_id: object, index: int) -> str:
+    """Return the key of one encoded segment. Also raises ValueError if `index` is negative."""
+    return chunk(job_id, _SEGMENTS, index)
 
 
 def live_preview(job_id: object) -> str:

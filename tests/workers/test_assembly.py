@@ -23,10 +23,10 @@ OFFERED = [
 SIZES = [f"{width}x{height}" for width, height in OFFERED if max(width, height) <= settings.MAX_SIDE]
 
 
-def clips_of(plan):
+def clips_of(plan, chunks=None):
     """Return chunks as the previous stage writes them: upscaled, not yet cropped; every frame differs."""
     height, width = plan.base_height * plan.upscale, plan.base_width * plan.upscale
-    for chunk in plan.chunks:
+    for chunk in plan.chunks if chunks is None else chunks:
         clip = np.zeros((chunk.frames, height, width, 3), np.uint8)
         clip[:, :, : width // 2, 0] = 200
         clip[..., 1] = np.linspace(0, 255, chunk.frames).astype(np.uint8)[:, None, None]
@@ -36,7 +36,7 @@ def clips_of(plan):
 def build(user, folder, **changes):
     job = JobFactory(user=user, request=a_request(**changes))
     plan = job.render_plan
-    output = assembly.build(job, plan, lambda: clips_of(plan), folder, lambda *_step: None)
+    output = assembly.build(job, plan, lambda chunks: clips_of(plan, chunks), folder, lambda *_step: None)
     return job, output, media.probe(folder / f"video.{job.request['format']}")
 
 
@@ -100,4 +100,6 @@ def test_a_chunk_with_a_frame_too_few_is_never_made_into_a_video(user, tmp_path)
     plan = job.render_plan
     short = [clip[:-1] for clip in clips_of(plan)]
     with pytest.raises(ValueError, match="the plan says"):
-        assembly.build(job, plan, lambda: iter(short), tmp_path, lambda *_step: None)
+        assembly.build(
+            job, plan, lambda chunks: (short[chunk.index] for chunk in chunks), tmp_path, lambda *_step: None
+        )

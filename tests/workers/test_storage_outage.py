@@ -16,6 +16,7 @@ from generation.queue import claims, services
 from tests.factories import JobFactory
 from tests.rigs.faulty_wire import FaultyWire
 from workers import frame_store, outages, runner, stages, tasks
+from workers.encoding import parts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FRAMES = np.zeros((2, 8, 8, 3), np.uint8)
@@ -194,4 +195,6 @@ def test_every_transfer_of_a_stage_waits(away, job):
     with away.broken("unavailable", times=1):
         assert stages._output(context, clip) == {"frames": chunk.frames}
     with away.broken("unavailable", times=1):
-        assert len(next(stages._finished_frames(context))) == chunk.frames
+        assert len(next(stages._finished_frames(context, [chunk]))) == chunk.frames
+    with away.broken("unavailable", times=1):
+        assert stages._ready_part(context, parts.spans(plan)[0]) is None

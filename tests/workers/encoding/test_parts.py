@@ -1,0 +1,52 @@
+"""A clip is cut where the encoder would begin anew anyway, and nothing of it is lost at the cuts."""
+
+import numpy as np
+import pytest
+
+from generation.requests import available
+from generation.requests.fields import FPS
+from generation.requests.request import parse
+from tests.factories import a_request
+from tests.workers.media.clips import draw_clip
+from workers import media
+from workers.encoding import parts
+
+
+def plan_of(**changes):
+    return available.plan_for(parse(a_request(**changes), available.catalogue(), available.limits()))
+
+
+@pytest.mark.parametrize("size", ["128x128", "456x256", "512x512"])
+@pytest.mark.parametrize("seconds", range(1, 11))
+@pytest.mark.parametrize("fps", FPS)
+def test_the_segments_are_all_chunks_in_order_and_each_but_the_last_is_of_two_seconds(size, seconds, fps):
+    plan = plan_of(size=size, seconds=seconds, fps=fps)
+    spans = parts.spans(plan)
+    assert [chunk for span in spans for chunk in span.chunks] == list(plan.chunks)
+    assert [span.index for span in spans] == list(range(len(spans)))
+    assert [span.start for span in spans] == [sum(other.frames for other in spans[: span.index]) for span in spans]
+    assert all(span.frames >= 2 * fps for span in spans[:-1])
+    assert all(span.frames - span.chunks[-1].frames < 2 * fps for span in spans)
+
+
+def test_what_the_images_need_is_the_same_in_segments_as_in_one_pass():
+    plan = plan_of(size="128x128", seconds=5, fps=24)
+    clip = draw_clip(128, 128, plan.frames)
+    whole, pieces = parts.Pictures(plan), parts.Pictures(plan)
+    for index, frame in enumerate(clip):
+        whole.keep(index, frame)
+    spans = parts.spans(plan)
+    assert len(spans) == 3
+    for span in spans:
+        frames = clip[span.start : span.start + span.frames]
+        pieces.add(parts.make(plan, "mp4", span, np.array_split(frames, len(span.chunks))))
+    assert np.array_equal(whole.middle, pieces.middle)
+    assert np.array_equal(np.stack(whole.small), np.stack(pieces.small))
+
+
+@pytest.mark.parametrize("format", media.IN_SEGMENTS)
+def test_frames_are_cropped_to_the_size_that_was_asked_for(format):
+    plan = plan_of(size="228x128", seconds=1, fps=8)
+    (span,) = parts.spans(plan)
+    part = parts.make(plan, format, span, [draw_clip(256, 128, plan.frames)])
+    assert (part.segment.width, part.segment.height, part.segment.frames) == (228, 128, plan.frames)

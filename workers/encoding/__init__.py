@@ -1,0 +1,1 @@
+"""A clip is encoded in segments, each as soon as its frames are there."""
