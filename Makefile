@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # the summary shows why the first failed, and that is a fault to be looked into.
 TWICE := --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow attack test-faults chaos test-outages test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock audit secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-ray bench-scrape bench-storage plot-first-clip bench-load clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow attack test-faults chaos test-outages test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock audit secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-overlap bench-ray bench-scrape bench-storage plot-first-clip bench-load clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -211,6 +211,10 @@ bench-orchestration: $(VENV)/installed-dev ## Measure the orchestration with emp
 	@scripts/need_postgres
 	$(BIN)/python -m scripts.bench_orchestration
 	$(BIN)/python -m scripts.bench_orchestration --database postgresql
+
+# Clips one after the other and all at once, in turns; run it on an idle machine.
+bench-overlap: $(VENV)/installed-dev ## Measure what it brings that stages work side by side
+	$(BIN)/python -m scripts.bench_overlap
 
 # The engine of the original system, in an environment that is thrown away.
 bench-ray: $(UV) ## Measure Ray Serve with the same empty stages
