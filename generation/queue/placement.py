@@ -22,6 +22,10 @@ from generation.requests.request import RenderRequest
 # bounds what a unit can lose by the preference: three messages, some 10 ms, however many other models are wanted.
 MAX_PASSES = 3
 
+# A card's memory mode this much slower than a larger card's is worth a message; less is lost in the noise.
+WORTH_PASSING = 0.9
+NO_PROCESSOR = 2**63 - 1  # bytes that no worker without a card has
+
 R = TypeVar("R")
 
 
@@ -108,10 +112,42 @@ def better_queue(
     queue, need = STAGES[stage].queue, needed(stage, request)
     if need.on(is_card=is_card) > memory and (larger := _larger(queue, need, memory, queues, is_card=is_card)):
         return larger
+    if passes >= MAX_PASSES:
+        return None
     engine = engine_of(stage, request)
-    if engine and engine not in warm and passes < MAX_PASSES and roster.idle_holders(queue, engine, name, need):
+    least = _better_mode(request, memory) if is_card and stage == Stage.GENERATE else None
+    if least is not None and (larger := _idle_larger(queue, engine, name, least, warm)):
+        return larger
+    if engine and engine not in warm and roster.idle_holders(queue, engine, name, need):
         return queue_for(queue, need.card)
     return None
+
+
+def _better_mode(request: RenderRequest, memory: int) -> int | None:
+    """Return the memory of the card on which a clip is generated much faster than on one of `memory` bytes, or exactly
+    rather than nearly so; None if there is no such mode."""
+    model = available.catalogue().models.get(request.model)
+    needs = generation_needs(request)
+    mine = card_memory.choose_mode(needs, memory)
+    if model is None or mine is None:
+        return None
+    modes = {mode.name: mode for mode in card_memory.modes(model, settings.INEXACT_MEMORY)}
+    own = modes[mine]
+    better = [
+        needs[mode.name]
+        for mode in modes.values()
+        if needs[mode.name] > memory
+        and (own.speed < WORTH_PASSING * mode.speed or (mode.is_exact and not own.is_exact))
+    ]
+    return min(better, default=None)
+
+
+def _idle_larger(queue: str, engine: str, name: str, least: int, warm: list[str]) -> str | None:
+    """Return the queue of a card with at least `least` bytes that has nothing to do. If this worker holds the model
+    already, the other must, too: loading takes longer than an economical mode."""
+    need = Need(least, NO_PROCESSOR)
+    idle = roster.idle_holders(queue, engine, name, need) if engine in warm else roster.has_idle(queue, need)
+    return queue_for(queue, least) if idle else None
 
 
 def _larger(queue: str, need: Need, memory: int, queues: tuple[str, ...], *, is_card: bool) -> str | None:

@@ -212,6 +212,62 @@ def test_a_worker_without_a_card_that_is_too_small_counts_neither_as_idle_nor_as
     assert roster.idle_holders("generate", "a/m", "me", need)
 
 
+# --- Economical modes -------------------------------------------------------------------------------------------------
+
+SMALL, LARGE = 2_500_000_000, 12 * GB  # bytes: enough for the most economical mode, and for the fastest
+
+
+@pytest.fixture
+def engine(full_size):
+    return placement.engine_of(Stage.GENERATE, full_size)
+
+
+def test_a_small_card_leaves_a_clip_to_an_idle_one_that_makes_it_in_a_faster_mode(full_size):
+    assert better(memory=SMALL, asked=full_size) is None, "nobody else is there"
+    WorkerFactory(memory_total=LARGE, device="NVIDIA RTX")
+    assert better(memory=SMALL, asked=full_size) in queues_within(("generate",), LARGE)
+    assert better(memory=LARGE, asked=full_size) is None
+
+
+def test_it_waits_for_nobody(user, full_size):
+    larger = WorkerFactory(memory_total=LARGE, device="NVIDIA RTX")
+    claims.claim(JobFactory(user=user).pk, 1, Stage.GENERATE, 0, f"{larger.name}:1")
+    assert better(memory=SMALL, asked=full_size) is None
+    assert better(memory=SMALL, asked=full_size, passes=placement.MAX_PASSES) is None
+
+
+def test_without_a_larger_one_it_still_goes_to_whoever_holds_the_model(full_size, engine):
+    WorkerFactory(memory_total=SMALL, device="NVIDIA RTX", warm=[engine])
+    assert better(memory=SMALL, asked=full_size) == "generate"
+
+
+def test_main_memory_is_no_larger_card(full_size):
+    WorkerFactory(memory_total=100 * GB, device=roster.CPU)
+    assert better(memory=SMALL, asked=full_size) is None
+
+
+def test_a_small_card_that_holds_the_model_leaves_the_clip_only_to_one_that_holds_it_too(full_size, engine):
+    WorkerFactory(memory_total=LARGE, device="NVIDIA RTX")
+    assert better(memory=SMALL, asked=full_size, warm=[engine]) is None
+    WorkerFactory(memory_total=LARGE, device="NVIDIA RTX", warm=[engine])
+    assert better(memory=SMALL, asked=full_size, warm=[engine]) is not None
+
+
+def test_a_mode_that_costs_little_is_no_reason_to_pass_a_clip_on(full_size):
+    needs = placement.generation_needs(full_size)
+    WorkerFactory(memory_total=LARGE, device="NVIDIA RTX")
+    assert better(memory=needs["two-passes"], asked=full_size) is None
+
+
+def test_an_exact_clip_is_preferred_to_a_nearly_exact_one(settings, full_size):
+    settings.INEXACT_MEMORY = "early"
+    needs = placement.generation_needs(full_size)
+    WorkerFactory(memory_total=LARGE, device="NVIDIA RTX")
+    assert better(memory=needs["8-bit"], asked=full_size) is not None
+    settings.INEXACT_MEMORY = "never"
+    assert better(memory=needs["split"], asked=full_size) is None
+
+
 # --- Queues without a worker ------------------------------------------------------------------------------------------
 
 
