@@ -6,9 +6,10 @@ generated. Used by `manage.py seed_demo`, the screenshots and the browser tests.
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from gallery.models import Video, VideoTag, Visibility
 from gallery.moderation import services as moderation
 from gallery.sharing import services as sharing
 from generation.domain.errors import RenderError
-from generation.domain.plan import Plan
+from generation.domain.plan import Chunk, Plan
 from generation.domain.states import RunStatus, Stage
 from generation.models import Batch, Job, StageRun
 from generation.presets import services as presets
@@ -294,7 +295,7 @@ def _finish(clip: Clip, job: Job, plan: Plan) -> None:
         claims.finish(_claim(job, stage, chunk), {})
     last = _claim(job, Stage.ASSEMBLE)
     with tempfile.TemporaryDirectory() as folder:
-        output = assembly.build(job, plan, lambda: _drawn(clip.scene, plan), Path(folder), lambda *_progress: None)
+        output = assembly.build(job, plan, partial(_drawn, clip.scene, plan), Path(folder), lambda *_progress: None)
     claims.finish(last, output)
 
 
@@ -331,12 +332,11 @@ def _claim(job: Job, stage: Stage, chunk: int = 0) -> StageRun:
     return held
 
 
-def _drawn(scene: Scene, plan: Plan) -> Iterator[np.ndarray]:
-    """Yield the finished frames chunk by chunk: uint8 [F, H, W, 3]."""
-    done = 0
-    for chunk in plan.chunks:
-        yield draw(scene, np.arange(done, done + chunk.frames) / plan.fps, plan.height, plan.width)
-        done += chunk.frames
+def _drawn(scene: Scene, plan: Plan, chunks: Sequence[Chunk]) -> Iterator[np.ndarray]:
+    """Yield the finished frames of some chunks: uint8 [F, H, W, 3] each."""
+    for chunk in chunks:
+        start = sum(before.frames for before in plan.chunks[: chunk.index])
+        yield draw(scene, np.arange(start, start + chunk.frames) / plan.fps, plan.height, plan.width)
 
 
 def _date_back(job: Job, age: timedelta, seconds: Mapping[tuple[Stage, int], float]) -> None:

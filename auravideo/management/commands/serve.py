@@ -6,8 +6,8 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 import redis
 import structlog
@@ -21,7 +21,7 @@ from auravideo.core.liveness.parents import adopt_orphans
 from auravideo.core.logs import lines
 from auravideo.core.machine import permissions
 from auravideo.core.metrics import gpus
-from auravideo.server import crew, migrations, processes, redis_server, scheduler, shared, web
+from auravideo.server import crew, migrations, node_names, processes, redis_server, scheduler, shared, web
 from auravideo.server.supervisor import Process, Supervisor
 from generation.queue import broker, failing
 from generation.queue.failing import Failing
@@ -67,7 +67,9 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, supervisor.ask_to_stop)
         adopt_orphans()
+        names = ExitStack()
         try:
+            names.enter_context(_names(nodes, supervisor))
             private.ensure()
             self._prepare(parts, supervisor)
             if len(sites) > 1 and listener is not None:
@@ -83,6 +85,7 @@ class Command(BaseCommand):
         finally:
             supervisor.stop()
             private.stop()
+            names.close()
 
     def _prepare(self, parts: Sequence[str], supervisor: Supervisor) -> None:
         """Bring the database up to date and collect static files, or wait until the machine with the pages has."""
@@ -150,6 +153,18 @@ def _workers(parts: Sequence[str], queues: str | None, name: str | None) -> tupl
     if not found and parts == (WORKERS,):
         raise CommandError("There is nothing to run: --queues names no queue.")
     return found, machine
+
+
+@contextmanager
+def _names(nodes: Sequence[str], supervisor: Supervisor) -> Iterator[None]:
+    """Keep the names of this machine's workers for this process alone."""
+    try:
+        with node_names.held(settings.HOME, nodes, lambda: supervisor.is_stopping):
+            yield
+    except node_names.NameTaken as taken:
+        raise CommandError(
+            f"{taken} Stop that one, or leave the workers to it (--only web), or name these apart: --name second."
+        ) from None
 
 
 def _sites(listener: socket.socket | None, host: str, port: int) -> list[Process]:
