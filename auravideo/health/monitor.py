@@ -28,16 +28,18 @@ class Monitor(Generic[Answer]):
         name: the part's name in the log.
         check: returns the answer; may raise anything, even with an `answer` of its own.
         failed: the answer if it raises or takes longer than LIMIT_SECONDS.
+        starts_within: seconds from now in which the part may not be there yet, which is no news for the log.
     """
 
-    def __init__(self, name: str, check: Callable[[], Answer], failed: Answer) -> None:
+    def __init__(self, name: str, check: Callable[[], Answer], failed: Answer, *, starts_within: float = 0.0) -> None:
         self.name = name
+        self._starts_until = time.monotonic() + starts_within
         self._check = check
         self._failed = failed
         self._last = failed
         self._started = self._answered = float("-inf")
         self._is_running = self._is_awaited = False
-        self._is_failing = False
+        self._is_failing = self._has_passed = False
         self._lock = threading.Lock()
         self._done = threading.Event()
 
@@ -79,7 +81,9 @@ class Monitor(Generic[Answer]):
 
     def _note(self, reason: str) -> None:
         """Log when the check begins to fail, and why, and when that is over. The page does not tell."""
-        if bool(reason) == self._is_failing:
+        is_starting = not self._has_passed and time.monotonic() < self._starts_until
+        self._has_passed |= not reason
+        if bool(reason) == self._is_failing or (reason and is_starting):
             return
         self._is_failing = bool(reason)
         if reason:

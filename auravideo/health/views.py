@@ -8,6 +8,8 @@ from auravideo.health import checks
 from auravideo.health.monitor import Monitor
 from generation.domain.stages import QUEUES
 
+STARTING_SECONDS = 20.0  # `serve` starts the pages and the scheduler together
+
 # Without these no page can be shown, so a load balancer should use another web process. The others concern all web
 # processes alike; taking them out of service would turn a missing worker into a missing site.
 VITAL = {
@@ -16,7 +18,7 @@ VITAL = {
 }
 OTHERS = {
     "storage": Monitor("storage", checks.storage, False),
-    "scheduler": Monitor("scheduler", checks.schedule, False),
+    "scheduler": Monitor("scheduler", checks.schedule, False, starts_within=STARTING_SECONDS),
     "processes": Monitor("processes", checks.processes, False),
 }
 # By folder, since a full disk of frames is another matter than a read-only home.

@@ -130,3 +130,25 @@ def test_the_log_says_why_once_and_when_it_is_over(part, patient, caplog):
     assert part.calls == 4
     assert caplog.text.count("The health check of the storage failed: PermissionError: the bucket is closed") == 1
     assert "The health check of the storage passes again" in caplog.text
+
+
+def test_a_part_that_is_still_starting_is_no_news(part, patient, caplog):
+    found = Monitor("scheduler", part.check, False, starts_within=60)
+    part.error = RuntimeError("not there yet")
+    assert ask(found) is False
+    assert "failed" not in caplog.text
+    part.error = None
+    expire(found)
+    assert ask(found) is True
+    part.error = RuntimeError("gone")
+    expire(found)
+    assert ask(found) is False
+    assert "The health check of the scheduler failed: RuntimeError: gone" in caplog.text
+
+
+def test_a_part_that_never_starts_is_told(part, patient, caplog):
+    found = Monitor("scheduler", part.check, False, starts_within=0.01)
+    part.error = RuntimeError("not there yet")
+    time.sleep(0.02)
+    assert ask(found) is False
+    assert "not there yet" in caplog.text
