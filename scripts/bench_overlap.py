@@ -10,6 +10,7 @@ import os
 import shutil
 import statistics
 import tempfile
+from itertools import count
 from pathlib import Path
 
 from tests.site import USER, Site
@@ -31,18 +32,20 @@ def main() -> None:
     options = _options()
     home = Path(tempfile.mkdtemp(prefix="auravideo-bench-"))
     site = Site(home / "site", OMP_NUM_THREADS="1").start()
-    rows = [
-        {"prompt": PROMPT, "seconds": options.seconds, "size": options.size, "fps": 24, "format": "mp4", "seed": seed}
-        for seed in range(options.clips)
-    ]
+    seeds = count()  # the batch command renders no row twice
+
+    def rows(number: int) -> list[dict]:
+        asked = {"prompt": PROMPT, "seconds": options.seconds, "size": options.size, "fps": 24, "format": "mp4"}
+        return [{**asked, "seed": next(seeds)} for _ in range(number)]
+
     print(f"load {os.getloadavg()[0]:.1f}; {options.clips} clips of {options.seconds} s, {options.size}")
     ratios = []
     try:
         site.make_user()
-        _render(site, rows[:1])
+        _render(site, rows(1))
         for turn in range(options.rounds):
             ways = {"one after the other": _one_by_one, "at once": _render}
-            took = {name: ways[name](site, rows) for name in sorted(ways, reverse=bool(turn % 2))}
+            took = {name: ways[name](site, rows(options.clips)) for name in sorted(ways, reverse=bool(turn % 2))}
             for name, (whole, stages) in took.items():
                 print(f"{name:<20} {whole:7.1f} s, stages together {stages:7.1f} s", flush=True)
             ratios.append(took["one after the other"][0] / took["at once"][0])
