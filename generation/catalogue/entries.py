@@ -268,5 +268,5 @@ def matches(name: str, pattern: str) -> bool:
 def is_inside(name: str) -> bool:
     """Return whether a relative path stays below its folder on every system, without passing through another name."""
     parts = name.split("/")
-    is_plain = name.isprintable() and not {"\\", ":"} & set(name)
+    is_plain = name.isprintable() and not {"\\", ":"} & set(name) and not name.startswith("~")
     return is_plain and not any(part in ("", ".", "..") or part != part.strip() for part in parts)

@@ -48,7 +48,7 @@ KINDS = ("models", "adapters", "loras", "styles", "interpolators", "upscalers")
 # Characters; ours has 15,000. tomllib takes minutes for a key with thousands of dots.
 _MOST, _LONGEST_LINE = 200_000, 1_500
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
-_REPO = re.compile(r"[A-Za-z0-9_.-]{1,96}/[A-Za-z0-9_.-]{1,96}")
+_REPO = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
