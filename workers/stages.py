@@ -11,7 +11,7 @@ from django.conf import settings
 from generation.catalogue import vocabulary
 from generation.domain import storage_keys
 from generation.domain.errors import RenderError
-from generation.domain.plan import Chunk
+from generation.domain.plan import Chunk, Plan
 from generation.domain.states import Stage
 from generation.requests import available
 from generation.requests.request import RenderRequest, parse
@@ -55,12 +55,9 @@ def generate(context: Context) -> dict:
             loras=engine_factory.loras(request),
             checkpoint=checkpoint,
         )
-    fps = plan.fps // plan.factor
     writes = [
-        partial(
-            frame_store.write_chunk, context.job.pk, Stage.GENERATE, chunk.index, clip[chunk.start : chunk.stop], fps
-        )
-        for chunk in plan.chunks
+        partial(frame_store.write_chunk, context.job.pk, Stage.GENERATE, chunk.index, frames, plan.native_fps)
+        for chunk, frames in _cut(clip, plan)
     ]
     transfers.together(writes, context.patiently)
     if checkpoint is not None:
@@ -72,7 +69,8 @@ def interpolate(context: Context) -> dict:
     """Run FILM on one chunk: fill in the frames between the base frames."""
     with loading.shown(context.held):
         engine = engine_factory.interpolation(context.request)
-    return _output(context, engine.interpolate(_input(context), context.plan.factor, context.on_step))
+    clip = engine.interpolate(_input(context), context.plan.factor, context.on_step)
+    return _output(context, clip[list(context.plan.kept(context.plan.chunks[context.chunk]))])
 
 
 def upscale(context: Context) -> dict:
@@ -90,6 +88,13 @@ def assemble(context: Context) -> dict:
     with tempfile.TemporaryDirectory(prefix="auravideo-") as folder:
         clips, ready = partial(_finished_frames, context), partial(_ready_part, context)
         return assembly.build(context.job, context.plan, clips, Path(folder), context.on_step, context.patiently, ready)
+
+
+def _cut(clip: np.ndarray, plan: Plan) -> Iterator[tuple[Chunk, np.ndarray]]:
+    """Yield each chunk with its base frames; without interpolation, only those that the clip will have."""
+    for chunk in plan.chunks:
+        frames = clip[chunk.start : chunk.stop]
+        yield chunk, frames if plan.factor > 1 else frames[list(plan.kept(chunk))]
 
 
 def _warnings(request: RenderRequest) -> list[dict[str, object]]:

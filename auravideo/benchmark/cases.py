@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import product
 
 from generation.catalogue.load import BaseModel, Catalogue
-from generation.domain.plan import SIDE_MULTIPLE, Plan, largest_short_side, plan
+from generation.domain.plan import FrameRule, Plan, largest_short_side, plan
 from generation.requests.limits import Limits
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
@@ -58,6 +58,7 @@ class _Free:
     native_size: int
     min_size: int
     native_fps: int
+    frame_rule: FrameRule
 
 
 def make(
@@ -123,7 +124,8 @@ def _plans(
 
 def direct_plan(request: RenderRequest, model: BaseModel, without: Without) -> Plan:
     """Return the plan that generates at full size, at the full rate, or both, without the stages for the rest."""
-    full = -(-min(request.width, request.height) // SIDE_MULTIPLE) * SIDE_MULTIPLE
+    multiple = model.frame_rule.side_multiple
+    full = -(-min(request.width, request.height) // multiple) * multiple
     size = model.native_size if without is Without.RATE else max(model.native_size, full)
     rate = model.native_fps if without is Without.SIZE else request.fps
-    return plan(request, _Free(size, model.min_size, rate))
+    return plan(request, _Free(size, model.min_size, rate, model.frame_rule))

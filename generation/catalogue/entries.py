@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 
 from auravideo.commands import manage
 from generation.catalogue.lockfile import locked_sizes
+from generation.domain.plan import ANY_COUNT, FrameRule
 
 BUILTIN_MODELS = Path(__file__).resolve().parents[2] / "workers" / "tiny" / "models"
 
@@ -116,7 +117,8 @@ class BaseModel(Entry):
     """A text-to-image model in the diffusers folder layout, animated by a motion adapter.
 
     Sizes are pixels (`native_size` the short side it was trained at, `min_size` the smallest that still works),
-    `native_fps` is in frames per second, `max_prompt_tokens` includes the start and end tokens. `scheduler` is a
+    `native_fps` is in frames per second, `frame_rule` says which frame counts and sizes the network can make,
+    `max_prompt_tokens` includes the start and end tokens. `scheduler` is a
     diffusers class name under "class" and the configuration fields to set. `vae_repo` replaces the repository's own
     VAE: its files are saved in the `vae` folder, so the model loads as usual. `vocabulary` names the file in the folder
     that lists the words of a small-vocabulary model (see generation/catalogue/vocabulary.py).
@@ -126,6 +128,7 @@ class BaseModel(Entry):
     native_size: int
     min_size: int
     native_fps: int
+    frame_rule: FrameRule = ANY_COUNT
     steps: int
     guidance: float
     scheduler: Mapping[str, Any] = field(hash=False)

@@ -25,6 +25,7 @@ from generation.catalogue.entries import (
     is_inside,
 )
 from generation.catalogue.toml_table import CatalogueError, Table
+from generation.domain.plan import SIDE_MULTIPLE, FrameRule
 
 __all__ = [
     "BaseModel",
@@ -338,6 +339,7 @@ def _model(id: str, table: Table) -> BaseModel:
         native_size=table.integer("native_size", 8, 4096),
         min_size=table.integer("min_size", 8, 4096),
         native_fps=table.integer("native_fps", 1, 60),
+        frame_rule=_frame_rule(table),
         steps=table.integer("steps", 1, 200),
         guidance=table.number("guidance", 1, 50),
         scheduler=_scheduler(table, table.mapping("scheduler")),
@@ -348,12 +350,26 @@ def _model(id: str, table: Table) -> BaseModel:
         vocabulary=table.text("vocabulary", None),
         default=table.flag("default", False),
     )
+    multiple = model.frame_rule.side_multiple
     for field in ("native_size", "min_size"):
-        if getattr(model, field) % 8:
-            raise table.error(field, "must be a multiple of 8, which is what one latent pixel covers")
+        if getattr(model, field) % multiple:
+            raise table.error(field, f"must be a multiple of {multiple}, which is what one latent pixel covers")
     if model.min_size > model.native_size:
         raise table.error("min_size", f"must not be above native_size ({model.native_size})")
     return model
+
+
+def _frame_rule(table: Table) -> FrameRule:
+    multiple = table.integer("frame_multiple", 1, 64, 1)
+    rule = FrameRule(
+        multiple=multiple,
+        offset=table.integer("frame_offset", 0, multiple - 1, 0),
+        most=table.integer("max_frames", 1, 4096, None),
+        side_multiple=table.integer("side_multiple", SIDE_MULTIPLE, 128, SIDE_MULTIPLE),
+    )
+    if rule.most is not None and rule.at_least(rule.most) != rule.most:
+        raise table.error("max_frames", f"must be a multiple of {multiple} plus {rule.offset}")
+    return rule
 
 
 def _adapter(id: str, table: Table) -> MotionAdapter:

@@ -30,7 +30,7 @@ def quality_of(
     same seed gives the same noise. If the base size is also the same, the full clip is a finer version of the draft.
     """
     reach = largest_short_side_of(aspect if aspect in ASPECTS else "1:1", model, max_side)
-    rates = [fps for fps in FPS if fps % model.native_fps == 0] or [model.native_fps]
+    rates = [fps for fps in FPS if fps % model.native_fps == 0] or list(FPS)
     few = adapter is not None and adapter.steps is not None  # distilled for this exact number
     steps = model.usual_steps(adapter)
     standard = max(STANDARD_SIDE, model.native_size)

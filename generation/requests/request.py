@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from generation.catalogue.load import BaseModel, Catalogue, MotionAdapter
-from generation.domain.plan import TooLarge, plan
+from generation.domain.plan import TooLarge, TooLong, plan
 from generation.requests.fields import (
     FIELDS,
     LORAS,
@@ -336,8 +336,9 @@ class _Parser:
             message = _("%(model)s reaches at most %(largest)s pixels on the shorter side.")
             field = "size" if "size" in self.data else "width" if values["width"] <= values["height"] else "height"
             self._fail(field, message % {"model": model.label, "largest": error.largest})
-        except ValueError:
-            self._fail("fps", _("This must be a multiple of %s.") % model.native_fps)
+        except TooLong as error:
+            message = _("%(model)s makes at most %(longest)s seconds at this frame rate.")
+            self._fail("seconds", message % {"model": model.label, "longest": error.longest})
 
 
 def _whole_number(value: Any) -> int | None:

@@ -9,7 +9,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from generation.catalogue.load import load_catalogue
-from generation.domain.plan import CHUNK_BYTES, UPSCALE_FACTORS, Plan, TooLarge, largest_short_side, plan
+from generation.domain.plan import (
+    ANY_COUNT,
+    CHUNK_BYTES,
+    UPSCALE_FACTORS,
+    FrameRule,
+    Plan,
+    TooLarge,
+    TooLong,
+    largest_short_side,
+    plan,
+)
 from generation.domain.states import Stage
 from generation.requests.fields import FPS, MIN_SIDE
 from generation.requests.limits import MAX_SECONDS, MAX_SIDE
@@ -31,6 +41,7 @@ class Model:
     native_size: int
     min_size: int
     native_fps: int = 8
+    frame_rule: FrameRule = ANY_COUNT
 
 
 def short_and_long(width: int, height: int) -> tuple[int, int]:
@@ -38,23 +49,29 @@ def short_and_long(width: int, height: int) -> tuple[int, int]:
 
 
 def assert_enough_frames_and_not_one_more(asked, model, made):
-    assert made.factor * model.native_fps == asked.fps
-    intervals = asked.seconds * model.native_fps
-    assert made.base_frames == (intervals + 1 if made.factor > 1 else intervals)
+    rule = model.frame_rule
+    assert made.rate == made.factor * model.native_fps >= asked.fps
+    assert made.rate - model.native_fps < asked.fps, "a smaller factor reaches the rate"
+    needed = asked.seconds * model.native_fps + (1 if made.factor > 1 else 0)
+    assert made.base_frames >= needed
+    assert made.base_frames - rule.multiple < needed
+    assert (made.base_frames - rule.offset) % rule.multiple == 0
+    assert rule.most is None or made.base_frames <= rule.most
     assert made.frames == asked.seconds * asked.fps
 
 
 def assert_the_base_is_no_larger_than_needed(asked, model, made):
-    assert made.base_width % 8 == made.base_height % 8 == 0
+    step = model.frame_rule.side_multiple
+    assert made.base_width % step == made.base_height % step == 0
     assert made.base_width * made.upscale >= asked.width
     assert made.base_height * made.upscale >= asked.height
     base_short, base_long = short_and_long(made.base_width, made.base_height)
     short, long = short_and_long(asked.width, asked.height)
     assert model.min_size <= base_short <= model.native_size
-    assert (base_short - 8) * made.upscale < short or base_short - 8 < model.min_size
+    assert (base_short - step) * made.upscale < short or base_short - step < model.min_size
     # The long side may only exceed what is needed to keep the aspect ratio: any shorter would crop the short side.
-    too_narrow = Fraction(base_long - 8, model.min_size) < Fraction(long, short)
-    assert (base_long - 8) * made.upscale < long or too_narrow
+    too_narrow = Fraction(base_long - step, model.min_size) < Fraction(long, short)
+    assert (base_long - step) * made.upscale < long or too_narrow
 
 
 def assert_no_smaller_factor_reaches(asked, model, made):
@@ -63,21 +80,33 @@ def assert_no_smaller_factor_reaches(asked, model, made):
     assert all(model.native_size * factor < short for factor in smaller)
 
 
-def assert_chunks_tile_the_clip(made):
+def assert_chunks_tile_the_clip(asked, model, made):
     overlap = 1 if made.factor > 1 else 0
     assert [chunk.index for chunk in made.chunks] == list(range(len(made.chunks)))
     assert made.chunks[0].start == 0
-    assert made.chunks[-1].stop == made.base_frames
+    assert made.chunks[-1].stop == asked.seconds * model.native_fps + overlap
     for before, after in zip(made.chunks, made.chunks[1:], strict=False):
         assert before.stop - after.start == overlap
-    for chunk in made.chunks:
-        assert chunk.frames == (chunk.stop - chunk.start - overlap) * made.factor > 0
     assert sum(chunk.frames for chunk in made.chunks) == made.frames
+
+
+def assert_what_is_kept_is_even(made):
+    """Each frame of the clip is the one that was made at its time, or the last before."""
+    found = []
+    for chunk in made.chunks:
+        kept = made.kept(chunk)
+        assert len(kept) == chunk.frames > 0
+        assert kept[-1] < (chunk.stop - chunk.start - (1 if made.factor > 1 else 0)) * made.factor
+        found += [chunk.start * made.factor + index for index in kept]
+    assert found == [index * made.rate // made.fps for index in range(made.frames)]
 
 
 def assert_chunks_fit_into_memory(made):
     frame = made.base_width * made.base_height * made.upscale**2 * 3
-    assert all(chunk.frames * frame <= CHUNK_BYTES or chunk.frames == made.factor for chunk in made.chunks)
+    least = -(-made.native_fps // made.fps)  # intervals without which a chunk might have no frame
+    for chunk in made.chunks[:-1]:
+        intervals = chunk.stop - chunk.start - (1 if made.factor > 1 else 0)
+        assert chunk.frames * frame <= CHUNK_BYTES + frame or intervals == max(1, least)
 
 
 def assert_only_the_stages_that_are_needed(made):
@@ -94,7 +123,8 @@ def check(asked, model):
     assert_enough_frames_and_not_one_more(asked, model, made)
     assert_the_base_is_no_larger_than_needed(asked, model, made)
     assert_no_smaller_factor_reaches(asked, model, made)
-    assert_chunks_tile_the_clip(made)
+    assert_chunks_tile_the_clip(asked, model, made)
+    assert_what_is_kept_is_even(made)
     assert_chunks_fit_into_memory(made)
     assert_only_the_stages_that_are_needed(made)
 
@@ -116,7 +146,10 @@ EVEN = st.integers(MIN_SIDE // 2, 2048).map(lambda half: half * 2)
 @st.composite
 def models(draw):
     eighths = draw(st.integers(8, 128))
-    return Model(eighths * 8, draw(st.integers(1, eighths)) * 8, draw(st.sampled_from([1, 2, 4, 8])))
+    rate = draw(st.sampled_from([1, 2, 4, 8, 10, 15, 16, 24, 25, 30, 60]))
+    multiple = draw(st.sampled_from([1, 1, 4, 8]))
+    rule = FrameRule(multiple, draw(st.integers(0, multiple - 1)))
+    return Model(eighths * 8, draw(st.integers(1, eighths)) * 8, rate, rule)
 
 
 @settings(deadline=None, max_examples=200)
@@ -157,9 +190,79 @@ def test_a_long_clip_of_large_frames_is_cut_into_smaller_chunks():
     assert [chunk.frames for chunk in large.chunks] == [20] * 16  # 20 frames of 12 MiB each fit into 256 MiB
 
 
-def test_a_rate_that_is_no_multiple_of_the_models_is_refused():
-    with pytest.raises(ValueError, match="not a multiple"):
-        plan(Asked(256, 256, fps=24), Model(512, 256, native_fps=10))
+WAN = Model(480, 480, 16, FrameRule(multiple=4, offset=1, most=81, side_multiple=16))
+LTX = Model(512, 256, 24, FrameRule(multiple=8, offset=1, most=257, side_multiple=32))
+
+
+def test_five_seconds_of_wan_are_81_frames():
+    made = plan(Asked(832, 480, 5, 16), WAN)
+    assert (made.base_frames, made.factor, made.frames) == (81, 1, 80)
+    assert made.chunks[-1].stop == 80, "the last one is surplus"
+    assert Stage.INTERPOLATE not in made.stages
+
+
+def test_a_rate_between_the_models_and_its_double_is_made_at_the_double():
+    made = plan(Asked(832, 480, 3, 24), WAN)
+    assert (made.base_frames, made.factor, made.rate, made.frames) == (49, 2, 32, 72)
+    assert made.kept(made.chunks[0]) == (
+        0,
+        1,
+        2,
+        4,
+        5,
+        6,
+        8,
+        9,
+        10,
+        12,
+        13,
+        14,
+        16,
+        17,
+        18,
+        20,
+        21,
+        22,
+        24,
+        25,
+        26,
+        28,
+        29,
+        30,
+    )
+
+
+def test_a_rate_below_the_models_keeps_some_of_its_frames():
+    made = plan(Asked(512, 512, 2, 8), LTX)
+    assert (made.base_frames, made.factor, made.frames) == (49, 1, 16)
+    assert made.kept(made.chunks[0]) == (0, 3, 6, 9, 12, 15, 18, 21)
+
+
+def test_a_model_of_25_frames_a_second_makes_24():
+    made = plan(Asked(512, 512, 1, 24), Model(512, 256, native_fps=25))
+    assert (made.factor, made.frames, made.base_frames) == (1, 24, 25)
+    assert [index for chunk in made.chunks for index in made.kept(chunk)] == list(range(24))
+
+
+@pytest.mark.parametrize(("fps", "longest"), [(16, 5), (32, 5), (24, 5)])
+def test_a_model_with_a_limit_says_how_long_a_clip_can_be(fps, longest):
+    assert plan(Asked(832, 480, longest, fps), WAN).base_frames <= 81
+    with pytest.raises(TooLong) as refused:
+        plan(Asked(832, 480, longest + 1, fps), WAN)
+    assert refused.value.longest == longest
+
+
+def test_sides_are_multiples_of_what_the_network_can_make():
+    made = plan(Asked(500, 500, 1, 24), LTX)
+    assert (made.base_width, made.base_height, made.upscale) == (512, 512, 1)
+
+
+@given(multiple=st.integers(1, 16), offset=st.integers(0, 15), frames=st.integers(1, 500))
+def test_a_rule_gives_the_least_count_that_it_allows(multiple, offset, frames):
+    assume(offset < multiple)
+    count = FrameRule(multiple, offset).at_least(frames)
+    allowed = [number for number in range(frames + multiple) if number % multiple == offset and number >= frames]
+    assert count == allowed[0]
 
 
 @settings(deadline=None, max_examples=200)
@@ -178,12 +281,23 @@ def test_stored_plans_stay_readable():
         "stages": ["preprocess", "generate", "interpolate", "upscale", "assemble"],
     }  # fmt: skip
     assert Plan.from_dict(stored) == plan(Asked(256, 256), MODELS["tiny"])
+    assert plan(Asked(256, 256), MODELS["tiny"]).to_dict() == stored, "workers of that version read it, too"
+
+
+def test_stored_plans_of_the_second_version_stay_readable():
+    stored = {
+        "version": 2, "base_width": 480, "base_height": 480, "base_frames": 17, "factor": 2, "upscale": 1,
+        "width": 480, "height": 480, "fps": 24, "frames": 24, "rate": 32, "chunks": [[0, 17, 24]],
+        "stages": ["preprocess", "generate", "interpolate", "assemble"],
+    }  # fmt: skip
+    assert Plan.from_dict(stored) == plan(Asked(480, 480, 1, 24), WAN)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"version": 2},
+        {"version": 2},  # which has a rate
+        {"version": 3},
         {"version": None},
         {"factor": None},
         {"factor": "3"},
