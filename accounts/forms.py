@@ -114,7 +114,7 @@ class SigningUpForm(SignupForm):
         if self.cleaned_data["remarks"]:
             logger.info("A sign-up filled in the field for robots")
             self.fields["remarks"].widget.attrs.pop("tabindex")
-            raise forms.ValidationError(_("Robots fill in this field. Empty it, then sign up."), code="robot")
+            raise forms.ValidationError(_("Only robots fill in this field. Empty it, then sign up."), code="robot")
         return ""
 
     def validate_unique_email(self, value: str) -> str:

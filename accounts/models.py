@@ -128,7 +128,7 @@ class User(AbstractUser):
         null=True,
         editable=False,
         related_name="accounts",
-        verbose_name=_("came by the invitation"),
+        verbose_name=_("joined by the invitation"),
     )
     # Since when none of their waiting clips is started; written by generation.own_queue only.
     queue_paused_at = models.DateTimeField(_("queue paused"), null=True, blank=True, editable=False)

@@ -72,7 +72,7 @@ class InvitationAdmin(ObjectActions):
     list_filter = [StateFilter, "created_by"]
     list_select_related = ["created_by"]
     search_fields = ["note", "accounts__username"]
-    search_help_text = _("The note, or the name of somebody who came by the invitation.")
+    search_help_text = _("The note, or the username of somebody who joined by it.")
 
     class Media:
         js = ["js/sharing.js"]

@@ -20,7 +20,7 @@ class Policy(models.TextChoices):
     AUTOMATIC = "automatic", _("Automatic: open while only this machine reaches the site, otherwise by invitation")
     OPEN = "open", _("Open: anybody may sign up")
     INVITATION = "invitation", _("By invitation: whoever has a link from you")
-    APPROVAL = "approval", _("By approval: anybody may ask, and waits until a moderator agrees")
+    APPROVAL = "approval", _("By approval: anybody may sign up, and waits until a moderator agrees")
     CLOSED = "closed", _("Closed: nobody may sign up")
 
 
@@ -37,7 +37,7 @@ class JoiningRules(models.Model):
     daily_cap = models.PositiveIntegerField(
         _("new accounts a day"),
         default=DAILY_CAP,
-        help_text=_("At most so many sign up in 24 hours. People with an invitation are not counted."),
+        help_text=_("How many people may sign up in 24 hours. Those with an invitation are not counted."),
     )
     # The site was open before it could be closed, and nobody has decided yet: `doctor` warns.
     is_inherited = models.BooleanField(_("kept from before the update"), default=False, editable=False)

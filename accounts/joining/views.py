@@ -40,7 +40,7 @@ class SigningUp(SignupView):
             return refused
         attempt = services.count_newcomer() if self.admission and not self.admission.invitation else None
         if attempt is not None and attempt.full:
-            form.add_error(None, _("So many people have joined today that nobody else can now. Try again tomorrow."))
+            form.add_error(None, _("The site has reached its limit of new accounts for today. Try again tomorrow."))
             return self.form_invalid(form)
         try:
             return super().form_valid(form)
@@ -73,7 +73,7 @@ class SigningUp(SignupView):
 def join(request: HttpRequest, token: str) -> HttpResponse:
     """Follow an invitation: remember it and go on to signing up, or say why it no longer works."""
     if request.user.is_authenticated:
-        messages.info(request, _("You have an account already, so you do not need the invitation."))
+        messages.info(request, _("You already have an account, so you do not need this invitation."))
         return redirect("generation:create")
     invitation = invitations.find(token)
     if JoiningRules.current().effective == Policy.CLOSED:

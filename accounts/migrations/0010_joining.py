@@ -51,14 +51,14 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='user',
             name='invitation',
-            field=models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='accounts', to='accounts.invitation', verbose_name='came by the invitation'),
+            field=models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='accounts', to='accounts.invitation', verbose_name='joined by the invitation'),
         ),
         migrations.CreateModel(
             name='JoiningRules',
             fields=[
                 ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False, verbose_name='id')),
-                ('policy', models.CharField(choices=[('automatic', 'Automatic: open while only this machine reaches the site, otherwise by invitation'), ('open', 'Open: anybody may sign up'), ('invitation', 'By invitation: whoever has a link from you'), ('approval', 'By approval: anybody may ask, and waits until a moderator agrees'), ('closed', 'Closed: nobody may sign up')], default='automatic', max_length=10, verbose_name='who may join')),
-                ('daily_cap', models.PositiveIntegerField(default=200, help_text='At most so many sign up in 24 hours. People with an invitation are not counted.', verbose_name='new accounts a day')),
+                ('policy', models.CharField(choices=[('automatic', 'Automatic: open while only this machine reaches the site, otherwise by invitation'), ('open', 'Open: anybody may sign up'), ('invitation', 'By invitation: whoever has a link from you'), ('approval', 'By approval: anybody may sign up, and waits until a moderator agrees'), ('closed', 'Closed: nobody may sign up')], default='automatic', max_length=10, verbose_name='who may join')),
+                ('daily_cap', models.PositiveIntegerField(default=200, help_text='How many people may sign up in 24 hours. Those with an invitation are not counted.', verbose_name='new accounts a day')),
                 ('is_inherited', models.BooleanField(default=False, editable=False, verbose_name='kept from before the update')),
             ],
             options={

@@ -14,7 +14,7 @@ from tests.accounts.joining.conftest import PASSWORD
 from tests.accounts.test_mail_links import link_in
 
 pytestmark = pytest.mark.django_db
-WAITS = "Your account waits for approval"
+WAITS = "Your account is waiting for approval"
 SITE = "http://testserver/"
 
 
@@ -32,7 +32,7 @@ def ada(rules, sign_up):
 
 def test_the_form_says_that_a_moderator_looks_at_each_account(client, rules):
     rules(Policy.APPROVAL)
-    assert "A moderator looks at each new account" in client.get(reverse("account_signup")).content.decode()
+    assert "A moderator reviews each new account" in client.get(reverse("account_signup")).content.decode()
 
 
 def test_signing_up_leads_to_a_page_that_says_to_wait_and_to_no_session(client, rules, sign_up):
@@ -67,7 +67,7 @@ def test_an_approved_newcomer_hears_of_it_and_gets_in(client, ada, django_captur
     (letter,) = mail.outbox
     assert (letter.subject, letter.to) == ("AuraVideo: Your account was approved", ["ada@example.com"])
     assert reverse("account_login") in letter.body
-    client.get(reverse("accounts:waiting"))  # look again
+    client.get(reverse("accounts:waiting"))  # check again
     assert get_user(client).username == "ada"
     other = Client()
     sign_in(other)

@@ -76,8 +76,8 @@ def test_whoever_is_invited_neither_waits_nor_counts_against_the_daily_cap(clien
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"uses": 1}, "Everybody for whom it was meant has signed up."),
-        ({"expires_at": timezone.now() - timedelta(minutes=1)}, "Its time is over."),
+        ({"uses": 1}, "Everyone it was meant for has signed up."),
+        ({"expires_at": timezone.now() - timedelta(minutes=1)}, "It has expired."),
         ({"revoked_at": timezone.now()}, "It was withdrawn."),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_withdrawn_one_is_told_to_whoever_is_filling_in_the_form(client, invit
 
 def test_whoever_is_signed_in_does_not_use_it_up(signed_in, invitation):
     answer = signed_in.get(path_of(invitation), follow=True)
-    assert "You have an account already" in answer.content.decode()
+    assert "You already have an account" in answer.content.decode()
     invitation.refresh_from_db()
     assert invitation.uses == 0
 
@@ -165,5 +165,5 @@ def test_whoever_comes_second_to_the_last_use_gets_no_account(client, invitation
         return here
 
     monkeypatch.setattr(invitations, "of", slowly)
-    assert "Everybody for whom it was meant has signed up." in sign_up(client).content.decode()
+    assert "Everyone it was meant for has signed up." in sign_up(client).content.decode()
     assert not User.objects.exists()

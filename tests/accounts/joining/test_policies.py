@@ -122,7 +122,7 @@ class TestRobots:
 
     def test_whoever_fills_it_in_gets_no_account_and_can_empty_it(self, client, sign_up):
         page = sign_up(client, remarks="Nice site!").content.decode()
-        assert "Robots fill in this field" in page
+        assert "Only robots fill in this field" in page
         assert "for-robots" not in page
         assert 'tabindex="-1"' not in page.partition("<form class=")[2]
         assert not User.objects.exists()

@@ -44,7 +44,7 @@ def test_moderators_hear_of_newcomers_at_most_once_an_hour(moderator, django_cap
     for name in ("ada", "ben"):
         with django_capture_on_commit_callbacks(execute=True):
             sign_up(name)
-    (letter,) = [letter for letter in mail.outbox if letter.subject == "AuraVideo: Somebody asks to join"]
+    (letter,) = [letter for letter in mail.outbox if letter.subject == "AuraVideo: Someone is waiting to join"]
     assert letter.to == [moderator.email]
     assert "1 person has signed up" in letter.body
     assert f"http://testserver{newcomers.list_url()}" in letter.body
