@@ -64,9 +64,9 @@ def admit(request: HttpRequest, user: User) -> None:
         transaction.on_commit(partial(signals.newcomer_waits.send, sender=User, user=user, site=site), robust=True)
 
 
-def gets_mail(user: User) -> bool:
-    """Return whether an email would reach somebody: the site has a mail server, and the address is theirs."""
-    return bool(user.email) and not settings.EMAIL_BACKEND.endswith("console.EmailBackend")
+def sends_mail() -> bool:
+    """Return whether the site has a mail server. Whether an email would reach a newcomer must not show on a page."""
+    return not settings.EMAIL_BACKEND.endswith("console.EmailBackend")
 
 
 @transaction.atomic

@@ -96,4 +96,4 @@ def waiting(request: HttpRequest) -> HttpResponse:
     if not person.is_awaiting_approval:
         return stage.exit() if person.is_active else stage.abort()
     with translation.override(person.language or translation.get_language()):
-        return render(request, "accounts/waiting.html", {"person": person, "mails": services.gets_mail(person)})
+        return render(request, "accounts/waiting.html", {"person": person, "mails": services.sends_mail()})

@@ -1,5 +1,6 @@
 """Invitations: links that let in so many people, for so long."""
 
+import json
 import threading
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import services as accounts
 from accounts.joining import invitations
 from accounts.joining.models import Invitation, Policy
 from accounts.models import User
@@ -167,3 +169,13 @@ def test_whoever_comes_second_to_the_last_use_gets_no_account(client, invitation
     monkeypatch.setattr(invitations, "of", slowly)
     assert "Everyone it was meant for has signed up." in sign_up(client).content.decode()
     assert not User.objects.exists()
+
+
+def test_invitations_are_part_of_their_makers_data_and_go_on_without_them(user, other_user):
+    mine, _ = InvitationFactory(created_by=user), InvitationFactory(created_by=other_user)
+    entries = {entry.name: b"".join(entry.read()) for entry in accounts.export(user)}
+    assert [row["note"] for row in json.loads(entries["invitations.json"])] == [mine.note]
+    accounts.request_deletion(user)
+    assert accounts.settle(user.pk)
+    mine.refresh_from_db()
+    assert (mine.created_by, mine.state) == (None, Invitation.State.USABLE)
