@@ -1,5 +1,7 @@
 """Who may join, and invitations, in the admin."""
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.forms import ModelForm
@@ -11,7 +13,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from accounts.http import SignedInRequest
 from accounts.joining import invitations
 from accounts.joining.models import Invitation, JoiningRules
 from auravideo.core.addresses import links
@@ -61,11 +62,22 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.exclude(pk__in=usable) if self.value() == "no" else queryset
 
 
+@admin.action(description=_("Withdraw"), permissions=["change"])
+def revoke(_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+    done = sum(invitations.revoke(invitation) for invitation in queryset)
+    messages.success(request, ngettext("%d invitation was withdrawn.", "%d invitations were withdrawn.", done) % done)
+
+
+_action: Any = revoke  # carries extra attributes, see auravideo/core/admin_actions.py
+_action.is_final = True
+_action.changes = lambda _request, invitation: invitation.state == Invitation.State.USABLE
+
+
 @admin.register(Invitation)
 class InvitationAdmin(ObjectActions):
     """Links to hand out. Only staff who may make invitations see the links of others."""
 
-    actions = ["revoke"]
+    actions = [revoke]
     fields = ["link", "max_uses", "expires_at", "note", "state", "uses", "accounts", "created_by", "created_at"]
     readonly_fields = ["link", "state", "uses", "accounts", "created_by", "created_at"]
     list_display = ["__str__", "state", "used", "expires_at", "created_by"]
@@ -77,7 +89,7 @@ class InvitationAdmin(ObjectActions):
     class Media:
         js = ["js/sharing.js"]
 
-    def get_fields(self, request: HttpRequest, obj: Invitation | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Invitation | None = None) -> list | tuple:
         if obj is None:
             return ["max_uses", "expires_at", "note"]
         return [name for name in self.fields if name != "link" or self.has_add_permission(request)]
@@ -86,7 +98,7 @@ class InvitationAdmin(ObjectActions):
     def link(self, invitation: Invitation) -> SafeString | str:
         if invitation.state != Invitation.State.USABLE:
             return "–"
-        address = invitations.link(invitation, self._site)
+        address = invitations.link(invitation, invitation.site)
         field = format_html('<input id="invitation-link" class="vURLField" type="url" value="{}" readonly', address)
         field = format_html('{} aria-label="{}">', field, _("link"))
         copy = '{} <button class="button" type="button" data-copy="invitation-link" data-copied="{}">{}</button>'
@@ -104,27 +116,18 @@ class InvitationAdmin(ObjectActions):
     def accounts(self, invitation: Invitation) -> str:
         return ", ".join(invitation.accounts.order_by("pk").values_list("username", flat=True)[:100]) or "–"
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
-    ) -> HttpResponse:
-        self._site = links.origin(request)
-        return super().change_view(request, object_id, form_url, extra_context)
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Invitation | None:
+        invitation = super().get_object(request, object_id, from_field)
+        if invitation is not None:
+            invitation.site = links.origin(request)
+        return invitation
 
-    def save_model(self, request: SignedInRequest, obj: Invitation, form: ModelForm, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Invitation, form: ModelForm, change: bool) -> None:
         if not change:
-            obj.created_by = request.user
+            obj.created_by_id = request.user.pk
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Invitation, post_url_continue: str | None = None) -> HttpResponse:
         """Go on to the invitation's own page, where its link is."""
         messages.success(request, _("The invitation is ready: send its link to the people that you invite."))
         return redirect(reverse("admin:accounts_invitation_change", args=[obj.pk]))
-
-    @admin.action(description=_("Withdraw"), permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
-        done = sum(invitations.revoke(invitation) for invitation in queryset)
-        text = ngettext("%d invitation was withdrawn.", "%d invitations were withdrawn.", done) % done
-        messages.success(request, text)
-
-    revoke.is_final = True  # type: ignore[attr-defined]
-    revoke.changes = lambda _request, invitation: invitation.state == Invitation.State.USABLE  # type: ignore[attr-defined]

@@ -16,11 +16,10 @@ from accounts.joining.models import Invitation
 
 SESSION_KEY = "invitation"
 MAX_LENGTH = 100
-_SIGNER = {"salt": "accounts.joining.invitations", "sep": "~"}
 
 
 def token_of(invitation: Invitation) -> str:
-    return signing.Signer(**_SIGNER).sign(invitation.key)
+    return _signer().sign(invitation.key)
 
 
 def link(invitation: Invitation, site: str) -> str:
@@ -31,7 +30,7 @@ def link(invitation: Invitation, site: str) -> str:
 def find(token: str) -> Invitation | None:
     """Return the invitation of a link, whatever its state; None if the site never made such a link."""
     try:
-        key = signing.Signer(**_SIGNER).unsign(token[:MAX_LENGTH])
+        key = _signer().unsign(token[:MAX_LENGTH])
     except signing.BadSignature:
         return None
     return Invitation.objects.filter(key=key).first()
@@ -56,3 +55,7 @@ def use(invitation: Invitation) -> bool:
 def revoke(invitation: Invitation) -> bool:
     """Let nobody else in by this link. Return whether this call did."""
     return Invitation.objects.filter(pk=invitation.pk, revoked_at=None).update(revoked_at=timezone.now()) == 1
+
+
+def _signer() -> signing.Signer:
+    return signing.Signer(sep="~", salt="accounts.joining.invitations")
