@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy
 from qrcode.image.svg import SvgPathImage
 
 from accounts import second_factor_secrets, services
+from accounts.joining import services as joining
 from accounts.models import TOO_SIMILAR, User
 from accounts.names.rules import is_reserved
 from accounts.sign_in import guesses, logins, mails
@@ -64,15 +65,18 @@ class AccountAdapter(DefaultAccountAdapter):
         super().add_message(request, level, message_template, message_context, extra_tags, message)
 
     def pre_login(self, request: HttpRequest, user: User, **hooks: object) -> HttpResponse | None:
-        """Let deactivated and suspended users proceed to the login stage that explains it.
+        """Let deactivated and suspended users, and newcomers who wait, proceed to the login stage that explains it.
 
         Also ends a suspension that has expired, in case the scheduler has not done so yet.
         """
         if user.is_suspended and services.end_suspension_if_over(user, site=request.build_absolute_uri("/")):
             user.refresh_from_db()
-        if user.is_deactivated or user.is_suspended:
+        if user.is_deactivated or user.is_suspended or user.is_awaiting_approval:
             return None
         return super().pre_login(request, user, **hooks)
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return joining.admission_of(request) is not None
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count the attempt, by account; allauth counts by Host header and spelling."""
@@ -151,8 +155,8 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_login_stages(self) -> list[str]:
         """Append our stages after email verification and the second factor."""
-        ours = ["accounts.login_stages.SuspendedStage", "accounts.login_stages.ReactivateStage"]
-        return [*super().get_login_stages(), *ours]
+        ours = ("SuspendedStage", "WaitingStage", "ReactivateStage")
+        return [*super().get_login_stages(), *(f"accounts.login_stages.{stage}" for stage in ours)]
 
     def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
         """Redirect to the email settings, where a newly added address can now be made primary."""

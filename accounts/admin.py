@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from accounts import services, signals
+from accounts.joining import admin as _joining  # noqa: F401  registers its pages
 from accounts.models import User
 
 # allauth's own admin shows the secrets and makes them editable.
@@ -41,6 +42,7 @@ class UserAdmin(DjangoUserAdmin):
     list_display = ("username", "email", "full_name", "is_active", "is_staff", "date_joined")
     list_filter = (
         *DjangoUserAdmin.list_filter,
+        ("approval_awaited_since", admin.EmptyFieldListFilter),
         ("suspended_at", admin.EmptyFieldListFilter),
         "deactivated_at",
         "deletion_requested_at",
@@ -49,22 +51,25 @@ class UserAdmin(DjangoUserAdmin):
     ordering = ("-date_joined",)
     readonly_fields: ClassVar[tuple[str, ...]] = (
         *("last_login", "date_joined", "deactivated_at", "deletion_requested_at"),
-        *("suspended_at", "suspended_until", "suspension_reason"),
+        *("approval_awaited_since", "invitation", "suspended_at", "suspended_until", "suspension_reason"),
     )
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         (_("User"), {"fields": ("full_name", "email", "language", "theme")}),
         (_("Permissions"), {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
-        (_("Dates"), {"fields": ("last_login", "date_joined", "deactivated_at", "deletion_requested_at")}),
+        (
+            _("Dates"),
+            {"fields": ("last_login", "date_joined", "invitation", "deactivated_at", "deletion_requested_at")},
+        ),
     )
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple:
-        """Lock `is_active` during a suspension, which must be ended by the action that records and announces it."""
-        is_suspended = obj is not None and obj.is_suspended
-        return (*super().get_readonly_fields(request, obj), *(["is_active"] if is_suspended else []))
+        """Lock `is_active` during a suspension and before approval, which end by the actions that announce it."""
+        is_locked = obj is not None and (obj.is_suspended or obj.is_awaiting_approval)
+        return (*super().get_readonly_fields(request, obj), *(["is_active"] if is_locked else []))
 
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
         """Clear the user's own deactivation when activating an account; end sessions and jobs when disabling one."""

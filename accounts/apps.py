@@ -17,10 +17,12 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import personal_data, receivers  # noqa: F401  connects the receivers
+        from accounts.joining.personal_data import InvitationsOfPerson
         from accounts.push import sessions  # noqa: F401  likewise
         from accounts.push.personal_data import BrowsersOfPerson
 
         personal_data.register(BrowsersOfPerson())
+        personal_data.register(InvitationsOfPerson())
         post_migrate.connect(_protect_second_factors, sender=self)
 
 

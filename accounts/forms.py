@@ -1,5 +1,6 @@
 """Forms of the account settings."""
 
+import logging
 import unicodedata
 from typing import Any
 
@@ -7,13 +8,17 @@ from allauth.account.adapter import get_adapter
 from allauth.account.forms import LoginForm, ResetPasswordForm, SignupForm
 from django import forms
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from accounts.joining import services as joining
 from accounts.models import Theme, User
 from accounts.names.rules import sounds_official
 from accounts.sign_in import logins, mails
 from auravideo.core.forms import choice_field, one_line
+
+logger = logging.getLogger(__name__)
 
 
 class LanguageSelect(forms.Select):
@@ -92,16 +97,34 @@ class SigningInForm(LoginForm):
 
 
 class SigningUpForm(SignupForm):
-    """A sign-up that reads the same whether the address is registered or not.
+    """A sign-up that reads the same whether the address is registered or not, with a field that only robots fill in.
 
-    allauth's would say so, unless addresses have to be confirmed.
+    allauth's would say that it is registered, unless addresses have to be confirmed.
     """
+
+    # No browser and no password manager knows what to put here. The page hides it until it is filled in.
+    remarks = forms.CharField(
+        label=_("Leave this empty"),
+        required=False,
+        max_length=1000,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "tabindex": "-1"}),
+    )
+
+    def clean_remarks(self) -> str:
+        if self.cleaned_data["remarks"]:
+            logger.info("A sign-up filled in the field for robots")
+            self.fields["remarks"].widget.attrs.pop("tabindex")
+            raise forms.ValidationError(_("Only robots fill in this field. Empty it, then sign up."), code="robot")
+        return ""
 
     def validate_unique_email(self, value: str) -> str:
         return value
 
     def save(self, request: HttpRequest) -> User:
-        user = super().save(request)
+        """Save the account, unless the site's rules refuse it (joining.NotAdmitted)."""
+        with transaction.atomic():
+            user = super().save(request)
+            joining.admit(request, user)
         if settings.ACCOUNT_EMAIL_VERIFICATION == "none":  # otherwise, the mail about its confirmation does it
             mails.ask_for(mails.SIGNED_UP, user.emailaddress_set.get().pk, request)
         return user

@@ -1,4 +1,4 @@
-"""Our login stages: suspended users are told why, deactivated users are asked to reactivate."""
+"""Our login stages: suspended users are told why, newcomers to wait, deactivated users are asked to reactivate."""
 
 from allauth.account.stages import LoginStage
 from django.http import HttpResponse
@@ -13,6 +13,18 @@ class SuspendedStage(LoginStage):
 
     def handle(self) -> tuple[HttpResponse | None, bool]:
         if self.login.user is not None and self.login.user.is_suspended:
+            return redirect(self.urlname), True
+        return None, True
+
+
+class WaitingStage(LoginStage):
+    """Another dead end, for newcomers about whom no moderator has decided."""
+
+    key = "waiting"
+    urlname = "accounts:waiting"
+
+    def handle(self) -> tuple[HttpResponse | None, bool]:
+        if self.login.user is not None and self.login.user.is_awaiting_approval:
             return redirect(self.urlname), True
         return None, True
 

@@ -15,6 +15,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from accounts.joining.models import Invitation, JoiningRules  # noqa: F401  Django looks for models here
 from accounts.names.rules import validate_full_name, validate_letters
 from accounts.names.skeletons import SKELETON_LENGTH, skeleton, skeletons
 
@@ -59,6 +60,10 @@ class UserQuerySet(models.QuerySet["User"]):
     def switched_off(self) -> "UserQuerySet":
         """Return the users whose account is inactive but may become active again."""
         return self.filter(is_active=False, deletion_requested_at__isnull=True)
+
+    def awaiting_approval(self) -> "UserQuerySet":
+        """Return the newcomers about whom no moderator has decided."""
+        return self.switched_off().filter(approval_awaited_since__isnull=False)
 
     def named(self, username: str) -> "UserQuerySet":
         """Match a username case-insensitively.
@@ -115,6 +120,16 @@ class User(AbstractUser):
     suspended_at = models.DateTimeField(_("suspended"), null=True, blank=True)
     suspended_until = models.DateTimeField(_("suspended until"), null=True, blank=True)
     suspension_reason = models.TextField(_("reason for the suspension"), max_length=1000, blank=True)
+    # Signed up under the policy "by approval"; `is_active` is then False. Written by accounts.joining.services.
+    approval_awaited_since = models.DateTimeField(_("waiting for approval since"), null=True, editable=False)
+    invitation = models.ForeignKey(
+        Invitation,
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="accounts",
+        verbose_name=_("joined by the invitation"),
+    )
     # Since when none of their waiting clips is started; written by generation.own_queue only.
     queue_paused_at = models.DateTimeField(_("queue paused"), null=True, blank=True, editable=False)
     unread_notices = models.PositiveIntegerField(_("unread notices"), default=0, editable=False)
@@ -198,6 +213,11 @@ class User(AbstractUser):
     def is_suspended(self) -> bool:
         """Return whether moderation has suspended the account."""
         return self.suspended_at is not None and self.deletion_requested_at is None
+
+    @property
+    def is_awaiting_approval(self) -> bool:
+        """Return whether the account cannot be used before a moderator agrees."""
+        return self.approval_awaited_since is not None and self.deletion_requested_at is None
 
     @property
     def is_being_deleted(self) -> bool:

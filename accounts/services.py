@@ -195,6 +195,7 @@ def _profile(user: User) -> dict:
         "language": user.language,
         "theme": user.theme,
         "joined": user.date_joined,
+        "by_invitation": user.invitation_id is not None,
         "last_sign_in": user.last_login,
         "two_factor": [
             {"type": row.type, "added": row.created_at, "last_used": row.last_used_at} for row in second_factors

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from accounts import views
+from accounts.joining import views as joining_views
 from accounts.push import views as push_views
 
 app_name = "accounts"
@@ -17,4 +18,6 @@ urlpatterns = [
     path("settings/delete/", views.delete, name="delete"),
     path("accounts/reactivate/", views.reactivate, name="reactivate"),
     path("accounts/suspended/", views.suspended, name="suspended"),
+    path("accounts/waiting/", joining_views.waiting, name="waiting"),
+    path("join/<str:token>/", joining_views.join, name="join"),
 ]

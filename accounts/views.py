@@ -1,15 +1,12 @@
 """Account settings, deactivation and deletion."""
 
-from allauth.account.adapter import get_adapter
 from allauth.account.decorators import reauthentication_required
 from allauth.account.stages import LoginStageController
-from allauth.account.views import SignupView
 from allauth.core import ratelimit
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
-from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -22,27 +19,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import personal_data, preferences, services
 from accounts.adapter import LEFT, LEFT_FOR_GOOD
-from accounts.forms import DeletionForm, ProfileForm, SigningUpForm, ThemeForm
+from accounts.forms import DeletionForm, ProfileForm, ThemeForm
 from accounts.http import SignedInRequest
 from accounts.login_stages import ReactivateStage, SuspendedStage
 from accounts.models import User
 from auravideo.core import zips
-
-
-class SigningUp(SignupView):
-    """Signing up, limited per address as well, and with an answer for whoever loses a race for a username."""
-
-    def form_valid(self, form: SigningUpForm) -> HttpResponse:
-        email = form.cleaned_data["email"]
-        if refused := ratelimit.consume_or_429(self.request, action="signup_address", key=email):
-            return refused
-        try:
-            return super().form_valid(form)
-        except IntegrityError:
-            if not User.objects.looking_like(form.cleaned_data["username"]).exists():
-                raise
-            form.add_error("username", get_adapter().validation_error("username_taken"))
-            return self.form_invalid(form)
 
 
 @login_required

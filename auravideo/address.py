@@ -5,7 +5,7 @@ Like the other readers (auravideo/environment.py), these stop the start with one
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -87,6 +87,22 @@ def listening(name: str, default: str) -> str:
     if not _is_host(value) and not _is_host(f"[{value}]"):
         raise ImproperlyConfigured(f"{name} must be an address of this machine, {_instead(name, value, '127.0.0.1')}.")
     return value
+
+
+def is_of_this_machine(place: str) -> bool:
+    """Return whether a host, `host:port` or origin leads nobody but this machine to itself.
+
+    A port alone does not: Docker publishes it at every address.
+    """
+    host = (place.partition("://")[2] or place).lower()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _parts(name: str, value: str) -> SplitResult:

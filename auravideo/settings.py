@@ -39,6 +39,8 @@ SITE = address.site("SITE_URL")
 SITE_URL = SITE.origin if SITE else ""
 ALLOWED_HOSTS = address.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], SITE)
 CSRF_TRUSTED_ORIGINS = address.origins("CSRF_TRUSTED_ORIGINS", SITE)
+# Of a container: the address and port of its machine at which it is published. Elsewhere, HOST says it.
+PUBLISHED = env.text("AURAVIDEO_PUBLISHED")
 CSRF_FAILURE_VIEW = "auravideo.refusals.refused_forms.refused"
 
 # --- Applications ---------------------------------------------------------------------------------------------------
@@ -106,6 +108,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "accounts.preferences.context",
+                "accounts.joining.context.joining",
                 "generation.jobs.context_processors.jobs_panel",
             ],
             "libraries": {name: f"auravideo.core.templatetags.{name}" for name in ("durations", "moments", "shapes")},
@@ -261,7 +264,7 @@ ACCOUNT_RATE_LIMITS = {
     "login_failed": None,  # GUESSES
     "signup": "20/m/ip",
     "signup_address": "3/d/key",  # an address that is registered can be used again, see docs/security.md
-    "reset_password": "20/m/ip,5/m/key",
+    "reset_password": "20/m/ip,100/d/ip,5/m/key,10/d/key",
     "export": "6/h/user",
     "submit": f"{SUBMISSIONS_A_MINUTE}/m/user",
     "read_file": "60/m/user",  # batches, whether or not they are accepted, and clips with settings
@@ -315,6 +318,10 @@ if SECURE_SSL_REDIRECT and not HTTPS:
 SESSION_ENGINE = "auravideo.core.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # over plain HTTP, browsers offer passkeys only on `localhost`
+# Whether nobody but this machine reaches the site. If others do, newcomers need an invitation by default.
+IS_PRIVATE = not HTTPS and all(
+    map(address.is_of_this_machine, [PUBLISHED or HOST, *ALLOWED_HOSTS, *CSRF_TRUSTED_ORIGINS])
+)
 # For this host only: what else there is below its domain need not have TLS.
 HSTS_SECONDS = env.integer("HSTS_SECONDS", 31536000, 0, 63072000)
 SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0

@@ -5,7 +5,8 @@ from django.contrib import admin
 from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 
-from accounts.views import SigningUp, set_language
+from accounts.joining.views import SigningUp
+from accounts.views import set_language
 from auravideo import views
 from auravideo.health import views as health
 from auravideo.well_known.robots_txt import robots_txt

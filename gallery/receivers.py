@@ -9,9 +9,10 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 
 from accounts.models import User
-from accounts.signals import suspension_over
+from accounts.signals import newcomer_waits, suspension_over
 from gallery import lifecycle, stacks
 from gallery.models import SearchDoc, Video
+from gallery.moderation import newcomers
 from gallery.moderation.services import note_end_of_suspension
 from generation.models import Job
 from generation.queue.signals import job_done
@@ -21,6 +22,11 @@ from generation.queue.signals import job_done
 def make_video(job: Job, output: dict, **_kwargs: object) -> None:
     """Create the video of a job that has just finished, in the same transaction."""
     lifecycle.create(job, output)
+
+
+@receiver(newcomer_waits)
+def announce_newcomer(site: str, **_kwargs: object) -> None:
+    newcomers.tell_moderators(site)
 
 
 @receiver(suspension_over)

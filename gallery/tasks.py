@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from gallery import lifecycle
-from gallery.moderation import alerts, emails
+from gallery.moderation import alerts, emails, newcomers
 from gallery.pruning import run
 
 
@@ -42,3 +42,15 @@ def write_letter(action_id: str, until: str, site: str) -> None:
 )
 def alert_moderator(moderator_id: int, video_id: str, site: str, is_hidden: bool) -> None:
     alerts.write(moderator_id, video_id, site, is_hidden)
+
+
+@shared_task(
+    name=newcomers.TELL_TASK,
+    ignore_result=True,
+    autoretry_for=emails.MAIL_ERRORS,
+    retry_backoff=60,
+    retry_jitter=False,
+    max_retries=5,
+)
+def tell_of_newcomers(moderator_id: int, site: str) -> None:
+    newcomers.write(moderator_id, site)

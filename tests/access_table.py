@@ -173,6 +173,8 @@ accounts:deactivate                     GET     in         200    200       200 
 accounts:delete                         GET     in         200    200       200    200        200
 accounts:reactivate                     GET     in         in     in        in     in         in
 accounts:suspended                      GET     in         in     in        in     in         in
+accounts:waiting                        GET     in         in     in        in     in         in
+accounts:join                           GET     404        to     to        to     to         to
 
 mfa_index                               GET     in         200    200       200    200        200
 mfa_activate_totp                       GET     in         200    200       200    200        200
@@ -235,6 +237,9 @@ admin:gallery_report_add                GET     in         in     in        403 
 admin:gallery_report_delete             GET     in         in     in        403    403        403
 admin:gallery_moderationaction_add      GET     in         in     in        403    403        403
 admin:gallery_moderationaction_delete   GET     in         in     in        403    403        403
+admin:accounts_joiningrules_changelist  GET     in         in     in        403    403        to
+admin:accounts_joiningrules_add         GET     in         in     in        403    403        403
+admin:accounts_joiningrules_delete      GET     in         in     in        403    403        403
 admin:accounts_user_changelist          GET     in         in     in        403    200        200
 admin:accounts_user_history             GET     in         in     in        403    200        200
 admin:accounts_user_change              GET     in         in     in        403    200        200

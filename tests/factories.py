@@ -10,6 +10,7 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 from PIL import Image
 
+from accounts.joining.models import Invitation
 from accounts.models import User
 from gallery.models import Collection, Reason, Report, Video, Visibility
 from generation.models import Batch, Job, Preset, Worker
@@ -157,3 +158,10 @@ def staff_with(*codenames: str, **fields) -> User:
 def a_moderator(**fields) -> User:
     """Return a staff user who may only moderate."""
     return staff_with("moderate", **fields)
+
+
+class InvitationFactory(DjangoModelFactory):
+    class Meta:
+        model = Invitation
+
+    note = factory.Sequence(lambda n: f"for friend {n}")

@@ -49,6 +49,7 @@ from django.utils import timezone
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
+from accounts.joining.models import Invitation
 from accounts.models import User
 from gallery.models import Collection, ModerationAction, Report, RetentionRule, Video
 from generation.models import Batch, BlockedTerm, Job, Preset, Worker
@@ -67,6 +68,7 @@ ben = User.objects.get(username="ben")  # nobody signs in as ben, which would us
 address = EmailAddress.objects.get(user=ada, verified=False)
 public = Video.objects.listed().exclude(user=ada).first()
 batch = str(Batch.objects.get(user=ada).pk)
+invitation, _ = Invitation.objects.get_or_create(note="the film club", defaults={"max_uses": 12})
 values = {
     "job_id": jobs["running"], "batch_id": batch, "video_id": videos["mp4"],
     "collection_id": str(Collection.objects.get(user=ada).pk), "id": ada.pk, "object_id": ada.pk,
@@ -88,6 +90,7 @@ for page in ("change", "delete", "history"):
     values[f"admin:generation_worker_{page}:object_id"] = worker.pk
     values[f"admin:gallery_retentionrule_{page}:object_id"] = rule.pk
     values[f"admin:account_emailaddress_{page}:object_id"] = address.pk
+    values[f"admin:accounts_invitation_{page}:object_id"] = invitation.pk
 print(json.dumps({"values": values, "jobs": jobs, "videos": videos}))
 """
 

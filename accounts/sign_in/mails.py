@@ -1,12 +1,12 @@
-"""Emails about passwords and addresses, sent by the `cpu` queue.
+"""Emails about passwords, addresses and new accounts, sent by the `cpu` queue.
 
 A page that asks for one takes the same time whether the address is registered or not: who gets what is found out here,
 later. Messages carry no links that open an account; they are made here, too.
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from hashlib import sha256
 from smtplib import SMTPException
@@ -21,24 +21,35 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import translation
 
+from accounts.joining.models import OPEN_TO_ALL, JoiningRules
 from accounts.models import User
-from accounts.sign_in import logins
+from accounts.sign_in import attempts, logins
+from accounts.sign_in.attempts import Bucket
 from auravideo.core import publish
 
 logger = logging.getLogger(__name__)
 
 MAIL_TASK = "accounts.tasks.send_mail"
 MAIL_ERRORS = (SMTPException, OSError)
+RESET_SECONDS = 60  # within which an account gets one email about its password, however often the button is pressed
+UNKNOWN_A_DAY = Bucket("emails to unknown addresses", 200, 24 * 3600)  # of all visitors: they reach people elsewhere
 TOLD_SECONDS = 3600  # how often, at most, people hear that somebody entered their address
 
 RESET = "reset"  # of the password of an address
 CONFIRM = "confirm"  # a row of EmailAddress
 SIGNED_UP = "signed-up"  # the same, where addresses are not confirmed
+APPROVED = "approved"  # an account, by its ID
+DECLINED = "declined"  # an address whose account is being deleted
 
 
 def ask_for(kind: str, what: str | int, request: HttpRequest) -> None:
     """Queue an email: `what` is an address, or the ID of a row of EmailAddress. If the broker is down, send it now."""
-    args = (kind, what, request.build_absolute_uri("/"), translation.get_language())
+    queue(kind, what, request.build_absolute_uri("/"), translation.get_language())
+
+
+def queue(kind: str, what: str | int, site: str, language: str) -> None:
+    """Queue an email that leads to `site`, the base URL. If the broker is down, send it now."""
+    args = (kind, what, site, language)
     if publish.attempt(partial(publish.send_task, MAIL_TASK, *args), f"an email of the kind {kind}"):
         return
     try:
@@ -59,22 +70,48 @@ def send(kind: str, what: str | int, site: str, language: str) -> None:
 def _reset(email: str, site: str) -> None:
     users = _who_may_reset(email)
     if not users:
-        _write("unknown_account", email, site, signup_url=reverse("account_signup"))
+        _tell_unknown(email, site)
     for user in users:
-        key = {"uidb36": user_pk_to_url_str(user), "key": default_token_generator.make_token(user)}
-        url = reverse("account_reset_password_from_key", kwargs=key)
-        with _in_language_of(user):
-            _write("password_reset_key", email, site, user=user, username=user.username, password_reset_url=url)
+        with _once(f"accounts.reset:{user.pk}", RESET_SECONDS) as is_first, _in_language_of(user):
+            if is_first:
+                key = {"uidb36": user_pk_to_url_str(user), "key": default_token_generator.make_token(user)}
+                url = reverse("account_reset_password_from_key", kwargs=key)
+                _write("password_reset_key", email, site, user=user, username=user.username, password_reset_url=url)
+
+
+def _tell_unknown(email: str, site: str) -> None:
+    """Tell whoever asked for a password that there is no account, as long as this does not become a flood."""
+    if attempts.take([UNKNOWN_A_DAY]).full:
+        logger.warning("No email to an unknown address: %s were sent in a day", UNKNOWN_A_DAY.limit)
+        return
+    signup_url = reverse("account_signup") if JoiningRules.current().effective in OPEN_TO_ALL else ""
+    _write("unknown_account", email, site, **({"signup_url": signup_url} if signup_url else {}))
+
+
+@contextmanager
+def _once(key: str, seconds: int) -> Iterator[bool]:
+    """Give True to the first caller in `seconds`, and to the next one if that one fails."""
+    is_first = cache.add(key, True, timeout=seconds)
+    try:
+        yield is_first
+    except Exception:
+        if is_first:
+            cache.delete(key)
+        raise
 
 
 def _who_may_reset(email: str) -> list[User]:
     """Return whose password an address can change: its holder's alone, else everybody's who has it.
 
-    Deactivated users need a password to come back, and suspended ones to read why.
+    Deactivated users need a password to come back, suspended ones to read why, newcomers once they are approved.
     """
     holder = logins.holder_of(email)
     users = [holder] if holder else list(User.objects.filter(emailaddress__email=email.lower()).distinct())
-    return [user for user in users if user.is_active or user.is_deactivated or user.is_suspended]
+    return [user for user in users if user.is_active or _may_come_back(user)]
+
+
+def _may_come_back(user: User) -> bool:
+    return user.is_deactivated or user.is_suspended or user.is_awaiting_approval
 
 
 def _confirm(address_id: int, site: str, *, is_signing_up: bool = False) -> None:
@@ -103,7 +140,24 @@ def _tell_holder(email: str, site: str) -> None:
         _write("account_already_exists", email, site, **urls)
 
 
-_KINDS: dict[str, Callable] = {RESET: _reset, CONFIRM: _confirm, SIGNED_UP: partial(_confirm, is_signing_up=True)}
+def _approved(user_id: int, site: str) -> None:
+    user = User.objects.filter(pk=user_id, is_active=True).exclude(email="").first()
+    if user is not None:
+        with _in_language_of(user):
+            _write("approved", user.email, site, username=user.username, login_url=reverse("account_login"))
+
+
+def _declined(email: str, site: str) -> None:
+    _write("declined", email, site)
+
+
+_KINDS: dict[str, Callable] = {
+    RESET: _reset,
+    CONFIRM: _confirm,
+    SIGNED_UP: partial(_confirm, is_signing_up=True),
+    APPROVED: _approved,
+    DECLINED: _declined,
+}
 
 
 def _write(template: str, email: str, site: str, **values: object) -> None:

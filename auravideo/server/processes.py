@@ -27,24 +27,28 @@ _CELERY = [sys.executable, "-W", _WARNINGS, "-m", "celery", "--quiet", "-A", "au
 
 def site(host: str, port: int) -> Process:
     """Return the web server of a machine that runs one web process."""
-    return _web(SITE, "-b", host, "-p", str(port))
+    return _web(SITE, host, "-b", host, "-p", str(port))
 
 
-def sites(shared: socket.socket, count: int) -> list[Process]:
+def sites(shared: socket.socket, host: str, count: int) -> list[Process]:
     """Return several web servers that accept connections from one socket."""
     names = [SITE, *(f"{SITE}-{number}" for number in range(2, count + 1))]
     file = shared.fileno()
-    return [_web(name, "--fd", str(file), files=(file,)) for name in names]
+    return [_web(name, host, "--fd", str(file), files=(file,)) for name in names]
 
 
-def _web(name: str, *where: str, files: Sequence[int] = ()) -> Process:
-    """Return a web server that also listens on an address of its own, where we ask whether it answers."""
+def _web(name: str, host: str, *where: str, files: Sequence[int] = ()) -> Process:
+    """Return a web server that also listens on an address of its own, where we ask whether it answers.
+
+    It is told where it listens (HOST), because who may join depends on it, and `serve --host` may differ.
+    """
     own = web.bind("127.0.0.1", 0)
     own.listen()
     where = (*where, "-e", f"fd:fileno={own.fileno()}")
     command = [sys.executable, "-m", "daphne", *where, "--verbosity", "0", "auravideo.asgi:application"]
     question = answers.of_pages(own)
-    return Process(name, command, must_start=True, files=(*files, own.fileno()), answers=Answers(question))
+    files = (*files, own.fileno())
+    return Process(name, command, environment={"HOST": host}, must_start=True, files=files, answers=Answers(question))
 
 
 def scheduler() -> Process:

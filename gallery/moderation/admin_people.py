@@ -19,6 +19,7 @@ from gallery.moderation import decisions
 from gallery.moderation.admin_parts import history_table
 from gallery.moderation.selectors import history_of_person
 
+SEEN_BY_MODERATORS = ("id", "is_active", "approval_awaited_since", "suspended_at")
 SUSPENSION = ("suspended_at", "suspended_until", "suspension_reason")
 
 admin.site.unregister(User)
@@ -26,9 +27,14 @@ admin.site.unregister(User)
 
 @admin.register(User)
 class ModeratedUserAdmin(ObjectActions, UserAdmin):
-    actions = decisions.actions_for(decisions.WARN, decisions.SUSPEND, decisions.UNSUSPEND)
+    actions = decisions.actions_for(
+        *(decisions.APPROVE, decisions.DECLINE, decisions.WARN, decisions.SUSPEND, decisions.UNSUSPEND)
+    )
     readonly_fields = (*UserAdmin.readonly_fields, "videos_of_person", "moderation")
-    moderation_fieldset = (_("Moderation"), {"fields": (*SUSPENSION, "videos_of_person", "moderation")})
+    moderation_fieldset = (
+        _("Moderation"),
+        {"fields": ("approval_awaited_since", *SUSPENSION, "videos_of_person", "moderation")},
+    )
 
     def has_moderate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(MODERATE)
@@ -46,11 +52,14 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
         return (*own, self.moderation_fieldset) if self.has_moderate_permission(request) else own
 
     def get_list_display(self, request: HttpRequest) -> list | tuple:
-        few = ("username", "full_name", "is_active", "suspended_until", "date_joined")
+        few = ("username", "full_name", "is_active", "approval_awaited_since", "suspended_until", "date_joined")
         return super().get_list_display(request) if self._sees_accounts(request) else few
 
     def get_list_filter(self, request: HttpRequest) -> list | tuple:
-        few = ("is_active", ("suspended_at", admin.EmptyFieldListFilter))
+        few = (
+            "is_active",
+            *((name, admin.EmptyFieldListFilter) for name in ("approval_awaited_since", "suspended_at")),
+        )
         return super().get_list_filter(request) if self._sees_accounts(request) else few
 
     def get_search_fields(self, request: HttpRequest) -> list | tuple:
@@ -58,7 +67,7 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Refuse lookups that would reveal hidden fields through the list's filters."""
-        if not self._sees_accounts(request) and lookup.split("__")[0] not in ("id", "is_active", "suspended_at"):
+        if not self._sees_accounts(request) and lookup.split("__")[0] not in SEEN_BY_MODERATORS:
             return False
         return super().lookup_allowed(lookup, value, request)
 

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from accounts.http import SignedInRequest
+from accounts.joining import services as joining
 from accounts.models import User
 from gallery import access
 from gallery.models import GIVEN_UP, Report, Video
@@ -216,6 +217,29 @@ UNSUSPEND = Decision(
     lambda actor, subject, data, site: services.unsuspend(actor, subject.person, data["why"], site=site),
     lambda actor, subject: selectors.would_unsuspend(actor, subject.person),
     once_a_person=True,
+)
+APPROVE = Decision(
+    "approve",
+    access.MODERATE,
+    gettext_lazy("Approve"),
+    gettext_lazy("The newcomers below can sign in from now on. They are told by email."),
+    ngettext_lazy("%d newcomer was approved.", "%d newcomers were approved."),
+    lambda _actor, subject, _data, site: joining.approve(subject.person, site),
+    lambda _actor, subject: subject.person.is_awaiting_approval,
+    forms.Form,
+    once_a_person=True,
+)
+DECLINE = Decision(
+    "decline",
+    access.MODERATE,
+    gettext_lazy("Decline"),
+    gettext_lazy("The accounts of the newcomers below are deleted. This cannot be undone. They are told by email."),
+    ngettext_lazy("%d newcomer was declined.", "%d newcomers were declined."),
+    lambda _actor, subject, _data, site: joining.decline(subject.person, site),
+    lambda _actor, subject: subject.person.is_awaiting_approval,
+    forms.Form,
+    once_a_person=True,
+    is_final=True,
 )
 PICK = Decision(
     "pick",

@@ -14,8 +14,10 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from accounts.models import User
 from gallery.access import MODERATE
 from gallery.models import Report, ReportState, Video
+from gallery.moderation import newcomers
 from generation.queue import monitoring
 
 NEWEST = 5
@@ -51,6 +53,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "stages": monitoring.stages(),
         "days": columns(monitoring.days()),
         "stored": stored(),
+        "newcomers": User.objects.awaiting_approval().count(),
+        "newcomers_url": newcomers.list_url(),
         "open_reports": open_reports.count(),
         "reports": open_reports.select_related("video", "reporter").order_by("-created_at")[:NEWEST],
     }

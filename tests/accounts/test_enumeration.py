@@ -12,12 +12,14 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user
 from django.core import mail
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts import tasks
+from accounts.joining.models import JoiningRules, Policy
 from accounts.models import User
 from accounts.sign_in.mails import MAIL_TASK
 from auravideo.celery import app
@@ -125,6 +127,18 @@ def test_signing_up_reads_and_takes_the_same_with_a_registered_address(ask, mode
     unknown = ask(Client(), "account_signup", form("new@example.com", "qqy"))
     assert known == unknown
     assert (known.status, known.hashes, known.sent) == (302, 1, 1)
+
+
+def test_so_it_does_where_newcomers_wait_for_approval(ask, mode, registered):
+    """And what they read when they sign in is about their account, whatever its address."""
+    JoiningRules.objects.create(policy=Policy.APPROVAL)
+    seen = []
+    for email, name in ((registered.upper(), "qqx"), ("new@example.com", "qqy")):
+        cache.delete("moderators-told-of-newcomers")
+        signing_up = ask(Client(), "account_signup", form(email, name), name, email)
+        logins = [ask(Client(), "account_login", {"login": name, "password": each}, name, email) for each in (NEW, "x")]
+        seen.append([signing_up, *logins])
+    assert seen[0] == seen[1]
 
 
 def test_the_account_that_comes_of_it_is_like_any_other(ask, mode, registered):

@@ -1,10 +1,15 @@
 """Guessing and flooding are limited, and answered with a page that says so."""
 
+import threading
+
 import pytest
 from django.contrib.auth import get_user
 from django.core import mail
+from django.db import connection
 from django.urls import reverse
 
+from accounts.sign_in import attempts, mails
+from auravideo import settings as settings_of_the_site
 from tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -54,7 +59,54 @@ def test_mails_to_one_address_are_limited(client, user):
         data = {"email": user.email}
         assert client.post(reverse("account_reset_password"), data, REMOTE_ADDR=f"192.0.2.{number}").status_code == 302
     assert_is_our_429(client.post(reverse("account_reset_password"), {"email": user.email}, REMOTE_ADDR="192.0.2.9"))
-    assert len(mail.outbox) == 5
+    assert len(mail.outbox) == 1  # of five within a minute
+
+
+@pytest.mark.parametrize("email", ["registered", "unknown@example.org"])
+def test_mails_to_one_address_are_limited_by_day_whether_it_is_registered_or_not(client, user, settings, email):
+    email = user.email if email == "registered" else email
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"reset_password": "20/m/ip,5/m/key,3/d/key"}
+    assert "10/d/key" in settings_of_the_site.ACCOUNT_RATE_LIMITS["reset_password"]
+    for _ in range(3):
+        assert client.post(reverse("account_reset_password"), {"email": email}).status_code == 302
+    assert_is_our_429(client.post(reverse("account_reset_password"), {"email": email}))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_mail_is_sent_however_many_ask_for_it_at_the_same_moment(user):
+    barrier = threading.Barrier(6)
+
+    def ask() -> None:
+        barrier.wait()
+        mails.send(mails.RESET, user.email, "http://testserver/", "en")
+        connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(mail.outbox) == 1
+
+
+def test_a_mail_that_could_not_be_sent_does_not_keep_the_next_one_back(user, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    with pytest.raises(OSError, match="refused"):
+        mails.send(mails.RESET, user.email, "http://testserver/", "en")
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    mails.send(mails.RESET, user.email, "http://testserver/", "en")
+    assert len(mail.outbox) == 1
+
+
+def test_mails_to_unknown_addresses_do_not_become_a_flood_and_users_still_get_theirs(user, monkeypatch, caplog):
+    monkeypatch.setattr(mails, "UNKNOWN_A_DAY", attempts.Bucket("emails to unknown addresses", 3, 60))
+    for number in range(5):
+        mails.send(mails.RESET, f"nobody{number}@example.org", "http://testserver/", "en")
+    assert len(mail.outbox) == 3
+    assert "No email to an unknown address" in caplog.text
+    mails.send(mails.RESET, user.email, "http://testserver/", "en")
+    assert mail.outbox[-1].to == [user.email]
 
 
 def test_asking_for_new_passwords_is_limited_by_address(client):

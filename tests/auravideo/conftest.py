@@ -22,6 +22,7 @@ from generation.models import BlockedTerm
 from tests.factories import (
     BatchFactory,
     CollectionFactory,
+    InvitationFactory,
     JobFactory,
     PresetFactory,
     ReportFactory,
@@ -132,6 +133,7 @@ def _account_of(owner) -> dict[str, object]:
         **_pages_of("account_emailaddress", email),
         **_pages_of("mfa_authenticator", passkey),
         **_pages_of("auth_group", Group.objects.create(name="group")),
+        **_pages_of("accounts_invitation", InvitationFactory()),
     }
 
 

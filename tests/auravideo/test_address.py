@@ -227,3 +227,51 @@ def test_a_site_with_an_address_passes_djangos_check_for_deployment(tmp_path):
     done = run(command, tmp_path, SITE_URL="https://v.example.org")
     assert done.returncode == 0, done.stderr
     assert "SECURE_SSL_REDIRECT" in run(command, tmp_path).stderr, "the check did not look"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("localhost", "127.0.0.1", "127.8.9.1", "::1", "[::1]", "clips.localhost", "LOCALHOST"),
+        *("127.0.0.1:8000", "127.0.0.1:", "[::1]:8000", "localhost:80"),
+        *("http://localhost:8000", "https://127.0.0.1", "http://[::1]:8000"),
+    ],
+)
+def test_what_leads_this_machine_to_itself(place):
+    assert address.is_of_this_machine(place)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("0.0.0.0", "::", "192.168.1.20", "video.example.org", "mybox", ".example.org", "localhost.example.org"),
+        *("8000", "0.0.0.0:8000", "[::]:8000", "192.168.1.20:8000", "[2001:db8::1]:8000", "127.0.0.1.example.org"),
+        *("https://video.example.org", "https://*.example.org", "http://127.0.0.1.example.org:8000", ""),
+    ],
+)
+def test_what_leads_others_to_it(place):
+    assert not address.is_of_this_machine(place)
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_private"),
+    every(
+        3,
+        [
+            ({}, True),
+            ({"PORT": "9000", "SITE_URL": "http://localhost:9000"}, True),
+            ({"HOST": "::1"}, True),
+            ({"HOST": "0.0.0.0"}, False),
+            ({"HOST": "0.0.0.0", "AURAVIDEO_PUBLISHED": "127.0.0.1:8000"}, True),  # as in compose.yaml
+            ({"HOST": "0.0.0.0", "AURAVIDEO_PUBLISHED": "8000"}, False),
+            ({"SITE_URL": "http://192.168.1.20:8000"}, False),
+            ({"ALLOWED_HOSTS": "localhost,mybox"}, False),
+            ({"CSRF_TRUSTED_ORIGINS": "https://video.example.org"}, False),
+            ({"HTTPS": "True"}, False),  # a proxy with TLS is in front
+        ],
+    ),
+)
+def test_whether_others_reach_the_site(variables, is_private, tmp_path):
+    shown = "from auravideo import settings; print(settings.IS_PRIVATE)"
+    done = run([sys.executable, "-c", shown], tmp_path, **variables)
+    assert done.stdout.strip() == str(is_private), done.stderr

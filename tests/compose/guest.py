@@ -46,7 +46,10 @@ class Guest:
         assert values.get("csrfmiddlewaretoken"), f"{path} has no form {form!r}"
         return self._ask("POST", to or path, data={**values, **fields}, files=files)
 
-    def sign_up(self) -> "Guest":
+    def sign_up(self, invitation: str = "") -> "Guest":
+        """Sign up, where that takes one with the invitation at this path."""
+        if invitation:
+            self.get(invitation)
         who = {"username": self.name, "email": f"{self.name}@example.org"}
         answer = self.post("/accounts/signup/", "form", **who, password1=PASSWORD, password2=PASSWORD)
         assert answer.url == f"{self.site}/create/", "signing up does not lead to the page for creating"

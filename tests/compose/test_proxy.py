@@ -3,6 +3,7 @@
 import re
 import ssl
 import time
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -51,9 +52,22 @@ def authority(proxied):
     return path
 
 
+@pytest.fixture(scope="module")
+def invitation(proxied):
+    """Return the path of a link for everybody here: with HTTPS, the site is by invitation."""
+    printed = proxied.compose("exec", "-T", "web", "python", "manage.py", "invite", "--uses", "100")
+    return urlsplit(printed.split()[-1]).path
+
+
 @pytest.fixture
-def guest(engine, authority):
-    return Guest(engine, SITE, authority).sign_up()
+def guest(engine, authority, invitation):
+    return Guest(engine, SITE, authority).sign_up(invitation)
+
+
+def test_without_an_invitation_nobody_joins(engine, authority, invitation):
+    stranger = Guest(engine, SITE, authority)
+    assert "password1" not in stranger.get("/accounts/signup/").text
+    assert "password1" in stranger.get(invitation).text
 
 
 def test_the_site_answers_by_https_alone(engine, authority):

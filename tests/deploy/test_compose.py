@@ -28,6 +28,7 @@ COMPOSES_OWN = {"COMPOSE_FILE", "COMPOSE_PROFILES"}
 # Settings that compose.yaml decides, or that make no sense in a container: operators cannot set them in .env.
 DECIDED = {
     "AURAVIDEO_HOME",
+    "AURAVIDEO_PUBLISHED",  # PUBLISH
     "AURAVIDEO_STATIC",
     "DEBUG",
     "HOST",

@@ -15,12 +15,14 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
+from auravideo import address
 from auravideo.commands import manage
 from auravideo.core import static_files
 from auravideo.core.liveness.parents import adopt_orphans
 from auravideo.core.logs import lines
 from auravideo.core.machine import permissions
 from auravideo.core.metrics import gpus
+from auravideo.doctor import joining
 from auravideo.server import crew, migrations, node_names, processes, redis_server, scheduler, shared, web
 from auravideo.server.supervisor import Process, Supervisor
 from generation.queue import broker, failing
@@ -54,6 +56,7 @@ class Command(BaseCommand):
         self, *, host: str, port: int, only: str | None, queues: str | None, name: str | None, **_options: object
     ) -> None:
         structlog.contextvars.bind_contextvars(process="serve")  # as the lines of its children name theirs
+        settings.IS_PRIVATE = settings.IS_PRIVATE and address.is_of_this_machine(host)  # HOST, as --host has it
         parts = _parts(only)
         workers, machine = _workers(parts, queues, name)
         nodes = [worker.node(machine) for worker in workers]
@@ -79,6 +82,8 @@ class Command(BaseCommand):
             supervisor.start()
             missing = self._wait_until_ready(supervisor, _checks(parts, host, port, nodes))
             if not supervisor.is_stopping:
+                if WEB in parts and not settings.IS_PRIVATE:
+                    self._say(joining.at_start())
                 what = f"at {_address(host, port)}" if WEB in parts else f"to run {', '.join(nodes) or 'the scheduler'}"
                 self._say(f"AuraVideo is ready {what}" if not missing else _incomplete(what, missing))
             supervisor.watch()
@@ -172,7 +177,7 @@ def _sites(listener: socket.socket | None, host: str, port: int) -> list[Process
     if listener is None:
         return []
     count = web.count(host)
-    return [processes.site(host, port)] if count == 1 else processes.sites(listener, count)
+    return [processes.site(host, port)] if count == 1 else processes.sites(listener, host, count)
 
 
 def _others(parts: Sequence[str], workers: Sequence[crew.Worker], machine: str) -> list[Process]:

@@ -215,7 +215,7 @@ def test_daphne_answers_at_an_address_of_its_own_besides_the_sites():
 
     with web.bind("127.0.0.1", 0) as held:
         held.listen()
-        (process,) = processes.sites(held, 1)
+        (process,) = processes.sites(held, "127.0.0.1", 1)
         running = subprocess.Popen(process.command, pass_fds=process.files)
         try:
             assert process.answers._ask(60) is True

@@ -40,7 +40,7 @@ def test_the_port_is_held_but_refuses_connections_until_the_site_starts():
 
 def test_each_process_has_a_name_and_inherits_the_socket():
     with web.bind("127.0.0.1", 0) as held:
-        found = processes.sites(held, 3)
+        found = processes.sites(held, "127.0.0.1", 3)
         assert [process.name for process in found] == ["site", "site-2", "site-3"]
         assert all(process.files[0] == held.fileno() and process.must_start for process in found)
         assert len({file for process in found for file in process.files}) == 1 + 3, "each has one of its own besides"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from auravideo.celery import app
-from gallery.moderation import alerts, emails
+from gallery.moderation import alerts, emails, newcomers
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def letters_written(monkeypatch):
 
     def at_once(name, args=(), *, queue, **_options):
         assert queue == app.amqp.router.route({}, name)["queue"].name == "cpu"
-        if name in (emails.LETTER_TASK, alerts.ALERT_TASK):
+        if name in (emails.LETTER_TASK, alerts.ALERT_TASK, newcomers.TELL_TASK):
             app.tasks[name].apply(args=json.loads(json.dumps(args)))
 
     monkeypatch.setattr(app, "send_task", at_once)

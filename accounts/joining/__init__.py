@@ -1,0 +1,1 @@
+"""Who may join: the rules, invitations, and newcomers who wait for approval."""

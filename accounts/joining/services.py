@@ -1,0 +1,97 @@
+"""Signing up as the site's rules allow it, and what becomes of newcomers who wait for approval."""
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone, translation
+
+from accounts import services, signals
+from accounts.joining import invitations
+from accounts.joining.models import Invitation, JoiningRules, Policy
+from accounts.models import User
+from accounts.sign_in import attempts, mails
+from accounts.sign_in.attempts import Attempt, Bucket
+
+logger = logging.getLogger(__name__)
+
+DAY = 24 * 3600
+
+
+class NotAdmitted(Exception):
+    """The visitor may not sign up, or no longer: an invitation was used up by somebody faster."""
+
+
+@dataclass(frozen=True)
+class Admission:
+    """On what grounds somebody may sign up."""
+
+    invitation: Invitation | None = None
+    waits: bool = False  # until a moderator agrees
+
+
+def admission_of(request: HttpRequest) -> Admission | None:
+    """Return on what grounds a visitor may sign up; None if they may not."""
+    policy = JoiningRules.current().effective
+    if policy == Policy.CLOSED:
+        return None
+    if invitation := invitations.of(request):
+        return Admission(invitation)
+    return None if policy == Policy.INVITATION else Admission(waits=policy == Policy.APPROVAL)
+
+
+def count_newcomer() -> Attempt:
+    """Count somebody who signs up without an invitation. Raise redis.RedisError."""
+    return attempts.take([Bucket("newcomers", JoiningRules.current().daily_cap, DAY)])
+
+
+def admit(request: HttpRequest, user: User) -> None:
+    """Let a new account in, in the transaction that makes it. Raise NotAdmitted to undo that."""
+    admission = admission_of(request)
+    if admission is None or (admission.invitation is not None and not invitations.use(admission.invitation)):
+        raise NotAdmitted
+    if admission.invitation is not None:
+        user.invitation = admission.invitation
+        user.save(update_fields=["invitation"])
+        request.session.pop(invitations.SESSION_KEY, None)
+    elif admission.waits:
+        user.is_active, user.approval_awaited_since = False, timezone.now()
+        user.save(update_fields=["is_active", "approval_awaited_since"])
+        site = request.build_absolute_uri("/")
+        transaction.on_commit(partial(signals.newcomer_waits.send, sender=User, user=user, site=site), robust=True)
+
+
+def sends_mail() -> bool:
+    """Return whether the site has a mail server. Whether an email would reach a newcomer must not show on a page."""
+    return not settings.EMAIL_BACKEND.endswith("console.EmailBackend")
+
+
+@transaction.atomic
+def approve(user: User, site: str) -> bool:
+    """Let a newcomer in, and tell them. Return whether this call did."""
+    changes = {"is_active": True, "approval_awaited_since": None}
+    if not User.objects.awaiting_approval().filter(pk=user.pk).update(**changes):
+        return False
+    transaction.on_commit(partial(_tell, mails.APPROVED, user, user.pk, site))
+    logger.info("Account %s was approved", user.pk)
+    return True
+
+
+@transaction.atomic
+def decline(user: User, site: str) -> bool:
+    """Turn a newcomer away, tell them, and delete what they had entered. Return whether this call did."""
+    if not User.objects.awaiting_approval().select_for_update().filter(pk=user.pk).exists():
+        return False
+    email = user.email
+    if not services.request_deletion(user):
+        return False
+    if email:
+        transaction.on_commit(partial(_tell, mails.DECLINED, user, email, site))
+    return True
+
+
+def _tell(kind: str, user: User, what: str | int, site: str) -> None:
+    mails.queue(kind, what, site, user.language or translation.get_language() or "en")
