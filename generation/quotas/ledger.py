@@ -40,10 +40,17 @@ def enter_again(job: Job, request: RenderRequest) -> None:
 
 
 def counted() -> QuerySet[LedgerEntry]:
-    """Return the entries that count now: of the last 24 hours (`is_recent`), and of jobs that are still active."""
-    recent = Q(counted_at__gt=Now() - DAY)
-    entries = LedgerEntry.objects.annotate(is_recent=ExpressionWrapper(recent, BooleanField()))
-    return entries.filter(recent | Q(job__status__in=ACTIVE)).exclude(job__status__in=GIVEN_BACK)
+    """Return the entries that count now: those of the last 24 hours, and of jobs that are still active."""
+    return LedgerEntry.objects.filter(_recent() | Q(job__status__in=ACTIVE)).exclude(job__status__in=GIVEN_BACK)
+
+
+def is_recent() -> ExpressionWrapper:
+    """Return an annotation: whether an entry counts for the seconds of the last 24 hours."""
+    return ExpressionWrapper(_recent(), BooleanField())
+
+
+def _recent() -> Q:
+    return Q(counted_at__gt=Now() - DAY)
 
 
 def forgettable() -> QuerySet[LedgerEntry]:

@@ -30,13 +30,13 @@ class NoSecondsLeft(NotNow):
 
     def __init__(self, needed: int, left: int, quota: int, free_at: datetime) -> None:
         text = _(
-            "This needs %(needed)s s of video, and you have %(left)s s left of the %(quota)s s that you may make in "
-            "24 hours. Enough is free again on %(moment)s. Until then, choose a shorter length or fewer clips."
+            "This needs %(needed)s s of video, and you have %(left)s s left until %(moment)s. "
+            "Choose a shorter length or fewer clips, or wait."
         )
         if left == 0:
             text = _(
-                "This needs %(needed)s s of video, and you have used all of the %(quota)s s that you may make in 24 "
-                "hours. Enough is free again on %(moment)s."
+                "You have used all of your %(quota)s s of video in 24 hours. "
+                "This needs %(needed)s s, which are free on %(moment)s."
             )
         facts = {"needed": needed, "left": left, "quota": quota, "moment": moment_text(free_at)}
         super().__init__({"seconds": [text % facts]})

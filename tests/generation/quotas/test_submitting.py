@@ -36,13 +36,13 @@ def test_waiting_and_rendering_clips_are_limited(user, other_user):
 def test_seconds_are_limited_and_the_refusal_says_when_enough_are_free(user):
     QuotaFactory(seconds_a_day=5)
     services.submit(user, asked(seconds=3))
-    with pytest.raises(NoSecondsLeft, match="needs 3 s of video, and you have 2 s left of the 5 s") as refused:
+    with pytest.raises(NoSecondsLeft, match="needs 3 s of video, and you have 2 s left until") as refused:
         services.submit(user, asked(seconds=3))
     in_a_day = LedgerEntry.objects.get().counted_at + timedelta(days=1)
     assert in_a_day <= refused.value.free_at < in_a_day + timedelta(minutes=1)
     assert list(refused.value.errors) == ["seconds"]
     assert services.submit(user, asked(seconds=2))
-    with pytest.raises(NoSecondsLeft, match="you have used all of the 5 s"):
+    with pytest.raises(NoSecondsLeft, match="You have used all of your 5 s"):
         services.submit(user, asked(seconds=1))
 
 
