@@ -14,6 +14,7 @@ from generation.create.summaries import queue_for
 from generation.create.sweep_form import SweepForm
 from generation.create.views import create_page
 from generation.jobs.selectors import estimate
+from generation.quotas.selectors import allowance_of
 from generation.requests.request import InvalidRequest
 
 NOT_SENT_ON = ("csrfmiddlewaretoken", "confirmed")
@@ -23,7 +24,7 @@ NOT_SENT_ON = ("csrfmiddlewaretoken", "confirmed")
 @require_POST
 def sweep(request: SignedInRequest) -> HttpResponse:
     """Show what a sweep would queue; once that is confirmed, queue it as a batch and compare its clips."""
-    form = CreateForm(request.POST, mode=ADVANCED)
+    form = CreateForm(request.POST, mode=ADVANCED, allowance=allowance_of(request.user))
     asked = SweepForm(request.POST, form=form)
     if not asked.is_valid() or not form.is_valid():
         return create_page(request, form, asked)
