@@ -41,8 +41,10 @@ def create_many(request: SignedInUpload) -> HttpResponse:
     if request.method == "GET":
         form = BatchForm(allowance=allowance)
         return render(request, "generation/create_many.html", _context(request, form))
-    may_read, too_large = limits.may_read_file(request), bool(request.files_too_large)
-    form = BatchForm(request.POST, request.FILES, too_large=too_large, may_read=may_read, allowance=allowance)
+    may_read = limits.may_read_file(request)
+    asked = request.POST, request.FILES  # reads the body, so it comes before files_too_large
+    too_large = bool(request.files_too_large)
+    form = BatchForm(*asked, too_large=too_large, may_read=may_read, allowance=allowance)
     may_go_on = may_read and (not form.is_valid() or limits.may_submit(request))
     if not may_go_on:
         form.add_error(None, limits.too_fast())

@@ -179,6 +179,14 @@ def test_every_door_is_open_within_the_quota(signed_in, user, door):
     assert Job.objects.filter(status=Status.QUEUED).exists()
 
 
+def test_a_grid_that_is_too_much_is_refused_before_it_is_shown(signed_in):
+    QuotaFactory(seconds_a_day=3)
+    axes = {"across": "guidance", "across_values": "5, 7"}
+    page = signed_in.post(reverse("generation:create-sweep"), {**ADVANCED, **axes})
+    assert "This needs 4 s of video, and you may make 3 s" in str(page.context["sweep"].non_field_errors())
+    assert page.context["sweep"]["across_values"].value() == "5, 7"
+
+
 def test_staff_who_render_a_clip_again_do_not_exceed_its_owners_quota(admin_client, user):
     QuotaFactory(user=user, seconds_a_day=1)
     job = JobFactory(user=user, status=Status.FAILED)
