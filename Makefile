@@ -58,7 +58,7 @@ test-torch: $(VENV)/installed-dev ## Run all tests except TensorFlow, PostgreSQL
 # Database-specific code, tested on PostgreSQL too.
 test-postgresql: $(VENV)/installed-dev ## Run the tests of database-specific code on PostgreSQL
 	@scripts/need_postgres
-	$(BIN)/python -m tests.postgres $(PYTEST) -n auto --dist loadfile -m "not e2e and not slow" tests/gallery tests/auravideo/core/test_keyset.py tests/generation/queue/test_limits.py tests/generation/jobs/test_activity.py tests/auravideo/core/test_sessions.py tests/workers/test_connections.py
+	$(BIN)/python -m tests.postgres $(PYTEST) -n auto --dist loadfile -m "not e2e and not slow" tests/gallery tests/auravideo/core/test_keyset.py tests/generation/queue/test_limits.py tests/generation/quotas tests/generation/jobs/test_activity.py tests/auravideo/core/test_sessions.py tests/workers/test_connections.py
 
 # Everything that needs neither torch nor TensorFlow, on PostgreSQL instead of SQLite.
 test-all-postgresql: $(VENV)/installed-dev ## Run all Django tests on PostgreSQL

@@ -7,19 +7,21 @@ and the next purge picks it up.
 
 import logging
 import time
+from collections.abc import Collection
 from datetime import datetime
 from functools import partial
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Now
 
 from auravideo.core import clock, publish
 from auravideo.core.storage import delete_file
 from gallery import stacks
 from gallery.models import GIVEN_UP, Video, VideoQuerySet
+from gallery.models.video import undo_limit
 from generation.batches import variations
 from generation.models import Job
 from generation.queue import events
@@ -58,6 +60,17 @@ def _title(prompt: str) -> str:
     """Return the start of the prompt, cut at a word boundary."""
     line = " ".join(prompt.split())
     return line if len(line) <= TITLE_LENGTH else line[:TITLE_LENGTH].rsplit(" ", 1)[0] + "…"
+
+
+def kept_bytes(user_ids: Collection[int] | None = None) -> dict[int, int]:
+    """Return the bytes that users' videos take up, by user; of all users by default.
+
+    What is in the trash counts as long as it can be restored, or a user could exceed their quota by restoring it.
+    """
+    left = Q(deleted_at=None) | Q(deleted_at__gt=undo_limit())
+    videos = Video.objects.filter(left if settings.UNDO_MINUTES else Q(deleted_at=None))
+    videos = videos if user_ids is None else videos.filter(user__in=user_ids)
+    return dict(videos.order_by().values_list("user").annotate(Sum("size")))
 
 
 # --- The trash --------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from generation.models import STAGE_LABELS, Batch, Job, Preset, RenderingPause, 
 from generation.presets.forms import PresetAdminForm
 from generation.queue import failing, roster, services
 from generation.queue.pausing import services as pausing
+from generation.quotas import admin_quotas  # noqa: F401  registers the admin of quotas
 from generation.requests.request import InvalidRequest
 
 WORKER_STATES = {

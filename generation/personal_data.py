@@ -1,6 +1,7 @@
 """A user's jobs, batches and presets as personal data: summarised, stopped, exported and erased with the account."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 
 from django.core.files.storage import storages
 from django.utils.translation import ngettext
@@ -8,11 +9,12 @@ from django.utils.translation import ngettext
 from accounts.models import User
 from accounts.personal_data import Holder, Holding
 from auravideo.core.storage import delete_folder
-from auravideo.core.zips import ZipEntry, json_list
+from auravideo.core.zips import ZipEntry, json_file, json_list
 from generation.domain import storage_keys
 from generation.domain.states import ACTIVE
-from generation.models import Batch, Job, Preset
+from generation.models import Batch, Job, LedgerEntry, Preset, Quota
 from generation.queue import events, services
+from generation.quotas.selectors import allowance_of
 
 PAGE = 200
 
@@ -34,6 +36,7 @@ class JobsOfPerson(Holder):
 
     def export(self, user: User) -> Iterable[ZipEntry]:
         yield json_list("jobs.json", lambda: _records(user))
+        yield json_file("quota.json", lambda: _quota(user))
         yield json_list("presets.json", lambda: [_preset(preset) for preset in Preset.objects.filter(user=user)])
 
     def erase(self, user: User) -> Iterator[None]:
@@ -46,6 +49,8 @@ class JobsOfPerson(Holder):
             yield
         Batch.objects.filter(user=user).delete()
         Preset.objects.filter(user=user).delete()
+        LedgerEntry.objects.filter(user=user).delete()
+        Quota.objects.filter(user=user).delete()
 
 
 def _records(user: User) -> Iterator[dict]:
@@ -60,6 +65,14 @@ def _folders(job: Job) -> Iterator[tuple[str, str]]:
     """Yield (storage alias, folder) for all of a job's files."""
     yield "frames", storage_keys.frames_folder(job.pk)
     yield "default", storage_keys.video_folder(job.pk)
+
+
+def _quota(user: User) -> dict:
+    """Return what the user may use, and what counts against it; deleted clips have no job."""
+    entries = LedgerEntry.objects.filter(user=user).order_by("counted_at")
+    allowance = asdict(allowance_of(user))
+    counted = [{"seconds": each.seconds, "counted": each.counted_at, "job": each.job_id} for each in entries]
+    return {"allowance": allowance, "counted": counted}
 
 
 def _preset(preset: Preset) -> dict:

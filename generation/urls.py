@@ -3,6 +3,7 @@ from django.urls import path
 from generation.batches import views as batch_views
 from generation.create import feed_views, sweep_views
 from generation.create import views as create_views
+from generation.jobs import allowance_views
 from generation.jobs import views as job_views
 from generation.own_queue import views as own_queue_views
 from generation.presets import views as preset_views
@@ -26,6 +27,7 @@ urlpatterns = [
     path("batches/<uuid:batch_id>/progress/", batch_views.progress, name="batch-progress"),
     path("batches/<uuid:batch_id>/cancel/", batch_views.cancel, name="batch-cancel"),
     path("batches/<uuid:batch_id>/download/", batch_views.download, name="batch-download"),
+    path("settings/allowance/", allowance_views.allowance, name="allowance"),
     path("jobs/", job_views.jobs, name="jobs"),
     path("jobs/cancel-waiting/", job_views.cancel_waiting, name="cancel-waiting"),
     path("jobs/pause/", own_queue_views.pause, name="queue-pause"),

@@ -77,6 +77,7 @@ generation:preset-rename                GET     in         405    405       405 
 generation:preset-rename                POST    in         200    404       404    404        404
 generation:preset-delete                GET     in         405    405       405    405        405
 generation:preset-delete                POST    in         to     404       404    404        404
+generation:allowance                    GET     in         200    200       200    200        200
 generation:batches                      GET     in         200    200       200    200        200
 generation:batch                        GET     in         200    404       404    404        404
 generation:batch-progress               GET     in         200    404       404    404        404

@@ -13,7 +13,7 @@ from PIL import Image
 from accounts.joining.models import Invitation
 from accounts.models import User
 from gallery.models import Collection, Reason, Report, Video, Visibility
-from generation.models import Batch, Job, Preset, Worker
+from generation.models import Batch, Job, LedgerEntry, Preset, Quota, Worker
 from generation.requests import available
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
@@ -88,6 +88,23 @@ class WorkerFactory(DjangoModelFactory):
     warm = factory.LazyFunction(list)
     started_at = factory.LazyFunction(timezone.now)
     heartbeat_at = factory.LazyFunction(timezone.now)
+
+
+class QuotaFactory(DjangoModelFactory):
+    """A quota of everybody, unless it is given a user or a group."""
+
+    class Meta:
+        model = Quota
+
+
+class LedgerEntryFactory(DjangoModelFactory):
+    class Meta:
+        model = LedgerEntry
+
+    user = factory.SubFactory(UserFactory)
+    seconds = 2
+    size = 0
+    counted_at = factory.LazyFunction(timezone.now)
 
 
 class PresetFactory(DjangoModelFactory):

@@ -52,7 +52,8 @@ from allauth.account.utils import user_pk_to_url_str
 from accounts.joining.models import Invitation
 from accounts.models import User
 from gallery.models import Collection, ModerationAction, Report, RetentionRule, Video
-from generation.models import Batch, BlockedTerm, Job, Preset, Worker
+from django.contrib.auth.models import Group
+from generation.models import Batch, BlockedTerm, Job, Preset, Quota, Worker
 
 ada = User.objects.get(username="ada")
 later = timezone.now() + timedelta(days=1)  # it is heard from all day
@@ -61,6 +62,7 @@ worker, _ = Worker.objects.get_or_create(name="generate@gpu1", defaults={
     "memory_total": 12_878_000_000, "memory_free": 6_412_000_000, "warm": ["tiny/tiny-motion"],
     "started_at": timezone.now(), "heartbeat_at": later,
 })
+quota, _ = Quota.objects.get_or_create(group=Group.objects.get_or_create(name="Friends")[0], defaults={"waiting": 20})
 rule, _ = RetentionRule.objects.get_or_create(kind="failed", defaults={"days": 90})
 jobs = {status: str(pk) for status, pk in Job.objects.filter(user=ada).values_list("status", "pk")}
 videos = {video.format: str(video.pk) for video in Video.objects.kept().filter(user=ada)}
@@ -89,6 +91,7 @@ for page in ("change", "delete", "history"):
     values[f"admin:generation_blockedterm_{page}:object_id"] = BlockedTerm.objects.get().pk
     values[f"admin:generation_worker_{page}:object_id"] = worker.pk
     values[f"admin:gallery_retentionrule_{page}:object_id"] = rule.pk
+    values[f"admin:generation_quota_{page}:object_id"] = quota.pk
     values[f"admin:account_emailaddress_{page}:object_id"] = address.pk
     values[f"admin:accounts_invitation_{page}:object_id"] = invitation.pk
 print(json.dumps({"values": values, "jobs": jobs, "videos": videos}))

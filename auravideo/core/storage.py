@@ -113,6 +113,17 @@ def _state(folder: Path, must_be_writable: bool) -> str:
     return "full" if free < MEGABYTE else "low" if free < settings.MIN_FREE_MB * MEGABYTE else "ok"
 
 
+def free_bytes() -> int | None:
+    """Return how many bytes of clips the disk has room for before new ones are refused; None for other storages."""
+    folder = folders().get("media")
+    while folder is not None and not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        return None if folder is None else max(0, shutil.disk_usage(folder).free - settings.MIN_FREE_MB * MEGABYTE)
+    except OSError:
+        return 0
+
+
 def require_room() -> None:
     """Raise StorageUnavailable if a folder has no room for another clip."""
     reasons = {"low": DISK_LOW, "full": DISK_FULL, "read-only": DISK_READ_ONLY, "missing": NO_ANSWER}

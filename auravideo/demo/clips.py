@@ -254,7 +254,7 @@ def _make_person(person: Person, password: str) -> User:
 def _make_clip(clip: Clip, user: User) -> Job:
     asked = {name: getattr(clip, name) for name in ("prompt", "width", "height", "seconds", "fps", "format")}
     request = parse({**asked, "seed": clip.scene.seed}, available.catalogue(), available.limits())
-    job = services.submit(user, request, batch=_batch_of(user) if clip.row else None, row=clip.row)
+    job = services.submit(user, request, batch=_batch_of(user) if clip.row else None, row=clip.row, within_quotas=False)
     plan = job.render_plan
     seconds = {unit: estimates.seconds(*unit, plan, request) for unit in plan.units}  # before the job joins the history
     _STATES[clip.state](clip, job, plan)

@@ -18,6 +18,7 @@ from gallery.models import ReportState
 from gallery.moderation import decisions
 from gallery.moderation.admin_parts import history_table
 from gallery.moderation.selectors import history_of_person
+from generation.quotas.admin_quotas import QuotaInline
 
 SEEN_BY_MODERATORS = ("id", "is_active", "approval_awaited_since", "suspended_at")
 SUSPENSION = ("suspended_at", "suspended_until", "suspension_reason")
@@ -35,6 +36,11 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
         _("Moderation"),
         {"fields": ("approval_awaited_since", *SUSPENSION, "videos_of_person", "moderation")},
     )
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> list | tuple:
+        """Offer a quota for accounts that are there, to those who may edit accounts."""
+        inlines = super().get_inlines(request, obj)
+        return (*inlines, QuotaInline) if obj is not None and self._sees_accounts(request) else inlines
 
     def has_moderate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(MODERATE)

@@ -1,4 +1,4 @@
-"""Leftovers in the database: expired sessions, and what the site's retention rules no longer keep."""
+"""Leftovers in the database: expired sessions, what quotas no longer count, what retention rules no longer keep."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -16,6 +16,7 @@ from generation.batches import variations
 from generation.domain.states import Status
 from generation.models import Job
 from generation.queue import events
+from generation.quotas.ledger import forgettable
 
 Found = Iterator[tuple[str, Finding | None]]
 
@@ -27,6 +28,16 @@ def sessions(_after: str) -> Found:
 
 def delete_sessions(_found: Finding) -> None:
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+
+
+def ledger(_after: str) -> Found:
+    """Find what users' quotas no longer count, so that nothing is kept of deleted clips for longer than a day."""
+    if count := forgettable().count():
+        yield "ledger", Finding("ledger", "entries that no longer count", count=count)
+
+
+def delete_ledger(_found: Finding) -> None:
+    forgettable().delete()
 
 
 def failed_clips(after: str) -> Found:

@@ -8,6 +8,7 @@ from generation.batches.parsing import Row
 from generation.requests import available
 from generation.requests.choices import fields_of
 from generation.requests.fields import FIELDS, RENAMED
+from generation.requests.limits import Limits
 from generation.requests.offer import Offer
 
 _SIZE = {"size", "width", "height"}
@@ -24,10 +25,11 @@ class Defaults:
     aspect: str
     seconds: int
     quality: str
+    limits: Limits | None = None  # the user's own
 
     def of(self, rows: Iterable[Row]) -> list[Row]:
         """Return the rows with missing values filled in; unreadable rows and invalid values are left as they are."""
-        offer = available.offer()
+        offer = available.offer(self.limits)
         return [row if row.problem else replace(row, values=self._fill(row.values, offer)) for row in rows]
 
     def _fill(self, values: Mapping[str, Any], offer: Offer) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from itertools import islice
 from typing import Any, cast
 
 from django import forms
-from django.conf import settings
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -17,6 +16,8 @@ from generation.batches import parsing
 from generation.batches import services as batches
 from generation.batches.defaults import Defaults
 from generation.batches.parsing import Row
+from generation.quotas.allowance import UNLIMITED, Allowance
+from generation.quotas.widgets import LengthSelect, lengths
 from generation.requests.labels import ASPECT_LABELS, QUALITY_LABELS
 from generation.requests.qualities import QUALITIES, STANDARD
 from generation.requests.sizes import ASPECTS
@@ -65,17 +66,32 @@ class BatchForm(forms.Form):
     from_file = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
     skip_invalid = forms.BooleanField(label=_("Skip invalid lines"), required=False)
 
-    def __init__(self, *args: Any, too_large: bool = False, may_read: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        too_large: bool = False,
+        may_read: bool = True,
+        allowance: Allowance = UNLIMITED,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.allowance = allowance
         self.too_large = too_large
         self.may_read = may_read
         told = {"data-most": parsing.MAX_BYTES, "data-too-large": self._too_large()}  # before it is sent, by create.js
         self.fields["file"].widget.attrs.update(told)
         mark_default(self.fields["lines"], self.fields["file"])  # one of the two is required: neither is optional
-        choice_field(self, "seconds").choices = [(n, _("%s s") % n) for n in range(1, settings.MAX_SECONDS + 1)]
+        limits = allowance.limits
+        self.fields["seconds"].widget = LengthSelect(limits)
+        choice_field(self, "seconds").choices = lengths(limits)
+        self.fields["seconds"].initial = min(2, limits.max_seconds)
+        if limits.is_own_seconds:
+            told_of = _("Your account: up to %s s.") % limits.max_seconds
+            self.fields["seconds"].help_text = f"{self.fields['seconds'].help_text} {told_of}"
         self.rows: list[Row] = []
         self.entries: list[batches.BatchEntry] = []
         self.name = ""
+        self.left_out: tuple[int, list[Any]] | None = None  # rows that could not be queued, and why
 
     @property
     def wrong(self) -> list[batches.BatchEntry]:
@@ -122,14 +138,16 @@ class BatchForm(forms.Form):
             return
         finally:
             self._show(content)
-        if len(rows) > settings.MAX_ACTIVE_JOBS and not data["skip_invalid"]:
+        most = self.allowance.most_waiting
+        if len(rows) > most and not data["skip_invalid"]:
             message = _("That is %(rows)s clips, and at most %(most)s may wait at a time. Use fewer lines.")
-            self.add_error(place, message % {"rows": len(rows), "most": settings.MAX_ACTIVE_JOBS})
+            self.add_error(place, message % {"rows": len(rows), "most": most})
             return
         budget = TimeBudget(MAX_CPU_SECONDS)
         try:
-            self.rows = Defaults(data["aspect"], data["seconds"], data["quality"]).of(budget.over(rows))
-            self.entries = batches.check(budget.over(self.rows))
+            limits = self.allowance.limits
+            self.rows = Defaults(data["aspect"], data["seconds"], data["quality"], limits).of(budget.over(rows))
+            self.entries = batches.check(budget.over(self.rows), limits)
         except OutOfTime:
             self.rows, self.entries = [], []
             self.add_error(place, _("This takes too long to check. Use fewer lines."))

@@ -1,9 +1,9 @@
 """Batch pages' logic: queueing a valid form, progress, and the list of finished files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
@@ -15,7 +15,11 @@ from generation.batches.forms import BatchForm
 from generation.batches.variations import MAX_COMPARED
 from generation.domain.states import ACTIVE, ENDED, Status
 from generation.jobs.selectors import jobs_of, progress_of
-from generation.models import Batch, Job
+from generation.models import Batch
+from generation.quotas import checks
+from generation.quotas.refusals import TooManyJobs
+from generation.quotas.selectors import Standing, standing_of
+from generation.requests.request import RenderRequest
 
 MAX_MEASURED = 20  # running jobs whose progress is computed; the rest count as 0
 
@@ -73,23 +77,40 @@ def counted(batches: Iterable[Batch]) -> QuerySet[Batch]:
 
 
 def queue(user: User, form: BatchForm) -> Batch | None:
-    """Queue the valid rows of a valid form; if there are too many, add an error to the form and return None."""
+    """Queue the valid rows of a valid form; if they are too many, add errors to the form and return None.
+
+    Rows that a quota of the user refuses all the same, because they submitted something else at the same time, are in
+    `form.left_out` with the reasons.
+    """
     batch, is_new = batches.open_batch(user, form.name, form.rows)
     feed = batches.Feed(batch, form.entries)
-    waiting = batch.jobs.filter(status__in=ACTIVE).count()
-    room = settings.MAX_ACTIVE_JOBS - Job.objects.filter(user=user, status__in=ACTIVE).count()
-    if len(feed) - waiting > room:
+    active = set(batch.jobs.filter(status__in=ACTIVE).values_list("row", flat=True))
+    requests = [entry.request for entry in feed.left() if entry.row.number not in active and entry.request]
+    if errors := list(_refusals(standing_of(user, form.allowance), requests)):
         if is_new:
             batch.delete()
-        message = _(
-            "That is %(rows)s clips, but you may only have %(room)s more waiting. Wait for some to "
-            "finish, or use fewer lines."
-        )
-        form.add_error(None, message % {"rows": len(feed) - waiting, "room": max(0, room)})
+        for text in errors:
+            form.add_error(None, text)
         return None
     for _entry in feed.advance():
         pass
+    if feed.reasons or feed.refusal:
+        refused = feed.refusal.errors.values() if feed.refusal else ()
+        form.left_out = feed.refused + len(feed), [*feed.reasons, *(text for texts in refused for text in texts)]
     return batch
+
+
+def _refusals(standing: Standing, requests: Sequence[RenderRequest]) -> Iterator[Any]:
+    """Yield why a user cannot queue these requests."""
+    for refusal in checks.refused(standing, requests):
+        if isinstance(refusal, TooManyJobs):
+            message = _(
+                "That is %(rows)s clips, but you may only have %(room)s more waiting. Wait for some to "
+                "finish, or use fewer lines."
+            )
+            yield message % {"rows": len(requests), "room": standing.waiting_left}
+        else:
+            yield from (text for texts in refusal.errors.values() for text in texts)
 
 
 def progress_of_batch(batch: Batch) -> BatchProgress:

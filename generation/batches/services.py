@@ -21,7 +21,9 @@ from generation.domain.stages import STAGES
 from generation.domain.states import Status
 from generation.models import Batch, Job
 from generation.queue import blocked_terms, broker, services
+from generation.quotas.refusals import NotNow
 from generation.requests import available
+from generation.requests.limits import Limits
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
 # Seconds to wait for workers to reply. The second, longer try is for workers that are starting or swapping.
@@ -46,19 +48,20 @@ class BatchEntry:
         ]
 
 
-def check(rows: Iterable[Row]) -> list[BatchEntry]:
-    """Return an entry per row, with its request or its errors."""
+def check(rows: Iterable[Row], limits: Limits | None = None) -> list[BatchEntry]:
+    """Return an entry per row, with its request or its errors; within the site's limits, or those of a user."""
+    limits = limits or available.limits()
     # Check each model's files once, not once per row (up to 10,000).
     is_here = cache(lambda id: _is_here(available.catalogue()[id]))
     blocked = blocked_terms.load()
-    return [_check(row, is_here, blocked) for row in rows]
+    return [_check(row, limits, is_here, blocked) for row in rows]
 
 
-def _check(row: Row, is_here: Callable[[str], bool], blocked: blocked_terms.BlockedTerms) -> BatchEntry:
+def _check(row: Row, limits: Limits, is_here: Callable[[str], bool], blocked: blocked_terms.BlockedTerms) -> BatchEntry:
     if row.problem:
         return BatchEntry(row, errors={"": [row.problem]})
     try:
-        request = parse(row.values, available.catalogue(), available.limits())
+        request = parse(row.values, available.catalogue(), limits)
         blocked.check(request.engine_prompt)
     except InvalidRequest as error:
         return BatchEntry(row, errors=error.errors)
@@ -96,15 +99,18 @@ def open_batch(user: User, name: str, rows: list[Row]) -> tuple[Batch, bool]:
 
 
 class Feed:
-    """A queue feeder: submits the rows of a batch in order, within the user's limit of active jobs.
+    """A queue feeder: submits the rows of a batch in order, within the user's limit of active jobs and their quotas.
 
-    Rows that already have a job are not queued again; failed or cancelled jobs are retried.
+    Rows that already have a job are not queued again; failed or cancelled jobs are retried. Without `within_quotas`,
+    only the limits of the site hold.
     """
 
-    def __init__(self, batch: Batch, entries: Collection[BatchEntry]) -> None:
+    def __init__(self, batch: Batch, entries: Collection[BatchEntry], *, within_quotas: bool = True) -> None:
         self.batch = batch
-        self.refusal: services.NotNow | None = None  # why the rest must wait
+        self._within_quotas = within_quotas
+        self.refusal: NotNow | None = None  # why the rest must wait
         self.queued = self.retried = self.known = self.refused = 0
+        self.reasons: list[Any] = []  # why rows were refused
         done = set(batch.jobs.filter(status=Status.DONE).values_list("row", flat=True))
         wanted = [entry for entry in entries if entry.request is not None]
         self._left = deque(entry for entry in wanted if entry.row.number not in done)
@@ -120,6 +126,10 @@ class Feed:
         """Return how many rows are still to be queued."""
         return len(self._left)
 
+    def left(self) -> list[BatchEntry]:
+        """Return the rows that are still to be queued, or have an active job."""
+        return list(self._left)
+
     def __contains__(self, number: int) -> bool:
         """Return whether the row with this number is still to be queued."""
         return number in self._numbers
@@ -130,11 +140,12 @@ class Feed:
             entry = self._left[0]
             try:
                 self._queue(entry)
-            except services.NotNow as refusal:
+            except NotNow as refusal:
                 self.refusal = refusal
                 return
-            except blocked_terms.BlockedPrompt:  # the term was added after the rows were checked
+            except InvalidRequest as refusal:  # a term was blocked, or a quota lowered, after the rows were checked
                 self.refused += 1
+                self.reasons += [text for texts in refusal.errors.values() for text in texts]
             self._left.popleft()
             self._numbers.discard(entry.row.number)
             yield entry
@@ -146,14 +157,20 @@ class Feed:
         job = self.batch.jobs.filter(row=entry.row.number).first()
         if job is None:
             try:
-                services.submit(self.batch.user, request, batch=self.batch, row=entry.row.number)
+                services.submit(
+                    self.batch.user,
+                    request,
+                    batch=self.batch,
+                    row=entry.row.number,
+                    within_quotas=self._within_quotas,
+                )
             except IntegrityError:  # a concurrent run queued it first
                 if not self.batch.jobs.filter(row=entry.row.number).exists():
                     raise
                 self.known += 1
             else:
                 self.queued += 1
-        elif job.can_retry and services.retry(job):
+        elif job.can_retry and services.retry(job, within_quotas=self._within_quotas):
             self.retried += 1
         else:
             self.known += 1

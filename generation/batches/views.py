@@ -1,5 +1,6 @@
 """Views for creating and watching batches. Users see only their own."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -25,6 +26,7 @@ from generation.jobs.fragments import job_context
 from generation.jobs.selectors import jobs_of, place_all
 from generation.models import Batch
 from generation.queue import services
+from generation.quotas.selectors import allowance_of, standing_of
 
 BATCHES_A_PAGE = 24
 JOBS_A_PAGE = 24
@@ -35,17 +37,34 @@ JOBS_A_PAGE = 24
 @bounded_upload(parsing.MAX_BYTES)
 def create_many(request: SignedInUpload) -> HttpResponse:
     """Show the form, or queue its prompts as one batch: all or none, unless invalid lines are skipped."""
+    allowance = allowance_of(request.user)
     if request.method == "GET":
-        return render(request, "generation/create_many.html", {"form": BatchForm(), "mode": "many"})
+        form = BatchForm(allowance=allowance)
+        return render(request, "generation/create_many.html", _context(request, form))
     may_read = limits.may_read_file(request)
-    form = BatchForm(request.POST, request.FILES, too_large=bool(request.files_too_large), may_read=may_read)
+    asked = request.POST, request.FILES  # reads the body, so it comes before files_too_large
+    too_large = bool(request.files_too_large)
+    form = BatchForm(*asked, too_large=too_large, may_read=may_read, allowance=allowance)
     may_go_on = may_read and (not form.is_valid() or limits.may_submit(request))
     if not may_go_on:
         form.add_error(None, limits.too_fast())
     elif form.is_valid() and (batch := queue(request.user, form)):
+        _tell_left_out(request, form)
         return redirect("generation:batch", batch.pk)
-    response = render(request, "generation/create_many.html", {"form": form, "mode": "many"})
+    response = render(request, "generation/create_many.html", _context(request, form))
     return response if may_go_on else limits.refused(response)
+
+
+def _context(request: SignedInRequest, form: BatchForm) -> dict[str, Any]:
+    standing = standing_of(request.user, form.allowance) if form.allowance.is_limited else None
+    return {"form": form, "mode": "many", "standing": standing}
+
+
+def _tell_left_out(request: SignedInRequest, form: BatchForm) -> None:
+    if form.left_out is not None:
+        count, reasons = form.left_out
+        text = ngettext("%s clip could not be queued.", "%s clips could not be queued.", count) % count
+        messages.warning(request, " ".join([text, *map(str, dict.fromkeys(reasons))]))
 
 
 @login_required

@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from auravideo.core.forms import choice_field, choices_of, mark_default
 from generation.catalogue.load import Entry, Upscaler
 from generation.queue import blocked_terms
+from generation.quotas.allowance import UNLIMITED, Allowance
+from generation.quotas.widgets import LengthSelect, lengths
 from generation.requests import available
 from generation.requests.choices import LORA_PREFIX, PROMPT_TO_COME, to_requests
 from generation.requests.fields import FIELDS, LORAS, MAX_PROMPT, MAX_STYLE, MIN_SIDE, Field, Kind
@@ -98,11 +100,19 @@ class CreateForm(forms.Form):
         initial=1,
     )
 
-    def __init__(self, data: Mapping | None = None, *, mode: str = SIMPLE, initial: Mapping | None = None) -> None:
+    def __init__(
+        self,
+        data: Mapping | None = None,
+        *,
+        mode: str = SIMPLE,
+        initial: Mapping | None = None,
+        allowance: Allowance = UNLIMITED,
+    ) -> None:
         super().__init__(data, initial=dict(initial or {}))
         self.fields = {name: _form_field(FIELDS[name]) for name in OF_A_REQUEST} | self.fields
         self.mode = mode
-        self.offer = available.offer()
+        self.allowance = allowance
+        self.offer = available.offer(allowance.limits)
         self.requests: list[RenderRequest] = []
         values = self.data if self.is_bound else self.initial
         self.chosen_model = self.offer.chosen_model(values)
@@ -110,6 +120,7 @@ class CreateForm(forms.Form):
         self._set_choices(values)
         self._add_loras()
         self._suggest(values)
+        self._tell_limits()
         self._show_mode()
 
     def _set_choices(self, values: Mapping[str, Any]) -> None:
@@ -118,9 +129,9 @@ class CreateForm(forms.Form):
         fields["model"].initial = model.id
         choice_field(self, "motion_adapter").choices = [(found.id, found.label) for found in self.offer.adapters(model)]
         fields["motion_adapter"].initial = model.adapter
-        choice_field(self, "seconds").choices = [
-            (n, _("%s s") % n) for n in range(1, self.offer.limits.max_seconds + 1)
-        ]
+        fields["seconds"].widget = LengthSelect(self.offer.limits)
+        choice_field(self, "seconds").choices = lengths(self.offer.limits)
+        fields["seconds"].initial = min(FIELDS["seconds"].default, self.offer.limits.max_seconds)
         # Simple mode offers the advanced-only choices only if they are already selected.
         aspects = [id for id in ASPECT_LABELS if id != CUSTOM or self.mode == ADVANCED or values.get("aspect") == id]
         choice_field(self, "aspect").choices = [(id, ASPECT_LABELS[id]) for id in aspects]
@@ -155,6 +166,20 @@ class CreateForm(forms.Form):
         self.fields["short_side"].initial = self.offer.quality(STANDARD, values).short_side
         for name, value in {**self.offer.usual(values), "seed": _("random")}.items():
             self.fields[name].widget.attrs["placeholder"] = value
+
+    def _tell_limits(self) -> None:
+        """Say at the field what the user's own quota allows; the fields of users without one stay as they are."""
+        limits = self.offer.limits
+        if limits.is_own_seconds:
+            self._add_help("seconds", _("Your account: up to %s s.") % limits.max_seconds)
+        if limits.is_own_side:
+            text = _("Your account: up to %s pixels on the longer side.") % limits.max_side
+            for name in ("quality", "short_side", "width", "height"):
+                self._add_help(name, text)
+
+    def _add_help(self, name: str, text: str) -> None:
+        field = self.fields[name]
+        field.help_text = f"{field.help_text} {text}"
 
     def _show_mode(self) -> None:
         if self.mode == ADVANCED:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from generation.batches.forms import BatchForm
 from generation.catalogue.load import Entry
 from generation.create.forms import ADVANCED, OF_A_REQUEST, SIMPLE_FIELDS, SIMPLE_VARIATIONS, CreateForm
+from generation.quotas.allowance import UNLIMITED, Allowance
 from generation.requests import available
 from generation.requests.choices import LORA_PREFIX, in_quality
 from generation.requests.fields import FIELDS, MAX_PROMPT, Field, Kind, with_present_names
@@ -36,9 +37,9 @@ def posted(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name in FORM_FIELDS or name.startswith(LORA_PREFIX)}
 
 
-def from_request(request: Mapping[str, Any]) -> Prefill:
+def from_request(request: Mapping[str, Any], offer: Offer | None = None) -> Prefill:
     """Return form values for a stored request, which may come from an untrusted file."""
-    request, found, offer = with_present_names(request), Prefill(), available.offer()
+    request, found, offer = with_present_names(request), Prefill(), offer or available.offer()
     _take_models(request, found, offer)
     usual = offer.usual(found.values)
     for name in FIELDS:
@@ -46,14 +47,13 @@ def from_request(request: Mapping[str, Any]) -> Prefill:
         if value is not None and value != usual.get(name):
             found.values[name] = value
     _take_size(request, found)
-    _take_seconds(request, found, offer.limits.max_seconds)
-    found.values["quality"] = quality_of(found.values)
+    _take_seconds(request, found, offer)
+    found.values["quality"] = quality_of(found.values, offer)
     return found
 
 
-def quality_of(values: Mapping[str, Any]) -> str:
+def quality_of(values: Mapping[str, Any], offer: Offer) -> str:
     """Return the quality matching the form's size, frame rate and steps, or `CUSTOM`."""
-    offer = available.offer()
     standard = offer.quality(STANDARD, values)
     usual = {"short_side": standard.short_side, "fps": standard.fps, "steps": standard.steps}
     try:
@@ -66,14 +66,14 @@ def quality_of(values: Mapping[str, Any]) -> str:
     )
 
 
-def switched(values: Mapping[str, Any], to: str) -> dict[str, Any]:
+def switched(values: Mapping[str, Any], to: str, offer: Offer | None = None) -> dict[str, Any]:
     """Return the values for mode `to`, converting between a quality and its size, frame rate and steps."""
-    values = dict(values)
+    values, offer = dict(values), offer or available.offer()
     if to != ADVANCED:
-        values["quality"] = quality_of(values)
+        values["quality"] = quality_of(values, offer)
         return values
     quality = values.get("quality", STANDARD)
-    return in_quality(values, quality, available.offer()) if quality in QUALITIES else values
+    return in_quality(values, quality, offer) if quality in QUALITIES else values
 
 
 def without_kept(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,11 +84,12 @@ def without_kept(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def many(values: Mapping[str, Any]) -> BatchForm:
+def many(values: Mapping[str, Any], allowance: Allowance = UNLIMITED) -> BatchForm:
     """Return the batch form, prefilled from the create form's values."""
     known = {"aspect": ASPECTS, "quality": QUALITIES}
     taken = {name: values[name] for name, choices_of in known.items() if values.get(name) in choices_of}
-    return BatchForm(initial={**taken, "lines": values.get("prompt", ""), "seconds": values.get("seconds", 2)})
+    lines, seconds = values.get("prompt", ""), values.get("seconds", 2)
+    return BatchForm(initial={**taken, "lines": lines, "seconds": seconds}, allowance=allowance)
 
 
 def fitted(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,12 +157,16 @@ def _take_size(request: Mapping[str, Any], found: Prefill) -> None:
         found.values["short_side"] = min(width, height)
 
 
-def _take_seconds(request: Mapping[str, Any], found: Prefill, longest: int) -> None:
+def _take_seconds(request: Mapping[str, Any], found: Prefill, offer: Offer) -> None:
     if not _is_whole(request.get("seconds")):
         return
+    longest = offer.limits.max_seconds
     found.values["seconds"] = min(request["seconds"], longest)
     if request["seconds"] > longest:
-        found.notes.append(_("It was longer than this site allows; the maximum is %s s.") % longest)
+        note = _("It was longer than this site allows; the maximum is %s s.")
+        if offer.limits.is_own_seconds:
+            note = _("It was longer than your account allows; the maximum is %s s.")
+        found.notes.append(note % longest)
 
 
 def _name(value: Any) -> str:

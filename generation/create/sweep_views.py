@@ -14,6 +14,8 @@ from generation.create.summaries import queue_for
 from generation.create.sweep_form import SweepForm
 from generation.create.views import create_page
 from generation.jobs.selectors import estimate
+from generation.quotas import checks
+from generation.quotas.selectors import allowance_of, standing_of
 from generation.requests.request import InvalidRequest
 
 NOT_SENT_ON = ("csrfmiddlewaretoken", "confirmed")
@@ -23,12 +25,13 @@ NOT_SENT_ON = ("csrfmiddlewaretoken", "confirmed")
 @require_POST
 def sweep(request: SignedInRequest) -> HttpResponse:
     """Show what a sweep would queue; once that is confirmed, queue it as a batch and compare its clips."""
-    form = CreateForm(request.POST, mode=ADVANCED)
+    form = CreateForm(request.POST, mode=ADVANCED, allowance=allowance_of(request.user))
     asked = SweepForm(request.POST, form=form)
     if not asked.is_valid() or not form.is_valid():
         return create_page(request, form, asked)
     if "confirmed" not in request.POST:
-        return _confirm(request, asked)
+        _tell_quotas(request, form, asked)
+        return _confirm(request, asked) if asked.is_valid() else create_page(request, form, asked)
     if not limits.may_submit(request):
         asked.add_error(None, limits.too_fast())
         return limits.refused(create_page(request, form, asked))
@@ -38,6 +41,13 @@ def sweep(request: SignedInRequest) -> HttpResponse:
         asked.add_error(None, [str(text) for texts in error.errors.values() for text in texts])
         return create_page(request, form, asked)
     return redirect(f"{reverse('gallery:compare')}?batch={jobs[0].batch_id}")
+
+
+def _tell_quotas(request: SignedInRequest, form: CreateForm, asked: SweepForm) -> None:
+    """Say before the grid is shown that the user may not make all of it."""
+    if form.allowance.is_limited:
+        for refusal in checks.refused(standing_of(request.user, form.allowance), asked.requests):
+            asked.add_error(None, [str(text) for texts in refusal.errors.values() for text in texts])
 
 
 def _confirm(request: SignedInRequest, asked: SweepForm) -> HttpResponse:

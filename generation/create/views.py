@@ -29,6 +29,9 @@ from generation.create.unsent import Unsent
 from generation.presets import services as presets
 from generation.presets.forms import PresetNameForm
 from generation.queue.loading import ahead
+from generation.quotas import checks
+from generation.quotas.allowance import Allowance
+from generation.quotas.selectors import Standing, allowance_of, standing_of
 from generation.requests import available
 from generation.requests.choices import in_quality
 from generation.requests.fields import MAX_PROMPT
@@ -55,7 +58,7 @@ def create(request: SignedInRequest) -> HttpResponse:
         if _is_in_full(request):
             return _page(request, form, notes, "generation/create_in_full.html")
         return _page(request, form, notes, draft=GIVEN if form.initial else BLANK)
-    form = CreateForm(request.POST, mode=mode)
+    form = _posted(request, mode)
     if form.is_valid():
         if not limits.may_submit(request):
             if request.htmx:
@@ -65,7 +68,7 @@ def create(request: SignedInRequest) -> HttpResponse:
         try:
             jobs = variations.submit(request.user, form.requests)
         except InvalidRequest as error:
-            form.add_error(None, [str(text) for texts in error.errors.values() for text in texts])
+            _add_errors(form, error)
         else:
             return feed_views.queued(request, jobs)
     return _in_place(request, _page(request, form))
@@ -77,19 +80,20 @@ def edit(request: SignedInRequest) -> HttpResponse:
     mode, to = _mode(request), request.GET.get("to")
     if request.method != "POST":
         return redirect("generation:create")
-    values = prefill.posted(request.POST)
+    values, allowance = prefill.posted(request.POST), allowance_of(request.user)
     if to == "many":
-        return render(request, "generation/create_many.html", {"form": prefill.many(values), "mode": to})
+        context = {"form": prefill.many(values, allowance), "mode": to, "standing": _standing(request, allowance)}
+        return render(request, "generation/create_many.html", context)
     notes: list[str] = []
     if request.GET.get("preset"):
-        found = _from_preset(request)
+        found = _from_preset(request, allowance)
         values, notes = {**_prompt_of(values), **found.values}, found.notes
     if "forget" in request.GET:
         values = prefill.without_kept(values)
     if to in MODES and to != mode:
-        values = prefill.switched(values, to)
+        values = prefill.switched(values, to, available.offer(allowance.limits))
         mode = _remember(request, to)
-    return _page(request, _form(values, mode), notes=notes)
+    return _page(request, _form(values, mode, allowance), notes=notes)
 
 
 @unsent.keeps_form
@@ -98,7 +102,7 @@ def edit(request: SignedInRequest) -> HttpResponse:
 def from_file(request: SignedInUpload) -> HttpResponse:
     """Return the form with the settings of an AuraVideo video file; as typed, with an error, for any other file."""
     mode, typed = _mode(request), prefill.posted(request.POST)
-    problem, found = "", Prefill()
+    problem, found, allowance = "", Prefill(), allowance_of(request.user)
     file = request.FILES.get("video_file")
     if request.files_too_large:
         problem = _too_large()
@@ -111,11 +115,11 @@ def from_file(request: SignedInUpload) -> HttpResponse:
         if stored is None:
             problem = _("This file has no settings: it was not made by AuraVideo, or another program changed it.")
         else:
-            found = prefill.from_request(stored)
+            found = prefill.from_request(stored, available.offer(allowance.limits))
     if problem:
-        return _page(request, _form(typed, mode), file_problem=problem)
+        return _page(request, _form(typed, mode, allowance), file_problem=problem)
     messages.success(request, _("Settings loaded from the file."))
-    return _page(request, _form(found.values, mode), notes=found.notes)
+    return _page(request, _form(found.values, mode, allowance), notes=found.notes)
 
 
 def _too_large() -> str:
@@ -126,7 +130,7 @@ def _too_large() -> str:
 @require_POST
 def summary(request: SignedInRequest) -> HttpResponse:
     """Return the summary fragment for the current form, requested as the user types."""
-    form = CreateForm(request.POST, mode=_mode(request))
+    form = _posted(request, _mode(request))
     return render(request, "generation/partials/summary.html", {**_summary(form, request), "is_live": True})
 
 
@@ -135,7 +139,7 @@ def summary(request: SignedInRequest) -> HttpResponse:
 def save_preset(request: SignedInRequest) -> HttpResponse:
     """Save the form's settings as a preset and show the form again."""
     mode = _mode(request)
-    form = CreateForm(request.POST, mode=mode)
+    form = _posted(request, mode)
     naming = PresetNameForm(request.POST)
     outline = form.outline()
     if not outline:
@@ -152,7 +156,7 @@ def save_preset(request: SignedInRequest) -> HttpResponse:
             text = _("The preset %s was saved.") if is_new else _("The preset %s was updated.")
             messages.success(request, text % name)
             shown = None
-    return _page(request, _form(prefill.posted(request.POST), mode), naming=shown)
+    return _page(request, _form(prefill.posted(request.POST), mode, form.allowance), naming=shown)
 
 
 def _mode(request: SignedInRequest) -> str:
@@ -167,13 +171,24 @@ def _remember(request: SignedInRequest, mode: str) -> str:
     return mode
 
 
-def _form(values: Mapping[str, Any], mode: str) -> CreateForm:
-    return CreateForm(mode=mode, initial=prefill.fitted(values) if values else {})
+def _form(values: Mapping[str, Any], mode: str, allowance: Allowance) -> CreateForm:
+    return CreateForm(mode=mode, initial=prefill.fitted(values) if values else {}, allowance=allowance)
+
+
+def _posted(request: SignedInRequest, mode: str) -> CreateForm:
+    return CreateForm(request.POST, mode=mode, allowance=allowance_of(request.user))
+
+
+def _add_errors(form: CreateForm, error: InvalidRequest) -> None:
+    """Show why nothing was queued, at the field that a quota concerns; what is not about a field, above the form."""
+    for name, texts in error.errors.items():
+        for text in texts:
+            form.add_error(name if name in form.fields and name != "prompt" else None, str(text))
 
 
 def _as_typed(request: SignedInRequest, typed: Unsent) -> tuple[CreateForm, list[str]]:
     """Return the form that was posted after the session had expired, and a note that it still has to be sent."""
-    form = _form(typed.values, _remember(request, typed.mode))
+    form = _form(typed.values, _remember(request, typed.mode), allowance_of(request.user))
     return form, [_("You had been signed out. The form is as you left it; nothing was queued.")]
 
 
@@ -186,15 +201,16 @@ def _in_place(request: SignedInRequest, response: HttpResponse) -> HttpResponse:
 
 def _start(request: SignedInRequest, mode: str) -> tuple[CreateForm, list[str]]:
     """Return the initial form and notes, from ?from=, ?video= or ?preset=, then ?prompt= and ?quality=."""
-    stored = create_from.find(request.user, request.GET)
-    found = prefill.from_request(stored) if stored is not None else Prefill()
+    stored, allowance = create_from.find(request.user, request.GET), allowance_of(request.user)
+    offer = available.offer(allowance.limits)
+    found = prefill.from_request(stored, offer) if stored is not None else Prefill()
     if request.GET.get("preset"):
-        found = _from_preset(request)
+        found = _from_preset(request, allowance)
     if request.GET.get("prompt"):
         found.values["prompt"] = request.GET["prompt"][:MAX_PROMPT]
     if (quality := request.GET.get("quality")) in QUALITIES:
-        found.values = in_quality(found.values, quality, available.offer())
-    form = _form(found.values, mode)
+        found.values = in_quality(found.values, quality, offer)
+    form = _form(found.values, mode, allowance)
     if stored is not None and quality and _is_whole(stored) and not summaries.draws_same_noise(stored, form):
         found.notes.append(_("In this quality, the same seed gives a different composition than before."))
     return form, found.notes
@@ -214,13 +230,13 @@ def _is_whole(stored: Mapping[str, Any]) -> bool:
     return {"prompt", "negative_prompt", "seed"} <= stored.keys()
 
 
-def _from_preset(request: SignedInRequest) -> Prefill:
+def _from_preset(request: SignedInRequest, allowance: Allowance) -> Prefill:
     try:
         id = UUID(request.GET["preset"])
     except ValueError:
         raise Http404 from None
     found = get_object_or_404(presets.visible_presets(request.user), pk=id)
-    return prefill.from_request(found.settings)
+    return prefill.from_request(found.settings, available.offer(allowance.limits))
 
 
 def _prompt_of(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -269,6 +285,11 @@ def _page(
     )
 
 
+def _standing(request: SignedInRequest, allowance: Allowance) -> Standing | None:
+    """Return what is left of a user's quotas; None for users without any, whose pages say nothing of them."""
+    return standing_of(request.user, allowance) if allowance.is_limited else None
+
+
 def create_page(request: SignedInRequest, form: CreateForm, sweep: sweep_form.SweepForm) -> HttpResponse:
     """Return the page as it was posted, with what is wrong with it and with the sweep."""
     return _page(request, form, sweep=sweep)
@@ -280,7 +301,10 @@ def _summary(form: CreateForm, request: SignedInRequest) -> dict[str, Any]:
     summary = summaries.summarise(form, request.user)
     if summary is not None:
         ahead.ask_for_form(summary.request, summary.plan)
+    standing = _standing(request, form.allowance)
     return {
+        "standing": standing,
+        "refusals": list(checks.refused(standing, form.outline())) if standing is not None else [],
         "mode": form.mode,
         "summary": summary,
         "costs": summaries.costs(form) if is_simple else {},

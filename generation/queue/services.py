@@ -28,6 +28,10 @@ from generation.domain.states import ACTIVE, ENDED, MAX_ATTEMPTS, MAX_CARD_FAILU
 from generation.models import Batch, Job, StageRun
 from generation.queue import blocked_terms, canvas, events, placement, signals, turns
 from generation.queue.loading import ahead
+from generation.quotas import checks, ledger
+from generation.quotas.allowance import UNLIMITED
+from generation.quotas.refusals import NotNow, TooManyJobs
+from generation.quotas.selectors import allowance_of
 from generation.requests import available
 from generation.requests.fields import MAX_SEED
 from generation.requests.request import InvalidRequest, RenderRequest
@@ -44,27 +48,12 @@ REASONS_OF_LOSSES = (HUNG, OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY, *CARD_REASONS) 
 FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render them again
 
 
-class NotNow(InvalidRequest):
-    """A refusal that is not about the request: later, it may be accepted."""
-
-
 class NoRoom(NotNow):
     """A refusal: the disk is almost full, full or read-only."""
 
     def __init__(self) -> None:
         text = _("The disk of this site is full or nearly so, and no new clips are accepted until there is room.")
         super().__init__({"prompt": [text]})
-
-
-class TooManyJobs(NotNow):
-    """A refusal: the user would exceed the limit on active jobs."""
-
-    def __init__(self, active: int) -> None:
-        text = _(
-            "At most %(limit)s of your clips can wait or render at a time; %(active)s do now. Wait for some to finish, "
-            "or cancel some."
-        )
-        super().__init__({"prompt": [text % {"limit": settings.MAX_ACTIVE_JOBS, "active": active}]})
 
 
 @transaction.atomic
@@ -75,16 +64,21 @@ def submit(
     batch: Batch | None = None,
     row: int | None = None,
     repair_of: Job | None = None,
+    within_quotas: bool = True,
 ) -> Job:
     """Queue a valid request. Its message is sent after the transaction commits.
 
+    Without `within_quotas`, only the limits of the site hold; for operators.
+
     Raises:
-        TooManyJobs: the user would have more than `settings.MAX_ACTIVE_JOBS` active jobs.
+        TooManyJobs: the user would have more active jobs than their quota or `settings.MAX_ACTIVE_JOBS` allows.
+        NoSecondsLeft, NoStorageLeft: another quota of theirs is used up.
         NoRoom: the disk has less than `settings.MIN_FREE_MB` left.
         BlockedPrompt: the prompt contains a blocked term. Forms check this first; this check cannot be bypassed.
-        InvalidRequest: the model of the request has left the catalogue, or can no longer render it.
+        InvalidRequest: the model of the request has left the catalogue, or can no longer render it; or the request is
+            beyond a quota that time does not free.
     """
-    (job,) = _submit(user, [request], batch, [row], repair_of)
+    (job,) = _submit(user, [request], batch, [row], repair_of, within_quotas=within_quotas)
     return job
 
 
@@ -93,7 +87,7 @@ def submit_many(user: User, requests: Sequence[RenderRequest], *, batch: Batch |
     """Queue valid requests in order, all or none, in a constant number of queries; in a new `batch`, as its rows.
 
     Raises:
-        TooManyJobs, NoRoom, BlockedPrompt, InvalidRequest: as in `submit`, for any of the requests.
+        NotNow, BlockedPrompt, InvalidRequest: as in `submit`, for any of the requests.
     """
     rows = [None] * len(requests) if batch is None else range(1, len(requests) + 1)
     return _submit(user, requests, batch, rows)
@@ -105,11 +99,13 @@ def _submit(
     batch: Batch | None,
     rows: Sequence[int | None],
     repair_of: Job | None = None,
+    *,
+    within_quotas: bool = True,
 ) -> list[Job]:
     blocked = blocked_terms.load()
     for prompt in dict.fromkeys(request.engine_prompt for request in requests):
         blocked.check(prompt)
-    queued, now = _room_for(user, len(requests))
+    queued, now = _room_for(user, requests, within_quotas=within_quotas)
     jobs = [
         Job(
             user=user,
@@ -126,13 +122,14 @@ def _submit(
         for n, (request, row) in enumerate(zip(requests, rows, strict=True))
     ]
     Job.objects.bulk_create(jobs)
+    ledger.enter(jobs, requests)
     transaction.on_commit(partial(declared.JOBS_SUBMITTED.inc, len(jobs)))
     transaction.on_commit(partial(events.publish_all, user.pk, [job.pk for job in jobs]))
     _send_on_commit(*jobs)
     return jobs
 
 
-def _room_for(user: User, more: int) -> tuple[int, datetime]:
+def _room_for(user: User, more: Sequence[RenderRequest], *, within_quotas: bool) -> tuple[int, datetime]:
     """Return how many jobs the user has queued, and a moment after all of them, at which more can be.
 
     The number is the priority of the next one's first message, so nobody's first clip waits until another user's
@@ -140,7 +137,7 @@ def _room_for(user: User, more: int) -> tuple[int, datetime]:
     one after the other.
 
     Raises:
-        TooManyJobs: `more` further jobs would exceed the limit.
+        NotNow, InvalidRequest: `more` would exceed the site's limit, or a quota of the user.
         NoRoom: the disk has none.
     """
     try:
@@ -153,8 +150,11 @@ def _room_for(user: User, more: int) -> tuple[int, datetime]:
     found = mine.aggregate(
         active=Count("pk"), queued=Count("pk", filter=Q(status=Status.QUEUED)), last=Max("queued_at")
     )
-    if found["active"] + more > settings.MAX_ACTIVE_JOBS:
-        raise TooManyJobs(found["active"])
+    allowance = allowance_of(user) if within_quotas else UNLIMITED
+    if allowance.is_limited:
+        checks.require(user, more, allowance)
+    elif found["active"] + len(more) > settings.MAX_ACTIVE_JOBS:
+        raise TooManyJobs(found["active"], settings.MAX_ACTIVE_JOBS)
     return found["queued"], max(locked.now, found["last"] + _TICK if found["last"] else locked.now)
 
 
@@ -244,20 +244,21 @@ def cancel_waiting(user: User) -> int:
 
 
 @transaction.atomic
-def retry(job: Job) -> bool:
+def retry(job: Job, *, within_quotas: bool = True) -> bool:
     """Requeue a failed or cancelled job from the stage where it stopped, with a new count of attempts.
 
     The job is queued behind the user's other jobs.
 
     Raises:
-        TooManyJobs, NoRoom: as in `submit`.
+        NotNow, InvalidRequest: as in `submit`.
         BlockedPrompt: as in `submit`; the term may have been added since.
     """
     lock(job)
     job.refresh_from_db()
     if not job.can_retry:
         return False
-    blocked_terms.load().check(job.render_request.engine_prompt)
+    request = job.render_request
+    blocked_terms.load().check(request.engine_prompt)
     run = job.run + 1
     fresh: dict[str, Any] = {
         "error_id": "",
@@ -269,10 +270,11 @@ def retry(job: Job) -> bool:
         "waits_in": "",
     }
     fresh |= {"seen_at": None, "removed_at": None}
-    queued, now = _room_for(job.user, 1)
+    queued, now = _room_for(job.user, [request], within_quotas=within_quotas)
     fresh["priority"] = min(queued, MAX_PRIORITY)
     if not transition(job, Status.QUEUED, expected_run=job.run, run=run, first_run=run, queued_at=now, **fresh):
         return False
+    ledger.enter_again(job, request)
     transaction.on_commit(declared.JOBS_RETRIED.inc)
     _send_on_commit(job)
     return True

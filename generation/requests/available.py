@@ -40,8 +40,8 @@ def plan_for(request: RenderRequest) -> Plan:
         raise InvalidRequest({"model": [str(error)]}) from error
 
 
-def offer() -> Offer:
-    """Return the current offer of this machine. Each model's folder is checked at most once."""
+def offer(own: Limits | None = None) -> Offer:
+    """Return the current offer of this machine, within a user's own limits. Each model's folder is checked once."""
     known: dict[str, bool] = {}
 
     def is_here(entry: Entry) -> bool:
@@ -49,4 +49,4 @@ def offer() -> Offer:
             known[entry.id] = entry.is_available(settings.HOME)
         return known[entry.id]
 
-    return Offer(catalogue(), limits(), is_here)
+    return Offer(catalogue(), own or limits(), is_here)

@@ -91,6 +91,11 @@ def _size(chosen: Mapping[str, Any], offer: Offer) -> tuple[int, int]:
         message = _(
             "The longer side would be %(longer)s pixels, and this site allows %(limit)s. At most %(largest)s fit here."
         )
+        if offer.limits.is_own_side:
+            message = _(
+                "The longer side would be %(longer)s pixels, and your account allows %(limit)s. "
+                "At most %(largest)s fit here."
+            )
         largest = largest_short_side_of(aspect, offer.chosen_model(chosen), limit)
         values = {"longer": max(width, height), "limit": limit, "largest": largest}
         raise InvalidRequest({"short_side": [message % values]})

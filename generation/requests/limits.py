@@ -8,7 +8,12 @@ MAX_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The operator's limits: longest side in pixels, longest clip in seconds."""
+    """The limits of a site, or of one user: longest side in pixels, longest clip in seconds.
+
+    `is_own_side` and `is_own_seconds`: whether a user's quota sets them, and messages say so.
+    """
 
     max_side: int = MAX_SIDE
     max_seconds: int = MAX_SECONDS
+    is_own_side: bool = False
+    is_own_seconds: bool = False

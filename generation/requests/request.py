@@ -33,6 +33,8 @@ _PASTED = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d{1,15},\d{1,15}")
 _WEIGHT_COMMA = re.compile(r"(:\s*-?\d{1,3}),(?=\d{1,9}\s*(?:[,;]|$))")
 MOST_TOLD = 5  # unknown fields
+OWN_SECONDS = _("Clips of your account can be up to %s s long.")
+OWN_SIDE = _("Clips of your account can have up to %s pixels on the longer side.")
 _LORA_FIELDS = tuple(field for field in FIELDS.values() if field.kind in LORAS)
 
 
@@ -220,6 +222,8 @@ class _Parser:
             self._fail(field.name, _("This must be a whole number."))
         elif number == field.unset:
             return None
+        elif field.kind is Kind.LENGTH and self.limits.is_own_seconds and number > self.limits.max_seconds:
+            self._fail(field.name, OWN_SECONDS % self.limits.max_seconds)
         else:
             self._check_range(field, number)
         return number
@@ -264,6 +268,9 @@ class _Parser:
 
     def _side(self, field: str, report: str = "") -> int:
         number = _whole_number(self.data.get(field, min(256, self.limits.max_side // 2 * 2)))
+        if number is not None and number > self.limits.max_side and self.limits.is_own_side:
+            self._fail(report or field, OWN_SIDE % self.limits.max_side)
+            return 256
         if number is None or not MIN_SIDE <= number <= self.limits.max_side or number % 2:
             message = _("A side must be an even number of pixels between %(minimum)s and %(maximum)s.")
             self._fail(report or field, message % {"minimum": MIN_SIDE, "maximum": self.limits.max_side})

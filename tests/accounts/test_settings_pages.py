@@ -207,7 +207,7 @@ def test_the_zip_holds_the_profile_the_jobs_and_the_videos(signed_in, user):
     assert response["Content-Type"] == "application/zip"
     archive = unzipped(response)
     video, settings = "videos/0001-café-żółw.mp4", "videos/0001-café-żółw.json"
-    assert sorted(archive.namelist()) == ["jobs.json", "presets.json", "profile.json", settings, video]
+    assert sorted(archive.namelist()) == ["jobs.json", "presets.json", "profile.json", "quota.json", settings, video]
     assert archive.read(video) == b"moving pictures"
     assert json.loads(archive.read(settings))["request"]["prompt"] == "a red heart rising over the sea"
     jobs = {row["id"]: row for row in json.loads(archive.read("jobs.json"))}
@@ -228,7 +228,7 @@ def test_the_zip_holds_nothing_of_anybody_else(signed_in, user, other_user):
     VideoFactory(user=other_user, video_file=stored, title="theirs")
     PresetFactory(user=other_user)
     archive = unzipped(signed_in.post(reverse("accounts:download")))
-    assert sorted(archive.namelist()) == ["jobs.json", "presets.json", "profile.json"]
+    assert sorted(archive.namelist()) == ["jobs.json", "presets.json", "profile.json", "quota.json"]
     everything = b"".join(archive.read(name) for name in archive.namelist()).decode()
     assert str(job.pk) not in everything
     assert other_user.username not in everything

@@ -25,6 +25,7 @@ from tests.factories import (
     InvitationFactory,
     JobFactory,
     PresetFactory,
+    QuotaFactory,
     ReportFactory,
     UserFactory,
     VideoFactory,
@@ -124,6 +125,7 @@ def _clips_of(owner) -> dict[str, object]:
 def _account_of(owner) -> dict[str, object]:
     data = {"name": "Key", "credential": _credential()}
     passkey = Authenticator.objects.create(user=owner, type=Authenticator.Type.WEBAUTHN, data=data)
+    group = Group.objects.create(name="group")
     email = owner.emailaddress_set.create(email=owner.email, verified=True, primary=True)
     return {
         "pk": passkey.pk,
@@ -132,8 +134,9 @@ def _account_of(owner) -> dict[str, object]:
         "object_id": owner.pk,
         **_pages_of("account_emailaddress", email),
         **_pages_of("mfa_authenticator", passkey),
-        **_pages_of("auth_group", Group.objects.create(name="group")),
+        **_pages_of("auth_group", group),
         **_pages_of("accounts_invitation", InvitationFactory()),
+        **_pages_of("generation_quota", QuotaFactory(group=group, waiting=5)),
     }
 
 

@@ -21,10 +21,20 @@ from generation.batches.export import Output, OutputError
 from generation.batches.services import BatchEntry, Feed
 from generation.batches.wait import Outcome, Wait
 from generation.queue import services
+from generation.quotas.allowance import UNLIMITED
+from generation.quotas.refusals import NoSecondsLeft, NoStorageLeft, TooManyJobs
+from generation.quotas.selectors import allowance_of
+from generation.requests.limits import Limits
 
 SHOWN_PROBLEMS = 100
 SOME_FAILED, NOT_FINISHED, INTERRUPTED = 3, 4, 130  # exit codes; CommandError exits with 1, shells use 130 for Ctrl-C
 START_WORKERS = f"make run (or: {manage('serve')})"
+WHY = {
+    services.NoRoom: "the disk is full or nearly so",
+    TooManyJobs: "the user has reached the limit of waiting clips",
+    NoSecondsLeft: "the user has no seconds of video left (see --no-quotas)",
+    NoStorageLeft: "the user has no storage left (see --no-quotas)",
+}
 EPILOG = """\
 Invalid rows are reported by line number, and nothing is queued unless --skip-invalid is given. Run the same command
 again to resume: finished rows are not rendered again, failed and cancelled ones are retried.
@@ -33,7 +43,7 @@ exit codes:
   0    every valid row was queued; with --wait: is done
   1    the file, user or folder is invalid, and nothing was queued
   3    with --wait: all rows ended, but some failed or were cancelled
-  4    not finished: more rows than one user may have waiting, or (with --wait) no worker responds; run it again
+  4    not finished: more than the user may have waiting or make now, or (with --wait) no worker responds; run it again
   130  Ctrl-C; queued clips are still rendered
 """
 
@@ -49,6 +59,11 @@ class Command(BaseCommand):
         parser.add_argument("--user", metavar="NAME", required=True, help="owner of the clips: username or email")
         parser.add_argument("--format", choices=parsing.FORMATS, help="format; default: detected")
         parser.add_argument("--skip-invalid", action="store_true", help="queue the valid rows and skip the others")
+        parser.add_argument(
+            "--no-quotas",
+            action="store_true",
+            help="let the user exceed their quotas, but not the limits of the site",
+        )
         parser.add_argument("--wait", action="store_true", help="show progress and wait until every clip has ended")
         parser.add_argument(
             "--output", metavar="DIR", type=Path, help="write one file per row and manifest.jsonl here; implies --wait"
@@ -58,10 +73,12 @@ class Command(BaseCommand):
         try:
             rows = parsing.read_rows(_read(file), format=options["format"] or "", name="" if file == "-" else file)
             owner = _find_user(user)
-            entries = self._check(rows, skip_invalid=options["skip_invalid"])
+            allowance = UNLIMITED if options["no_quotas"] else allowance_of(owner)
+            entries = self._check(rows, allowance.limits, skip_invalid=options["skip_invalid"])
             folder = Output(output, parsing.digest(rows), len(rows)) if output else None
             batch, is_new = batches.open_batch(owner, "standard input" if file == "-" else Path(file).name, rows)
-            self._run(Feed(batch, entries), entries, folder, wait=options["wait"] or output is not None, is_new=is_new)
+            feed = Feed(batch, entries, within_quotas=not options["no_quotas"])
+            self._run(feed, entries, folder, wait=options["wait"] or output is not None, is_new=is_new)
         except (parsing.BatchFileError, OutputError) as error:
             raise CommandError(str(error)) from error
         except (OperationalError, ProgrammingError) as error:
@@ -70,8 +87,8 @@ class Command(BaseCommand):
                 f"Start the site with {START_WORKERS}, then run this command again."
             ) from error
 
-    def _check(self, rows: list[parsing.Row], *, skip_invalid: bool) -> list[BatchEntry]:
-        entries = batches.check(rows)
+    def _check(self, rows: list[parsing.Row], limits: Limits, *, skip_invalid: bool) -> list[BatchEntry]:
+        entries = batches.check(rows, limits)
         problems = [problem for entry in entries for problem in entry.problems]
         for problem in problems[:SHOWN_PROBLEMS]:
             self.stderr.write(problem)
@@ -105,8 +122,7 @@ class Command(BaseCommand):
             self._warn(f"Stopped. Queued clips are still rendered.{left} Run the command again to resume.")
             sys.exit(INTERRUPTED)
         if len(feed):
-            limit = "the user has reached the limit of waiting clips"
-            why = "the disk is full or nearly so" if isinstance(feed.refusal, services.NoRoom) else limit
+            why = next((why for kind, why in WHY.items() if isinstance(feed.refusal, kind)), "not now")
             self._warn(
                 f"{_rows(len(feed))} could not be queued: {why}. Run the same command again later, or with --wait."
             )
@@ -120,6 +136,8 @@ class Command(BaseCommand):
 
     def _say_what_was_queued(self, feed: Feed, entries: list[BatchEntry], *, is_new: bool) -> None:
         wrong = sum(entry.request is None for entry in entries) + feed.refused
+        for reason in dict.fromkeys(map(str, feed.reasons)):
+            self.stderr.write(reason)
         counts = {"queued": feed.queued, "retried": feed.retried, "already there": feed.known, "skipped": wrong}
         parts = [f"{count} {what}" for what, count in counts.items() if count]
         start = "" if is_new else "Resuming an earlier batch. "

@@ -166,7 +166,7 @@ def test_a_row_that_another_process_queued_in_the_same_moment_is_there_already(b
     made = Feed(batch, entries_of("a heart\n"))
     submit = services.submit
 
-    def be_slower(user, request, **place):
+    def be_slower(user, request, *, within_quotas, **place):
         JobFactory(user=user, **place)
         return submit(user, request, **place)
 

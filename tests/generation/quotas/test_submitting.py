@@ -1,0 +1,214 @@
+"""Quotas hold for every clip that is queued, first or again, also at the same time; and only for what is kept of it."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from gallery import lifecycle
+from generation.domain.states import Status
+from generation.models import Job, LedgerEntry
+from generation.queue import services
+from generation.quotas.allowance import MEGABYTE
+from generation.quotas.ledger import estimated_size, forgettable
+from generation.quotas.refusals import NoSecondsLeft, NoStorageLeft, NotNow, TooManyJobs
+from generation.requests.request import InvalidRequest, RenderRequest
+from tests.factories import JobFactory, LedgerEntryFactory, QuotaFactory, VideoFactory, a_request
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def asked(**changes) -> RenderRequest:
+    return RenderRequest.from_dict(a_request(**changes))
+
+
+def test_waiting_and_rendering_clips_are_limited(user, other_user):
+    QuotaFactory(waiting=2)
+    services.submit(user, asked())
+    services.submit(user, asked())
+    with pytest.raises(TooManyJobs, match="At most 2 of your clips"):
+        services.submit(user, asked())
+    assert services.submit(other_user, asked())
+
+
+def test_seconds_are_limited_and_the_refusal_says_when_enough_are_free(user):
+    QuotaFactory(seconds_a_day=5)
+    services.submit(user, asked(seconds=3))
+    with pytest.raises(NoSecondsLeft, match="needs 3 s of video, and you have 2 s left until") as refused:
+        services.submit(user, asked(seconds=3))
+    in_a_day = LedgerEntry.objects.get().counted_at + timedelta(days=1)
+    assert in_a_day <= refused.value.free_at < in_a_day + timedelta(minutes=1)
+    assert list(refused.value.errors) == ["seconds"]
+    assert services.submit(user, asked(seconds=2))
+    with pytest.raises(NoSecondsLeft, match="You have used all of your 5 s"):
+        services.submit(user, asked(seconds=1))
+
+
+def test_several_clips_are_queued_together_or_not_at_all(user):
+    QuotaFactory(seconds_a_day=5)
+    with pytest.raises(InvalidRequest, match="needs 6 s of video, and you may make 5 s in 24 hours"):
+        services.submit_many(user, [asked(seconds=2)] * 3)
+    assert not Job.objects.exists()
+    assert not LedgerEntry.objects.exists()
+    assert len(services.submit_many(user, [asked(seconds=2)] * 2)) == 2
+
+
+def test_drafts_count_as_the_seconds_that_they_are(user):
+    QuotaFactory(seconds_a_day=3)
+    services.submit(user, asked(seconds=2, quality="draft"))
+    with pytest.raises(NoSecondsLeft):
+        services.submit(user, asked(seconds=2, quality="draft"))
+
+
+@pytest.mark.parametrize("end", ["cancel", "cancel_waiting", "fail"])
+def test_a_clip_that_is_cancelled_or_fails_gives_its_seconds_back(user, end):
+    QuotaFactory(seconds_a_day=2)
+    job = services.submit(user, asked(seconds=2))
+    if end == "cancel":
+        assert services.cancel(job)
+    elif end == "cancel_waiting":
+        assert services.cancel_waiting(user) == 1
+    else:
+        assert services.fail(job, job.run, "worker-lost", {})
+    assert services.submit(user, asked(seconds=2))
+
+
+def test_rendering_a_clip_again_counts_it_again_from_now_on(user):
+    QuotaFactory(seconds_a_day=2)
+    job = services.submit(user, asked(seconds=2))
+    LedgerEntry.objects.update(counted_at=timezone.now() - timedelta(hours=30))
+    assert services.cancel(job)
+    assert services.retry(job)
+    assert LedgerEntry.objects.get().counted_at > timezone.now() - timedelta(minutes=1)
+    with pytest.raises(NoSecondsLeft):
+        services.submit(user, asked(seconds=2))
+
+
+def test_rendering_again_needs_room_like_a_new_clip(user):
+    QuotaFactory(seconds_a_day=2)
+    job = services.submit(user, asked(seconds=2))
+    services.cancel(job)
+    services.submit(user, asked(seconds=2))
+    with pytest.raises(NoSecondsLeft):
+        services.retry(job)
+    job.refresh_from_db()
+    assert job.status == Status.CANCELLED
+
+
+def test_a_clip_of_the_time_before_the_ledger_is_counted_when_it_is_rendered_again(user):
+    job = JobFactory(user=user, status=Status.FAILED, request=a_request(seconds=3))
+    assert services.retry(job)
+    assert LedgerEntry.objects.get(job=job).seconds == 3
+
+
+def test_deleting_a_finished_clip_does_not_give_its_seconds_back(user):
+    QuotaFactory(seconds_a_day=2)
+    job = services.submit(user, asked(seconds=2))
+    Job.objects.filter(pk=job.pk).update(status=Status.DONE)
+    job.refresh_from_db()
+    lifecycle.purge(VideoFactory(user=user, job=job))
+    assert not Job.objects.filter(pk=job.pk).exists()
+    with pytest.raises(NoSecondsLeft):
+        services.submit(user, asked(seconds=2))
+
+
+def test_size_and_length_are_limited_whoever_made_the_request(user):
+    QuotaFactory(max_side=256, max_seconds=2)
+    with pytest.raises(InvalidRequest, match="up to 2 s long") as refused:
+        services.submit(user, asked(seconds=3))
+    assert not isinstance(refused.value, NotNow), "waiting does not help"
+    with pytest.raises(InvalidRequest, match="up to 256 pixels on the longer side"):
+        services.submit(user, asked(width=512, height=256))
+    assert services.submit(user, asked(width=256, height=128, seconds=2))
+
+
+def test_a_quota_that_was_lowered_holds_for_rendering_again_but_stops_no_clip(user):
+    job = services.submit(user, asked(seconds=3))
+    QuotaFactory(max_seconds=2)
+    assert services.start(job, job.run)
+    services.cancel(job)
+    with pytest.raises(InvalidRequest, match="up to 2 s long"):
+        services.retry(job)
+
+
+def test_storage_is_limited_by_what_is_kept_and_by_what_is_being_made(user):
+    request = asked(seconds=2)
+    QuotaFactory(storage_mb=10)
+    VideoFactory(user=user, size=10 * MEGABYTE - 2 * estimated_size(request))
+    services.submit(user, request)
+    services.submit(user, request)
+    with pytest.raises(NoStorageLeft, match=r"Delete clips .* empty the trash") as refused:
+        services.submit(user, request)
+    assert list(refused.value.errors) == ["prompt"]
+
+
+def test_a_clip_larger_than_estimated_is_kept_and_stops_the_next_one(user):
+    QuotaFactory(storage_mb=10)
+    video = VideoFactory(user=user, size=11 * MEGABYTE)
+    with pytest.raises(NoStorageLeft):
+        services.submit(user, asked())
+    video.refresh_from_db()
+    assert video.deleted_at is None
+
+
+@pytest.mark.parametrize("none", [{"waiting": 0}, {"seconds_a_day": 0}, {"storage_mb": 0}])
+def test_zero_allows_nothing_and_says_whom_to_ask(user, none):
+    QuotaFactory(user=user, **none)
+    with pytest.raises(InvalidRequest, match="Your account may not make clips") as refused:
+        services.submit(user, asked())
+    assert not isinstance(refused.value, NotNow), "a batch would wait for it forever"
+
+
+def test_an_operator_may_queue_beyond_a_quota_but_not_beyond_the_limits_of_the_site(user, settings):
+    QuotaFactory(seconds_a_day=0, max_seconds=1)
+    settings.MAX_ACTIVE_JOBS = 1
+    services.submit(user, asked(seconds=2), within_quotas=False)
+    assert LedgerEntry.objects.get().seconds == 2, "it counts all the same"
+    with pytest.raises(TooManyJobs):
+        services.submit(user, asked(seconds=2), within_quotas=False)
+
+
+def test_without_quotas_clips_are_counted_so_that_a_new_quota_holds_at_once(user):
+    services.submit(user, asked(seconds=2))
+    QuotaFactory(seconds_a_day=3)
+    with pytest.raises(NoSecondsLeft):
+        services.submit(user, asked(seconds=2))
+
+
+def test_what_no_longer_counts_is_forgotten_and_nothing_else(user):
+    old = timezone.now() - timedelta(hours=25)
+    gone = LedgerEntryFactory(user=user, counted_at=old)
+    failed = LedgerEntryFactory(user=user, counted_at=old, job=JobFactory(user=user, status=Status.FAILED))
+    LedgerEntryFactory(user=user, counted_at=old, job=JobFactory(user=user))
+    LedgerEntryFactory(user=user)
+    assert set(forgettable()) == {gone, failed}
+    assert forgettable().delete()[0] == 2
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+@pytest.mark.parametrize("quota", [{"seconds_a_day": 6}, {"waiting": 3}, {"storage_mb": 1}])
+def test_requests_at_the_same_time_do_not_get_past_a_quota(user, quota):
+    QuotaFactory(**quota)
+    request = asked(seconds=2, width=256, height=256, fps=24)
+    if "storage_mb" in quota:
+        VideoFactory(user=user, size=MEGABYTE - 3 * estimated_size(request))
+    refused, together = [], threading.Barrier(8)
+
+    def submit() -> None:
+        together.wait(10)
+        try:
+            services.submit(user, request)
+        except NotNow:
+            refused.append(1)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=submit) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert Job.objects.filter(user=user).count() == 3
+    assert len(refused) == 5
