@@ -42,3 +42,15 @@ def write_letter(action_id: str, until: str, site: str) -> None:
 )
 def alert_moderator(moderator_id: int, video_id: str, site: str, is_hidden: bool) -> None:
     alerts.write(moderator_id, video_id, site, is_hidden)
+
+
+@shared_task(
+    name=alerts.WAITING_TASK,
+    ignore_result=True,
+    autoretry_for=emails.MAIL_ERRORS,
+    retry_backoff=60,
+    retry_jitter=False,
+    max_retries=5,
+)
+def alert_moderator_of_waiting(moderator_id: int, video_id: str) -> None:
+    alerts.write_of_waiting(moderator_id, video_id)

