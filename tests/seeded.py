@@ -87,6 +87,7 @@ for page in ("change", "delete", "history"):
     values[f"admin:generation_blockedterm_{page}:object_id"] = BlockedTerm.objects.get().pk
     values[f"admin:generation_worker_{page}:object_id"] = worker.pk
     values[f"admin:gallery_retentionrule_{page}:object_id"] = rule.pk
+    values[f"admin:gallery_safetyrule_{page}:object_id"] = 1
     values[f"admin:account_emailaddress_{page}:object_id"] = address.pk
 print(json.dumps({"values": values, "jobs": jobs, "videos": videos}))
 """
