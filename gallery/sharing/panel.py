@@ -37,10 +37,6 @@ class SharePanel:
         return self.video.visibility == Visibility.PUBLIC
 
     @property
-    def is_kept_back(self) -> bool:
-        return bool(self.kept_back)
-
-    @property
     def is_pending(self) -> bool:
         """Return whether the state may change by itself any moment, so that the page asks for it again."""
         return self.kept_back in PENDING
