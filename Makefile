@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # the summary shows why the first failed, and that is a fault to be looked into.
 TWICE := --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow attack test-faults chaos test-outages test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock audit secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-overlap bench-ray bench-scrape bench-storage plot-first-clip bench-load clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow attack test-faults chaos test-outages test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock audit secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-overlap bench-ray bench-safety bench-scrape bench-storage plot-first-clip bench-load clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -196,6 +196,10 @@ bench-merging: $(VENV)/installed-dev browser
 # Compares the estimate shown before submitting with the actual time; run it on an idle machine.
 bench-estimates: $(VENV)/installed-dev ## Measure the accuracy of the estimated times
 	$(BIN)/python -m scripts.bench_estimates
+
+# What the built-in safety check says of harmless clips and pictures.
+bench-safety: $(VENV)/installed-dev ## Measure the safety check on harmless pictures: about 3 minutes
+	$(BIN)/python -m scripts.bench_safety
 
 # How frames should travel between stages: bytes and seconds per frame by encoding and wire.
 bench-frames: $(VENV)/installed-dev ## Measure bytes and seconds per frame between stages

@@ -60,7 +60,10 @@ app.set_default()  # make this app `current_app` in every thread, not only the i
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
-    imports=("workers.tasks", "accounts.tasks", "gallery.tasks", "gallery.sharing.tasks", "generation.endings.tasks"),
+    imports=(
+        *("workers.tasks", "accounts.tasks", "generation.endings.tasks"),
+        *("gallery.tasks", "gallery.screening.tasks", "gallery.sharing.tasks"),
+    ),
     task_queues=[Queue(name, Exchange(name), routing_key=name, queue_arguments=QUORUM) for name in ALL_QUEUES],
     broker_native_delayed_delivery_queue_type="classic",  # RabbitMQ: for retried emails only, so 28 cheap queues
     task_create_missing_queues=False,
@@ -97,6 +100,11 @@ app.conf.update(
             "options": {"expires": EXPIRES_SECONDS},
         },
         "purge-trash": {"task": "gallery.tasks.purge_trash", "schedule": 60.0, "options": {"expires": EXPIRES_SECONDS}},
+        "screen": {
+            "task": "gallery.tasks.screen_left_over",
+            "schedule": 60.0,
+            "options": {"expires": EXPIRES_SECONDS},
+        },
         "check-safety": {
             "task": "gallery.tasks.check_safety_left_over",
             "schedule": 300.0,

@@ -405,6 +405,7 @@ UNDO_MINUTES = env.integer(
 )  # how long a deleted video can be restored
 # Checks a video before others can see it; "" disables it.
 SAFETY_CHECK = env.matching("AURAVIDEO_SAFETY_CHECK", "", r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", "mymodule.check")
+SAFETY_LOOK = "workers.safety.look.look"  # the built-in check; named, because pages never import workers
 AUTO_HIDE_REPORTS = env.integer("AURAVIDEO_AUTO_HIDE_REPORTS", 5, 0, 10_000)  # see gallery/moderation/standing.py
 
 # --- Monitoring -----------------------------------------------------------------------------------------------------

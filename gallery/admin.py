@@ -1,4 +1,4 @@
-"""The gallery's admin pages: for moderation, and the rules of what is kept."""
+"""The gallery's admin pages: for moderation, and the rules of what is kept and of what is shown."""
 
 from gallery.moderation import (  # noqa: F401  imported to register their pages
     admin_history,
@@ -8,3 +8,4 @@ from gallery.moderation import (  # noqa: F401  imported to register their pages
     admin_videos,
 )
 from gallery.pruning import admin_rules  # noqa: F401
+from gallery.screening import admin_rule  # noqa: F401

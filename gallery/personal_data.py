@@ -57,6 +57,7 @@ def _record(video: Video) -> dict:
         "created": video.created_at,
         "favourite": video.favourite,
         "visibility": video.visibility,
+        "safety_check": video.screening,
         "made_public": video.published_at,
     }
 

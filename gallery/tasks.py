@@ -54,3 +54,15 @@ def alert_moderator(moderator_id: int, video_id: str, site: str, is_hidden: bool
 )
 def tell_of_newcomers(moderator_id: int, site: str) -> None:
     newcomers.write(moderator_id, site)
+
+
+@shared_task(
+    name=alerts.WAITING_TASK,
+    ignore_result=True,
+    autoretry_for=emails.MAIL_ERRORS,
+    retry_backoff=60,
+    retry_jitter=False,
+    max_retries=5,
+)
+def alert_moderator_of_waiting(moderator_id: int, video_id: str) -> None:
+    alerts.write_of_waiting(moderator_id, video_id)

@@ -107,7 +107,7 @@ def _write(rows: list[tuple], tags: list) -> None:
 
 
 def _video(owner: "User", number: int, is_old: bool, is_special: bool) -> "Video":
-    from gallery.models import Video, Visibility
+    from gallery.models import Screened, Video, Visibility
 
     chance = random.Random(number)
     words = [chance.choice(part) for part in (COLOURS, SHAPES, MOTIONS, SCENES)]
@@ -134,6 +134,7 @@ def _video(owner: "User", number: int, is_old: bool, is_special: bool) -> "Video
         preview_file=f"videos/{number}/preview.webp",
         thumbnail_file=f"videos/{number}/thumbnail.webp",
         favourite=is_special,
+        screening=Screened.PASSED,
         visibility=Visibility.PUBLIC if is_public else Visibility.PRIVATE,
         published_at=made + timedelta(minutes=5) if is_public else None,
         likes=int(chance.paretovariate(1.2)) if is_public else 0,

@@ -130,6 +130,7 @@ gallery:explore                         GET     200        200    200       200 
 gallery:profile                         GET     200        200    200       200    200        200
 gallery:visibility                      GET     in         405    405       405    405        405
 gallery:visibility                      POST    in         400    404       404    404        404
+gallery:share-check                     GET     in         to     404       404    404        404
 gallery:revoke                          GET     in         405    405       405    405        405
 gallery:revoke                          POST    in         to     404       404    404        404
 gallery:tags                            GET     in         405    405       405    405        405
@@ -236,6 +237,8 @@ admin:gallery_video_add                 GET     in         in     in        403 
 admin:gallery_video_delete              GET     in         in     in        403    403        403
 admin:gallery_report_add                GET     in         in     in        403    403        403
 admin:gallery_report_delete             GET     in         in     in        403    403        403
+admin:gallery_safetyrule_add            GET     in         in     in        403    403        403
+admin:gallery_safetyrule_delete         GET     in         in     in        403    403        403
 admin:gallery_moderationaction_add      GET     in         in     in        403    403        403
 admin:gallery_moderationaction_delete   GET     in         in     in        403    403        403
 admin:accounts_joiningrules_changelist  GET     in         in     in        403    403        to

@@ -92,6 +92,7 @@ for page in ("change", "delete", "history"):
     values[f"admin:generation_worker_{page}:object_id"] = worker.pk
     values[f"admin:gallery_retentionrule_{page}:object_id"] = rule.pk
     values[f"admin:generation_quota_{page}:object_id"] = quota.pk
+    values[f"admin:gallery_safetyrule_{page}:object_id"] = 1
     values[f"admin:account_emailaddress_{page}:object_id"] = address.pk
     values[f"admin:accounts_invitation_{page}:object_id"] = invitation.pk
 print(json.dumps({"values": values, "jobs": jobs, "videos": videos}))

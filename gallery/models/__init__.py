@@ -3,12 +3,15 @@
 from gallery.models.collection import Collection, CollectionItem
 from gallery.models.moderation import Act, ModerationAction, Reason, Report, ReportState
 from gallery.models.retention import RetentionRule
+from gallery.models.screening import CLEARED, UNDECIDED, SafetyRule, Screened, Screening, Strictness
 from gallery.models.search import SearchDoc
 from gallery.models.sharing import Like, Tag, VideoTag
 from gallery.models.stack_key import prompt_key, stack_key
 from gallery.models.video import (
     GIVEN_UP,
     LISTED,
+    SHARED,
+    TO_SCREEN,
     Safety,
     SizeClass,
     Video,
@@ -18,8 +21,12 @@ from gallery.models.video import (
 )
 
 __all__ = [
+    "CLEARED",
     "GIVEN_UP",
     "LISTED",
+    "SHARED",
+    "TO_SCREEN",
+    "UNDECIDED",
     "Act",
     "Collection",
     "CollectionItem",
@@ -30,8 +37,12 @@ __all__ = [
     "ReportState",
     "RetentionRule",
     "Safety",
+    "SafetyRule",
+    "Screened",
+    "Screening",
     "SearchDoc",
     "SizeClass",
+    "Strictness",
     "Tag",
     "Video",
     "VideoQuerySet",

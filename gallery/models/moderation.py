@@ -71,6 +71,10 @@ class Act(models.TextChoices):
     HIDE = "hide", _("Clip hidden")
     AUTO_HIDE = "auto-hide", _("Clip hidden until it is reviewed")
     RESTORE = "restore", _("Clip shown again")
+    WAIT = "wait", _("Clip waits for a moderator")
+    APPROVE = "approve", _("Clip approved")
+    REFUSE = "refuse", _("Clip not approved")
+    PASS = "pass", _("Clip passed the safety check")
     DELETE = "delete", _("Clip deleted")
     WARN = "warn", _("Warning")
     SUSPEND = "suspend", _("Account suspended")
@@ -126,11 +130,11 @@ class ModerationAction(models.Model):
     @property
     def is_bad(self) -> bool:
         """Return whether the action restricts the user concerned."""
-        return self.act in (Act.HIDE, Act.AUTO_HIDE, Act.DELETE, Act.WARN, Act.SUSPEND)
+        return self.act in (Act.HIDE, Act.AUTO_HIDE, Act.REFUSE, Act.DELETE, Act.WARN, Act.SUSPEND)
 
     @property
     def is_good(self) -> bool:
-        return self.act in (Act.RESTORE, Act.UNSUSPEND, Act.PICK)
+        return self.act in (Act.RESTORE, Act.APPROVE, Act.PASS, Act.UNSUSPEND, Act.PICK)
 
     @property
     def links_to_video(self) -> bool:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from gallery.models.disclosed import Disclosed, disclosed_of, hidden_fields
+from gallery.models.screening import CLEARED, UNDECIDED, SafetyRule, Screened
 from gallery.models.stack_key import prompt_key, stack_key
 from generation.models import Job
 
@@ -44,13 +45,15 @@ class SizeClass(models.TextChoices):
 
 
 class Safety(models.TextChoices):
-    """The result of the site's safety check, if one is configured."""
+    """The result of the operator's own safety check, if one is configured."""
 
     UNCHECKED = "unchecked", _("Not checked")
     PASSED = "passed", _("Passed")
     REFUSED = "refused", _("Rejected")
 
 
+SHARED = Q(visibility__in=(Visibility.UNLISTED, Visibility.PUBLIC), deleted_at=None)
+TO_SCREEN = SHARED & Q(screening__in=UNDECIDED)  # condition of an index, too; see gallery/screening
 LISTED = Q(visibility=Visibility.PUBLIC, deleted_at=None, hidden_at=None)  # condition of indexes; see `listed()`
 
 
@@ -78,10 +81,12 @@ class VideoQuerySet(models.QuerySet["Video"]):
     def shown(self) -> "VideoQuerySet":
         """Return the videos that may be shown to others than the owner, as far as their visibility allows.
 
-        Excludes videos that are deleted, hidden by moderation, rejected by the safety check (or not yet passed, if one
-        is configured), or owned by a user who is suspended, deactivated or being deleted.
+        Excludes videos that are deleted, hidden by moderation, not cleared by the built-in safety check (unless it is
+        off), rejected by the operator's own (or not yet passed, if one is configured), or owned by a user who is
+        suspended, deactivated or being deleted.
         """
         videos = self.kept().filter(hidden_at=None, user__is_active=True)
+        videos = videos.filter(Q(screening__in=CLEARED) | (~Q(screening=Screened.REFUSED) & SafetyRule.is_off()))
         if settings.SAFETY_CHECK:
             return videos.filter(safety=Safety.PASSED)
         return videos.exclude(safety=Safety.REFUSED)
@@ -95,8 +100,7 @@ class VideoQuerySet(models.QuerySet["Video"]):
             models.Exists(apps.get_model("gallery", name).objects.filter(video=models.OuterRef("pk")))
             for name in ("Report", "ModerationAction")
         )
-        shared = Q(visibility__in=(Visibility.UNLISTED, Visibility.PUBLIC), deleted_at=None)
-        return self.filter(shared | Q(hidden_at__isnull=False) | reported | acted_on)
+        return self.filter(SHARED | Q(hidden_at__isnull=False) | reported | acted_on)
 
     def listed(self) -> "VideoQuerySet":
         """Return the public videos, the only ones that Explore, profiles, searches and oEmbed may reveal."""
@@ -146,7 +150,11 @@ class Video(models.Model):
     likes = models.PositiveIntegerField(_("likes"), default=0)
     picked_at = models.DateTimeField(_("picked by staff"), null=True, blank=True)
     hidden_at = models.DateTimeField(_("hidden by moderation"), null=True, blank=True)
-    safety = models.CharField(_("safety check"), max_length=9, choices=Safety, default=Safety.UNCHECKED)
+    safety = models.CharField(_("own safety check"), max_length=9, choices=Safety, default=Safety.UNCHECKED)
+    # Of the built-in check. db_default: workers of the previous version make videos too.
+    screening = models.CharField(
+        _("safety check"), max_length=8, choices=Screened, default=Screened.UNSEEN, db_default=Screened.UNSEEN
+    )
 
     objects = VideoQuerySet.as_manager()
 
@@ -183,6 +191,8 @@ class Video(models.Model):
             models.Index(fields=["-likes", "-id"], condition=LISTED, name="explore_liked"),
             models.Index(fields=["-picked_at", "-id"], condition=LISTED & Q(picked_at__isnull=False), name="picks"),
             models.Index(fields=["user", "-published_at", "-id"], condition=LISTED, name="profile"),
+            models.Index(fields=["created_at"], condition=TO_SCREEN, name="to_screen"),
+            models.Index(fields=["created_at"], condition=Q(screening=Screened.FLAGGED), name="flagged"),
             models.Index(fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="trash"),
             models.Index(
                 fields=["user", "-deleted_at", "-id"], condition=Q(deleted_at__isnull=False), name="trash_of_person"

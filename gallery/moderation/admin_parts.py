@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from auravideo.core.admin_actions import ObjectActions
 from gallery.access import MODERATE, PICK
-from gallery.models import ModerationAction, Video
+from gallery.models import ModerationAction, SafetyRule, Screened, Screening, Video
 
 
 class ForModerators(ObjectActions):
@@ -75,8 +75,23 @@ class Choice(admin.SimpleListFilter):
 
 
 def clip_of(video: Video) -> SafeString:
-    """Render the clip as a player. Until it is played, only the thumbnail is loaded."""
-    return render_to_string("admin/clip.html", {"video": video})
+    """Render the clip as a player. Until it is played, only the thumbnail is loaded.
+
+    What the safety check held back is covered until one asks for it.
+    """
+    return render_to_string("admin/clip.html", {"video": video, "is_covered": is_covered(video)})
+
+
+def is_covered(video: Video) -> bool:
+    """Return whether staff see the video only when they ask for it."""
+    return video.screening in (Screened.FLAGGED, Screened.REFUSED)
+
+
+def scores_of(video: Video) -> SafeString:
+    """Render what the safety check saw in a video, or why it could not look."""
+    record = Screening.objects.filter(video=video).first()
+    values = {"record": record, "scores": record.scores if record else [], "threshold": SafetyRule.current().threshold}
+    return render_to_string("admin/safety_scores.html", values)
 
 
 def about(video: Video) -> SafeString:
@@ -86,7 +101,8 @@ def about(video: Video) -> SafeString:
 
 def thumbnail_of(video: Video) -> SafeString:
     address = reverse("gallery:thumbnail", args=[video.pk])
-    return format_html('<img class="moderation-thumb" src="{}" alt="" loading="lazy">', address)
+    covered = " covered" if is_covered(video) else ""
+    return format_html('<img class="moderation-thumb{}" src="{}" alt="" loading="lazy">', covered, address)
 
 
 def link_to(thing: Video | User | None, text: str = "") -> SafeString | str:

@@ -22,6 +22,7 @@ from gallery.moderation.admin_parts import (
     clip_of,
     history_table,
     link_to,
+    scores_of,
     thumbnail_of,
 )
 from gallery.moderation.selectors import history_of_video, open_reports
@@ -46,11 +47,12 @@ TEXTS: list[Any] = [_text_of(field) for field in FIELDS.values() if field.kind i
 @admin.register(Video)
 class VideoAdmin(ForModerators, admin.ModelAdmin):
     readers = (MODERATE, PICK)
-    list_display = ["thumb", "about", "safety", "created_at"]
+    list_display = ["thumb", "about", "screening", "created_at"]
     list_display_links = ["created_at"]
     list_filter = [
         "visibility",
         ("hidden_at", WhetherSet),
+        "screening",
         "safety",
         ("picked_at", WhetherSet),
         ("deleted_at", WhetherSet),
@@ -60,6 +62,8 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
     search_fields = ["title", "prompt", "user__username"]
     search_help_text = _("Words from the title or prompt, or the owner’s username.")
     actions = decisions.actions_for(
+        decisions.APPROVE,
+        decisions.REFUSE,
         decisions.DISMISS,
         decisions.HIDE,
         decisions.RESTORE,
@@ -70,13 +74,14 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
     )
     fieldsets = [
         (None, {"fields": ["clip", "title", "owner", "prompt", *TEXTS]}),
-        (_("Who can see it"), {"fields": ["visibility", "hidden_at", "safety", "published_at", "deleted_at"]}),
+        (_("Who can see it"), {"fields": ["visibility", "hidden_at", "published_at", "deleted_at"]}),
+        (_("Safety check"), {"fields": ["screening", "scored", "safety"]}),
         (_("Feedback"), {"fields": ["likes", "picked_at", "reports_open"]}),
         (_("File"), {"fields": ["model", "format", "width", "height", "frames", "fps", "size", "created_at"]}),
         (_("moderation history"), {"fields": ["history"]}),
     ]
     fields_of_pickers = ["clip", "title", "user_name", "prompt", "likes", "picked_at", "created_at"]
-    readonly_fields = ["clip", "owner", "user_name", *TEXTS, "reports_open", "history"]
+    readonly_fields = ["clip", "owner", "user_name", *TEXTS, "scored", "reports_open", "history"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Video]:
         videos = cast(VideoQuerySet, super().get_queryset(request))
@@ -110,6 +115,10 @@ class VideoAdmin(ForModerators, admin.ModelAdmin):
     @admin.display(description=_("clip"), ordering="title")
     def about(self, video: Video) -> SafeString:
         return about(video)
+
+    @admin.display(description=_("scores of the safety check"))
+    def scored(self, video: Video) -> SafeString:
+        return scores_of(video)
 
     @admin.display(description=_("open reports"))
     def reports_open(self, video: Video) -> int:

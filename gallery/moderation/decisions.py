@@ -22,7 +22,7 @@ from accounts.http import SignedInRequest
 from accounts.joining import services as joining
 from accounts.models import User
 from gallery import access
-from gallery.models import GIVEN_UP, Report, Video
+from gallery.models import GIVEN_UP, Report, Screened, Video
 from gallery.moderation import selectors, services
 
 MAX_AT_ONCE = 100
@@ -58,7 +58,7 @@ class NoteForm(forms.Form):
     )
 
 
-class PickForm(ReasonForm):
+class OptionalReasonForm(ReasonForm):
     """A reason is optional here, but the owner does read it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -164,6 +164,28 @@ RESTORE = Decision(
     lambda actor, subject, data, _site: services.restore(actor, subject.clip, data["why"]),
     lambda _actor, subject: subject.clip.hidden_at is not None,
 )
+APPROVE = Decision(
+    "approve",
+    access.MODERATE,
+    gettext_lazy("Approve"),
+    gettext_lazy(
+        "The safety check held back the clips below. Everyone their owner chose will see them, and the check will not "
+        "hold them back again. The owner is told."
+    ),
+    ngettext_lazy("%d clip was approved.", "%d clips were approved."),
+    lambda actor, subject, data, _site: services.approve(actor, subject.clip, data["why"]),
+    lambda _actor, subject: subject.clip.screening in (Screened.FLAGGED, Screened.REFUSED),
+    OptionalReasonForm,
+)
+REFUSE = Decision(
+    "refuse",
+    access.MODERATE,
+    gettext_lazy("Do not approve"),
+    gettext_lazy("The safety check held back the clips below. Only their owners will see them. They are told why."),
+    ngettext_lazy("%d clip was not approved.", "%d clips were not approved."),
+    lambda actor, subject, data, site: services.refuse(actor, subject.clip, data["why"], site=site),
+    lambda _actor, subject: subject.clip.screening == Screened.FLAGGED,
+)
 DELETE = Decision(
     "remove",
     access.MODERATE,
@@ -249,7 +271,7 @@ PICK = Decision(
     ngettext_lazy("%d clip was picked.", "%d clips were picked."),
     lambda actor, subject, data, _site: services.pick(actor, subject.clip, data["why"]),
     lambda _actor, subject: selectors.would_pick(subject.clip),
-    PickForm,
+    OptionalReasonForm,
     left=ngettext_lazy(
         "%d was not picked: it is already among the picks, or it is not public.",
         "%d were not picked: they are already among the picks, or they are not public.",

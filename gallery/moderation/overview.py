@@ -16,8 +16,8 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from gallery.access import MODERATE
-from gallery.models import Report, ReportState, Video
-from gallery.moderation import newcomers
+from gallery.models import TO_SCREEN, Report, ReportState, SafetyRule, Screened, Screening, Video
+from gallery.moderation import alerts, newcomers
 from generation.queue import monitoring
 
 NEWEST = 5
@@ -55,10 +55,23 @@ def overview(request: HttpRequest) -> HttpResponse:
         "stored": stored(),
         "newcomers": User.objects.awaiting_approval().count(),
         "newcomers_url": newcomers.list_url(),
+        "waiting": Video.objects.kept().filter(screening=Screened.FLAGGED).count(),
+        "waiting_url": alerts.waiting_list(),
+        "unseen": unseen(),
         "open_reports": open_reports.count(),
         "reports": open_reports.select_related("video", "reporter").order_by("-created_at")[:NEWEST],
     }
     return render(request, "admin/overview.html", context)
+
+
+def unseen() -> dict[str, Any]:
+    """Return how many shared videos the safety check has not seen, if it is on, and what keeps it from looking."""
+    if not SafetyRule.current().is_on:
+        return {"is_off": True}
+    due = Video.objects.filter(TO_SCREEN, screening=Screened.UNSEEN)
+    failed = Screening.objects.filter(video__in=due.values("pk")).exclude(problem="")
+    newest = failed.order_by("-tried_at").first()
+    return {"count": due.count(), "failed": failed.count(), "problem": newest.get_problem_display() if newest else ""}
 
 
 def stored() -> Stored:

@@ -5,7 +5,7 @@ records a history entry (who, when, why) and, on commit, notifies the user conce
 itself. `site` is the base URL the actor used, for the link in the email; without it there is no link.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.conf import settings
@@ -17,12 +17,12 @@ from accounts import services as accounts
 from accounts.models import User
 from gallery import lifecycle as gallery
 from gallery import stacks
-from gallery.models import Act, ModerationAction, Report, ReportState, Video
+from gallery.models import UNDECIDED, Act, ModerationAction, Report, ReportState, Screened, Video
 from gallery.moderation import alerts, emails, standing
 from gallery.moderation.selectors import is_hidden_by_reports, may_suspend, open_reports
 
 NOT_TOLD = (Act.DISMISS, Act.UNPICK)  # no consequence for the user
-WRITTEN_TO = (Act.HIDE, Act.AUTO_HIDE, Act.DELETE, Act.WARN, Act.SUSPEND, Act.UNSUSPEND)
+WRITTEN_TO = (Act.HIDE, Act.AUTO_HIDE, Act.REFUSE, Act.DELETE, Act.WARN, Act.SUSPEND, Act.UNSUSPEND)
 LOOKED_AT = (Act.RESTORE, Act.DISMISS)  # a moderator decided that the video is fine
 
 
@@ -120,6 +120,57 @@ def _restore(actor: User, video: Video, why: str) -> bool:
         return False
     _record(Act.RESTORE, actor, video=video, why=why)
     return True
+
+
+# --- What the safety check found -------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def flag(video: Video) -> bool:
+    """Let a video wait for a moderator: the safety check is not sure about it. Returns whether this call did.
+
+    The owner is told that it waits, not that they did wrong; moderators are told that somebody waits.
+    """
+    _lock(video)
+    if not _screened(video, (*UNDECIDED, Screened.PASSED), Screened.FLAGGED):
+        return False
+    _record(Act.WAIT, None, video=video)
+    alerts.tell_of_waiting(video)
+    return True
+
+
+@transaction.atomic
+def clear(video: Video) -> bool:
+    """Stop a video from waiting, because it is below the new threshold. Returns whether this call did."""
+    _lock(video)
+    if not _screened(video, (Screened.FLAGGED,), Screened.PASSED):
+        return False
+    _record(Act.PASS, None, video=video)
+    return True
+
+
+@transaction.atomic
+def approve(actor: User, video: Video, why: str) -> bool:
+    """Let others see what the safety check held back, whatever the threshold becomes. Returns whether it did."""
+    _lock(video)
+    if not _screened(video, (Screened.FLAGGED, Screened.REFUSED), Screened.APPROVED):
+        return False
+    _record(Act.APPROVE, actor, video=video, why=why)
+    return True
+
+
+@transaction.atomic
+def refuse(actor: User, video: Video, why: str, *, site: str = "") -> bool:
+    """Keep what the safety check held back from others, for good. Returns whether this call did."""
+    _lock(video)
+    if not _screened(video, (Screened.FLAGGED,), Screened.REFUSED):
+        return False
+    _record(Act.REFUSE, actor, video=video, why=why, site=site)
+    return True
+
+
+def _screened(video: Video, before: Collection[Screened], after: Screened) -> bool:
+    return bool(Video.objects.filter(pk=video.pk, screening__in=before).update(screening=after))
 
 
 @transaction.atomic

@@ -7,14 +7,14 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.http import SignedInRequest
 from gallery.access import library_of
 from gallery.models import Video, Visibility
 from gallery.sharing import services
 from gallery.sharing.forms import TagsForm, VisibilityForm
-from gallery.sharing.panel import panel_of
+from gallery.sharing.panel import PENDING, kept_back, panel_of
 
 
 @login_required
@@ -35,7 +35,26 @@ def visibility(request: SignedInRequest, video_id: UUID) -> HttpResponse:
         Visibility.UNLISTED: _("Anyone with the link can now watch it."),
         Visibility.PUBLIC: _("Anyone can now find and watch it."),
     }
+    if kept_back(present) in PENDING:
+        return _panel(request, present, _("Shared. Others can watch it once it has been checked."))
     return _panel(request, present, said[Visibility(present.visibility)])
+
+
+@login_required
+@require_safe
+def check(request: SignedInRequest, video_id: UUID) -> HttpResponse:
+    """Show how far the safety check is: the part of the panel that asks for itself until it is done.
+
+    Answers 204 while it is as the page says already, so that nothing is read aloud again.
+    """
+    video = _mine(request, video_id)
+    if not request.htmx:
+        return redirect("gallery:video", video.pk)
+    share = panel_of(request, video)
+    if share.kept_back == request.GET.get("was"):
+        return HttpResponse(status=204)
+    context = {"video": video, "share": share, "asked": True}
+    return render(request, "gallery/partials/share_check.html", context)
 
 
 @login_required

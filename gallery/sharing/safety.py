@@ -1,4 +1,6 @@
-"""The site's optional safety check: it inspects a video before others may see it.
+"""What is asked of the safety checks when a video is shared, and the operator's own check.
+
+The built-in check is gallery/screening. Its results are in `Video.screening`, those of one's own in `Video.safety`.
 
 `settings.SAFETY_CHECK` is the dotted path of a callable `(request, files) -> bool`: the stored request (a dict with the
 prompt and the seed), and the stored files by kind ("video", "poster", "preview", each with `open("rb")` and `name`).
@@ -7,26 +9,45 @@ workers load it. `VideoQuerySet.shown` excludes every video that has not passed.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from uuid import UUID
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from auravideo.core import publish
-from gallery.models import Safety, Video, Visibility
+from gallery.models import UNDECIDED, Safety, SafetyRule, Screening, Video, Visibility
 
 logger = logging.getLogger(__name__)
 
 CHECK_TASK = "gallery.tasks.check_safety"
+SCREEN_TASK, APPLY_TASK = "gallery.tasks.screen", "gallery.tasks.apply_safety_rule"
 AT_ONCE = 100  # unchecked videos per sweep
 
 
 def ask_on_commit(video: Video) -> None:
-    """Queue a check of a video about to be shared, unless it was checked or no check is configured."""
+    """Queue the checks of a video about to be shared, unless it was checked or there are none."""
     if settings.SAFETY_CHECK and video.safety == Safety.UNCHECKED:
         publish.attempt_on_commit(_message(video.pk), f"the message to check video {video.pk}", robust=True)
+    if video.screening in UNDECIDED and SafetyRule.current().is_on:
+        ask_for([video])
+
+
+def ask_for(videos: Iterable[Video]) -> int:
+    """Queue built-in checks of these videos, once the transaction is committed. Returns how many."""
+    now, asked = timezone.now(), list(videos)
+    rows = [Screening(video=video, asked_at=now, sent_at=now) for video in asked]
+    Screening.objects.bulk_create(rows, ignore_conflicts=True)
+    Screening.objects.filter(video__in=asked).update(sent_at=now)
+    for video in asked:
+        send_later(SCREEN_TASK, f"the message to screen video {video.pk}", str(video.pk))
+    return len(asked)
+
+
+def send_later(task: str, what: str, *args: object) -> None:
+    publish.attempt_on_commit(partial(publish.send_task, task, *args), what, robust=True)
 
 
 def send(video_id: UUID) -> None:

@@ -33,7 +33,7 @@ def set_visibility(video: Video, to: Visibility) -> bool:
     if not unchanged.update(**changes):
         return False
     _keep_tags_in_step(video)
-    video.refresh_from_db(fields=["visibility", "published_at", "share_token", "safety"])
+    video.refresh_from_db(fields=["visibility", "published_at", "share_token", "safety", "screening"])
     SearchDoc.objects.index([video])
     if to != Visibility.PRIVATE:
         safety.ask_on_commit(video)

@@ -22,6 +22,7 @@ urlpatterns = [
     path("explore/", views.explore, name="explore"),
     path("u/<username:username>/", views.profile, name="profile"),
     path("videos/<uuid:video_id>/visibility/", owner_views.visibility, name="visibility"),
+    path("videos/<uuid:video_id>/check/", owner_views.check, name="share-check"),
     path("videos/<uuid:video_id>/revoke/", owner_views.revoke, name="revoke"),
     path("videos/<uuid:video_id>/tags/", owner_views.tags, name="tags"),
     path("videos/<uuid:video_id>/like/", like_views.like, name="like"),

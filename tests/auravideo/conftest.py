@@ -16,7 +16,7 @@ from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 
-from gallery.models import Act, ModerationAction, RetentionRule, Video
+from gallery.models import Act, ModerationAction, RetentionRule, SafetyRule, Video
 from generation.domain.states import Status
 from generation.models import BlockedTerm
 from tests.factories import (
@@ -117,6 +117,7 @@ def _clips_of(owner) -> dict[str, object]:
         **_pages_of("generation_blockedterm", BlockedTerm.objects.create(term="toy gun")),
         **_pages_of("gallery_video", public),
         **_pages_of("gallery_report", ReportFactory(video=public)),
+        **_pages_of("gallery_safetyrule", SafetyRule.objects.get_or_create(pk=1)[0]),
         **_pages_of("gallery_retentionrule", RetentionRule.objects.create(kind=RetentionRule.Kind.FAILED, days=30)),
         **_pages_of("gallery_moderationaction", ModerationAction.objects.create(act=Act.WARN, person=owner)),
     }

@@ -72,6 +72,7 @@ old = Video.objects.filter(user__username="ada", format="mp4").first()
 made = Video(user=user, title={title!r}, request={{**old.request, "prompt": {title!r}}})
 for name in ("width", "height", "frames", "fps", "size", "video_file", "poster_file", "preview_file", "thumbnail_file"):
     setattr(made, name, getattr(old, name))
+made.screening = old.screening
 made.visibility, made.published_at = Visibility.PUBLIC, timezone.now()
 made.save()
 print(made.pk)

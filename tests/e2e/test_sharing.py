@@ -49,6 +49,7 @@ old = Video.objects.filter(user__username="ada", format="mp4").first()
 made = Video(user=old.user, title={title!r}, request={{**old.request, "prompt": {title!r}}})
 for name in ("width", "height", "frames", "fps", "size", "video_file", "poster_file", "preview_file", "thumbnail_file"):
     setattr(made, name, getattr(old, name))
+made.screening = old.screening
 made.save()
 print(made.pk)
 """
@@ -63,6 +64,7 @@ for n in range({count}):
         setattr(made, name, getattr(old, name))
     for name in ("video_file", "poster_file", "preview_file", "thumbnail_file"):
         setattr(made, name, getattr(old, name))
+    made.screening = old.screening
     made.visibility, made.published_at = Visibility.PUBLIC, timezone.now() - timedelta(days=400, minutes={count} - n)
     made.save()
 """

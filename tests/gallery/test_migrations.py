@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 from django.apps import apps
 
-from gallery.models import Video
+from gallery.models import SafetyRule, Video
 from tests.factories import VideoFactory, a_request
 
 pytestmark = pytest.mark.django_db
@@ -24,3 +24,16 @@ def test_requests_of_videos_say_quality_and_can_go_back(monkeypatch):
     migration.to_preset(apps, None)
     assert all(Video.objects.get(pk=video.pk).request == old for video in videos)
     assert Video.objects.get(pk=odd.pk).request == ["preset", "quality"]
+
+
+def test_what_was_shared_before_there_was_a_check_stays_visible():
+    migration = import_module("gallery.migrations.0016_shared_before_the_check")
+    public, unlisted, private = (
+        VideoFactory(screening="unseen", **fields) for fields in ({"public": True}, {"shared": True}, {})
+    )
+    SafetyRule.objects.all().delete()
+    migration.start(apps, None)
+    migration.start(apps, None)
+    assert set(Video.objects.shown()) == {public, unlisted}
+    assert Video.objects.get(pk=private.pk).screening == "unseen"
+    assert SafetyRule.objects.get().is_on

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts import services as accounts
 from gallery import lifecycle
-from gallery.models import Safety, SearchDoc, Video, Visibility
+from gallery.models import Safety, Screened, SearchDoc, Video, Visibility
 from gallery.moderation import services as moderation
 from gallery.sharing import services as sharing
 from tests.factories import UserFactory, VideoFactory, a_request
@@ -217,6 +217,17 @@ def test_a_video_awaiting_its_safety_check_is_nowhere(client, video, other_user,
     if person == "stranger":
         client.force_login(other_user)
     assert shown_at(client, Known.of(video)) == set()
+
+
+@pytest.mark.parametrize("state", [Screened.UNSEEN, Screened.FLAGGED, Screened.REFUSED])
+@pytest.mark.parametrize("person", ["anonymous", "stranger"])
+def test_a_video_that_the_built_in_check_has_not_cleared_is_nowhere(client, video, other_user, state, person):
+    Video.objects.filter(pk=video.pk).update(screening=state)
+    known = Known.of(video)
+    if person == "stranger":
+        client.force_login(other_user)
+        assert given_to(client, known) == set()
+    assert shown_at(client, known) == set()
 
 
 def test_a_revoked_link_leads_nowhere(client, video):
