@@ -1,11 +1,17 @@
 """Guessing and flooding are limited, and answered with a page that says so."""
 
+import logging
+
 import pytest
 from django.contrib.auth import get_user
 from django.core import mail
 from django.urls import reverse
+from django.utils import timezone
 
-from tests.factories import PASSWORD, UserFactory
+from accounts import adapter
+from auravideo.core.logs.once import OnceAMinute
+from generation.domain.states import Status
+from tests.factories import PASSWORD, BatchFactory, JobFactory, UserFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -80,3 +86,17 @@ def test_without_a_proxy_nobody_chooses_their_own_address(client, user, settings
     settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"login": "1/m/ip"}
     login(client, user, "wrong", headers={"X-Forwarded-For": "192.0.2.1"})
     assert_is_our_429(login(client, user, PASSWORD, headers={"X-Forwarded-For": "192.0.2.2"}))
+
+
+def test_more_trusted_proxies_than_there_are_give_an_answer_and_a_line_that_names_the_setting(
+    client, user, settings, caplog, monkeypatch
+):
+    monkeypatch.setattr(adapter, "_told", OnceAMinute(logging.getLogger(adapter.__name__)))
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 2
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"login": "1/m/ip"}
+    wrong = login(client, user, "wrong", headers={"X-Forwarded-For": "192.0.2.1"})
+    assert wrong.status_code == 200
+    # Nor does anybody get limits of their own by choosing an address.
+    assert_is_our_429(login(client, user, PASSWORD, headers={"X-Forwarded-For": "192.0.2.2"}))
+    (line,) = [record.getMessage() for record in caplog.records if record.name == adapter.__name__]
+    assert line.startswith("TRUSTED_PROXIES=2, but fewer proxies")
