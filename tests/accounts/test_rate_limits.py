@@ -100,3 +100,50 @@ def test_more_trusted_proxies_than_there_are_give_an_answer_and_a_line_that_name
     assert_is_our_429(login(client, user, PASSWORD, headers={"X-Forwarded-For": "192.0.2.2"}))
     (line,) = [record.getMessage() for record in caplog.records if record.name == adapter.__name__]
     assert line.startswith("TRUSTED_PROXIES=2, but fewer proxies")
+
+
+EXPENSIVE = {
+    "search": lambda client: client.get("/videos/?q=heart"),
+    "summary": lambda client: client.post("/create/summary/", {"prompt": "a heart"}),
+    "compare": lambda client: client.get("/videos/compare/"),
+}
+
+
+@pytest.mark.parametrize("action", EXPENSIVE)
+def test_what_costs_much_is_limited_by_user(client, user, settings, action):
+    settings.COSTLY = settings.COSTLY | {action: (1, 60)}
+    client.force_login(user)
+    assert EXPENSIVE[action](client).status_code == 200
+    assert_is_our_429(EXPENSIVE[action](client))
+    assert client.get("/videos/").status_code == 200
+    client.force_login(UserFactory())
+    assert EXPENSIVE[action](client).status_code == 200
+
+
+def test_searching_what_is_public_is_limited_by_user(client, user, settings):
+    settings.COSTLY = settings.COSTLY | {"search": (1, 60)}
+    client.force_login(user)
+    assert client.get("/explore/?q=heart").status_code == 200
+    assert_is_our_429(client.get("/explore/?q=heart"))
+    assert client.get("/explore/").status_code == 200
+
+
+def test_archives_are_limited_by_user_wherever_they_come_from(client, user, settings):
+    settings.COSTLY = settings.COSTLY | {"zip": (1, 60)}
+    video = VideoFactory(user=user)
+    batch = BatchFactory(user=user)
+    VideoFactory(user=user, job=JobFactory(user=user, batch=batch, status=Status.DONE, ended_at=timezone.now()))
+    client.force_login(user)
+    selected = client.post(reverse("gallery:selected"), {"act": "download", "video": [video.pk]})
+    assert selected["Content-Type"] == "application/zip"
+    assert_is_our_429(client.get(reverse("generation:batch-download", args=[batch.pk])))
+    assert_is_our_429(client.post(reverse("gallery:selected"), {"act": "download", "video": [video.pk]}))
+
+
+def test_without_redis_nobody_is_limited(client, user, settings):
+    settings.COSTLY = settings.COSTLY | {"compare": (1, 60)}
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
+    }
+    client.force_login(user)
+    assert [client.get("/videos/compare/").status_code for _ in range(3)] == [200, 200, 200]
