@@ -67,6 +67,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "auravideo.health.middleware.ProbeMiddleware",
     "auravideo.metrics.answer_scrapes",
+    "auravideo.refusals.measuring.measure_computing",
     "auravideo.core.metrics.requests.count_requests",
     "auravideo.core.logs.ids.RequestIds",
     "auravideo.core.middleware.in_utf_8",
