@@ -128,7 +128,7 @@ class BoundedChannel(http.HTTPChannel):
     def _check_pace(self, request: BoundedRequest, seconds: int) -> None:
         """Cut the connection if less of the body has arrived than it should have after `seconds`."""
         if seconds > BODY_SECONDS + request.received / BYTES_A_SECOND:
-            self._cut()
+            self._refuse(request, refusals.TOO_SLOW)
         else:
             self._wait(CHECK_SECONDS, lambda: self._check_pace(request, seconds + CHECK_SECONDS))
 
@@ -141,7 +141,7 @@ class BoundedChannel(http.HTTPChannel):
             waiting.cancel()
 
     def _cut(self) -> None:
-        """End a connection that sends too slowly."""
+        """End a connection whose headers do not arrive: of a person there is no sign yet, so there is no page."""
         self._answer(HttpResponse(status=408))
 
     def _refuse(self, request: BoundedRequest, status: int) -> None:

@@ -171,6 +171,19 @@ def test_slow_bodies_are_cut_and_a_bad_mobile_network_is_none(bytes_a_second, st
     assert connection.status == status
 
 
+def test_whose_body_is_cut_reads_why():
+    page, fragment = Connection(), Connection()
+    page.post("/create/many/", "Content-Length: 9000", "Accept-Language: pl", body=b"x")
+    fragment.post("/create/", "Content-Length: 9000", "Accept-Language: en", "HX-Request: true", body=b"x")
+    for connection in (page, fragment):
+        connection.clock.advance(bounded.BODY_SECONDS)
+        connection.clock.advance(bounded.CHECK_SECONDS)
+        assert (connection.status, connection.answer.count("HTTP/1.1")) == (408, 1)
+    assert texts_of(page.answer.partition("\r\n\r\n")[2], "failure__code") == ["408"]
+    assert "docierało zbyt wolno" in page.answer
+    assert fragment.answer.partition("\r\n\r\n")[2].startswith("What you sent arrived too slowly")
+
+
 def test_who_goes_on_sending_after_the_refusal_is_read_for_a_while_and_then_cut(monkeypatch):
     monkeypatch.setattr(bounded, "LINGER_BYTES", 1000)
     connection = Connection()
