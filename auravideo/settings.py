@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "auravideo.core.metrics.requests.count_requests",
     "auravideo.core.logs.ids.RequestIds",
     "auravideo.core.middleware.in_utf_8",
+    "auravideo.refusals.redirect_loop.stop_redirect_loops",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
