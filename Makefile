@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # the summary shows why the first failed, and that is a fault to be looked into.
 TWICE := --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks
 
-.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow attack test-faults chaos test-outages test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock audit secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-overlap bench-ray bench-safety bench-scrape bench-storage plot-first-clip bench-load clean
+.PHONY: help run test test-quick coverage test-side-by-side test-torch test-postgresql test-tensorflow test-e2e test-thorough test-all-postgresql test-rabbitmq test-slow attack worst-minute test-faults chaos test-outages test-alerts test-tracing test-upgrade test-compose test-compose-short test-fresh lint format check-lock hooks lock audit secrets messages screenshots browser evaluate train train-text-to-video train-film train-real-esrgan memory-table bench-events bench-estimates bench-frames bench-gallery bench-merging bench-orchestration bench-overlap bench-ray bench-safety bench-scrape bench-storage plot-first-clip bench-load clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,11 @@ test-slow: $(VENV)/installed-dev ## Run the tests with full-size networks: minut
 # ATTACK_FIGURES names the file for the table of attempts per class.
 attack: $(VENV)/installed-dev ## Attack a running site in every way that we know of
 	OMP_NUM_THREADS=1 $(PYTEST) -s -m "slow" tests/rigs/attack tests/e2e/test_attacks.py
+
+# 200 requests a second of all that costs, for a minute, on a site that renders (docs/security.md): on an idle machine.
+# WORST_MINUTE_FIGURES names the file for the tables, WORST_MINUTE_SECONDS makes it shorter.
+worst-minute: $(VENV)/installed-dev ## Flood a running site for a minute while somebody uses it
+	OMP_NUM_THREADS=1 $(PYTEST) -s -m "slow" tests/rigs/flood
 
 # Minutes of one core: every memory mode of the full-size networks on a card on paper (docs/performance.md).
 memory-table: $(VENV)/installed-dev ## Calculate what clips need on a graphics card, for the catalogue

@@ -1,5 +1,6 @@
 """Customizations of allauth beyond its settings."""
 
+import logging
 import unicodedata
 from ipaddress import AddressValueError, IPv6Network, ip_address
 from typing import Any
@@ -11,6 +12,8 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import IntegrityError, transaction
 from django.forms.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
@@ -28,6 +31,9 @@ from accounts.sign_in.attempts import Attempt
 from accounts.sign_in.backends import hash_in_vain
 from accounts.sign_in.guesses import Kind, Verdict
 from auravideo.core.addresses import links
+from auravideo.core.logs.once import OnceAMinute
+
+_told = OnceAMinute(logging.getLogger(__name__))
 
 # Tags of the message after signing out, or leaving with the account: the browser deletes what it keeps for the person.
 LEFT, LEFT_FOR_GOOD = "left:draft", "left:for-good"
@@ -169,8 +175,23 @@ class AccountAdapter(DefaultAccountAdapter):
 
         There it is written as an IPv6 address, and all of them as if they were of one network.
         """
-        ip = super().get_client_ip(request)
+        try:
+            ip = super().get_client_ip(request)
+        except ImproperlyConfigured:  # more proxies are trusted than there are
+            ip = self._address_of_proxy(request)
         return str(getattr(ip_address(ip), "ipv4_mapped", None) or ip)
+
+    @staticmethod
+    def _address_of_proxy(request: HttpRequest) -> str:
+        """Return the address that the connection comes from: what is left of `X-Forwarded-For`, a client may choose."""
+        _told.warning(
+            "TRUSTED_PROXIES=%d, but fewer proxies than that added to X-Forwarded-For. Set it to their number; until "
+            "then, visitors who come through one proxy share its limits.",
+            settings.ALLAUTH_TRUSTED_PROXY_COUNT,
+        )
+        if not (address := request.META.get("REMOTE_ADDR")):
+            raise PermissionDenied
+        return address
 
     def client_network(self, request: HttpRequest) -> str:
         """Return the key for rate limits: the IPv4 address, or the network of an IPv6 address.

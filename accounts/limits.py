@@ -3,11 +3,14 @@
 import logging
 
 from allauth.core import ratelimit
-from django.http import HttpResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from redis import RedisError
 
 from accounts.http import SignedInRequest
+from accounts.sign_in import attempts
+from accounts.sign_in.attempts import Bucket
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +30,20 @@ def may_read_file(request: SignedInRequest) -> bool:
     return _may(request, "read_file")
 
 
-def _may(request: SignedInRequest, action: str) -> bool:
+def beyond(request: HttpRequest, action: str) -> HttpResponse | None:
+    """Count what costs much (COSTLY in the settings); return the refusal if the user asks for too much of it.
+
+    Without Redis, nothing is counted. allauth, which limits submissions, does not count GET requests.
+    """
+    try:
+        attempt = attempts.take([Bucket(f"{action}|{request.user.pk}", *settings.COSTLY[action])])
+    except RedisError as error:
+        logger.warning("Nobody is limited (%s): %s", action, error)
+        return None
+    return ratelimit.respond_429(request) if attempt.full else None
+
+
+def _may(request: HttpRequest, action: str) -> bool:
     try:
         return bool(ratelimit.consume(request, action=action, user=request.user))
     except RedisError as error:

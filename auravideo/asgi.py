@@ -27,8 +27,13 @@ from auravideo.core.metrics import presence, reporting, websockets
 from auravideo.refusals.admission import Admission
 from auravideo.routing import at_the_root, websocket_application
 
-channel.install()
+# With every packet, the event loop hands the interpreter to a thread that computes a page, and gets it back after this.
+# With the usual 5 ms, a few busy threads delay everybody's packets.
+sys.setswitchinterval(0.0002)
+
+admission = Admission(http_application)
+channel.install(admission.refusal)
 reporting.start(presence.WEB, websockets=websockets.open_now)
 
-_protocols: Any = ProtocolTypeRouter({"http": Admission(http_application), "websocket": websocket_application})
+_protocols: Any = ProtocolTypeRouter({"http": admission, "websocket": admission.of_sockets(websocket_application)})
 application = at_the_root(_protocols)

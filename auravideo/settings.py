@@ -69,9 +69,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "auravideo.health.middleware.ProbeMiddleware",
     "auravideo.metrics.answer_scrapes",
+    "auravideo.refusals.measuring.measure_computing",
     "auravideo.core.metrics.requests.count_requests",
     "auravideo.core.logs.ids.RequestIds",
     "auravideo.core.middleware.in_utf_8",
+    "auravideo.refusals.redirect_loop.stop_redirect_loops",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
@@ -258,6 +260,9 @@ SUBMISSIONS_A_MINUTE = env.integer("AURAVIDEO_SUBMISSIONS_A_MINUTE", 60, 1, 100_
 # How many wrong passwords and codes in how many seconds (accounts/sign_in/guesses.py): per account, per address (of
 # IPv6, per network), and per browser that has signed in to the account before, which counts in no other way.
 GUESSES = {"account": (5, 300), "address": (10, 60), "device": (5, 300)}
+# How often in how many seconds a user may ask for what costs much (accounts/limits.py): more than a person does. The
+# summary and the library's search follow 0.3 seconds after somebody stops typing.
+COSTLY = {"search": (240, 60), "summary": (240, 60), "compare": (60, 60), "zip": (60, 3600)}
 # Counted in the cache, per IP address, user or key (an email address). Other limits are allauth's defaults.
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",

@@ -12,7 +12,7 @@ from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.http import HttpResponse
 from twisted.web import http
 
-from auravideo.bodies import refusal
+from auravideo.bodies import refusal as refusals
 from auravideo.bodies.in_flight import InFlight
 from auravideo.bodies.limits import limit_of
 from auravideo.core.metrics.requests import count_unserved
@@ -89,11 +89,16 @@ class BoundedChannel(http.HTTPChannel):
     def allHeadersReceived(self) -> None:
         self._stop_waiting()
         request = self.requests[-1]
+        scope = _scope(request, self)
+        if (refusal := self.factory.refuse(scope)) is not None:
+            count_unserved(scope["method"], refusal.status_code)
+            self._answer(refusal)
+            return
         request.bound(self._path)
         if self.length != 0:
-            request.address = address_of(_scope(request, self))
+            request.address = address_of(scope)
             if self.length is not None and self.length > request.limit:
-                self._refuse(request, refusal.TOO_LARGE)
+                self._refuse(request, refusals.TOO_LARGE)
                 return
             self._wait(BODY_SECONDS, lambda: self._check_pace(request, BODY_SECONDS))
         super().allHeadersReceived()
@@ -112,7 +117,7 @@ class BoundedChannel(http.HTTPChannel):
         if self._is_refused:
             return False
         if request.received + size > request.limit:
-            self._refuse(request, refusal.TOO_LARGE)
+            self._refuse(request, refusals.TOO_LARGE)
             return False
         if status := in_flight.take(request.address, size):
             self._refuse(request, status)
@@ -123,7 +128,7 @@ class BoundedChannel(http.HTTPChannel):
     def _check_pace(self, request: BoundedRequest, seconds: int) -> None:
         """Cut the connection if less of the body has arrived than it should have after `seconds`."""
         if seconds > BODY_SECONDS + request.received / BYTES_A_SECOND:
-            self._cut()
+            self._refuse(request, refusals.TOO_SLOW)
         else:
             self._wait(CHECK_SECONDS, lambda: self._check_pace(request, seconds + CHECK_SECONDS))
 
@@ -136,14 +141,14 @@ class BoundedChannel(http.HTTPChannel):
             waiting.cancel()
 
     def _cut(self) -> None:
-        """End a connection that sends too slowly."""
+        """End a connection whose headers do not arrive: of a person there is no sign yet, so there is no page."""
         self._answer(HttpResponse(status=408))
 
     def _refuse(self, request: BoundedRequest, status: int) -> None:
         request.release()
         scope = _scope(request, self)
         count_unserved(scope["method"], status)
-        self._answer(refusal.response(scope, status, request.limit))
+        self._answer(refusals.response(scope, status, request.limit))
 
     def _answer(self, response: HttpResponse) -> None:
         """Send a response that the application knows nothing of, and close the connection."""
@@ -153,7 +158,7 @@ class BoundedChannel(http.HTTPChannel):
         headers = {**response.headers, "Content-Length": str(len(response.content)), "Connection": "close"}
         lines = [f"HTTP/1.1 {response.status_code} {response.reason_phrase}", *map(": ".join, headers.items())]
         self.transport.write("\r\n".join([*lines, "", ""]).encode("latin1") + response.content)
-        if hasattr(self.transport, "loseWriteConnection"):
+        if self.length != 0 and hasattr(self.transport, "loseWriteConnection"):
             self.transport.loseWriteConnection()
             self._abortingCall = self.callLater(LINGER_SECONDS, self.forceAbortClient)
         else:
@@ -167,6 +172,9 @@ class BoundedChannel(http.HTTPChannel):
 
 class BoundedFactory(HTTPFactory):
     """Daphne's factory of connections, with ours."""
+
+    # Returns the answer to a request that is refused whatever its body is.
+    refuse: Callable[[dict[str, Any]], HttpResponse | None] = staticmethod(lambda _scope: None)
 
     def __init__(self, server: daphne.server.Server) -> None:
         super().__init__(server)
@@ -194,8 +202,9 @@ class BoundedSocket(WebSocketProtocol):
             self.maxMessagePayloadSize = limit
 
 
-def install() -> None:
-    """Let Daphne use our bounds, however it is started. It has no option for this."""
+def install(refuse: Callable[[dict[str, Any]], HttpResponse | None]) -> None:
+    """Let Daphne use our bounds, and refuse at once what `refuse` does, however it is started. It has no option."""
+    BoundedFactory.refuse = staticmethod(refuse)
     daphne.server.HTTPFactory = BoundedFactory
     WebSocketFactory.protocol = BoundedSocket
 

@@ -20,6 +20,9 @@ from generation.domain.states import Stage
 
 SITE = "site"  # the web server's name; further ones are site-2, site-3 ...
 
+# Rendering takes what pages leave of the processor: a page needs little, and somebody waits for it.
+WORKER_NICENESS = 5
+
 # Celery warns about root because of pickle; we accept JSON only.
 _WARNINGS = "ignore:You're running the worker with superuser privileges"
 _CELERY = [sys.executable, "-W", _WARNINGS, "-m", "celery", "--quiet", "-A", "auravideo"]
@@ -71,7 +74,8 @@ def worker(worker: Worker, host: str) -> Process:
             environment |= {"AURAVIDEO_DEVICE": "cpu"}  # TensorFlow uses NVIDIA's cards only
     if operating_system.is_macos():  # it would end a child that was forked while a thread used its Objective-C runtime
         environment |= {"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
-    process = Process(worker.name, [*_CELERY, "worker", *options, *quiet], environment=environment)
+    command = [*_CELERY, "worker", *options, *quiet]
+    process = Process(worker.name, command, environment=environment, niceness=WORKER_NICENESS)
     process.answers = Answers(answers.of_worker(lambda: process.popen.pid if process.popen is not None else None))
     return process
 

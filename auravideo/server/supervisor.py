@@ -45,6 +45,7 @@ class Process:
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Sequence[int] = ()
     answers: Answers | None = None
+    niceness: int = 0  # how far others come first, for the processor
     popen: subprocess.Popen | None = None
     started: float = 0.0
     backoff: Backoff = field(default_factory=Backoff)
@@ -66,6 +67,10 @@ class Process:
             text=True,
             errors="replace",
         )
+        if self.niceness:  # before it has any threads, which inherit it
+            niceness = min(19, os.getpriority(os.PRIO_PROCESS, 0) + self.niceness)
+            with suppress(ProcessLookupError):  # it has ended already
+                os.setpriority(os.PRIO_PROCESS, popen.pid, niceness)
         self.popen, self.started, self.verdict = popen, time.monotonic(), ""
         if self.answers is not None:
             self.answers.begin()

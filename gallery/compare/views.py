@@ -34,6 +34,8 @@ MORE = 4  # clips that "more like this" makes
 @require_safe
 def compare(request: SignedInRequest) -> HttpResponse:
     """Show the clips of ?batch=, those stacked with ?stack=, or each ?video=, and mark their finished jobs as seen."""
+    if refused := limits.beyond(request, "compare"):
+        return refused
     found = _asked(request)
     if found.news:
         archive.mark_seen(request.user, found.news)

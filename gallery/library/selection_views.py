@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from accounts import limits
 from accounts.http import SignedInRequest
 from auravideo.core import zips
 from auravideo.core.zips import ZipEntry, json_file, stored_file
@@ -101,7 +102,9 @@ def _remove(request: SignedInRequest, videos: VideoQuerySet, collection_id: UUID
     messages.success(request, text % {"n": count, "name": collection.name})
 
 
-def _download(_request: SignedInRequest, videos: VideoQuerySet, _collection: UUID | None) -> HttpResponseBase:
+def _download(request: SignedInRequest, videos: VideoQuerySet, _collection: UUID | None) -> HttpResponseBase:
+    if refused := limits.beyond(request, "zip"):
+        return refused
     return zips.response(_files(list(videos.order_by("created_at"))), "auravideo.zip")
 
 

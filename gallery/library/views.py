@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 
+from accounts import limits
 from accounts.http import SignedInRequest
 from gallery import stacks
 from gallery.access import library_of
@@ -28,6 +29,8 @@ from generation.jobs import archive
 def library(request: SignedInRequest) -> HttpResponse:
     """Show the whole page; for HTMX, the filtered results (`found`) or the next page of cards (`cards`)."""
     form = LibraryForm(request.GET)
+    if form.text and (refused := limits.beyond(request, "search")):
+        return refused
     videos = for_cards(library_of(request.user).filter(**form.filters))
     if form.is_stacked:
         videos = stacks.with_size(videos.filter(is_front=True))

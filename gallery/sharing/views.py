@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from accounts import limits
 from auravideo.core.http import HtmxHttpRequest
 from auravideo.core.keyset import Page
 from gallery.access import shared_videos
@@ -20,6 +21,8 @@ from gallery.sharing.selectors import Wanted
 def explore(request: HtmxHttpRequest) -> HttpResponse:
     """List the public videos: newest, most liked or picked; by tag, or by words in their prompt or title."""
     wanted = Wanted.of(request.GET)
+    if wanted.text and request.user.is_authenticated and (refused := limits.beyond(request, "search")):
+        return refused
     page = selectors.explore(request.user, wanted, request.GET)
     context = {"wanted": wanted, "without_text": wanted.kept(q="")}
     return _list(request, "gallery/explore.html", page, wanted.kept(), context)

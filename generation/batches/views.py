@@ -118,6 +118,8 @@ def download(request: SignedInRequest, batch_id: UUID) -> HttpResponseBase:
     if not files:
         messages.info(request, _("None of these clips are finished yet, so there is nothing to download."))
         return redirect("generation:batch", batch_id)
+    if refused := limits.beyond(request, "zip"):
+        return refused
     return zips.response(files, f"{stem(found.name, 'batch')}.zip")
 
 

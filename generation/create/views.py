@@ -130,6 +130,8 @@ def _too_large() -> str:
 @require_POST
 def summary(request: SignedInRequest) -> HttpResponse:
     """Return the summary fragment for the current form, requested as the user types."""
+    if refused := limits.beyond(request, "summary"):
+        return refused
     form = _posted(request, _mode(request))
     return render(request, "generation/partials/summary.html", {**_summary(form, request), "is_live": True})
 

@@ -1,5 +1,6 @@
 """Guessing and flooding are limited, and answered with a page that says so."""
 
+import logging
 import threading
 
 import pytest
@@ -7,10 +8,14 @@ from django.contrib.auth import get_user
 from django.core import mail
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 
+from accounts import adapter
 from accounts.sign_in import attempts, mails
 from auravideo import settings as settings_of_the_site
-from tests.factories import PASSWORD, UserFactory
+from auravideo.core.logs.once import OnceAMinute
+from generation.domain.states import Status
+from tests.factories import PASSWORD, BatchFactory, JobFactory, UserFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -132,3 +137,64 @@ def test_without_a_proxy_nobody_chooses_their_own_address(client, user, settings
     settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"login": "1/m/ip"}
     login(client, user, "wrong", headers={"X-Forwarded-For": "192.0.2.1"})
     assert_is_our_429(login(client, user, PASSWORD, headers={"X-Forwarded-For": "192.0.2.2"}))
+
+
+def test_more_trusted_proxies_than_there_are_give_an_answer_and_a_line_that_names_the_setting(
+    client, user, settings, caplog, monkeypatch
+):
+    monkeypatch.setattr(adapter, "_told", OnceAMinute(logging.getLogger(adapter.__name__)))
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 2
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"login": "1/m/ip"}
+    wrong = login(client, user, "wrong", headers={"X-Forwarded-For": "192.0.2.1"})
+    assert wrong.status_code == 200
+    # Nor does anybody get limits of their own by choosing an address.
+    assert_is_our_429(login(client, user, PASSWORD, headers={"X-Forwarded-For": "192.0.2.2"}))
+    (line,) = [record.getMessage() for record in caplog.records if record.name == adapter.__name__]
+    assert line.startswith("TRUSTED_PROXIES=2, but fewer proxies")
+
+
+EXPENSIVE = {
+    "search": lambda client: client.get("/videos/?q=heart"),
+    "summary": lambda client: client.post("/create/summary/", {"prompt": "a heart"}),
+    "compare": lambda client: client.get("/videos/compare/"),
+}
+
+
+@pytest.mark.parametrize("action", EXPENSIVE)
+def test_what_costs_much_is_limited_by_user(client, user, settings, action):
+    settings.COSTLY = settings.COSTLY | {action: (1, 60)}
+    client.force_login(user)
+    assert EXPENSIVE[action](client).status_code == 200
+    assert_is_our_429(EXPENSIVE[action](client))
+    assert client.get("/videos/").status_code == 200
+    client.force_login(UserFactory())
+    assert EXPENSIVE[action](client).status_code == 200
+
+
+def test_searching_what_is_public_is_limited_by_user(client, user, settings):
+    settings.COSTLY = settings.COSTLY | {"search": (1, 60)}
+    client.force_login(user)
+    assert client.get("/explore/?q=heart").status_code == 200
+    assert_is_our_429(client.get("/explore/?q=heart"))
+    assert client.get("/explore/").status_code == 200
+
+
+def test_archives_are_limited_by_user_wherever_they_come_from(client, user, settings):
+    settings.COSTLY = settings.COSTLY | {"zip": (1, 60)}
+    video = VideoFactory(user=user)
+    batch = BatchFactory(user=user)
+    VideoFactory(user=user, job=JobFactory(user=user, batch=batch, status=Status.DONE, ended_at=timezone.now()))
+    client.force_login(user)
+    selected = client.post(reverse("gallery:selected"), {"act": "download", "video": [video.pk]})
+    assert selected["Content-Type"] == "application/zip"
+    assert_is_our_429(client.get(reverse("generation:batch-download", args=[batch.pk])))
+    assert_is_our_429(client.post(reverse("gallery:selected"), {"act": "download", "video": [video.pk]}))
+
+
+def test_without_redis_nobody_is_limited(client, user, settings):
+    settings.COSTLY = settings.COSTLY | {"compare": (1, 60)}
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
+    }
+    client.force_login(user)
+    assert [client.get("/videos/compare/").status_code for _ in range(3)] == [200, 200, 200]

@@ -1,14 +1,20 @@
 """An overloaded web process serves what it can in time, and turns the rest away so that nothing typed is lost."""
 
 import asyncio
+import time
 from urllib.parse import urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from auravideo.refusals import admission, turned_away
-from auravideo.refusals.admission import Admission, Overloaded, Turns
+from auravideo.refusals import turns as module
+from auravideo.refusals.admission import Admission
+from auravideo.refusals.budgets import FIRST_PRICE
+from auravideo.refusals.measuring import SETTLE, measure_computing
+from auravideo.refusals.turns import Overloaded, Turns
 from tests.html_forms import fields_of, texts_of
 
 FORM = "application/x-www-form-urlencoded"
@@ -52,7 +58,12 @@ class Answer:
 
 
 async def ask(
-    site, path: str = "/jobs/", form: dict | bytes | None = None, content_type: str = FORM, **headers: str
+    site,
+    path: str = "/jobs/",
+    form: dict | bytes | None = None,
+    content_type: str = FORM,
+    client: tuple[str, int] | None = None,
+    **headers: str,
 ) -> Answer:
     body = form if isinstance(form, bytes) else urlencode(form or {}).encode()
     sent = {"host": "127.0.0.1", "content-type": content_type, "content-length": str(len(body)), **headers}
@@ -60,6 +71,8 @@ async def ask(
     path, _, query = path.partition("?")
     method = "GET" if form is None else "POST"
     scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": raw}
+    if client is not None:
+        scope["client"] = client
     parts = [body[:10], body[10:]]
 
     async def receive():
@@ -220,7 +233,8 @@ async def test_addresses_are_let_in_one_after_the_other():
 
 
 async def test_one_address_does_not_fill_the_line(monkeypatch):
-    monkeypatch.setattr(admission, "MOST_OF_ONE_ADDRESS", 2)
+    monkeypatch.setattr(module, "MOST_OF_ONE_ADDRESS", 2)
+    monkeypatch.setattr(module, "FEWEST_OF_ONE_ADDRESS", 1)
     turns = Turns(1, patience=0.2)
     await turns.take()
     flood = [asyncio.create_task(turns.take("many")) for _ in range(5)]
@@ -274,7 +288,7 @@ async def test_whoever_leaves_just_as_their_turn_comes_hands_it_on():
 
 
 async def test_too_many_do_not_even_wait(monkeypatch):
-    monkeypatch.setattr(admission, "MOST_WAITING", 1)
+    monkeypatch.setattr(module, "MOST_WAITING", 1)
     turns = Turns(1, patience=10)
     await turns.take()
     waiting = asyncio.create_task(turns.take())
@@ -283,3 +297,125 @@ async def test_too_many_do_not_even_wait(monkeypatch):
         await turns.take()
     turns.give_back()
     await waiting
+
+
+FLOOD, PERSON = ("203.0.113.7", 1), ("203.0.113.50", 1)
+
+
+async def test_whoever_asks_for_more_than_their_share_is_told_so(site, application):
+    site.budgets.ask("203.0.113.50", 0.01)  # somebody else is there, too
+    site.budgets.ask("203.0.113.7", 100)
+    tasks = [asyncio.create_task(ask(site, client=FLOOD, accept_language="en")) for _ in range(20)]
+    answers = await asyncio.gather(*tasks[2:])
+    assert {answer.status for answer in answers} == {429}
+    assert answers[0].headers["retry-after"] == str(turned_away.DEBT_SECONDS)
+    assert answers[0].headers["cache-control"] == "no-store"
+    assert texts_of(answers[0].body, "failure__code") == ["429"]
+    assert "from your network address" in answers[0].body
+    htmx = await ask(site, client=FLOOD, accept_language="pl", hx_request="true")
+    assert (htmx.status, htmx.headers["content-type"]) == (429, "text/plain; charset=utf-8")
+    assert "adresu" in htmx.body
+    form = await ask(site, "/create/", {"prompt": "a red heart"}, client=FLOOD)
+    assert (form.status, 'value="a red heart"' in form.body) == (429, True)
+    application.go.set()
+    assert [answer.status for answer in await asyncio.gather(*tasks[:2])] == [200, 200]
+
+
+async def test_their_requests_are_refused_by_their_headers_while_others_wait_for_a_turn(site, application):
+    site.budgets.ask("203.0.113.50", 0.01)
+    site.budgets.ask("203.0.113.7", 100)
+    scope = {"method": "POST", "path": "/create/many/", "query_string": b"", "headers": [(b"hx-request", b"true")]}
+    assert site.refusal({**scope, "client": FLOOD}) is None  # one may wait
+    tasks = [asyncio.create_task(ask(site, client=FLOOD)) for _ in range(8)]
+    await asyncio.sleep(0.01)
+    assert site.refusal({**scope, "client": FLOOD}).status_code == 429
+    assert site.refusal({**scope, "client": PERSON}) is None
+    assert site.refusal({**scope, "path": "/healthz", "client": FLOOD}) is None
+    application.go.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_what_a_kind_of_request_took_is_its_price(settings):
+    async def application(scope, receive, send):
+        scope[SETTLE](2.0)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    site = Admission(application)
+    site.budgets.ask("203.0.113.50", 0.01)
+    await ask(site, "/jobs/", client=FLOOD)
+    assert site.prices.of("generation:jobs") == pytest.approx(2.0 + admission.OVERHEAD)
+    assert site.prices.of("home") == FIRST_PRICE
+    assert site.budgets.debt("203.0.113.7") == 0
+    await ask(site, "/jobs/?page=2", client=FLOOD)
+    assert site.budgets.debt("203.0.113.7") > 0
+
+
+def test_what_computes_is_measured_and_what_waits_is_not(rf):
+    def view(request):
+        time.sleep(0.3)
+        while time.thread_time() < begun + 0.05:
+            pass
+        return HttpResponse()
+
+    found = []
+    request = rf.get("/")
+    request.scope = {SETTLE: found.append}
+    begun = time.thread_time()
+    measure_computing(view)(request)
+    assert found[0] == pytest.approx(0.05, abs=0.04)
+
+
+def test_a_view_that_fails_is_measured_too(rf):
+    def view(_request):
+        raise ValueError("a view failed")
+
+    found = []
+    request = rf.get("/")
+    request.scope = {SETTLE: found.append}
+    with pytest.raises(ValueError, match="a view failed"):
+        measure_computing(view)(request)
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/videos/", "gallery:library"),
+        ("/no/such/page/", ""),
+        ("/static/css/no-such-file.css", "static"),
+        ("/videos/00000000-0000-0000-0000-000000000001/", "gallery:video"),
+    ],
+)
+def test_addresses_of_one_view_are_of_one_kind(path, kind):
+    assert admission.kind_of(path) == kind
+
+
+async def test_sockets_of_an_address_in_debt_take_a_turn_until_they_are_open(site, application):
+    site.budgets.ask("203.0.113.50", 0.01)
+    site.budgets.ask("203.0.113.7", 100)
+    opened, sent = [], []
+
+    async def sockets(scope, _receive, send):
+        await asyncio.sleep(0.02)
+        await send({"type": "websocket.accept"})
+        opened.append(scope["client"])
+        await application.go.wait()
+
+    async def send(message):
+        sent.append(message["type"])
+
+    def open_one(client) -> asyncio.Task:
+        scope = {"type": "websocket", "path": "/ws/jobs/", "headers": [], "client": client}
+        return asyncio.create_task(site.of_sockets(sockets)(scope, None, send))
+
+    tasks = [open_one(FLOOD)]
+    await asyncio.sleep(0.1)
+    assert (opened, site.turns.free) == ([FLOOD], 2)
+    tasks += [asyncio.create_task(ask(site, client=FLOOD)) for _ in range(2)]  # which hold all turns
+    await asyncio.sleep(0.01)
+    tasks += [open_one(FLOOD), *(open_one(PERSON) for _ in range(5))]
+    await asyncio.sleep(0.3)
+    assert sent.count("websocket.close") == 1
+    assert opened == [FLOOD, *[PERSON] * 5]  # nobody else waits for anything
+    application.go.set()
+    await asyncio.gather(*tasks)

@@ -4,6 +4,7 @@ from queue import Queue
 
 import daphne.server
 import pytest
+from django.http import HttpResponse
 from django.urls import get_resolver
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
@@ -170,6 +171,19 @@ def test_slow_bodies_are_cut_and_a_bad_mobile_network_is_none(bytes_a_second, st
     assert connection.status == status
 
 
+def test_whose_body_is_cut_reads_why():
+    page, fragment = Connection(), Connection()
+    page.post("/create/many/", "Content-Length: 9000", "Accept-Language: pl", body=b"x")
+    fragment.post("/create/", "Content-Length: 9000", "Accept-Language: en", "HX-Request: true", body=b"x")
+    for connection in (page, fragment):
+        connection.clock.advance(bounded.BODY_SECONDS)
+        connection.clock.advance(bounded.CHECK_SECONDS)
+        assert (connection.status, connection.answer.count("HTTP/1.1")) == (408, 1)
+    assert texts_of(page.answer.partition("\r\n\r\n")[2], "failure__code") == ["408"]
+    assert "docierało zbyt wolno" in page.answer
+    assert fragment.answer.partition("\r\n\r\n")[2].startswith("What you sent arrived too slowly")
+
+
 def test_who_goes_on_sending_after_the_refusal_is_read_for_a_while_and_then_cut(monkeypatch):
     monkeypatch.setattr(bounded, "LINGER_BYTES", 1000)
     connection = Connection()
@@ -203,7 +217,7 @@ class OpenSocket:
     """A WebSocket that the application has accepted, with the options that Daphne gives it."""
 
     def __init__(self) -> None:
-        bounded.install()
+        bounded.install(lambda _scope: None)
         server = Server()
         bounded.BoundedFactory(server)
         server.create_application = lambda *_: Queue()
@@ -257,3 +271,21 @@ def test_made_up_methods_share_one_count():
     for method in ("AAA", "AAB"):
         Connection().send(f"{method} /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n".encode())
     assert (counted("AAA"), counted("other")) == (None, before + 2)
+
+
+def test_what_the_site_refuses_by_its_headers_reaches_nobody_and_is_not_read(monkeypatch, in_flight):
+    refused = HttpResponse("too many", status=429, headers={"Retry-After": "12"})
+    monkeypatch.setattr(
+        bounded.BoundedFactory, "refuse", staticmethod(lambda scope: refused if scope["path"] == "/jobs/" else None)
+    )
+    connection = Connection()
+    connection.send(b"GET /jobs/?a=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /jobs/ HTTP/1.1\r\n\r\n")
+    assert (connection.status, connection.answer.count("HTTP/1.1")) == (429, 1)
+    assert "Retry-After: 12" in connection.answer
+    posting = Connection()
+    posting.post("/jobs/", "Content-Length: 100000", body=b"x" * 500)
+    assert (posting.status, posting.transport.closed_for_writing, in_flight.total) == (429, True, 0)
+    other = Connection()
+    other.send(b"GET /help/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    assert (other.status, other.server.reached) == (0, ["/help/"])
+    assert not connection.server.reached + posting.server.reached

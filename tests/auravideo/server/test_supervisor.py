@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from auravideo.server import processes
 from auravideo.server import supervisor as module
+from auravideo.server.crew import Worker
 from auravideo.server.supervisor import Backoff, Process, Supervisor
 from tests.site import ROOT
 
@@ -249,3 +251,12 @@ def test_it_waits_for_orphans_that_it_adopts():
         [sys.executable, "-c", ADOPTING], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
     )
     assert "left: []" in done.stdout, done.stdout + done.stderr
+
+
+def test_rendering_has_a_lower_priority_than_pages(watched):
+    worker = Process("worker", ["sleep", "600"], niceness=5)
+    watched(worker, site := lasting("site"))
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, worker.popen.pid) == min(19, own + 5)
+    assert os.getpriority(os.PRIO_PROCESS, site.popen.pid) == own
+    assert processes.worker(Worker("cpu", "cpu"), "host").niceness > processes.site("127.0.0.1", 8000).niceness == 0

@@ -1,0 +1,50 @@
+"""Behind a proxy that does not say that it terminates TLS, people read what is wrong instead of going in circles."""
+
+import logging
+
+import pytest
+from django.test import Client
+
+from auravideo.core.logs.once import OnceAMinute
+from auravideo.refusals import redirect_loop
+from tests.html_forms import texts_of
+
+ENCRYPTED = {"X-Forwarded-Proto": "https"}
+
+
+@pytest.fixture
+def site(settings, monkeypatch):
+    """A site that is reached at https://, with a browser that has been nowhere yet."""
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_PROXY_SSL_HEADER = True, ("HTTP_X_FORWARDED_PROTO", "https")
+    monkeypatch.setattr(redirect_loop, "_told", OnceAMinute(logging.getLogger(redirect_loop.__name__)))
+    return Client(headers={"Accept-Language": "en"})
+
+
+def test_the_second_redirect_in_a_row_is_a_page_that_names_the_header(site, db, caplog):
+    first = site.get("/help/?a=1")
+    assert (first.status_code, first["Location"]) == (301, "https://testserver/help/?a=1")
+    assert first["Cache-Control"] == "no-store"
+    for _ in range(3):
+        again = site.get("/help/?a=1")
+    assert again.status_code == 500
+    assert texts_of(again.content.decode(), "failure__code") == ["500"]
+    assert "X-Forwarded-Proto" in again.content.decode()
+    (record,) = [record for record in caplog.records if record.name == redirect_loop.__name__]
+    assert "testserver was sent on to HTTPS and came back without it" in record.getMessage()
+    assert "X-Forwarded-Proto" in record.getMessage()
+
+
+def test_it_speaks_the_visitors_language(site, db):
+    site.get("/help/", headers={"Accept-Language": "pl"})
+    assert "szyfrowane" in site.get("/help/", headers={"Accept-Language": "pl"}).content.decode()
+
+
+def test_whoever_arrives_at_https_may_be_sent_on_again(site, db):
+    assert site.get("/help/").status_code == 301
+    assert site.get("/help/", headers=ENCRYPTED).status_code == 200
+    assert site.get("/help/").status_code == 301
+
+
+def test_a_site_without_https_sets_no_cookie(client, db, settings):
+    settings.SECURE_SSL_REDIRECT = False
+    assert redirect_loop.COOKIE not in client.get("/help/").cookies
