@@ -3,6 +3,7 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -17,6 +18,7 @@ from accounts.models import User
 
 # allauth's own admin shows the secrets and makes them editable.
 admin.site.unregister(Authenticator)
+admin.site.unregister(UserSession)  # users see their own; what operators need is among the security events
 
 
 @admin.register(Authenticator)

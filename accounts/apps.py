@@ -2,6 +2,7 @@ import logging
 
 from allauth.account.apps import AccountConfig
 from allauth.mfa.apps import MFAConfig
+from allauth.usersessions.apps import UserSessionsConfig
 from django.apps import AppConfig
 from django.db import connection
 from django.db.models.signals import post_migrate
@@ -19,8 +20,10 @@ class AccountsConfig(AppConfig):
         from accounts import personal_data, receivers  # noqa: F401  connects the receivers
         from accounts.push import sessions  # noqa: F401  likewise
         from accounts.push.personal_data import BrowsersOfPerson
+        from accounts.security.personal_data import SecurityOfPerson
 
         personal_data.register(BrowsersOfPerson())
+        personal_data.register(SecurityOfPerson())
         post_migrate.connect(_protect_second_factors, sender=self)
 
 
@@ -38,6 +41,15 @@ class EmailAddressesConfig(AccountConfig):
     """allauth's account app, renamed so that the admin doesn't list two "Accounts"."""
 
     verbose_name = _("Email addresses")
+
+
+class SessionsConfig(UserSessionsConfig):
+    """allauth's list of sessions. What writes it are accounts.security.sessions, in place of its own receivers."""
+
+    verbose_name = _("Sessions")
+
+    def ready(self) -> None:
+        pass
 
 
 class SecondFactorsConfig(MFAConfig):

@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "allauth",
     "accounts.apps.EmailAddressesConfig",
     "accounts.apps.SecondFactorsConfig",
+    "accounts.apps.SessionsConfig",
     "accounts",
     "generation",
     "gallery",
@@ -81,6 +82,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.security.sessions.note_use",
     "accounts.sign_in.devices.remember_device",
     "accounts.preferences.ProfileLanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -288,6 +290,8 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "AuraVideo"
 MFA_TOTP_TOLERANCE = 1  # 30-second periods of clock drift allowed
 MFA_ALLOW_UNVERIFIED_EMAIL = ACCOUNT_EMAIL_VERIFICATION != "mandatory"
+# How long network addresses are kept: of sign-ins, failed ones, and changes of passwords and the like.
+SECURITY_LOG_DAYS = env.integer("SECURITY_LOG_DAYS", 90, 1, 3650)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "generation:create"
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"

@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 
+from accounts.security.views import elsewhere
 from accounts.views import SigningUp, set_language
 from auravideo import views
 from auravideo.health import views as health
@@ -24,6 +25,7 @@ urlpatterns = [
     path("", include("gallery.urls")),
     path("", include("accounts.urls")),
     path("accounts/signup/", SigningUp.as_view(), name="account_signup"),  # in the place of allauth's
+    path("accounts/sessions/", elsewhere, name="usersessions_list"),  # likewise
     path("accounts/", include("allauth.urls")),
     path("language/setlang/", set_language, name="set_language"),
     path("admin/overview/", admin.site.admin_view(overview), name="admin-overview"),

@@ -164,6 +164,10 @@ accounts:push-on                        GET     in         405    405       405 
 accounts:push-on                        POST    in         400    400       400    400        400
 accounts:push-off                       GET     in         405    405       405    405        405
 accounts:push-off                       POST    in         400    400       400    400        400
+accounts:security                       GET     in         200    200       200    200        200
+accounts:end-session                    GET     in         405    405       405    405        405
+accounts:end-session                    POST    in         to     404       404    404        404
+usersessions_list                       GET     to         to     to        to     to         to
 accounts:end-sessions                   GET     in         405    405       405    405        405
 accounts:end-sessions                   POST    in         to     to        to     to         to
 accounts:download                       GET     in         405    405       405    405        405

@@ -49,6 +49,7 @@ from django.utils import timezone
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
+from allauth.usersessions.models import UserSession
 from accounts.models import User
 from gallery.models import Collection, ModerationAction, Report, RetentionRule, Video
 from generation.models import Batch, BlockedTerm, Job, Preset, Worker
@@ -65,6 +66,7 @@ jobs = {status: str(pk) for status, pk in Job.objects.filter(user=ada).values_li
 videos = {video.format: str(video.pk) for video in Video.objects.kept().filter(user=ada)}
 ben = User.objects.get(username="ben")  # nobody signs in as ben, which would use up the link for a new password
 address = EmailAddress.objects.get(user=ada, verified=False)
+elsewhere, _ = UserSession.objects.get_or_create(session_key="elsewhere", defaults={"user": ada, "ip": "192.0.2.1"})
 public = Video.objects.listed().exclude(user=ada).first()
 batch = str(Batch.objects.get(user=ada).pk)
 values = {
@@ -72,7 +74,7 @@ values = {
     "collection_id": str(Collection.objects.get(user=ada).pk), "id": ada.pk, "object_id": ada.pk,
     "app_label": "generation", "url": "no-such-page", "content_type_id": 1,
     "token": Video.objects.get(user=ada, visibility="unlisted").share_token, "username": "ada",
-    "of-ben": str(public.pk),
+    "of-ben": str(public.pk), "session_id": elsewhere.pk,
     "uidb36": user_pk_to_url_str(ben), "key": default_token_generator.make_token(ben),
     "gallery:report:video_id": str(public.pk),
     "account_confirm_email:key": EmailConfirmationHMAC(address).key,

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.contrib.auth.models import Group
 from django.core.files.base import ContentFile
@@ -124,8 +125,10 @@ def _account_of(owner) -> dict[str, object]:
     data = {"name": "Key", "credential": _credential()}
     passkey = Authenticator.objects.create(user=owner, type=Authenticator.Type.WEBAUTHN, data=data)
     email = owner.emailaddress_set.create(email=owner.email, verified=True, primary=True)
+    session = UserSession.objects.create(user=owner, ip="192.0.2.1", session_key="elsewhere", user_agent="Firefox/140.0")
     return {
         "pk": passkey.pk,
+        "session_id": session.pk,
         "username": owner.username,
         "id": owner.pk,
         "object_id": owner.pk,
