@@ -96,7 +96,7 @@ class AccountAdapter(DefaultAccountAdapter):
         login = credentials.get("email") or credentials.get("username") or ""
         verdict, self._attempt = guesses.of_login(request, self.client_network(request), login)
         if verdict is not Verdict.OPEN:
-            sign_ins.limited(request, Kind.PASSWORD, login)
+            sign_ins.limited(request, Kind.PASSWORD, logins.find(login))
         if verdict is Verdict.REFUSED:
             raise self.validation_error("too_many_login_attempts")
         if verdict is Verdict.REFUSED_SILENTLY:
@@ -112,7 +112,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         login = credentials.get("email") or credentials.get("username") or ""
-        sign_ins.failed(request, Kind.PASSWORD, login, logins.find(login))
+        sign_ins.failed(request, Kind.PASSWORD, logins.find(login))
 
     def login(self, request: HttpRequest, user: User) -> None:
         is_new = sign_ins.is_new_device(request, user)
@@ -126,14 +126,14 @@ class AccountAdapter(DefaultAccountAdapter):
         if is_right:
             attempt.forgive()
         else:
-            sign_ins.failed(self.request, Kind.PASSWORD, user.username, user)
+            sign_ins.failed(self.request, Kind.PASSWORD, user)
         return is_right
 
     def count_guess(self, kind: Kind, user: User, error: str = "too_many_login_attempts") -> Attempt:
         """Count an attempt of somebody who has named the account. Raise ValidationError if there were too many."""
         verdict, attempt = guesses.of_user(self.request, self.client_network(self.request), kind, user)
         if verdict is not Verdict.OPEN:
-            sign_ins.limited(self.request, kind, user.username)
+            sign_ins.limited(self.request, kind, user)
             raise self.validation_error(error)
         return attempt
 

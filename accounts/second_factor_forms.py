@@ -55,7 +55,7 @@ def counted(clean: Callable) -> Callable:
         try:
             cleaned = clean(form)
         except ValidationError:
-            sign_ins.failed(adapter.request, Kind.CODE, form.user.username, form.user)
+            sign_ins.failed(adapter.request, Kind.CODE, form.user)
             raise
         attempt.forgive()
         return cleaned

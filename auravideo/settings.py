@@ -416,7 +416,8 @@ METRICS_TOKEN = env.unguessable("METRICS_TOKEN", env.secret("METRICS_TOKEN"))
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOG_FORMAT = env.choice("LOG_FORMAT", "text", lines.FORMATS)
-LOGGING = lines.config(LOG_FORMAT, LOG_LEVEL)
+SIGN_IN_LOG = env.file_to_write("SIGN_IN_LOG")  # a line for each attempt, for fail2ban (deploy/fail2ban)
+LOGGING = lines.config(LOG_FORMAT, LOG_LEVEL, SIGN_IN_LOG)
 DJANGO_STRUCTLOG_CELERY_ENABLED = True  # a request's ID travels with the tasks it sends
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG

@@ -18,20 +18,20 @@ def is_new_device(request: HttpRequest, user: User) -> bool:
 def accepted(request: HttpRequest, user: User, *, is_new: bool) -> None:
     """Note that somebody is signed in now."""
     means = means_of(request, user)
-    write(Outcome.ACCEPTED, request, means, user.username)
+    write(Outcome.ACCEPTED, request, means, user)
     sessions.begin(request)
     events.record(Kind.NEW_DEVICE if is_new else Kind.SIGN_IN, user, request, means)
 
 
-def failed(request: HttpRequest, means: str, login: str, user: User | None) -> None:
-    """Note a wrong password or code; `user` is None if `login` means nobody."""
-    write(Outcome.FAILED, request, means, login)
+def failed(request: HttpRequest, means: str, user: User | None) -> None:
+    """Note a wrong password or code; `user` is None if what was typed means nobody: it may be a password."""
+    write(Outcome.FAILED, request, means, user)
     events.record(Kind.FAILED, user, request, means)
 
 
-def limited(request: HttpRequest, means: str, login: str) -> None:
+def limited(request: HttpRequest, means: str, user: User | None) -> None:
     """Note an attempt that was refused unseen. In the log only: there may be any number of them."""
-    write(Outcome.LIMITED, request, means, login)
+    write(Outcome.LIMITED, request, means, user)
 
 
 def means_of(request: HttpRequest, user: User) -> str:
