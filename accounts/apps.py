@@ -4,6 +4,7 @@ from allauth.account.apps import AccountConfig
 from allauth.mfa.apps import MFAConfig
 from allauth.usersessions.apps import UserSessionsConfig
 from django.apps import AppConfig
+from django.contrib.admin import apps as administration
 from django.db import connection
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
@@ -35,6 +36,11 @@ def _protect_second_factors(**_kwargs: object) -> None:
         return
     if count := second_factor_secrets.protect():
         logger.warning("%s second factors cannot be read with SECRET_KEY. %s", count, second_factor_secrets.FIX)
+
+
+class AdministrationConfig(administration.AdminConfig):
+    default = False
+    default_site = "accounts.staff.site.AdminSite"
 
 
 class EmailAddressesConfig(AccountConfig):

@@ -46,7 +46,7 @@ CSRF_FAILURE_VIEW = "auravideo.refusals.refused_forms.refused"
 INSTALLED_APPS = [
     "auravideo",  # first, because it replaces a command of Django's
     "daphne",
-    "django.contrib.admin",
+    "accounts.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -292,6 +292,8 @@ MFA_TOTP_TOLERANCE = 1  # 30-second periods of clock drift allowed
 MFA_ALLOW_UNVERIFIED_EMAIL = ACCOUNT_EMAIL_VERIFICATION != "mandatory"
 # How long network addresses are kept: of sign-ins, failed ones, and changes of passwords and the like.
 SECURITY_LOG_DAYS = env.integer("SECURITY_LOG_DAYS", 90, 1, 3650)
+# Whether staff need one in the administration: once there is a second account, always, or never.
+STAFF_SECOND_FACTOR = env.choice("STAFF_SECOND_FACTOR", "auto", ("auto", "on", "off"))
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "generation:create"
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"

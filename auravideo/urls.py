@@ -1,9 +1,7 @@
 """Site-wide URLs. The apps own everything below their own prefixes."""
 
-from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
-from django.utils.translation import gettext_lazy as _
 
 from accounts.security.views import elsewhere
 from accounts.views import SigningUp, set_language
@@ -12,11 +10,6 @@ from auravideo.health import views as health
 from auravideo.well_known.robots_txt import robots_txt
 from auravideo.well_known.security_txt import security_txt
 from gallery.moderation.overview import overview
-
-# The admin's own sign-in form asks for a password only, and has no rate limit.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as documented by allauth
-admin.site.site_header = admin.site.site_title = _("AuraVideo administration")
-admin.site.index_title = _("What is on this site")
 
 urlpatterns = [
     path("", views.home, name="home"),

@@ -213,7 +213,7 @@ account_confirm_login_code              GET     in         to     to        to  
 admin:index                             GET     in         in     in        200    200        200
 admin:login                             GET     in         403    403       to     to         to
 admin:logout                            POST    to         to     to        200    200        200
-admin:password_change                   GET     in         in     in        200    200        200
+admin:password_change                   GET     in         in     in        to     to         to
 admin:password_change_done              GET     in         in     in        200    200        200
 admin:autocomplete                      GET     in         in     in        403    403        403
 admin:jsi18n                            GET     in         in     in        200    200        200
@@ -239,6 +239,10 @@ admin:gallery_report_add                GET     in         in     in        403 
 admin:gallery_report_delete             GET     in         in     in        403    403        403
 admin:gallery_moderationaction_add      GET     in         in     in        403    403        403
 admin:gallery_moderationaction_delete   GET     in         in     in        403    403        403
+admin:accounts_securityevent_add        GET     in         in     in        403    403        403
+admin:accounts_securityevent_delete     GET     in         in     in        403    403        403
+admin:admin_logentry_add                GET     in         in     in        403    403        403
+admin:admin_logentry_delete             GET     in         in     in        403    403        403
 admin:accounts_user_changelist          GET     in         in     in        403    200        200
 admin:accounts_user_history             GET     in         in     in        403    200        200
 admin:accounts_user_change              GET     in         in     in        403    200        200

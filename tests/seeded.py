@@ -50,7 +50,8 @@ from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from allauth.usersessions.models import UserSession
-from accounts.models import User
+from django.contrib.admin.models import LogEntry
+from accounts.models import SecurityEvent, User
 from gallery.models import Collection, ModerationAction, Report, RetentionRule, Video
 from generation.models import Batch, BlockedTerm, Job, Preset, Worker
 
@@ -67,6 +68,9 @@ videos = {video.format: str(video.pk) for video in Video.objects.kept().filter(u
 ben = User.objects.get(username="ben")  # nobody signs in as ben, which would use up the link for a new password
 address = EmailAddress.objects.get(user=ada, verified=False)
 elsewhere, _ = UserSession.objects.get_or_create(session_key="elsewhere", defaults={"user": ada, "ip": "192.0.2.1"})
+event, _ = SecurityEvent.objects.get_or_create(user=ada, kind="passkey-added", detail="demo", ip="192.0.2.1")
+admin = User.objects.get(username="admin")
+entry, _ = LogEntry.objects.get_or_create(user=admin, action_flag=1, object_repr="toy gun", change_message="demo")
 public = Video.objects.listed().exclude(user=ada).first()
 batch = str(Batch.objects.get(user=ada).pk)
 values = {
@@ -89,6 +93,8 @@ for page in ("change", "delete", "history"):
     values[f"admin:generation_blockedterm_{page}:object_id"] = BlockedTerm.objects.get().pk
     values[f"admin:generation_worker_{page}:object_id"] = worker.pk
     values[f"admin:gallery_retentionrule_{page}:object_id"] = rule.pk
+    values[f"admin:accounts_securityevent_{page}:object_id"] = event.pk
+    values[f"admin:admin_logentry_{page}:object_id"] = entry.pk
     values[f"admin:account_emailaddress_{page}:object_id"] = address.pk
 print(json.dumps({"values": values, "jobs": jobs, "videos": videos}))
 """

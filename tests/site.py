@@ -86,6 +86,7 @@ class Site:
             "AURAVIDEO_WEB_PROCESSES": "1",  # whatever the machine
             "PYTHONUNBUFFERED": "1",
             "HF_HUB_OFFLINE": "1",
+            "STAFF_SECOND_FACTOR": "off",
             **environment,
         }
         self.log = home / log
