@@ -5,11 +5,10 @@ from functools import wraps
 from typing import TypeVar, cast
 
 from allauth.account.decorators import secure_admin_login
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.http import SignedInRequest
@@ -34,8 +33,7 @@ def _guarded(view: Callable) -> Callable:
     def answer(request: SignedInRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         name = request.resolver_match.url_name if request.resolver_match else ""
         if name != "logout" and second_factor.is_missing(request.user):
-            messages.warning(request, _("The administration needs a second factor. Set one up, then go on."))
-            return redirect("mfa_index")
+            return redirect("mfa_index")  # which says why
         if name == "password_change":  # that of the settings counts guesses, and tells the user
             return redirect("account_change_password")
         if refused := confirmation.ask_if_needed(request, view):

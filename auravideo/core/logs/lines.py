@@ -73,10 +73,11 @@ class LineFormatter(ProcessorFormatter):
 class SignInFormatter(logging.Formatter):
     """Formats a line of the sign-in log: the time in UTC, then the event. Without the IDs of the request."""
 
-    converter = time.gmtime
-
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+
+    def converter(self, seconds: float | None) -> time.struct_time:
+        return time.gmtime(seconds)
 
 
 # Applied to every record, whoever logs it. merge_contextvars adds the IDs.

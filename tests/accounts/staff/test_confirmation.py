@@ -74,6 +74,12 @@ def test_nothing_is_deleted_unconfirmed_and_nobody_confirms_with_a_wrong_passwor
     assert chief_at_work.get(address).url.startswith(CONFIRM)
 
 
+def test_a_part_of_a_page_takes_the_whole_page_to_the_confirmation(chief_at_work, user):
+    htmx = {"HX-Request": "true", "HX-Current-URL": "http://testserver/admin/accounts/user/"}
+    answer = chief_at_work.get(reverse("admin:accounts_user_delete", args=[user.pk]), headers=htmx)
+    assert answer["HX-Redirect"] == f"{CONFIRM}?next=/admin/accounts/user/"
+
+
 @pytest.mark.parametrize("query", ["", "?_changelist_filters=is_staff__exact%3D1"])
 def test_rights_are_granted_after_the_confirmation_with_what_was_typed(chief_at_work, user, query):
     address = reverse("admin:accounts_user_change", args=[user.pk])
