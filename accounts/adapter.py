@@ -96,7 +96,8 @@ class AccountAdapter(DefaultAccountAdapter):
         login = credentials.get("email") or credentials.get("username") or ""
         verdict, self._attempt = guesses.of_login(request, self.client_network(request), login)
         if verdict is not Verdict.OPEN:
-            sign_ins.limited(request, Kind.PASSWORD, logins.find(login))
+            is_silent = verdict is Verdict.REFUSED_SILENTLY
+            sign_ins.limited(request, Kind.PASSWORD, logins.find(login), is_silent=is_silent)
         if verdict is Verdict.REFUSED:
             raise self.validation_error("too_many_login_attempts")
         if verdict is Verdict.REFUSED_SILENTLY:

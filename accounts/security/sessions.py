@@ -109,7 +109,7 @@ def _is_page(response: HttpResponseBase) -> bool:
 
 
 def _is_due(key: str) -> bool:
-    return time.monotonic() - _noted.get(key, float("-inf")) >= NOTE_SECONDS
+    return _noted.get(key, float("-inf")) < time.monotonic() - NOTE_SECONDS
 
 
 def _note(request: HttpRequest) -> None:

@@ -29,9 +29,14 @@ def failed(request: HttpRequest, means: str, user: User | None) -> None:
     events.record(Kind.FAILED, user, request, means)
 
 
-def limited(request: HttpRequest, means: str, user: User | None) -> None:
-    """Note an attempt that was refused unseen. In the log only: there may be any number of them."""
+def limited(request: HttpRequest, means: str, user: User | None, *, is_silent: bool = False) -> None:
+    """Note an attempt that was refused unseen. In the log only: there may be any number of them.
+
+    A refusal that has to look like a wrong password also takes as long: it is stored, too.
+    """
     write(Outcome.LIMITED, request, means, user)
+    if is_silent:
+        events.record(Kind.FAILED, user, request, means)
 
 
 def means_of(request: HttpRequest, user: User) -> str:

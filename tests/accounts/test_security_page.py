@@ -36,7 +36,8 @@ SECURITY = "/settings/security/"
 
 
 @pytest.fixture(autouse=True)
-def _no_use_noted():
+def _uses_are_noted(_empty_redis, monkeypatch):
+    monkeypatch.setattr(sessions, "NOTE_SECONDS", 300)
     sessions._noted.clear()
 
 
