@@ -95,7 +95,7 @@ class UserAdmin(DjangoUserAdmin):
         answer = super().user_change_password(request, id, form_url)
         if request.method == "POST" and answer.status_code == HTTPStatus.FOUND:
             user = self.get_object(request, unquote(id))
-            signals.sessions_ended.send(sender=User, user=user)
+            signals.sessions_ended.send(sender=User, user=user, but=request.session.session_key)
             events.record(Kind.PASSWORD, user, request if user == request.user else None)
         return answer
 

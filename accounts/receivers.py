@@ -12,8 +12,8 @@ from accounts.sign_in import guesses
 
 
 @receiver([password_changed, password_reset, password_set])
-def end_what_is_open(user: User, **_kwargs: object) -> None:
-    signals.sessions_ended.send(sender=User, user=user)
+def end_what_is_open(user: User, request: HttpRequest, **_kwargs: object) -> None:
+    signals.sessions_ended.send(sender=User, user=user, but=request.session.session_key)
 
 
 @receiver(password_reset)
@@ -22,8 +22,8 @@ def forget_failed_sign_ins(user: User, **_kwargs: object) -> None:
 
 
 @receiver(signals.sessions_ended)
-def forget_sessions(user: User, **_kwargs: object) -> None:
-    sessions.end_others(user)
+def forget_sessions(user: User, but: str | None = None, **_kwargs: object) -> None:
+    sessions.end_all(user, but=but)
 
 
 @receiver(user_logged_out)

@@ -88,7 +88,7 @@ def set_theme(request: SignedInRequest) -> HttpResponse:
 @require_POST
 def end_sessions(request: SignedInRequest) -> HttpResponse:
     """Sign out everywhere but here."""
-    services.end_sessions(request.user)
+    services.end_sessions(request.user, but=request.session.session_key)
     update_session_auth_hash(request, request.user)
     events.record(Kind.SESSIONS_ENDED, request.user, request)
     messages.success(request, _("You are signed out everywhere else."))

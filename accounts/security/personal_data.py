@@ -18,7 +18,7 @@ class SecurityOfPerson(Holder):
             yield Holding(text % count)
 
     def stop(self, user: User) -> None:
-        sessions.end_others(user)
+        sessions.end_all(user)
 
     def export(self, user: User) -> Iterable[ZipEntry]:
         if UserSession.objects.filter(user_id=user.pk).exists():

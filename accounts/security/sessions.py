@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.core import context
 from allauth.usersessions.adapter import get_adapter as get_session_adapter
 from allauth.usersessions.models import UserSession
 from django.contrib.auth import HASH_SESSION_KEY
@@ -69,10 +68,9 @@ def end_one(user: User, pk: int) -> bool:
     return bool(rows)
 
 
-def end_others(user: User) -> None:
-    """Delete the sessions of a user, except that of the request at hand: they have become invalid."""
-    key = getattr(getattr(context.request, "session", None), "session_key", None)
-    _end(list(UserSession.objects.filter(user_id=user.pk).exclude(session_key=key or "")))
+def end_all(user: User, *, but: str | None = None) -> None:
+    """Delete the sessions of a user, which have become invalid, `but` for one, by its key."""
+    _end(list(UserSession.objects.filter(user_id=user.pk).exclude(session_key=but or "")))
 
 
 def forget(request: HttpRequest) -> None:

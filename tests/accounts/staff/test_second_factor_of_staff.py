@@ -87,8 +87,8 @@ def test_recovery_codes_alone_are_no_factor(client, chief, user):
     assert where(client) == SET_UP
 
 
-def test_the_administration_has_no_sign_in_by_password_alone(client, chief, user, with_app):
-    with_app(chief)
+def test_the_administration_has_no_sign_in_by_password_alone(client, chief, user):
+    totp.give(chief)
     answer = client.post(reverse("admin:login"), {"username": chief.username, "password": PASSWORD})
     assert answer.url.startswith(reverse("account_login"))
     client.post(reverse("account_login"), {"login": chief.username, "password": PASSWORD})
@@ -100,10 +100,10 @@ def test_the_password_page_of_the_administration_is_that_of_the_settings(signed_
     assert where(signed_in_with_app, reverse("admin:password_change")) == reverse("account_change_password")
 
 
-def test_what_moderators_may_outside_the_administration_needs_it_too(user, with_app):
+def test_what_moderators_may_outside_the_administration_needs_it_too(user):
     moderator, hidden = a_moderator(), VideoFactory(user=user, public=True, hidden_at=timezone.now())
     assert hidden not in playable_videos(moderator)
-    with_app(moderator)
+    totp.give(moderator)
     assert hidden in playable_videos(moderator)
 
 
