@@ -26,6 +26,8 @@ from accounts import second_factor_secrets, services
 from accounts.joining import services as joining
 from accounts.models import TOO_SIMILAR, User
 from accounts.names.rules import is_reserved
+from accounts.security import events, sign_ins
+from accounts.security.events import Kind as Happened
 from accounts.sign_in import guesses, logins, mails
 from accounts.sign_in.attempts import Attempt
 from accounts.sign_in.backends import hash_in_vain
@@ -43,6 +45,21 @@ LEFT, LEFT_FOR_GOOD = "left:draft", "left:for-good"
 _MISMATCH = gettext_lazy(
     "The sign-in details you specified are not correct. After several attempts, wait five minutes before the next one."
 )
+
+
+# What allauth would send emails about, by their templates. Ours are short, and queued (accounts.security.events).
+_HAPPENED = {
+    "account/email/password_changed": Happened.PASSWORD,
+    "account/email/password_set": Happened.PASSWORD,
+    "account/email/password_reset": Happened.RESET,
+    "account/email/email_changed": Happened.EMAIL,
+    "account/email/email_deleted": Happened.EMAIL_REMOVED,
+    "mfa/email/totp_activated": Happened.APP_ADDED,
+    "mfa/email/totp_deactivated": Happened.APP_REMOVED,
+    "mfa/email/webauthn_added": Happened.PASSKEY_ADDED,
+    "mfa/email/webauthn_removed": Happened.PASSKEY_REMOVED,
+    "mfa/email/recovery_codes_generated": Happened.CODES,
+}
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -88,6 +105,9 @@ class AccountAdapter(DefaultAccountAdapter):
         """Count the attempt, by account; allauth counts by Host header and spelling."""
         login = credentials.get("email") or credentials.get("username") or ""
         verdict, self._attempt = guesses.of_login(request, self.client_network(request), login)
+        if verdict is not Verdict.OPEN:
+            is_silent = verdict is Verdict.REFUSED_SILENTLY
+            sign_ins.limited(request, Kind.PASSWORD, logins.find(login), is_silent=is_silent)
         if verdict is Verdict.REFUSED:
             raise self.validation_error("too_many_login_attempts")
         if verdict is Verdict.REFUSED_SILENTLY:
@@ -101,18 +121,30 @@ class AccountAdapter(DefaultAccountAdapter):
             self._attempt.forgive()
         return user
 
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        login = credentials.get("email") or credentials.get("username") or ""
+        sign_ins.failed(request, Kind.PASSWORD, logins.find(login))
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        is_new = sign_ins.is_new_device(request, user)
+        super().login(request, user)
+        sign_ins.accepted(request, user, is_new=is_new)
+
     def reauthenticate(self, user: User, password: str) -> bool:
         """Check the password of a signed-in user, whoever else may have the same address."""
         attempt = self.count_guess(Kind.PASSWORD, user)
         is_right = user.check_password(password)
         if is_right:
             attempt.forgive()
+        else:
+            sign_ins.failed(self.request, Kind.PASSWORD, user)
         return is_right
 
     def count_guess(self, kind: Kind, user: User, error: str = "too_many_login_attempts") -> Attempt:
         """Count an attempt of somebody who has named the account. Raise ValidationError if there were too many."""
         verdict, attempt = guesses.of_user(self.request, self.client_network(self.request), kind, user)
         if verdict is not Verdict.OPEN:
+            sign_ins.limited(self.request, kind, user)
             raise self.validation_error(error)
         return attempt
 
@@ -132,6 +164,14 @@ class AccountAdapter(DefaultAccountAdapter):
         address = links.origin(self.request) if self.request else links.public_origin()
         name = urlsplit(address).netloc
         super().send_mail(template_prefix, email, {"current_site": {"domain": name, "name": name}, **context})
+
+    def send_notification_mail(
+        self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """Record what happened to an account; its owner is told where the site sends emails."""
+        if kind := _HAPPENED.get(template_prefix):
+            known = context or {}
+            events.record(kind, user, self.request, known.get("from_email") or known.get("deleted_email") or "")
 
     def save_user(self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True) -> User:
         """Save a new user. Who signs up with the address of somebody else gets an account as anybody would.

@@ -1,9 +1,11 @@
 from functools import partial
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db import transaction
@@ -14,10 +16,14 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import services, signals
 from accounts.joining import admin as _joining  # noqa: F401  registers its pages
-from accounts.models import User
+from accounts.models import SecurityEvent, User
+from accounts.security import events
+from accounts.security.events import Kind
+from accounts.staff import admin as audit  # noqa: F401  registers its pages
 
 # allauth's own admin shows the secrets and makes them editable.
 admin.site.unregister(Authenticator)
+admin.site.unregister(UserSession)  # users see their own; what operators need is among the security events
 
 
 @admin.register(Authenticator)
@@ -35,6 +41,16 @@ class AuthenticatorAdmin(admin.ModelAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Authenticator | None = None) -> bool:
         return False
+
+    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
+        super().delete_model(request, obj)
+        events.record(Kind.FACTORS_RESET, obj.user, None)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Authenticator]) -> None:
+        users = {factor.user for factor in queryset.select_related("user")}
+        super().delete_queryset(request, queryset)
+        for user in users:
+            events.record(Kind.FACTORS_RESET, user, None)
 
 
 @admin.register(User)
@@ -83,12 +99,20 @@ class UserAdmin(DjangoUserAdmin):
         """End the user's open connections, too, when an operator sets a new password."""
         answer = super().user_change_password(request, id, form_url)
         if request.method == "POST" and answer.status_code == HTTPStatus.FOUND:
-            signals.sessions_ended.send(sender=User, user=self.get_object(request, unquote(id)))
+            user = self.get_object(request, unquote(id))
+            signals.sessions_ended.send(sender=User, user=user, but=request.session.session_key)
+            events.record(Kind.PASSWORD, user, request if user == request.user else None)
         return answer
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Keep accounts that are being deleted closed."""
         return not (obj is not None and obj.is_being_deleted) and super().has_change_permission(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple:
+        """Leave out what nobody may delete by itself, but what goes with its user."""
+        found, counts, forbidden, protected = super().get_deleted_objects(objs, request)
+        logs = {str(model._meta.verbose_name) for model in (LogEntry, SecurityEvent)}
+        return found, counts, {name for name in forbidden if str(name) not in logs}, protected
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         """Delete in the background, files included; a plain delete would leave the files behind."""

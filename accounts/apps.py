@@ -2,7 +2,9 @@ import logging
 
 from allauth.account.apps import AccountConfig
 from allauth.mfa.apps import MFAConfig
+from allauth.usersessions.apps import UserSessionsConfig
 from django.apps import AppConfig
+from django.contrib.admin import apps as administration
 from django.db import connection
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
@@ -20,9 +22,11 @@ class AccountsConfig(AppConfig):
         from accounts.joining.personal_data import InvitationsOfPerson
         from accounts.push import sessions  # noqa: F401  likewise
         from accounts.push.personal_data import BrowsersOfPerson
+        from accounts.security.personal_data import SecurityOfPerson
 
         personal_data.register(BrowsersOfPerson())
         personal_data.register(InvitationsOfPerson())
+        personal_data.register(SecurityOfPerson())
         post_migrate.connect(_protect_second_factors, sender=self)
 
 
@@ -36,10 +40,24 @@ def _protect_second_factors(**_kwargs: object) -> None:
         logger.warning("%s second factors cannot be read with SECRET_KEY. %s", count, second_factor_secrets.FIX)
 
 
+class AdministrationConfig(administration.AdminConfig):
+    default = False
+    default_site = "accounts.staff.site.AdminSite"
+
+
 class EmailAddressesConfig(AccountConfig):
     """allauth's account app, renamed so that the admin doesn't list two "Accounts"."""
 
     verbose_name = _("Email addresses")
+
+
+class SessionsConfig(UserSessionsConfig):
+    """allauth's list of sessions. What writes it are accounts.security.sessions, in place of its own receivers."""
+
+    verbose_name = _("Sessions")
+
+    def ready(self) -> None:
+        pass
 
 
 class SecondFactorsConfig(MFAConfig):

@@ -267,3 +267,48 @@ class PushSubscription(models.Model):
     def service(self) -> str:
         """Return the host name of the browser's push service."""
         return urlsplit(self.endpoint).hostname or ""
+
+
+class SecurityEvent(models.Model):
+    """Something that happened to the security of an account, or a failed sign-in. Written by accounts.security.events.
+
+    Has the network address of a person, so it is kept for SECURITY_LOG_DAYS only.
+    """
+
+    class Kind(models.TextChoices):
+        SIGN_IN = "sign-in", _("Signed in")
+        NEW_DEVICE = "new-device", _("Signed in on a new device")
+        FAILED = "failed", _("Failed sign-in")
+        PASSWORD = "password", _("Password changed")
+        RESET = "reset", _("Password reset by email")
+        EMAIL = "email", _("Main email address changed")
+        EMAIL_REMOVED = "email-removed", _("Email address removed")
+        APP_ADDED = "app-added", _("Authenticator app set up")
+        APP_REMOVED = "app-removed", _("Authenticator app removed")
+        PASSKEY_ADDED = "passkey-added", _("Passkey added")
+        PASSKEY_REMOVED = "passkey-removed", _("Passkey removed")
+        CODES = "codes", _("New recovery codes made")
+        FACTORS_RESET = "factors-reset", _("Second factor removed by an operator")
+        SESSIONS_ENDED = "sessions-ended", _("Signed out elsewhere")
+
+    # Null if somebody tried to sign in to an account that does not exist: stored too, so that both take the same time.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        related_name="security_events",
+        verbose_name=_("user"),
+    )
+    kind = models.CharField(_("what happened"), max_length=20, choices=Kind)
+    at = models.DateTimeField(_("when"), auto_now_add=True, db_index=True)
+    ip = models.GenericIPAddressField(_("network address"), null=True)
+    user_agent = models.CharField(_("browser"), max_length=200, blank=True)
+    detail = models.CharField(_("details"), max_length=254, blank=True)
+
+    class Meta:
+        verbose_name = _("security event")
+        verbose_name_plural = _("security events")
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.kind}"

@@ -23,6 +23,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.second_factor_secrets import UNREADABLE as CANNOT_BE_READ
 from accounts.second_factor_secrets import Unreadable
+from accounts.security import sign_ins
 from accounts.sign_in.guesses import Kind
 from auravideo.core.forms import clean_one_line, one_line
 
@@ -47,10 +48,16 @@ def counted(clean: Callable) -> Callable:
 
     @wraps(clean)
     def answer(form):
-        attempt = get_account_adapter().count_guess(Kind.CODE, form.user) if form.user else None
-        cleaned = clean(form)
-        if attempt is not None:
-            attempt.forgive()
+        if form.user is None:
+            return clean(form)
+        adapter = get_account_adapter()
+        attempt = adapter.count_guess(Kind.CODE, form.user)
+        try:
+            cleaned = clean(form)
+        except ValidationError:
+            sign_ins.failed(adapter.request, Kind.CODE, form.user)
+            raise
+        attempt.forgive()
         return cleaned
 
     return answer

@@ -125,11 +125,11 @@ def request_deletion(user: User) -> bool:
     return True
 
 
-def end_sessions(user: User) -> None:
-    """End every session of an account; the caller renews the one that asked for it."""
+def end_sessions(user: User, *, but: str | None = None) -> None:
+    """End every session of an account; the caller renews the one that asked for it, `but` by its key."""
     User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
     user.refresh_from_db(fields=["session_epoch"])
-    signals.sessions_ended.send(sender=User, user=user)
+    signals.sessions_ended.send(sender=User, user=user, but=but)
 
 
 def switch_off(user: User) -> None:

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from accounts import services
+from accounts.security import events, sessions
 from accounts.sign_in import mails
 
 
@@ -21,6 +22,11 @@ def settle_left_over() -> int:
 @shared_task(name="accounts.tasks.end_suspensions", ignore_result=True)
 def end_suspensions() -> int:
     return services.end_suspensions()
+
+
+@shared_task(name="accounts.tasks.prune", ignore_result=True)
+def prune() -> int:
+    return events.prune() + sessions.prune()
 
 
 @shared_task(

@@ -3,6 +3,7 @@ from django.urls import path
 from accounts import views
 from accounts.joining import views as joining_views
 from accounts.push import views as push_views
+from accounts.security import views as security_views
 
 app_name = "accounts"
 
@@ -11,6 +12,8 @@ urlpatterns = [
     path("settings/theme/", views.set_theme, name="theme"),
     path("settings/notifications/on/", push_views.subscribe, name="push-on"),
     path("settings/notifications/off/", push_views.unsubscribe, name="push-off"),
+    path("settings/security/", security_views.security, name="security"),
+    path("settings/security/sessions/<int:session_id>/end/", security_views.end_session, name="end-session"),
     path("settings/sessions/end/", views.end_sessions, name="end-sessions"),
     path("settings/data/", views.data, name="data"),
     path("settings/data/download/", views.download, name="download"),

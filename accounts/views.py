@@ -23,6 +23,8 @@ from accounts.forms import DeletionForm, ProfileForm, ThemeForm
 from accounts.http import SignedInRequest
 from accounts.login_stages import ReactivateStage, SuspendedStage
 from accounts.models import User
+from accounts.security import events
+from accounts.security.events import Kind
 from auravideo.core import zips
 
 
@@ -67,10 +69,11 @@ def set_theme(request: SignedInRequest) -> HttpResponse:
 @require_POST
 def end_sessions(request: SignedInRequest) -> HttpResponse:
     """Sign out everywhere but here."""
-    services.end_sessions(request.user)
+    services.end_sessions(request.user, but=request.session.session_key)
     update_session_auth_hash(request, request.user)
+    events.record(Kind.SESSIONS_ENDED, request.user, request)
     messages.success(request, _("You are signed out everywhere else."))
-    return redirect("account_change_password")
+    return redirect("accounts:security")
 
 
 @login_required

@@ -115,6 +115,11 @@ app.conf.update(
             "schedule": 60.0,
             "options": {"expires": EXPIRES_SECONDS},
         },
+        "prune-accounts": {
+            "task": "accounts.tasks.prune",
+            "schedule": 3600.0,
+            "options": {"expires": EXPIRES_SECONDS},
+        },
         "prune": {"task": "workers.tasks.prune", "schedule": 3600.0, "options": {"expires": EXPIRES_SECONDS}},
         "prune-leftovers": {
             "task": "gallery.tasks.prune",

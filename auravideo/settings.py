@@ -48,7 +48,7 @@ CSRF_FAILURE_VIEW = "auravideo.refusals.refused_forms.refused"
 INSTALLED_APPS = [
     "auravideo",  # first, because it replaces a command of Django's
     "daphne",
-    "django.contrib.admin",
+    "accounts.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "allauth",
     "accounts.apps.EmailAddressesConfig",
     "accounts.apps.SecondFactorsConfig",
+    "accounts.apps.SessionsConfig",
     "accounts",
     "generation",
     "gallery",
@@ -85,6 +86,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.security.sessions.note_use",
     "accounts.sign_in.devices.remember_device",
     "accounts.preferences.ProfileLanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -296,6 +298,10 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "AuraVideo"
 MFA_TOTP_TOLERANCE = 1  # 30-second periods of clock drift allowed
 MFA_ALLOW_UNVERIFIED_EMAIL = ACCOUNT_EMAIL_VERIFICATION != "mandatory"
+# How long network addresses are kept: of sign-ins, failed ones, and changes of passwords and the like.
+SECURITY_LOG_DAYS = env.integer("SECURITY_LOG_DAYS", 90, 1, 3650)
+# Whether staff need one in the administration: once there is a second account, always, or never.
+STAFF_SECOND_FACTOR = env.choice("STAFF_SECOND_FACTOR", "auto", ("auto", "on", "off"))
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "generation:create"
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"
@@ -425,7 +431,8 @@ METRICS_TOKEN = env.unguessable("METRICS_TOKEN", env.secret("METRICS_TOKEN"))
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOG_FORMAT = env.choice("LOG_FORMAT", "text", lines.FORMATS)
-LOGGING = lines.config(LOG_FORMAT, LOG_LEVEL)
+SIGN_IN_LOG = env.file_to_write("SIGN_IN_LOG")  # a line for each attempt, for fail2ban (deploy/fail2ban)
+LOGGING = lines.config(LOG_FORMAT, LOG_LEVEL, SIGN_IN_LOG)
 DJANGO_STRUCTLOG_CELERY_ENABLED = True  # a request's ID travels with the tasks it sends
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG

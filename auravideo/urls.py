@@ -1,22 +1,16 @@
 """Site-wide URLs. The apps own everything below their own prefixes."""
 
-from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
-from django.utils.translation import gettext_lazy as _
 
 from accounts.joining.views import SigningUp
+from accounts.security.views import elsewhere
 from accounts.views import set_language
 from auravideo import views
 from auravideo.health import views as health
 from auravideo.well_known.robots_txt import robots_txt
 from auravideo.well_known.security_txt import security_txt
 from gallery.moderation.overview import overview
-
-# The admin's own sign-in form asks for a password only, and has no rate limit.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as documented by allauth
-admin.site.site_header = admin.site.site_title = _("AuraVideo administration")
-admin.site.index_title = _("What is on this site")
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -25,6 +19,7 @@ urlpatterns = [
     path("", include("gallery.urls")),
     path("", include("accounts.urls")),
     path("accounts/signup/", SigningUp.as_view(), name="account_signup"),  # in the place of allauth's
+    path("accounts/sessions/", elsewhere, name="usersessions_list"),  # likewise
     path("accounts/", include("allauth.urls")),
     path("language/setlang/", set_language, name="set_language"),
     path("admin/overview/", admin.site.admin_view(overview), name="admin-overview"),

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from accounts.http import Viewer
+from accounts.staff import second_factor
 from gallery.models import Collection, Video, VideoQuerySet, Visibility
 from gallery.models.video import TOKEN_LENGTH
 
@@ -40,7 +41,7 @@ def visible_videos(user: Viewer) -> VideoQuerySet:
 def playable_videos(user: Viewer) -> VideoQuerySet:
     """Return the videos whose files a viewer may load: those they may watch and, for moderators, those under review."""
     mine = visible_videos(user)
-    if not user.has_perm(MODERATE):
+    if not second_factor.may(user, MODERATE):
         return mine
     theirs = Video.objects.open_to_moderation()
     return Video.objects.filter(Q(pk__in=mine.values("pk")) | Q(pk__in=theirs.values("pk")))

@@ -4,7 +4,7 @@ from django.contrib.auth.signals import user_logged_out
 from django.dispatch import receiver
 
 from accounts.models import User
-from accounts.signals import sessions_ended
+from accounts.signals import session_ended, sessions_ended
 from generation.domain.states import NEWS, Status
 from generation.endings import services as endings
 from generation.models import Job
@@ -12,7 +12,7 @@ from generation.queue import events
 from generation.queue.signals import job_ended
 
 
-@receiver([user_logged_out, sessions_ended])
+@receiver([user_logged_out, sessions_ended, session_ended])
 def hang_up(user: User | None, **_kwargs: object) -> None:
     """Disconnect the user's open pages after a sign-out or a password change, in case someone else had access."""
     if user is not None:

@@ -166,6 +166,10 @@ accounts:push-on                        GET     in         405    405       405 
 accounts:push-on                        POST    in         400    400       400    400        400
 accounts:push-off                       GET     in         405    405       405    405        405
 accounts:push-off                       POST    in         400    400       400    400        400
+accounts:security                       GET     in         200    200       200    200        200
+accounts:end-session                    GET     in         405    405       405    405        405
+accounts:end-session                    POST    in         to     404       404    404        404
+usersessions_list                       GET     to         to     to        to     to         to
 accounts:end-sessions                   GET     in         405    405       405    405        405
 accounts:end-sessions                   POST    in         to     to        to     to         to
 accounts:download                       GET     in         405    405       405    405        405
@@ -213,7 +217,7 @@ account_confirm_login_code              GET     in         to     to        to  
 admin:index                             GET     in         in     in        200    200        200
 admin:login                             GET     in         403    403       to     to         to
 admin:logout                            POST    to         to     to        200    200        200
-admin:password_change                   GET     in         in     in        200    200        200
+admin:password_change                   GET     in         in     in        to     to         to
 admin:password_change_done              GET     in         in     in        200    200        200
 admin:autocomplete                      GET     in         in     in        403    403        403
 admin:jsi18n                            GET     in         in     in        200    200        200
@@ -244,6 +248,10 @@ admin:gallery_moderationaction_delete   GET     in         in     in        403 
 admin:accounts_joiningrules_changelist  GET     in         in     in        403    403        to
 admin:accounts_joiningrules_add         GET     in         in     in        403    403        403
 admin:accounts_joiningrules_delete      GET     in         in     in        403    403        403
+admin:accounts_securityevent_add        GET     in         in     in        403    403        403
+admin:accounts_securityevent_delete     GET     in         in     in        403    403        403
+admin:admin_logentry_add                GET     in         in     in        403    403        403
+admin:admin_logentry_delete             GET     in         in     in        403    403        403
 admin:accounts_user_changelist          GET     in         in     in        403    200        200
 admin:accounts_user_history             GET     in         in     in        403    200        200
 admin:accounts_user_change              GET     in         in     in        403    200        200

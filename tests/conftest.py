@@ -39,6 +39,7 @@ def _redis_server():
 @pytest.fixture(autouse=True)
 def _empty_redis(_redis_server):
     """Give every test empty queues, an empty cache, and no recorded rates or rate-limit counts."""
+    from accounts.security import sessions
     from generation.jobs import forecast
     from generation.queue import broker, estimates, roster
     from generation.queue.loading import times
@@ -47,6 +48,7 @@ def _empty_redis(_redis_server):
     estimates._rate.cache_clear()
     estimates._learned.cache_clear()
     roster._FRESH_SECONDS = times._FRESH_SECONDS = 10**9  # or a test would sometimes count one query more
+    sessions.NOTE_SECONDS = float("inf")  # likewise: the first page of a session would write that it is used
     roster._capacity.cache_clear()
     roster._missing = roster._Missing()
     times._measured.cache_clear()

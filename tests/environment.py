@@ -19,6 +19,9 @@ _OURS = (
     "ALLOWED_HOSTS",
     "CSRF_TRUSTED_ORIGINS",
     "SITE_URL",
+    "SECURITY_LOG_DAYS",
+    "SIGN_IN_LOG",
+    "STAFF_",
     "DEBUG",
     "HTTPS",
     "HOST",
@@ -32,6 +35,8 @@ if "TEST_DATABASE_URL" in os.environ:  # the tests' own server: tests/postgres.p
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 if "TEST_BROKER_URL" in os.environ:  # tests/rabbitmq.py
     os.environ["BROKER_URL"] = os.environ["TEST_BROKER_URL"]
+# Most tests are about other things than the second factor of staff: tests/accounts/staff sets it to `auto`.
+os.environ["STAFF_SECOND_FACTOR"] = "off"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

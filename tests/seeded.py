@@ -50,7 +50,9 @@ from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from accounts.joining.models import Invitation
-from accounts.models import User
+from allauth.usersessions.models import UserSession
+from django.contrib.admin.models import LogEntry
+from accounts.models import SecurityEvent, User
 from gallery.models import Collection, ModerationAction, Report, RetentionRule, Video
 from django.contrib.auth.models import Group
 from generation.models import Batch, BlockedTerm, Job, Preset, Quota, Worker
@@ -68,6 +70,10 @@ jobs = {status: str(pk) for status, pk in Job.objects.filter(user=ada).values_li
 videos = {video.format: str(video.pk) for video in Video.objects.kept().filter(user=ada)}
 ben = User.objects.get(username="ben")  # nobody signs in as ben, which would use up the link for a new password
 address = EmailAddress.objects.get(user=ada, verified=False)
+elsewhere, _ = UserSession.objects.get_or_create(session_key="elsewhere", defaults={"user": ada, "ip": "192.0.2.1"})
+event, _ = SecurityEvent.objects.get_or_create(user=ada, kind="passkey-added", detail="demo", ip="192.0.2.1")
+admin = User.objects.get(username="admin")
+entry, _ = LogEntry.objects.get_or_create(user=admin, action_flag=1, object_repr="toy gun", change_message="demo")
 public = Video.objects.listed().exclude(user=ada).first()
 batch = str(Batch.objects.get(user=ada).pk)
 invitation, _ = Invitation.objects.get_or_create(note="the film club", defaults={"max_uses": 12})
@@ -76,7 +82,7 @@ values = {
     "collection_id": str(Collection.objects.get(user=ada).pk), "id": ada.pk, "object_id": ada.pk,
     "app_label": "generation", "url": "no-such-page", "content_type_id": 1,
     "token": Video.objects.get(user=ada, visibility="unlisted").share_token, "username": "ada",
-    "of-ben": str(public.pk),
+    "of-ben": str(public.pk), "session_id": elsewhere.pk,
     "uidb36": user_pk_to_url_str(ben), "key": default_token_generator.make_token(ben),
     "gallery:report:video_id": str(public.pk),
     "account_confirm_email:key": EmailConfirmationHMAC(address).key,
@@ -93,6 +99,8 @@ for page in ("change", "delete", "history"):
     values[f"admin:gallery_retentionrule_{page}:object_id"] = rule.pk
     values[f"admin:generation_quota_{page}:object_id"] = quota.pk
     values[f"admin:gallery_safetyrule_{page}:object_id"] = 1
+    values[f"admin:accounts_securityevent_{page}:object_id"] = event.pk
+    values[f"admin:admin_logentry_{page}:object_id"] = entry.pk
     values[f"admin:account_emailaddress_{page}:object_id"] = address.pk
     values[f"admin:accounts_invitation_{page}:object_id"] = invitation.pk
 print(json.dumps({"values": values, "jobs": jobs, "videos": videos}))

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 180
 USER, PASSWORD = "operator", "a long enough passphrase"
 SIGN_IN = """
+import time
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
@@ -24,6 +25,8 @@ user = get_user_model().objects.get(username={name!r})
 session = SessionStore()
 session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), settings.AUTHENTICATION_BACKENDS[0]
 session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+session["account_authentication_methods"] = [{{"method": "password", "at": time.time(), "reauthenticated": True}}]
+session["account_authentication_methods_user"] = str(user.pk)
 session.save()
 print(session.session_key)
 """
@@ -86,6 +89,7 @@ class Site:
             "AURAVIDEO_WEB_PROCESSES": "1",  # whatever the machine
             "PYTHONUNBUFFERED": "1",
             "HF_HUB_OFFLINE": "1",
+            "STAFF_SECOND_FACTOR": "off",
             **environment,
         }
         self.log = home / log

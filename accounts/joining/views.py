@@ -19,6 +19,7 @@ from accounts.joining import invitations, services
 from accounts.joining.models import Invitation, JoiningRules, Policy
 from accounts.login_stages import WaitingStage
 from accounts.models import User
+from accounts.sign_in import mails
 
 
 class SigningUp(SignupView):
@@ -96,4 +97,4 @@ def waiting(request: HttpRequest) -> HttpResponse:
     if not person.is_awaiting_approval:
         return stage.exit() if person.is_active else stage.abort()
     with translation.override(person.language or translation.get_language()):
-        return render(request, "accounts/waiting.html", {"person": person, "mails": services.sends_mail()})
+        return render(request, "accounts/waiting.html", {"person": person, "mails": mails.are_sent()})

@@ -16,16 +16,19 @@ from allauth.account.adapter import get_adapter
 from allauth.account.forms import default_token_generator
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.utils import user_pk_to_url_str
+from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import translation
 
 from accounts.joining.models import OPEN_TO_ALL, JoiningRules
-from accounts.models import User
+from accounts.models import SecurityEvent, User
+from accounts.security.browsers import browser_of
 from accounts.sign_in import attempts, logins
 from accounts.sign_in.attempts import Bucket
 from auravideo.core import publish
+from auravideo.core.addresses import links
 
 logger = logging.getLogger(__name__)
 
@@ -37,14 +40,21 @@ TOLD_SECONDS = 3600  # how often, at most, people hear that somebody entered the
 
 RESET = "reset"  # of the password of an address
 CONFIRM = "confirm"  # a row of EmailAddress
+SECURITY = "security"  # a row of SecurityEvent
 SIGNED_UP = "signed-up"  # the same, where addresses are not confirmed
 APPROVED = "approved"  # an account, by its ID
 DECLINED = "declined"  # an address whose account is being deleted
 
 
-def ask_for(kind: str, what: str | int, request: HttpRequest) -> None:
-    """Queue an email: `what` is an address, or the ID of a row of EmailAddress. If the broker is down, send it now."""
-    queue(kind, what, request.build_absolute_uri("/"), translation.get_language())
+def are_sent() -> bool:
+    """Return whether emails reach anybody: without EMAIL_URL, they are printed."""
+    return not settings.EMAIL_BACKEND.endswith(".console.EmailBackend")
+
+
+def ask_for(kind: str, what: str | int, request: HttpRequest | None) -> None:
+    """Queue an email: `what` is an address, or the ID of a row of a model. If the broker is down, send it now."""
+    site = request.build_absolute_uri("/") if request else links.public_origin()
+    queue(kind, what, site, translation.get_language())
 
 
 def queue(kind: str, what: str | int, site: str, language: str) -> None:
@@ -151,9 +161,23 @@ def _declined(email: str, site: str) -> None:
     _write("declined", email, site)
 
 
+def _security(event_id: int, site: str) -> None:
+    """Tell somebody what happened to their account: at the former address, if it was the address that changed."""
+    event = SecurityEvent.objects.select_related("user").filter(pk=event_id, user__isnull=False).first()
+    if event is None or event.user is None or event.user.is_being_deleted:
+        return
+    email = event.detail if event.kind == SecurityEvent.Kind.EMAIL else event.user.email
+    if not email or logins.holder_of(email) not in (event.user, None):
+        return
+    with _in_language_of(event.user):
+        values = {"event": event, "user": event.user, "browser": str(browser_of(event.user_agent))}
+        _write("security", email, site, **values, security_url=reverse("accounts:security"))
+
+
 _KINDS: dict[str, Callable] = {
     RESET: _reset,
     CONFIRM: _confirm,
+    SECURITY: _security,
     SIGNED_UP: partial(_confirm, is_signing_up=True),
     APPROVED: _approved,
     DECLINED: _declined,

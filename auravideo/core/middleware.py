@@ -93,8 +93,9 @@ class TextGZipMiddleware(GZipMiddleware):
 class HtmxLoginMiddleware(MiddlewareMixin):
     """Sends the whole page to sign in when one of its htmx requests is not signed in, typically an expired session.
 
-    htmx would follow the redirect and put the login page into the panel that it was asked to fill. After signing in,
-    the user returns to the page, not to the part of it that was requested. Has to stand after HtmxMiddleware.
+    Likewise to confirm who it is. htmx would follow the redirect and put that page into the panel that it was asked to
+    fill. After signing in, the user returns to the page, not to the part of it that was requested. Has to stand after
+    HtmxMiddleware.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -103,12 +104,15 @@ class HtmxLoginMiddleware(MiddlewareMixin):
             return response
         address = response.url
         if _next_of(address) == request.get_full_path() and htmx.current_url_abs_path:
-            address = redirect_to_login(htmx.current_url_abs_path).url
+            address = redirect_to_login(htmx.current_url_abs_path, login_url=urlsplit(address).path).url
         return HttpResponseClientRedirect(address)
 
 
+_CONFIRMATIONS = ("account_reauthenticate", "mfa_reauthenticate", "mfa_reauthenticate_webauthn")
+
+
 def _is_login(address: str) -> bool:
-    return urlsplit(address).path == resolve_url(settings.LOGIN_URL)
+    return urlsplit(address).path in map(resolve_url, (settings.LOGIN_URL, *_CONFIRMATIONS))
 
 
 def _next_of(address: str) -> str:

@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
+from accounts.staff import second_factor
 from auravideo.core.file_names import stem
 from auravideo.core.file_serving import serve
 from auravideo.core.media import covers
@@ -89,7 +90,7 @@ def _found(request: HttpRequest, video_id: UUID | None, token: str) -> Video:
 def _hidden(request: HttpRequest, video: Video) -> frozenset[str]:
     """Return what the file must not say of the request: nothing is hidden from the owner and from moderators."""
     hidden = video.hides_from(request.user)
-    return frozenset() if hidden and request.user.has_perm(MODERATE) else hidden
+    return frozenset() if hidden and second_factor.may(request.user, MODERATE) else hidden
 
 
 def _served(

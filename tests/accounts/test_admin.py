@@ -12,13 +12,14 @@ from accounts.admin import AuthenticatorAdmin
 from accounts.models import User
 from generation.domain.states import Status
 from tests.factories import JobFactory, UserFactory
+from tests.persons import sign_in
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def admin(client):
-    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    sign_in(client, UserFactory(is_staff=True, is_superuser=True))
     return client
 
 

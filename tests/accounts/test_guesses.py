@@ -13,7 +13,7 @@ from django.core import mail
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import SecurityEvent, User
 from accounts.sign_in import attempts, devices, logins
 from accounts.sign_in.attempts import Bucket
 from tests.accounts.hashing import CountingHasher
@@ -108,6 +108,7 @@ def test_a_locked_account_does_not_tell_what_else_it_is_called(user, hashes):
     """Or whoever locks the account of a public username could find out whose address is whose."""
     guess_from_everywhere(user.username)
     hashes()
+    before = SecurityEvent.objects.count()
     known = sign_in(Client(), user.email, "wrong", "192.0.2.98")
     cost = hashes()
     unknown = sign_in(Client(), "unknown@example.org", "wrong", "192.0.2.99")
@@ -115,6 +116,7 @@ def test_a_locked_account_does_not_tell_what_else_it_is_called(user, hashes):
     assert MISMATCH in unknown
     assert TOO_MANY not in known
     assert hashes() == cost == 2
+    assert SecurityEvent.objects.count() == before + 2, "what is stored takes time, too"
 
 
 @pytest.mark.parametrize(("login", "number"), [("username", 1), ("email", 2)])

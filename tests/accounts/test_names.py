@@ -17,6 +17,7 @@ from accounts.names.rules import is_reserved, sounds_official, validate_full_nam
 from accounts.names.skeletons import is_of_one_script, skeleton, skeletons
 from tests.accounts.test_signup import error_at, sign_up
 from tests.factories import UserFactory
+from tests.persons import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -215,7 +216,7 @@ def test_the_operators_command_says_that_an_address_is_taken():
 def test_the_administration_still_changes_an_account_whose_name_breaks_the_rules_of_today(client):
     """Or nobody could be given a permission who signed up before there were such rules."""
     mixed = UserFactory(username="\u0430dam", email="adam@example.com")
-    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    sign_in(client, UserFactory(is_staff=True, is_superuser=True))
     page = reverse("admin:accounts_user_change", args=[mixed.pk])
     form = client.get(page).context["adminform"].form
     sent = {name: value for name, value in form.initial.items() if value not in (None, False) and name in form.fields}
@@ -230,7 +231,7 @@ def test_the_administration_still_changes_an_account_whose_name_breaks_the_rules
 
 def test_the_administration_says_it_at_the_field(client):
     UserFactory(username="Sasha")
-    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    sign_in(client, UserFactory(is_staff=True, is_superuser=True))
     form = {"username": CYRILLIC_SASHA, "usable_password": "false", "email": ""}
     response = client.post(reverse("admin:accounts_user_add"), form)
     assert "too much like" in str(response.context["adminform"].form.errors["username"])

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
@@ -16,6 +18,7 @@ from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 
+from accounts.models import SecurityEvent
 from gallery.models import Act, ModerationAction, RetentionRule, SafetyRule, Video
 from generation.domain.states import Status
 from generation.models import BlockedTerm
@@ -128,8 +131,12 @@ def _account_of(owner) -> dict[str, object]:
     passkey = Authenticator.objects.create(user=owner, type=Authenticator.Type.WEBAUTHN, data=data)
     group = Group.objects.create(name="group")
     email = owner.emailaddress_set.create(email=owner.email, verified=True, primary=True)
+    session = UserSession.objects.create(
+        user=owner, ip="192.0.2.1", session_key="elsewhere", user_agent="Firefox/140.0"
+    )
     return {
         "pk": passkey.pk,
+        "session_id": session.pk,
         "username": owner.username,
         "id": owner.pk,
         "object_id": owner.pk,
@@ -138,6 +145,8 @@ def _account_of(owner) -> dict[str, object]:
         **_pages_of("auth_group", group),
         **_pages_of("accounts_invitation", InvitationFactory()),
         **_pages_of("generation_quota", QuotaFactory(group=group, waiting=5)),
+        **_pages_of("accounts_securityevent", SecurityEvent.objects.create(user=owner, kind="sign-in")),
+        **_pages_of("admin_logentry", LogEntry.objects.create(user=owner, action_flag=1)),
     }
 
 

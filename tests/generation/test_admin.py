@@ -8,6 +8,7 @@ from generation.domain.states import Stage, Status
 from generation.models import BlockedTerm, Job
 from generation.queue import claims
 from tests.factories import JobFactory, UserFactory, a_request
+from tests.persons import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -17,7 +18,7 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "x.py", line 1, in <modu
 
 @pytest.fixture
 def admin(client):
-    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    sign_in(client, UserFactory(is_staff=True, is_superuser=True))
     return client
 
 

@@ -5,6 +5,7 @@ structlog renders them; the standard library's loggers stay what the code uses.
 
 import json
 import logging
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,8 +22,24 @@ TEXT, JSON = "text", "json"
 FORMATS: tuple[str, ...] = (TEXT, JSON)
 
 
-def config(format: str, level: str) -> dict[str, Any]:
-    """Return Django's LOGGING: `format` is one of FORMATS, `level` the lowest level of our own loggers."""
+SIGN_INS = "accounts.sign_ins"  # the logger of the sign-in log, which fail2ban reads
+
+
+def config(format: str, level: str, sign_ins: str = "") -> dict[str, Any]:
+    """Return Django's LOGGING: `format` is one of FORMATS, `level` the lowest level of our own loggers.
+
+    `sign_ins`: a file that gets the lines of SIGN_INS as well, whatever the level and the format; "" for none.
+    """
+    found = _config(format, level)
+    if sign_ins:
+        handler = {"class": "logging.handlers.WatchedFileHandler", "filename": sign_ins, "formatter": "sign_in"}
+        found["formatters"]["sign_in"] = {"()": "auravideo.core.logs.lines.SignInFormatter"}
+        found["handlers"]["sign_ins"] = {**handler, "delay": True, "encoding": "ascii"}
+        found["loggers"][SIGN_INS] = {"level": "INFO", "handlers": ["sign_ins"]}
+    return found
+
+
+def _config(format: str, level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -51,6 +68,16 @@ class LineFormatter(ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
+
+
+class SignInFormatter(logging.Formatter):
+    """Formats a line of the sign-in log: the time in UTC, then the event. Without the IDs of the request."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+
+    def converter(self, seconds: float | None) -> time.struct_time:
+        return time.gmtime(seconds)
 
 
 # Applied to every record, whoever logs it. merge_contextvars adds the IDs.

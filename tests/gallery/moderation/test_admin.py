@@ -14,6 +14,7 @@ from gallery.models import Act, ModerationAction, Report, Video, Visibility
 from gallery.moderation import decisions, services
 from generation.models import BlockedTerm
 from tests.factories import ReportFactory, UserFactory, VideoFactory, a_known_user, a_moderator, staff_with
+from tests.persons import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +40,7 @@ def moderator():
 
 @pytest.fixture
 def signed_in(client, moderator):
-    client.force_login(moderator)
+    sign_in(client, moderator)
     return client
 
 
@@ -400,7 +401,7 @@ def test_the_history_is_on_the_pages_of_the_video_and_the_person_and_in_a_list(s
 
 def test_nobody_can_change_the_history_not_even_a_superuser(client, moderator, report):
     services.hide(moderator, report.video, WHY)
-    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    sign_in(client, UserFactory(is_staff=True, is_superuser=True))
     for model, row in (("report", report), ("moderationaction", ModerationAction.objects.get())):
         assert client.get(reverse(f"admin:gallery_{model}_add")).status_code == 403
         assert client.post(reverse(f"admin:gallery_{model}_change", args=[row.pk]), {"reason": "x"}).status_code == 403
@@ -417,7 +418,7 @@ def test_nobody_can_change_the_history_not_even_a_superuser(client, moderator, r
 
 @pytest.mark.parametrize("codenames", [(), ("view_report", "change_report", "view_video", "view_blockedterm")])
 def test_staff_without_the_permission_sees_none_of_it(client, report, codenames):
-    client.force_login(staff_with(*codenames))
+    sign_in(client, staff_with(*codenames))
     index = client.get(reverse("admin:index")).content.decode()
     for address in (QUEUE, VIDEOS, HISTORY, TERMS, OVERVIEW):
         assert address not in index
@@ -449,7 +450,7 @@ def test_the_permission_gives_all_of_it_and_no_rights_over_accounts(signed_in, u
 
 def test_account_managers_without_the_permission_see_no_moderation(client, moderator, user):
     services.suspend(moderator, user, None, "a secret reason")
-    client.force_login(staff_with("view_user", "change_user"))
+    sign_in(client, staff_with("view_user", "change_user"))
     response = client.get(reverse("admin:accounts_user_change", args=[user.pk]))
     assert response.status_code == 200
     assert "a secret reason" not in response.content.decode()
@@ -458,7 +459,7 @@ def test_account_managers_without_the_permission_see_no_moderation(client, moder
 
 def test_a_suspension_is_not_ended_by_a_tick(client, moderator, user):
     services.suspend(moderator, user, None, WHY)
-    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    sign_in(client, UserFactory(is_staff=True, is_superuser=True))
     address = reverse("admin:accounts_user_change", args=[user.pk])
     assert client.post(address, {"username": user.username, "is_active": "on"}).status_code == 302
     assert User.objects.get(pk=user.pk).is_suspended

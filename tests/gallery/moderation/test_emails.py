@@ -15,6 +15,7 @@ from auravideo.celery import app
 from gallery.models import Video, Visibility
 from gallery.moderation import emails, services
 from tests.factories import PASSWORD, ReportFactory, UserFactory, VideoFactory, a_known_user, a_moderator
+from tests.persons import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -75,7 +76,7 @@ def test_an_email_links_to_the_site_as_the_moderator_reached_it(
     video, letters_written, client, django_capture_on_commit_callbacks, action, place
 ):
     report = ReportFactory(video=video)
-    client.force_login(a_moderator())
+    sign_in(client, a_moderator())
     values = {"action": action, "_selected_action": str(report.pk), "why": WHY, "days": "3", "decided": "yes"}
     with django_capture_on_commit_callbacks(execute=True):
         client.post(reverse("admin:gallery_report_changelist"), values, follow=True)
@@ -87,7 +88,7 @@ def test_an_email_about_an_automatic_hiding_links_to_the_site_as_the_reporter_re
     video, letters_written, client, settings, django_capture_on_commit_callbacks
 ):
     settings.AUTO_HIDE_REPORTS = 1
-    client.force_login(a_known_user())
+    sign_in(client, a_known_user())
     with django_capture_on_commit_callbacks(execute=True):
         client.post(reverse("gallery:report", args=[video.pk]), {"reason": "spam"})
     (letter,) = mail.outbox

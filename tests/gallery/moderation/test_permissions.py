@@ -17,6 +17,7 @@ from gallery.moderation import decisions
 from gallery.moderation.decisions import Decision
 from tests.addresses import addresses
 from tests.factories import ReportFactory, UserFactory, VideoFactory, staff_with
+from tests.persons import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +50,7 @@ def codename(permission: str) -> str:
 
 
 def opened_by(client, person) -> set[str]:
-    client.force_login(person)
+    sign_in(client, person)
     return {page.name for page in PAGES if client.get(page.route).status_code == 200}
 
 
@@ -115,7 +116,7 @@ def test_pickers_pick_public_videos_and_read_no_reports(client):
     public, hidden = VideoFactory(public=True), VideoFactory(public=True, title="A hidden one")
     Video.objects.filter(pk=hidden.pk).update(hidden_at=hidden.published_at)
     ReportFactory(video=public, note="A secret complaint")
-    client.force_login(staff_with("pick"))
+    sign_in(client, staff_with("pick"))
     page = client.get(reverse("admin:gallery_video_changelist"))
     assert list(page.context["cl"].result_list) == [public]
     asked = client.post(
@@ -134,7 +135,7 @@ def test_pickers_pick_public_videos_and_read_no_reports(client):
 
 def test_moderators_without_the_pick_permission_cannot_pick(client):
     public = VideoFactory(public=True)
-    client.force_login(staff_with("moderate"))
+    sign_in(client, staff_with("moderate"))
     decide(client, "admin:gallery_video_changelist", decisions.PICK, public)
     assert Video.objects.get(pk=public.pk).picked_at is None
 
