@@ -177,9 +177,11 @@ class AccountAdapter(DefaultAccountAdapter):
         """Save a new user. Who signs up with the address of somebody else gets an account as anybody would.
 
         But the address is not theirs: it never can be confirmed, and the holder is told (accounts.sign_in.mails).
-        Raise IntegrityError if somebody else has just got the username.
+        Raise IntegrityError if somebody else has just got the username, and joining.NotAdmitted if the site's rules
+        refuse the account.
         """
         user = super().save_user(request, user, form, commit=False)
+        joining.admit(request, user)
         email, is_held = user.email, logins.holder_of(user.email) is not None
         try:
             self._insert(user, "" if is_held else email)
@@ -187,6 +189,7 @@ class AccountAdapter(DefaultAccountAdapter):
             if is_held or not User.objects.filter(email=email).exists():
                 raise
             self._insert(user, "")
+        joining.announce(request, user)
         user.email = email  # for allauth, which goes on to store it as an unconfirmed address
         return user
 
@@ -194,6 +197,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def _insert(user: User, email: str) -> None:
         user.email = email
         with transaction.atomic():
+            joining.use_invitation(user)
             user.save()
 
     def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:

@@ -8,11 +8,9 @@ from allauth.account.adapter import get_adapter
 from allauth.account.forms import LoginForm, ResetPasswordForm, SignupForm
 from django import forms
 from django.conf import settings
-from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from accounts.joining import services as joining
 from accounts.models import Theme, User
 from accounts.names.rules import sounds_official
 from accounts.sign_in import logins, mails
@@ -121,10 +119,7 @@ class SigningUpForm(SignupForm):
         return value
 
     def save(self, request: HttpRequest) -> User:
-        """Save the account, unless the site's rules refuse it (joining.NotAdmitted)."""
-        with transaction.atomic():
-            user = super().save(request)
-            joining.admit(request, user)
+        user = super().save(request)
         if settings.ACCOUNT_EMAIL_VERIFICATION == "none":  # otherwise, the mail about its confirmation does it
             mails.ask_for(mails.SIGNED_UP, user.emailaddress_set.get().pk, request)
         return user

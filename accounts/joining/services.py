@@ -48,17 +48,25 @@ def count_newcomer() -> Attempt:
 
 
 def admit(request: HttpRequest, user: User) -> None:
-    """Let a new account in, in the transaction that makes it. Raise NotAdmitted to undo that."""
+    """Note on what grounds a new account may be saved. Raise NotAdmitted if there are none."""
     admission = admission_of(request)
-    if admission is None or (admission.invitation is not None and not invitations.use(admission.invitation)):
+    if admission is None:
         raise NotAdmitted
-    if admission.invitation is not None:
-        user.invitation = admission.invitation
-        user.save(update_fields=["invitation"])
-        request.session.pop(invitations.SESSION_KEY, None)
-    elif admission.waits:
+    user.invitation = admission.invitation
+    if admission.waits:
         user.is_active, user.approval_awaited_since = False, timezone.now()
-        user.save(update_fields=["is_active", "approval_awaited_since"])
+
+
+def use_invitation(user: User) -> None:
+    """Count the use of a new account's invitation, in the transaction that saves it. Raise NotAdmitted to undo that."""
+    if user.invitation is not None and not invitations.use(user.invitation):
+        raise NotAdmitted
+
+
+def announce(request: HttpRequest, user: User) -> None:
+    """Follow up on a new account that was saved."""
+    request.session.pop(invitations.SESSION_KEY, None)
+    if user.is_awaiting_approval:
         site = request.build_absolute_uri("/")
         transaction.on_commit(partial(signals.newcomer_waits.send, sender=User, user=user, site=site), robust=True)
 
