@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
+from django.forms import Media
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
@@ -19,13 +20,15 @@ LABELS = {"waiting": _("waiting clips"), "seconds_a_day": _("seconds of video a 
 
 
 class QuotaInline(admin.StackedInline):
-    """The quota of a user or a group, on their page."""
+    """The quota of a user or a group, on their page. There is one form, so it needs no scripts to add another."""
 
     model = Quota
     fields = ("is_unlimited", *Quota.LIMITS)
-    extra = 0
-    min_num = 0
-    max_num = 1
+    extra = max_num = 1
+
+    @property
+    def media(self) -> Media:
+        return Media()
 
 
 @admin.register(Group)

@@ -129,7 +129,7 @@ def _clips_of(owner) -> dict[str, object]:
 def _account_of(owner) -> dict[str, object]:
     data = {"name": "Key", "credential": _credential()}
     passkey = Authenticator.objects.create(user=owner, type=Authenticator.Type.WEBAUTHN, data=data)
-    group = Group.objects.create(name="group")
+    group = Group.objects.create(name="Friends")
     email = owner.emailaddress_set.create(email=owner.email, verified=True, primary=True)
     session = UserSession.objects.create(
         user=owner, ip="192.0.2.1", session_key="elsewhere", user_agent="Firefox/140.0"
