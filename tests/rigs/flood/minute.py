@@ -73,20 +73,21 @@ def _row(name: str, tally: Tally, longest: bool = False) -> str:
 
 
 class Rig:
-    """The site, filled and signed in to."""
+    """The site, filled with `public` videos and signed in to. The honest user submits `clips` before the flood."""
 
-    def __init__(self, site: SeededSite, clips: int) -> None:
+    def __init__(self, site: SeededSite, clips: int, public: int = kinds.PUBLIC) -> None:
         self.site, self.clips = site, clips
-        kinds.fill(site, HONEST)
+        kinds.fill(site, HONEST, public)
         self.attackers = [kinds.person(site, name, source) for name, source in ATTACKERS.items()]
         self.person: Person = kinds.person(site, HONEST, THEIR_ADDRESS)
 
     def run(self, rate: float, seconds: float, alone: float = 10) -> Minute:
         """Send the flood while the honest user goes on; return what became of both."""
-        jobs = self.site.python(_SUBMIT.format(name=HONEST, count=self.clips)).split()
-        found = asyncio.run(self._run(rate, seconds, alone, jobs[0]))
+        jobs = self.site.python(_SUBMIT.format(name=HONEST, count=self.clips)).split() if self.clips else []
+        watched = jobs[0] if jobs else str(self.site.values["job_id"])
+        found = asyncio.run(self._run(rate, seconds, alone, watched))
         found.load = os.getloadavg()[0]
-        found.clips = self._ended(jobs)
+        found.clips = self._ended(jobs) if jobs else Counter()
         return found
 
     async def _run(self, rate: float, seconds: float, alone: float, job: str) -> Minute:
