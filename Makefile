@@ -204,7 +204,7 @@ bench-estimates: $(VENV)/installed-dev ## Measure the accuracy of the estimated 
 
 # What the built-in safety check says of harmless clips and pictures.
 bench-safety: $(VENV)/installed-dev ## Measure the safety check on harmless pictures: about 3 minutes
-	$(BIN)/python -m scripts.bench_safety
+	$(BIN)/python -m scripts.bench_engines.safety
 
 # How frames should travel between stages: bytes and seconds per frame by encoding and wire.
 bench-frames: $(VENV)/installed-dev ## Measure bytes and seconds per frame between stages

@@ -7,7 +7,19 @@ from django.views.decorators.http import require_safe
 # Of /videos/, crawlers may read the pages of public videos with their files. Unlisted links (/s/) are not here: they
 # must fetch them to read in their headers that they are not to be listed, and messengers do for their previews.
 _ACTIONS = (
-    *("delete/", "download/", "favourite/", "like/", "more/", "next/", "previous/", "purge/", "rename/", "report/"),
+    *(
+        "check/",
+        "delete/",
+        "download/",
+        "favourite/",
+        "like/",
+        "more/",
+        "next/",
+        "previous/",
+        "purge/",
+        "rename/",
+        "report/",
+    ),
     *("restore/", "revoke/", "settings.json", "tags/", "visibility/"),
 )
 _PRIVATE = (

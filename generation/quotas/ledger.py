@@ -6,21 +6,19 @@ from datetime import timedelta
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 
+from auravideo.core.media.formats import BYTES_A_PIXEL
 from generation.domain.states import ACTIVE, Status
 from generation.models import Job, LedgerEntry
 from generation.requests.request import RenderRequest
 
 DAY = timedelta(days=1)
-# Bytes for each pixel of each frame, on the large side of what the encoders of workers/media make of detailed clips.
-# Only clips that are not finished yet are estimated.
-_BYTES_A_PIXEL = {"mp4": 0.1, "webm": 0.05, "gif": 0.6}
 GIVEN_BACK = (Status.FAILED, Status.CANCELLED)
 
 
 def estimated_size(request: RenderRequest) -> int:
-    """Return about how many bytes a clip will take up."""
+    """Return about how many bytes a clip will take up, for clips that are not finished yet."""
     frames = request.seconds * request.fps
-    return round(request.width * request.height * frames * _BYTES_A_PIXEL.get(request.format, 0.1))
+    return round(request.width * request.height * frames * BYTES_A_PIXEL.get(request.format, 0.1))
 
 
 def enter(jobs: Sequence[Job], requests: Sequence[RenderRequest]) -> None:

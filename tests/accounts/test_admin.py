@@ -11,6 +11,7 @@ from accounts import services, signals
 from accounts.admin import AuthenticatorAdmin
 from accounts.models import User
 from generation.domain.states import Status
+from tests.admin_forms import values_of
 from tests.factories import JobFactory, UserFactory
 from tests.persons import sign_in
 
@@ -39,8 +40,7 @@ def test_deleting_many_does_the_same(admin, user, other_user):
 def test_switching_an_account_on_ends_its_deactivation(admin, user):
     services.deactivate(user)
     address = reverse("admin:accounts_user_change", args=[user.pk])
-    form = admin.get(address).context["adminform"].form
-    data = {name: value for name, value in form.initial.items() if value and name not in ("groups", "user_permissions")}
+    data = values_of(admin.get(address))
     assert admin.post(address, {**data, "is_active": "on"}).status_code == 302
     user.refresh_from_db()
     assert (user.is_active, user.is_deactivated) == (True, False)
@@ -77,8 +77,7 @@ def test_disabling_an_account_ends_its_sessions_and_jobs(admin, client, user, dj
     job, somebody = JobFactory(user=user), Client()
     somebody.force_login(user)
     address = reverse("admin:accounts_user_change", args=[user.pk])
-    form = admin.get(address).context["adminform"].form
-    data = {name: value for name, value in form.initial.items() if value and name not in ("groups", "user_permissions")}
+    data = values_of(admin.get(address))
     data.pop("is_active")
     with django_capture_on_commit_callbacks(execute=True):
         assert admin.post(address, data).status_code == 302

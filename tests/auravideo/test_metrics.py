@@ -38,12 +38,12 @@ def scrape(client, token, db):
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer é"])
-def test_without_the_token_there_is_no_page(client, token, header):
+def test_without_the_token_there_is_no_page(client, token, header, db):
     assert client.get("/metrics", headers={"Authorization": header}).status_code == 404
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer "])
-def test_without_a_token_set_there_is_no_page_for_anyone(client, header, settings):
+def test_without_a_token_set_there_is_no_page_for_anyone(client, header, settings, db):
     assert settings.METRICS_TOKEN == ""
     assert client.get("/metrics", headers={"Authorization": header}).status_code == 404
 

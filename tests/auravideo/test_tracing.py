@@ -25,7 +25,7 @@ def test_traces_without_the_extra_stop_the_start(settings, monkeypatch):
         tracing.start("web")
 
 
-def test_without_traces_nothing_happens(client):
+def test_without_traces_nothing_happens(client, db):
     tracing.start("web")
     tracing.describe(job="x")
     tracing.finish()

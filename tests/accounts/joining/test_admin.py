@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.joining.models import Invitation, JoiningRules, Policy
 from tests.factories import InvitationFactory, UserFactory, staff_with
+from tests.persons import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -18,7 +19,7 @@ RULES = "/admin/accounts/joiningrules/1/change/"
 
 @pytest.fixture
 def admin(client):
-    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    sign_in(client, UserFactory(is_staff=True, is_superuser=True))
     return client
 
 

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import SecurityEvent
+from tests.admin_forms import values_of
 from tests.factories import PASSWORD, WorkerFactory
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +25,8 @@ def test_sign_ins_of_staff_are_listed_with_time_address_and_factor_and_failed_on
 
 @pytest.mark.parametrize("model", ["accounts_securityevent", "admin_logentry"])
 def test_nobody_adds_changes_or_deletes_an_entry(signed_in_with_app, chief, user, model):
-    signed_in_with_app.post(reverse("admin:auth_group_add"), {"name": "Helpers"})
+    add = reverse("admin:auth_group_add")
+    signed_in_with_app.post(add, values_of(signed_in_with_app.get(add)) | {"name": "Helpers"})
     entry = SecurityEvent.objects.first() if model == "accounts_securityevent" else LogEntry.objects.first()
     assert entry is not None
     address = reverse(f"admin:{model}_change", args=[entry.pk])
@@ -64,7 +66,8 @@ def test_what_an_action_only_asks_about_is_not_recorded(signed_in_with_app, user
 
 
 def test_the_whole_log_is_exported_a_line_each(signed_in_with_app, chief, user):
-    signed_in_with_app.post(reverse("admin:auth_group_add"), {"name": "Żółw"})
+    add = reverse("admin:auth_group_add")
+    signed_in_with_app.post(add, values_of(signed_in_with_app.get(add)) | {"name": "Żółw"})
     Client().post(reverse("account_login"), {"login": "nobody", "password": "x"})
     Client().post(reverse("account_login"), {"login": user.username, "password": PASSWORD})
     out = StringIO()

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from tests import totp
+from tests.admin_forms import values_of
 from tests.factories import PASSWORD
 from tests.persons import sign_in
 
@@ -35,8 +36,7 @@ def chief_at_work(client, chief, settings) -> Client:
 
 
 def form_of(client: Client, user) -> dict:
-    form = client.get(reverse("admin:accounts_user_change", args=[user.pk])).context["adminform"].form
-    return {name: value for name, value in form.initial.items() if value and name not in ("groups", "user_permissions")}
+    return values_of(client.get(reverse("admin:accounts_user_change", args=[user.pk])))
 
 
 def confirm(client: Client, answer, method: str = "post"):
