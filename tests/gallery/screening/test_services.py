@@ -77,6 +77,13 @@ def test_a_harmless_clip_is_shown_once_the_real_network_has_seen_it(client, sent
     assert record.highest == max(score for _second, score in record.scores) < 0.3
 
 
+def test_clips_in_s3_are_looked_at_too(on_s3, request):
+    clip = request.getfixturevalue("clip")  # after the storage has changed
+    sharing.set_visibility(clip, Visibility.PUBLIC)
+    tasks.screen(str(clip.pk))
+    assert (state(clip), len(on_s3())) == (Screened.PASSED, 2)
+
+
 @pytest.mark.parametrize("person", ["anonymous", "stranger"])
 def test_no_address_shows_it_before(client, clip, other_user, person):
     sharing.set_visibility(clip, Visibility.PUBLIC)
