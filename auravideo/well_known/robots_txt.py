@@ -7,20 +7,8 @@ from django.views.decorators.http import require_safe
 # Of /videos/, crawlers may read the pages of public videos with their files. Unlisted links (/s/) are not here: they
 # must fetch them to read in their headers that they are not to be listed, and messengers do for their previews.
 _ACTIONS = (
-    *(
-        "check/",
-        "delete/",
-        "download/",
-        "favourite/",
-        "like/",
-        "more/",
-        "next/",
-        "previous/",
-        "purge/",
-        "rename/",
-        "report/",
-    ),
-    *("restore/", "revoke/", "settings.json", "tags/", "visibility/"),
+    *("check/", "delete/", "download/", "favourite/", "like/", "more/", "next/", "previous/", "purge/", "rename/"),
+    *("report/", "restore/", "revoke/", "settings.json", "tags/", "visibility/"),
 )
 _PRIVATE = (
     *(f"/{name}/" for name in ("accounts", "admin", "batches", "create", "jobs", "language", "notices", "presets")),
