@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 
 from accounts.http import SignedInRequest
 from accounts.models import SecurityEvent
+from auravideo.core.admin_actions import chosen
 
 MOST = 100  # objects of one action that get an entry of their own
 _BY_DJANGO = ("_add", "_change", "_delete", "_changelist")
@@ -23,7 +24,7 @@ def note(request: SignedInRequest, view: Callable, response: HttpResponseBase) -
     if request.method != "POST" or response.status_code != HTTPStatus.FOUND:
         return
     owner = getattr(view, "__self__", None)
-    name = request.POST.get("action", "")
+    name = chosen(request)
     url_name = request.resolver_match.url_name or "" if request.resolver_match else ""
     if name and name != "delete_selected":
         if isinstance(owner, ModelAdmin) and (found := owner.get_actions(request).get(name)):

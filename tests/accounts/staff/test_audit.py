@@ -59,6 +59,14 @@ def test_actions_of_lists_and_pages_of_our_own_are_recorded(signed_in_with_app, 
     ]
 
 
+def test_the_action_that_was_carried_out_is_recorded_whatever_else_is_sent(signed_in_with_app):
+    worker = WorkerFactory()
+    chosen = {"action": ["drain", "delete_selected"], "index": "0", "_selected_action": [worker.pk]}
+    signed_in_with_app.post(reverse("admin:generation_worker_changelist"), chosen)
+    found = LogEntry.objects.values_list("change_message", flat=True)
+    assert list(found) == ["Drain: finish the stage, take no more"]
+
+
 def test_what_an_action_only_asks_about_is_not_recorded(signed_in_with_app, user, other_user):
     chosen = {"action": "delete_selected", "_selected_action": [user.pk]}
     assert signed_in_with_app.post(reverse("admin:accounts_user_changelist"), chosen).status_code == 200

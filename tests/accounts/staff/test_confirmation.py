@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from tests import totp
+from tests.accounts.staff.conftest import later
 from tests.admin_forms import values_of
 from tests.factories import PASSWORD
 from tests.persons import sign_in
@@ -15,15 +16,6 @@ from tests.persons import sign_in
 pytestmark = pytest.mark.django_db
 
 CONFIRM = reverse("account_reauthenticate")
-
-
-def later(client: Client, seconds: float) -> None:
-    """Let time pass since the browser's user signed in."""
-    session = client.session
-    session["account_authentication_methods"] = [
-        {**record, "at": record["at"] - seconds} for record in session["account_authentication_methods"]
-    ]
-    session.save()
 
 
 @pytest.fixture
@@ -96,6 +88,13 @@ def test_deleting_several_is_confirmed_and_goes_on(chief_at_work, user, other_us
     chosen = {"action": "delete_selected", "_selected_action": [user.pk, other_user.pk]}
     answer = confirm(chief_at_work, chief_at_work.post(reverse("admin:accounts_user_changelist"), chosen))
     assert answer.status_code == 200 and "Are you sure" in answer.content.decode()
+    assert not User.objects.leaving().exists()
+
+
+def test_a_second_menu_with_a_harmless_action_hides_nothing(chief_at_work, user):
+    chosen = {"action": ["delete_selected", "approve"], "index": "0", "_selected_action": [user.pk], "post": "yes"}
+    answer = chief_at_work.post(reverse("admin:accounts_user_changelist"), chosen)
+    assert answer.url.startswith(CONFIRM)
     assert not User.objects.leaving().exists()
 
 
