@@ -18,7 +18,9 @@ from django.shortcuts import redirect
 
 from auravideo.core.admin_actions import chosen
 
-_RIGHTS = ("accounts_user_change", "auth_group_add", "auth_group_change")
+# Whoever has the address of an account can have its password reset.
+_ADDRESSES = ("account_emailaddress_add", "account_emailaddress_change")
+_RIGHTS = ("accounts_user_change", "auth_group_add", "auth_group_change", *_ADDRESSES)
 _PASSWORDS = ("accounts_user_add", "auth_user_password_change")
 TYPING_SECONDS = 3600  # how long a form with a password may take: it must not be kept in the session
 

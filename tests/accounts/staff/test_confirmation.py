@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.test import Client
 from django.urls import reverse
 
@@ -96,6 +97,14 @@ def test_a_second_menu_with_a_harmless_action_hides_nothing(chief_at_work, user)
     answer = chief_at_work.post(reverse("admin:accounts_user_changelist"), chosen)
     assert answer.url.startswith(CONFIRM)
     assert not User.objects.leaving().exists()
+
+
+def test_the_address_by_which_a_password_can_be_reset_is_changed_after_the_confirmation(chief_at_work, chief):
+    address = reverse("admin:account_emailaddress_add")
+    answer = chief_at_work.post(address, {"user": chief.pk, "email": "intruder@example.org", "verified": "on"})
+    assert not EmailAddress.objects.filter(email="intruder@example.org").exists()
+    confirm(chief_at_work, answer)
+    assert EmailAddress.objects.filter(email="intruder@example.org", user=chief).exists()
 
 
 def test_a_password_for_somebody_is_never_kept_in_the_session(chief_at_work, user):
