@@ -330,7 +330,7 @@ SESSION_ENGINE = "auravideo.core.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # over plain HTTP, browsers offer passkeys only on `localhost`
 # Whether nobody but this machine reaches the site. If others do, newcomers need an invitation by default.
-IS_PRIVATE = not HTTPS and all(
+IS_PRIVATE = not (HTTPS or ALLAUTH_TRUSTED_PROXY_COUNT) and all(
     map(address.is_of_this_machine, [PUBLISHED or HOST, *ALLOWED_HOSTS, *CSRF_TRUSTED_ORIGINS])
 )
 # For this host only: what else there is below its domain need not have TLS.

@@ -15,17 +15,19 @@ from accounts.security.browsers import browser_of
 from accounts.security.events import Kind
 from accounts.sign_in import mails
 
-SHOWN = 20  # of the latest events
+SHOWN, SHOWN_FAILED = 20, 10  # of the latest events; failed ones apart, with which anybody could push off the others
 
 
 @login_required
 @require_safe
 def security(request: SignedInRequest) -> HttpResponse:
     """Show the sessions and the latest events of an account."""
-    latest = [(event, browser_of(event.user_agent)) for event in events.of(request.user)[:SHOWN]]
+    found = events.of(request.user)
+    latest = [*found.exclude(kind=Kind.FAILED)[:SHOWN], *found.filter(kind=Kind.FAILED)[:SHOWN_FAILED]]
+    latest.sort(key=lambda event: event.pk, reverse=True)
     context = {
         "sessions": sessions.of(request.user, request.session.session_key),
-        "events": latest,
+        "events": [(event, browser_of(event.user_agent)) for event in latest],
         "days": settings.SECURITY_LOG_DAYS,
         "is_told": mails.are_sent() and bool(request.user.email),
     }

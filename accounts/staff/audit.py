@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 
 from accounts.http import SignedInRequest
 from accounts.models import SecurityEvent
+from auravideo.core.admin_actions import chosen
 
 MOST = 100  # objects of one action that get an entry of their own
 _BY_DJANGO = ("_add", "_change", "_delete", "_changelist")
@@ -20,14 +21,14 @@ _BY_DJANGO = ("_add", "_change", "_delete", "_changelist")
 
 def note(request: SignedInRequest, view: Callable, response: HttpResponseBase) -> None:
     """Record an action that was carried out, after which the browser is sent on."""
-    if request.method != "POST" or response.status_code != HTTPStatus.FOUND:
-        return
+    if request.method != "POST" or response.status_code != HTTPStatus.FOUND or not request.user.is_authenticated:
+        return  # nothing was done, or somebody has signed out
     owner = getattr(view, "__self__", None)
-    name = request.POST.get("action", "")
+    name = chosen(request)
     url_name = request.resolver_match.url_name or "" if request.resolver_match else ""
     if name and name != "delete_selected":
         if isinstance(owner, ModelAdmin) and (found := owner.get_actions(request).get(name)):
-            _write(request, owner, request.POST.getlist("_selected_action")[:MOST], str(found[2]))
+            _write(request, owner, request.POST.getlist("_selected_action"), str(found[2]))
     elif not url_name.endswith(_BY_DJANGO) and url_name != "auth_user_password_change":
         facts = {"object_repr": url_name, "action_flag": CHANGE, "change_message": request.path}
         LogEntry.objects.create(user_id=request.user.pk, **facts)
@@ -58,16 +59,16 @@ def lines() -> Iterator[dict]:
 
 
 def _write(request: SignedInRequest, owner: ModelAdmin, keys: list[str], text: str) -> None:
-    model = ContentType.objects.get_for_model(owner.model)
-    names = {str(found.pk): str(found)[:200] for found in owner.model._default_manager.filter(pk__in=keys)}
-    LogEntry.objects.bulk_create(
-        LogEntry(
-            user_id=request.user.pk,
-            content_type=model,
-            object_id=key,
-            object_repr=names.get(key, key),
-            action_flag=CHANGE,
-            change_message=text,
-        )
-        for key in keys
-    )
+    """Record an action of a list: with an entry for each row, up to MOST, and one for the list if there were more."""
+    facts = {
+        "user_id": request.user.pk,
+        "content_type": ContentType.objects.get_for_model(owner.model),
+        "action_flag": CHANGE,
+        "change_message": text,
+    }
+    named = keys[:MOST]
+    names = {str(found.pk): str(found)[:200] for found in owner.model._default_manager.filter(pk__in=named)}
+    entries = [LogEntry(object_id=key, object_repr=names.get(key, key[:200]), **facts) for key in named]
+    if len(keys) > MOST or request.POST.get("select_across", "0") not in ("", "0"):
+        entries.append(LogEntry(object_repr=request.get_full_path()[:200], **facts))
+    LogEntry.objects.bulk_create(entries)

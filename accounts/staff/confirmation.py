@@ -16,7 +16,11 @@ from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-_RIGHTS = ("accounts_user_change", "auth_group_add", "auth_group_change")
+from auravideo.core.admin_actions import chosen
+
+# Whoever has the address of an account can have its password reset.
+_ADDRESSES = ("account_emailaddress_add", "account_emailaddress_change")
+_RIGHTS = ("accounts_user_change", "auth_group_add", "auth_group_change", *_ADDRESSES)
 _PASSWORDS = ("accounts_user_add", "auth_user_password_change")
 TYPING_SECONDS = 3600  # how long a form with a password may take: it must not be kept in the session
 
@@ -39,7 +43,7 @@ def ask_if_needed(request: HttpRequest, view: Callable) -> HttpResponse | None:
 
 def _is_final(request: HttpRequest, view: Callable) -> bool:
     """Return whether a list's action is irreversible (auravideo.core.admin_actions)."""
-    name, owner = request.POST.get("action"), getattr(view, "__self__", None)
+    name, owner = chosen(request), getattr(view, "__self__", None)
     if name == "delete_selected":
         return True
     found = owner.get_actions(request).get(name) if name and isinstance(owner, ModelAdmin) else None

@@ -8,6 +8,7 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import resolve
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy
 
@@ -31,7 +32,9 @@ def _guarded(view: Callable) -> Callable:
 
     @wraps(view)
     def answer(request: SignedInRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-        name = request.resolver_match.url_name if request.resolver_match else ""
+        # Anew: allauth goes on with a confirmed form under the match of its own page.
+        request.resolver_match = resolve(request.path_info)
+        name = request.resolver_match.url_name
         if name != "logout" and second_factor.is_missing(request.user):
             return redirect("mfa_index")  # which says why
         if name == "password_change":  # that of the settings counts guesses, and tells the user

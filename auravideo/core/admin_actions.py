@@ -11,6 +11,18 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 
 
+def chosen(request: HttpRequest) -> str:
+    """Return the name of the action that a list is asked for: of several menus, as Django's response_action does."""
+    try:
+        index = int(request.POST.get("index", 0))
+    except ValueError:
+        index = 0
+    try:
+        return request.POST.getlist("action")[index]
+    except IndexError:
+        return request.POST.get("action", "")
+
+
 class ObjectActions(admin.ModelAdmin):
     """A ModelAdmin whose `everything` is the query string that shows all rows of a list filtered by default."""
 

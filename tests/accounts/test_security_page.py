@@ -295,6 +295,15 @@ def test_a_wrong_password_is_shown_to_the_owner_and_to_nobody_by_email(user, cli
     assert mail.outbox == []
 
 
+def test_failed_sign_ins_of_an_intruder_push_nothing_else_off_the_page(user):
+    here = browser(user)
+    browser(user, IPHONE, "203.0.113.9")
+    SecurityEvent.objects.bulk_create(SecurityEvent(user=user, kind="failed") for _attempt in range(50))
+    page = page_of(here)
+    assert "Signed in on a new device" in page
+    assert page.count("Failed sign-in") == 10
+
+
 def test_nothing_typed_is_stored_of_a_sign_in_to_no_account(client, db):
     client.post(reverse("account_login"), {"login": "my-password-by-mistake", "password": "x"})
     (event,) = SecurityEvent.objects.all()

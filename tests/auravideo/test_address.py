@@ -268,6 +268,7 @@ def test_what_leads_others_to_it(place):
             ({"ALLOWED_HOSTS": "localhost,mybox"}, False),
             ({"CSRF_TRUSTED_ORIGINS": "https://video.example.org"}, False),
             ({"HTTPS": "True"}, False),  # a proxy with TLS is in front
+            ({"TRUSTED_PROXIES": "1"}, False),  # one without, which may put another name into `Host`
         ],
     ),
 )

@@ -31,12 +31,14 @@ from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import make_password
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from accounts.joining.models import JoiningRules
 from accounts.models import User
 from gallery.models import Video
 from generation.queue import services
 from generation.requests import available
 from generation.models import Job
 from generation.requests.request import parse
+JoiningRules.objects.create(policy="open")
 password = make_password({password!r})
 for name in {names!r}:
     person = User.objects.create(username=name, email=name + "@example.org", password=password)

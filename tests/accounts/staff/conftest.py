@@ -30,3 +30,12 @@ def signed_in_with_app(chief) -> Client:
     client.post(reverse("mfa_authenticate"), {"code": totp.code(secret, time.time())})
     assert Authenticator.objects.filter(user=chief).exists()
     return client
+
+
+def later(client: Client, seconds: float) -> None:
+    """Let time pass since the browser's user signed in."""
+    session = client.session
+    session["account_authentication_methods"] = [
+        {**record, "at": record["at"] - seconds} for record in session["account_authentication_methods"]
+    ]
+    session.save()

@@ -5,11 +5,13 @@ from io import StringIO
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import SecurityEvent
+from tests.accounts.staff.conftest import later
 from tests.admin_forms import values_of
 from tests.factories import PASSWORD, WorkerFactory
 
@@ -57,6 +59,37 @@ def test_actions_of_lists_and_pages_of_our_own_are_recorded(signed_in_with_app, 
         (chief.pk, str(worker), "Drain: finish the stage, take no more"),
         (chief.pk, "generation_worker_pause", "/admin/generation/worker/pause-rendering/"),
     ]
+
+
+def test_the_action_that_was_carried_out_is_recorded_whatever_else_is_sent(signed_in_with_app):
+    worker = WorkerFactory()
+    chosen = {"action": ["drain", "delete_selected"], "index": "0", "_selected_action": [worker.pk]}
+    signed_in_with_app.post(reverse("admin:generation_worker_changelist"), chosen)
+    found = LogEntry.objects.values_list("change_message", flat=True)
+    assert list(found) == ["Drain: finish the stage, take no more"]
+
+
+def test_an_action_on_a_whole_list_is_recorded_as_such(signed_in_with_app):
+    workers = [WorkerFactory(), WorkerFactory()]
+    address = f"{reverse('admin:generation_worker_changelist')}?o=1"
+    chosen = {"action": "drain", "_selected_action": [workers[0].pk], "select_across": "1"}
+    signed_in_with_app.post(address, chosen)
+    assert {entry.object_repr for entry in LogEntry.objects.all()} == {str(workers[0]), address}
+
+
+def test_what_goes_on_after_a_confirmation_is_recorded_once(signed_in_with_app, chief, user):
+    later(signed_in_with_app, 600)
+    address = reverse("admin:accounts_user_change", args=[user.pk])
+    signed_in_with_app.post(address, values_of(signed_in_with_app.get(address)) | {"is_staff": "on"})
+    signed_in_with_app.post(reverse("account_reauthenticate"), {"password": PASSWORD, "next": address})
+    user.refresh_from_db()
+    assert user.is_staff
+    assert [entry.object_repr for entry in LogEntry.objects.all()] == [user.username]
+
+
+def test_signing_out_there_works_wherever_it_leads(signed_in_with_app):
+    assert signed_in_with_app.post(f"{reverse('admin:logout')}?next=/").status_code == 302
+    assert not get_user(signed_in_with_app).is_authenticated
 
 
 def test_what_an_action_only_asks_about_is_not_recorded(signed_in_with_app, user, other_user):

@@ -3,11 +3,13 @@
 import time
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
 from tests import totp
+from tests.accounts.staff.conftest import later
 from tests.admin_forms import values_of
 from tests.factories import PASSWORD
 from tests.persons import sign_in
@@ -15,15 +17,6 @@ from tests.persons import sign_in
 pytestmark = pytest.mark.django_db
 
 CONFIRM = reverse("account_reauthenticate")
-
-
-def later(client: Client, seconds: float) -> None:
-    """Let time pass since the browser's user signed in."""
-    session = client.session
-    session["account_authentication_methods"] = [
-        {**record, "at": record["at"] - seconds} for record in session["account_authentication_methods"]
-    ]
-    session.save()
 
 
 @pytest.fixture
@@ -97,6 +90,21 @@ def test_deleting_several_is_confirmed_and_goes_on(chief_at_work, user, other_us
     answer = confirm(chief_at_work, chief_at_work.post(reverse("admin:accounts_user_changelist"), chosen))
     assert answer.status_code == 200 and "Are you sure" in answer.content.decode()
     assert not User.objects.leaving().exists()
+
+
+def test_a_second_menu_with_a_harmless_action_hides_nothing(chief_at_work, user):
+    chosen = {"action": ["delete_selected", "approve"], "index": "0", "_selected_action": [user.pk], "post": "yes"}
+    answer = chief_at_work.post(reverse("admin:accounts_user_changelist"), chosen)
+    assert answer.url.startswith(CONFIRM)
+    assert not User.objects.leaving().exists()
+
+
+def test_the_address_by_which_a_password_can_be_reset_is_changed_after_the_confirmation(chief_at_work, chief):
+    address = reverse("admin:account_emailaddress_add")
+    answer = chief_at_work.post(address, {"user": chief.pk, "email": "intruder@example.org", "verified": "on"})
+    assert not EmailAddress.objects.filter(email="intruder@example.org").exists()
+    confirm(chief_at_work, answer)
+    assert EmailAddress.objects.filter(email="intruder@example.org", user=chief).exists()
 
 
 def test_a_password_for_somebody_is_never_kept_in_the_session(chief_at_work, user):
