@@ -16,8 +16,13 @@ _SEPARATORS = re.compile(r"[\W_]+")
 
 
 def validate_letters(username: str) -> None:
-    """Validate that a username is all visible and of one script, so that no letter is a lookalike of another."""
+    """Validate that a username is all visible and of one script, so that no letter is a lookalike of another.
+
+    It has a letter or a digit: `..` would be another folder in the address of a profile.
+    """
     refuse_hidden(username)
+    if not any(character.isalnum() for character in username):
+        raise ValidationError(_("A username needs a letter or a digit."), code="only_marks")
     if not is_of_one_script(unicodedata.normalize("NFKC", username)):
         raise ValidationError(_("All letters of a username must be from the same alphabet."), code="mixed_scripts")
 
@@ -32,7 +37,9 @@ def validate_full_name(name: str) -> None:
 
 def is_reserved(username: str) -> bool:
     """Return whether a username, or what it looks like, is kept for the operator (reserved.txt)."""
-    return _is_in("other", [_SEPARATORS.sub("", username)]) or sounds_official(username)
+    words = _SEPARATORS.split(username)
+    whole = ["".join(words), *(["".join(words[1:])] if words[0].lower() == "the" else [])]
+    return _is_in("other", whole) or sounds_official(username)
 
 
 def sounds_official(name: str) -> bool:

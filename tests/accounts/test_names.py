@@ -100,6 +100,8 @@ def test_mixtures_of_scripts_are_not(name):
             "\u0430dmin",
             "no-reply",
             "deleted",
+            "the-webmaster",
+            "The.Root",
             "Aura.Video",
             "me",
         ),
@@ -126,11 +128,18 @@ def test_names_of_the_operator_are_refused(client, name):
         "teamada",
         "jos\u00e9",
         "news-of-the-day",
+        "theroots",
+        "the-cat",
     ],
 )
 def test_names_that_only_begin_like_one_are_welcome(client, name):
     assert not is_reserved(name)
     assert sign_up(client, username=name).status_code == 302
+
+
+@pytest.mark.parametrize("name", [".", "..", "_", "-"])
+def test_a_name_without_a_letter_or_a_digit_is_refused(client, name):
+    assert "needs a letter or a digit" in error_at(sign_up(client, username=name), "username")
 
 
 @pytest.mark.parametrize("name", ["ZED", CYRILLIC_ZED, "ZEO", "Z3D", "zed\u200b", "ze\u202ed", "z\u00aded"])
