@@ -10,6 +10,7 @@ from accounts.joining.models import JoiningRules, Policy
 from accounts.models import User
 from gallery.moderation import newcomers
 from tests.factories import UserFactory, a_moderator, staff_with
+from tests.persons import sign_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("letters_written")]
 PASSWORD = "a lamp in the fog"
@@ -29,7 +30,7 @@ def waiting():
 @pytest.fixture
 def desk(client, moderator):
     """Return the moderator's browser."""
-    client.force_login(moderator)
+    sign_in(client, moderator)
     return client
 
 
