@@ -32,22 +32,24 @@ def ask_on_commit(video: Video) -> None:
     if settings.SAFETY_CHECK and video.safety == Safety.UNCHECKED:
         publish.attempt_on_commit(_message(video.pk), f"the message to check video {video.pk}", robust=True)
     if video.screening in UNDECIDED and SafetyRule.current().is_on:
+        anew = {"asked_at": timezone.now(), "tried_at": None, "problem": ""}  # whatever became of an earlier time
+        Screening.objects.filter(video=video).update(**anew)
         ask_for([video])
 
 
-def ask_for(videos: Iterable[Video]) -> int:
+def ask_for(videos: Iterable[Video], priority: int | None = None) -> int:
     """Queue built-in checks of these videos, once the transaction is committed. Returns how many."""
     now, asked = timezone.now(), list(videos)
     rows = [Screening(video=video, asked_at=now, sent_at=now) for video in asked]
     Screening.objects.bulk_create(rows, ignore_conflicts=True)
     Screening.objects.filter(video__in=asked).update(sent_at=now)
     for video in asked:
-        send_later(SCREEN_TASK, f"the message to screen video {video.pk}", str(video.pk))
+        send_later(SCREEN_TASK, f"the message to screen video {video.pk}", str(video.pk), priority=priority)
     return len(asked)
 
 
-def send_later(task: str, what: str, *args: object) -> None:
-    publish.attempt_on_commit(partial(publish.send_task, task, *args), what, robust=True)
+def send_later(task: str, what: str, *args: object, priority: int | None = None) -> None:
+    publish.attempt_on_commit(partial(publish.send_task, task, *args, priority=priority), what, robust=True)
 
 
 def send(video_id: UUID) -> None:
