@@ -24,7 +24,6 @@ from gallery.models import (
 )
 from gallery.moderation import services as moderation
 from gallery.sharing import safety
-from generation.queue import broker
 from generation.queue.services import MAX_PRIORITY
 
 logger = logging.getLogger(__name__)
@@ -125,9 +124,9 @@ def ask_left_over() -> int:
         | Q(screening_record__sent_at__lt=Now() - LOST_AFTER, screening_record__tried_at=None)
         | Q(screening_record__tried_at__lt=Now() - RETRY_AFTER, screening_record__sent_at__lt=Now() - RETRY_AFTER)
     )
-    asked = safety.ask_for(due.filter(screening=Screened.UNSEEN).order_by("?")[:AT_ONCE])  # so that none starves
+    unseen = due.filter(screening=Screened.UNSEEN).order_by("?")[:AT_ONCE]  # in random order, so that none starves
     earlier = due.filter(screening=Screened.EARLIER).order_by("-created_at")[:EARLIER_AT_ONCE]
-    return asked or safety.ask_for(earlier, priority=broker.wire_priority(MAX_PRIORITY))
+    return safety.ask_for(unseen, MAX_PRIORITY) or safety.ask_for(earlier, MAX_PRIORITY)
 
 
 # --- The rule ---------------------------------------------------------------------------------------------------------

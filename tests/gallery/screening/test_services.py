@@ -117,6 +117,19 @@ def test_a_clip_that_is_no_longer_shared_is_not_looked_at(clip, ended, settings)
     assert services.screen(clip.pk) is None
 
 
+def test_whoever_shares_many_lets_others_go_first(monkeypatch, user, other_user):
+    priorities = []
+    monkeypatch.setattr(app, "send_task", lambda *_args, **options: priorities.append(options.get("priority")))
+    for _ in range(12):
+        sharing.set_visibility(VideoFactory(user=user, screening=Screened.UNSEEN), Visibility.PUBLIC)
+    sharing.set_visibility(VideoFactory(user=other_user, screening=Screened.UNSEEN), Visibility.UNLISTED)
+    assert priorities == [*range(10), 9, 9, 0]
+    Screening.objects.update(sent_at=timezone.now() - timedelta(minutes=3))
+    priorities.clear()
+    services.ask_left_over()
+    assert priorities == [9] * 13  # sending them again must not move them forward
+
+
 def test_what_was_looked_at_is_decided_from_its_scores(sent, clip, settings):
     sharing.set_visibility(clip, Visibility.PUBLIC)
     tasks.screen(str(clip.pk))
@@ -333,7 +346,7 @@ def test_they_let_clips_that_are_being_made_go_first(monkeypatch, clip):
     VideoFactory(screening=Screened.EARLIER, visibility=Visibility.PUBLIC, published_at=timezone.now())
     services.ask_left_over()
     sharing.set_visibility(clip, Visibility.PUBLIC)
-    assert priorities == [9, None]
+    assert priorities == [9, 0]
 
 
 def test_an_earlier_video_that_cannot_be_read_stays_as_it_was(client):
