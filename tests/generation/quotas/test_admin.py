@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from generation.models import Quota
 from tests.factories import LedgerEntryFactory, QuotaFactory, UserFactory, a_moderator, staff_with
+from tests.persons import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +28,8 @@ def test_sizes_and_lengths_that_no_clip_has_are_refused(admin_client, wrong):
     assert not Quota.objects.exists()
 
 
-def test_a_group_has_its_quota_on_its_own_page(admin_client):
+def test_a_group_has_its_quota_on_its_own_page(admin_client, admin_user):
+    sign_in(admin_client, admin_user)  # a group's page sets rights, so a recent password is asked for
     group = Group.objects.create(name="Friends")
     address = reverse("admin:auth_group_change", args=[group.pk])
     asked = {"name": "Friends", **EMPTY, "quota-0-group": group.pk, "quota-0-seconds_a_day": "600"}
@@ -48,7 +50,8 @@ def test_a_user_has_their_quota_on_their_own_page_for_those_who_may_set_it(admin
     assert 'name="quota-0-waiting"' in client.get(address).content.decode()
 
 
-def test_saving_a_user_without_a_quota_makes_none(admin_client):
+def test_saving_a_user_without_a_quota_makes_none(admin_client, admin_user):
+    sign_in(admin_client, admin_user)
     user = UserFactory()
     address = reverse("admin:accounts_user_change", args=[user.pk])
     form = admin_client.get(address).context["adminform"].form
