@@ -216,7 +216,7 @@ def test_a_worker_that_holds_another_model_keeps_it_while_somebody_types(asked, 
 def test_a_model_that_only_the_page_knows_is_left_alone(asked):
     job, loaded = asked
     loading.ahead_of_form(Stage.UPSCALE, replace(job.render_request, model="elsewhere"))
-    loading.ahead_of_form(Stage.UPSCALE, replace(job.render_request, fps=7))
+    loading.ahead_of_form(Stage.UPSCALE, replace(job.render_request, width=4096, height=4096))
     assert loaded == []
 
 

@@ -13,6 +13,7 @@ from auravideo.celery import app
 from gallery.models import Act, ModerationAction, Report, Video, Visibility
 from gallery.moderation import decisions, services
 from generation.models import BlockedTerm
+from tests.admin_forms import values_of
 from tests.factories import ReportFactory, UserFactory, VideoFactory, a_known_user, a_moderator, staff_with
 from tests.persons import sign_in
 
@@ -461,7 +462,7 @@ def test_a_suspension_is_not_ended_by_a_tick(client, moderator, user):
     services.suspend(moderator, user, None, WHY)
     sign_in(client, UserFactory(is_staff=True, is_superuser=True))
     address = reverse("admin:accounts_user_change", args=[user.pk])
-    assert client.post(address, {"username": user.username, "is_active": "on"}).status_code == 302
+    assert client.post(address, values_of(client.get(address)) | {"is_active": "on"}).status_code == 302
     assert User.objects.get(pk=user.pk).is_suspended
     assert not User.objects.get(pk=user.pk).is_active
 

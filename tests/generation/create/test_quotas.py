@@ -249,5 +249,7 @@ def test_rows_that_something_else_left_no_room_for_are_named_afterwards(signed_i
     monkeypatch.setattr(services, "submit", after_another_tab)
     lines = {"lines": "a\nb", "aspect": "1:1", "seconds": "2", "quality": "draft"}
     page = signed_in.post(MANY, lines, follow=True)
-    assert "1 clip could not be queued. You have used all of your 6 s of video in 24 hours." in text_of(page)
+    assert "1 clip could not be queued. You have used all of your 6 s of video in 24 hours. This needs 2 s" in text_of(
+        page
+    )
     assert Job.objects.count() == 1

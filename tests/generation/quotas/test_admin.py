@@ -28,14 +28,14 @@ def test_sizes_and_lengths_that_no_clip_has_are_refused(admin_client, wrong):
     assert not Quota.objects.exists()
 
 
-def test_a_group_has_its_quota_on_its_own_page(admin_client, admin_user):
-    sign_in(admin_client, admin_user)  # a group's page sets rights, so a recent password is asked for
+def test_a_group_has_its_quota_on_its_own_page(client):
+    sign_in(client, UserFactory(is_staff=True, is_superuser=True))  # a group gives rights, which is confirmed
     group = Group.objects.create(name="Friends")
     address = reverse("admin:auth_group_change", args=[group.pk])
     asked = {"name": "Friends", **EMPTY, "quota-0-group": group.pk, "quota-0-seconds_a_day": "600"}
-    assert admin_client.post(address, asked).status_code == 302
+    assert client.post(address, asked).status_code == 302
     assert group.quota.seconds_a_day == 600
-    assert 'value="600"' in admin_client.get(address).content.decode()
+    assert 'value="600"' in client.get(address).content.decode()
 
 
 def test_a_user_has_their_quota_on_their_own_page_for_those_who_may_set_it(admin_client, client):
