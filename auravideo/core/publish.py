@@ -16,9 +16,13 @@ logger = logging.getLogger(__name__)
 BROKER_ERRORS = (OperationalError, RedisError, OSError)  # the broker is down or unreachable
 
 
-def send_task(name: str, *args: object, queue: str = "cpu") -> None:
-    """Send a task by name and ignore its result. Raise one of BROKER_ERRORS if the broker is unreachable."""
-    current_app.send_task(name, args=args, queue=queue, ignore_result=True)
+def send_task(name: str, *args: object, queue: str = "cpu", priority: int | None = None) -> None:
+    """Send a task by name and ignore its result; `priority` is the broker's, by default that of the task that sends.
+
+    Raise one of BROKER_ERRORS if the broker is unreachable.
+    """
+    options = {} if priority is None else {"priority": priority}
+    current_app.send_task(name, args=args, queue=queue, ignore_result=True, **options)
 
 
 def attempt(send: Callable[[], object], what: str) -> bool:

@@ -29,7 +29,7 @@ admin.site.unregister(User)
 @admin.register(User)
 class ModeratedUserAdmin(ObjectActions, UserAdmin):
     actions = decisions.actions_for(
-        *(decisions.APPROVE, decisions.DECLINE, decisions.WARN, decisions.SUSPEND, decisions.UNSUSPEND)
+        *(decisions.ADMIT, decisions.DECLINE, decisions.WARN, decisions.SUSPEND, decisions.UNSUSPEND)
     )
     readonly_fields = (*UserAdmin.readonly_fields, "videos_of_person", "moderation")
     moderation_fieldset = (

@@ -240,7 +240,7 @@ UNSUSPEND = Decision(
     lambda actor, subject: selectors.would_unsuspend(actor, subject.person),
     once_a_person=True,
 )
-APPROVE = Decision(
+ADMIT = Decision(
     "approve",
     access.MODERATE,
     gettext_lazy("Approve"),

@@ -23,7 +23,7 @@ from gallery.moderation.selectors import is_hidden_by_reports, may_suspend, open
 
 NOT_TOLD = (Act.DISMISS, Act.UNPICK)  # no consequence for the user
 WRITTEN_TO = (Act.HIDE, Act.AUTO_HIDE, Act.REFUSE, Act.DELETE, Act.WARN, Act.SUSPEND, Act.UNSUSPEND)
-LOOKED_AT = (Act.RESTORE, Act.DISMISS)  # a moderator decided that the video is fine
+LOOKED_AT = (Act.RESTORE, Act.DISMISS, Act.APPROVE)  # a moderator decided that the video is fine
 
 
 @transaction.atomic

@@ -24,6 +24,7 @@ from gallery.models import (
 )
 from gallery.moderation import services as moderation
 from gallery.sharing import safety
+from generation.queue.services import MAX_PRIORITY
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def _highest_of(video: Video) -> float | None:
     known = Screening.objects.filter(video=video, highest__isnull=False).first()
     if known is not None:
         return known.highest
+    _begin(video)
     try:
         found = import_string(settings.SAFETY_LOOK)(
             {"video": video.video_file, "poster": video.poster_file}, video.frames, video.fps
@@ -80,6 +82,16 @@ def _highest_of(video: Video) -> float | None:
     highest = max(score for _second, score in found["scores"])
     _remember(video, problem="", network=found["network"], scores=found["scores"], highest=highest)
     return highest
+
+
+def _begin(video: Video) -> None:
+    """Note an attempt before it is made: one that ends the process must not be repeated at once, and must be told."""
+    unfinished = Q(problem="", highest=None, tried_at__lt=Now() - LOST_AFTER)
+    if Screening.objects.filter(unfinished, video=video).exists():
+        logger.error("The last safety check of video %s ended with its process", video.pk)
+        _remember(video, problem=Screening.Problem.OTHER)
+    else:
+        _remember(video)
 
 
 def _problem(error: Exception) -> Screening.Problem:
@@ -112,8 +124,9 @@ def ask_left_over() -> int:
         | Q(screening_record__sent_at__lt=Now() - LOST_AFTER, screening_record__tried_at=None)
         | Q(screening_record__tried_at__lt=Now() - RETRY_AFTER, screening_record__sent_at__lt=Now() - RETRY_AFTER)
     )
-    asked = safety.ask_for(due.filter(screening=Screened.UNSEEN).order_by("?")[:AT_ONCE])  # so that none starves
-    return asked or safety.ask_for(due.filter(screening=Screened.EARLIER).order_by("-created_at")[:EARLIER_AT_ONCE])
+    unseen = due.filter(screening=Screened.UNSEEN).order_by("?")[:AT_ONCE]  # in random order, so that none starves
+    earlier = due.filter(screening=Screened.EARLIER).order_by("-created_at")[:EARLIER_AT_ONCE]
+    return safety.ask_for(unseen, MAX_PRIORITY) or safety.ask_for(earlier, MAX_PRIORITY)
 
 
 # --- The rule ---------------------------------------------------------------------------------------------------------

@@ -35,9 +35,19 @@ def visibility(request: SignedInRequest, video_id: UUID) -> HttpResponse:
         Visibility.UNLISTED: _("Anyone with the link can now watch it."),
         Visibility.PUBLIC: _("Anyone can now find and watch it."),
     }
-    if kept_back(present) in PENDING:
-        return _panel(request, present, _("Shared. Others can watch it once it has been checked."))
-    return _panel(request, present, said[Visibility(present.visibility)])
+    return _panel(request, present, _held_back(present) or said[Visibility(present.visibility)])
+
+
+def _held_back(video: Video) -> str:
+    """Return what to say of a shared video instead of who can watch it now; "" if nothing holds it back."""
+    why = kept_back(video)
+    if not why or video.visibility == Visibility.PRIVATE:
+        return ""
+    if why in (*PENDING, "waiting"):
+        return _("Shared. Others can watch it once it has been checked.")
+    if why == "flagged":
+        return _("Shared. Others can watch it once a moderator has approved it.")
+    return _("Saved. For now, only you can watch it.")
 
 
 @login_required

@@ -18,7 +18,9 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from auravideo.core import publish
-from gallery.models import UNDECIDED, Safety, SafetyRule, Screening, Video, Visibility
+from gallery.models import TO_SCREEN, UNDECIDED, Safety, SafetyRule, Screened, Screening, Video, Visibility
+from generation.queue import broker
+from generation.queue.services import MAX_PRIORITY
 
 logger = logging.getLogger(__name__)
 
@@ -32,22 +34,33 @@ def ask_on_commit(video: Video) -> None:
     if settings.SAFETY_CHECK and video.safety == Safety.UNCHECKED:
         publish.attempt_on_commit(_message(video.pk), f"the message to check video {video.pk}", robust=True)
     if video.screening in UNDECIDED and SafetyRule.current().is_on:
-        ask_for([video])
+        anew = {"asked_at": timezone.now(), "tried_at": None, "problem": ""}  # whatever became of an earlier time
+        Screening.objects.filter(video=video).update(**anew)
+        ask_for([video], _priority(video))
 
 
-def ask_for(videos: Iterable[Video]) -> int:
-    """Queue built-in checks of these videos, once the transaction is committed. Returns how many."""
-    now, asked = timezone.now(), list(videos)
+def _priority(video: Video) -> int:
+    """Return how late a check comes: the later, the more of its owner's wait, so that a flood lets others go first."""
+    waiting = Video.objects.filter(TO_SCREEN, user=video.user_id, screening=Screened.UNSEEN).exclude(pk=video.pk)
+    return waiting[:MAX_PRIORITY].count()
+
+
+def ask_for(videos: Iterable[Video], priority: int) -> int:
+    """Queue built-in checks of these videos, once the transaction is committed. Returns how many.
+
+    `priority` is that of steps of clips in the same queue, 0 to MAX_PRIORITY; 0 is served first.
+    """
+    now, asked, order = timezone.now(), list(videos), broker.wire_priority(priority)
     rows = [Screening(video=video, asked_at=now, sent_at=now) for video in asked]
     Screening.objects.bulk_create(rows, ignore_conflicts=True)
     Screening.objects.filter(video__in=asked).update(sent_at=now)
     for video in asked:
-        send_later(SCREEN_TASK, f"the message to screen video {video.pk}", str(video.pk))
+        send_later(SCREEN_TASK, f"the message to screen video {video.pk}", str(video.pk), priority=order)
     return len(asked)
 
 
-def send_later(task: str, what: str, *args: object) -> None:
-    publish.attempt_on_commit(partial(publish.send_task, task, *args), what, robust=True)
+def send_later(task: str, what: str, *args: object, priority: int | None = None) -> None:
+    publish.attempt_on_commit(partial(publish.send_task, task, *args, priority=priority), what, robust=True)
 
 
 def send(video_id: UUID) -> None:

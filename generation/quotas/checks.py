@@ -25,6 +25,9 @@ def require(user: User, requests: Sequence[RenderRequest], allowance: Allowance)
 
 def refused(standing: Standing, requests: Sequence[RenderRequest]) -> Iterator[InvalidRequest]:
     """Yield why further requests cannot be queued, one refusal for each quota; those that no time cures come first."""
+    if 0 in (standing.allowance.waiting, standing.allowance.seconds_a_day, standing.allowance.storage):
+        yield refusals.none_allowed()
+        return
     yield from _never(standing.allowance, requests)
     if standing.active + len(requests) > standing.allowance.most_waiting:
         yield refusals.TooManyJobs(standing.active, standing.allowance.most_waiting)
@@ -37,9 +40,6 @@ def refused(standing: Standing, requests: Sequence[RenderRequest]) -> Iterator[I
 
 
 def _never(allowance: Allowance, requests: Sequence[RenderRequest]) -> Iterator[InvalidRequest]:
-    if 0 in (allowance.waiting, allowance.seconds_a_day, allowance.storage):
-        yield refusals.none_allowed()
-        return
     longest = max((request.seconds for request in requests), default=0)
     if allowance.max_seconds is not None and longest > allowance.max_seconds:
         yield refusals.too_long(allowance.max_seconds)

@@ -26,8 +26,9 @@ def test_requests_of_videos_say_quality_and_can_go_back(monkeypatch):
     assert Video.objects.get(pk=odd.pk).request == ["preset", "quality"]
 
 
-def test_what_was_shared_before_there_was_a_check_stays_visible():
+def test_what_was_shared_before_there_was_a_check_stays_visible(monkeypatch):
     migration = import_module("gallery.migrations.0016_shared_before_the_check")
+    monkeypatch.setattr(migration, "AT_ONCE", 1)
     public, unlisted, private = (
         VideoFactory(screening="unseen", **fields) for fields in ({"public": True}, {"shared": True}, {})
     )
@@ -37,3 +38,7 @@ def test_what_was_shared_before_there_was_a_check_stays_visible():
     assert set(Video.objects.shown()) == {public, unlisted}
     assert Video.objects.get(pk=private.pk).screening == "unseen"
     assert SafetyRule.objects.get().is_on
+
+
+def test_that_does_not_lock_all_shared_videos_at_once():
+    assert not import_module("gallery.migrations.0016_shared_before_the_check").Migration.atomic

@@ -89,6 +89,34 @@ def test_after_sharing_it_says_that_the_clip_is_checked_first(client, user, sent
     assert "now find and watch" not in html
 
 
+@pytest.mark.parametrize("state", ["hidden", "flagged", "not-approved"])
+@pytest.mark.parametrize("to", ["public", "unlisted"])
+def test_after_sharing_it_does_not_say_that_others_see_what_is_held_back(client, user, sent, to, state):
+    client.force_login(user)
+    video = VideoFactory(user=user)
+    STATES[state](video)
+    answer = client.post(reverse("gallery:visibility", args=[video.pk]), {"visibility": to}, headers=HTMX)
+    html = answer.content.decode()
+    assert TEXTS[state] in html
+    assert "can now" not in html
+    assert ("once a moderator has approved it" in html) is (state == "flagged")
+
+
+def test_who_made_it_private_meanwhile_does_not_read_that_others_see_it(client, video):
+    asked(video)
+    Video.objects.update(visibility=Visibility.PRIVATE, screening=Screened.PASSED)
+    assert TEXTS[""] not in part(client, video, was="checking").content.decode()
+
+
+@pytest.mark.parametrize("past", ["late", "failed"])
+def test_shared_again_it_is_checked_anew_whatever_became_of_the_last_time(client, user, sent, past):
+    client.force_login(user)
+    video = VideoFactory(user=user, screening=Screened.UNSEEN)
+    STATES[past](video)
+    answer = client.post(reverse("gallery:visibility", args=[video.pk]), {"visibility": "public"}, headers=HTMX)
+    assert TEXTS["checking"] in answer.content.decode()
+
+
 @pytest.mark.parametrize("decision", ["flag", "approve", "refuse", "clear"])
 def test_every_decision_is_a_notice_in_plain_words(client, sent, decision):
     moderator, video = a_moderator(), scored(0.9)

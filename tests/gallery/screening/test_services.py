@@ -12,7 +12,7 @@ from gallery.moderation import services as moderation
 from gallery.screening import services, tasks
 from gallery.sharing import safety
 from gallery.sharing import services as sharing
-from tests.factories import VideoFactory, a_moderator
+from tests.factories import UserFactory, VideoFactory, a_moderator
 from tests.gallery.screening.conftest import scored
 from workers.safety.network import NAME
 
@@ -35,6 +35,10 @@ def never(files, frames, fps):
 
 def broken(files, frames, fps):
     raise RuntimeError("a fault of ours")
+
+
+def deadly(files, frames, fps):
+    raise SystemExit("the process ended, and nothing below noted it")
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +117,19 @@ def test_a_clip_that_is_no_longer_shared_is_not_looked_at(clip, ended, settings)
     assert services.screen(clip.pk) is None
 
 
+def test_whoever_shares_many_lets_others_go_first(monkeypatch, user, other_user):
+    priorities = []
+    monkeypatch.setattr(app, "send_task", lambda *_args, **options: priorities.append(options.get("priority")))
+    for _ in range(12):
+        sharing.set_visibility(VideoFactory(user=user, screening=Screened.UNSEEN), Visibility.PUBLIC)
+    sharing.set_visibility(VideoFactory(user=other_user, screening=Screened.UNSEEN), Visibility.UNLISTED)
+    assert priorities == [*range(10), 9, 9, 0]
+    Screening.objects.update(sent_at=timezone.now() - timedelta(minutes=3))
+    priorities.clear()
+    services.ask_left_over()
+    assert priorities == [9] * 13  # sending them again must not move them forward
+
+
 def test_what_was_looked_at_is_decided_from_its_scores(sent, clip, settings):
     sharing.set_visibility(clip, Visibility.PUBLIC)
     tasks.screen(str(clip.pk))
@@ -173,6 +190,15 @@ def test_refused_it_stays_away_even_if_the_check_is_off(client):
     assert is_shown(client, video)
 
 
+def test_reports_do_not_hide_what_a_moderator_has_approved(client, settings):
+    settings.AUTO_HIDE_REPORTS = 1
+    moderator, video = a_moderator(), scored(0.95, Screened.FLAGGED)
+    moderation.approve(moderator, video, "a statue")
+    old = UserFactory(date_joined=timezone.now() - timedelta(days=30))
+    assert moderation.report(video, old, "", "sexual")
+    assert is_shown(client, video)
+
+
 def test_only_what_waits_can_be_approved_or_refused():
     moderator, video = a_moderator(), scored(0.1, Screened.PASSED)
     assert not moderation.approve(moderator, video, "")
@@ -225,6 +251,23 @@ def test_sharing_works_if_the_broker_is_down(monkeypatch, client, clip):
     assert not is_shown(client, clip)
     older(clip, sent_at=timedelta(minutes=3))
     assert services.to_screen().count() == 1
+
+
+def test_a_clip_that_ends_its_worker_is_retried_like_any_failure_and_says_so(sent, clip, settings):
+    settings.SAFETY_LOOK = f"{__name__}.deadly"
+    sharing.set_visibility(clip, Visibility.PUBLIC)
+    with pytest.raises(SystemExit):
+        services.screen(clip.pk)
+    older(clip, sent_at=timedelta(minutes=4))
+    assert services.ask_left_over() == 0  # only what was never tried is sent again so soon
+    older(clip, sent_at=timedelta(minutes=6), tried_at=timedelta(minutes=6))
+    assert services.ask_left_over() == 1
+    with pytest.raises(SystemExit):
+        services.screen(clip.pk)
+    assert Screening.objects.get(video=clip).problem == Screening.Problem.OTHER
+    settings.SAFETY_LOOK = "workers.safety.look.look"
+    services.screen(clip.pk)
+    assert (state(clip), Screening.objects.get(video=clip).problem) == (Screened.PASSED, "")
 
 
 # --- The rule ---------------------------------------------------------------------------------------------------------
@@ -295,6 +338,15 @@ def test_earlier_videos_stay_visible_and_are_checked_slowly_when_nobody_waits(cl
     assert services.ask_left_over() == 1  # whoever waits comes first
     assert sent == [(safety.SCREEN_TASK, str(clip.pk))]
     assert [services.ask_left_over() for _ in range(3)] == [2, 1, 0]
+
+
+def test_they_let_clips_that_are_being_made_go_first(monkeypatch, clip):
+    priorities = []
+    monkeypatch.setattr(app, "send_task", lambda *_args, **options: priorities.append(options.get("priority")))
+    VideoFactory(screening=Screened.EARLIER, visibility=Visibility.PUBLIC, published_at=timezone.now())
+    services.ask_left_over()
+    sharing.set_visibility(clip, Visibility.PUBLIC)
+    assert priorities == [9, 0]
 
 
 def test_an_earlier_video_that_cannot_be_read_stays_as_it_was(client):

@@ -119,6 +119,15 @@ def test_an_earlier_clip_that_is_too_long_now_is_offered_at_the_length_that_is_a
     assert "longer than your account allows; the maximum is 2 s" in text_of(page)
 
 
+@pytest.mark.parametrize("limits", [{"waiting": 0}, {"seconds_a_day": 0}, {"storage_mb": 0}])
+def test_who_may_make_nothing_reads_that_alone_and_nothing_that_would_not_help(signed_in, limits):
+    QuotaFactory(**limits)
+    refusals = signed_in.post(SUMMARY, ASKED).context["refusals"]
+    assert [str(text) for found in refusals for texts in found.errors.values() for text in texts] == [
+        "Your account may not make clips. Ask the people who run this site."
+    ]
+
+
 def _again(client, user):
     job = JobFactory(user=user, status=Status.DONE)
     return client.post(reverse("generation:create-again", args=[job.pk]))

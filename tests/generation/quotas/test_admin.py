@@ -50,7 +50,8 @@ def test_a_user_has_their_quota_on_their_own_page_for_those_who_may_set_it(admin
     assert 'name="quota-0-waiting"' in client.get(address).content.decode()
 
 
-def test_saving_a_user_without_a_quota_makes_none(admin_client):
+def test_saving_a_user_without_a_quota_makes_none(admin_client, admin_user):
+    sign_in(admin_client, admin_user)
     user = UserFactory()
     address = reverse("admin:accounts_user_change", args=[user.pk])
     form = admin_client.get(address).context["adminform"].form
