@@ -177,6 +177,12 @@ def has_able(queue: str, need: Need, least: int = 0) -> bool:
     return any(queue in queues and reads in queues_within((queue,), memory) for queues, memory in rows)
 
 
+def is_read(name: str) -> bool:
+    """Return whether a worker takes work from a queue, be it a stage's or that of a memory class."""
+    rows = _taking(NOTHING).values_list("queues", "memory_total")
+    return any(name in queues_within(queues, memory) for queues, memory in rows)
+
+
 def _is_handed(queue: str, need: Need, queues: Sequence[str], memory: int) -> bool:
     """Return whether a worker that serves `queues` reads the one in which a unit of a stage's queue stands."""
     return queue in queues and queue_for(queue, need.card) in queues_within((queue,), memory)
