@@ -1,7 +1,8 @@
 """Breaks the loop behind a proxy that terminates TLS and does not say so.
 
 Such a site takes every request for one without TLS and sends it on to `https://`, where it comes back the same. A
-browser that was sent on and is still without TLS gets a page that says what to change, and so does the log.
+browser that was sent on several times in a row and is still without TLS gets a page that says what to change, and so
+does the log. Once is no loop: whoever clicks a link twice comes back before the first answer over TLS has arrived.
 """
 
 import logging
@@ -18,7 +19,8 @@ from django.utils.translation import gettext as _
 from auravideo.core.logs.once import OnceAMinute
 from auravideo.refusals.turned_away import HEADERS
 
-COOKIE, SECONDS = "sent_to_https", 5  # the browser was sent on, so long ago at most
+COOKIE, SECONDS = "sent_to_https", 5  # how often the browser was sent on in a row, so long ago at most
+MOST_SENT = 5  # browsers give up after some twenty
 _told = OnceAMinute(logging.getLogger(__name__))
 
 
@@ -26,24 +28,29 @@ _told = OnceAMinute(logging.getLogger(__name__))
 def stop_redirect_loops(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Answer with a page instead of the second redirect to HTTPS in a row. Has to stand before SecurityMiddleware."""
+    """Answer with a page instead of yet another redirect to HTTPS in a row. Has to stand before SecurityMiddleware."""
 
     def handle(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         if not settings.SECURE_SSL_REDIRECT:
             return response
-        was_sent = request.COOKIES.get(COOKIE) == "1"
+        sent = _times_sent(request)
         if request.is_secure():
-            if was_sent:
+            if sent:
                 response.delete_cookie(COOKIE)
         elif response.status_code == 301 and response.get("Location", "").startswith("https://"):
-            if was_sent:
+            if sent >= MOST_SENT:
                 return _explained(request)
-            response.set_cookie(COOKIE, "1", max_age=SECONDS, httponly=True, samesite="Lax")
+            response.set_cookie(COOKIE, str(sent + 1), max_age=SECONDS, httponly=True, samesite="Lax")
             response["Cache-Control"] = "no-store"  # or the browser would follow it without asking again
         return response
 
     return handle
+
+
+def _times_sent(request: HttpRequest) -> int:
+    value = request.COOKIES.get(COOKIE, "")
+    return int(value) if value in map(str, range(1, MOST_SENT + 1)) else 0
 
 
 def _explained(request: HttpRequest) -> HttpResponse:

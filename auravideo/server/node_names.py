@@ -5,11 +5,14 @@ on a file tells them apart: the operating system releases it however its holder 
 """
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 _FOLDER = "serve"
 _PATIENCE_SECONDS = 10.0  # a `serve` that is being replaced may still be stopping
@@ -26,7 +29,7 @@ class NameTaken(Exception):
 
 @contextmanager
 def held(home: Path, names: Iterable[str], should_stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
-    """Keep the names of workers while the block runs. Where files cannot be locked, nothing happens.
+    """Keep the names of workers while the block runs. Where files cannot be made or locked, nothing happens.
 
     Raises:
         NameTaken: another process keeps one, and does not let it go within ten seconds.
@@ -35,8 +38,12 @@ def held(home: Path, names: Iterable[str], should_stop: Callable[[], bool] = lam
     with ExitStack() as stack:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         for name in sorted(names):
-            folder.mkdir(parents=True, exist_ok=True)
-            file = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                file = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:  # of another user, say root, who ran a worker here once; or a full disk
+                logger.warning("Nothing tells whether another `serve` runs the worker %s: %s", name, error)
+                continue
             stack.callback(os.close, file)
             while not _take(file):
                 if time.monotonic() > deadline or should_stop():

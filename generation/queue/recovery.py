@@ -13,10 +13,13 @@ from django.db.models.functions import Now
 
 from auravideo.core import publish
 from auravideo.core.logs import ids
-from generation.domain.states import ACTIVE, RunStatus, Stage
+from generation.domain.memory_classes import class_queues, queue_for
+from generation.domain.stages import STAGES
+from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.queue import broker, claims, roster, services, turns
+from generation.queue import broker, claims, placement, roster, services, turns
 from generation.queue.pausing import state
+from generation.requests.request import InvalidRequest
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +53,7 @@ def requeue_lost() -> int:
     Returns the number of requeued jobs. Dead workers leave the roster on the way.
     """
     roster.forget_dead()
-    return _requeue_dead_claims() + _requeue_forgotten_jobs()
+    return _requeue_dead_claims() + _requeue_forgotten_jobs() + _requeue_stranded_jobs()
 
 
 def _requeue_dead_claims() -> int:
@@ -82,6 +85,26 @@ def _requeue_forgotten_jobs() -> int:
         logger.warning("Broker unavailable, cannot look for lost messages: %s", error)
         return 0
     return sum(_requeue_if_still_quiet(job) for job in forgotten)
+
+
+def _requeue_stranded_jobs() -> int:
+    """Requeue clips that were passed on to a larger worker which has gone, although others have the memory for them."""
+    queue = STAGES[Stage.GENERATE].queue
+    waiting = Job.objects.filter(turns.NOT_PAUSED, status=Status.QUEUED).exclude(waits_in__in=("", queue))
+    if state.is_on() or not waiting.exists():
+        return 0
+    unread = [name for name in class_queues(queue) if not roster.is_read(name)]
+    requeued = 0
+    for job in waiting.filter(waits_in__in=unread):
+        try:
+            need = placement.needed(Stage.GENERATE, job.render_request)
+        except InvalidRequest:  # whoever runs the job says so
+            continue
+        if queue_for(queue, need.card) not in unread and roster.has_able(queue, need, need.card):
+            with ids.about(job=job.pk, run=job.run):
+                logger.info("Nobody reads %s any more, and others can render job %s", job.waits_in, job.pk)
+                requeued += services.requeue(job, job.run)
+    return requeued
 
 
 def _requeue_if_still_quiet(job: Job) -> bool:

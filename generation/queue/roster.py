@@ -152,18 +152,21 @@ def idle_holders(queue: str, engine: str, besides: str, need: Need = NOTHING) ->
     """Return the workers of a stage's queue, other than `besides`, that hold an engine and have nothing to do.
 
     Args:
-        need: the memory that they must have.
+        need: the memory that they must have, and whose class they must read.
     """
     there = _taking(need).exclude(name=besides)
-    rows = there.values_list("name", "queues", "warm")
-    holders = [name for name, queues, warm in rows if queue in queues and engine in warm]
+    rows = there.values_list("name", "queues", "memory_total", "warm")
+    holders = [
+        name for name, queues, memory, warm in rows if engine in warm and _is_handed(queue, need, queues, memory)
+    ]
     busy = _running() if holders else {}
     return [name for name in holders if name not in busy]
 
 
 def has_idle(queue: str, need: Need) -> bool:
-    """Return whether a worker of a stage's queue has nothing to do, and the memory."""
-    names = [name for name, queues in _taking(need).values_list("name", "queues") if queue in queues]
+    """Return whether a worker of a stage's queue has nothing to do, and the memory, and reads that class."""
+    rows = _taking(need).values_list("name", "queues", "memory_total")
+    names = [name for name, queues, memory in rows if _is_handed(queue, need, queues, memory)]
     return bool(names) and not _running().keys() >= set(names)
 
 
@@ -172,6 +175,17 @@ def has_able(queue: str, need: Need, least: int = 0) -> bool:
     rows = _taking(need).values_list("queues", "memory_total")
     reads = queue_for(queue, least)
     return any(queue in queues and reads in queues_within((queue,), memory) for queues, memory in rows)
+
+
+def is_read(name: str) -> bool:
+    """Return whether a worker takes work from a queue, be it a stage's or that of a memory class."""
+    rows = _taking(NOTHING).values_list("queues", "memory_total")
+    return any(name in queues_within(queues, memory) for queues, memory in rows)
+
+
+def _is_handed(queue: str, need: Need, queues: Sequence[str], memory: int) -> bool:
+    """Return whether a worker that serves `queues` reads the one in which a unit of a stage's queue stands."""
+    return queue in queues and queue_for(queue, need.card) in queues_within((queue,), memory)
 
 
 def _taking(need: Need) -> QuerySet[Worker]:

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 # What a home consists of. Its folder is closed only if nothing else is in it: it may be somebody's own, or shared.
 _OURS = {
     "db.sqlite3", "db.sqlite3-journal", "db.sqlite3-shm", "db.sqlite3-wal", "frames", "media", "migrate.lock", "models",
-    "precision.json", "redis", "secret_key", "static", "static-collected", "static.lock",
+    "precision.json", "redis", "secret_key", "serve", "static", "static-collected", "static.lock",
 }  # fmt: skip
 _PUBLIC = {"models", "static", "static-collected", "static.lock", "migrate.lock"}
 

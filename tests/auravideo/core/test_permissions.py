@@ -23,7 +23,7 @@ def mode(path: Path) -> int:
 def home(tmp_path):
     """A home as an earlier version left it."""
     home = tmp_path / "home"
-    for name in ("media", "frames", "redis", "models", "static"):
+    for name in ("media", "frames", "redis", "models", "serve", "static"):
         (home / name).mkdir(parents=True)
         (home / name).chmod(0o755)
     for name in ("db.sqlite3", "db.sqlite3-wal", "secret_key", "precision.json"):
@@ -36,7 +36,7 @@ def home(tmp_path):
 def test_what_was_left_open_is_closed_once_and_said(home, caplog):
     with caplog.at_level(logging.WARNING):
         permissions.close(permissions.of_home(home), 0o077)
-    for name in ("", "media", "frames", "redis"):
+    for name in ("", "media", "frames", "redis", "serve"):
         assert mode(home / name) == 0o700, name
     for name in ("db.sqlite3", "db.sqlite3-wal", "secret_key"):
         assert mode(home / name) == 0o600, name

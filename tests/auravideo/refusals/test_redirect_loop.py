@@ -20,10 +20,15 @@ def site(settings, monkeypatch):
     return Client(headers={"Accept-Language": "en"})
 
 
-def test_the_second_redirect_in_a_row_is_a_page_that_names_the_header(site, db, caplog):
-    first = site.get("/help/?a=1")
-    assert (first.status_code, first["Location"]) == (301, "https://testserver/help/?a=1")
-    assert first["Cache-Control"] == "no-store"
+def go_in_circles(site) -> None:
+    for _ in range(redirect_loop.MOST_SENT):
+        sent = site.get("/help/?a=1")
+        assert (sent.status_code, sent["Location"]) == (301, "https://testserver/help/?a=1")
+        assert sent["Cache-Control"] == "no-store"
+
+
+def test_a_loop_ends_with_a_page_that_names_the_header(site, db, caplog):
+    go_in_circles(site)
     for _ in range(3):
         again = site.get("/help/?a=1")
     assert again.status_code == 500
@@ -35,8 +40,21 @@ def test_the_second_redirect_in_a_row_is_a_page_that_names_the_header(site, db, 
 
 
 def test_it_speaks_the_visitors_language(site, db):
-    site.get("/help/", headers={"Accept-Language": "pl"})
+    go_in_circles(site)
     assert "szyfrowane" in site.get("/help/", headers={"Accept-Language": "pl"}).content.decode()
+
+
+def test_whoever_clicks_twice_before_https_has_answered_is_in_no_loop(site, db):
+    """Nor who opens several pages at once: each comes without TLS, and is sent on."""
+    assert [site.get("/help/").status_code for _ in range(3)] == [301, 301, 301]
+    assert site.get("/help/", headers=ENCRYPTED).status_code == 200
+    assert redirect_loop.COOKIE not in {name for name, cookie in site.cookies.items() if cookie.value}
+
+
+@pytest.mark.parametrize("value", ["-7", "6", "99999999999", "x"])
+def test_a_cookie_that_the_site_did_not_set_counts_for_nothing(site, db, value):
+    site.cookies[redirect_loop.COOKIE] = value
+    assert site.get("/help/").status_code == 301
 
 
 def test_whoever_arrives_at_https_may_be_sent_on_again(site, db):

@@ -75,6 +75,14 @@ def test_a_refusal_keeps_no_name(tmp_path, hold):
             pass
 
 
+def test_a_file_that_cannot_be_opened_keeps_nobody_from_starting(tmp_path, caplog):
+    """It may be root's, who ran a worker here once. Root itself, as in containers, can open all but a folder."""
+    (tmp_path / "serve" / "cpu@box.lock").mkdir(parents=True)
+    with node_names.held(tmp_path, ["cpu@box"]):
+        pass
+    assert "another `serve` runs the worker cpu@box" in caplog.text
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_second_serve_says_what_to_do(settings, tmp_path, hold):
     settings.HOME = tmp_path

@@ -241,6 +241,20 @@ def test_without_a_larger_one_it_still_goes_to_whoever_holds_the_model(full_size
     assert better(memory=SMALL, asked=full_size) == "generate"
 
 
+@pytest.mark.parametrize("holds", [False, True])
+def test_a_clip_goes_into_no_queue_that_the_idle_larger_card_does_not_read(holds):
+    """Between two classes, a card has the memory of the faster mode, but not the queue in which its clips stand."""
+    asked = RenderRequest.from_dict({**a_request(size="512x512", seconds=10), "model": "stable-diffusion-v1-5"})
+    engine = placement.engine_of(Stage.GENERATE, asked)
+    warm = [engine] if holds else []
+    memory = placement.needed(Stage.GENERATE, asked).card
+    least = placement._better_mode(asked, memory)
+    assert placement.queue_for("generate", least) != "generate", "this clip has a class of its own"
+    larger = WorkerFactory(memory_total=least + 1, device="NVIDIA RTX", warm=warm)
+    assert placement.queue_for("generate", least) not in queues_within(("generate",), larger.memory_total)
+    assert better(memory=memory, asked=asked, warm=warm) is None
+
+
 def test_main_memory_is_no_larger_card(full_size):
     WorkerFactory(memory_total=100 * GB, device=roster.CPU)
     assert better(memory=SMALL, asked=full_size) is None

@@ -10,11 +10,12 @@ from django.utils import timezone
 
 from auravideo.celery import app
 from generation.domain.states import RunStatus, Stage, Status
-from generation.models import Job, StageRun
-from generation.queue import broker, claims, recovery, services
+from generation.models import Job, StageRun, Worker
+from generation.queue import broker, claims, recovery, services, turns
 from generation.queue.recovery import GRACE_SECONDS
 from generation.requests import available
 from generation.requests.request import parse
+from tests.factories import WorkerFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -177,6 +178,36 @@ def test_a_job_that_waits_its_turn_needs_no_message_of_its_own_only_as_many_as_t
     assert broker.depths()["generate"] == 2
     age(3600)
     claims.beat(StageRun.objects.get(job=third, stage=Stage.GENERATE))
+    assert recovery.requeue_lost() == 0
+
+
+def waits_for_a_larger_card(job: Job) -> None:
+    """Let a small worker have passed a job on to one of 24 GB."""
+    broker.connection().delete("cpu")
+    claims.finish(claims.claim(job.pk, 1, Stage.PREPROCESS, 0, "worker"), {})
+    services.send_next(job, 1)
+    turns.move(job, "generate-24gb")
+    broker.connection().rename("generate", "generate-24gb")
+
+
+@pytest.mark.parametrize("drains", [False, True])
+def test_a_clip_does_not_wait_for_a_larger_card_that_has_gone(job, drains):
+    waits_for_a_larger_card(job)
+    WorkerFactory(memory_total=12 * 10**9)
+    larger = WorkerFactory(memory_total=24 * 10**9)
+    assert recovery.requeue_lost() == 0
+    found = Worker.objects.filter(pk=larger.pk)
+    found.update(draining_since=timezone.now()) if drains else found.delete()
+    assert recovery.requeue_lost() == 1
+    job.refresh_from_db()
+    assert (job.run, job.waits_in) == (2, "generate")
+    assert broker.Message("generate", Stage.GENERATE, str(job.pk), 2) in broker.standing()
+    assert recovery.requeue_lost() == 0
+
+
+def test_it_does_if_nobody_else_can_make_it(job):
+    waits_for_a_larger_card(job)
+    WorkerFactory(memory_total=24 * 10**9, draining_since=timezone.now())
     assert recovery.requeue_lost() == 0
 
 
