@@ -99,7 +99,7 @@ attack: $(VENV)/installed-dev ## Attack a running site in every way that we know
 # 200 requests a second of all that costs, for a minute, on a site that renders (docs/security.md): on an idle machine.
 # WORST_MINUTE_FIGURES names the file for the tables, WORST_MINUTE_SECONDS makes it shorter.
 worst-minute: $(VENV)/installed-dev ## Flood a running site for a minute while somebody uses it
-	OMP_NUM_THREADS=1 $(PYTEST) -s -m "slow" tests/rigs/flood
+	OMP_NUM_THREADS=1 $(PYTEST) -s -m "slow" tests/rigs/flood tests/e2e/test_flood.py
 
 # Minutes of one core: every memory mode of the full-size networks on a card on paper (docs/performance.md).
 memory-table: $(VENV)/installed-dev ## Calculate what clips need on a graphics card, for the catalogue

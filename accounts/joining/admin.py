@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -85,6 +86,13 @@ class InvitationAdmin(ObjectActions):
     list_select_related = ["created_by"]
     search_fields = ["note", "accounts__username"]
     search_help_text = _("The note, or the username of somebody who joined by it.")
+    # One field, since Django's two have no labels of their own.
+    formfield_overrides = {
+        DateTimeField: {
+            "form_class": forms.DateTimeField,
+            "widget": forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        }
+    }
 
     class Media:
         js = ["js/sharing.js"]

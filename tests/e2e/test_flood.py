@@ -7,7 +7,7 @@ import pytest
 from tests.rigs.flood.minute import Rig
 from tests.seeded import SeededSite
 
-pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]  # on a machine that is busy otherwise, somebody may be turned away
 
 
 def test_a_flood_of_expensive_requests_keeps_nobody_else_from_the_site(tmp_path):

@@ -242,7 +242,7 @@ def sees_the_queue(page: Page, queue: str, language: str) -> None:
     page.goto("/admin/")
     page.get_by_role("link", name=say(language, "Overview: work, storage, reports")).click()
     expect(page.get_by_role("heading", name=say(language, "Jobs by state"))).to_be_visible()
-    page.locator(".overview__number a").click()
+    page.locator("section[aria-labelledby=o-reports] .overview__number a").click()
     page.goto(queue)
     expect(page.locator("#result_list")).to_contain_text("I know this cat.")
     expect(page.locator("#result_list")).to_contain_text(say(language, "Advertising or spam"))

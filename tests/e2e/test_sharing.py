@@ -211,7 +211,7 @@ def test_the_link_is_copied_with_one_click(browser, shared, language):
         press(page, say(language, "Share with a link"))
         page.get_by_role("button", name=say(language, "Copy link")).click()
         expect(page.get_by_role("button", name=say(language, "Copied"), exact=True)).to_be_visible()
-        expect(page.locator("#sharing [role=status]")).to_have_text(say(language, "Copied"))
+        expect(page.locator("#sharing .share__said")).to_have_text(say(language, "Copied"))
         link = page.get_by_label(say(language, "Link to share")).input_value()
         assert page.evaluate("navigator.clipboard.readText()") == link
         expect(page.get_by_role("button", name=say(language, "Copy link"))).to_be_visible()
