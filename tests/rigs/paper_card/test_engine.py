@@ -15,6 +15,8 @@ from tests.rigs.paper_card.memory import GIB
 from tests.rigs.paper_card.pipelines import engine_on, fit_preview, networks_in, published_networks, write_small_files
 from workers.engines.memory import LADDER
 
+pytestmark = pytest.mark.thorough  # a minute of one core in all
+
 BASE = BUILTIN_MODELS / "text-to-video"
 TINY = networks_in(BASE, BUILTIN_MODELS / "motion-adapter")
 MEGABYTE = 2**20

@@ -24,6 +24,8 @@ from tests.rigs.paper_card.pipelines import (
 from workers.engines.animatediff import AnimateDiffEngine
 from workers.engines.ladder import Ladder
 
+pytestmark = pytest.mark.thorough  # a minute of one core in all
+
 BASE, ADAPTER = BUILTIN_MODELS / "text-to-video", BUILTIN_MODELS / "motion-adapter"
 TINY = networks_in(BASE, ADAPTER)
 

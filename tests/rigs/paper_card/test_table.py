@@ -14,6 +14,8 @@ from workers.engines.animatediff import AnimateDiffEngine
 from workers.engines.diffusion.parts import weight_bytes
 from workers.engines.memory import LADDER
 
+pytestmark = pytest.mark.thorough  # a minute of one core in all
+
 TABLE = tomllib.loads(card_memory.TABLE.read_text())
 MODEL = {"tiny": "tiny", "sd15": "stable-diffusion-v1-5"}
 # Clips that are not among those that the table was fitted to.

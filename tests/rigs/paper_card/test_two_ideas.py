@@ -9,6 +9,8 @@ from tests.rigs.paper_card.measure import Bench
 from tests.rigs.paper_card.pipelines import networks_in
 from tests.rigs.paper_card.upscaling import write_published
 
+pytestmark = pytest.mark.thorough  # a minute of one core in all
+
 
 def test_steps_pixels_and_frames_cost_what_they_are():
     base = BUILTIN_MODELS / "text-to-video"
