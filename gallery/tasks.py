@@ -20,49 +20,21 @@ def prune() -> int:
     return run.prune()
 
 
-@shared_task(
-    name=emails.LETTER_TASK,
-    ignore_result=True,
-    autoretry_for=emails.MAIL_ERRORS,
-    retry_backoff=60,
-    retry_jitter=False,
-    max_retries=5,  # after 1, 2, 4, 8 and 10 minutes
-)
+@shared_task(name=emails.LETTER_TASK, **emails.AS_TASK)
 def write_letter(action_id: str, until: str, site: str) -> None:
     emails.write(action_id, until, site)
 
 
-@shared_task(
-    name=alerts.ALERT_TASK,
-    ignore_result=True,
-    autoretry_for=emails.MAIL_ERRORS,
-    retry_backoff=60,
-    retry_jitter=False,
-    max_retries=5,
-)
+@shared_task(name=alerts.ALERT_TASK, **emails.AS_TASK)
 def alert_moderator(moderator_id: int, video_id: str, site: str, is_hidden: bool) -> None:
     alerts.write(moderator_id, video_id, site, is_hidden)
 
 
-@shared_task(
-    name=newcomers.TELL_TASK,
-    ignore_result=True,
-    autoretry_for=emails.MAIL_ERRORS,
-    retry_backoff=60,
-    retry_jitter=False,
-    max_retries=5,
-)
+@shared_task(name=newcomers.TELL_TASK, **emails.AS_TASK)
 def tell_of_newcomers(moderator_id: int, site: str) -> None:
     newcomers.write(moderator_id, site)
 
 
-@shared_task(
-    name=alerts.WAITING_TASK,
-    ignore_result=True,
-    autoretry_for=emails.MAIL_ERRORS,
-    retry_backoff=60,
-    retry_jitter=False,
-    max_retries=5,
-)
+@shared_task(name=alerts.WAITING_TASK, **emails.AS_TASK)
 def alert_moderator_of_waiting(moderator_id: int, video_id: str) -> None:
     alerts.write_of_waiting(moderator_id, video_id)

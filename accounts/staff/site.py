@@ -32,7 +32,7 @@ def _guarded(view: Callable) -> Callable:
 
     @wraps(view)
     def answer(request: SignedInRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-        # Anew: allauth goes on with a confirmed form under the match of its own page.
+        # allauth posts a confirmed form again under the match of its own page.
         request.resolver_match = resolve(request.path_info)
         name = request.resolver_match.url_name
         if name != "logout" and second_factor.is_missing(request.user):

@@ -4,9 +4,11 @@ They are sent by the `cpu` queue, so that no request waits for the mail server, 
 """
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from smtplib import SMTPException
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from allauth.account.adapter import get_adapter
@@ -22,6 +24,14 @@ logger = logging.getLogger(__name__)
 
 LETTER_TASK = "gallery.tasks.write_letter"
 MAIL_ERRORS = (SMTPException, OSError)
+# Of the tasks that send emails, which are tried again after 1, 2, 4, 8 and 10 minutes.
+AS_TASK: Mapping[str, Any] = {
+    "ignore_result": True,
+    "autoretry_for": MAIL_ERRORS,
+    "retry_backoff": 60,
+    "retry_jitter": False,
+    "max_retries": 5,
+}
 
 
 def send(action: ModerationAction, until: datetime | None, site: str) -> None:

@@ -34,8 +34,8 @@ def ask_on_commit(video: Video) -> None:
     if settings.SAFETY_CHECK and video.safety == Safety.UNCHECKED:
         publish.attempt_on_commit(_message(video.pk), f"the message to check video {video.pk}", robust=True)
     if video.screening in UNDECIDED and SafetyRule.current().is_on:
-        anew = {"asked_at": timezone.now(), "tried_at": None, "problem": ""}  # whatever became of an earlier time
-        Screening.objects.filter(video=video).update(**anew)
+        # Whatever became of an earlier check, this is a new one.
+        Screening.objects.filter(video=video).update(asked_at=timezone.now(), tried_at=None, problem="")
         ask_for([video], _priority(video))
 
 

@@ -52,5 +52,5 @@ def _recent() -> Q:
 
 
 def forgettable() -> QuerySet[LedgerEntry]:
-    """Return the entries that will never count again, unless their job is retried, which counts it anew."""
+    """Return the entries that will never count again, unless their job is retried, which counts it again."""
     return LedgerEntry.objects.filter(counted_at__lte=Now() - DAY).exclude(job__status__in=ACTIVE)

@@ -1,12 +1,11 @@
 """Guessing and flooding are limited, and answered with a page that says so."""
 
 import logging
-import threading
+from functools import partial
 
 import pytest
 from django.contrib.auth import get_user
 from django.core import mail
-from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -16,6 +15,7 @@ from auravideo import settings as settings_of_the_site
 from auravideo.core.logs.once import OnceAMinute
 from generation.domain.states import Status
 from tests.factories import PASSWORD, BatchFactory, JobFactory, UserFactory, VideoFactory
+from tests.races import all_at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -79,18 +79,7 @@ def test_mails_to_one_address_are_limited_by_day_whether_it_is_registered_or_not
 
 @pytest.mark.django_db(transaction=True)
 def test_one_mail_is_sent_however_many_ask_for_it_at_the_same_moment(user):
-    barrier = threading.Barrier(6)
-
-    def ask() -> None:
-        barrier.wait()
-        mails.send(mails.RESET, user.email, "http://testserver/", "en")
-        connection.close()
-
-    threads = [threading.Thread(target=ask) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    all_at_once(partial(mails.send, mails.RESET, user.email, "http://testserver/", "en"), 6)
     assert len(mail.outbox) == 1
 
 

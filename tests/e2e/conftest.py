@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.browser import executable
+from tests.e2e.variants import LANGUAGES
 from tests.site import Site
 
 expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
@@ -43,6 +44,11 @@ def browser():
         browser = playwright.chromium.launch(executable_path=path, args=flags)
         yield browser
         browser.close()
+
+
+@pytest.fixture(params=LANGUAGES)
+def language(request):
+    return request.param
 
 
 @pytest.fixture

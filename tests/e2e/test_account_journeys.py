@@ -19,7 +19,6 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import open_page
 from tests.e2e.person import Person
-from tests.e2e.variants import LANGUAGES
 from tests.site import PASSWORD, Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
@@ -79,11 +78,6 @@ def site(tmp_path_factory):
     started.python(MAKE_PEOPLE.format(names=names, password=PASSWORD))
     yield started
     assert started.stop() == 0
-
-
-@pytest.fixture(params=LANGUAGES)
-def language(request):
-    return request.param
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import SCREENSHOTS, open_page
 from tests.e2e.soundness import too_wide, violations
-from tests.e2e.variants import LANGUAGES
 from tests.site import PASSWORD, Site
 
 pytestmark = pytest.mark.e2e
@@ -40,11 +39,6 @@ def door(tmp_path_factory):
     started.python(OPERATOR.format(password=PASSWORD))
     yield started
     assert started.stop() == 0
-
-
-@pytest.fixture(params=LANGUAGES)
-def language(request):
-    return request.param
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import SCREENSHOTS, open_page
 from tests.e2e.soundness import OF_DJANGO, too_wide, violations
-from tests.e2e.variants import LANGUAGES
 from tests.site import PASSWORD, Site
 from tests.totp import code
 
@@ -53,11 +52,6 @@ def guarded(tmp_path_factory):
     started.python(MAKE.format(name="somebody", password=PASSWORD, staff=False))
     yield started
     assert started.stop() == 0
-
-
-@pytest.fixture(params=LANGUAGES)
-def language(request):
-    return request.param
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Invitations: links that let in so many people, for so long."""
 
 import json
-import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.contrib.auth import get_user
 from django.core import mail
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +17,7 @@ from accounts.joining.models import Invitation, Policy
 from accounts.models import User
 from tests.accounts.test_mail_links import link_in
 from tests.factories import InvitationFactory, UserFactory
+from tests.races import all_at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -139,18 +139,8 @@ def test_whoever_is_signed_in_does_not_use_it_up(signed_in, invitation):
 @pytest.mark.django_db(transaction=True)
 def test_the_last_use_goes_to_one_of_many(rules):
     rules(Policy.INVITATION)
-    invitation, barrier, won = InvitationFactory(), threading.Barrier(8), []
-
-    def take() -> None:
-        barrier.wait()
-        won.append(invitations.use(invitation))
-        connection.close()
-
-    threads = [threading.Thread(target=take) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    invitation = InvitationFactory()
+    won = all_at_once(partial(invitations.use, invitation), 8)
     assert won.count(True) == 1
     invitation.refresh_from_db()
     assert invitation.uses == 1

@@ -1,6 +1,5 @@
 """Quotas hold for every clip that is queued, first or again, also at the same time; and only for what is kept of it."""
 
-import threading
 from datetime import timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from generation.quotas.ledger import estimated_size, forgettable
 from generation.quotas.refusals import NoSecondsLeft, NoStorageLeft, NotNow, TooManyJobs
 from generation.requests.request import InvalidRequest, RenderRequest
 from tests.factories import JobFactory, LedgerEntryFactory, QuotaFactory, VideoFactory, a_request
+from tests.races import all_at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -194,21 +194,14 @@ def test_requests_at_the_same_time_do_not_get_past_a_quota(user, quota):
     request = asked(seconds=2, width=256, height=256, fps=24)
     if "storage_mb" in quota:
         VideoFactory(user=user, size=MEGABYTE - 3 * estimated_size(request))
-    refused, together = [], threading.Barrier(8)
+    refused = []
 
     def submit() -> None:
-        together.wait(10)
         try:
             services.submit(user, request)
         except NotNow:
             refused.append(1)
-        finally:
-            connection.close()
 
-    threads = [threading.Thread(target=submit) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    all_at_once(submit, 8)
     assert Job.objects.filter(user=user).count() == 3
     assert len(refused) == 5

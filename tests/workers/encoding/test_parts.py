@@ -1,4 +1,4 @@
-"""A clip is cut where the encoder would begin anew anyway, and nothing of it is lost at the cuts."""
+"""A clip is cut only where a key frame is due, and nothing of it is lost at the cuts."""
 
 import numpy as np
 import pytest
