@@ -98,8 +98,9 @@ def verify_all(request: RenderRequest) -> None:
     """
     catalogue, model = available.catalogue(), _model(request)
     loras = (id for id, _weight in (*request.motion_loras, *request.style_loras))
-    chosen = (model.interpolator, model.upscaler, request.motion_adapter, *loras)
-    for entry in (model, *(entry for id in chosen for entry in catalogue.with_needs(id))):
+    adapters = (request.motion_adapter,) if request.motion_adapter else ()
+    others = (id for id in model.needs if id != model.adapter)
+    for entry in (model, *(entry for id in (*others, *adapters, *loras) for entry in catalogue.with_needs(id))):
         _verified(entry)
 
 

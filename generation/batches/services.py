@@ -79,8 +79,9 @@ def _models_of(request: RenderRequest) -> Iterator[tuple[str, str]]:
     for entry in catalogue.with_needs(request.model):
         if entry.kind != "adapters":  # the request names its adapter itself
             yield "model", entry.id
-    for entry in catalogue.with_needs(request.motion_adapter):
-        yield "motion_adapter", entry.id
+    if request.motion_adapter:
+        for entry in catalogue.with_needs(request.motion_adapter):
+            yield "motion_adapter", entry.id
     for id, _weight in request.motion_loras:
         yield "motion_loras", id
     for id, _weight in request.style_loras:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 
 from auravideo.commands import manage
 from generation.catalogue.lockfile import locked_sizes
+from generation.catalogue.pipelines import ANIMATEDIFF
 from generation.domain.plan import ANY_COUNT, FrameRule
 
 BUILTIN_MODELS = Path(__file__).resolve().parents[2] / "workers" / "tiny" / "models"
@@ -71,11 +72,16 @@ class Entry:
             return f"git checkout -- workers/tiny/models/{self.folder or self.id}"
         return manage(f"fetch_models {self.id}")
 
+    @property
+    def files_id(self) -> str:
+        """Return the ID of the entry to which the files belong: this one, if they are not shared."""
+        return self.id
+
     def path(self, home: Path | str) -> Path:
         """Return the folder of the files; `home` is AURAVIDEO_HOME."""
         if self.builtin:
-            return BUILTIN_MODELS / (self.folder or self.id)
-        return Path(self.folder) if self.folder else Path(home) / "models" / self.id
+            return BUILTIN_MODELS / (self.folder or self.files_id)
+        return Path(self.folder) if self.folder else Path(home) / "models" / self.files_id
 
     def sources(self) -> tuple[Source, ...]:
         """Return where the files come from; empty for bundled models."""
@@ -99,7 +105,7 @@ class Entry:
         """Return the files that are absent or whose size differs from the one in the lock file."""
         folder = self.path(home)
         absent = [name for name in self.local_files() if not _present(folder, name)]
-        sizes = {} if self.builtin else locked_sizes(home, self.id)
+        sizes = {} if self.builtin else locked_sizes(home, self.files_id)
         wrong = [name for name, size in sizes.items() if not _has_size(folder / name, size)]
         return tuple(dict.fromkeys(absent + wrong))
 
@@ -114,14 +120,21 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class BaseModel(Entry):
-    """A text-to-image model in the diffusers folder layout, animated by a motion adapter.
+    """A model that makes the base frames, in the diffusers folder layout.
+
+    `pipeline` is the diffusers class that runs it: AnimateDiff's animates a text-to-image model with a motion
+    `adapter`; all others (catalogue/pipelines.py) make clips by themselves and have none.
 
     Sizes are pixels (`native_size` the short side it was trained at, `min_size` the smallest that still works),
     `native_fps` is in frames per second, `frame_rule` says which frame counts and sizes the network can make,
-    `max_prompt_tokens` includes the start and end tokens. `scheduler` is a
-    diffusers class name under "class" and the configuration fields to set. `vae_repo` replaces the repository's own
-    VAE: its files are saved in the `vae` folder, so the model loads as usual. `vocabulary` names the file in the folder
-    that lists the words of a small-vocabulary model (see generation/catalogue/vocabulary.py).
+    `max_prompt_tokens` includes the start and end tokens. `scheduler` is a diffusers class name under "class" and
+    the configuration fields to set. `is_guided`: whether guidance and negative prompts have an effect, which they
+    have not on models distilled for one value. `lora` (id, weight) is what a few-step variant loads. `precisions`
+    gives components another precision than the card's usual one, and `call` fixed arguments to the pipeline.
+    `vae_repo` replaces the repository's own VAE: its files are saved in the `vae` folder, so the model loads as
+    usual. `vocabulary` names the file in the folder that lists the words of a small-vocabulary model (see
+    generation/catalogue/vocabulary.py). `variant_of` is the entry whose files it uses, and `english_notice` what an
+    operator must know before a download.
     """
 
     kind: ClassVar[str] = "models"
@@ -132,10 +145,17 @@ class BaseModel(Entry):
     steps: int
     guidance: float
     scheduler: Mapping[str, Any] = field(hash=False)
-    adapter: str
+    adapter: str | None
     interpolator: str
     upscaler: str
     max_prompt_tokens: int
+    pipeline: str = ANIMATEDIFF
+    is_guided: bool = True
+    lora: tuple[str, float] | None = None
+    precisions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    call: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    variant_of: str | None = None
+    english_notice: str = ""
     variant: str | None = None
     vae_repo: str | None = None
     vae_revision: str | None = None
@@ -144,7 +164,21 @@ class BaseModel(Entry):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (self.adapter, self.interpolator, self.upscaler)
+        own = (self.adapter, self.variant_of, self.lora[0] if self.lora else None)
+        return (*(id for id in own if id), self.interpolator, self.upscaler)
+
+    @property
+    def is_animatediff(self) -> bool:
+        """Return whether a motion adapter animates it."""
+        return self.pipeline == ANIMATEDIFF
+
+    @property
+    def notice(self) -> str:
+        return gettext(self.english_notice) if self.english_notice else ""
+
+    @property
+    def files_id(self) -> str:
+        return self.variant_of or self.id
 
     def usual_steps(self, adapter: "MotionAdapter | None") -> int:
         """Return the default number of denoising steps; a distilled adapter overrides it."""
@@ -155,7 +189,7 @@ class BaseModel(Entry):
         return (adapter.guidance if adapter else None) or self.guidance
 
     def sources(self) -> tuple[Source, ...]:
-        own = super().sources()
+        own = super().sources() if self.variant_of is None else ()
         if not own or self.vae_repo is None:
             return own
         vae = {f"vae/{name}": name for name in ("config.json", "diffusion_pytorch_model.safetensors")}

@@ -118,7 +118,7 @@ def verify(entry: Any, home: Path | str, *, every_byte: bool = False) -> None:
 
 def _fault_of(entry: Any, home: Path | str, name: str) -> str:
     """Return the error of a file that is not as expected. Fetching one again helps only if it has changed since."""
-    locked = read_lock(home).get(entry.id, {}).get("files", {}).get(name)
+    locked = read_lock(home).get(entry.files_id, {}).get("files", {}).get(name)
     pinned = entry.sha256.get(name)
     if pinned is None or (locked is not None and locked["sha256"] == pinned):
         return "model-corrupt"
@@ -130,7 +130,7 @@ def _expected(entry: Any, home: Path | str) -> dict[str, dict[str, Any]]:
     """Return the size and SHA-256 that each file of `entry` must have, as far as known; the catalogue's hash counts."""
     if entry.builtin:
         return {}
-    files = {name: dict(file) for name, file in read_lock(home).get(entry.id, {}).get("files", {}).items()}
+    files = {name: dict(file) for name, file in read_lock(home).get(entry.files_id, {}).get("files", {}).items()}
     for name, digest in entry.sha256.items():
         files.setdefault(name, {})["sha256"] = digest
     return files

@@ -30,7 +30,7 @@ def _entries(values: Mapping[str, Any], form: CreateForm) -> Iterator[str]:
     model, adapter = form.chosen_model, form.chosen_adapter
     if model.id != form.offer.default_model().id:
         yield model.label
-    if adapter.id != model.adapter:
+    if adapter is not None and adapter.id != model.adapter:
         yield adapter.label
     for lora in (*form.camera_motions, *form.styles):
         if values.get(LORA_PREFIX + lora.id) not in (None, "", "0", 0):

@@ -96,7 +96,7 @@ def fitted(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values with an adapter that fits the model, and without LoRAs that do not fit."""
     offer, values = available.offer(), dict(values)
     adapter = offer.chosen_adapter(values)
-    values["motion_adapter"] = adapter.id
+    values["motion_adapter"] = adapter.id if adapter else ""
     fitting = {LORA_PREFIX + lora.id for lora in (*offer.loras(adapter), *offer.styles(offer.chosen_model(values)))}
     return {name: value for name, value in values.items() if not name.startswith(LORA_PREFIX) or name in fitting}
 
@@ -127,7 +127,7 @@ def _take_models(request: Mapping[str, Any], found: Prefill, offer: Offer) -> No
         found.notes.append(
             _("The motion adapter %s is not on this machine, so the model's default is selected.") % wanted
         )
-    values["motion_adapter"] = wanted if wanted in fitting else model.adapter
+    values["motion_adapter"] = wanted if wanted in fitting else model.adapter or ""
     motions, styles = offer.loras(offer.chosen_adapter(values)), offer.styles(model)
     missing = _("The camera motion %s is not on this machine and was left out.")
     _take_loras(request.get("motion_loras"), motions, found, missing)

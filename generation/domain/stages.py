@@ -80,6 +80,12 @@ def _generate_cost(plan: Plan, _chunk: int, request: Asked) -> float:
     return plan.base_frames * pixels * request.steps * (2 if request.guidance > 1 else 1)
 
 
+def _generators(catalogue: Any, asked: Asked) -> tuple[Sized, ...]:
+    """Return what generates the frames: a model, and its motion adapter if it has one."""
+    model = catalogue.models[asked.model]
+    return (model, catalogue.adapters[asked.motion_adapter]) if asked.motion_adapter else (model,)
+
+
 def _interpolate_cost(plan: Plan, chunk: int, _request: Asked) -> float:
     return plan.chunks[chunk].frames * plan.base_width * plan.base_height
 
@@ -112,7 +118,7 @@ _TABLE = (
         cost=_generate_cost,
         first_rate=1e-6,
         first_load=20.0,
-        entries=lambda catalogue, asked: (catalogue.models[asked.model], catalogue.adapters[asked.motion_adapter]),
+        entries=_generators,
     ),
     StageSpec(
         stage=Stage.INTERPOLATE,

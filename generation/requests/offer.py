@@ -29,8 +29,10 @@ class Offer:
         """Return the motion adapters that fit `model` and are available now."""
         return [found for found in self.catalogue.adapters_for(model) if self.is_here(found)]
 
-    def loras(self, adapter: MotionAdapter) -> list[MotionLora]:
-        """Return the camera motions that fit `adapter` and are available now."""
+    def loras(self, adapter: MotionAdapter | None) -> list[MotionLora]:
+        """Return the camera motions that fit `adapter` and are available now; none without an adapter."""
+        if adapter is None:
+            return []
         return [found for found in self.catalogue.loras_for(adapter) if self.is_here(found)]
 
     def styles(self, model: BaseModel) -> list[StyleLora]:
@@ -46,9 +48,11 @@ class Offer:
         """Return the model named in `values`, or the default one."""
         return self.catalogue.models.get(str(values.get("model") or "")) or self.default_model()
 
-    def chosen_adapter(self, values: Mapping[str, Any]) -> MotionAdapter:
-        """Return the motion adapter named in `values` if it fits the model, or else the model's own."""
+    def chosen_adapter(self, values: Mapping[str, Any]) -> MotionAdapter | None:
+        """Return the motion adapter named in `values` if it fits the model, or else the model's own, if it has one."""
         adapters, model = self.catalogue.adapters, self.chosen_model(values)
+        if model.adapter is None:
+            return None
         adapter = adapters.get(str(values.get("motion_adapter") or ""))
         return adapter if adapter is not None and model.compatible(adapter) else adapters[model.adapter]
 

@@ -289,6 +289,10 @@ class _Parser:
     def _adapter(self, model: BaseModel | None) -> MotionAdapter | None:
         if model is None:
             return None
+        if model.adapter is None:
+            if "motion_adapter" in self.data:
+                self._fail("motion_adapter", _("This model needs no motion adapter. Leave the field empty."))
+            return None
         name = str(self.data.get("motion_adapter", model.adapter))
         adapter = self.catalogue.adapters.get(name)
         if adapter is None or not model.compatible(adapter):

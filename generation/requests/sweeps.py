@@ -52,7 +52,7 @@ class Axis:
             return {**chosen, "prompt": _whole_words(self.values[0]).sub(lambda _match: value, chosen["prompt"])}
         changed = {**chosen, self.swept.value: value}
         if self.swept is Swept.MODEL:  # with an adapter that fits it
-            changed["motion_adapter"] = offer.chosen_adapter(changed).id
+            changed["motion_adapter"] = adapter.id if (adapter := offer.chosen_adapter(changed)) else ""
         return changed
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 from generation.catalogue import entries, lockfile
 from generation.catalogue.entries import matches
 from generation.catalogue.load import (
-    _ADAPTER_FILES,
-    _DIFFUSERS_FILES,
     KINDS,
     SHIPPED,
     Catalogue,
@@ -25,6 +23,7 @@ from generation.catalogue.load import (
     _load,
     load_catalogue,
 )
+from generation.catalogue.readers import _ADAPTER_FILES, _DIFFUSERS_FILES
 from generation.domain.errors import RenderError
 
 MODEL = """
@@ -279,12 +278,12 @@ def test_entries_are_immutable_and_hashable(catalogue: Catalogue) -> None:
 
 @given(st.dictionaries(st.sampled_from(sorted(tomllib.loads(MODEL)["models"]["mine"])), st.none() | st.integers()))
 def test_no_value_of_the_wrong_kind_gets_through_or_crashes(values: dict[str, Any]) -> None:
-    from generation.catalogue.load import _READERS
+    from generation.catalogue.readers import READERS
     from generation.catalogue.toml_table import Table
 
     fields = {**tomllib.loads(MODEL)["models"]["mine"], **values}
     try:
-        model = _READERS["models"]("mine", Table("here", fields))
+        model = READERS["models"]("mine", Table("here", fields))
     except CatalogueError as error:
         assert "here: field '" in str(error)
     else:

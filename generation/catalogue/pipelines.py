@@ -1,0 +1,23 @@
+"""Which pipeline classes of diffusers a catalogue entry may name: those that our engines and tests know."""
+
+ANIMATEDIFF = "AnimateDiffPipeline"
+
+# Each takes a prompt and returns a clip; workers/engines/families.py calls them all alike. What differs from family to
+# family stands in the entries. tests/workers/engines/test_families.py compares each with a plain call.
+OTHERS = (
+    "CogVideoXPipeline",
+    "HunyuanVideo15Pipeline",
+    "LTXPipeline",
+    "WanPipeline",
+)
+
+PIPELINES = (ANIMATEDIFF, *OTHERS)
+
+# Arguments of a pipeline's call that come from the request, the plan or the engine, and never from an entry.
+TAKEN = (
+    "prompt", "negative_prompt", "width", "height", "num_frames", "num_inference_steps", "guidance_scale", "generator",
+    "latents", "output_type", "return_dict", "callback_on_step_end",
+)  # fmt: skip
+
+# What a component can be told to compute in, where the card's usual precision would spoil it.
+PRECISIONS = ("float32", "bfloat16", "float16")

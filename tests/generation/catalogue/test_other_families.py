@@ -1,0 +1,131 @@
+"""Entries of models that make clips by themselves, and variants that use another entry's files."""
+
+from pathlib import Path
+
+import pytest
+
+from generation.catalogue.load import Catalogue, CatalogueError, load_catalogue
+from generation.requests.limits import Limits
+from generation.requests.request import InvalidRequest, parse
+
+WAVES = """
+[models.waves]
+label = "Waves"
+purpose = "For tests."
+family = "waves"
+pipeline = "WanPipeline"
+repo = "me/waves"
+files = ["model_index.json", "vae/config.json"]
+licence = "MIT"
+native_size = 480
+min_size = 256
+native_fps = 16
+frame_multiple = 4
+frame_offset = 1
+max_frames = 81
+side_multiple = 16
+steps = 50
+guidance = 5.0
+scheduler = { class = "UniPCMultistepScheduler", flow_shift = 3.0 }
+interpolator = "tiny-film"
+upscaler = "tiny-esrgan"
+max_prompt_tokens = 512
+precisions = { vae = "float32" }
+call = { max_sequence_length = 512 }
+notice = "Read this first."
+"""
+FAST = """
+[models.waves-fast]
+variant_of = "waves"
+label = "Waves, 4 steps"
+steps = 4
+guidance = 1
+guided = false
+lora = "waves-lora"
+lora_weight = 0.9
+
+[styles.waves-lora]
+label = "Four steps"
+purpose = "For tests."
+family = "waves"
+repo = "me/lora"
+weights = "four.safetensors"
+licence = "MIT"
+"""
+
+
+def load(folder: Path, text: str) -> Catalogue:
+    file = folder / "mine.toml"
+    file.write_text(text)
+    return load_catalogue(file)
+
+
+def test_a_model_of_another_family_needs_no_motion_adapter(tmp_path: Path) -> None:
+    catalogue = load(tmp_path, WAVES)
+    model = catalogue.models["waves"]
+    assert (model.adapter, model.is_animatediff) == (None, False)
+    assert catalogue.adapters_for(model) == ()
+    assert model.needs == ("tiny-film", "tiny-esrgan")
+    assert (model.precisions["vae"], model.call["max_sequence_length"]) == ("float32", 512)
+    assert model.notice == "Read this first."
+
+
+def test_a_variant_uses_the_files_of_its_model_and_says_only_what_differs(tmp_path: Path) -> None:
+    catalogue = load(tmp_path, WAVES + FAST)
+    model, fast = catalogue.models["waves"], catalogue.models["waves-fast"]
+    assert (fast.steps, fast.guidance, fast.is_guided, fast.label) == (4, 1, False, "Waves, 4 steps")
+    assert (fast.native_fps, fast.frame_rule, fast.pipeline) == (16, model.frame_rule, "WanPipeline")
+    assert fast.path(tmp_path) == model.path(tmp_path)
+    assert fast.sources() == (), "they are fetched once, with the model's entry"
+    assert {entry.id for entry in catalogue.with_needs("waves-fast")} >= {"waves", "waves-lora"}
+    assert fast.lora == ("waves-lora", 0.9)
+
+
+def test_a_variant_of_the_default_model_is_not_the_default(tmp_path: Path) -> None:
+    catalogue = load(tmp_path, "[models.tiny-fast]\nvariant_of = 'tiny'\nlabel = 'Tiny, fast'\nsteps = 4\n")
+    assert catalogue.default_model.id == "tiny"
+    assert catalogue.models["tiny-fast"].is_available(tmp_path), "the bundled files are its files"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (('pipeline = "WanPipeline"\n', ""), "'adapter' is missing"),
+        (('"WanPipeline"', '"WanPipeline"\nadapter = "tiny-motion"'), "'adapter' does not go with WanPipeline"),
+        (("WanPipeline", "ShellPipeline"), "'pipeline' must be one of AnimateDiffPipeline, "),
+        (('files = ["model_index.json", "vae/config.json"]\n', ""), "'files' is missing"),
+        (('vae = "float32"', 'vae = "int4"'), "'precisions' must give one of float32, bfloat16, float16"),
+        (("max_sequence_length = 512", "prompt = 'x'"), "'call' cannot set 'prompt'"),
+    ],
+)
+def test_what_an_entry_says_wrongly_is_named(tmp_path: Path, change: tuple[str, str], told: str) -> None:
+    assert change[0] in WAVES
+    with pytest.raises(CatalogueError, match=told):
+        load(tmp_path, WAVES.replace(*change))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (('variant_of = "waves"', 'variant_of = "wave"'), "'variant_of' names 'wave', which is not"),
+        (('lora = "waves-lora"', 'lora = "other"'), "'lora' names 'other', which is not in the catalogue"),
+    ],
+)
+def test_what_a_variant_says_wrongly_is_named(tmp_path: Path, change: tuple[str, str], told: str) -> None:
+    assert change[0] in FAST
+    with pytest.raises(CatalogueError, match=told):
+        load(tmp_path, WAVES + FAST.replace(*change))
+
+
+def test_a_variant_of_a_variant_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="'waves-fast', which is itself a variant"):
+        load(tmp_path, WAVES + FAST + "[models.faster]\nvariant_of = 'waves-fast'\nlabel = 'Faster'\n")
+
+
+def test_a_request_for_it_names_no_motion_adapter(tmp_path: Path) -> None:
+    catalogue = load(tmp_path, WAVES)
+    request = parse({"prompt": "a wave", "model": "waves", "fps": 16}, catalogue, Limits())
+    assert (request.motion_adapter, request.steps) == ("", 50)
+    with pytest.raises(InvalidRequest) as caught:
+        parse({"prompt": "a wave", "model": "waves", "motion_adapter": "tiny-motion"}, catalogue, Limits())
+    assert "needs no motion adapter" in str(caught.value)
