@@ -17,6 +17,17 @@ def weight_bytes(*modules: Any) -> int:
     return sum(tensor.nbytes for tensor in tensors) + sum(held_weights.saved_bytes(module) for module in modules)
 
 
+def networks_of(pipeline: Any) -> list[Any]:
+    """Return the parts of a pipeline that have weights: what denoises, decodes, and encodes text.
+
+    The adapter of an AnimateDiff pipeline has none of its own left.
+    """
+    import torch
+
+    parts = pipeline.components.items()
+    return [part for name, part in parts if isinstance(part, torch.nn.Module) and name != "motion_adapter"]
+
+
 def weight_files(*paths: Path | None) -> Iterator[tuple[str, int]]:
     """Yield the names and sizes of the weights in folders or files: enough to tell models of one name apart."""
     for path in paths:
