@@ -21,7 +21,7 @@ from workers.engines.families import arranging, tokens
 from workers.engines.families.opening import SCHEDULERS, open_pipeline
 from workers.engines.families.preview import VideoPreview, fitted
 from workers.engines.families.steps import Steps
-from workers.engines.loading import make_scheduler
+from workers.engines.loading import Source, make_scheduler
 from workers.engines.memory import Rung
 from workers.engines.precision import NotFinite, dtype
 
@@ -41,7 +41,6 @@ class FamilyEngine(DiffusionEngine):
         max_tokens: how many tokens of a prompt it reads.
         precisions: by part, another precision than the usual one, where that is not float32 already.
         call: fixed arguments of the pipeline's call.
-        lora: a LoRA that every clip needs, besides its own.
         options: see `DiffusionEngine`.
     """
 
@@ -71,18 +70,26 @@ class FamilyEngine(DiffusionEngine):
         """
         inexact = options.get("inexact", card_memory.USUALLY)
         defaults = {
-            "rule": model.frame_rule,
-            "fps": model.native_fps,
-            "max_tokens": model.max_prompt_tokens,
-            "precisions": model.precisions,
-            "call": model.call,
-            "scheduler": model.scheduler,
             "variant": model.variant,
             "label": model.label,
             "command": model.command,
             "needs": functools.partial(card_memory.needs, model, inexact=inexact),
         }
-        return cls(model.path(home), model.pipeline, **{**defaults, **options})
+        engine = cls(model.path(home), model.pipeline, **{**defaults, **options})
+        engine._sample_as(model)
+        return engine
+
+    def use(self, model: Any) -> None:
+        """Change to a variant of the same files: other steps, scheduler and LoRA, the same weights."""
+        if dict(model.precisions) != self._precisions:
+            self.release()
+        self._source = Source(model.label, model.command, model.variant)
+        self._sample_as(model)
+
+    def _sample_as(self, model: Any) -> None:
+        """Take over what a catalogue entry says, except for where its files are."""
+        self.rule, self.fps, self._max_tokens = model.frame_rule, model.native_fps, model.max_prompt_tokens
+        self.scheduler, self._call, self._precisions = model.scheduler, dict(model.call), dict(model.precisions)
 
     @property
     def max_prompt_tokens(self) -> int:
