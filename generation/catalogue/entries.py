@@ -2,7 +2,7 @@
 
 import fnmatch
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -132,9 +132,9 @@ class BaseModel(Entry):
     have not on models distilled for one value. `lora` (id, weight) is what a few-step variant loads. `precisions`
     gives components another precision than the card's usual one, and `call` fixed arguments to the pipeline.
     `vae_repo` replaces the repository's own VAE: its files are saved in the `vae` folder, so the model loads as
-    usual. `vocabulary` names the file in the folder that lists the words of a small-vocabulary model (see
-    generation/catalogue/vocabulary.py). `variant_of` is the entry whose files it uses, and `english_notice` what an
-    operator must know before a download.
+    usual. `parts` gives folders of the model another repository and commit. `vocabulary` names the file in the
+    folder that lists the words of a small-vocabulary model (see generation/catalogue/vocabulary.py). `variant_of`
+    is the entry whose files it uses, and `english_notice` what an operator must know before a download.
     """
 
     kind: ClassVar[str] = "models"
@@ -159,6 +159,7 @@ class BaseModel(Entry):
     variant: str | None = None
     vae_repo: str | None = None
     vae_revision: str | None = None
+    parts: Mapping[str, tuple[str, str | None]] = field(default_factory=dict, hash=False)
     vocabulary: str | None = None
     default: bool = False
 
@@ -190,10 +191,19 @@ class BaseModel(Entry):
 
     def sources(self) -> tuple[Source, ...]:
         own = super().sources() if self.variant_of is None else ()
+        if own and self.parts:
+            return self._by_part(own[0])
         if not own or self.vae_repo is None:
             return own
         vae = {f"vae/{name}": name for name in ("config.json", "diffusion_pytorch_model.safetensors")}
         return (*own, Source(self.vae_repo, self.vae_revision, vae))
+
+    def _by_part(self, own: Source) -> tuple[Source, ...]:
+        """Return the own repository without the folders that come from others, and those."""
+        origin = {name: self.parts.get(name.partition("/")[0]) for name in own.files}
+        files = {place: {name: name for name in own.files if origin[name] == place} for place in origin.values()}
+        others = (Source(*place, found) for place, found in files.items() if place is not None)
+        return (replace(own, files=files.get(None, {})), *others)
 
 
 @dataclass(frozen=True, kw_only=True)
