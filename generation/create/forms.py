@@ -136,6 +136,7 @@ class CreateForm(forms.Form):
         model, fields = self.chosen_model, self.fields
         choice_field(self, "model").choices = model_choices(self.offer.models())
         fields["model"].initial = model.id
+        fields["model"].help_text = model.purpose
         choice_field(self, "motion_adapter").choices = [(found.id, found.label) for found in self.offer.adapters(model)]
         fields["motion_adapter"].initial = model.adapter
         choice_field(self, "fps").choices = [(fps, str(fps)) for fps in self.offer.rates(values)]

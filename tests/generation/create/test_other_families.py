@@ -48,6 +48,11 @@ def test_a_model_without_an_adapter_has_neither_its_field_nor_camera_motions(sig
     assert "Motion adapter" in page_of(signed_in, "tiny").content.decode()
 
 
+def test_the_field_of_the_model_says_what_the_chosen_one_is_for(signed_in):
+    assert "Water in a hurry." in page_of(signed_in, "waves-fast").content.decode()
+    assert "Water in a hurry." not in page_of(signed_in, "clouds").content.decode()
+
+
 def test_only_styles_of_its_family_are_offered_and_never_a_variants_own_lora(signed_in):
     response = page_of(signed_in, "waves-fast")
     assert [style.id for style in response.context["form"].styles] == ["foam"]
