@@ -120,5 +120,7 @@ def _found(entries: Mapping[str, E], id: str) -> E:
 
 
 def _verified(entry: E) -> E:
+    for part in entry.parts:
+        _verified(part)
     verify(entry, settings.HOME)
     return entry

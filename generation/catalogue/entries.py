@@ -66,6 +66,11 @@ class Entry:
         return ()
 
     @property
+    def parts(self) -> "tuple[Entry, ...]":
+        """Return the other entries without whose files this one cannot be loaded."""
+        return ()
+
+    @property
     def command(self) -> str:
         """Return the command with which an operator gets the files; bundled ones are restored from the repository."""
         if self.builtin:
@@ -102,7 +107,12 @@ class Entry:
         return remote or self.files
 
     def missing(self, home: Path | str) -> tuple[str, ...]:
-        """Return the files that are absent or whose size differs from the one in the lock file."""
+        """Return the files, those of its parts included, that are absent or not of the size in the lock file."""
+        of_parts = [name for part in self.parts for name in part.missing(home)]
+        return tuple(dict.fromkeys([*self.missing_files(home), *of_parts]))
+
+    def missing_files(self, home: Path | str) -> tuple[str, ...]:
+        """Return the same of its own files."""
         folder = self.path(home)
         absent = [name for name in self.local_files() if not _present(folder, name)]
         sizes = {} if self.builtin else locked_sizes(home, self.files_id)
@@ -120,7 +130,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class BaseModel(Entry):
-    """A model that makes the base frames, in the diffusers folder layout.
+    """A model that makes the base frames: a folder in the layout of diffusers, or a single file.
 
     `pipeline` is the diffusers class that runs it: AnimateDiff's animates a text-to-image model with a motion
     `adapter`; all others (catalogue/pipelines.py) make clips by themselves and have none.
@@ -135,6 +145,10 @@ class BaseModel(Entry):
     usual. `vocabulary` names the file in the folder that lists the words of a small-vocabulary model (see
     generation/catalogue/vocabulary.py). `variant_of` is the entry whose files it uses, and `english_notice` what an
     operator must know before a download.
+
+    `weights` names a single-file checkpoint. It has neither a configuration nor a tokenizer, so these are those of the
+    entry `configuration`. `vae` is an entry that replaces the model's own VAE. Both entries come along as
+    `configuration_entry` and `vae_entry`.
     """
 
     kind: ClassVar[str] = "models"
@@ -159,12 +173,17 @@ class BaseModel(Entry):
     variant: str | None = None
     vae_repo: str | None = None
     vae_revision: str | None = None
+    weights: str | None = None
+    configuration: str | None = None
+    configuration_entry: Entry | None = None
+    vae: str | None = None
+    vae_entry: "Vae | None" = None
     vocabulary: str | None = None
     default: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:
-        own = (self.adapter, self.variant_of, self.lora[0] if self.lora else None)
+        own = (self.adapter, self.variant_of, self.lora[0] if self.lora else None, self.configuration, self.vae)
         return (*(id for id in own if id), self.interpolator, self.upscaler)
 
     @property
@@ -180,6 +199,27 @@ class BaseModel(Entry):
     def files_id(self) -> str:
         return self.variant_of or self.id
 
+    @property
+    def parts(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in (self.configuration_entry, self.vae_entry) if entry is not None)
+
+    def base_path(self, home: Path | str) -> Path:
+        """Return the folder of the configuration and tokenizer, and of the weights if they are not a single file."""
+        return self.configuration_entry.path(home) if self.configuration_entry else self.path(home)
+
+    def weights_path(self, home: Path | str) -> Path | None:
+        """Return the single-file checkpoint; None if the weights are in the folder."""
+        return self.path(home) / self.weights if self.weights else None
+
+    def vae_path(self, home: Path | str) -> Path | None:
+        """Return the folder or file of the VAE that replaces the model's own, if one does."""
+        return self.vae_entry.weights_path(home) if self.vae_entry else None
+
+    def vae_config_path(self, home: Path | str) -> Path | None:
+        """Return the folder of that VAE's configuration if it is a single file, which has none."""
+        own = self.vae_entry.configuration_entry if self.vae_entry else None
+        return own.path(home) / "vae" if own else None
+
     def usual_steps(self, adapter: "MotionAdapter | None") -> int:
         """Return the default number of denoising steps; a distilled adapter overrides it."""
         return (adapter.steps if adapter else None) or self.steps
@@ -194,6 +234,38 @@ class BaseModel(Entry):
             return own
         vae = {f"vae/{name}": name for name in ("config.json", "diffusion_pytorch_model.safetensors")}
         return (*own, Source(self.vae_repo, self.vae_revision, vae))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration(Entry):
+    """What single-file checkpoints of a family lack: the configuration of every part, and the tokenizer."""
+
+    kind: ClassVar[str] = "configurations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vae(Entry):
+    """A VAE that may replace a model's own: a folder in the layout of diffusers, or the single file `weights`.
+
+    A single file has the configuration of the entry `configuration`.
+    """
+
+    kind: ClassVar[str] = "vaes"
+    weights: str | None = None
+    configuration: str | None = None
+    configuration_entry: Entry | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.configuration,) if self.configuration else ()
+
+    @property
+    def parts(self) -> tuple[Entry, ...]:
+        return (self.configuration_entry,) if self.configuration_entry else ()
+
+    def weights_path(self, home: Path | str) -> Path:
+        """Return the path of the folder or file."""
+        return self.path(home) / self.weights if self.weights else self.path(home)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import logging
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -16,12 +16,14 @@ from typing import Any
 
 from generation.catalogue.entries import (
     BaseModel,
+    Configuration,
     Entry,
     Interpolator,
     MotionAdapter,
     MotionLora,
     StyleLora,
     Upscaler,
+    Vae,
 )
 from generation.catalogue.readers import READERS
 from generation.catalogue.toml_table import CatalogueError, Table
@@ -30,6 +32,7 @@ __all__ = [
     "BaseModel",
     "Catalogue",
     "CatalogueError",
+    "Configuration",
     "CurrentCatalogue",
     "Entry",
     "Interpolator",
@@ -37,13 +40,14 @@ __all__ = [
     "MotionLora",
     "StyleLora",
     "Upscaler",
+    "Vae",
     "load_catalogue",
 ]
 
 logger = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).with_name("catalogue.toml")
-KINDS = ("models", "adapters", "loras", "styles", "interpolators", "upscalers")
+KINDS = ("models", "configurations", "vaes", "adapters", "loras", "styles", "interpolators", "upscalers")
 
 # Characters; ours has 15,000. tomllib takes minutes for a key with thousands of dots.
 _MOST, _LONGEST_LINE = 200_000, 1_500
@@ -55,6 +59,8 @@ class Catalogue:
     """All entries by ID, in file order. IDs are unique across kinds."""
 
     models: Mapping[str, BaseModel]
+    configurations: Mapping[str, Configuration]
+    vaes: Mapping[str, Vae]
     adapters: Mapping[str, MotionAdapter]
     loras: Mapping[str, MotionLora]
     styles: Mapping[str, StyleLora]
@@ -62,8 +68,8 @@ class Catalogue:
     upscalers: Mapping[str, Upscaler]
 
     def __iter__(self) -> Iterator[Entry]:
-        for kind in (self.models, self.adapters, self.loras, self.styles, self.interpolators, self.upscalers):
-            yield from kind.values()
+        for kind in KINDS:
+            yield from getattr(self, kind).values()
 
     def __getitem__(self, id: str) -> Entry:
         for entry in self:
@@ -234,7 +240,26 @@ def _build(tables: Mapping[str, Mapping[str, Any]], origin: Mapping[tuple[str, s
         built[kind] = MappingProxyType(entries)
     catalogue = Catalogue(**built)
     _check_references(catalogue, origin)
-    return catalogue
+    return _with_parts(catalogue)
+
+
+def _with_parts(catalogue: Catalogue) -> Catalogue:
+    """Return the catalogue with the entries that others name as their parts in those."""
+
+    def configuration(entry: BaseModel | Vae) -> Entry | None:
+        return catalogue[entry.configuration] if entry.configuration else None
+
+    vaes = {id: replace(vae, configuration_entry=configuration(vae)) for id, vae in catalogue.vaes.items()}
+    models = {
+        id: replace(model, configuration_entry=configuration(model), vae_entry=vaes[model.vae] if model.vae else None)
+        for id, model in catalogue.models.items()
+    }
+    return replace(catalogue, models=MappingProxyType(models), vaes=MappingProxyType(vaes))
+
+
+def _folders(catalogue: Catalogue) -> dict[str, BaseModel]:
+    """Return the models whose folders have the configuration of Stable Diffusion's parts."""
+    return {id: model for id, model in catalogue.models.items() if model.is_animatediff and not model.weights}
 
 
 def _check_references(catalogue: Catalogue, origin: Mapping[tuple[str, str], str]) -> None:
@@ -252,8 +277,15 @@ def _check_references(catalogue: Catalogue, origin: Mapping[tuple[str, str], str
             known(model, "lora", model.lora[0], catalogue.styles)
         if model.variant_of is not None:
             known(model, "variant_of", model.variant_of, catalogue.models)
+        if model.vae is not None:
+            known(model, "vae", model.vae, catalogue.vaes)
         known(model, "interpolator", model.interpolator, catalogue.interpolators)
         known(model, "upscaler", model.upscaler, catalogue.upscalers)
+    layouts = {**catalogue.configurations, **_folders(catalogue)}
+    files: list[BaseModel | Vae] = [*catalogue.models.values(), *catalogue.vaes.values()]
+    for file in files:
+        if file.configuration is not None:
+            known(file, "configuration", file.configuration, layouts)
     for adapter in catalogue.adapters.values():
         if adapter.lora is not None:
             known(adapter, "lora", adapter.lora[0], catalogue.loras)

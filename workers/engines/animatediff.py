@@ -28,8 +28,9 @@ from workers.engines.diffusion.denoising import denoise
 from workers.engines.diffusion.needs import Needs, needed_bytes
 from workers.engines.diffusion.parts import arrange, make_plain, set_precision, weight_bytes, weight_files
 from workers.engines.diffusion.prompts import PromptCache
+from workers.engines.files.single_file import load_pipeline
 from workers.engines.ladder import Ladder
-from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras, swap_motion
+from workers.engines.loading import Source, make_scheduler, set_free_noise, set_loras, swap_motion
 from workers.engines.memory import Rung, free_memory, rung_index
 from workers.engines.precision import NotFinite, Precisions, dtype, precisions
 from workers.engines.preview import LatentPreview
@@ -76,7 +77,8 @@ class AnimateDiffEngine:
     Args:
         base: folder in Stable Diffusion's layout (unet, vae, text_encoder, tokenizer, scheduler).
         adapter: the motion adapter's folder or bare weights file; None for `base / "motion_adapter"`.
-        vae: folder of a VAE that replaces the base's.
+        weights: a single-file checkpoint, whose configuration and tokenizer are those of `base`.
+        vae: folder or single file of a VAE that replaces the base's, the file with the configuration `vae_config`.
         loras: default LoRAs as `Lora` or (file or folder, weight), for clips that specify none.
         scheduler: a diffusers class name under "class" plus configuration fields; None for the base's own.
         variant: preferred infix of weight files, such as "fp16".
@@ -99,7 +101,9 @@ class AnimateDiffEngine:
         base: Path | str,
         adapter: Path | str | None = None,
         *,
+        weights: Path | None = None,
         vae: Path | str | None = None,
+        vae_config: Path | None = None,
         loras: Loras = (),
         scheduler: Mapping[str, Any] | None = None,
         variant: str | None = None,
@@ -118,6 +122,7 @@ class AnimateDiffEngine:
     ) -> None:
         self.base = Path(base)
         self.adapter = Path(adapter) if adapter else self.base / "motion_adapter"
+        self.weights, self.vae_config = weights, vae_config
         self.vae = Path(vae) if vae else None
         self.loras = as_loras(loras)
         self.scheduler = scheduler
@@ -147,6 +152,9 @@ class AnimateDiffEngine:
         defaults = {
             "scheduler": motion.scheduler,
             "variant": model.variant,
+            "weights": model.weights_path(home),
+            "vae": model.vae_path(home),
+            "vae_config": model.vae_config_path(home),
             "context_length": motion.context_length,
             "context_stride": motion.context_stride,
             "label": model.label,
@@ -154,7 +162,7 @@ class AnimateDiffEngine:
             "needs": functools.partial(card_memory.needs, model, inexact=options.get("inexact", card_memory.USUALLY)),
             "motion": motion.source,
         }
-        return cls(model.path(home), motion.path, **{**defaults, **options})
+        return cls(model.base_path(home), motion.path, **{**defaults, **options})
 
     @functools.cached_property
     def device(self) -> str:
@@ -218,7 +226,8 @@ class AnimateDiffEngine:
         # What half precision cannot hold is infinite for good, so parts that differ are read in full precision.
         kind = dtype(used["network"] if len({*used.values()}) == 1 else FLOAT32)
         with self._short_of_memory():
-            pipeline = load_pipeline(self.base, self.adapter, self.vae, kind, self._source, self._motion)
+            files = (self.base, self.weights, self.adapter, self.vae)
+            pipeline = load_pipeline(*files, kind, self._source, self._motion, vae_config=self.vae_config)
             for part, precision in used.items():
                 set_precision(pipeline, part, precision)
             self._pipeline, self._used, self._prompts = pipeline, used, PromptCache(pipeline)
@@ -347,7 +356,7 @@ class AnimateDiffEngine:
             "version": [VERSION, diffusers.__version__, torch.__version__],
             "model": [self._source.label, self._source.variant, self.base.name, self.vae.name if self.vae else ""],
             "adapter": [self._motion.label, self._motion.variant, self.adapter.name],
-            "weights": list(weight_files(self.base, self.adapter, self.vae)),
+            "weights": list(weight_files(self.weights or self.base, self.adapter, self.vae)),
             "precision": self._used["network"],
             "scheduler": {name: str(value) for name, value in sampling.items()},
         }
@@ -364,7 +373,7 @@ class AnimateDiffEngine:
 
     def _climb(self, clip: Clip, on_step: OnStep) -> np.ndarray:
         """Return the frames of a clip, in the first memory mode that fits."""
-        parts = tuple(map(str, (self.base, self.adapter, self.vae)))
+        parts = tuple(map(str, (self.weights or self.base, self.adapter, self.vae)))
         return self._ladder.run(
             lambda rung: self._attempt(clip, rung, on_step),
             model=f"{self._source.label} ({self.device})",

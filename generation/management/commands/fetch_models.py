@@ -158,7 +158,7 @@ class Command(BaseCommand):
 
 
 def _state(entry: Entry, home: Path) -> str:
-    missing = entry.missing(home)
+    missing = entry.missing_files(home)
     if entry.builtin:
         return "not built" if missing else "ships"
     if not missing:
