@@ -126,3 +126,24 @@ def _read(folder: Path) -> Iterator[tuple[str, Any]]:
 
     (file,) = folder.glob("*.safetensors")
     yield from load_file(file).items()
+
+
+def in_names_of_animatediff(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a motion adapter's weights under the names of AnimateDiff's own code, which keeps positions twice."""
+    inner = {
+        ".norm1.": ".norms.0.",
+        ".norm2.": ".norms.1.",
+        ".norm3.": ".ff_norm.",
+        ".attn1.": ".attention_blocks.0.",
+        ".attn2.": ".attention_blocks.1.",
+    }
+    found = {}
+    for name, tensor in weights.items():
+        block, _, rest = name.partition(".motion_modules.")
+        index, _, rest = rest.partition(".")
+        for new, old in inner.items():
+            rest = rest.replace(new, old)
+        names = [rest.replace(".pos_embed.", f".attention_blocks.{number}.pos_encoder.") for number in (0, 1)]
+        for one in dict.fromkeys(names):
+            found[f"{block}.motion_modules.{index}.temporal_transformer.{one}"] = tensor.clone()
+    return found

@@ -16,6 +16,7 @@ from generation.domain.errors import RenderError
 from workers.engines import lora_files
 from workers.engines.base import Lora
 from workers.engines.device_errors import fault_of
+from workers.engines.files.motion_layouts import in_names_of_diffusers
 
 logger = logging.getLogger(__name__)
 
@@ -200,7 +201,7 @@ def load_tokenizer(folder: Path, source: Source) -> Any:
 
 
 def load_motion_adapter(path: Path, dtype: Any, source: Source) -> Any:
-    """Return a `MotionAdapter` from a diffusers folder or, if `path` is a file, from a bare state dict."""
+    """Return a `MotionAdapter` from a diffusers folder or, if `path` is a file, from weights without configuration."""
     from diffusers import MotionAdapter
 
     if path.is_dir():
@@ -211,7 +212,7 @@ def load_motion_adapter(path: Path, dtype: Any, source: Source) -> Any:
     from safetensors.torch import load_file
 
     with source.reading(path):
-        weights = {name: tensor.to(dtype) for name, tensor in load_file(path).items()}
+        weights = {name: tensor.to(dtype) for name, tensor in in_names_of_diffusers(load_file(path)).items()}
         with torch.device("meta"):
             adapter = MotionAdapter(**motion_adapter_config(weights))
         adapter.load_state_dict(weights, strict=True, assign=True)
