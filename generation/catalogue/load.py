@@ -50,7 +50,7 @@ SHIPPED = Path(__file__).with_name("catalogue.toml")
 KINDS = ("models", "configurations", "vaes", "adapters", "loras", "styles", "interpolators", "upscalers")
 
 # Characters; ours has 15,000. tomllib takes minutes for a key with thousands of dots.
-_MOST, _LONGEST_LINE = 200_000, 1_500
+_MOST, _MOST_APPROVED, _LONGEST_LINE = 200_000, 2_000_000, 1_500
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 
@@ -107,16 +107,17 @@ class Catalogue:
         return tuple(style for style in self.styles.values() if style.compatible(model))
 
 
-def load_catalogue(path: Path | str | None = None) -> Catalogue:
-    """Return the bundled catalogue merged with the operator's file `path`. Cached until that file changes.
+def load_catalogue(path: Path | str | None = None, approved: Path | str | None = None) -> Catalogue:
+    """Return the bundled catalogue merged with `approved` and the operator's file `path`. Cached until one changes.
 
     An entry of `path` with a known ID overrides the fields it names, and with `repo` or `folder` also what pins our
-    files; any other is a new entry. `default = true` in `path` replaces our default.
+    files; any other is a new entry. `default = true` in `path` replaces our default. `approved` is the file of entries
+    that staff approved from the inbox (catalogue/approved.py); there may be none.
 
     Raises:
         CatalogueError: the file is unreadable or an entry is invalid; the message names the file, entry and field.
     """
-    return _load(str(path or ""), _stamp(path))
+    return _load(str(path or ""), _stamp(path), str(approved or ""), _stamp(approved))
 
 
 def _stamp(path: Path | str | None) -> tuple[int, int] | None:
@@ -136,39 +137,41 @@ class CurrentCatalogue:
     """
 
     def __init__(self) -> None:
-        self._good: dict[str, Catalogue] = {}
-        self._seen: dict[str, object] = {}  # the version that was tried last
+        self._good: dict[tuple[str, str], Catalogue] = {}
+        self._seen: dict[tuple[str, str], object] = {}  # the versions that were tried last
 
-    def get(self, path: Path | str | None = None) -> Catalogue:
+    def get(self, path: Path | str | None = None, approved: Path | str | None = None) -> Catalogue:
         """Return the catalogue as `load_catalogue` does; raises CatalogueError only if there was no good version."""
-        key, stamp = str(path or ""), _stamp(path)
+        key, stamp = (str(path or ""), str(approved or "")), (_stamp(path), _stamp(approved))
         if key in self._good and self._seen[key] == stamp:
             return self._good[key]
         try:
-            found = _load(key, stamp)
+            found = _load(key[0], stamp[0], key[1], stamp[1])
         except CatalogueError as error:
             if key not in self._good:
                 raise
             logger.error("The changed catalogue is not used until this is corrected: %s", error)
         else:
             if key in self._good:
-                logger.info("The catalogue %s has changed and is in use from now on", path)
+                logger.info("The catalogue %s has changed and is in use from now on", path or approved)
             self._good[key] = found
         self._seen[key] = stamp
         return self._good[key]
 
 
 @lru_cache(maxsize=8)
-def _load(path: str, _stamp: object) -> Catalogue:
+def _load(path: str, _stamp: object, approved: str, approved_stamp: object) -> Catalogue:
     tables = _read(SHIPPED)
     origin = {(kind, id): SHIPPED.name for kind in KINDS for id in tables[kind]}
-    if path:
-        extra = _read(Path(path))
+    for file in (approved if approved_stamp else "", path):
+        if not file:
+            continue
+        extra = _read(Path(file), _MOST if file == path else _MOST_APPROVED)
         if any(fields.get("default") is True for fields in extra["models"].values() if isinstance(fields, dict)):
             tables["models"] = {id: {**fields, "default": False} for id, fields in tables["models"].items()}
         for kind in KINDS:
             for id, fields in extra[kind].items():
-                origin[kind, id] = Path(path).name
+                origin[kind, id] = Path(file).name
                 tables[kind][id] = _over(tables[kind].get(id, {}), fields) if isinstance(fields, dict) else fields
     tables["models"] = dict(_with_inherited(tables["models"], origin))
     return _build(tables, origin)
@@ -196,13 +199,11 @@ def _with_inherited(models: Mapping[str, Any], origin: Mapping[tuple[str, str], 
         yield id, {**inherited, "default": False, **fields}
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+def _read(path: Path, most: int = _MOST) -> dict[str, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
-        if len(text) > _MOST or max(map(len, text.split("\n"))) > _LONGEST_LINE:
-            raise CatalogueError(
-                f"{path}: more than {_MOST} characters, or {_LONGEST_LINE} in a line, are no catalogue"
-            )
+        if len(text) > most or max(map(len, text.split("\n"))) > _LONGEST_LINE:
+            raise CatalogueError(f"{path}: more than {most} characters, or {_LONGEST_LINE} in a line, are no catalogue")
         data = tomllib.loads(text)
     except OSError as error:
         raise CatalogueError(f"{path}: the catalogue cannot be read ({error.strerror or error})") from error

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from auravideo.commands import manage
-from generation.catalogue import download, lockfile
+from generation.catalogue import approved, download, lockfile
 from generation.catalogue.load import Catalogue, CatalogueError, Entry, load_catalogue
 from generation.domain.errors import RenderError
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.home = Path(settings.HOME)
         try:
-            catalogue = load_catalogue(settings.CATALOGUE_FILE or None)
+            catalogue = load_catalogue(settings.CATALOGUE_FILE or None, approved.path(self.home))
             self._run(catalogue, options)
         except (download.FetchError, CatalogueError) as error:
             raise CommandError(str(error)) from error

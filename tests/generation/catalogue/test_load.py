@@ -205,7 +205,10 @@ def test_an_operators_file_changes_the_fields_it_names(tmp_path: Path) -> None:
 def test_the_examples_of_the_manual_work(tmp_path: Path) -> None:
     manual = (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
     examples = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
-    cartoons, default, _single, upscaler, style = (extra(tmp_path, example) for example in examples)
+    of_the_inbox = "[models.watercolours-v3]"  # tests/generation/inbox/test_guide.py approves that first
+    whole = [example for example in examples if not example.startswith(of_the_inbox)]
+    assert len(whole) == len(examples) - 1
+    cartoons, default, _single, upscaler, style = (extra(tmp_path, example) for example in whole)
     assert cartoons.models["our-cartoons"].adapter == "animatediff-v1-5-2"
     assert default.default_model.id == "epicrealism"
     assert upscaler.models["epicrealism"].upscaler == "real-esrgan-video"
