@@ -1,6 +1,6 @@
 """From catalogue entries to warm engines."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
 from django.conf import settings
@@ -16,6 +16,7 @@ from workers import cards
 from workers.engines import registry
 from workers.engines.animatediff import AnimateDiffEngine, Motion
 from workers.engines.base import Engine, Interpolation, Lora, TextToVideo, Upscaling
+from workers.engines.families.engine import FamilyEngine
 from workers.engines.film_torch.choice import open_film
 from workers.engines.realesrgan import RealEsrganEngine
 
@@ -23,11 +24,28 @@ E = TypeVar("E", bound=Entry)
 
 
 def text_to_video(request: RenderRequest) -> TextToVideo:
-    """Return the engine for the request's base model and motion adapter. LoRAs are passed per call.
+    """Return the engine for the request's model, and motion adapter if it has one. LoRAs are passed per call.
 
-    A warm engine of the same base with another adapter is given the wanted one: one base in memory serves them all.
+    A warm engine of the same files is changed into the wanted one (another adapter, or a variant with fewer steps): one
+    base in memory serves them all.
     """
-    model, adapter = _model(request), _adapter(request)
+    model = _model(request)
+    return _animatediff(model, _adapter(request)) if model.is_animatediff else _family(model)
+
+
+def _family(model: BaseModel) -> FamilyEngine:
+    base = ("text-to-video", model.files_id)
+
+    def make() -> FamilyEngine:
+        return FamilyEngine.from_entry(_verified(model), settings.HOME, inexact=settings.INEXACT_MEMORY)
+
+    def change(engine: FamilyEngine) -> None:
+        engine.use(_verified(model))
+
+    return registry.get((*base, model.id), make, registry.Change(_begins_with(base), change))
+
+
+def _animatediff(model: BaseModel, adapter: MotionAdapter) -> AnimateDiffEngine:
     base = ("text-to-video", model.id)
 
     def make() -> AnimateDiffEngine:
@@ -38,18 +56,23 @@ def text_to_video(request: RenderRequest) -> TextToVideo:
     def swap(engine: AnimateDiffEngine) -> None:
         engine.use(Motion.of_entries(model, _verified(adapter), settings.HOME))
 
-    has_base = registry.Change(lambda key: isinstance(key, tuple) and key[:2] == base, swap)
-    return registry.get((*base, adapter.id), make, has_base)
+    return registry.get((*base, adapter.id), make, registry.Change(_begins_with(base), swap))
+
+
+def _begins_with(base: tuple[str, str]) -> Callable[[Hashable], bool]:
+    """Return what tells whether the engine of a key has the same files in memory."""
+    return lambda key: isinstance(key, tuple) and key[:2] == base
 
 
 def loras(request: RenderRequest) -> list[Lora]:
-    """Return every LoRA: the one a few-step adapter requires, the camera motions and the styles."""
-    catalogue = available.catalogue()
-    needed = _adapter(request).lora
-    motions = [*([needed] if needed else []), *request.motion_loras]
+    """Return every LoRA: what a few-step adapter or variant requires, the camera motions and the styles."""
+    catalogue, model = available.catalogue(), _model(request)
+    of_adapter = _adapter(request).lora if model.is_animatediff else None
+    motions = [*([of_adapter] if of_adapter else []), *request.motion_loras]
+    styles = [*([model.lora] if model.lora else []), *request.style_loras]
     found: list[tuple[MotionLora | StyleLora, float]] = [
         *((_found(catalogue.loras, id), weight) for id, weight in motions),
-        *((_found(catalogue.styles, id), weight) for id, weight in request.style_loras),
+        *((_found(catalogue.styles, id), weight) for id, weight in styles),
     ]
     return [
         Lora(_verified(entry).weights_path(settings.HOME), weight, entry.label, entry.command)
@@ -86,7 +109,10 @@ def of_stage(stage: Stage, request: RenderRequest) -> Engine:
 
 def count_tokens(request: RenderRequest) -> int:
     """Return the prompt's token count; loads only the tokenizer."""
-    engine = AnimateDiffEngine.from_entries(_model(request), _adapter(request), settings.HOME)
+    model = _model(request)
+    if not model.is_animatediff:
+        return FamilyEngine.from_entry(model, settings.HOME).count_tokens(request.engine_prompt)
+    engine = AnimateDiffEngine.from_entries(model, _adapter(request), settings.HOME)
     return engine.count_tokens(request.engine_prompt)
 
 
@@ -120,7 +146,7 @@ def _found(entries: Mapping[str, E], id: str) -> E:
 
 
 def _verified(entry: E) -> E:
-    for part in entry.parts:
-        _verified(part)
+    for other in entry.relies_on:
+        _verified(other)
     verify(entry, settings.HOME)
     return entry

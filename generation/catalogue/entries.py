@@ -2,7 +2,7 @@
 
 import fnmatch
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,7 +66,7 @@ class Entry:
         return ()
 
     @property
-    def parts(self) -> "tuple[Entry, ...]":
+    def relies_on(self) -> "tuple[Entry, ...]":
         """Return the other entries without whose files this one cannot be loaded."""
         return ()
 
@@ -107,9 +107,9 @@ class Entry:
         return remote or self.files
 
     def missing(self, home: Path | str) -> tuple[str, ...]:
-        """Return the files, those of its parts included, that are absent or not of the size in the lock file."""
-        of_parts = [name for part in self.parts for name in part.missing(home)]
-        return tuple(dict.fromkeys([*self.missing_files(home), *of_parts]))
+        """Return the files, those that it relies on included, that are absent or not of the size in the lock file."""
+        of_others = [name for other in self.relies_on for name in other.missing(home)]
+        return tuple(dict.fromkeys([*self.missing_files(home), *of_others]))
 
     def missing_files(self, home: Path | str) -> tuple[str, ...]:
         """Return the same of its own files."""
@@ -142,9 +142,9 @@ class BaseModel(Entry):
     have not on models distilled for one value. `lora` (id, weight) is what a few-step variant loads. `precisions`
     gives components another precision than the card's usual one, and `call` fixed arguments to the pipeline.
     `vae_repo` replaces the repository's own VAE: its files are saved in the `vae` folder, so the model loads as
-    usual. `vocabulary` names the file in the folder that lists the words of a small-vocabulary model (see
-    generation/catalogue/vocabulary.py). `variant_of` is the entry whose files it uses, and `english_notice` what an
-    operator must know before a download.
+    usual. `parts` gives folders of the model another repository and commit. `vocabulary` names the file in the
+    folder that lists the words of a small-vocabulary model (see generation/catalogue/vocabulary.py). `variant_of`
+    is the entry whose files it uses, and `english_notice` what an operator must know before a download.
 
     `weights` names a single-file checkpoint. It has neither a configuration nor a tokenizer, so these are those of the
     entry `configuration`. `vae` is an entry that replaces the model's own VAE. Both entries come along as
@@ -178,6 +178,7 @@ class BaseModel(Entry):
     configuration_entry: Entry | None = None
     vae: str | None = None
     vae_entry: "Vae | None" = None
+    parts: Mapping[str, tuple[str, str | None]] = field(default_factory=dict, hash=False)
     vocabulary: str | None = None
     default: bool = False
 
@@ -200,7 +201,7 @@ class BaseModel(Entry):
         return self.variant_of or self.id
 
     @property
-    def parts(self) -> tuple[Entry, ...]:
+    def relies_on(self) -> tuple[Entry, ...]:
         return tuple(entry for entry in (self.configuration_entry, self.vae_entry) if entry is not None)
 
     def base_path(self, home: Path | str) -> Path:
@@ -230,10 +231,19 @@ class BaseModel(Entry):
 
     def sources(self) -> tuple[Source, ...]:
         own = super().sources() if self.variant_of is None else ()
+        if own and self.parts:
+            return self._by_part(own[0])
         if not own or self.vae_repo is None:
             return own
         vae = {f"vae/{name}": name for name in ("config.json", "diffusion_pytorch_model.safetensors")}
         return (*own, Source(self.vae_repo, self.vae_revision, vae))
+
+    def _by_part(self, own: Source) -> tuple[Source, ...]:
+        """Return the own repository without the folders that come from others, and those."""
+        origin = {name: self.parts.get(name.partition("/")[0]) for name in own.files}
+        files = {place: {name: name for name in own.files if origin[name] == place} for place in origin.values()}
+        others = (Source(*place, found) for place, found in files.items() if place is not None)
+        return (replace(own, files=files.get(None, {})), *others)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,7 +270,7 @@ class Vae(Entry):
         return (self.configuration,) if self.configuration else ()
 
     @property
-    def parts(self) -> tuple[Entry, ...]:
+    def relies_on(self) -> tuple[Entry, ...]:
         return (self.configuration_entry,) if self.configuration_entry else ()
 
     def weights_path(self, home: Path | str) -> Path:

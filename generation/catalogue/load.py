@@ -241,11 +241,11 @@ def _build(tables: Mapping[str, Mapping[str, Any]], origin: Mapping[tuple[str, s
         built[kind] = MappingProxyType(entries)
     catalogue = Catalogue(**built)
     _check_references(catalogue, origin)
-    return _with_parts(catalogue)
+    return _with_others(catalogue)
 
 
-def _with_parts(catalogue: Catalogue) -> Catalogue:
-    """Return the catalogue with the entries that others name as their parts in those."""
+def _with_others(catalogue: Catalogue) -> Catalogue:
+    """Return the catalogue with the entries that others rely on in those."""
 
     def configuration(entry: BaseModel | Vae) -> Entry | None:
         return catalogue[entry.configuration] if entry.configuration else None

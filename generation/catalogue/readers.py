@@ -136,6 +136,7 @@ def _model(id: str, table: Table) -> BaseModel:
         variant=variant,
         vae_repo=vae_repo,
         vae_revision=_revision(table, "vae_revision"),
+        parts=_parts(table),
         native_size=table.integer("native_size", 8, 4096),
         min_size=table.integer("min_size", 8, 4096),
         native_fps=table.integer("native_fps", 1, 60),
@@ -200,6 +201,23 @@ def _precisions(table: Table) -> Mapping[str, str]:
             raise table.error(
                 "precisions", f"must give one of {', '.join(PRECISIONS)} for a component, not {precision!r}"
             )
+    return MappingProxyType(found)
+
+
+def _parts(table: Table) -> Mapping[str, tuple[str, str | None]]:
+    """Return the repository and commit of the folders that come from elsewhere."""
+    found = {}
+    for part, fields in table.mapping("parts", {}).items():
+        if not part.isidentifier() or not isinstance(fields, dict):
+            raise table.error(
+                "parts", f"must be tables of 'repo' and 'revision', as in [models.id.parts.vae], not {part!r}"
+            )
+        own = Table(f"{table.where}: parts '{part}'", fields)
+        repo = _repo(own, "repo")
+        if repo is None:
+            raise own.error("repo", "is missing")
+        found[part] = (repo, _revision(own, "revision"))
+        own.done()
     return MappingProxyType(found)
 
 

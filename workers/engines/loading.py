@@ -57,6 +57,8 @@ FOREIGN = (
 # The names that published files give to the class with which we load them.
 _SAME: Mapping[str, tuple[str, ...]] = {
     "CLIPTextModel": ("CLIPTextModel", "CLIPModel", "CLIPTextModelWithProjection"),
+    "T5EncoderModel": ("T5EncoderModel", "T5ForConditionalGeneration"),
+    "UMT5EncoderModel": ("UMT5EncoderModel", "UMT5ForConditionalGeneration"),
 }
 
 DIFFUSERS_WEIGHTS = "diffusion_pytorch_model"
@@ -138,6 +140,27 @@ def weights_file(folder: Path, stem: str, source: Source) -> tuple[Path, str | N
     raise source.missing(folder / f"{stem}.safetensors")
 
 
+def shards(folder: Path, stem: str, source: Source) -> list[Path]:
+    """Return the files of weights that are split, `<stem>.safetensors.index.json` names them; empty if they are not.
+
+    Raises:
+        RenderError: "model-missing" or "model-corrupt", naming the file.
+    """
+    from safetensors import safe_open
+
+    index = folder / f"{stem}.safetensors.index.json"
+    if not index.is_file():
+        return []
+    with source.reading(index):
+        names = sorted({str(name) for name in read_json(index, source)["weight_map"].values()})
+    for name in names:
+        if Path(name).name != name or not (folder / name).is_file():
+            raise source.missing(folder / name)
+        with source.reading(folder / name), safe_open(folder / name, framework="pt") as file:
+            file.keys()
+    return [folder / name for name in names]
+
+
 def read_json(path: Path, source: Source) -> dict[str, Any]:
     """Return the JSON object in `path`, a configuration of a model.
 
@@ -172,7 +195,8 @@ def load_model(cls: Any, folder: Path, dtype: Any, source: Source, stem: str = D
     """
     config = folder / "config.json"
     require_class(read_json(config, source), cls, config, source)
-    path, variant = weights_file(folder, stem, source)
+    split = shards(folder, stem, source)
+    path, variant = (split[0], None) if split else weights_file(folder, stem, source)
     options = {"variant": variant, "use_safetensors": True, "local_files_only": True, "output_loading_info": True}
     with source.reading(path):
         model, info = cls.from_pretrained(str(folder), dtype=dtype, **options)
@@ -369,14 +393,17 @@ def load_networks(base: Path, vae: Path | None, dtype: Any, source: Source, deco
     return text_encoder, decoder, load_model(UNet2DConditionModel, base / "unet", dtype, source)
 
 
-def make_scheduler(entry: Mapping[str, Any] | None, base: Path, source: Source) -> Any:
+def make_scheduler(
+    entry: Mapping[str, Any] | None, base: Path, source: Source, allowed: Sequence[str] = SCHEDULERS
+) -> Any:
     """Return a new scheduler: the base's configuration, updated with the catalogue's `entry`.
 
     Many checkpoints were saved with a scheduler that was never meant for AnimateDiff (DEIS, Heun, LMS, KDPM2 ...). It
     is no reason to refuse them: without an entry, `ANIMATEDIFF_SCHEDULER` takes its place.
 
     Args:
-        entry: a class name from `SCHEDULERS` under "class" plus configuration fields; None or empty for the base's own.
+        entry: a class name from `allowed` under "class" plus configuration fields; None or empty for the base's own.
+        allowed: class names; a base whose own is not among these gets AnimateDiff's, if that is one of them.
 
     Raises:
         ValueError: the class is not allowed or has no such field (an error in the catalogue, not a damaged file).
@@ -389,12 +416,12 @@ def make_scheduler(entry: Mapping[str, Any] | None, base: Path, source: Source) 
     config = read_json(path, source)
     fields = dict(entry or {})
     own_name = config.get("_class_name")
-    if "class" not in fields and own_name not in SCHEDULERS:
+    if "class" not in fields and own_name not in allowed and ANIMATEDIFF_SCHEDULER["class"] in allowed:
         logger.info("%s: its scheduler %s is not used with AnimateDiff; using ours", source.label, own_name)
         fields = {**ANIMATEDIFF_SCHEDULER, **fields}
     name = fields.pop("class", own_name)
-    if name not in SCHEDULERS:
-        raise ValueError(f"{source.label}: scheduler {name!r} is none of {', '.join(SCHEDULERS)}")
+    if name not in allowed:
+        raise ValueError(f"{source.label}: scheduler {name!r} is none of {', '.join(allowed)}")
     cls = getattr(diffusers, name)
     known = inspect.signature(cls.__init__).parameters
     unknown = sorted(set(fields) - set(known))

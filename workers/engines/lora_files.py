@@ -5,7 +5,7 @@ a little, or not at all, without a word. Here, a LoRA is applied as a whole or r
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,11 @@ def refuse_others(shapes: Shapes, text_width: int, *, base: str, label: str, fil
     """
     if other := made_for(shapes, text_width):
         raise RenderError("lora-for-another-model", model=label, made_for=other, base=base)
+    refuse_unreadable(shapes, label=label, file=file)
+
+
+def refuse_unreadable(shapes: Shapes, *, label: str, file: str) -> None:
+    """Raise a `RenderError` with the reason if this is no LoRA, or in a layout that diffusers does not read."""
     for sign, layout in LAYOUTS.items():
         if any(sign in key for key in shapes):
             raise RenderError("lora-layout", model=label, layout=layout)
@@ -56,6 +61,15 @@ def count_matches(state: Mapping[str, Any], unet: Any, text_encoder: Any) -> tup
     strangers = {key.rsplit(".lora", 1)[0] for key in state if not key.startswith(("unet.", "text_encoder."))}
     found = [*_fits(of_unet, unet), *_fits(of_text, text_encoder)]
     return sum(found), len(found) + len(strangers)
+
+
+def count_fitting(state: Mapping[str, Any], networks: Sequence[Any]) -> int:
+    """Return how many modules of a LoRA have a counterpart of the same widths in a transformer.
+
+    Args:
+        state: the LoRA in diffusers' layout; its keys begin with the name of the network, such as "transformer.".
+    """
+    return max(sum(_fits({key.partition(".")[2]: tensor for key, tensor in state.items()}, one)) for one in networks)
 
 
 def _of(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:

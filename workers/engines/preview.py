@@ -30,13 +30,18 @@ class LatentPreview:
         vae: a diffusers `AutoencoderKL`.
         device: where it computes, by default where its weights are. Under model offload the weights come there for the
             call alone, and its inputs must be there before.
+        factor, samples: of another kind of VAE, the pixels per latent, and scaled latents with the images decoded from
+            them.
 
     Fitting takes under a second for a small VAE; for SD 1.5's, as long as sending one 320x320 image through it.
     """
 
-    def __init__(self, vae: Any, device: str | None = None) -> None:
-        self._factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        self._features, self._pictures = _samples(vae, self._factor, vae.device if device is None else device)
+    def __init__(
+        self, vae: Any, device: str | None = None, *, factor: int = 0, samples: tuple[Any, Any] | None = None
+    ) -> None:
+        self._factor = factor or 2 ** (len(vae.config.block_out_channels) - 1)
+        latents, pictures = samples or _samples(vae, self._factor, vae.device if device is None else device)
+        self._features, self._pictures = _neighbourhoods(latents.nan_to_num(0.0)), pictures.nan_to_num(0.0)
         self._kernels: dict[int, Any] = {}
 
     def __call__(self, latents: Any) -> np.ndarray:
@@ -74,18 +79,24 @@ class LatentPreview:
 
 
 def _samples(vae: Any, factor: int, device: Any) -> tuple[Any, Any]:
-    """Return features, float32 `[N, 9 * C + 1, CELLS, CELLS]`, and decoded images, `[N, 3, side, side]` in -1..1."""
+    """Return scaled latents, float32 `[N, C, CELLS, CELLS]`, and decoded images, `[N, 3, side, side]` in -1..1."""
     import torch
 
-    drawn = torch.from_numpy(_draw(CELLS * factor)).to(device=device, dtype=vae.dtype)
+    drawn = draw_samples(factor).to(device=device, dtype=vae.dtype)
     latents, pictures = [], []
     with torch.no_grad():
         for batch in drawn.split(4):
             latents.append(vae.encode(batch).latent_dist.mode())
             pictures.append(vae.decode(latents[-1]).sample)
     scaled = torch.cat(latents).float().cpu() * vae.config.scaling_factor
-    seen = torch.cat(pictures).float().cpu().clamp(-1, 1)
-    return _neighbourhoods(scaled.nan_to_num(0.0)), seen.nan_to_num(0.0)
+    return scaled, torch.cat(pictures).float().cpu().clamp(-1, 1)
+
+
+def draw_samples(factor: int) -> Any:
+    """Return the images to fit a VAE with, float32 `[DRAWN + PLAIN, 3, side, side]` in -1..1, `CELLS` latents wide."""
+    import torch
+
+    return torch.from_numpy(_draw(CELLS * factor))
 
 
 def _neighbourhoods(latents: Any) -> Any:

@@ -58,7 +58,7 @@ def test_a_single_file_has_the_configuration_of_another_entry(tmp_path: Path) ->
 
 def test_a_folder_has_its_own(tmp_path: Path) -> None:
     model = load(tmp_path, MINE).models["tiny"]
-    assert (model.weights_path(tmp_path), model.vae_path(tmp_path), model.parts) == (None, None, ())
+    assert (model.weights_path(tmp_path), model.vae_path(tmp_path), model.relies_on) == (None, None, ())
     assert model.base_path(tmp_path) == model.path(tmp_path)
 
 
@@ -126,7 +126,7 @@ def test_the_guide_is_followed_literally(tmp_path: Path) -> None:
     assert model.missing_files(tmp_path) == ()
     fetched = {entry.id for entry in catalogue.with_needs(model.id) if entry.sources()}
     assert fetched == {"sd15-configuration", "sd-vae-ft-mse", "animatediff-v1-5-2", "film", "real-esrgan-plus"}
-    for entry in model.parts:
+    for entry in model.relies_on:
         for name in entry.local_files():
             (entry.path(tmp_path) / name).parent.mkdir(parents=True, exist_ok=True)
             (entry.path(tmp_path) / name).touch()

@@ -10,7 +10,8 @@ import torch
 
 from tests import full_size_models as published
 from tests.rigs.paper_card.card import PaperCard
-from workers.engines.animatediff import PARTS, AnimateDiffEngine
+from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.diffusion.engine import PARTS
 from workers.engines.ladder import Ladder
 from workers.engines.loading import Source, join_motion, load_tokenizer, make_scheduler
 from workers.engines.preview import LatentPreview

@@ -14,18 +14,39 @@ class CleanEstimate:
         @functools.wraps(step)
         def listening(*args: Any, **kwargs: Any) -> Any:
             output = step(*args, **kwargs)
-            self.latents = self._of(output, scheduler)
+            is_tuple = isinstance(output, tuple)
+            self.latents = _of_tuple(output, args, scheduler) if is_tuple else _of(output, scheduler)
             return output
 
         scheduler.step = listening
 
-    @staticmethod
-    def _of(output: Any, scheduler: Any) -> Any:
-        """Return `pred_original_sample` (DDIM, Euler), `denoised` (LCM), or a solver's last model output."""
-        for name in ("pred_original_sample", "denoised"):
-            if getattr(output, name, None) is not None:
-                return getattr(output, name)
-        solver = str(scheduler.config.get("algorithm_type", ""))
-        if solver.endswith("dpmsolver++") or scheduler.config.get("predict_x0"):
-            return scheduler.model_outputs[-1]
-        return output.prev_sample
+
+def _of(output: Any, scheduler: Any) -> Any:
+    """Return `pred_original_sample` (DDIM, Euler), `denoised` (LCM), or a solver's last model output."""
+    for name in ("pred_original_sample", "denoised"):
+        if getattr(output, name, None) is not None:
+            return getattr(output, name)
+    return scheduler.model_outputs[-1] if _predicts_clean(scheduler) else output.prev_sample
+
+
+def _of_tuple(output: tuple[Any, ...], args: tuple[Any, ...], scheduler: Any) -> Any:
+    """Return the estimate where a pipeline asked for a tuple, as those of the newer families do.
+
+    Flow matching predicts the velocity v from the clean latents to the noise, so the clean ones are sample - sigma * v
+    (https://arxiv.org/abs/2210.02747).
+    """
+    if _predicts_clean(scheduler):
+        return scheduler.model_outputs[-1]
+    if len(output) > 1:
+        return output[1]
+    sigmas, index = getattr(scheduler, "sigmas", None), getattr(scheduler, "step_index", None)
+    if sigmas is None or not index or len(args) < 3:
+        return output[0]
+    velocity, _timestep, sample = args[:3]
+    return sample - sigmas[index - 1].to(sample.device) * velocity
+
+
+def _predicts_clean(scheduler: Any) -> bool:
+    """Return whether a solver turns what the network predicts into clean latents, and remembers them."""
+    algorithm = str(scheduler.config.get("algorithm_type", ""))
+    return algorithm.endswith("dpmsolver++") or bool(scheduler.config.get("predict_x0"))

@@ -164,17 +164,29 @@ def _hold(unet: Any, weights_of: Any) -> None:
         blocks.append(_Block(module, weights_of(module)))
 
 
-def _blocks(unet: Any) -> Iterator[Any]:
-    """Yield the parts of a UNet that work one after the other: residual, attention and motion modules, and samplers.
+def _blocks(network: Any) -> Iterator[Any]:
+    """Yield the parts of a network that work one after the other.
 
-    A part that runs on a piece of its input at a time (`memory.split_inference`) is one block.
+    Of a UNet, these are residual, attention and motion modules, and samplers; of a transformer, its blocks. A part that
+    runs on a piece of its input at a time (`memory.split_inference`) is one block.
     """
+    if hasattr(network, "down_blocks"):
+        for block in (*network.down_blocks, network.mid_block, *network.up_blocks):
+            for parts in block.children() if block is not None else ():
+                yield from _listed(parts)
+    else:
+        yield from _listed(network)
+
+
+def _listed(module: Any) -> Iterator[Any]:
+    """Yield the modules in the outermost lists in a module, or in this one if it is a list."""
     import torch
 
-    for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks):
-        for parts in block.children() if block is not None else ():
-            if isinstance(parts, torch.nn.ModuleList):
-                yield from parts
+    if isinstance(module, torch.nn.ModuleList):
+        yield from module
+    else:
+        for child in module.children():
+            yield from _listed(child)
 
 
 def _tensors(module: Any) -> Iterator[tuple[Any, str]]:

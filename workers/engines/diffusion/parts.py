@@ -17,6 +17,23 @@ def weight_bytes(*modules: Any) -> int:
     return sum(tensor.nbytes for tensor in tensors) + sum(held_weights.saved_bytes(module) for module in modules)
 
 
+def networks_of(pipeline: Any) -> list[Any]:
+    """Return the parts of a pipeline that have weights: what denoises, decodes, and encodes text.
+
+    The adapter of an AnimateDiff pipeline has none of its own left.
+    """
+    import torch
+
+    parts = pipeline.components.items()
+    return [part for name, part in parts if isinstance(part, torch.nn.Module) and name != "motion_adapter"]
+
+
+def denoisers(pipeline: Any) -> list[Any]:
+    """Return the networks that denoise: a UNet, or one or two transformers."""
+    found = (getattr(pipeline, name, None) for name in ("unet", "transformer", "transformer_2"))
+    return [network for network in found if network is not None]
+
+
 def weight_files(*paths: Path | None) -> Iterator[tuple[str, int]]:
     """Yield the names and sizes of the weights in folders or files: enough to tell models of one name apart."""
     for path in paths:
@@ -27,11 +44,13 @@ def weight_files(*paths: Path | None) -> Iterator[tuple[str, int]]:
 
 def least_bytes(pipeline: Any, rung: Rung) -> int:
     """Return what a memory mode needs on the card at the very least: all weights, or the largest part's."""
-    network, *others = (weight_bytes(module) for module in (pipeline.unet, pipeline.vae, pipeline.text_encoder))
+    networks = denoisers(pipeline)
+    network = sum(weight_bytes(module) for module in networks)
+    others = [weight_bytes(module) for module in networks_of(pipeline) if all(module is not one for one in networks)]
     if rung.away:
         network = 0
     elif rung.eight_bits:
-        network //= pipeline.unet.dtype.itemsize
+        network //= networks[0].dtype.itemsize
     return max(network, *others) if rung.offload else network + sum(others)
 
 

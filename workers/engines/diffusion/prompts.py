@@ -1,5 +1,6 @@
 """What the text encoder made of the last prompts: the clips of a batch often share theirs."""
 
+import inspect
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -15,6 +16,7 @@ class PromptCache:
 
     def __init__(self, pipeline: Any) -> None:
         self._encode: Callable[..., Any] = pipeline.encode_prompt
+        self._signature = inspect.signature(self._encode)
         self._kept: OrderedDict[Hashable, tuple[Any, ...]] = OrderedDict()
         pipeline.encode_prompt = self._cached
 
@@ -22,10 +24,12 @@ class PromptCache:
         """Forget everything, since the text encoder has changed."""
         self._kept.clear()
 
-    def _cached(self, prompt: Any, device: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        key = _frozen((prompt, args, sorted(kwargs.items())))
+    def _cached(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        asked = self._signature.bind(*args, **kwargs).arguments
+        device = asked.pop("device", None)
+        key = _frozen(sorted(asked.items(), key=lambda pair: pair[0]))
         if key not in self._kept:
-            made = self._encode(prompt, device, *args, **kwargs)
+            made = self._encode(*args, **kwargs)
             self._kept[key] = tuple(part if part is None else part.detach().cpu() for part in made)
             if len(self._kept) > MOST:
                 self._kept.popitem(last=False)

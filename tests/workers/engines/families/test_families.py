@@ -1,0 +1,165 @@
+"""Each family of models through one engine, against a plain call of its pipeline."""
+
+import numpy as np
+import pytest
+
+from generation.domain.errors import Cancelled, Paused
+from tests.workers.engines.families.conftest import FAMILIES
+
+STEPS = 3
+ASKED = {"prompt": "a red circle", "negative_prompt": "blurry", "steps": STEPS, "guidance": 3.0, "seed": 7}
+
+
+def quiet(_done, _total, _preview):
+    """Report nothing."""
+
+
+def size_of(family):
+    """Return a small clip that a family can make, not square, to tell width from height."""
+    side = family.rule.side_multiple
+    return {"width": side * 3, "height": side * 2, "frames": family.rule.multiple + family.rule.offset}
+
+
+def make(engine, family, on_step=quiet, **changes):
+    return engine.generate(**{**ASKED, **size_of(family), "on_step": on_step, **changes})
+
+
+def plain_call(folder, family, guidance=3.0):
+    """Return the frames of the pipeline as diffusers' own documentation calls it, uint8 [F, H, W, 3]."""
+    import diffusers
+    import torch
+
+    pipeline = getattr(diffusers, family.pipeline).from_pretrained(str(folder), local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    if "guider" in pipeline.components:
+        pipeline.guider = pipeline.guider.new(guidance_scale=guidance)
+        scale = {}
+    else:
+        scale = {"guidance_scale": guidance}
+    size = size_of(family)
+    made = pipeline(
+        prompt=ASKED["prompt"],
+        negative_prompt=ASKED["negative_prompt"],
+        num_inference_steps=STEPS,
+        generator=torch.Generator("cpu").manual_seed(ASKED["seed"]),
+        output_type="np",
+        width=size["width"],
+        height=size["height"],
+        num_frames=size["frames"],
+        **scale,
+        **family.plain,
+        **family.call,
+    ).frames[0]
+    return (np.asarray(made) * 255).round().astype(np.uint8)
+
+
+def test_frames_are_those_of_the_plain_call_bit_for_bit(every_family, new_engine, small_folder):
+    family = every_family
+    frames = make(new_engine(family), family)
+    size = size_of(family)
+    assert frames.shape == (size["frames"], size["height"], size["width"], 3)
+    assert frames.dtype == np.uint8
+    assert frames.std() > 1, "random weights draw something"
+    assert np.array_equal(frames, plain_call(small_folder(family), family))
+
+
+def test_the_same_call_gives_the_same_bytes_and_another_seed_others(family, new_engine):
+    engine = new_engine(family)
+    first = make(engine, family)
+    assert np.array_equal(first, make(engine, family))
+    assert not np.array_equal(first, make(engine, family, seed=8))
+
+
+def test_every_step_is_reported_with_a_preview_and_so_is_decoding(family, new_engine):
+    heard = []
+    make(new_engine(family), family, lambda done, total, preview: heard.append((done, total, preview)))
+    done, totals = [one[0] for one in heard], {one[1] for one in heard}
+    assert done[: STEPS + 1] == list(range(STEPS + 1))
+    assert done == sorted(done)
+    assert (len(totals), done[-1]) == (1, totals.pop()), "it ends with everything done"
+    previews = [one[2] for one in heard[1 : STEPS + 1]]
+    size = size_of(family)
+    for preview in previews:
+        assert preview.dtype == np.uint8
+        assert preview.shape[0] == family.latent_frames
+        assert preview.shape[1] * size["width"] == preview.shape[2] * size["height"]
+
+
+def test_a_clip_ends_within_the_step_at_which_it_is_cancelled(family, new_engine):
+    heard = []
+
+    def on_step(done, _total, _preview):
+        heard.append(done)
+        if done == 1:
+            raise Cancelled
+
+    engine = new_engine(family)
+    with pytest.raises(Cancelled):
+        make(engine, family, on_step)
+    assert heard == [0, 1]
+    assert make(engine, family).any(), "and the engine serves the next clip"
+
+
+@pytest.mark.parametrize("step", [0, 1, STEPS])
+def test_a_paused_clip_goes_on_in_another_process_bit_for_bit(family, new_engine, step):
+    whole = make(new_engine(family), family)
+
+    def stop(done, _total, _preview):
+        if done == step:
+            raise Paused
+
+    with pytest.raises(Paused) as caught:
+        make(new_engine(family), family, stop)
+    heard = []
+    engine = new_engine(family)
+    made = make(engine, family, lambda done, *_rest: heard.append(done), checkpoint=caught.value.checkpoint)
+    assert np.array_equal(made, whole)
+    assert heard[0] == step, "what was done is not done again"
+    assert heard.count(step) == (2 if step == STEPS else 1)
+
+
+def test_a_pause_while_decoding_leaves_only_decoding(new_engine):
+    family = FAMILIES[0]
+    whole = make(new_engine(family), family)
+    reached = []
+
+    def stop(done, total, _preview):
+        reached.append(done)
+        if reached.count(STEPS) == 2:  # the last step, then the decoder's first call
+            raise Paused
+
+    with pytest.raises(Paused) as caught:
+        make(new_engine(family), family, stop)
+    heard = []
+    made = make(new_engine(family), family, lambda done, *_: heard.append(done), checkpoint=caught.value.checkpoint)
+    assert heard[0] == STEPS
+    assert np.array_equal(made, whole)
+
+
+def test_the_checkpoint_of_another_prompt_is_not_used(new_engine):
+    family = FAMILIES[0]
+
+    def stop(done, _total, _preview):
+        if done == 1:
+            raise Paused
+
+    with pytest.raises(Paused) as caught:
+        make(new_engine(family), family, stop, prompt="a blue star")
+    made = make(new_engine(family), family, checkpoint=caught.value.checkpoint)
+    assert np.array_equal(made, make(new_engine(family), family))
+
+
+def test_without_guidance_the_negative_prompt_has_no_effect(family, new_engine):
+    engine = new_engine(family)
+    made = make(engine, family, guidance=1.0)
+    assert np.array_equal(made, make(engine, family, guidance=1.0, negative_prompt="the sea"))
+    assert not np.array_equal(made, make(engine, family))
+
+
+@pytest.mark.parametrize("change", [{"frames": 6}, {"width": 40}, {"frames": 81}, {"steps": 0}])
+def test_what_the_network_cannot_make_is_refused_instead_of_rounded(new_engine, change):
+    from dataclasses import replace
+
+    family = replace(FAMILIES[0], rule=replace(FAMILIES[0].rule, most=77))
+    with pytest.raises(ValueError, match=r"frames|multiples"):
+        make(new_engine(family), family, **change)

@@ -1,0 +1,108 @@
+"""LoRAs, memory modes and devices of a pipeline of another family."""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from generation.domain.errors import RenderError
+from workers.engines import lora_files
+from workers.engines.base import Lora
+from workers.engines.diffusion import held_weights
+from workers.engines.diffusion.parts import denoisers, networks_of
+from workers.engines.loading import Source, lora_file
+from workers.engines.memory import Rung
+
+# By speed, the fastest first, as far as a card of 24 GB and less is concerned: without a table, each is tried in turn.
+LADDER = (
+    Rung("full", decode_frames=0),
+    Rung("offload", decode_frames=0, offload=True),
+    Rung("8-bit", decode_frames=0, offload=True, eight_bits=True),
+    Rung("blocks", decode_frames=0, offload=True, away=True),
+    Rung("tiles", decode_frames=0, offload=True, away=True, tile_vae=True),
+)
+
+
+def make_plain(pipeline: Any) -> None:
+    """Undo `arrange`, except for tiles and where the weights are."""
+    pipeline.remove_all_hooks()
+    for network in networks_of(pipeline):
+        held_weights.put_back(network)
+
+
+def arrange(pipeline: Any, rung: Rung, device: str, offload: bool) -> None:
+    """Set up everything that a memory mode asks for, and devices.
+
+    With `offload`, each part comes to the device only while it computes; text encoders are larger than what denoises in
+    most of these families, so blocks are kept away of both.
+    """
+    make_plain(pipeline)
+    networks = denoisers(pipeline)
+    if rung.away:
+        for network in networks_of(pipeline):
+            if network is not pipeline.vae:
+                held_weights.keep_away(network, device)
+    if rung.eight_bits:
+        for network in networks:
+            held_weights.keep_in_eight_bits(network, device)
+    set_tiles(pipeline.vae, rung.tile_vae)
+    if offload:
+        pipeline.enable_model_cpu_offload(device=device)
+    else:
+        pipeline.to(device, silence_dtype_warnings=True)
+
+
+def set_tiles(vae: Any, wanted: bool) -> None:
+    """Let a video VAE decode in overlapping tiles, or not, if it can."""
+    change = getattr(vae, "enable_tiling" if wanted else "disable_tiling", None)
+    if change is not None:
+        change()
+
+
+def set_guidance(pipeline: Any, guidance: float) -> dict[str, float]:
+    """Return how the pipeline's call is told the guidance scale; those without an argument for it have a guider."""
+    if "guidance_scale" in inspect.signature(pipeline.__call__).parameters:
+        return {"guidance_scale": guidance}
+    pipeline.guider = pipeline.guider.new(guidance_scale=guidance)
+    return {}
+
+
+def set_loras(pipeline: Any, loras: Sequence[Lora], base: Source) -> None:
+    """Apply exactly these LoRAs to the pipeline, beside the weights, replacing any others.
+
+    Raises:
+        RenderError: a LoRA is missing, damaged, or does not fit as a whole ("lora-..."). Then none is applied.
+    """
+    if hasattr(pipeline, "unload_lora_weights"):
+        pipeline.unload_lora_weights()
+    try:
+        for index, lora in enumerate(loras):
+            _load_lora(pipeline, lora, f"lora{index}", base)
+    except BaseException:
+        if hasattr(pipeline, "unload_lora_weights"):
+            pipeline.unload_lora_weights()
+        raise
+    if loras:
+        pipeline.set_adapters([f"lora{index}" for index in range(len(loras))], [lora.weight for lora in loras])
+
+
+def _load_lora(pipeline: Any, lora: Lora, name: str, base: Source) -> None:
+    source = Source(lora.label, lora.command)
+    file = lora_file(lora.path, source)
+    with source.reading(file):
+        shapes = lora_files.read_shapes(file)
+    if not hasattr(pipeline, "load_lora_weights"):
+        raise RenderError("lora-for-another-model", model=lora.label, made_for="?", base=base.label)
+    lora_files.refuse_unreadable(shapes, label=lora.label, file=file.name)
+    networks = denoisers(pipeline)
+    with source.reading(file):
+        state = pipeline.lora_state_dict(str(file.parent), weight_name=file.name, local_files_only=True)
+        state = state[0] if isinstance(state, tuple) else state
+        total = sum(key.endswith("lora_A.weight") for key in state)
+        matching = lora_files.count_fitting(state, networks)
+        if matching == total:
+            pipeline.load_lora_weights(
+                str(file.parent), weight_name=file.name, adapter_name=name, local_files_only=True
+            )
+            matching = lora_files.count_applied(name, *networks)
+    if matching < total or not total:
+        raise RenderError("lora-mismatch", model=lora.label, matching=matching, total=total, base=base.label)

@@ -1,0 +1,110 @@
+"""Opening a pipeline of another family from a local folder, in diffusers' layout.
+
+Which classes are loaded is decided by the pipeline's own signature, never by what a downloaded file names.
+"""
+
+import inspect
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workers.engines.loading import (
+    DIFFUSERS_WEIGHTS,
+    TRANSFORMERS_WEIGHTS,
+    Source,
+    load_model,
+    make_scheduler,
+    read_json,
+    require_class,
+)
+
+# Schedulers that entries of these families may name: those that their pipelines were published with.
+SCHEDULERS = (
+    "CogVideoXDDIMScheduler",
+    "CogVideoXDPMScheduler",
+    "DPMSolverMultistepScheduler",
+    "FlowMatchEulerDiscreteScheduler",
+    "UniPCMultistepScheduler",
+)
+
+
+def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Source) -> Any:
+    """Return a pipeline of diffusers with the parts in `base`, on the CPU.
+
+    Args:
+        base: the folder with model_index.json.
+        name: the pipeline's class, one of `generation.catalogue.pipelines.OTHERS`.
+        kinds: returns the torch dtype of a part by its name, such as "vae".
+
+    Raises:
+        RenderError: "model-missing", "model-corrupt" or "model-unsafe", naming the file.
+    """
+    import diffusers
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    if not base.is_dir():
+        raise source.missing(base)
+    cls = getattr(diffusers, name)
+    index = read_json(base / "model_index.json", source)
+    require_class({"_class_name": index.get("_class_name", name)}, cls, base / "model_index.json", source)
+    parts: dict[str, Any] = {}
+    for part, annotation in _expected(cls).items():
+        value = index.get(part)
+        if part == "scheduler":
+            parts[part] = make_scheduler(None, base, source, allowed=SCHEDULERS)
+        elif isinstance(value, list):
+            parts[part] = _load_part(annotation, base / part, kinds[part], source) if value[0] else None
+        elif value is not None:
+            parts[part] = value  # a setting of the pipeline, such as Wan's boundary_ratio
+        elif _is_class(annotation) and not _may_be_missing(cls, part):
+            raise source.missing(base / part)
+    pipeline = cls(**parts)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _expected(cls: Any) -> dict[str, Any]:
+    """Return the parts and settings that a pipeline is made of, with their types."""
+    hints = typing.get_type_hints(cls.__init__)
+    return {name: hints.get(name, Any) for name in inspect.signature(cls.__init__).parameters if name != "self"}
+
+
+def _may_be_missing(cls: Any, part: str) -> bool:
+    return inspect.signature(cls.__init__).parameters[part].default is not inspect.Parameter.empty
+
+
+def _is_class(annotation: Any) -> bool:
+    return isinstance(_plain(annotation), type) and _plain(annotation) not in (bool, int, float, str)
+
+
+def _plain(annotation: Any) -> Any:
+    """Return the class in an annotation that may also be None."""
+    kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
+    return kinds[0] if kinds else annotation
+
+
+def _load_part(annotation: Any, folder: Path, dtype: Any, source: Source) -> Any:
+    """Return a network, tokenizer or guider from its folder."""
+    import torch
+
+    cls = _plain(annotation)
+    if not folder.is_dir():
+        raise source.missing(folder)
+    if issubclass(cls, torch.nn.Module):
+        stem = TRANSFORMERS_WEIGHTS if cls.__module__.startswith("transformers.") else DIFFUSERS_WEIGHTS
+        return load_model(cls, folder, dtype, source, stem)
+    if cls.__module__.startswith("transformers."):
+        return _load_tokenizer(folder, source)
+    with source.reading(folder):
+        return cls.from_pretrained(str(folder), local_files_only=True)
+
+
+def _load_tokenizer(folder: Path, source: Source) -> Any:
+    """Return the tokenizer that its configuration names, among those of transformers: they hold no code."""
+    from transformers import AutoTokenizer
+
+    read_json(folder / "tokenizer_config.json", source)
+    with source.reading(folder / "tokenizer_config.json"):
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
