@@ -147,3 +147,23 @@ def in_names_of_animatediff(weights: Mapping[str, Any]) -> dict[str, Any]:
         for one in dict.fromkeys(names):
             found[f"{block}.motion_modules.{index}.temporal_transformer.{one}"] = tensor.clone()
     return found
+
+
+def write_kohya_lora(path: Path, base: Path, *, with_text: bool = False, rank: int = 2) -> Path:
+    """Write a LoRA on every attention of the model in the folder `base`, as kohya's scripts do."""
+    import torch
+    from safetensors.torch import save_file
+
+    networks = {"lora_unet_": base / "unet"} | ({"lora_te_text_model_": base / "text_encoder"} if with_text else {})
+    generator, weights = torch.Generator().manual_seed(3), {}
+    for prefix, folder in networks.items():
+        for name, tensor in _read(folder):
+            if tensor.ndim == 2 and (("attn" in name and ".to_" in name) or "_proj.weight" in name):
+                stem = prefix + name.removeprefix("text_model.").removesuffix(".weight").replace(".", "_")
+                out, inputs = tensor.shape
+                weights[f"{stem}.lora_down.weight"] = torch.randn(rank, inputs, generator=generator) / inputs**0.5
+                weights[f"{stem}.lora_up.weight"] = torch.randn(out, rank, generator=generator) * 0.1
+                weights[f"{stem}.alpha"] = torch.tensor(float(rank))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(weights, path, {"ss_output_name": path.stem})
+    return path
