@@ -146,5 +146,7 @@ def _found(entries: Mapping[str, E], id: str) -> E:
 
 
 def _verified(entry: E) -> E:
+    for other in entry.relies_on:
+        _verified(other)
     verify(entry, settings.HOME)
     return entry

@@ -67,6 +67,18 @@ ERRORS: Mapping[str, Any] = {
         "The model %(model)s is not used, because its file %(file)s could do more than make clips: %(problem)s. The "
         "operator should find out where it comes from. Choose another model."
     ),
+    "checkpoint-unknown": _(
+        "The file %(file)s of the model %(model)s is no checkpoint of Stable Diffusion 1.5: it lacks the image network "
+        "or the text encoder. Choose another model."
+    ),
+    "checkpoint-without-vae": _(
+        "The checkpoint of the model %(model)s (%(file)s) has no VAE, and its entry names none. The operator can add "
+        'one to the entry, such as vae = "sd-vae-ft-mse".'
+    ),
+    "checkpoint-mismatch": _(
+        "The file %(file)s of the model %(model)s was not used: %(matching)s of the %(total)s weights that its "
+        "configuration asks for match (one that does not: %(problem)s). Choose another model."
+    ),
     "lora-for-another-model": _(
         "The LoRA %(model)s was made for another model (%(made_for)s) and does not work with %(base)s. Choose another "
         "LoRA, or leave it out."

@@ -6,6 +6,7 @@ The only module of this package that reads the settings.
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from generation.catalogue import approved
 from generation.catalogue.load import Catalogue, CurrentCatalogue, Entry
 from generation.domain.plan import Plan, plan
 from generation.requests.limits import Limits
@@ -16,8 +17,8 @@ _current = CurrentCatalogue()
 
 
 def catalogue() -> Catalogue:
-    """Return this site's catalogue: the bundled models and the operator's own, as their file is now."""
-    return _current.get(settings.CATALOGUE_FILE or None)
+    """Return this site's catalogue: the bundled models, those approved, and the operator's own, as they are now."""
+    return _current.get(settings.CATALOGUE_FILE or None, approved.path(settings.HOME))
 
 
 def limits() -> Limits:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from auravideo.commands import manage
-from generation.catalogue import download, lockfile
+from generation.catalogue import approved, download, lockfile
 from generation.catalogue.load import BaseModel, Catalogue, CatalogueError, Entry, load_catalogue
 from generation.domain.errors import RenderError
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         self.home = Path(settings.HOME)
         self.may_ask = not options["yes"]
         try:
-            catalogue = load_catalogue(settings.CATALOGUE_FILE or None)
+            catalogue = load_catalogue(settings.CATALOGUE_FILE or None, approved.path(self.home))
             self._run(catalogue, options)
         except (download.FetchError, CatalogueError) as error:
             raise CommandError(str(error)) from error
@@ -211,7 +211,7 @@ def _state(entry: Entry, home: Path, catalogue: Catalogue) -> str:
 
 
 def _state_of_files(entry: Entry, home: Path) -> str:
-    missing = entry.missing(home)
+    missing = entry.missing_files(home)
     if entry.builtin:
         return "not built" if missing else "ships"
     if not missing:
