@@ -205,7 +205,11 @@ def test_an_operators_file_changes_the_fields_it_names(tmp_path: Path) -> None:
 def test_the_examples_of_the_manual_work(tmp_path: Path) -> None:
     manual = (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
     examples = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
-    cartoons, default, upscaler, style = (extra(tmp_path, example) for example in examples)
+    wan, fast, *others = examples  # the second adds to the first
+    family = extra(tmp_path, wan + fast)
+    assert family.models["our-wan"].pipeline == "WanPipeline"
+    assert family.models["our-wan-fast"].lora == ("our-four-steps", 1.0)
+    cartoons, default, upscaler, style = (extra(tmp_path, example) for example in others)
     assert cartoons.models["our-cartoons"].adapter == "animatediff-v1-5-2"
     assert default.default_model.id == "epicrealism"
     assert upscaler.models["epicrealism"].upscaler == "real-esrgan-video"
