@@ -75,7 +75,7 @@ def _calls_alone(code: str) -> str:
 def _model_texts() -> Iterator[tuple[str, str]]:
     """Yield the labels, purposes and notices of our catalogue, which generation/catalogue/entries.py translates.
 
-    A large model's label is its name, the same in every language.
+    A large model's label is its name, the same in every language. A variant has only what differs from its model.
     """
     path = ROOT / "generation" / "catalogue" / "catalogue.toml"
     for kind, entries in tomllib.loads(path.read_text()).items():

@@ -62,15 +62,11 @@ def write_wan(folder: Path, *, expand_timesteps: bool = False) -> Path:
     )
 
 
-def write_ltx(folder: Path, *, is_timestep_conditioned: bool = False) -> Path:
+def write_ltx(folder: Path, *, is_timestep_conditioned: bool = False, pipeline: str = "LTXPipeline") -> Path:
     """Write an LTX-Video model: frames 8k + 1, sides multiples of 32. Return its folder."""
+    import diffusers
     import torch
-    from diffusers import (
-        AutoencoderKLLTXVideo,
-        FlowMatchEulerDiscreteScheduler,
-        LTXPipeline,
-        LTXVideoTransformer3DModel,
-    )
+    from diffusers import AutoencoderKLLTXVideo, FlowMatchEulerDiscreteScheduler, LTXVideoTransformer3DModel
 
     torch.manual_seed(0)
     blocks, layers = (8, 8, 8, 8), (1, 1, 1, 1, 1)
@@ -105,9 +101,9 @@ def write_ltx(folder: Path, *, is_timestep_conditioned: bool = False) -> Path:
     )
     tokenizer = t5_tokenizer(folder / "words")
     return _save(
-        LTXPipeline,
+        getattr(diffusers, pipeline),
         folder,
-        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=pipeline == "LTXPipeline"),
         vae=vae,
         text_encoder=_t5_encoder(len(tokenizer)),
         tokenizer=tokenizer,

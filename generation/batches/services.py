@@ -40,7 +40,7 @@ class BatchEntry:
 
     @property
     def problems(self) -> list[str]:
-        """Return the errors, such as 'line 7, fps: This must be one of: 8, 16, 24, 32.'"""
+        """Return the errors, such as 'line 7, fps: This must be one of: 8, 16, 24, 25, 30, 32.'"""
         return [
             printable(f"line {self.row.line}{f', {name}' if name else ''}: {text}")
             for name, texts in self.errors.items()

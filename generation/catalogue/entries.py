@@ -13,6 +13,7 @@ from generation.catalogue.lockfile import locked_sizes
 from generation.catalogue.pipelines import ANIMATEDIFF
 from generation.domain.plan import ANY_COUNT, FrameRule
 
+FEW_STEPS = 10  # a model whose usual number is this small was distilled for it
 BUILTIN_MODELS = Path(__file__).resolve().parents[2] / "workers" / "tiny" / "models"
 
 
@@ -199,6 +200,11 @@ class BaseModel(Entry):
     @property
     def files_id(self) -> str:
         return self.variant_of or self.id
+
+    @property
+    def has_few_steps(self) -> bool:
+        """Return whether it was distilled for exactly its number of steps."""
+        return self.lora is not None or self.steps <= FEW_STEPS
 
     @property
     def relies_on(self) -> tuple[Entry, ...]:

@@ -103,8 +103,9 @@ class Catalogue:
         return tuple(lora for lora in self.loras.values() if lora.compatible(adapter))
 
     def styles_for(self, model: BaseModel) -> tuple[StyleLora, ...]:
-        """Return the style LoRAs that fit `model`."""
-        return tuple(style for style in self.styles.values() if style.compatible(model))
+        """Return the style LoRAs that fit `model`. What a few-step variant loads is not a style of anybody's choice."""
+        taken = {other.lora[0] for other in self.models.values() if other.lora is not None}
+        return tuple(style for style in self.styles.values() if style.compatible(model) and style.id not in taken)
 
 
 def load_catalogue(path: Path | str | None = None, approved: Path | str | None = None) -> Catalogue:

@@ -7,6 +7,7 @@ ANIMATEDIFF = "AnimateDiffPipeline"
 OTHERS = (
     "CogVideoXPipeline",
     "HunyuanVideo15Pipeline",
+    "LTXConditionPipeline",
     "LTXPipeline",
     "WanPipeline",
 )

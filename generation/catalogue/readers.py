@@ -162,6 +162,8 @@ def _model(id: str, table: Table) -> BaseModel:
     for field in ("native_size", "min_size"):
         if getattr(model, field) % multiple:
             raise table.error(field, f"must be a multiple of {multiple}, which is what one latent pixel covers")
+    if model.frame_rule.most is not None and model.frame_rule.most <= model.native_fps:
+        raise table.error("max_frames", f"must be above native_fps ({model.native_fps}): a clip has a second at least")
     if model.min_size > model.native_size:
         raise table.error("min_size", f"must not be above native_size ({model.native_size})")
     return model

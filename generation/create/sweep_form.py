@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from auravideo.core.forms import mark_default
+from auravideo.core.forms import choice_field, choices_of, mark_default
 from generation.batches.variations import MAX_COMPARED
 from generation.create.forms import CreateForm
 from generation.queue import blocked_terms
@@ -37,8 +37,19 @@ class SweepForm(forms.Form):
         self.axes: list[Axis] = []
         self.requests: list[RenderRequest] = []
         mark_default(self.fields["across"], self.fields["down"])
+        if form is not None and not form.chosen_model.is_guided:
+            for name in ("across", "down"):
+                self._leave_out_guidance(name)
         for name in ("across_values", "down_values"):
             self.fields[name].widget.attrs["autocomplete"] = "off"
+
+    def _leave_out_guidance(self, name: str) -> None:
+        """Do not offer what has no effect on the chosen model. Whoever asks for it nevertheless is told why."""
+        field = choice_field(self, name)
+        field.choices = [choice for choice in choices_of(self, name) if choice[0] != Swept.GUIDANCE]
+        field.error_messages["invalid_choice"] = _("The model that you chose has no guidance to vary.")
+        if field.initial == Swept.GUIDANCE:
+            field.initial = Swept.SEED.value
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -90,6 +101,6 @@ def posted(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: data[name] for name in NAMES if data.get(name)}
 
 
-def typed(data: Mapping[str, Any]) -> SweepForm:
-    """Return the form as it was posted with another one, unvalidated; empty by default."""
-    return SweepForm(initial=posted(data))
+def typed(data: Mapping[str, Any], form: CreateForm) -> SweepForm:
+    """Return the form as it was posted with the create form `form`, unvalidated; empty by default."""
+    return SweepForm(initial=posted(data), form=form)

@@ -83,6 +83,7 @@ ERRORS: Mapping[str, Any] = {
         "The LoRA %(model)s was made for another model (%(made_for)s) and does not work with %(base)s. Choose another "
         "LoRA, or leave it out."
     ),
+    "lora-unsupported": _("%(base)s takes no LoRAs, so %(model)s cannot be used with it. Leave it out."),
     "lora-mismatch": _(
         "The LoRA %(model)s was not applied: %(matching)s of its %(total)s modules match %(base)s. Choose another "
         "LoRA, or leave it out."

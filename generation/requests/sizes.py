@@ -37,6 +37,10 @@ def largest_short_side_of(aspect: str, model: BaseModel, max_side: int) -> int:
 
 
 def suggested_short_sides(model: BaseModel, max_side: int) -> list[int]:
-    """Return the suggested short sides up to the longest possible for a square, which is included."""
+    """Return the suggested short sides up to the longest possible for a square, which is included.
+
+    The model's own is among them, as nothing is upscaled there, and its double.
+    """
     largest = largest_short_side_of("1:1", model, max_side)
-    return sorted({side for side in SHORT_SIDES if side <= largest} | {largest})
+    own = [side for side in (model.native_size, 2 * model.native_size) if side >= SHORT_SIDES[0]]
+    return sorted({side for side in (*SHORT_SIDES, *own) if side <= largest} | {largest})

@@ -176,8 +176,13 @@ class FamilyEngine(DiffusionEngine):
             "output_type": "pt",
             **arranging.set_guidance(self._pipeline, guidance),
             **({"frame_rate": self.fps} if "frame_rate" in known and self.fps else {}),
-            **self._call,
+            **self._fixed(clip),
         }
+
+    def _fixed(self, clip: Clip) -> dict[str, Any]:
+        """Return the entry's arguments. Timesteps hold only for as many steps as a model was distilled for."""
+        times = self._call.get("timesteps", ())
+        return {name: value for name, value in self._call.items() if name != "timesteps" or len(times) == clip.steps}
 
     def _fitted_preview(self) -> VideoPreview | None:
         if self._preview is None:

@@ -29,6 +29,10 @@ SCHEDULERS = (
 )
 
 
+# Pipelines with the same parts, so that one's folder is the other's.
+_SAME_PARTS = {"LTXConditionPipeline": ("LTXPipeline",), "LTXPipeline": ("LTXConditionPipeline",)}
+
+
 def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Source) -> Any:
     """Return a pipeline of diffusers with the parts in `base`, on the CPU.
 
@@ -48,7 +52,8 @@ def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Sourc
         raise source.missing(base)
     cls = getattr(diffusers, name)
     index = read_json(base / "model_index.json", source)
-    require_class({"_class_name": index.get("_class_name", name)}, cls, base / "model_index.json", source)
+    if index.get("_class_name") not in _SAME_PARTS.get(name, ()):
+        require_class({"_class_name": index.get("_class_name", name)}, cls, base / "model_index.json", source)
     parts: dict[str, Any] = {}
     for part, annotation in _expected(cls).items():
         value = index.get(part)
