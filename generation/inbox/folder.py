@@ -11,6 +11,7 @@ from generation.inbox.headers import read_header
 from generation.inbox.reasons import Refused
 from generation.inbox.recognise import Found, recognise
 
+PERMISSION = "generation.change_worker"  # to approve: of those who run the machines
 MOST_FILES = 500
 LONGEST_NAME = 255
 
@@ -74,6 +75,11 @@ def dropped(home: Path | str) -> Iterator[Dropped]:
     except (FileNotFoundError, NotADirectoryError):
         return
     yield from (look(home, name) for name in found[:MOST_FILES])
+
+
+def waiting(home: Path | str) -> int:
+    """Return how many files in the inbox could be approved."""
+    return sum(file.found is not None for file in dropped(home))
 
 
 def _is_besides(name: str) -> bool:

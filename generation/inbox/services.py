@@ -99,17 +99,26 @@ def withdraw(home: Path | str, own: Path | str | None, id: str) -> Path:
     return target
 
 
-def approvals(home: Path | str) -> list[dict[str, Any]]:
-    """Return ID, kind and label of what is approved; nothing if the file cannot be read."""
+def approvals(home: Path | str, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Return ID, kind, label and `command` (see there) of what is approved; nothing if the file cannot be read."""
     try:
         found = approved.read(home)
     except CatalogueError:
         return []
     return [
-        {"id": id, "kind": kind, "label": fields.get("label", id)}
+        {"id": id, "kind": kind, "label": fields.get("label", id), "command": command(home, catalogue, id)}
         for kind, named in found.items()
         for id, fields in named.items()
     ]
+
+
+def command(home: Path | str, catalogue: Catalogue, id: str) -> str:
+    """Return the command that fetches what an entry needs and is not here; empty if nothing is missing."""
+    try:
+        needed = catalogue.with_needs(id)
+    except KeyError:  # a mistake in the operator's file, so that the catalogue is an earlier one
+        return ""
+    return "" if all(entry.is_available(home) for entry in needed) else catalogue[id].command
 
 
 @contextlib.contextmanager

@@ -11,8 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from generation.inbox import folder, services
 from generation.inbox.reasons import Refused
-
-PERMISSION = "generation.change_worker"  # of those who run the machines
+from generation.requests import available
 
 KINDS = {
     "models": gettext_lazy("checkpoint"),
@@ -37,7 +36,10 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "folder": folder.inbox(settings.HOME),
         "files": files,
         "most": folder.MOST_FILES if len(files) == folder.MOST_FILES else None,
-        "approved": [{**found, "kind": KINDS.get(found["kind"])} for found in services.approvals(settings.HOME)],
+        "approved": [
+            {**found, "kind": KINDS.get(found["kind"])}
+            for found in services.approvals(settings.HOME, available.catalogue())
+        ],
     }
     return render(request, "admin/inbox.html", context)
 
@@ -52,7 +54,10 @@ def approve(request: HttpRequest) -> HttpResponse:
     except Refused as reason:
         messages.error(request, f"{name}: {reason.text}")
     else:
-        messages.success(request, _("The file %(name)s can be used now, as %(id)s.") % {"name": name, "id": id})
+        command = services.command(settings.HOME, available.catalogue(), id)
+        text = _("Approved: %(name)s, as %(id)s. Fetch what it needs besides with: %(command)s")
+        text = text if command else _("The file %(name)s can be used now, as %(id)s.")
+        messages.success(request, text % {"name": name, "id": id, "command": command})
     return redirect("admin-inbox")
 
 
@@ -71,5 +76,5 @@ def withdraw(request: HttpRequest) -> HttpResponse:
 
 
 def _require_permission(request: HttpRequest) -> None:
-    if not request.user.has_perm(PERMISSION):
+    if not request.user.has_perm(folder.PERMISSION):
         raise PermissionDenied

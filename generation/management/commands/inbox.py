@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from auravideo.commands import manage
 from generation.inbox import folder, services
 from generation.inbox.reasons import Refused
+from generation.requests import available
 
 
 class Command(BaseCommand):
@@ -25,13 +26,18 @@ class Command(BaseCommand):
         home, own = Path(settings.HOME), settings.CATALOGUE_FILE or None
         refused = 0
         for name in approve:
-            refused += self._tell(name, lambda name=name: f"can be used, as {services.approve(home, own, name)}")
+            refused += self._tell(name, lambda name=name: self._approve(home, own, name))
         for id in withdraw:
             refused += self._tell(id, lambda id=id: f"is in the inbox again: {services.withdraw(home, own, id)}")
         if refused:
             raise CommandError(f"{refused} refused.")
         if not approve and not withdraw:
             self._list(home)
+
+    def _approve(self, home: Path, own: str | None, name: str) -> str:
+        id = services.approve(home, own, name)
+        command = services.command(home, available.catalogue(), id)
+        return f"approved, as {id}. Fetch what it needs besides: {command}" if command else f"can be used, as {id}"
 
     def _tell(self, name: str, act: Any) -> bool:
         """Do something and say what came of it. Return whether it was refused."""
@@ -51,5 +57,5 @@ class Command(BaseCommand):
             self.stdout.write(f"There are no files in {folder.inbox(home)}.")
         elif any(file.found for file in files):
             self.stdout.write(f"\nApprove one: {manage('inbox --approve NAME')}")
-        for entry in services.approvals(home):
+        for entry in services.approvals(home, available.catalogue()):
             self.stdout.write(f"approved: {entry['id']} ({entry['kind']}, {entry['label']})")

@@ -34,7 +34,9 @@ def test_the_steps_lead_to_a_model_on_the_form(settings, home):
     files.write(home / re.search(r"into `(models/inbox/)`", SECTION)[1] / approving.split()[-1], files.checkpoint())
     assert f"{approving.split()[-1]}: models, " in command(listing)
     id = fetching.split()[-1]
-    assert command(approving) == f"{approving.split()[-1]}: can be used, as {id}\n"
+    said = command(approving)
+    assert said.startswith(f"{approving.split()[-1]}: approved, as {id}. Fetch what it needs besides: ")
+    assert said.endswith(f"manage.py {fetching}\n")
     needed = {entry.id for entry in available.catalogue().with_needs(id) if entry.sources()}
     assert needed == {"sd15-configuration", "animatediff-v1-5-2", "film", "real-esrgan-plus"}
     configuration = available.catalogue().configurations["sd15-configuration"]

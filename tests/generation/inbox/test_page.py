@@ -12,7 +12,7 @@ from generation.catalogue import approved
 from generation.inbox import folder
 from generation.requests import available
 from tests import model_files as files
-from tests.factories import UserFactory
+from tests.factories import UserFactory, a_moderator
 from tests.persons import sign_in
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +66,13 @@ def test_approving_offers_the_file_and_is_recorded(home, operator):
     assert "ink" not in available.catalogue().styles
 
 
+def test_a_checkpoint_that_lacks_files_names_the_command_that_fetches_them(home, operator):
+    drop(home, files.checkpoint(), "big.safetensors")
+    page = text_of(operator.post(APPROVE, {"name": "big.safetensors"}, follow=True))
+    assert "Approved: big.safetensors, as big. Fetch what it needs besides with: " in page
+    assert page.count("manage.py fetch_models big") == 2, "in the message, and beside the entry"
+
+
 @pytest.mark.parametrize(
     ("address", "data", "reason"),
     [
@@ -92,6 +99,17 @@ def test_staff_without_the_permission_neither_see_nor_approve(home, client):
 
 def test_the_index_leads_there(operator):
     assert PAGE in operator.get(reverse("admin:index")).content.decode()
+
+
+def test_the_overview_counts_those_that_can_be_approved(home, operator, client):
+    overview = reverse("admin-overview")
+    assert "Model files to approve" not in operator.get(overview).content.decode()
+    drop(home, files.kohya())
+    drop(home, files.kohya(2048), "xl.safetensors")
+    page = text_of(operator.get(overview))
+    assert f'Model files to approve</h2> <p class="overview__number"><a href="{PAGE}">1</a>' in page
+    sign_in(client, a_moderator())
+    assert "Model files to approve" not in client.get(overview).content.decode()
 
 
 def test_a_page_changes_nothing_when_it_is_only_read(home, operator):
