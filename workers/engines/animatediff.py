@@ -19,6 +19,7 @@ from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.decoding import decode
 from workers.engines.diffusion.denoising import denoise
 from workers.engines.diffusion.engine import DiffusionEngine
+from workers.engines.diffusion.long_prompts import read_long_prompts, whole_clip
 from workers.engines.diffusion.parts import arrange, make_plain, set_precision
 from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras, swap_motion
 from workers.engines.memory import Rung, free_memory
@@ -114,7 +115,10 @@ class AnimateDiffEngine(DiffusionEngine):
 
     @property
     def max_prompt_tokens(self) -> int:
-        return self.prompt_tokens.limit
+        return self.prompt_tokens.limit  # of one chunk
+
+    def _warn_of_cut(self, **texts: str) -> None:
+        """Say nothing: prompts of any length are read (long_prompts.py)."""
 
     def count_tokens(self, prompt: str) -> int:
         return self.prompt_tokens.count(prompt)
@@ -146,6 +150,7 @@ class AnimateDiffEngine(DiffusionEngine):
         # What half precision cannot hold is infinite for good, so parts that differ are read in full precision.
         kind = dtype(used["network"] if len({*used.values()}) == 1 else FLOAT32)
         pipeline = load_pipeline(self.base, self.adapter, self.vae, kind, self._source, self._motion)
+        read_long_prompts(pipeline)
         for part, precision in used.items():
             set_precision(pipeline, part, precision)
         return pipeline
@@ -155,6 +160,7 @@ class AnimateDiffEngine(DiffusionEngine):
 
     def _check(self, clip: Clip) -> None:
         clip.check(self._pipeline.vae_scale_factor)
+        clip.window = clip.window or whole_clip(clip.frames, clip.prompt, clip.negative_prompt)
 
     def _plain(self) -> None:
         make_plain(self._pipeline)
