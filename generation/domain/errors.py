@@ -106,6 +106,20 @@ WARNINGS: Mapping[str, Any] = {
         "The prompt has %(tokens)s tokens and the model reads only %(limit)s, so the end of it "
         "has no effect. Put what matters first."
     ),
+    "negative-prompt-cut": _(
+        "The negative prompt has %(tokens)s tokens and the model reads only %(limit)s, so the end of it has no effect."
+    ),
+    "lora-tag": _(
+        "%(tag)s has no effect: a prompt loads no LoRA. Choose styles and camera motions in the advanced settings."
+    ),
+    "bracket-alone": _(
+        "The bracket %(bracket)s near “%(near)s” has no partner, so it is read as text. Write \\%(bracket)s if that is "
+        "what you want."
+    ),
+    "and-word": _("AND does not join two prompts here: in “%(near)s” it is read as a word."),
+    "syntax-unread": _(
+        "The model %(model)s does not read weights such as (word:1.2), nor BREAK. It is given the words without them."
+    ),
     "words-unknown": _(
         "The model %(model)s knows only a small world. These words of the prompt will not show in the clip: %(words)s."
     ),

@@ -65,9 +65,14 @@ def problems_of(text: str, keys: Sequence[Key], seconds: float, fps: float, nati
     return []
 
 
-def in_percent(keys: Sequence[Key], seconds: float, fps: float) -> str:
-    """Return the prompt with all times in percent of the clip, for an engine, which knows neither length nor rate."""
-    return " | ".join(f"{100 * key.position(seconds, fps):.6g}%: {key.text}" for key in keys)
+def in_percent(keys: Sequence[Key], seconds: float, fps: float, last: float) -> str:
+    """Return the prompt with all times in percent, for an engine, which knows neither length nor rate.
+
+    Args:
+        last: the time of the last frame that the model makes, in seconds, which is 100 %; the clip may end later.
+    """
+    times = (key.position(seconds, fps) * seconds for key in keys)
+    return " | ".join(f"{100 * time / last:.6g}%: {key.text}" for time, key in zip(times, keys, strict=True))
 
 
 def at_frames(keys: Sequence[Key], frames: int) -> dict[int, str]:

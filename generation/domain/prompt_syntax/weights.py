@@ -75,8 +75,8 @@ class _Reader:
             self._complain(
                 "bracket-alone", bracket=self.text[start], near=quoted(self.text[max(0, start - 12) : start + 12])
             )
-        if _AND.search(self.text) and not self.text.isupper():
-            self._complain("and-word")
+        if (found := _AND.search(self.text)) and not self.text.isupper():
+            self._complain("and-word", near=quoted(self.text[max(0, found.start() - 12) : found.end() + 12]))
         for place in sorted((*self.brackets.ends, *self.brackets.tags)):
             self._close_before(place)
             if place in self.brackets.tags:

@@ -62,9 +62,8 @@ class LongPrompts:
         clip_skip: int | None = None,
     ) -> tuple[Any, Any]:
         """Encode a prompt or several, of one picture each, as no engine of ours asks for anything else."""
-        if num_images_per_prompt != 1 or not (
-            prompt_embeds is negative_prompt_embeds is lora_scale is clip_skip is None
-        ):
+        others = (prompt_embeds, negative_prompt_embeds, lora_scale, clip_skip)
+        if num_images_per_prompt != 1 or any(other is not None for other in others):
             raise NotImplementedError("embeddings, LoRA scales, skipped layers and several pictures of a prompt")
         texts = [read_prompt(text) for text in _listed(prompt)]
         negatives = [read_prompt(text) for text in _listed(negative_prompt or [""] * len(texts))]

@@ -54,12 +54,14 @@ def test_times_that_make_no_sense_are_reported(text, problem):
 def test_the_last_moment_of_a_clip_can_be_named_in_each_unit():
     for text in ("0: a | 2s: b", "0: a | 48: b", "0: a | 100%: b"):
         assert problems(text) == []
-        assert at_frames(read_travel(in_percent(read_travel(text), 2, 24)), 17) == {0: "a", 16: "b"}
+        assert at_frames(read_travel(in_percent(read_travel(text), 2, 24, 2)), 17) == {0: "a", 16: "b"}
 
 
 def test_an_engine_is_given_frames_of_its_own_rate():
-    text = in_percent(read_travel("0: a | 0.5s: b | 36: c"), 2, 24)
+    text = in_percent(read_travel("0: a | 0.5s: b | 36: c"), 2, 24, 2)
     assert text == "0%: a | 25%: b | 75%: c"
     assert at_frames(read_travel(text), 17) == {0: "a", 4: "b", 12: "c"}
+    without_the_last = in_percent(read_travel("0: a | 12: b | 2s: c"), 2, 8, 15 / 8)
+    assert at_frames(read_travel(without_the_last), 16) == {0: "a", 12: "b", 15: "c"}
     with pytest.raises(ValueError, match="percent"):
         at_frames(read_travel("0: a | 1s: b"), 17)
