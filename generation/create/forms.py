@@ -13,7 +13,7 @@ from generation.catalogue.load import Entry, Upscaler
 from generation.queue import blocked_terms
 from generation.quotas.allowance import UNLIMITED, Allowance
 from generation.quotas.widgets import LengthSelect, lengths
-from generation.requests import available
+from generation.requests import available, drawing
 from generation.requests.choices import LORA_PREFIX, PROMPT_TO_COME, to_requests
 from generation.requests.fields import FIELDS, LORAS, MAX_PROMPT, MAX_STYLE, MIN_SIDE, WITH_GUIDANCE, Field, Kind
 from generation.requests.labels import ASPECT_LABELS, QUALITY_LABELS, model_choices
@@ -284,13 +284,19 @@ class CreateForm(forms.Form):
         try:
             requests = to_requests({**data, "prompt": data.get("prompt", PROMPT_TO_COME)}, self.offer)
             if not self.errors:
-                blocked_terms.load().check(requests[0].engine_prompt)
+                self._require_allowed(requests[0])
                 self.requests = requests
         except InvalidRequest as error:
             for name, texts in error.errors.items():
                 for text in texts:
                     self.add_error(name if name in self.fields else None, text)
         return data
+
+    def _require_allowed(self, request: RenderRequest) -> None:
+        """Raise InvalidRequest if this site does not render one of the prompts that can be drawn."""
+        lists = available.lists()
+        drawing.check(request, self.chosen_model, lists)
+        blocked_terms.load().check_all(request, lists)
 
     @property
     def render_request(self) -> RenderRequest:

@@ -16,6 +16,7 @@ from generation.create.forms import ADVANCED, OF_A_REQUEST, SIMPLE_FIELDS, SIMPL
 from generation.quotas.allowance import UNLIMITED, Allowance
 from generation.requests import available
 from generation.requests.choices import LORA_PREFIX, in_quality
+from generation.requests.drawing import as_written
 from generation.requests.fields import FIELDS, MAX_PROMPT, Field, Kind, with_present_names
 from generation.requests.offer import Offer
 from generation.requests.qualities import QUALITIES, STANDARD, Quality, matching
@@ -40,7 +41,7 @@ def posted(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def from_request(request: Mapping[str, Any], offer: Offer | None = None) -> Prefill:
     """Return form values for a stored request, which may come from an untrusted file."""
-    request, found, offer = with_present_names(request), Prefill(), offer or available.offer()
+    request, found, offer = as_written(with_present_names(request)), Prefill(), offer or available.offer()
     _take_models(request, found, offer)
     usual = offer.usual(found.values)
     for name in FIELDS:

@@ -11,6 +11,7 @@ from auravideo.core.forms import choice_field, choices_of, mark_default
 from generation.batches.variations import MAX_COMPARED
 from generation.create.forms import CreateForm
 from generation.queue import blocked_terms
+from generation.requests import available, drawing
 from generation.requests.fields import MAX_SEED
 from generation.requests.request import InvalidRequest, RenderRequest
 from generation.requests.sweeps import LABELS, MAX_TYPED, Axis, BadValues, Swept, read_axis, requests_of
@@ -87,9 +88,10 @@ class SweepForm(forms.Form):
             return
         try:
             requests = requests_of(form.cleaned_data, self.axes, secrets.randbelow(MAX_SEED + 1), form.offer)
-            blocked = blocked_terms.load()
+            blocked, lists = blocked_terms.load(), available.lists()
             for request in requests:
-                blocked.check(request.engine_prompt)
+                drawing.check(request, form.offer.catalogue.models[request.model], lists)
+                blocked.check_all(request, lists)
             self.requests = requests
         except InvalidRequest as error:
             for text in dict.fromkeys(str(text) for texts in error.errors.values() for text in texts):

@@ -3,6 +3,8 @@
 The only module of this package that reads the settings.
 """
 
+from pathlib import Path
+
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
@@ -12,6 +14,7 @@ from generation.domain.plan import Plan, plan
 from generation.requests.limits import Limits
 from generation.requests.offer import Offer
 from generation.requests.request import InvalidRequest, RenderRequest
+from generation.requests.wildcards import FOLDER, Wildcards
 
 _current = CurrentCatalogue()
 
@@ -24,6 +27,11 @@ def catalogue() -> Catalogue:
 def limits() -> Limits:
     """Return the operator's limits."""
     return Limits(max_side=settings.MAX_SIDE, max_seconds=settings.MAX_SECONDS)
+
+
+def lists() -> Wildcards:
+    """Return the operator's lists for prompts, as they are now."""
+    return Wildcards(Path(settings.HOME) / FOLDER)
 
 
 def plan_for(request: RenderRequest) -> Plan:

@@ -177,6 +177,8 @@ _FIELDS = (
     Field("style_loras", Kind.STYLES, _("Style"), facts=Facts.SUBJECT),
 )
 FIELDS: Mapping[str, Field] = {found.name: found for found in _FIELDS}
+# Under these names, a stored request holds the templates from which its texts were drawn (requests/drawing.py).
+TEMPLATES: Mapping[str, str] = {found.name: f"{found.name}_template" for found in _FIELDS if found.role is not None}
 
 
 def with_present_names(data: Mapping[str, Any]) -> dict[str, Any]:

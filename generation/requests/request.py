@@ -19,12 +19,14 @@ from generation.requests.fields import (
     MAX_STYLE,
     MIN_SIDE,
     RENAMED,
+    TEMPLATES,
     Field,
     Kind,
     Role,
     with_present_names,
 )
 from generation.requests.limits import Limits
+from generation.requests.prompts import faults
 from generation.requests.rates import standard_rate
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab, line feed and carriage return
@@ -166,6 +168,8 @@ class _Parser:
         values: dict[str, Any] = {
             name: decided[name] if name in decided else self._read(FIELDS[name]) for name in FIELDS
         }
+        if model is not None:
+            self._check_prompts(values, model)
         if not self.errors and model is not None:
             self._check_reach(values, model)
         if self.errors:
@@ -212,6 +216,14 @@ class _Parser:
             message = _("This text contains control characters. Type it again, or paste it as plain text.")
             self._fail(field.name, message)
         return value
+
+    def _check_prompts(self, values: Mapping[str, Any], model: BaseModel) -> None:
+        """Report syntax that cannot be rendered; its times need the clip's length and rate."""
+        if {"seconds", "fps"} & self.errors.keys():
+            return
+        for name in TEMPLATES.keys() - self.errors.keys():
+            for text in faults(values[name], model, values["seconds"], values["fps"]):
+                self._fail(name, text)
 
     def _given(self, field: Field) -> Any:
         return self.data.get(field.name, self.defaults.get(field.name, field.default))

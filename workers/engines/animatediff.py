@@ -19,6 +19,7 @@ from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.decoding import decode
 from workers.engines.diffusion.denoising import denoise
 from workers.engines.diffusion.engine import DiffusionEngine
+from workers.engines.diffusion.long_prompts import read_long_prompts, whole_clip
 from workers.engines.diffusion.parts import arrange, make_plain, set_precision
 from workers.engines.files.single_file import load_pipeline
 from workers.engines.loading import Source, make_scheduler, set_free_noise, set_loras, swap_motion
@@ -122,7 +123,10 @@ class AnimateDiffEngine(DiffusionEngine):
 
     @property
     def max_prompt_tokens(self) -> int:
-        return self.prompt_tokens.limit
+        return self.prompt_tokens.limit  # of one chunk
+
+    def _warn_of_cut(self, **texts: str) -> None:
+        """Say nothing: prompts of any length are read (long_prompts.py)."""
 
     def count_tokens(self, prompt: str) -> int:
         return self.prompt_tokens.count(prompt)
@@ -155,6 +159,7 @@ class AnimateDiffEngine(DiffusionEngine):
         kind = dtype(used["network"] if len({*used.values()}) == 1 else FLOAT32)
         files = (self.base, self.weights, self.adapter, self.vae)
         pipeline = load_pipeline(*files, kind, self._source, self._motion, vae_config=self.vae_config)
+        read_long_prompts(pipeline)
         for part, precision in used.items():
             set_precision(pipeline, part, precision)
         return pipeline
@@ -164,6 +169,7 @@ class AnimateDiffEngine(DiffusionEngine):
 
     def _check(self, clip: Clip) -> None:
         clip.check(self._pipeline.vae_scale_factor)
+        clip.window = clip.window or whole_clip(clip.frames, clip.prompt, clip.negative_prompt)
 
     def _plain(self) -> None:
         make_plain(self._pipeline)
