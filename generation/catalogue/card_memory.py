@@ -20,8 +20,6 @@ DEFAULT_SECONDS = 2  # of the clip that a model's `memory_gb` is about
 INEXACT = ("never", "last", "early")
 USUALLY = "last"
 
-Line = tuple[float, float]
-"""Bytes, and bytes per pixel."""
 Plane = tuple[float, float, float]
 """Bytes, bytes per pixel, and bytes per pixel and frame."""
 
@@ -52,16 +50,20 @@ M = TypeVar("M", bound=_Exact)
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """One memory mode of a family. `speed` is a fraction of the first mode's; `two_passes`: guidance in two."""
+    """One memory mode of a family. `speed` is a fraction of the first mode's; `two_passes`: guidance in two.
+
+    Encoding prompts takes `text` bytes. Clips of more frames than `window` are seen a part at a time, and need `long`.
+    """
 
     name: str
-    window: int
     is_exact: bool
     two_passes: bool
     denoise: Plane
-    long: Plane
-    decode: Line
+    decode: Plane
     speed: float
+    text: int = 0
+    window: int | None = None
+    long: Plane | None = None
 
     def bytes(self, width: int, height: int, frames: int, *, guided: bool = True) -> int:
         """Return what a clip of this size (pixels) and length needs.
@@ -69,11 +71,13 @@ class Mode:
         Without guidance, half as much is computed at a time, unless that is so anyway.
         """
         pixels = width * height
-        offset, by_pixel, by_volume = self.denoise if frames <= self.window else self.long
+        is_long = self.window is not None and frames > self.window
+        offset, by_pixel, by_volume = self.long if self.long and is_long else self.denoise
         share = 1 if guided or self.two_passes else 0.5
         denoising = offset + by_pixel * pixels + by_volume * pixels * frames * share
-        decoding = self.decode[0] + self.decode[1] * pixels
-        return int(max(denoising, decoding)) + CONTEXT + GAPS
+        offset, by_pixel, by_volume = self.decode
+        decoding = offset + by_pixel * pixels + by_volume * pixels * frames
+        return int(max(self.text, denoising, decoding)) + CONTEXT + GAPS
 
 
 def modes(model: Model, inexact: str = USUALLY) -> tuple[Mode, ...]:
@@ -140,4 +144,10 @@ def _families() -> Mapping[str, tuple[Mode, ...]]:
 
 
 def _modes(table: Mapping[str, Any]) -> tuple[Mode, ...]:
-    return tuple(Mode(name=name, window=table["window"], **row) for name, row in table["modes"].items())
+    return tuple(_mode(name, table.get("window"), row) for name, row in table["modes"].items())
+
+
+def _mode(name: str, window: int | None, row: Mapping[str, Any]) -> Mode:
+    """Return a mode; image decoders, which see a few frames at a time, need nothing by frame."""
+    offset, by_pixel, *by_volume = row["decode"]
+    return Mode(name=name, window=window, **{**row, "decode": (offset, by_pixel, *(by_volume or [0.0]))})

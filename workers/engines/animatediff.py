@@ -20,7 +20,7 @@ from workers.engines.diffusion.decoding import decode
 from workers.engines.diffusion.denoising import denoise
 from workers.engines.diffusion.engine import DiffusionEngine
 from workers.engines.diffusion.long_prompts import read_long_prompts, whole_clip
-from workers.engines.diffusion.parts import arrange, make_plain, set_precision
+from workers.engines.diffusion.parts import arrange, least_bytes, make_plain, set_precision
 from workers.engines.files.single_file import load_pipeline
 from workers.engines.loading import Source, make_scheduler, set_free_noise, set_loras, swap_motion
 from workers.engines.memory import Rung, free_memory
@@ -173,6 +173,9 @@ class AnimateDiffEngine(DiffusionEngine):
 
     def _plain(self) -> None:
         make_plain(self._pipeline)
+
+    def _least_bytes(self, rung: Rung) -> int:
+        return least_bytes(self._pipeline, rung)
 
     def _facts(self, clip: Clip) -> dict[str, Any]:
         sampling = make_scheduler(clip.scheduler, self.base, self._source).config

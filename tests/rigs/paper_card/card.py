@@ -5,6 +5,7 @@ alive on the card and raises torch's own out-of-memory error beyond the budget. 
 says what this cannot show.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
 
 from tests.rigs.paper_card.memory import Kernel, Memory
 
@@ -43,6 +45,7 @@ class PaperCard:
         self.stages: dict[str, int] = {}
         self.kernels: dict[str, list[Kernel]] = {}
         self._begun = 0
+        self._files: dict[bytes, dict[str, torch.Tensor]] = {}  # safetensors that were written
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
@@ -119,6 +122,15 @@ class PaperCard:
             yield mock.patch.object(torch.cuda, name, answer)
         yield mock.patch("torch._subclasses.fake_tensor.init_gpu_context", lambda _device: None)
         yield mock.patch.object(torch.nn.Module, "_apply", _apply)
+        yield mock.patch("safetensors.torch.save", self._save)
+        yield mock.patch("safetensors.torch.load", lambda data: dict(self._files[data]))
+
+    def _save(self, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> bytes:
+        """Return the bytes of a file that has the header of a real one, and tensors that have no bytes."""
+        header = json.dumps({"__metadata__": metadata, "number": len(self._files)}).encode()
+        data = len(header).to_bytes(8, "little") + header
+        self._files[data] = dict(tensors)
+        return data
 
 
 class _NoDriver(FakeTensorMode):
@@ -180,17 +192,20 @@ def _apply(module: torch.nn.Module, function: Callable[[torch.Tensor], torch.Ten
     """Move or convert a module as `Module._apply` does, tensor by tensor.
 
     torch exchanges the content of a parameter for that of its copy, which it cannot do on paper: there, a new parameter
-    takes the place of the old one. The memory is the same.
+    takes the place of the old one, in every layer that shares it. The memory is the same.
     """
     if recurse:
         for child in module.children():
             child._apply(function)
+    shared = function.__dict__.setdefault("_moved", WeakIdKeyDictionary())  # as long as torch is at this module
     for name, parameter in module._parameters.items():
         if parameter is not None:
-            with torch.no_grad():
-                moved = function(parameter)
-            if moved is not parameter:
-                module._parameters[name] = torch.nn.Parameter(moved, parameter.requires_grad)
+            if parameter not in shared:
+                with torch.no_grad():
+                    moved = function(parameter)
+                is_new = moved is not parameter
+                shared[parameter] = torch.nn.Parameter(moved, parameter.requires_grad) if is_new else parameter
+            module._parameters[name] = shared[parameter]
         del parameter
     for name, buffer in module._buffers.items():
         if buffer is not None:

@@ -39,6 +39,12 @@ class Need:
     def peak(self) -> int:
         return max(self.stages.values())
 
+    @property
+    def volume(self) -> list[int]:
+        """Return the pixels, and the pixels of all frames."""
+        pixels = self.width * self.height
+        return [pixels, pixels * self.frames]
+
 
 class Bench:
     """An engine on a card on paper that makes clips of one step.

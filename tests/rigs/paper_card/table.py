@@ -3,8 +3,10 @@
 `python -m tests.rigs.paper_card` writes it to generation/catalogue/card_memory.toml, where the web process reads it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -102,9 +104,25 @@ def toml(tables: dict[str, str]) -> str:
     heading = (
         "# What a clip needs on a graphics card, by family and memory mode. Written by `make memory-table`.\n"
         "# `denoise` and `long` (clips beyond the window): bytes, per pixel, per pixel and frame. `decode`: bytes,\n"
-        "# and per pixel. `speed` compares a whole clip with the first mode. docs/performance.md says how.\n"
+        "# per pixel, and for video decoders per pixel and frame. `text`: bytes while prompts are encoded, where\n"
+        "# that can be most. `speed` compares a whole clip with the first mode. docs/performance.md says how.\n"
     )
     return "\n".join([heading, *tables.values()]).rstrip() + "\n"
+
+
+def key(name: str) -> str:
+    """Return a family's name as a key of the file."""
+    return name if re.fullmatch(r"[\w-]+", name) else f'"{name}"'
+
+
+def table_in(text: str, name: str) -> str:
+    """Return the tables of a family in a file that `toml` returned; empty if it is not there."""
+    lines = text.splitlines(keepends=True)
+    own = re.compile(rf"\[{re.escape(key(name))}[.\]]")
+    starts = [index for index, line in enumerate(lines) if line.startswith("[")]
+    sections = ("".join(lines[start:end]) for start, end in pairwise([*starts, len(lines)]))
+    found = "".join(section for section in sections if own.match(section))
+    return found.rstrip() + "\n" if found else ""
 
 
 def _computes_like(rung: Rung) -> Rung:
@@ -115,7 +133,7 @@ def _computes_like(rung: Rung) -> Rung:
 def table_of(family: Family, window: int, needs: dict[str, list[Need]]) -> str:
     """Return the tables of one family."""
     lines = [f"[{family.name}]", f"window = {window}", ""]
-    fastest = _clip_seconds(_usual(needs[LADDER[0].name], family))
+    fastest = clip_seconds(_usual(needs[LADDER[0].name], family))
     for rung in LADDER:
         found, like = needs[rung.name], needs[_computes_like(rung).name]
         lines += [
@@ -125,7 +143,7 @@ def table_of(family: Family, window: int, needs: dict[str, list[Need]]) -> str:
             f"denoise = {_denoising(_seen(found, False), _seen(like, False))}",
             f"long = {_denoising(_seen(found, True), _seen(like, True))}",
             f"decode = {plane_above(([need.width * need.height], need.stages['decode']) for need in found)}",
-            f"speed = {fastest / _clip_seconds(_usual(found, family)):.2f}",
+            f"speed = {fastest / clip_seconds(_usual(found, family)):.2f}",
             "",
         ]
     return "\n".join(lines)
@@ -135,9 +153,10 @@ def _usual(needs: Sequence[Need], family: Family) -> Need:
     return next(need for need in needs if (need.width, need.height, need.frames) == family.usual)
 
 
-def _clip_seconds(need: Need) -> float:
-    steps = STEPS * (need.seconds + need.moved_a_step / BUS)
-    return steps + (need.moved - need.moved_a_step) / BUS
+def clip_seconds(need: Need, steps: int = STEPS) -> float:
+    """Return the least time for a clip's steps, and for what crosses the bus."""
+    stepping = steps * (need.seconds + need.moved_a_step / BUS)
+    return stepping + (need.moved - need.moved_a_step) / BUS
 
 
 def _seen(needs: Sequence[Need], windowed: bool) -> list[Need]:
@@ -149,14 +168,9 @@ def _denoising(needs: Sequence[Need], like: Sequence[Need]) -> list[float]:
 
     The slopes are those of `like`, from clips of the same kind in a mode that computes in the same way.
     """
-    _offset, *slopes = plane_above((_volume(need), _besides_decoding(need)) for need in like)
-    above = (_besides_decoding(need) - np.dot(_volume(need), slopes) for need in needs)
+    _offset, *slopes = plane_above((need.volume, _besides_decoding(need)) for need in like)
+    above = (_besides_decoding(need) - np.dot(need.volume, slopes) for need in needs)
     return [int(max(above)) + 1, *slopes]
-
-
-def _volume(need: Need) -> list[int]:
-    pixels = need.width * need.height
-    return [pixels, pixels * need.frames]
 
 
 def _besides_decoding(need: Need) -> int:

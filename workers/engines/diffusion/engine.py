@@ -112,6 +112,10 @@ class DiffusionEngine(ABC):
         """Undo what a memory mode changed, except for where the weights are."""
 
     @abstractmethod
+    def _least_bytes(self, rung: Rung) -> int:
+        """Return what a memory mode needs on the card at the very least, whatever the clip."""
+
+    @abstractmethod
     def count_tokens(self, prompt: str) -> int:
         """Return the token count of `prompt`, including the start and end tokens; loads only the tokenizer."""
 
@@ -294,7 +298,7 @@ class DiffusionEngine(ABC):
             frames=clip.frames,
             first=self._first_rung,
             room=lambda: memory.room(self.device),
-            least=lambda rung: needed_bytes(self._pipeline, rung, clip, self._needs),
+            least=lambda rung: needed_bytes(rung, clip, self._least_bytes(rung), self._needs),
             release=lambda: registry.release_others(self, f"no memory for {self._source.label}"),
             between=self._clear,
         )

@@ -24,6 +24,15 @@ class _Held:
         self._original = self._get().detach()
 
     @property
+    def layer_and_name(self) -> tuple[Any, str]:
+        return self._layer, self._name
+
+    @property
+    def whole_bytes(self) -> int:
+        """Return the size of the original tensor."""
+        return int(self._original.nbytes)
+
+    @property
     def saved_bytes(self) -> int:
         """Return by how much the tensor is smaller than the original one while its block rests."""
         return int(self._original.nbytes - self._get().nbytes)
@@ -139,7 +148,17 @@ def put_back(unet: Any) -> None:
 
 def saved_bytes(module: Any) -> int:
     """Return by how many bytes a module's tensors are smaller now than those that `put_back` restores."""
-    return sum(weight.saved_bytes for block in module.__dict__.get(_ATTRIBUTE, ()) for weight in block.weights)
+    return sum(weight.saved_bytes for weight in _held(module))
+
+
+def block_bytes(network: Any) -> list[int]:
+    """Return the size of the weights and buffers of each block that would be held, complete, in bytes."""
+    held = {weight.layer_and_name: weight.whole_bytes for weight in _held(network)}
+
+    def size(layer: Any, name: str) -> int:
+        return held.get((layer, name), getattr(layer, name).nbytes)
+
+    return [sum(size(*one) for one in _tensors(block)) for block in _blocks(network)]
 
 
 def to_eight_bits(weight: Any) -> tuple[Any, Any]:
@@ -155,6 +174,11 @@ def to_eight_bits(weight: Any) -> tuple[Any, Any]:
     scale = torch.exp2(torch.ceil(torch.log2(largest / most)))
     scale = scale.reshape(-1, *[1] * (weight.dim() - 1))
     return (weight.float() / scale).to(torch.float8_e4m3fn), scale.to(weight.dtype)
+
+
+def _held(network: Any) -> Iterator[_Held]:
+    for block in network.__dict__.get(_ATTRIBUTE, ()):
+        yield from block.weights
 
 
 def _hold(unet: Any, weights_of: Any) -> None:

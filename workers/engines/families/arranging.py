@@ -8,7 +8,7 @@ from generation.domain.errors import RenderError
 from workers.engines import lora_files
 from workers.engines.base import Lora
 from workers.engines.diffusion import held_weights
-from workers.engines.diffusion.parts import denoisers, networks_of
+from workers.engines.diffusion.parts import denoisers, networks_of, weight_bytes
 from workers.engines.loading import Source, lora_file
 from workers.engines.memory import Rung
 
@@ -36,16 +36,17 @@ def arrange(pipeline: Any, rung: Rung, device: str, offload: bool) -> None:
     """Set up everything that a memory mode asks for, and devices.
 
     With `offload`, each part comes to the device only while it computes; text encoders are larger than what denoises in
-    most of these families, so blocks are kept away of both.
+    most of these families, so blocks are kept away of both. Where what denoises is kept in 8 bits, too: a text encoder
+    runs once, and would otherwise decide what such a clip needs.
     """
     make_plain(pipeline)
-    networks = denoisers(pipeline)
-    if rung.away:
-        for network in networks_of(pipeline):
-            if network is not pipeline.vae:
-                held_weights.keep_away(network, device)
-    if rung.eight_bits:
-        for network in networks:
+    if rung.away or rung.eight_bits:
+        for network in text_encoders(pipeline):
+            held_weights.keep_away(network, device)
+    for network in denoisers(pipeline):
+        if rung.away:
+            held_weights.keep_away(network, device)
+        if rung.eight_bits:
             held_weights.keep_in_eight_bits(network, device)
     set_tiles(pipeline.vae, rung.tile_vae)
     if offload:
@@ -54,11 +55,49 @@ def arrange(pipeline: Any, rung: Rung, device: str, offload: bool) -> None:
         pipeline.to(device, silence_dtype_warnings=True)
 
 
+def least_bytes(pipeline: Any, rung: Rung) -> int:
+    """Return what a memory mode needs on the card at the very least: all weights, or what is there at a time."""
+    whole = [weight_bytes(network) for network in networks_of(pipeline)]
+    if not rung.offload:
+        return sum(whole)
+    is_away = rung.away or rung.eight_bits
+    texts = [_least_away(network) if is_away else weight_bytes(network) for network in text_encoders(pipeline)]
+    networks = [_least_of(network, rung) for network in denoisers(pipeline)]
+    return max(*texts, *networks, weight_bytes(pipeline.vae))
+
+
+def text_encoders(pipeline: Any) -> list[Any]:
+    """Return the networks that read prompts."""
+    others = (pipeline.vae, *denoisers(pipeline))
+    return [network for network in networks_of(pipeline) if all(network is not other for other in others)]
+
+
+def _least_of(network: Any, rung: Rung) -> int:
+    if rung.away:
+        return _least_away(network)
+    return weight_bytes(network) // (network.dtype.itemsize if rung.eight_bits else 1)
+
+
+def _least_away(network: Any) -> int:
+    """Return what is left of a network whose blocks are kept away, with the largest of them at work."""
+    blocks = held_weights.block_bytes(network)
+    return weight_bytes(network) - sum(blocks) + max(blocks, default=0)
+
+
 def set_tiles(vae: Any, wanted: bool) -> None:
     """Let a video VAE decode in overlapping tiles, or not, if it can."""
     change = getattr(vae, "enable_tiling" if wanted else "disable_tiling", None)
     if change is not None:
         change()
+
+
+def forget_frames(vae: Any) -> None:
+    """Let a video VAE drop what it remembers of the frames before, which it does by itself only when it has finished.
+
+    Of Wan's, that is gigabytes of the card, still there when a clip is decoded again in another mode.
+    """
+    if hasattr(vae, "clear_cache"):
+        vae.clear_cache()
 
 
 def set_guidance(pipeline: Any, guidance: float) -> dict[str, float]:

@@ -111,6 +111,9 @@ class FamilyEngine(DiffusionEngine):
     def _plain(self) -> None:
         arranging.make_plain(self._pipeline)
 
+    def _least_bytes(self, rung: Rung) -> int:
+        return arranging.least_bytes(self._pipeline, rung)
+
     def _check(self, clip: Clip) -> None:
         clip.check(self.rule.side_multiple)
         if self.rule.at_least(clip.frames) != clip.frames or clip.frames > (self.rule.most or clip.frames):
@@ -154,6 +157,7 @@ class FamilyEngine(DiffusionEngine):
                 pause.checkpoint = clip.checkpoint.data
             raise
         finally:
+            arranging.forget_frames(pipeline.vae)
             pipeline.maybe_free_model_hooks()
         frames = _to_bytes(made)
         if len(frames) != clip.frames:

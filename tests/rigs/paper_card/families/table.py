@@ -1,0 +1,95 @@
+"""The tables of the families that make clips by themselves (see tests/rigs/paper_card/table.py)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tests import full_size_families as full_size
+from tests.full_size_families import FullSize
+from tests.rigs.paper_card.families.bench import FamilyBench
+from tests.rigs.paper_card.measure import Need
+from tests.rigs.paper_card.table import USUAL_CARD, Size, clip_seconds, key, plane_above
+from workers.engines.families.arranging import LADDER
+from workers.engines.memory import Rung
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A family and the clips that its table is fitted to.
+
+    What is computed is the same in every mode but the last, so that is measured with all `clips` in the first mode and
+    with `few` in the others, whose memory differs by the same amount at every size. The last mode decodes in tiles.
+    `usual` is the clip that speeds are compared on. `two_passes`: its pipeline computes guidance in two passes.
+    """
+
+    family: FullSize
+    two_passes: bool
+    clips: tuple[Size, ...]
+    few: tuple[Size, ...]
+    tiled: tuple[Size, ...]
+    usual: Size
+
+    def clips_of(self, rung: Rung) -> tuple[Size, ...]:
+        """Return the clips to measure in a mode."""
+        if rung == LADDER[0]:
+            return self.clips
+        return self.tiled if rung.tile_vae else self.few
+
+
+FAMILIES = (
+    Measured(
+        full_size.WAN_1_3B,
+        two_passes=True,
+        clips=((256, 256, 17), (480, 480, 17), (480, 480, 33), (832, 480, 33), (832, 480, 49), (832, 480, 81)),
+        few=((256, 256, 17), (832, 480, 81)),
+        tiled=((256, 256, 17), (480, 480, 33), (832, 480, 17), (832, 480, 81)),
+        usual=(832, 480, 81),
+    ),
+)
+
+
+def measured(one: Measured, folder: Path, note: Callable[[Need], None] = lambda _need: None) -> dict[str, list[Need]]:
+    """Return what the clips of a family need in each mode. `folder`: as `engines.write_small_files` left it."""
+    needs: dict[str, list[Need]] = {}
+    with FamilyBench(folder, one.family, USUAL_CARD) as bench:
+        for rung in LADDER:
+            for size in one.clips_of(rung):
+                need = bench.need(rung.name, *size)
+                needs.setdefault(rung.name, []).append(need)
+                note(need)
+    return needs
+
+
+def table_of(one: Measured, needs: dict[str, list[Need]]) -> str:
+    """Return the tables of one family."""
+    name, first = key(one.family.name), needs[LADDER[0].name]
+    lines = []
+    fastest = _seconds(one, first)
+    for rung in LADDER:
+        found = needs[rung.name]
+        like = found if rung.tile_vae else first
+        lines += [
+            f"[{name}.modes.{rung.name}]",
+            f"is_exact = {str(rung.is_exact).lower()}",
+            f"two_passes = {str(one.two_passes).lower()}",
+            f"text = {max(need.stages['text'] for need in found) + 1}",
+            f"denoise = {_plane(found, first, 'denoise')}",
+            f"decode = {_plane(found, like, 'decode')}",
+            f"speed = {fastest / _seconds(one, found):.2f}",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _seconds(one: Measured, needs: Sequence[Need]) -> float:
+    usual = next(need for need in needs if (need.width, need.height, need.frames) == one.usual)
+    return clip_seconds(usual, one.family.steps)
+
+
+def _plane(needs: Sequence[Need], like: Sequence[Need], stage: str) -> list[float]:
+    """Return what a stage takes at most: bytes, by pixels, and by pixels and frames; with the slopes of `like`."""
+    _offset, *slopes = plane_above((need.volume, need.stages[stage]) for need in like)
+    above = (need.stages[stage] - np.dot(need.volume, slopes) for need in needs)
+    return [int(max(above)) + 1, *slopes]
