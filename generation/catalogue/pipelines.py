@@ -14,6 +14,9 @@ OTHERS = (
 
 PIPELINES = (ANIMATEDIFF, *OTHERS)
 
+# Those whose models also come as a single file, of which we can read the networks.
+IN_ONE_FILE = (ANIMATEDIFF, "LTXConditionPipeline", "LTXPipeline")
+
 # Arguments of a pipeline's call that come from the request, the plan or the engine, and never from an entry.
 TAKEN = (
     "prompt", "negative_prompt", "width", "height", "num_frames", "num_inference_steps", "guidance_scale", "generator",

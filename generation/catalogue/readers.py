@@ -19,7 +19,7 @@ from generation.catalogue.entries import (
     Vae,
     is_inside,
 )
-from generation.catalogue.pipelines import ANIMATEDIFF, PIPELINES, PRECISIONS, TAKEN
+from generation.catalogue.pipelines import ANIMATEDIFF, IN_ONE_FILE, PIPELINES, PRECISIONS, TAKEN
 from generation.catalogue.toml_table import Table
 from generation.domain.plan import SIDE_MULTIPLE, FrameRule
 
@@ -127,9 +127,10 @@ def _model(id: str, table: Table) -> BaseModel:
     if vae_repo is not None and vae is not None:
         raise table.error("vae", "and 'vae_repo' both replace the VAE; give one of them")
     weights, configuration = _single_file(table)
-    if weights is not None and (vae_repo is not None or pipeline != ANIMATEDIFF):
-        what = "vae_repo; name an entry in 'vae'" if vae_repo is not None else pipeline
-        raise table.error("weights", f"does not go with {what}")
+    if weights is not None and vae_repo is not None:
+        raise table.error("weights", "does not go with vae_repo; name an entry in 'vae'")
+    if weights is not None and pipeline not in IN_ONE_FILE:
+        raise table.error("weights", f"does not go with {pipeline}")
     model = BaseModel(
         **_common(id, table, (weights,) if weights else files),
         weights=weights,

@@ -55,8 +55,8 @@ def _draft_side(model: BaseModel) -> int:
 
 
 def matching(values: Quality, model: BaseModel, adapter: MotionAdapter | None, *, aspect: str, max_side: int) -> str:
-    """Return the quality with exactly these values, or `CUSTOM`."""
+    """Return the quality with exactly these values, or `CUSTOM`; the standard one where a draft is the same."""
     if aspect == CUSTOM:
         return CUSTOM
-    found = (id for id in QUALITIES if quality_of(id, model, adapter, aspect=aspect, max_side=max_side) == values)
-    return next(found, CUSTOM)
+    known = {id: quality_of(id, model, adapter, aspect=aspect, max_side=max_side) for id in (STANDARD, DRAFT, BEST)}
+    return next((id for id, found in known.items() if found == values), CUSTOM)

@@ -50,7 +50,9 @@ def test_a_model_without_an_adapter_has_neither_its_field_nor_camera_motions(sig
 
 def test_the_field_of_the_model_says_what_the_chosen_one_is_for(signed_in):
     assert "Water in a hurry." in page_of(signed_in, "waves-fast").content.decode()
-    assert "Water in a hurry." not in page_of(signed_in, "clouds").content.decode()
+    page = page_of(signed_in, "clouds").content.decode()
+    assert "Water in a hurry." not in page
+    assert "Its licence does not hold below sea level." in page
 
 
 def test_only_styles_of_its_family_are_offered_and_never_a_variants_own_lora(signed_in):
@@ -165,7 +167,9 @@ def test_a_rate_below_the_models_says_how_many_frames_are_kept(signed_in):
 
 
 def test_its_own_size_is_suggested(signed_in):
-    assert {480, 960} <= set(page_of(signed_in, "waves").context["form"].short_sides)
+    sides = page_of(signed_in, "waves").context["form"].short_sides
+    assert {480, 960} <= set(sides)
+    assert min(sides) == 256, "smaller ones take no less work"
 
 
 def test_create_from_this_fills_in_the_whole_clip(signed_in, user):

@@ -89,3 +89,11 @@ def test_few_step_models_keep_the_steps_that_they_were_distilled_for(other_model
 def test_the_size_of_a_draft_is_one_that_the_network_can_make(other_models):
     for model in other_models.values():
         assert quality_of(DRAFT, model).short_side % model.frame_rule.side_multiple == 0
+
+
+def test_where_a_draft_is_the_whole_clip_it_is_not_called_a_draft(tmp_path):
+    path = tmp_path / "families.toml"
+    path.write_text(OTHER_FAMILIES.replace("native_size = 512\nmin_size = 256", "native_size = 512\nmin_size = 512"))
+    clouds = load_catalogue(path).models["clouds"]
+    assert quality_of(DRAFT, clouds) == quality_of(STANDARD, clouds)
+    assert matching(quality_of(DRAFT, clouds), clouds, None, aspect="1:1", max_side=2048) == STANDARD

@@ -67,9 +67,9 @@ def _vae(path: Path, config: Path, dtype: Any, source: Source) -> Any:
 
     if path.is_dir():
         return load_model(AutoencoderKL, path, dtype, source)
-    weights = _read(path, (_VAE, *_OF_VAE), dtype, source)
+    weights = read_weights(path, (_VAE, *_OF_VAE), dtype, source)
     inside = {name.removeprefix(_VAE): tensor for name, tensor in weights.items()}
-    return _build(AutoencoderKL, config, _converted_vae(inside, config, source), path, source)
+    return build(AutoencoderKL, config, _converted_vae(inside, config, source), path, source)
 
 
 def _of_checkpoint(path: Path, base: Path, decoder: Any, dtype: Any, source: Source) -> Networks:
@@ -77,7 +77,7 @@ def _of_checkpoint(path: Path, base: Path, decoder: Any, dtype: Any, source: Sou
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
 
-    weights = _read(path, (_UNET, _TEXT, *(() if decoder else (_VAE,))), dtype, source)
+    weights = read_weights(path, (_UNET, _TEXT, *(() if decoder else (_VAE,))), dtype, source)
     of_unet, of_text, of_vae = (
         {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
         for prefix in (_UNET, _TEXT, _VAE)
@@ -86,15 +86,15 @@ def _of_checkpoint(path: Path, base: Path, decoder: Any, dtype: Any, source: Sou
         raise RenderError("checkpoint-unknown", model=source.label, file=path.name)
     if decoder is None and not of_vae:
         raise RenderError("checkpoint-without-vae", model=source.label, file=path.name)
-    text_encoder = _build(CLIPTextModel, base / "text_encoder", _converted_text(of_text), path, source)
+    text_encoder = build(CLIPTextModel, base / "text_encoder", _converted_text(of_text), path, source)
     if decoder is None:
         config = base / "vae"
-        decoder = _build(AutoencoderKL, config, _converted_vae(of_vae, config, source), path, source)
+        decoder = build(AutoencoderKL, config, _converted_vae(of_vae, config, source), path, source)
     converted = _converted_unet(of_unet, base / "unet", source)
-    return text_encoder, decoder, _build(UNet2DConditionModel, base / "unet", converted, path, source)
+    return text_encoder, decoder, build(UNet2DConditionModel, base / "unet", converted, path, source)
 
 
-def _read(path: Path, prefixes: tuple[str, ...], dtype: Any, source: Source) -> dict[str, Any]:
+def read_weights(path: Path, prefixes: tuple[str, ...], dtype: Any, source: Source) -> dict[str, Any]:
     """Return the tensors of a safetensors file whose names begin so, numbers in `dtype`."""
     if not path.is_file():
         raise source.missing(path)
@@ -141,7 +141,7 @@ def _converted_text(weights: Weights) -> dict[str, Any]:
     return {name: tensor for name, tensor in inside.items() if not name.endswith("position_ids")}
 
 
-def _build(cls: Any, config: Path, weights: Weights, path: Path, source: Source) -> Any:
+def build(cls: Any, config: Path, weights: Weights, path: Path, source: Source) -> Any:
     """Return a model of class `cls` with the configuration in the folder `config` and exactly these weights.
 
     Raises:
