@@ -35,6 +35,14 @@ FAMILIES = (
     Family("tiny", 128, 18, (), "tiny", "tiny", "tiny-motion", None),
 )  # fmt: skip
 USUAL = FAMILIES[0]
+# Families of which only LoRAs are recognised, by the width of what their attention reads.
+_WAN = {
+    1536: Family("wan2.1-1.3b", 4096, 16, (), "wan2-1-t2v-1-3b", "", "", None),
+    3072: Family("wan2.2-5b", 4096, 48, (), "wan2-2-ti2v-5b", "", "", None),
+}
+_WAN_READS = re.compile(
+    r"(^|\.|lora_unet_)blocks[._]\d+[._](self_attn[._]q|attn1[._]to_q)[._](lora_down|lora_A)(\.default)?\.weight$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,8 @@ def _motion_lora(shapes: Mapping[str, tuple[int, ...]]) -> Found:
 
 def _lora(header: Header) -> Found:
     shapes = header.shapes
+    if wan := _wan(shapes):
+        return Found("styles", wan)
     if other := made_for(shapes, USUAL.text_width):
         raise Refused("other-lora", made_for=other)
     for sign, layout in LAYOUTS.items():
@@ -148,6 +158,12 @@ def _lora(header: Header) -> Found:
         raise Refused("other-lora", made_for=", ".join(map(str, sorted(widths)[:3])))
     with_text = any(name.startswith(("lora_te_", "text_encoder.")) for name in shapes)
     return Found("styles", family, has_text_encoder=with_text)
+
+
+def _wan(shapes: Mapping[str, tuple[int, ...]]) -> Family | None:
+    """Return which of our Wan models a LoRA was made for; None if it is another one, such as that with 14 billion."""
+    widths = {shape[-1] for name, shape in shapes.items() if _WAN_READS.search(name)}
+    return _WAN.get(widths.pop()) if len(widths) == 1 else None
 
 
 def _vae(header: Header) -> Found:

@@ -34,6 +34,12 @@ USED = {
         "styles",
         "sd15",
     ),
+    "LoRA for Wan 1.3B": (
+        {"lora_unet_blocks_0_self_attn_q.lora_down.weight": (4, 1536), "lora_unet_blocks_0_self_attn_q.alpha": ()},
+        "styles",
+        "wan2.1-1.3b",
+    ),
+    "diffusers LoRA for Wan 5B": ({"transformer.blocks.0.attn1.to_q.lora_A.weight": (4, 3072)}, "styles", "wan2.2-5b"),
     "textual inversion": ({"emb_params": (4, 768)}, "embeddings", "sd15"),
     "textual inversion, diffusers": ({"<cat-toy>": (1, 768)}, "embeddings", "sd15"),
     "textual inversion of one vector": ({"<cat-toy>": (768,)}, "embeddings", "sd15"),
@@ -80,6 +86,10 @@ REFUSED = {
     "LoRA for SD 2": (files.kohya(1024), "for another model (Stable Diffusion 2)"),
     "LoRA for Flux": (a_lora("lora_unet_double_blocks_0_img_attn_proj"), "for another model (Flux)"),
     "LoRA for Wan": (a_lora("lora_unet_blocks_0_cross_attn_k"), "for another model (Wan)"),
+    "LoRA for Wan 14B": (
+        {"diffusion_model.blocks.0.self_attn.q.lora_down.weight": (4, 5120)},
+        "for another model (Wan)",
+    ),
     "LoRA for CogVideoX": (a_lora("transformer.transformer_blocks.0.attn1.to_q"), "for another model (transformer."),
     "LoHa": ({"lora_unet_mid_block_attentions_0_proj_in.hada_w1_a": (8, 4)}, "(LoHa)"),
     "textual inversion for SDXL": ({"clip_l": (4, 768), "clip_g": (4, 1280)}, "another model (SDXL)"),
