@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from auravideo import tracing
 from auravideo.commands import manage
+from generation.catalogue import approved
 from generation.catalogue.load import CatalogueError, load_catalogue
 
 
@@ -33,7 +34,7 @@ def check_static(**_kwargs: object) -> list[CheckMessage]:
 def check_catalogue(**_kwargs: object) -> list[CheckMessage]:
     """Check that the catalogue is valid and that the default model is on this machine."""
     try:
-        catalogue = load_catalogue(settings.CATALOGUE_FILE or None)
+        catalogue = load_catalogue(settings.CATALOGUE_FILE or None, approved.path(settings.HOME))
     except CatalogueError as error:
         hint = "Correct the file that AURAVIDEO_CATALOGUE names (docs/models.md says what an entry needs)."
         return [Error(str(error), hint=hint, id="auravideo.E002")]

@@ -11,6 +11,7 @@ from auravideo.health import views as health
 from auravideo.well_known.robots_txt import robots_txt
 from auravideo.well_known.security_txt import security_txt
 from gallery.moderation.overview import overview
+from generation.inbox import views as inbox_views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -23,6 +24,9 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("language/setlang/", set_language, name="set_language"),
     path("admin/overview/", admin.site.admin_view(overview), name="admin-overview"),
+    path("admin/inbox/", admin.site.admin_view(inbox_views.inbox), name="admin-inbox"),
+    path("admin/inbox/approve/", admin.site.admin_view(inbox_views.approve), name="admin-inbox-approve"),
+    path("admin/inbox/withdraw/", admin.site.admin_view(inbox_views.withdraw), name="admin-inbox-withdraw"),
     path("admin/", admin.site.urls),
     path("manifest.webmanifest", views.manifest, name="manifest"),
     path("service-worker.js", views.service_worker, name="service-worker"),

@@ -45,7 +45,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def help_page(request: HttpRequest) -> HttpResponse:
     """Explain prompts, parameters and what this machine's models can draw. Public."""
-    models = [model for model in available.catalogue().models.values() if model.is_available(settings.HOME)]
+    models = available.offer().models()
     context = {
         "models": models,
         "demo": next((model for model in models if model.family == "tiny"), None),

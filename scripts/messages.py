@@ -73,16 +73,17 @@ def _calls_alone(code: str) -> str:
 
 
 def _model_texts() -> Iterator[tuple[str, str]]:
-    """Yield the labels and purposes of the bundled catalogue, which generation/catalogue/entries.py translates.
+    """Yield the labels, purposes and notices of our catalogue, which generation/catalogue/entries.py translates.
 
-    A large model's label is its name, the same in every language.
+    A large model's label is its name, the same in every language. A variant has only what differs from its model.
     """
     path = ROOT / "generation" / "catalogue" / "catalogue.toml"
     for kind, entries in tomllib.loads(path.read_text()).items():
         for entry in entries.values():
             has_words = kind in ("loras", "styles") or entry.get("builtin")
-            for field in ("label", "purpose") if has_words else ("purpose",):
-                yield str(path.relative_to(ROOT)), entry[field]
+            for field in ("label", "purpose", "notice") if has_words else ("purpose", "notice"):
+                if field in entry:
+                    yield str(path.relative_to(ROOT)), entry[field]
 
 
 def read(language: Language) -> Catalog:

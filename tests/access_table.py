@@ -270,6 +270,9 @@ admin:generation_blockedterm_history    GET     in         in     in        403 
 admin:generation_blockedterm_delete     GET     in         in     in        403    200        200
 admin:generation_blockedterm_change     GET     in         in     in        403    200        200
 admin-overview                          GET     in         in     in        403    200        200
+admin-inbox                             GET     in         in     in        403    403        200
+admin-inbox-approve                     POST    in         in     in        403    403        to
+admin-inbox-withdraw                    POST    in         in     in        403    403        to
 admin:mfa_authenticator_add             GET     in         in     in        403    403        403
 /admin/*/<path:object_id>/              GET     in         in     in        to     to         to
 /admin/<url>                            GET     in         in     in        404    404        404

@@ -154,6 +154,16 @@ def edited_catalogue(settings, tmp_path):
 
 
 @pytest.fixture
+def other_families(settings, tmp_path):
+    """Add models of other families to the catalogue, whose files are there; see tests/other_families.py."""
+    from tests.other_families import CATALOGUE
+
+    path = tmp_path / "families.toml"
+    path.write_text(CATALOGUE)
+    settings.CATALOGUE_FILE = str(path)
+
+
+@pytest.fixture
 def signed_in(client, user):
     """Return the test client, signed in as `user`."""
     client.force_login(user)

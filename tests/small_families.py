@@ -62,15 +62,11 @@ def write_wan(folder: Path, *, expand_timesteps: bool = False) -> Path:
     )
 
 
-def write_ltx(folder: Path, *, is_timestep_conditioned: bool = False) -> Path:
+def write_ltx(folder: Path, *, is_timestep_conditioned: bool = False, pipeline: str = "LTXPipeline") -> Path:
     """Write an LTX-Video model: frames 8k + 1, sides multiples of 32. Return its folder."""
+    import diffusers
     import torch
-    from diffusers import (
-        AutoencoderKLLTXVideo,
-        FlowMatchEulerDiscreteScheduler,
-        LTXPipeline,
-        LTXVideoTransformer3DModel,
-    )
+    from diffusers import AutoencoderKLLTXVideo, FlowMatchEulerDiscreteScheduler, LTXVideoTransformer3DModel
 
     torch.manual_seed(0)
     blocks, layers = (8, 8, 8, 8), (1, 1, 1, 1, 1)
@@ -105,14 +101,46 @@ def write_ltx(folder: Path, *, is_timestep_conditioned: bool = False) -> Path:
     )
     tokenizer = t5_tokenizer(folder / "words")
     return _save(
-        LTXPipeline,
+        getattr(diffusers, pipeline),
         folder,
-        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=pipeline == "LTXPipeline"),
         vae=vae,
         text_encoder=_t5_encoder(len(tokenizer)),
         tokenizer=tokenizer,
         transformer=transformer,
     )
+
+
+def write_ltx_file(path: Path, folder: Path) -> Path:
+    """Write transformer and VAE of the LTX-Video model in `folder` as one file, under the names of its own code."""
+    import re
+
+    from safetensors.torch import load_file, save_file
+
+    def numbered(match: re.Match[str]) -> str:
+        """Blocks and samplers are counted in one row there."""
+        kind, index, sampler = match[1], int(match[2]), match[3]
+        if kind == "up":
+            return f"up_blocks.{2 * index + (1 if sampler else 2)}"
+        return f"down_blocks.{(1, 4, 7)[index] if sampler else (0, 3, 6, 8)[index]}"
+
+    weights = {}
+    for name, tensor in load_file(folder / "transformer" / "diffusion_pytorch_model.safetensors").items():
+        for ours, theirs in (("proj_in", "patchify_proj"), ("time_embed", "adaln_single")):
+            name = re.sub(rf"^{ours}\.", f"{theirs}.", name)
+        name = name.replace("norm_q", "q_norm").replace("norm_k", "k_norm")
+        weights[f"model.diffusion_model.{name}"] = tensor
+    for name, tensor in load_file(folder / "vae" / "diffusion_pytorch_model.safetensors").items():
+        name = re.sub(r"\b(up|down)_blocks\.(\d+)(\.(?:up|down)samplers\.0)?", numbered, name)
+        name = name.replace("decoder.mid_block", "decoder.up_blocks.0").replace(
+            "encoder.mid_block", "encoder.down_blocks.9"
+        )
+        name = re.sub(r"^decoder\.(time_embedder|scale_shift_table)", r"decoder.last_\1", name)
+        statistics = {"latents_mean": "mean-of-means", "latents_std": "std-of-means"}
+        name = f"per_channel_statistics.{statistics[name]}" if name in statistics else name
+        weights[f"vae.{name.replace('resnets', 'res_blocks')}"] = tensor
+    save_file(weights, path)
+    return path
 
 
 def write_cogvideox(folder: Path, solver: str = "CogVideoXDDIMScheduler") -> Path:

@@ -107,13 +107,12 @@ def of_stage(stage: Stage, request: RenderRequest) -> Engine:
     return makers[stage](request)
 
 
-def count_tokens(request: RenderRequest) -> int:
-    """Return the prompt's token count; loads only the tokenizer."""
-    model = _model(request)
+def count_tokens(request: RenderRequest, text: str | None = None) -> int:
+    """Return the token count of the prompt, or of another text for the same model; loads only the tokenizer."""
+    model, text = _model(request), request.engine_prompt if text is None else text
     if not model.is_animatediff:
-        return FamilyEngine.from_entry(model, settings.HOME).count_tokens(request.engine_prompt)
-    engine = AnimateDiffEngine.from_entries(model, _adapter(request), settings.HOME)
-    return engine.count_tokens(request.engine_prompt)
+        return FamilyEngine.from_entry(model, settings.HOME).count_tokens(text)
+    return AnimateDiffEngine.from_entries(model, _adapter(request), settings.HOME).count_tokens(text)
 
 
 def verify_all(request: RenderRequest) -> None:
@@ -146,5 +145,7 @@ def _found(entries: Mapping[str, E], id: str) -> E:
 
 
 def _verified(entry: E) -> E:
+    for other in entry.relies_on:
+        _verified(other)
     verify(entry, settings.HOME)
     return entry

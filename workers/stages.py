@@ -9,11 +9,12 @@ import numpy as np
 from django.conf import settings
 
 from generation.catalogue import vocabulary
+from generation.catalogue.load import BaseModel
 from generation.domain import storage_keys
 from generation.domain.errors import RenderError
 from generation.domain.plan import Chunk, Plan
 from generation.domain.states import Stage
-from generation.requests import available
+from generation.requests import available, prompts
 from generation.requests.request import RenderRequest, parse
 from workers import assembly, engine_factory, frame_store, loading, transfers
 from workers.device import checkpoints
@@ -41,10 +42,12 @@ def generate(context: Context) -> dict:
     plan, request = context.plan, context.request
     with loading.shown(context.held):
         engine = engine_factory.text_to_video(request)
+    model = available.catalogue().models[request.model]
+    prompt, negative_prompt = (prompts.for_engine(text, model, plan) for text in _texts(request))
     with checkpoints.kept(context.job.pk, context.patiently) as checkpoint:
         clip = engine.generate(
-            prompt=request.engine_prompt,
-            negative_prompt=request.negative_prompt,
+            prompt=prompt,
+            negative_prompt=negative_prompt,
             width=plan.base_width,
             height=plan.base_height,
             frames=plan.base_frames,
@@ -98,14 +101,27 @@ def _cut(clip: np.ndarray, plan: Plan) -> Iterator[tuple[Chunk, np.ndarray]]:
 
 
 def _warnings(request: RenderRequest) -> list[dict[str, object]]:
-    """Return warnings for the user: the prompt exceeds the token limit, or uses words a small model doesn't know."""
+    """Return warnings for the user: a text exceeds the token limit, or has words or syntax the model doesn't know."""
     model = available.catalogue().models[request.model]
-    count = engine_factory.count_tokens(request)
-    long = [{"id": "prompt-cut", "tokens": count, "limit": model.max_prompt_tokens}]
     return [
-        *(long if count > model.max_prompt_tokens else []),
-        *vocabulary.warnings(request.engine_prompt, model, settings.HOME),
+        *_cuts(request, model),
+        *(warning for text in _texts(request) for warning in prompts.warnings(text, model)),
+        *vocabulary.warnings(prompts.plain(request.engine_prompt), model, settings.HOME),
     ]
+
+
+def _texts(request: RenderRequest) -> tuple[str, str]:
+    return request.engine_prompt, request.negative_prompt
+
+
+def _cuts(request: RenderRequest, model: BaseModel) -> Iterator[dict[str, object]]:
+    """Yield a warning for each text whose end the text encoder does not read; AnimateDiff's engine reads all of it."""
+    if model.is_animatediff:
+        return
+    for id, text in zip(("prompt-cut", "negative-prompt-cut"), _texts(request), strict=True):
+        count = engine_factory.count_tokens(request, prompts.plain(text))
+        if count > model.max_prompt_tokens:
+            yield {"id": id, "tokens": count, "limit": model.max_prompt_tokens}
 
 
 def _ready_part(context: Context, span: Span) -> Part | None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
+from generation.requests.fields import TEMPLATES
+
 if TYPE_CHECKING:
     from gallery.models.video import Video
 
@@ -32,8 +34,9 @@ class Disclosed:
 
 
 def hidden_fields(video: "Video") -> frozenset[str]:
-    """Return the fields of the request that others must not learn."""
-    return frozenset(field for field, column in CHOICES.items() if not getattr(video, column))
+    """Return the fields of the request that others must not learn; a hidden text with the template it is from."""
+    hidden = [field for field, column in CHOICES.items() if not getattr(video, column)]
+    return frozenset([*hidden, *(TEMPLATES[field] for field in hidden if field in TEMPLATES)])
 
 
 def disclosed_of(video: "Video") -> Disclosed:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.core.files.storage import FileSystemStorage, storages
@@ -18,6 +19,7 @@ from accounts.models import User
 from gallery.access import MODERATE
 from gallery.models import TO_SCREEN, Report, ReportState, SafetyRule, Screened, Screening, Video
 from gallery.moderation import alerts, newcomers
+from generation.inbox import folder as inbox
 from generation.queue import monitoring
 
 NEWEST = 5
@@ -55,6 +57,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "stored": stored(),
         "newcomers": User.objects.awaiting_approval().count(),
         "newcomers_url": newcomers.list_url(),
+        "dropped": inbox.waiting(settings.HOME) if request.user.has_perm(inbox.PERMISSION) else 0,
         "waiting": Video.objects.kept().filter(screening=Screened.FLAGGED).count(),
         "waiting_url": alerts.waiting_list(),
         "unseen": unseen(),

@@ -18,6 +18,7 @@ from generation.batches.defaults import Defaults
 from generation.batches.parsing import Row
 from generation.quotas.allowance import UNLIMITED, Allowance
 from generation.quotas.widgets import LengthSelect, lengths
+from generation.requests import available
 from generation.requests.labels import ASPECT_LABELS, QUALITY_LABELS
 from generation.requests.qualities import QUALITIES, STANDARD
 from generation.requests.sizes import ASPECTS
@@ -83,7 +84,7 @@ class BatchForm(forms.Form):
         mark_default(self.fields["lines"], self.fields["file"])  # one of the two is required: neither is optional
         limits = allowance.limits
         self.fields["seconds"].widget = LengthSelect(limits)
-        choice_field(self, "seconds").choices = lengths(limits)
+        choice_field(self, "seconds").choices = lengths(limits, available.offer(limits).longest_of_any())
         self.fields["seconds"].initial = min(2, limits.max_seconds)
         if limits.is_own_seconds:
             told_of = _("Your account: up to %s s.") % limits.max_seconds

@@ -11,6 +11,7 @@ from generation.batches.lines import MAX_FIELDS, MAX_LINE, BatchFileError, Found
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _MAX_DEPTH = 3  # of lists in a field; camera motions have two
+_CHOICE = re.compile(r'\{[^"]*\|')  # an object has a quote before anything else
 _ARRAY = re.compile(r"\[\s*(\{|$)")  # not a prompt that begins with a bracket
 
 
@@ -19,8 +20,10 @@ class _Refused(ValueError):
 
 
 def is_json(first_line: str) -> bool:
-    """Return whether a file without a suffix is JSON, by its first line."""
-    return first_line.startswith("{") or _ARRAY.match(first_line) is not None
+    """Return whether a file without a suffix is JSON, by its first line. `{red|blue} hearts` is a prompt."""
+    if first_line.startswith("{"):
+        return _CHOICE.match(first_line) is None
+    return _ARRAY.match(first_line) is not None
 
 
 def read_json(text: str) -> Found:

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from generation.batches.command_lines import is_command, read_command
 from generation.batches.csv_rows import names_in, read_csv
 from generation.batches.json_rows import is_json, read_json
 from generation.batches.lines import (
@@ -99,7 +100,7 @@ def _read_text(text: str) -> Found:
         if problem := unreadable(line):
             yield number, {}, problem
         elif prompt and not prompt.startswith("#"):
-            yield number, {"prompt": prompt}, ""
+            yield number, *(read_command(prompt) if is_command(prompt) else ({"prompt": prompt}, ""))
 
 
 def _read_csv(text: str) -> Found:

@@ -17,12 +17,13 @@ from auravideo.core import publish
 from generation.batches.parsing import Row, digest, printable
 from generation.catalogue.load import Entry as CatalogueEntry
 from generation.domain.errors import error_text
+from generation.domain.prompt_syntax.templates import Lists
 from generation.domain.stages import STAGES
 from generation.domain.states import Status
 from generation.models import Batch, Job
 from generation.queue import blocked_terms, broker, services
 from generation.quotas.refusals import NotNow
-from generation.requests import available
+from generation.requests import available, drawing
 from generation.requests.limits import Limits
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
@@ -40,7 +41,7 @@ class BatchEntry:
 
     @property
     def problems(self) -> list[str]:
-        """Return the errors, such as 'line 7, fps: This must be one of: 8, 16, 24, 32.'"""
+        """Return the errors, such as 'line 7, fps: This must be one of: 8, 16, 24, 25, 30, 32.'"""
         return [
             printable(f"line {self.row.line}{f', {name}' if name else ''}: {text}")
             for name, texts in self.errors.items()
@@ -53,16 +54,19 @@ def check(rows: Iterable[Row], limits: Limits | None = None) -> list[BatchEntry]
     limits = limits or available.limits()
     # Check each model's files once, not once per row (up to 10,000).
     is_here = cache(lambda id: _is_here(available.catalogue()[id]))
-    blocked = blocked_terms.load()
-    return [_check(row, limits, is_here, blocked) for row in rows]
+    blocked, lists = blocked_terms.load(), available.lists()
+    return [_check(row, limits, is_here, blocked, lists) for row in rows]
 
 
-def _check(row: Row, limits: Limits, is_here: Callable[[str], bool], blocked: blocked_terms.BlockedTerms) -> BatchEntry:
+def _check(
+    row: Row, limits: Limits, is_here: Callable[[str], bool], blocked: blocked_terms.BlockedTerms, lists: Lists
+) -> BatchEntry:
     if row.problem:
         return BatchEntry(row, errors={"": [row.problem]})
     try:
         request = parse(row.values, available.catalogue(), limits)
-        blocked.check(request.engine_prompt)
+        drawing.check(request, available.catalogue().models[request.model], lists)
+        blocked.check_all(request, lists)
     except InvalidRequest as error:
         return BatchEntry(row, errors=error.errors)
     errors: dict[str, list[Any]] = {}

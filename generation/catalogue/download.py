@@ -98,7 +98,7 @@ def only_one(home: Path | str) -> Iterator[None]:
 def is_ready(entry: Entry, home: Path | str) -> bool:
     """Return whether `entry` is present, locked, intact, and from the commit pinned by the catalogue."""
     if entry.builtin:
-        return entry.is_available(home)
+        return not entry.missing_files(home)
     locked = lockfile.read_lock(home).get(entry.id)
     if locked is None:
         return False
@@ -221,7 +221,7 @@ def adopt(entry: Entry, home: Path | str) -> None:
     Raises:
         FetchError: a file is missing; the message names it.
     """
-    missing = entry.missing(home)
+    missing = entry.missing_files(home)
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         remedy = f"With a network, run: {entry.command}" if entry.sources() else "It names no repo, so copy them there."

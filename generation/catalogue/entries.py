@@ -2,7 +2,7 @@
 
 import fnmatch
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from generation.catalogue.lockfile import locked_sizes
 from generation.catalogue.pipelines import ANIMATEDIFF
 from generation.domain.plan import ANY_COUNT, FrameRule
 
+FEW_STEPS = 10  # a model whose usual number is this small was distilled for it
 BUILTIN_MODELS = Path(__file__).resolve().parents[2] / "workers" / "tiny" / "models"
 
 
@@ -66,6 +67,11 @@ class Entry:
         return ()
 
     @property
+    def relies_on(self) -> "tuple[Entry, ...]":
+        """Return the other entries without whose files this one cannot be loaded."""
+        return ()
+
+    @property
     def command(self) -> str:
         """Return the command with which an operator gets the files; bundled ones are restored from the repository."""
         if self.builtin:
@@ -102,7 +108,12 @@ class Entry:
         return remote or self.files
 
     def missing(self, home: Path | str) -> tuple[str, ...]:
-        """Return the files that are absent or whose size differs from the one in the lock file."""
+        """Return the files, those that it relies on included, that are absent or not of the size in the lock file."""
+        of_others = [name for other in self.relies_on for name in other.missing(home)]
+        return tuple(dict.fromkeys([*self.missing_files(home), *of_others]))
+
+    def missing_files(self, home: Path | str) -> tuple[str, ...]:
+        """Return the same of its own files."""
         folder = self.path(home)
         absent = [name for name in self.local_files() if not _present(folder, name)]
         sizes = {} if self.builtin else locked_sizes(home, self.files_id)
@@ -120,7 +131,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class BaseModel(Entry):
-    """A model that makes the base frames, in the diffusers folder layout.
+    """A model that makes the base frames: a folder in the layout of diffusers, or a single file.
 
     `pipeline` is the diffusers class that runs it: AnimateDiff's animates a text-to-image model with a motion
     `adapter`; all others (catalogue/pipelines.py) make clips by themselves and have none.
@@ -132,9 +143,13 @@ class BaseModel(Entry):
     have not on models distilled for one value. `lora` (id, weight) is what a few-step variant loads. `precisions`
     gives components another precision than the card's usual one, and `call` fixed arguments to the pipeline.
     `vae_repo` replaces the repository's own VAE: its files are saved in the `vae` folder, so the model loads as
-    usual. `vocabulary` names the file in the folder that lists the words of a small-vocabulary model (see
-    generation/catalogue/vocabulary.py). `variant_of` is the entry whose files it uses, and `english_notice` what an
-    operator must know before a download.
+    usual. `parts` gives folders of the model another repository and commit. `vocabulary` names the file in the
+    folder that lists the words of a small-vocabulary model (see generation/catalogue/vocabulary.py). `variant_of`
+    is the entry whose files it uses, and `english_notice` what an operator must know before a download.
+
+    `weights` names a single-file checkpoint. It has neither a configuration nor a tokenizer, so these are those of the
+    entry `configuration`. `vae` is an entry that replaces the model's own VAE. Both entries come along as
+    `configuration_entry` and `vae_entry`.
     """
 
     kind: ClassVar[str] = "models"
@@ -159,12 +174,18 @@ class BaseModel(Entry):
     variant: str | None = None
     vae_repo: str | None = None
     vae_revision: str | None = None
+    weights: str | None = None
+    configuration: str | None = None
+    configuration_entry: Entry | None = None
+    vae: str | None = None
+    vae_entry: "Vae | None" = None
+    parts: Mapping[str, tuple[str, str | None]] = field(default_factory=dict, hash=False)
     vocabulary: str | None = None
     default: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:
-        own = (self.adapter, self.variant_of, self.lora[0] if self.lora else None)
+        own = (self.adapter, self.variant_of, self.lora[0] if self.lora else None, self.configuration, self.vae)
         return (*(id for id in own if id), self.interpolator, self.upscaler)
 
     @property
@@ -180,6 +201,32 @@ class BaseModel(Entry):
     def files_id(self) -> str:
         return self.variant_of or self.id
 
+    @property
+    def has_few_steps(self) -> bool:
+        """Return whether it was distilled for exactly its number of steps."""
+        return self.lora is not None or self.steps <= FEW_STEPS
+
+    @property
+    def relies_on(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in (self.configuration_entry, self.vae_entry) if entry is not None)
+
+    def base_path(self, home: Path | str) -> Path:
+        """Return the folder of the configuration and tokenizer, and of the weights if they are not a single file."""
+        return self.configuration_entry.path(home) if self.configuration_entry else self.path(home)
+
+    def weights_path(self, home: Path | str) -> Path | None:
+        """Return the single-file checkpoint; None if the weights are in the folder."""
+        return self.path(home) / self.weights if self.weights else None
+
+    def vae_path(self, home: Path | str) -> Path | None:
+        """Return the folder or file of the VAE that replaces the model's own, if one does."""
+        return self.vae_entry.weights_path(home) if self.vae_entry else None
+
+    def vae_config_path(self, home: Path | str) -> Path | None:
+        """Return the folder of that VAE's configuration if it is a single file, which has none."""
+        own = self.vae_entry.configuration_entry if self.vae_entry else None
+        return own.path(home) / "vae" if own else None
+
     def usual_steps(self, adapter: "MotionAdapter | None") -> int:
         """Return the default number of denoising steps; a distilled adapter overrides it."""
         return (adapter.steps if adapter else None) or self.steps
@@ -190,10 +237,51 @@ class BaseModel(Entry):
 
     def sources(self) -> tuple[Source, ...]:
         own = super().sources() if self.variant_of is None else ()
+        if own and self.parts:
+            return self._by_part(own[0])
         if not own or self.vae_repo is None:
             return own
         vae = {f"vae/{name}": name for name in ("config.json", "diffusion_pytorch_model.safetensors")}
         return (*own, Source(self.vae_repo, self.vae_revision, vae))
+
+    def _by_part(self, own: Source) -> tuple[Source, ...]:
+        """Return the own repository without the folders that come from others, and those."""
+        origin = {name: self.parts.get(name.partition("/")[0]) for name in own.files}
+        files = {place: {name: name for name in own.files if origin[name] == place} for place in origin.values()}
+        others = (Source(*place, found) for place, found in files.items() if place is not None)
+        return (replace(own, files=files.get(None, {})), *others)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration(Entry):
+    """What single-file checkpoints of a family lack: the configuration of every part, and the tokenizer."""
+
+    kind: ClassVar[str] = "configurations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vae(Entry):
+    """A VAE that may replace a model's own: a folder in the layout of diffusers, or the single file `weights`.
+
+    A single file has the configuration of the entry `configuration`.
+    """
+
+    kind: ClassVar[str] = "vaes"
+    weights: str | None = None
+    configuration: str | None = None
+    configuration_entry: Entry | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.configuration,) if self.configuration else ()
+
+    @property
+    def relies_on(self) -> tuple[Entry, ...]:
+        return (self.configuration_entry,) if self.configuration_entry else ()
+
+    def weights_path(self, home: Path | str) -> Path:
+        """Return the path of the folder or file."""
+        return self.path(home) / self.weights if self.weights else self.path(home)
 
 
 @dataclass(frozen=True, kw_only=True)

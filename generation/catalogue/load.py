@@ -8,7 +8,7 @@ import logging
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -16,12 +16,14 @@ from typing import Any
 
 from generation.catalogue.entries import (
     BaseModel,
+    Configuration,
     Entry,
     Interpolator,
     MotionAdapter,
     MotionLora,
     StyleLora,
     Upscaler,
+    Vae,
 )
 from generation.catalogue.readers import READERS
 from generation.catalogue.toml_table import CatalogueError, Table
@@ -30,6 +32,7 @@ __all__ = [
     "BaseModel",
     "Catalogue",
     "CatalogueError",
+    "Configuration",
     "CurrentCatalogue",
     "Entry",
     "Interpolator",
@@ -37,16 +40,17 @@ __all__ = [
     "MotionLora",
     "StyleLora",
     "Upscaler",
+    "Vae",
     "load_catalogue",
 ]
 
 logger = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).with_name("catalogue.toml")
-KINDS = ("models", "adapters", "loras", "styles", "interpolators", "upscalers")
+KINDS = ("models", "configurations", "vaes", "adapters", "loras", "styles", "interpolators", "upscalers")
 
 # Characters; ours has 15,000. tomllib takes minutes for a key with thousands of dots.
-_MOST, _LONGEST_LINE = 200_000, 1_500
+_MOST, _MOST_APPROVED, _LONGEST_LINE = 200_000, 2_000_000, 1_500
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 
@@ -55,6 +59,8 @@ class Catalogue:
     """All entries by ID, in file order. IDs are unique across kinds."""
 
     models: Mapping[str, BaseModel]
+    configurations: Mapping[str, Configuration]
+    vaes: Mapping[str, Vae]
     adapters: Mapping[str, MotionAdapter]
     loras: Mapping[str, MotionLora]
     styles: Mapping[str, StyleLora]
@@ -62,8 +68,8 @@ class Catalogue:
     upscalers: Mapping[str, Upscaler]
 
     def __iter__(self) -> Iterator[Entry]:
-        for kind in (self.models, self.adapters, self.loras, self.styles, self.interpolators, self.upscalers):
-            yield from kind.values()
+        for kind in KINDS:
+            yield from getattr(self, kind).values()
 
     def __getitem__(self, id: str) -> Entry:
         for entry in self:
@@ -97,20 +103,22 @@ class Catalogue:
         return tuple(lora for lora in self.loras.values() if lora.compatible(adapter))
 
     def styles_for(self, model: BaseModel) -> tuple[StyleLora, ...]:
-        """Return the style LoRAs that fit `model`."""
-        return tuple(style for style in self.styles.values() if style.compatible(model))
+        """Return the style LoRAs that fit `model`. What a few-step variant loads is not a style of anybody's choice."""
+        taken = {other.lora[0] for other in self.models.values() if other.lora is not None}
+        return tuple(style for style in self.styles.values() if style.compatible(model) and style.id not in taken)
 
 
-def load_catalogue(path: Path | str | None = None) -> Catalogue:
-    """Return the bundled catalogue merged with the operator's file `path`. Cached until that file changes.
+def load_catalogue(path: Path | str | None = None, approved: Path | str | None = None) -> Catalogue:
+    """Return the bundled catalogue merged with `approved` and the operator's file `path`. Cached until one changes.
 
     An entry of `path` with a known ID overrides the fields it names, and with `repo` or `folder` also what pins our
-    files; any other is a new entry. `default = true` in `path` replaces our default.
+    files; any other is a new entry. `default = true` in `path` replaces our default. `approved` is the file of entries
+    that staff approved from the inbox (catalogue/approved.py); there may be none.
 
     Raises:
         CatalogueError: the file is unreadable or an entry is invalid; the message names the file, entry and field.
     """
-    return _load(str(path or ""), _stamp(path))
+    return _load(str(path or ""), _stamp(path), str(approved or ""), _stamp(approved))
 
 
 def _stamp(path: Path | str | None) -> tuple[int, int] | None:
@@ -130,39 +138,41 @@ class CurrentCatalogue:
     """
 
     def __init__(self) -> None:
-        self._good: dict[str, Catalogue] = {}
-        self._seen: dict[str, object] = {}  # the version that was tried last
+        self._good: dict[tuple[str, str], Catalogue] = {}
+        self._seen: dict[tuple[str, str], object] = {}  # the versions that were tried last
 
-    def get(self, path: Path | str | None = None) -> Catalogue:
+    def get(self, path: Path | str | None = None, approved: Path | str | None = None) -> Catalogue:
         """Return the catalogue as `load_catalogue` does; raises CatalogueError only if there was no good version."""
-        key, stamp = str(path or ""), _stamp(path)
+        key, stamp = (str(path or ""), str(approved or "")), (_stamp(path), _stamp(approved))
         if key in self._good and self._seen[key] == stamp:
             return self._good[key]
         try:
-            found = _load(key, stamp)
+            found = _load(key[0], stamp[0], key[1], stamp[1])
         except CatalogueError as error:
             if key not in self._good:
                 raise
             logger.error("The changed catalogue is not used until this is corrected: %s", error)
         else:
             if key in self._good:
-                logger.info("The catalogue %s has changed and is in use from now on", path)
+                logger.info("The catalogue %s has changed and is in use from now on", path or approved)
             self._good[key] = found
         self._seen[key] = stamp
         return self._good[key]
 
 
 @lru_cache(maxsize=8)
-def _load(path: str, _stamp: object) -> Catalogue:
+def _load(path: str, _stamp: object, approved: str, approved_stamp: object) -> Catalogue:
     tables = _read(SHIPPED)
     origin = {(kind, id): SHIPPED.name for kind in KINDS for id in tables[kind]}
-    if path:
-        extra = _read(Path(path))
+    for file in (approved if approved_stamp else "", path):
+        if not file:
+            continue
+        extra = _read(Path(file), _MOST if file == path else _MOST_APPROVED)
         if any(fields.get("default") is True for fields in extra["models"].values() if isinstance(fields, dict)):
             tables["models"] = {id: {**fields, "default": False} for id, fields in tables["models"].items()}
         for kind in KINDS:
             for id, fields in extra[kind].items():
-                origin[kind, id] = Path(path).name
+                origin[kind, id] = Path(file).name
                 tables[kind][id] = _over(tables[kind].get(id, {}), fields) if isinstance(fields, dict) else fields
     tables["models"] = dict(_with_inherited(tables["models"], origin))
     return _build(tables, origin)
@@ -190,13 +200,11 @@ def _with_inherited(models: Mapping[str, Any], origin: Mapping[tuple[str, str], 
         yield id, {**inherited, "default": False, **fields}
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+def _read(path: Path, most: int = _MOST) -> dict[str, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
-        if len(text) > _MOST or max(map(len, text.split("\n"))) > _LONGEST_LINE:
-            raise CatalogueError(
-                f"{path}: more than {_MOST} characters, or {_LONGEST_LINE} in a line, are no catalogue"
-            )
+        if len(text) > most or max(map(len, text.split("\n"))) > _LONGEST_LINE:
+            raise CatalogueError(f"{path}: more than {most} characters, or {_LONGEST_LINE} in a line, are no catalogue")
         data = tomllib.loads(text)
     except OSError as error:
         raise CatalogueError(f"{path}: the catalogue cannot be read ({error.strerror or error})") from error
@@ -234,7 +242,26 @@ def _build(tables: Mapping[str, Mapping[str, Any]], origin: Mapping[tuple[str, s
         built[kind] = MappingProxyType(entries)
     catalogue = Catalogue(**built)
     _check_references(catalogue, origin)
-    return catalogue
+    return _with_others(catalogue)
+
+
+def _with_others(catalogue: Catalogue) -> Catalogue:
+    """Return the catalogue with the entries that others rely on in those."""
+
+    def configuration(entry: BaseModel | Vae) -> Entry | None:
+        return catalogue[entry.configuration] if entry.configuration else None
+
+    vaes = {id: replace(vae, configuration_entry=configuration(vae)) for id, vae in catalogue.vaes.items()}
+    models = {
+        id: replace(model, configuration_entry=configuration(model), vae_entry=vaes[model.vae] if model.vae else None)
+        for id, model in catalogue.models.items()
+    }
+    return replace(catalogue, models=MappingProxyType(models), vaes=MappingProxyType(vaes))
+
+
+def _folders(catalogue: Catalogue) -> dict[str, BaseModel]:
+    """Return the models whose folders have the configuration of Stable Diffusion's parts."""
+    return {id: model for id, model in catalogue.models.items() if model.is_animatediff and not model.weights}
 
 
 def _check_references(catalogue: Catalogue, origin: Mapping[tuple[str, str], str]) -> None:
@@ -252,8 +279,15 @@ def _check_references(catalogue: Catalogue, origin: Mapping[tuple[str, str], str
             known(model, "lora", model.lora[0], catalogue.styles)
         if model.variant_of is not None:
             known(model, "variant_of", model.variant_of, catalogue.models)
+        if model.vae is not None:
+            known(model, "vae", model.vae, catalogue.vaes)
         known(model, "interpolator", model.interpolator, catalogue.interpolators)
         known(model, "upscaler", model.upscaler, catalogue.upscalers)
+    layouts = {**catalogue.configurations, **_folders(catalogue)}
+    files: list[BaseModel | Vae] = [*catalogue.models.values(), *catalogue.vaes.values()]
+    for file in files:
+        if file.configuration is not None:
+            known(file, "configuration", file.configuration, layouts)
     for adapter in catalogue.adapters.values():
         if adapter.lora is not None:
             known(adapter, "lora", adapter.lora[0], catalogue.loras)

@@ -97,7 +97,7 @@ def verify(entry: Any, home: Path | str, *, every_byte: bool = False) -> None:
     """
     folder = entry.path(home)
     files = _expected(entry, home)
-    absent = [name for name in entry.missing(home) if name not in files or not (folder / name).is_file()]
+    absent = [name for name in entry.missing_files(home) if name not in files or not (folder / name).is_file()]
     if absent:
         raise RenderError("model-missing", model=entry.label, file=absent[0], command=entry.command)
     verified = _read_verified(home)

@@ -7,11 +7,15 @@ ANIMATEDIFF = "AnimateDiffPipeline"
 OTHERS = (
     "CogVideoXPipeline",
     "HunyuanVideo15Pipeline",
+    "LTXConditionPipeline",
     "LTXPipeline",
     "WanPipeline",
 )
 
 PIPELINES = (ANIMATEDIFF, *OTHERS)
+
+# Those whose models also come as a single file, of which we can read the networks.
+IN_ONE_FILE = (ANIMATEDIFF, "LTXConditionPipeline", "LTXPipeline")
 
 # Arguments of a pipeline's call that come from the request, the plan or the engine, and never from an entry.
 TAKEN = (

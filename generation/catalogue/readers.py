@@ -8,15 +8,17 @@ from typing import Any
 
 from generation.catalogue.entries import (
     BaseModel,
+    Configuration,
     Entry,
     Interpolator,
     MotionAdapter,
     MotionLora,
     StyleLora,
     Upscaler,
+    Vae,
     is_inside,
 )
-from generation.catalogue.pipelines import ANIMATEDIFF, PIPELINES, PRECISIONS, TAKEN
+from generation.catalogue.pipelines import ANIMATEDIFF, IN_ONE_FILE, PIPELINES, PRECISIONS, TAKEN
 from generation.catalogue.toml_table import Table
 from generation.domain.plan import SIDE_MULTIPLE, FrameRule
 
@@ -41,6 +43,11 @@ _DIFFUSERS_FILES = (
     "vae/diffusion_pytorch_model{variant}.safetensors",
 )
 _ADAPTER_FILES = ("config.json", "diffusion_pytorch_model{variant}.safetensors")
+_VAE_FILES = ("config.json", "diffusion_pytorch_model.safetensors")
+_CONFIGURATION_FILES = tuple(name for name in _DIFFUSERS_FILES if not name.endswith(".safetensors"))
+
+# Where the configuration of a single-file checkpoint is, if its entry does not say so.
+_USUAL_CONFIGURATION = {"sd15": "sd15-configuration"}
 
 
 def _common(id: str, table: Table, files: tuple[str, ...] | None = None) -> dict[str, Any]:
@@ -112,14 +119,25 @@ def _model(id: str, table: Table) -> BaseModel:
     adapter = table.text("adapter", None)
     if (adapter is None) is (pipeline == ANIMATEDIFF):
         raise table.error("adapter", "is missing" if adapter is None else f"does not go with {pipeline}")
-    vae_repo = _repo(table, "vae_repo")
-    if vae_repo is not None:
+    vae_repo, vae = _repo(table, "vae_repo"), table.text("vae", None)
+    if vae_repo is not None or vae is not None:
         files = tuple(name for name in files if not name.startswith("vae/"))
+    if vae_repo is not None and vae is not None:
+        raise table.error("vae", "and 'vae_repo' both replace the VAE; give one of them")
+    weights, configuration = _single_file(table)
+    if weights is not None and vae_repo is not None:
+        raise table.error("weights", "does not go with vae_repo; name an entry in 'vae'")
+    if weights is not None and pipeline not in IN_ONE_FILE:
+        raise table.error("weights", f"does not go with {pipeline}")
     model = BaseModel(
-        **_common(id, table, files),
+        **_common(id, table, (weights,) if weights else files),
+        weights=weights,
+        configuration=configuration,
+        vae=vae,
         variant=variant,
         vae_repo=vae_repo,
         vae_revision=_revision(table, "vae_revision"),
+        parts=_parts(table),
         native_size=table.integer("native_size", 8, 4096),
         min_size=table.integer("min_size", 8, 4096),
         native_fps=table.integer("native_fps", 1, 60),
@@ -145,9 +163,32 @@ def _model(id: str, table: Table) -> BaseModel:
     for field in ("native_size", "min_size"):
         if getattr(model, field) % multiple:
             raise table.error(field, f"must be a multiple of {multiple}, which is what one latent pixel covers")
+    if model.frame_rule.most is not None and model.frame_rule.most <= model.native_fps:
+        raise table.error("max_frames", f"must be above native_fps ({model.native_fps}): a clip has a second at least")
     if model.min_size > model.native_size:
         raise table.error("min_size", f"must not be above native_size ({model.native_size})")
     return model
+
+
+def _single_file(table: Table) -> tuple[str | None, str | None]:
+    """Return the single file of a model's or VAE's weights, and the ID of the entry that has its configuration."""
+    weights, configuration = _safetensors(table), table.text("configuration", None)
+    if weights is None:
+        if configuration is not None:
+            raise table.error("configuration", "goes with 'weights', which names a single file")
+        return None, None
+    configuration = configuration or _USUAL_CONFIGURATION.get(str(table.peek("family")))
+    if configuration is None:
+        raise table.error("configuration", "is missing: the entry whose configuration and tokenizer the file needs")
+    return weights, configuration
+
+
+def _safetensors(table: Table) -> str | None:
+    """Return the file that `weights` names. Other formats of weights may hold programs."""
+    weights = table.text("weights", None)
+    if weights is not None and not weights.endswith(".safetensors"):
+        raise table.error("weights", f"must be a .safetensors file, not {weights!r}")
+    return weights
 
 
 def _needed_lora(table: Table) -> tuple[str, float] | None:
@@ -163,6 +204,23 @@ def _precisions(table: Table) -> Mapping[str, str]:
             raise table.error(
                 "precisions", f"must give one of {', '.join(PRECISIONS)} for a component, not {precision!r}"
             )
+    return MappingProxyType(found)
+
+
+def _parts(table: Table) -> Mapping[str, tuple[str, str | None]]:
+    """Return the repository and commit of the folders that come from elsewhere."""
+    found = {}
+    for part, fields in table.mapping("parts", {}).items():
+        if not part.isidentifier() or not isinstance(fields, dict):
+            raise table.error(
+                "parts", f"must be tables of 'repo' and 'revision', as in [models.id.parts.vae], not {part!r}"
+            )
+        own = Table(f"{table.where}: parts '{part}'", fields)
+        repo = _repo(own, "repo")
+        if repo is None:
+            raise own.error("repo", "is missing")
+        found[part] = (repo, _revision(own, "revision"))
+        own.done()
     return MappingProxyType(found)
 
 
@@ -206,6 +264,16 @@ def _adapter(id: str, table: Table) -> MotionAdapter:
     )
 
 
+def _configuration(id: str, table: Table) -> Configuration:
+    return Configuration(**_common(id, table, _CONFIGURATION_FILES))
+
+
+def _vae(id: str, table: Table) -> Vae:
+    weights, configuration = _single_file(table)
+    files = (weights,) if weights else _VAE_FILES
+    return Vae(**_common(id, table, files), weights=weights, configuration=configuration)
+
+
 def _lora(id: str, table: Table) -> MotionLora:
     weights = table.text("weights", "diffusion_pytorch_model.safetensors")
     return MotionLora(
@@ -239,6 +307,8 @@ def _upscaler(id: str, table: Table) -> Upscaler:
 
 READERS: Mapping[str, Callable[[str, Table], Entry]] = {
     "models": _model,
+    "configurations": _configuration,
+    "vaes": _vae,
     "adapters": _adapter,
     "loras": _lora,
     "styles": _style,

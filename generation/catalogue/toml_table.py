@@ -34,6 +34,10 @@ class Table:
             raise self.error(field, "is missing")
         return value
 
+    def peek(self, field: str) -> Any:
+        """Return the value of a field that is not read yet, as it is; None if it is not given."""
+        return self._fields.get(field)
+
     def text(self, field: str, default: Any = _MISSING, choices: tuple[str, ...] = ()) -> Any:
         """Return a non-empty string, one of `choices` if given; `default` is returned as is."""
         value = self._take(field, default)

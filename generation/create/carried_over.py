@@ -5,7 +5,7 @@ from typing import Any
 
 from generation.create.forms import CreateForm
 from generation.requests.choices import LORA_PREFIX
-from generation.requests.fields import FIELDS, PLAIN, Field
+from generation.requests.fields import FIELDS, PLAIN, WITH_GUIDANCE, Field
 from generation.requests.sizes import CUSTOM
 
 
@@ -13,7 +13,8 @@ def kept_of(values: Mapping[str, Any], form: CreateForm) -> list[str]:
     """Return labels for the settings that differ from the simple mode's defaults."""
     found = list(_entries(values, form))
     for field in FIELDS.values():
-        if field.mention and field.kind in PLAIN and _is_set(field, values):
+        is_used = form.chosen_model.is_guided or field.name not in WITH_GUIDANCE
+        if field.mention and field.kind in PLAIN and is_used and _is_set(field, values):
             told = field.choices.get(values[field.name], values[field.name])
             text = str(field.mention)
             found.append(text % told if "%s" in text else text)

@@ -10,6 +10,7 @@ from accounts.models import User
 from generation.jobs.fragments import job_context
 from generation.jobs.selectors import listed_jobs_of, place_all
 from generation.models import Job
+from generation.requests.fields import TEMPLATES
 
 MAX_CARDS = 8  # as many as one submission can make
 FRESH = timedelta(hours=1)  # ended clips queued before that are left to the queue page and the library
@@ -32,7 +33,8 @@ def of_jobs(user: User, job_ids: Collection[UUID]) -> list[dict]:
 def recent_prompts(user: User) -> list[str]:
     """Return the different prompts of a user's newest jobs, last used first. Jobs removed from the list don't count."""
     jobs = Job.objects.filter(user=user, removed_at=None).order_by("-created_at")
-    prompts = jobs.values_list("request__prompt", flat=True)[:READ_FOR_PROMPTS]
+    found = jobs.values_list("request__prompt", f"request__{TEMPLATES['prompt']}")[:READ_FOR_PROMPTS]
+    prompts = (template or prompt for prompt, template in found)
     return list(dict.fromkeys(prompt for prompt in prompts if prompt))[:MAX_PROMPTS]
 
 

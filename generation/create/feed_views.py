@@ -21,7 +21,8 @@ from generation.jobs.selectors import jobs_of
 from generation.models import Job
 from generation.queue import services
 from generation.requests import available
-from generation.requests.request import InvalidRequest, parse
+from generation.requests.drawing import as_written
+from generation.requests.request import InvalidRequest, RenderRequest, parse
 
 QUEUED = "queued"  # event in the browser, and prefix of the tag of messages that leave when these clips have ended
 
@@ -57,7 +58,8 @@ def again(request: SignedInRequest, job_id: UUID) -> HttpResponse:
         return limits.refusal() if request.htmx else _refused(request, job_id, [limits.too_fast()])
     offer = available.offer()
     try:
-        wanted = parse(replace(found.render_request, seed=None).to_dict(), offer.catalogue, offer.limits)
+        wanted = replace(RenderRequest.from_dict(as_written(found.request)), seed=None)
+        wanted = parse(wanted.to_dict(), offer.catalogue, offer.limits)
         jobs = services.submit_many(request.user, [wanted])
     except InvalidRequest as error:
         return _refused(request, job_id, [str(text) for texts in error.errors.values() for text in texts])

@@ -13,10 +13,10 @@ from generation.catalogue.load import Entry, Upscaler
 from generation.queue import blocked_terms
 from generation.quotas.allowance import UNLIMITED, Allowance
 from generation.quotas.widgets import LengthSelect, lengths
-from generation.requests import available
+from generation.requests import available, drawing
 from generation.requests.choices import LORA_PREFIX, PROMPT_TO_COME, to_requests
-from generation.requests.fields import FIELDS, LORAS, MAX_PROMPT, MAX_STYLE, MIN_SIDE, Field, Kind
-from generation.requests.labels import ASPECT_LABELS, QUALITY_LABELS
+from generation.requests.fields import FIELDS, LORAS, MAX_PROMPT, MAX_STYLE, MIN_SIDE, WITH_GUIDANCE, Field, Kind
+from generation.requests.labels import ASPECT_LABELS, QUALITY_LABELS, model_choices
 from generation.requests.qualities import STANDARD
 from generation.requests.request import InvalidRequest, RenderRequest
 from generation.requests.sizes import CUSTOM, suggested_short_sides
@@ -69,6 +69,13 @@ class _WholeField(forms.IntegerField):
         return attrs if self.unset is None else {**attrs, "min": self.unset}
 
 
+class _UnusedField(forms.CharField):
+    """A field that the model lacks: it keeps what was typed, and means nothing."""
+
+    def clean(self, value: Any) -> str:
+        return ""
+
+
 class CreateForm(forms.Form):
     """The create form; once valid, `requests` holds one request per variation.
 
@@ -118,6 +125,8 @@ class CreateForm(forms.Form):
         self.chosen_model = self.offer.chosen_model(values)
         self.chosen_adapter = self.offer.chosen_adapter(values)
         self._set_choices(values)
+        self._set_lengths(values)
+        self._leave_out_what_the_model_lacks()
         self._add_loras()
         self._suggest(values)
         self._tell_limits()
@@ -125,18 +134,38 @@ class CreateForm(forms.Form):
 
     def _set_choices(self, values: Mapping[str, Any]) -> None:
         model, fields = self.chosen_model, self.fields
-        choice_field(self, "model").choices = [(found.id, found.label) for found in self.offer.models()]
+        choice_field(self, "model").choices = model_choices(self.offer.models())
         fields["model"].initial = model.id
+        fields["model"].help_text = model.purpose
         choice_field(self, "motion_adapter").choices = [(found.id, found.label) for found in self.offer.adapters(model)]
         fields["motion_adapter"].initial = model.adapter
-        fields["seconds"].widget = LengthSelect(self.offer.limits)
-        choice_field(self, "seconds").choices = lengths(self.offer.limits)
-        fields["seconds"].initial = min(FIELDS["seconds"].default, self.offer.limits.max_seconds)
+        choice_field(self, "fps").choices = [(fps, str(fps)) for fps in self.offer.rates(values)]
+        fields["fps"].initial = self.offer.quality(STANDARD, values).fps
         # Simple mode offers the advanced-only choices only if they are already selected.
         aspects = [id for id in ASPECT_LABELS if id != CUSTOM or self.mode == ADVANCED or values.get("aspect") == id]
         choice_field(self, "aspect").choices = [(id, ASPECT_LABELS[id]) for id in aspects]
         qualities = [id for id in QUALITY_LABELS if id != CUSTOM or values.get("quality") == id]
         choice_field(self, "quality").choices = [(id, QUALITY_LABELS[id]) for id in qualities]
+
+    def _set_lengths(self, values: Mapping[str, Any]) -> None:
+        """Offer the lengths that the model makes, and say why there are no more."""
+        limits, field = self.offer.limits, choice_field(self, "seconds")
+        longest = self.offer.longest(values)
+        offered, all_lengths = lengths(limits, longest), lengths(limits)
+        given = str(values.get("seconds") or "")  # a longer one was for another model: `clean` says what is wrong
+        field.widget = LengthSelect(limits)
+        field.choices = [*offered, *(choice for choice in all_lengths[len(offered) :] if str(choice[0]) == given)]
+        field.initial = min(FIELDS["seconds"].default, limits.max_seconds, len(offered))
+        if len(offered) < min(limits.max_seconds, len(all_lengths)):
+            self._add_help("seconds", _("This model: up to %s s.") % longest)
+
+    def _leave_out_what_the_model_lacks(self) -> None:
+        """Remove or hide fields. What was typed in the hidden ones has no effect, and is there for the next model."""
+        if self.chosen_adapter is None:
+            del self.fields["motion_adapter"]
+        if not self.chosen_model.is_guided:
+            for name in WITH_GUIDANCE:
+                self.fields[name] = _UnusedField(label=FIELDS[name].label, required=False, widget=forms.HiddenInput)
 
     def _add_loras(self) -> None:
         self.camera_motions = self.offer.loras(self.chosen_adapter)
@@ -165,7 +194,8 @@ class CreateForm(forms.Form):
         self.fields["short_side"].widget.attrs["list"] = "short-sides"
         self.fields["short_side"].initial = self.offer.quality(STANDARD, values).short_side
         for name, value in {**self.offer.usual(values), "seed": _("random")}.items():
-            self.fields[name].widget.attrs["placeholder"] = value
+            if not self.fields[name].widget.is_hidden:
+                self.fields[name].widget.attrs["placeholder"] = value
 
     def _tell_limits(self) -> None:
         """Say at the field what the user's own quota allows; the fields of users without one stay as they are."""
@@ -184,8 +214,8 @@ class CreateForm(forms.Form):
     def _show_mode(self) -> None:
         if self.mode == ADVANCED:
             del self.fields["quality"]
-            for name in ("short_side", "fps", "format", "model", "motion_adapter", "variations"):
-                mark_default(self.fields[name])
+            names = ("short_side", "fps", "format", "model", "motion_adapter", "variations")
+            mark_default(*(self.fields[name] for name in names if name in self.fields))
             return
         self.fields["aspect"].widget = forms.RadioSelect(choices=choices_of(self, "aspect"))
         self.fields["quality"].widget = forms.RadioSelect(choices=choices_of(self, "quality"))
@@ -254,13 +284,19 @@ class CreateForm(forms.Form):
         try:
             requests = to_requests({**data, "prompt": data.get("prompt", PROMPT_TO_COME)}, self.offer)
             if not self.errors:
-                blocked_terms.load().check(requests[0].engine_prompt)
+                self._require_allowed(requests[0])
                 self.requests = requests
         except InvalidRequest as error:
             for name, texts in error.errors.items():
                 for text in texts:
                     self.add_error(name if name in self.fields else None, text)
         return data
+
+    def _require_allowed(self, request: RenderRequest) -> None:
+        """Raise InvalidRequest if this site does not render one of the prompts that can be drawn."""
+        lists = available.lists()
+        drawing.check(request, self.chosen_model, lists)
+        blocked_terms.load().check_all(request, lists)
 
     @property
     def render_request(self) -> RenderRequest:

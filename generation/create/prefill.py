@@ -16,12 +16,14 @@ from generation.create.forms import ADVANCED, OF_A_REQUEST, SIMPLE_FIELDS, SIMPL
 from generation.quotas.allowance import UNLIMITED, Allowance
 from generation.requests import available
 from generation.requests.choices import LORA_PREFIX, in_quality
+from generation.requests.drawing import as_written
 from generation.requests.fields import FIELDS, MAX_PROMPT, Field, Kind, with_present_names
 from generation.requests.offer import Offer
 from generation.requests.qualities import QUALITIES, STANDARD, Quality, matching
 from generation.requests.sizes import ASPECTS, CUSTOM, aspect_of
 
-FORM_FIELDS = {*OF_A_REQUEST, *CreateForm.base_fields}
+SHOWN_MODEL = "shown_model"  # what the fields of a posted form were made for
+FORM_FIELDS = {*OF_A_REQUEST, *CreateForm.base_fields, SHOWN_MODEL}
 
 
 @dataclass
@@ -39,13 +41,14 @@ def posted(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def from_request(request: Mapping[str, Any], offer: Offer | None = None) -> Prefill:
     """Return form values for a stored request, which may come from an untrusted file."""
-    request, found, offer = with_present_names(request), Prefill(), offer or available.offer()
+    request, found, offer = as_written(with_present_names(request)), Prefill(), offer or available.offer()
     _take_models(request, found, offer)
     usual = offer.usual(found.values)
     for name in FIELDS:
         value = _plain(FIELDS[name], request.get(name))
         if value is not None and value != usual.get(name):
             found.values[name] = value
+    _leave_out_guidance(found, offer)
     _take_size(request, found)
     _take_seconds(request, found, offer)
     found.values["quality"] = quality_of(found.values, offer)
@@ -93,12 +96,38 @@ def many(values: Mapping[str, Any], allowance: Allowance = UNLIMITED) -> BatchFo
 
 
 def fitted(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values with an adapter that fits the model, and without LoRAs that do not fit."""
+    """Return the values with an adapter and a length that fit the model, and without LoRAs that do not fit.
+
+    A size and a frame rate that were only the defaults of the model before become those of this one.
+    """
     offer, values = available.offer(), dict(values)
+    _move_defaults(values, offer)
+    longest, seconds = offer.longest(values), str(values.get("seconds") or "")
+    if longest is not None and seconds.isdecimal() and int(seconds[:9]) > longest:
+        values["seconds"] = longest
     adapter = offer.chosen_adapter(values)
     values["motion_adapter"] = adapter.id if adapter else ""
     fitting = {LORA_PREFIX + lora.id for lora in (*offer.loras(adapter), *offer.styles(offer.chosen_model(values)))}
     return {name: value for name, value in values.items() if not name.startswith(LORA_PREFIX) or name in fitting}
+
+
+def _move_defaults(values: dict[str, Any], offer: Offer) -> None:
+    before = values.pop(SHOWN_MODEL, None)
+    if before not in offer.catalogue.models or before == offer.chosen_model(values).id:
+        return
+    usual = offer.quality(STANDARD, {**values, "model": before})
+    for name in ("short_side", "fps"):
+        if str(values.get(name)) == str(getattr(usual, name)):
+            del values[name]
+
+
+def _leave_out_guidance(found: Prefill, offer: Offer) -> None:
+    if offer.chosen_model(found.values).is_guided:
+        return
+    if found.values.pop("negative_prompt", None):
+        found.notes.append(_("This model has no negative prompt, so it was left out."))
+    if found.values.pop("guidance", None) is not None:
+        found.notes.append(_("This model has no guidance, so its value was left out."))
 
 
 def _plain(field: Field, value: Any) -> Any:
@@ -160,7 +189,12 @@ def _take_size(request: Mapping[str, Any], found: Prefill) -> None:
 def _take_seconds(request: Mapping[str, Any], found: Prefill, offer: Offer) -> None:
     if not _is_whole(request.get("seconds")):
         return
-    longest = offer.limits.max_seconds
+    longest, of_model = offer.limits.max_seconds, offer.longest(found.values)
+    if of_model is not None and of_model < longest:
+        found.values["seconds"] = min(request["seconds"], of_model)
+        if request["seconds"] > of_model:
+            found.notes.append(_("It was longer than this model makes; the maximum is %s s.") % of_model)
+        return
     found.values["seconds"] = min(request["seconds"], longest)
     if request["seconds"] > longest:
         note = _("It was longer than this site allows; the maximum is %s s.")

@@ -9,6 +9,7 @@ from django.conf import settings
 from accounts.models import User
 from auravideo.core.forms import choices_of
 from generation.catalogue import vocabulary
+from generation.catalogue.load import BaseModel
 from generation.create import card_fit
 from generation.create.forms import CreateForm
 from generation.domain.errors import warning_text
@@ -17,7 +18,7 @@ from generation.jobs import forecast
 from generation.jobs.selectors import estimate, loading_seconds
 from generation.queue import placement
 from generation.queue.pausing import state
-from generation.requests import available
+from generation.requests import available, prompts
 from generation.requests.fields import MAX_PROMPT
 from generation.requests.request import RenderRequest
 
@@ -97,8 +98,7 @@ def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
     request = requests[0]
     model = available.catalogue().models[request.model]
     typed = str(form["prompt"].value() or "")[:MAX_PROMPT]
-    read = replace(request, prompt=typed).engine_prompt if typed.strip() else ""
-    notes = [warning_text(note) for note in vocabulary.warnings(read, model, settings.HOME)] if read else []
+    notes = _notes(replace(request, prompt=typed), model)
     made = plan(request, model)
     if (missing := placement.nobody_there(made.stages)) is not None:
         notes.insert(0, placement.without_worker(missing))
@@ -109,6 +109,18 @@ def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
     queue = queue_for(user, requests) if user is not None else Queue(0, 0.0)
     loading = loading_seconds(request, made.stages)
     return Summary(request, made, estimate(request), len(requests), queue, tuple(notes), loading)
+
+
+def _notes(request: RenderRequest, model: BaseModel) -> list[str]:
+    """Return what the model will not understand of the prompts as far as they are typed."""
+    notes: list[str] = []
+    lists = available.lists()
+    for text in filter(None, (request.engine_prompt.strip(), request.negative_prompt)):
+        notes += prompts.faults(text, model, request.seconds, request.fps, lists=lists)
+        notes += [warning_text(warning) for warning in prompts.warnings(text, model)]
+    if read := prompts.plain(request.engine_prompt).strip():
+        notes += [warning_text(note) for note in vocabulary.warnings(read, model, settings.HOME)]
+    return notes
 
 
 def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:

@@ -7,10 +7,11 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from auravideo.core.forms import mark_default
+from auravideo.core.forms import choice_field, choices_of, mark_default
 from generation.batches.variations import MAX_COMPARED
 from generation.create.forms import CreateForm
 from generation.queue import blocked_terms
+from generation.requests import available, drawing
 from generation.requests.fields import MAX_SEED
 from generation.requests.request import InvalidRequest, RenderRequest
 from generation.requests.sweeps import LABELS, MAX_TYPED, Axis, BadValues, Swept, read_axis, requests_of
@@ -37,8 +38,19 @@ class SweepForm(forms.Form):
         self.axes: list[Axis] = []
         self.requests: list[RenderRequest] = []
         mark_default(self.fields["across"], self.fields["down"])
+        if form is not None and not form.chosen_model.is_guided:
+            for name in ("across", "down"):
+                self._leave_out_guidance(name)
         for name in ("across_values", "down_values"):
             self.fields[name].widget.attrs["autocomplete"] = "off"
+
+    def _leave_out_guidance(self, name: str) -> None:
+        """Do not offer what has no effect on the chosen model. Whoever asks for it nevertheless is told why."""
+        field = choice_field(self, name)
+        field.choices = [choice for choice in choices_of(self, name) if choice[0] != Swept.GUIDANCE]
+        field.error_messages["invalid_choice"] = _("The model that you chose has no guidance to vary.")
+        if field.initial == Swept.GUIDANCE:
+            field.initial = Swept.SEED.value
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -76,9 +88,10 @@ class SweepForm(forms.Form):
             return
         try:
             requests = requests_of(form.cleaned_data, self.axes, secrets.randbelow(MAX_SEED + 1), form.offer)
-            blocked = blocked_terms.load()
+            blocked, lists = blocked_terms.load(), available.lists()
             for request in requests:
-                blocked.check(request.engine_prompt)
+                drawing.check(request, form.offer.catalogue.models[request.model], lists)
+                blocked.check_all(request, lists)
             self.requests = requests
         except InvalidRequest as error:
             for text in dict.fromkeys(str(text) for texts in error.errors.values() for text in texts):
@@ -90,6 +103,6 @@ def posted(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: data[name] for name in NAMES if data.get(name)}
 
 
-def typed(data: Mapping[str, Any]) -> SweepForm:
-    """Return the form as it was posted with another one, unvalidated; empty by default."""
-    return SweepForm(initial=posted(data))
+def typed(data: Mapping[str, Any], form: CreateForm) -> SweepForm:
+    """Return the form as it was posted with the create form `form`, unvalidated; empty by default."""
+    return SweepForm(initial=posted(data), form=form)

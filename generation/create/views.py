@@ -53,7 +53,8 @@ def create(request: SignedInRequest) -> HttpResponse:
     mode = _mode(request)
     if request.method == "GET":
         if typed := unsent.take(request):
-            return _page(request, *_as_typed(request, typed), sweep=sweep_form.typed(typed.sweep))
+            form, notes = _as_typed(request, typed)
+            return _page(request, form, notes, sweep=sweep_form.typed(typed.sweep, form))
         form, notes = _start(request, mode)
         if _is_in_full(request):
             return _page(request, form, notes, "generation/create_in_full.html")
@@ -280,7 +281,7 @@ def _page(
             "keeps_seed": is_seed_alone(kept, values),
             "has_errors": form.is_bound and bool(form.errors),
             "notes": notes or [],
-            "sweep": sweep_form.typed(request.POST),
+            "sweep": sweep_form.typed(request.POST, form),
             **_summary(form, request),
             **{name: value for name, value in context.items() if value is not None},
         },

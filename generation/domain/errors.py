@@ -67,10 +67,23 @@ ERRORS: Mapping[str, Any] = {
         "The model %(model)s is not used, because its file %(file)s could do more than make clips: %(problem)s. The "
         "operator should find out where it comes from. Choose another model."
     ),
+    "checkpoint-unknown": _(
+        "The file %(file)s of the model %(model)s is no checkpoint of Stable Diffusion 1.5: it lacks the image network "
+        "or the text encoder. Choose another model."
+    ),
+    "checkpoint-without-vae": _(
+        "The checkpoint of the model %(model)s (%(file)s) has no VAE, and its entry names none. The operator can add "
+        'one to the entry, such as vae = "sd-vae-ft-mse".'
+    ),
+    "checkpoint-mismatch": _(
+        "The file %(file)s of the model %(model)s was not used: %(matching)s of the %(total)s weights that its "
+        "configuration asks for match (one that does not: %(problem)s). Choose another model."
+    ),
     "lora-for-another-model": _(
         "The LoRA %(model)s was made for another model (%(made_for)s) and does not work with %(base)s. Choose another "
         "LoRA, or leave it out."
     ),
+    "lora-unsupported": _("The LoRA %(model)s was not applied: %(base)s takes none. Leave it out."),
     "lora-mismatch": _(
         "The LoRA %(model)s was not applied: %(matching)s of its %(total)s modules match %(base)s. Choose another "
         "LoRA, or leave it out."
@@ -105,6 +118,20 @@ WARNINGS: Mapping[str, Any] = {
     "prompt-cut": _(
         "The prompt has %(tokens)s tokens and the model reads only %(limit)s, so the end of it "
         "has no effect. Put what matters first."
+    ),
+    "negative-prompt-cut": _(
+        "The negative prompt has %(tokens)s tokens and the model reads only %(limit)s, so the end of it has no effect."
+    ),
+    "lora-tag": _(
+        "%(tag)s has no effect: a prompt loads no LoRA. Choose styles and camera motions in the advanced settings."
+    ),
+    "bracket-alone": _(
+        "The bracket %(bracket)s near “%(near)s” has no partner, so it is read as text. Write \\%(bracket)s if that is "
+        "what you want."
+    ),
+    "and-word": _("AND does not join two prompts here: in “%(near)s” it is read as a word."),
+    "syntax-unread": _(
+        "The model %(model)s does not read weights such as (word:1.2), nor BREAK. It is given the words without them."
     ),
     "words-unknown": _(
         "The model %(model)s knows only a small world. These words of the prompt will not show in the clip: %(words)s."

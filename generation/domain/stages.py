@@ -111,8 +111,8 @@ _TABLE = (
         queue="generate",
         label=_("Generating"),
         about=_(
-            "creates small frames, eight per second, all at once out of noise. This takes most of "
-            "the time, and the preview sharpens as you watch."
+            "creates frames, all at once out of noise, at a size and rate that the model was trained at. This takes "
+            "most of the time, and the preview sharpens as you watch."
         ),
         per_chunk=False,
         cost=_generate_cost,

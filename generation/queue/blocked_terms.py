@@ -10,8 +10,11 @@ from collections.abc import Iterable
 
 from django.utils.translation import gettext_lazy as _
 
+from generation.domain.prompt_syntax.templates import Lists
 from generation.models import BlockedTerm
-from generation.requests.request import InvalidRequest
+from generation.requests.drawing import possible_prompts
+from generation.requests.prompts import plain
+from generation.requests.request import InvalidRequest, RenderRequest
 
 _WORD = re.compile(r"[^\W_]+")
 # Invisible characters: Default_Ignorable_Code_Point except category Cf (DerivedCoreProperties.txt), and the blocks
@@ -43,8 +46,25 @@ class BlockedTerms:
                 self._by_first_word.setdefault(words[0], []).append((words, term, message))
 
     def check(self, prompt: str) -> None:
-        """Raise BlockedPrompt, with the message for the user, if `prompt` contains one of the terms."""
-        words = words_of(prompt) if self._by_first_word else []
+        """Raise BlockedPrompt, with the message for the user, if `prompt` contains one of the terms.
+
+        It is read with its syntax and without: na(ked:1) is one word to the text encoder.
+        """
+        if not self._by_first_word:
+            return
+        for words in (words_of(prompt), words_of(plain(prompt))):
+            self._check_words(words)
+
+    def check_all(self, request: RenderRequest, lists: Lists) -> None:
+        """Raise BlockedPrompt if one of the request's drawings contains one of the terms.
+
+        Of templates with very many drawings, some are checked here; each is checked when it is queued.
+        """
+        if self._by_first_word:
+            for prompt in possible_prompts(request, lists):
+                self.check(prompt)
+
+    def _check_words(self, words: list[str]) -> None:
         for start, word in enumerate(words):
             for term_words, term, message in self._by_first_word.get(word, ()):
                 if words[start : start + len(term_words)] == term_words:

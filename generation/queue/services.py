@@ -32,8 +32,8 @@ from generation.quotas import checks, ledger
 from generation.quotas.allowance import UNLIMITED
 from generation.quotas.refusals import NotNow, TooManyJobs
 from generation.quotas.selectors import allowance_of
-from generation.requests import available
-from generation.requests.fields import MAX_SEED
+from generation.requests import available, drawing
+from generation.requests.fields import MAX_SEED, TEMPLATES
 from generation.requests.request import InvalidRequest, RenderRequest
 
 logger = logging.getLogger(__name__)
@@ -102,16 +102,17 @@ def _submit(
     *,
     within_quotas: bool = True,
 ) -> list[Job]:
+    drawings = _drawn(requests, repair_of)
     blocked = blocked_terms.load()
-    for prompt in dict.fromkeys(request.engine_prompt for request in requests):
+    for prompt in dict.fromkeys(request.engine_prompt for request, _stored, _seed in drawings):
         blocked.check(prompt)
     queued, now = _room_for(user, requests, within_quotas=within_quotas)
     jobs = [
         Job(
             user=user,
-            request=request.to_dict(),
+            request=stored,
             plan=available.plan_for(request).to_dict(),
-            seed=request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 1),
+            seed=seed,
             priority=min(queued + n, MAX_PRIORITY),
             queued_at=now + n * _TICK,  # orders the queue, so it must be unique
             touched_at=Now(),
@@ -119,7 +120,7 @@ def _submit(
             row=row,
             repair_of=repair_of,
         )
-        for n, (request, row) in enumerate(zip(requests, rows, strict=True))
+        for n, ((request, stored, seed), row) in enumerate(zip(drawings, rows, strict=True))
     ]
     Job.objects.bulk_create(jobs)
     ledger.enter(jobs, requests)
@@ -127,6 +128,33 @@ def _submit(
     transaction.on_commit(partial(events.publish_all, user.pk, [job.pk for job in jobs]))
     _send_on_commit(*jobs)
     return jobs
+
+
+def _drawn(
+    requests: Sequence[RenderRequest], repair_of: Job | None = None
+) -> list[tuple[RenderRequest, dict[str, Any], int]]:
+    """Return each request with what its seed draws from its prompts, as a job stores it, and that seed.
+
+    Clips of one request get random seeds; those of a template random ones in a row, so that they draw in turn. A repair
+    keeps the template of what it repairs, whose drawing it renders.
+
+    Raises:
+        InvalidRequest: see `drawing.drawn`.
+    """
+    lists = available.lists()
+    begin: dict[RenderRequest, int] = {}
+    found = []
+    for request in requests:
+        seed = request.seed
+        if seed is None:
+            seed = begin.get(request, secrets.randbelow(MAX_SEED + 1))
+            if drawing.is_template(request, lists):
+                begin[request] = (seed + 1) % (MAX_SEED + 1)
+        drawn, written = drawing.drawn(request, seed, lists)
+        if repair_of is not None:
+            written |= {name: repair_of.request[name] for name in TEMPLATES.values() if name in repair_of.request}
+        found.append((drawn, {**drawn.to_dict(), **written}, seed))
+    return found
 
 
 def _room_for(user: User, more: Sequence[RenderRequest], *, within_quotas: bool) -> tuple[int, datetime]:

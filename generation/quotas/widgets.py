@@ -9,10 +9,11 @@ from django.utils.translation import gettext_lazy as _
 from generation.requests.limits import Limits
 
 
-def lengths(limits: Limits) -> list[tuple[int, Any]]:
-    """Return the choices of a length in seconds: all that the site allows."""
+def lengths(limits: Limits, longest: int | None = None) -> list[tuple[int, Any]]:
+    """Return the choices of a length in seconds: all that the site allows and, up to `longest`, the model makes."""
     more = _("%s s (more than your account allows)")
-    return [(n, (_("%s s") if n <= limits.max_seconds else more) % n) for n in range(1, settings.MAX_SECONDS + 1)]
+    most = settings.MAX_SECONDS if longest is None else min(longest, settings.MAX_SECONDS)
+    return [(n, (_("%s s") if n <= limits.max_seconds else more) % n) for n in range(1, most + 1)]
 
 
 class LengthSelect(forms.Select):

@@ -3,26 +3,35 @@
 The only module of this package that reads the settings.
 """
 
+from pathlib import Path
+
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from generation.catalogue import approved
 from generation.catalogue.load import Catalogue, CurrentCatalogue, Entry
 from generation.domain.plan import Plan, plan
 from generation.requests.limits import Limits
 from generation.requests.offer import Offer
 from generation.requests.request import InvalidRequest, RenderRequest
+from generation.requests.wildcards import FOLDER, Wildcards
 
 _current = CurrentCatalogue()
 
 
 def catalogue() -> Catalogue:
-    """Return this site's catalogue: the bundled models and the operator's own, as their file is now."""
-    return _current.get(settings.CATALOGUE_FILE or None)
+    """Return this site's catalogue: the bundled models, those approved, and the operator's own, as they are now."""
+    return _current.get(settings.CATALOGUE_FILE or None, approved.path(settings.HOME))
 
 
 def limits() -> Limits:
     """Return the operator's limits."""
     return Limits(max_side=settings.MAX_SIDE, max_seconds=settings.MAX_SECONDS)
+
+
+def lists() -> Wildcards:
+    """Return the operator's lists for prompts, as they are now."""
+    return Wildcards(Path(settings.HOME) / FOLDER)
 
 
 def plan_for(request: RenderRequest) -> Plan:

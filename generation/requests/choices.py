@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from generation.catalogue.load import Entry
-from generation.requests.fields import FIELDS, MAX_SEED
+from generation.requests.fields import FIELDS, MAX_SEED, WITH_GUIDANCE
 from generation.requests.offer import Offer
 from generation.requests.qualities import QUALITIES, STANDARD
 from generation.requests.request import InvalidRequest, RenderRequest, parse
@@ -40,21 +40,23 @@ def to_requests(chosen: Mapping[str, Any], offer: Offer) -> list[RenderRequest]:
 
 
 def fields_of(chosen: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
-    """Return the fields of a request for `parse`; None selects the default.
+    """Return the fields of a request for `parse`; None selects the default. What the model lacks is left out.
 
     Raises:
         InvalidRequest: a custom shape lacks a width or height, or the longer side exceeds this site's limit.
     """
-    chosen = {**chosen, "model": offer.chosen_model(chosen).id}
+    model, adapter = offer.chosen_model(chosen), offer.chosen_adapter(chosen)
+    unused = () if model.is_guided else WITH_GUIDANCE
+    chosen = {**chosen, "model": model.id, "motion_adapter": chosen.get("motion_adapter") if adapter else ""}
     quality = chosen.get("quality")
     chosen = in_quality(chosen, quality, offer) if quality in QUALITIES else {**chosen, "quality": ""}
     width, height = _size(chosen, offer)
     return {
-        **{name: chosen.get(name) for name in FIELDS},
+        **{name: chosen.get(name) for name in FIELDS if name not in unused},
         "width": width,
         "height": height,
-        "motion_loras": _strengths(chosen, offer.loras(offer.chosen_adapter(chosen))),
-        "style_loras": _strengths(chosen, offer.styles(offer.chosen_model(chosen))),
+        "motion_loras": _strengths(chosen, offer.loras(adapter)),
+        "style_loras": _strengths(chosen, offer.styles(model)),
     }
 
 

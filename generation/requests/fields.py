@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from auravideo.core.media.formats import FORMAT_LABELS
 
-FPS = (8, 16, 24, 32)
+FPS = (8, 16, 24, 25, 30, 32)  # a page offers those that suit the model: see rates.py
 MIN_SIDE = 128
 MAX_PROMPT = 1000  # characters; far more than any text encoder in the catalogue reads
 MAX_STEPS = 100
@@ -21,6 +21,7 @@ MAX_GUIDANCE = 30.0
 MAX_SEED = 2**32 - 1
 MAX_LORAS = 8
 MAX_STYLE = 2.0  # either way; beyond it, pictures fall apart
+WITH_GUIDANCE = ("negative_prompt", "guidance")  # have no effect on models without guidance
 RENAMED = {"preset": "quality"}  # old name -> name, in batch files and stored requests
 
 
@@ -176,6 +177,8 @@ _FIELDS = (
     Field("style_loras", Kind.STYLES, _("Style"), facts=Facts.SUBJECT),
 )
 FIELDS: Mapping[str, Field] = {found.name: found for found in _FIELDS}
+# Under these names, a stored request holds the templates from which its texts were drawn (requests/drawing.py).
+TEMPLATES: Mapping[str, str] = {found.name: f"{found.name}_template" for found in _FIELDS if found.role is not None}
 
 
 def with_present_names(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from generation.catalogue.load import BaseModel, Catalogue, Entry, MotionAdapter, MotionLora, StyleLora
+from generation.domain.plan import longest
+from generation.requests.fields import FPS
 from generation.requests.limits import Limits
-from generation.requests.qualities import Quality, quality_of
+from generation.requests.qualities import QUALITIES, STANDARD, Quality, quality_of
+from generation.requests.rates import offered_rates, standard_rate
 from generation.requests.sizes import ASPECTS
 
 
@@ -22,8 +25,11 @@ class Offer:
     is_here: Callable[[Entry], bool]
 
     def models(self) -> list[BaseModel]:
-        """Return the base models available now."""
-        return [model for model in self.catalogue.models.values() if self.is_here(model)]
+        """Return the base models available now, with the LoRA that a few-step variant loads."""
+        return [model for model in self.catalogue.models.values() if self._is_whole(model)]
+
+    def _is_whole(self, model: BaseModel) -> bool:
+        return self.is_here(model) and (model.lora is None or self.is_here(self.catalogue.styles[model.lora[0]]))
 
     def adapters(self, model: BaseModel) -> list[MotionAdapter]:
         """Return the motion adapters that fit `model` and are available now."""
@@ -67,3 +73,28 @@ class Offer:
         """Return the default steps and guidance of the chosen model; a distilled adapter overrides them."""
         model, adapter = self.chosen_model(values), self.chosen_adapter(values)
         return {"steps": model.usual_steps(adapter), "guidance": model.usual_guidance(adapter)}
+
+    def rates(self, values: Mapping[str, Any]) -> list[int]:
+        """Return the frame rates that suit the chosen model, and the chosen rate, in frames per second."""
+        return sorted({*offered_rates(self.chosen_model(values).native_fps), self.rate(values)})
+
+    def rate(self, values: Mapping[str, Any]) -> int:
+        """Return the chosen frame rate: that of a quality, a valid one that was given, or the standard one."""
+        if (quality := values.get("quality")) in QUALITIES:
+            return self.quality(quality, values).fps
+        given = str(values.get("fps") or "")
+        return int(given) if given in map(str, FPS) else self.quality(STANDARD, values).fps
+
+    def longest(self, values: Mapping[str, Any]) -> int | None:
+        """Return the most whole seconds that the chosen model makes at the chosen rate; None if it has no limit."""
+        return _longest(self.chosen_model(values), self.rate(values))
+
+    def longest_of_any(self) -> int | None:
+        """Return the most whole seconds that one of the models makes; None if one has no limit, or none is here."""
+        found = [_longest(model, standard_rate(model.native_fps)) for model in self.models()]
+        known = [seconds for seconds in found if seconds is not None]
+        return max(known) if known and len(known) == len(found) else None
+
+
+def _longest(model: BaseModel, fps: int) -> int | None:
+    return None if model.frame_rule.most is None else longest(model, -(-fps // model.native_fps))

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from generation.catalogue.load import BaseModel, MotionAdapter
-from generation.domain.plan import SIDE_MULTIPLE, largest_short_side
-from generation.requests.fields import FPS, MAX_STEPS, MIN_SIDE
+from generation.domain.plan import largest_short_side
+from generation.requests.fields import MAX_STEPS, MIN_SIDE
+from generation.requests.rates import even_rates, standard_rate
 from generation.requests.sizes import ASPECTS, CUSTOM, largest_short_side_of
 
 DRAFT, STANDARD, BEST = QUALITIES = ("draft", "standard", "best")
@@ -26,19 +27,20 @@ def quality_of(
 ) -> Quality:
     """Return the values of quality `id` on a model, capped by its reach and the operator's longest side.
 
-    A draft runs at twice the model's native rate: all interpolated rates share the same number of base frames, so the
-    same seed gives the same noise. If the base size is also the same, the full clip is a finer version of the draft.
+    A draft is interpolated if the standard is, at the lowest rate: all interpolated rates share the same number of base
+    frames, so the same seed gives the same noise. If the base size is also the same, the full clip is a finer version
+    of the draft.
     """
     reach = largest_short_side_of(aspect if aspect in ASPECTS else "1:1", model, max_side)
-    rates = [fps for fps in FPS if fps % model.native_fps == 0] or list(FPS)
-    few = adapter is not None and adapter.steps is not None  # distilled for this exact number
+    rates, usual = even_rates(model.native_fps), standard_rate(model.native_fps)
+    few = model.has_few_steps or (adapter is not None and adapter.steps is not None)  # distilled for this exact number
     steps = model.usual_steps(adapter)
     standard = max(STANDARD_SIDE, model.native_size)
     if id == DRAFT:
-        fps = next((fps for fps in rates if fps > model.native_fps), rates[0])
+        fps = next(fps for fps in rates if fps > model.native_fps or fps == usual)
         return Quality(min(_draft_side(model), reach), fps, steps if few else max(1, round(steps * DRAFT_STEPS)))
     if id == STANDARD:
-        return Quality(min(standard, reach), max(fps for fps in rates if fps <= 24 or fps == rates[0]), steps)
+        return Quality(min(standard, reach), usual, steps)
     if id == BEST:
         finer = steps if few else min(MAX_STEPS, round(steps * BEST_STEPS))
         return Quality(min(2 * standard, reach), rates[-1], finer)
@@ -47,13 +49,14 @@ def quality_of(
 
 def _draft_side(model: BaseModel) -> int:
     """Return half the model's native size, but no less than the model or a request allows."""
-    half = model.native_size // 2 // SIDE_MULTIPLE * SIDE_MULTIPLE
+    multiple = model.frame_rule.side_multiple
+    half = model.native_size // 2 // multiple * multiple
     return min(max(MIN_SIDE, model.min_size, half), largest_short_side(model))
 
 
 def matching(values: Quality, model: BaseModel, adapter: MotionAdapter | None, *, aspect: str, max_side: int) -> str:
-    """Return the quality with exactly these values, or `CUSTOM`."""
+    """Return the quality with exactly these values, or `CUSTOM`; the standard one where a draft is the same."""
     if aspect == CUSTOM:
         return CUSTOM
-    found = (id for id in QUALITIES if quality_of(id, model, adapter, aspect=aspect, max_side=max_side) == values)
-    return next(found, CUSTOM)
+    known = {id: quality_of(id, model, adapter, aspect=aspect, max_side=max_side) for id in (STANDARD, DRAFT, BEST)}
+    return next((id for id, found in known.items() if found == values), CUSTOM)

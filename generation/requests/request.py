@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from generation.catalogue.load import BaseModel, Catalogue, MotionAdapter
-from generation.domain.plan import TooLarge, TooLong, plan
+from generation.domain.plan import TooLarge, TooLong, longest, plan
 from generation.requests.fields import (
     FIELDS,
     LORAS,
@@ -19,12 +19,15 @@ from generation.requests.fields import (
     MAX_STYLE,
     MIN_SIDE,
     RENAMED,
+    TEMPLATES,
     Field,
     Kind,
     Role,
     with_present_names,
 )
 from generation.requests.limits import Limits
+from generation.requests.prompts import faults
+from generation.requests.rates import standard_rate
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab, line feed and carriage return
 # What chat programs put around what is copied: bidirectional embeddings, overrides and isolates, and a lost byte order
@@ -146,9 +149,11 @@ class _Parser:
         self._refuse_unknown_fields()
         model = self._model()
         adapter = self._adapter(model)
+        self._refuse_guidance(model)
         width, height = self._size()
         self.defaults = {
-            "seconds": min(FIELDS["seconds"].default, self.limits.max_seconds),
+            "seconds": min(FIELDS["seconds"].default, self.limits.max_seconds, _longest(model)),
+            "fps": standard_rate(model.native_fps) if model else FIELDS["fps"].default,
             "steps": model.usual_steps(adapter) if model else 25,
             "guidance": model.usual_guidance(adapter) if model else 7.5,
         }
@@ -163,6 +168,8 @@ class _Parser:
         values: dict[str, Any] = {
             name: decided[name] if name in decided else self._read(FIELDS[name]) for name in FIELDS
         }
+        if model is not None:
+            self._check_prompts(values, model)
         if not self.errors and model is not None:
             self._check_reach(values, model)
         if self.errors:
@@ -209,6 +216,14 @@ class _Parser:
             message = _("This text contains control characters. Type it again, or paste it as plain text.")
             self._fail(field.name, message)
         return value
+
+    def _check_prompts(self, values: Mapping[str, Any], model: BaseModel) -> None:
+        """Report syntax that cannot be rendered; its times need the clip's length and rate."""
+        if {"seconds", "fps"} & self.errors.keys():
+            return
+        for name in TEMPLATES.keys() - self.errors.keys():
+            for text in faults(values[name], model, values["seconds"], values["fps"]):
+                self._fail(name, text)
 
     def _given(self, field: Field) -> Any:
         return self.data.get(field.name, self.defaults.get(field.name, field.default))
@@ -301,6 +316,15 @@ class _Parser:
             return None
         return adapter
 
+    def _refuse_guidance(self, model: BaseModel | None) -> None:
+        """Refuse what would have no effect. Its own guidance is fine: it is in what earlier clips were made with."""
+        if model is None or model.is_guided:
+            return
+        if str(self.data.get("negative_prompt", "")).strip():
+            self._fail("negative_prompt", _("This model has no negative prompt. Leave the field empty."))
+        if "guidance" in self.data and _number(self.data["guidance"]) != model.guidance:
+            self._fail("guidance", _("This model has no guidance. Leave the field empty."))
+
     def _motions(self, adapter: MotionAdapter | None) -> tuple[tuple[str, float], ...]:
         pairs = self._pairs(
             "motion_loras",
@@ -323,7 +347,7 @@ class _Parser:
         )
         for id, weight in pairs:
             style = self.catalogue.styles.get(id)
-            if style is None or model is None or not style.compatible(model):
+            if style is None or model is None or style not in self.catalogue.styles_for(model):
                 self._fail("style_loras", _("The style %s does not fit this model.") % id[:50])
             elif not (math.isfinite(weight) and abs(weight) <= MAX_STYLE):
                 self._fail("style_loras", _("The strength of a style must be between -2 and 2."))
@@ -350,6 +374,11 @@ class _Parser:
         except TooLong as error:
             message = _("%(model)s makes at most %(longest)s seconds at this frame rate.")
             self._fail("seconds", message % {"model": model.label, "longest": error.longest})
+
+
+def _longest(model: BaseModel | None) -> float:
+    """Return the most seconds that a model makes at every rate."""
+    return math.inf if model is None or model.frame_rule.most is None else longest(model, factor=2)
 
 
 def _whole_number(value: Any) -> int | None:

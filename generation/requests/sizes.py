@@ -37,6 +37,12 @@ def largest_short_side_of(aspect: str, model: BaseModel, max_side: int) -> int:
 
 
 def suggested_short_sides(model: BaseModel, max_side: int) -> list[int]:
-    """Return the suggested short sides up to the longest possible for a square, which is included."""
+    """Return the suggested short sides up to the longest possible for a square, which is included.
+
+    The model's own is among them, as nothing is upscaled there, and its double. Smaller ones than it makes are not:
+    they take no less work.
+    """
     largest = largest_short_side_of("1:1", model, max_side)
-    return sorted({side for side in SHORT_SIDES if side <= largest} | {largest})
+    least = max(SHORT_SIDES[0], model.min_size)
+    sides = (*SHORT_SIDES, model.native_size, 2 * model.native_size)
+    return sorted({side for side in sides if least <= side <= largest} | {largest})

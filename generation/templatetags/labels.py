@@ -8,7 +8,7 @@ from django.utils import formats
 
 from auravideo.core.media.formats import ACCEPTED_FILES
 from generation.requests import available
-from generation.requests.fields import FIELDS, Field, Kind, with_present_names
+from generation.requests.fields import FIELDS, WITH_GUIDANCE, Field, Kind, with_present_names
 from generation.requests.labels import QUALITY_LABELS
 
 register = template.Library()
@@ -47,10 +47,12 @@ def quality_label(name: str) -> str:
 def facts(request: Mapping[str, Any], place: str) -> list[Fact]:
     """Return the facts of a stored request that a video's page shows at `place`, one of `fields.Facts`."""
     request = with_present_names(request)
+    model = available.catalogue().models.get(str(request.get("model")))
+    unused = () if model is None or model.is_guided else WITH_GUIDANCE
     return [
         Fact(field.name, field.label, value)
         for field in FIELDS.values()
-        if field.facts == place
+        if field.facts == place and field.name not in unused
         for value in told(field, request.get(field.name))
     ]
 

@@ -108,16 +108,24 @@
   const wasChanged = (fields, sent) =>
     [...fields.querySelectorAll("[name]")].some((field) => field.value !== (sent.get(field.name) ?? ""));
 
+  // The section of the model, and what is swapped with it.
+  const partsOf = (section) =>
+    [section, ...document.querySelectorAll(section.getAttribute("hx-select-oob"))];
+
   let lastSummary = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, serverResponse, requestConfig } = event.detail;
     if (target.id === "summary-body") {
       if (serverResponse === lastSummary) event.detail.shouldSwap = false;
       lastSummary = serverResponse;
-    } else if (target.id === "model-fields" && wasChanged(target, requestConfig.formData)) {
+    } else if (target.id === "model-fields" && partsOf(target).some((part) => wasChanged(part, requestConfig.formData))) {
       event.detail.shouldSwap = false;
       setTimeout(() => htmx.trigger(target, "stale"));
     }
+  });
+
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target.id === "model-fields") htmx.trigger("#summary", "refitted");
   });
 
   /* --- Fields that depend on the shape and the model ------------------------------------------------------------------ */

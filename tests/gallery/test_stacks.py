@@ -46,6 +46,17 @@ def test_a_draft_and_its_full_versions_belong_together(aspect):
     assert len(keys) == 1
 
 
+@pytest.mark.django_db
+@pytest.mark.usefixtures("other_families")
+@pytest.mark.parametrize("model", ["waves", "waves-fast", "clouds"])
+def test_models_without_a_motion_adapter_have_stacks_as_well(model):
+    named = [asked(model=model, quality=quality) for quality in ("draft", "standard", "best")]
+    spelt = [asked(model=model, short_side=one["height"], fps=one["fps"], steps=one["steps"]) for one in named]
+    assert {one["quality"] for one in spelt} == {""}
+    assert len({stack_key(one) for one in named + spelt}) == 1
+    assert stack_key(named[0]) != stack_key(asked(quality="draft"))
+
+
 @pytest.mark.parametrize("quality", ["draft", "standard", "best"])
 def test_a_quality_that_the_advanced_page_spells_out_is_that_quality(quality):
     named = asked(quality=quality)

@@ -89,7 +89,7 @@ def lighten() -> None:
     engine_factory.loras = lambda _request: []
     engine_factory.interpolation = of_kind("interpolation")
     engine_factory.upscaling = of_kind("upscaling")
-    engine_factory.count_tokens = lambda request: len(request.engine_prompt.split()) + 2
+    engine_factory.count_tokens = lambda request, text=None: len((text or request.engine_prompt).split()) + 2
     engine_factory.verify_all = lambda _request: None
     if os.environ.get("LIGHT_STAGES") == "none":
         _empty_stages()

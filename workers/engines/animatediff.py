@@ -19,8 +19,10 @@ from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.decoding import decode
 from workers.engines.diffusion.denoising import denoise
 from workers.engines.diffusion.engine import DiffusionEngine
+from workers.engines.diffusion.long_prompts import read_long_prompts, whole_clip
 from workers.engines.diffusion.parts import arrange, least_bytes, make_plain, set_precision
-from workers.engines.loading import Source, load_pipeline, make_scheduler, set_free_noise, set_loras, swap_motion
+from workers.engines.files.single_file import load_pipeline
+from workers.engines.loading import Source, make_scheduler, set_free_noise, set_loras, swap_motion
 from workers.engines.memory import Rung, free_memory
 from workers.engines.precision import dtype
 from workers.engines.preview import LatentPreview
@@ -62,7 +64,8 @@ class AnimateDiffEngine(DiffusionEngine):
     Args:
         base: folder in Stable Diffusion's layout (unet, vae, text_encoder, tokenizer, scheduler).
         adapter: the motion adapter's folder or bare weights file; None for `base / "motion_adapter"`.
-        vae: folder of a VAE that replaces the base's.
+        weights: a single-file checkpoint, whose configuration and tokenizer are those of `base`.
+        vae: folder or single file of a VAE that replaces the base's, the file with the configuration `vae_config`.
         context_length: frames the motion adapter sees at once; longer clips use FreeNoise. At most the length of the
             adapter's positional encoding.
         context_stride: step of that sliding window, in frames.
@@ -75,7 +78,9 @@ class AnimateDiffEngine(DiffusionEngine):
         base: Path | str,
         adapter: Path | str | None = None,
         *,
+        weights: Path | None = None,
         vae: Path | str | None = None,
+        vae_config: Path | None = None,
         context_length: int = CONTEXT_LENGTH,
         context_stride: int = CONTEXT_STRIDE,
         motion: Source | None = None,
@@ -83,6 +88,7 @@ class AnimateDiffEngine(DiffusionEngine):
     ) -> None:
         super().__init__(base, **options)
         self.adapter = Path(adapter) if adapter else self.base / "motion_adapter"
+        self.weights, self.vae_config = weights, vae_config
         self.vae = Path(vae) if vae else None
         self.context_length, self.context_stride = context_length, context_stride
         self._motion = motion or self._source
@@ -98,6 +104,9 @@ class AnimateDiffEngine(DiffusionEngine):
         defaults = {
             "scheduler": motion.scheduler,
             "variant": model.variant,
+            "weights": model.weights_path(home),
+            "vae": model.vae_path(home),
+            "vae_config": model.vae_config_path(home),
             "context_length": motion.context_length,
             "context_stride": motion.context_stride,
             "label": model.label,
@@ -105,7 +114,7 @@ class AnimateDiffEngine(DiffusionEngine):
             "needs": functools.partial(card_memory.needs, model, inexact=options.get("inexact", card_memory.USUALLY)),
             "motion": motion.source,
         }
-        return cls(model.path(home), motion.path, **{**defaults, **options})
+        return cls(model.base_path(home), motion.path, **{**defaults, **options})
 
     @functools.cached_property
     def prompt_tokens(self) -> PromptTokens:
@@ -114,7 +123,10 @@ class AnimateDiffEngine(DiffusionEngine):
 
     @property
     def max_prompt_tokens(self) -> int:
-        return self.prompt_tokens.limit
+        return self.prompt_tokens.limit  # of one chunk
+
+    def _warn_of_cut(self, **texts: str) -> None:
+        """Say nothing: prompts of any length are read (long_prompts.py)."""
 
     def count_tokens(self, prompt: str) -> int:
         return self.prompt_tokens.count(prompt)
@@ -145,16 +157,19 @@ class AnimateDiffEngine(DiffusionEngine):
     def _open(self, used: Mapping[str, str]) -> Any:
         # What half precision cannot hold is infinite for good, so parts that differ are read in full precision.
         kind = dtype(used["network"] if len({*used.values()}) == 1 else FLOAT32)
-        pipeline = load_pipeline(self.base, self.adapter, self.vae, kind, self._source, self._motion)
+        files = (self.base, self.weights, self.adapter, self.vae)
+        pipeline = load_pipeline(*files, kind, self._source, self._motion, vae_config=self.vae_config)
+        read_long_prompts(pipeline)
         for part, precision in used.items():
             set_precision(pipeline, part, precision)
         return pipeline
 
     def _folders(self) -> tuple[Path | None, ...]:
-        return self.base, self.adapter, self.vae
+        return self.weights or self.base, self.adapter, self.vae
 
     def _check(self, clip: Clip) -> None:
         clip.check(self._pipeline.vae_scale_factor)
+        clip.window = clip.window or whole_clip(clip.frames, clip.prompt, clip.negative_prompt)
 
     def _plain(self) -> None:
         make_plain(self._pipeline)

@@ -16,6 +16,7 @@ from generation.domain.errors import RenderError
 from workers.engines import lora_files
 from workers.engines.base import Lora
 from workers.engines.device_errors import fault_of
+from workers.engines.files.motion_layouts import in_names_of_diffusers
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,8 @@ _SAME: Mapping[str, tuple[str, ...]] = {
 
 DIFFUSERS_WEIGHTS = "diffusion_pytorch_model"
 TRANSFORMERS_WEIGHTS = "model"
+
+Networks = tuple[Any, Any, Any]  # text encoder, VAE and UNet
 
 
 class Source:
@@ -222,7 +225,7 @@ def load_tokenizer(folder: Path, source: Source) -> Any:
 
 
 def load_motion_adapter(path: Path, dtype: Any, source: Source) -> Any:
-    """Return a `MotionAdapter` from a diffusers folder or, if `path` is a file, from a bare state dict."""
+    """Return a `MotionAdapter` from a diffusers folder or, if `path` is a file, from weights without configuration."""
     from diffusers import MotionAdapter
 
     if path.is_dir():
@@ -233,7 +236,7 @@ def load_motion_adapter(path: Path, dtype: Any, source: Source) -> Any:
     from safetensors.torch import load_file
 
     with source.reading(path):
-        weights = {name: tensor.to(dtype) for name, tensor in load_file(path).items()}
+        weights = {name: tensor.to(dtype) for name, tensor in in_names_of_diffusers(load_file(path)).items()}
         with torch.device("meta"):
             adapter = MotionAdapter(**motion_adapter_config(weights))
         adapter.load_state_dict(weights, strict=True, assign=True)
@@ -331,28 +334,32 @@ def swap_motion(pipeline: Any, path: Path, motion: Source) -> None:
     pipeline.register_modules(unet=joined, motion_adapter=adapter)
 
 
-def load_pipeline(base: Path, adapter: Path, vae: Path | None, dtype: Any, source: Source, motion: Source) -> Any:
+def load_pipeline(
+    base: Path,
+    adapter: Path,
+    vae: Path | None,
+    dtype: Any,
+    source: Source,
+    motion: Source,
+    networks: Networks | None = None,
+) -> Any:
     """Return an `AnimateDiffPipeline` from local folders, on the CPU, with the base's own scheduler.
 
     Args:
         base: a folder in Stable Diffusion's layout: unet, vae, text_encoder, tokenizer, scheduler.
         adapter: a motion adapter's folder or bare weights file.
         vae: folder of a VAE that replaces the base's.
+        networks: text encoder, VAE and UNet if they come from elsewhere (files/single_file.py).
 
     Raises:
         RenderError: "model-missing" or "model-corrupt", also if adapter and base don't fit together.
     """
-    from diffusers import AnimateDiffPipeline, AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextModel
-    from transformers.utils import logging as transformers_logging
+    from diffusers import AnimateDiffPipeline
 
-    transformers_logging.disable_progress_bar()
     if not base.is_dir():
         raise source.missing(base)
     tokenizer = load_tokenizer(base / "tokenizer", source)
-    text_encoder = load_model(CLIPTextModel, base / "text_encoder", dtype, source, TRANSFORMERS_WEIGHTS)
-    decoder = load_model(AutoencoderKL, vae or base / "vae", dtype, source)
-    unet = load_model(UNet2DConditionModel, base / "unet", dtype, source)
+    text_encoder, decoder, unet = networks or load_networks(base, vae, dtype, source)
     motion_adapter = load_motion_adapter(adapter, dtype, motion)
     with motion.reading(adapter):
         joined = join_motion(unet, motion_adapter)
@@ -366,6 +373,24 @@ def load_pipeline(base: Path, adapter: Path, vae: Path | None, dtype: Any, sourc
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def load_networks(base: Path, vae: Path | None, dtype: Any, source: Source, decoder: Any = None) -> Networks:
+    """Return text encoder, VAE and UNet from a folder in Stable Diffusion's layout, on the CPU.
+
+    Args:
+        vae: folder of a VAE that replaces the base's.
+        decoder: the VAE if it is loaded already.
+    """
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    text_encoder = load_model(CLIPTextModel, base / "text_encoder", dtype, source, TRANSFORMERS_WEIGHTS)
+    if decoder is None:
+        decoder = load_model(AutoencoderKL, vae or base / "vae", dtype, source)
+    return text_encoder, decoder, load_model(UNet2DConditionModel, base / "unet", dtype, source)
 
 
 def make_scheduler(

@@ -2,7 +2,7 @@
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from auravideo.commands import manage
-from generation.catalogue import download, lockfile
-from generation.catalogue.load import Catalogue, CatalogueError, Entry, load_catalogue
+from generation.catalogue import approved, download, lockfile
+from generation.catalogue.load import BaseModel, Catalogue, CatalogueError, Entry, load_catalogue
 from generation.domain.errors import RenderError
 
 _INTERRUPTED = 130  # the exit code that shells use for Ctrl-C
@@ -34,12 +34,14 @@ class Command(BaseCommand):
             action="store_true",
             help="fetch what the catalogue names no commit or hashes for, and trust what comes from then on",
         )
+        parser.add_argument("--yes", action="store_true", help="fetch without asking what a model's licence excludes")
         parser.add_argument("--revision", metavar="REV", help="a commit, tag or branch to fetch instead (one ID only)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.home = Path(settings.HOME)
+        self.may_ask = not options["yes"]
         try:
-            catalogue = load_catalogue(settings.CATALOGUE_FILE or None)
+            catalogue = load_catalogue(settings.CATALOGUE_FILE or None, approved.path(self.home))
             self._run(catalogue, options)
         except (download.FetchError, CatalogueError) as error:
             raise CommandError(str(error)) from error
@@ -55,9 +57,15 @@ class Command(BaseCommand):
         if options["list"] or not (options["ids"] or options["all"] or options["verify"]):
             self._list(catalogue)
             return
-        entries = self._chosen(catalogue, options["ids"], everything=options["all"])
+        chosen = self._chosen(catalogue, options["ids"], everything=options["all"])
         if options["verify"]:
-            self._verify(entries or [entry for entry in catalogue if entry.is_available(self.home)])
+            chosen = chosen or [entry for entry in catalogue if entry.is_available(self.home)]
+        entries = [entry for entry in chosen if entry.files_id == entry.id]
+        self._tell_variants(entry for entry in chosen if entry not in entries)
+        if options["revision"] and options["ids"][0] not in {entry.id for entry in entries}:
+            raise CommandError("A variant has no files of its own: give --revision for the model whose files it uses.")
+        if options["verify"]:
+            self._verify(entries)
         elif options["offline"]:
             self._offline(entries)
         else:
@@ -65,6 +73,10 @@ class Command(BaseCommand):
             if not options["accept_unpinned"]:
                 self._refuse_unknown(entry for entry in entries if entry.id not in revisions)
             self._fetch(entries, revisions)
+
+    def _tell_variants(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self.stdout.write(f"{entry.id}: uses the files of {entry.files_id}")
 
     def _refuse_unknown(self, entries: Iterable[Entry]) -> None:
         """Raise CommandError, before anything is fetched, if the operator has to decide whether to trust a hub."""
@@ -90,13 +102,14 @@ class Command(BaseCommand):
     def _list(self, catalogue: Catalogue) -> None:
         rows = [("ID", "KIND", "STATE", "SIZE", "LICENCE", "FOR")]
         for entry in catalogue:
-            size = f"{entry.download_mb / 1000:.1f} GB" if entry.download_mb >= 1000 else f"{entry.download_mb} MB"
-            state = _state(entry, self.home)
-            rows.append((entry.id, entry.kind, state, "" if entry.builtin else size, entry.licence, entry.purpose))
+            state = _state(entry, self.home, catalogue)
+            rows.append((entry.id, entry.kind, state, _size(entry), entry.licence, entry.purpose))
         widths = [max(len(row[column]) for row in rows) for column in range(5)]
         for row in rows:
             cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
             self.stdout.write("  ".join([*cells, row[-1]]).rstrip())
+        for notice in _notices(catalogue):
+            self.stdout.write(f"\n{notice}")
         self.stdout.write(f"\nModels are kept in {self.home / 'models'}. Fetch one: {manage('fetch_models ID')}")
 
     def _verify(self, entries: Iterable[Entry]) -> None:
@@ -141,6 +154,7 @@ class Command(BaseCommand):
                 else:
                     plans.append(download.plan_download(entry, self.home, revisions.get(entry.id)))
             total = download.check_space(plans, self.home)
+            self._ask(list(_notices(plan.entry for plan in plans)))
             with _Bars(total, self.stdout.write) as bars:
                 for plan in plans:
                     download.fetch(plan, self.home, bars)
@@ -148,6 +162,23 @@ class Command(BaseCommand):
                     bars.say(f"{plan.entry.id}: fetched ({commits}), licence: {plan.entry.licence}")
                     if not plan.entry.is_pinned:
                         self._show(plan, bars.say)
+
+    def _ask(self, notices: Sequence[str]) -> None:
+        """Say what one must know before a download, and let the operator agree.
+
+        Raises:
+            CommandError: the operator declined, or nobody is there to be asked.
+        """
+        for notice in notices:
+            self.stdout.write(notice)
+        if not notices or not self.may_ask:
+            return
+        if not sys.stdin.isatty():
+            raise CommandError("Nothing was fetched. If what is said above does not keep you from it, add --yes.")
+        self.stdout.write("Fetch it? [y/N] ", ending="")
+        self.stdout.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise CommandError("Nothing was fetched.")
 
     def _show(self, plan: download.DownloadPlan, say: Callable[[str], object]) -> None:
         """Print what is trusted from now on, as it would be written into a catalogue."""
@@ -157,12 +188,34 @@ class Command(BaseCommand):
             say(f"  {file['sha256']}  {name}")
 
 
-def _state(entry: Entry, home: Path) -> str:
-    missing = entry.missing(home)
+def _notices(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield what one must know before a download. A variant's are those of its model."""
+    for entry in entries:
+        if isinstance(entry, BaseModel) and entry.notice and entry.variant_of is None:
+            yield f"{entry.id}: {entry.notice}"
+
+
+def _size(entry: Entry) -> str:
+    if entry.builtin:
+        return ""
+    if entry.files_id != entry.id:
+        return f"with {entry.files_id}"
+    return f"{entry.download_mb / 1000:.1f} GB" if entry.download_mb >= 1000 else f"{entry.download_mb} MB"
+
+
+def _state(entry: Entry, home: Path, catalogue: Catalogue) -> str:
+    state = _state_of_files(entry, home)
+    if state != "-" and isinstance(entry, BaseModel) and entry.lora is not None:
+        return state if catalogue.styles[entry.lora[0]].is_available(home) else "partly"
+    return state
+
+
+def _state_of_files(entry: Entry, home: Path) -> str:
+    missing = entry.missing_files(home)
     if entry.builtin:
         return "not built" if missing else "ships"
     if not missing:
-        return "here" if lockfile.locked_sizes(home, entry.id) else "unchecked"
+        return "here" if lockfile.locked_sizes(home, entry.files_id) else "unchecked"
     return "partly" if any((entry.path(home) / name).exists() for name in entry.local_files()) else "-"
 
 

@@ -73,7 +73,9 @@ def test_a_bad_cell_is_reported_by_its_line_and_field(field, cell):
 
 def test_the_message_of_a_bad_row_reads_like_this():
     text = "# hearts\n" + "\n" * 4 + '{"prompt": "a heart"}\n{"prompt": "a heart", "fps": 7}\n'
-    assert problems_of(text.replace("# hearts", ""), "jsonl") == ["line 7, fps: This must be one of: 8, 16, 24, 32."]
+    assert problems_of(text.replace("# hearts", ""), "jsonl") == [
+        "line 7, fps: This must be one of: 8, 16, 24, 25, 30, 32."
+    ]
 
 
 def test_a_row_that_could_not_be_read_is_reported_by_its_line_alone():

@@ -6,54 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from io import StringIO
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from generation.catalogue import download, entries, lockfile
 from generation.catalogue.load import Entry, _load, load_catalogue
 from generation.domain.errors import RenderError
+from tests.generation.catalogue.hub import CATALOGUE, CONFIG, WEIGHTS
 from tests.hub_server import HubServer, commit_of, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
-WEIGHTS = bytes(range(256)) * 4000  # 1 MB
-CONFIG = b'{"_class_name": "MotionAdapter"}'
-
-CATALOGUE = """
-[adapters.moves]
-label = "Moves"
-purpose = "For tests."
-family = "tiny"
-repo = "studio/moves"
-licence = "MIT"
-context_length = 16
-context_stride = 4
-max_frames = 32
-
-[models.painter]
-label = "Painter"
-purpose = "For tests."
-family = "tiny"
-repo = "studio/painter"
-files = ["model_index.json", "unet/*.safetensors"]
-vae_repo = "studio/vae"
-licence = "MIT"
-native_size = 64
-min_size = 64
-native_fps = 8
-steps = 4
-guidance = 2.0
-scheduler = { class = "DDIMScheduler" }
-adapter = "moves"
-interpolator = "tiny-film"
-upscaler = "tiny-esrgan"
-"""
-
 LOCAL = """
 [upscalers.mine]
 label = "Mine"
@@ -63,47 +29,6 @@ licence = "MIT"
 scales = {{ 2 = "x2.pth" }}
 folder = "{folder}"
 """
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        server.add(
-            "studio/moves", {"config.json": CONFIG, "diffusion_pytorch_model.safetensors": WEIGHTS, "x.bin": b"x"}
-        )
-        server.add(
-            "studio/painter",
-            {"model_index.json": b"{}", "unet/a.safetensors": WEIGHTS[:5000], "unet/deeper/no.safetensors": b"no"},
-        )
-        server.add("studio/vae", {"config.json": b"{}\n", "diffusion_pytorch_model.safetensors": WEIGHTS[7:9000]})
-        yield server
-
-
-@pytest.fixture
-def home(tmp_path: Path, settings: Any) -> Path:
-    (tmp_path / "extra.toml").write_text(CATALOGUE, encoding="utf-8")
-    settings.HOME = tmp_path / "home"
-    settings.CATALOGUE_FILE = str(tmp_path / "extra.toml")
-    return settings.HOME
-
-
-@pytest.fixture
-def run(hub: HubServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Return a function that runs `fetch_models` in this process against the local hub and returns its output."""
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-    template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(download, "_PAUSE_SECONDS", 0.0)
-
-    def call(*arguments: str, accepted: bool = True) -> str:
-        out = StringIO()
-        call_command("fetch_models", *arguments, accept_unpinned=accepted, stdout=out, stderr=StringIO())
-        return out.getvalue()
-
-    return call
 
 
 @pytest.fixture

@@ -70,6 +70,16 @@ def test_a_model_of_another_family_needs_no_motion_adapter(tmp_path: Path) -> No
     assert model.notice == "Read this first."
 
 
+def test_a_folder_can_come_from_another_repository(tmp_path: Path) -> None:
+    commit = "a" * 40
+    parts = f"[models.waves.parts.vae]\nrepo = 'them/vae'\nrevision = '{commit}'\n"
+    own, vae = load(tmp_path, WAVES + parts).models["waves"].sources()
+    assert (own.repo, list(own.files)) == ("me/waves", ["model_index.json"])
+    assert (vae.repo, vae.revision, list(vae.files)) == ("them/vae", commit, ["vae/config.json"])
+    with pytest.raises(CatalogueError, match="parts 'vae': field 'repo' is missing"):
+        load(tmp_path, WAVES + f"[models.waves.parts.vae]\nrevision = '{commit}'\n")
+
+
 def test_a_variant_uses_the_files_of_its_model_and_says_only_what_differs(tmp_path: Path) -> None:
     catalogue = load(tmp_path, WAVES + FAST)
     model, fast = catalogue.models["waves"], catalogue.models["waves-fast"]

@@ -1,5 +1,7 @@
 """The live summary of the create page: the result to expect and the time it takes."""
 
+from html import unescape
+
 import pytest
 from django.urls import reverse
 
@@ -97,3 +99,34 @@ def test_models_are_loaded_while_somebody_describes_a_clip(signed_in, client, mo
     client.logout()
     client.get(reverse("generation:create"))
     assert len(asked) == 2, "a stranger had models loaded"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("a (red:9) heart rising", "A weight must be between 0 and 3"),
+        ("a {red|blue heart rising", "} is missing"),
+        ("a __shades__ heart rising", "This site has no list named shades."),
+        ("a red heart rising <lora:ink:1>", "has no effect: a prompt loads no LoRA."),
+        ("a red (heart rising", "has no partner"),
+        ("0: a red heart rising | 9s: a blue one", "beyond the end of the clip, which is 3 s long"),
+    ],
+)
+def test_the_summary_says_what_of_the_syntax_is_not_understood(signed_in, prompt, told):
+    address = f"{reverse('generation:create-summary')}?mode=simple"
+    assert told in unescape(signed_in.post(address, {**SIMPLE, "prompt": prompt}).content.decode())
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a (red:1.3) heart [rising]",
+        "a {red|blue} heart rising",
+        "0: a red heart rising | 2s: a blue heart BREAK rising",
+    ],
+)
+def test_the_words_of_a_prompt_are_looked_up_without_its_syntax(signed_in, prompt):
+    address = f"{reverse('generation:create-summary')}?mode=simple"
+    assert "notice--warning" not in signed_in.post(address, {**SIMPLE, "prompt": prompt}).content.decode()
+    told = signed_in.post(address, {**SIMPLE, "prompt": prompt.replace("red", "pukrple")}).content.decode()
+    assert "pukrple (purple?)" in told

@@ -18,14 +18,25 @@ from generation.domain.plan import (
     TooLarge,
     TooLong,
     largest_short_side,
+    longest,
     plan,
 )
 from generation.domain.states import Stage
 from generation.requests.fields import FPS, MIN_SIDE
 from generation.requests.limits import MAX_SECONDS, MAX_SIDE
+from generation.requests.rates import offered_rates
 from generation.requests.sizes import ASPECTS, size_of, suggested_short_sides
+from tests.other_families import CATALOGUE
 
 MODELS = load_catalogue().models
+
+
+@pytest.fixture(scope="module")
+def other_models(tmp_path_factory):
+    """Models with frame rules, limits, coarse sides and native rates of 16 and 25."""
+    path = tmp_path_factory.mktemp("other") / "families.toml"
+    path.write_text(CATALOGUE)
+    return load_catalogue(path).models
 
 
 @dataclass(frozen=True)
@@ -129,15 +140,38 @@ def check(asked, model):
     assert_only_the_stages_that_are_needed(made)
 
 
+def longest_of(model, fps):
+    """Return the most seconds that a model can make at a rate, no more than the site's limit."""
+    is_limited = model.frame_rule.most is not None
+    return min(MAX_SECONDS, longest(model, -(-fps // model.native_fps))) if is_limited else MAX_SECONDS
+
+
 @pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
 def test_everything_that_the_form_offers_is_made_with_the_least_work(model):
     sizes = [size_of(side, aspect) for side in suggested_short_sides(model, MAX_SIDE) for aspect in ASPECTS]
     offered = [size for size in sizes if max(size) <= MAX_SIDE]
     assert len(offered) > 10
     for width, height in offered:
-        for seconds in range(1, MAX_SECONDS + 1):
-            for fps in FPS:
+        for fps in FPS:
+            most = longest_of(model, fps)
+            for seconds in range(1, most + 1):
                 check(Asked(width, height, seconds, fps), model)
+            if most < MAX_SECONDS:
+                with pytest.raises(TooLong):
+                    plan(Asked(width, height, most + 1, fps), model)
+
+
+@pytest.mark.parametrize(("id", "most"), [("waves", 5), ("clouds", 3)])
+def test_all_lengths_and_rates_on_offer_are_made_by_a_model_with_a_limit_and_no_longer_ones(other_models, id, most):
+    model = other_models[id]
+    sizes = [size_of(side, aspect) for side in suggested_short_sides(model, MAX_SIDE) for aspect in ASPECTS]
+    for width, height in [size for size in sizes if max(size) <= MAX_SIDE]:
+        for fps in offered_rates(model.native_fps):
+            assert longest(model, -(-fps // model.native_fps)) == most
+            for seconds in range(1, most + 1):
+                check(Asked(width, height, seconds, fps), model)
+            with pytest.raises(TooLong):
+                plan(Asked(width, height, most + 1, fps), model)
 
 
 EVEN = st.integers(MIN_SIDE // 2, 2048).map(lambda half: half * 2)
@@ -244,12 +278,12 @@ def test_a_model_of_25_frames_a_second_makes_24():
     assert [index for chunk in made.chunks for index in made.kept(chunk)] == list(range(24))
 
 
-@pytest.mark.parametrize(("fps", "longest"), [(16, 5), (32, 5), (24, 5)])
-def test_a_model_with_a_limit_says_how_long_a_clip_can_be(fps, longest):
-    assert plan(Asked(832, 480, longest, fps), WAN).base_frames <= 81
+@pytest.mark.parametrize(("fps", "most"), [(16, 5), (32, 5), (24, 5)])
+def test_a_model_with_a_limit_says_how_long_a_clip_can_be(fps, most):
+    assert plan(Asked(832, 480, most, fps), WAN).base_frames <= 81
     with pytest.raises(TooLong) as refused:
-        plan(Asked(832, 480, longest + 1, fps), WAN)
-    assert refused.value.longest == longest
+        plan(Asked(832, 480, most + 1, fps), WAN)
+    assert refused.value.longest == most
 
 
 def test_sides_are_multiples_of_what_the_network_can_make():

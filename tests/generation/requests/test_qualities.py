@@ -7,6 +7,7 @@ from generation.domain.plan import plan
 from generation.requests.qualities import BEST, DRAFT, QUALITIES, STANDARD, Quality, matching, quality_of
 from generation.requests.request import Limits, parse
 from generation.requests.sizes import ASPECTS, CUSTOM, size_of
+from tests.other_families import CATALOGUE as OTHER_FAMILIES
 
 CATALOGUE = load_catalogue()
 TINY, BIG = CATALOGUE.models["tiny"], CATALOGUE.models["dreamshaper-8"]
@@ -61,3 +62,38 @@ def test_values_are_recognised_as_their_quality(quality):
 def test_other_values_match_no_quality():
     assert matching(Quality(200, 24, 16), TINY, None, aspect="1:1", max_side=2048) == CUSTOM
     assert matching(quality_of(DRAFT, TINY), TINY, None, aspect=CUSTOM, max_side=2048) == CUSTOM
+
+
+@pytest.fixture
+def other_models(tmp_path):
+    path = tmp_path / "families.toml"
+    path.write_text(OTHER_FAMILIES)
+    return load_catalogue(path).models
+
+
+def test_a_model_that_needs_no_interpolation_for_the_standard_needs_none_for_a_draft(other_models):
+    waves, clouds = other_models["waves"], other_models["clouds"]
+    assert [quality_of(quality, waves) for quality in QUALITIES] == [
+        Quality(256, 16, 20),
+        Quality(480, 16, 50),
+        Quality(960, 32, 75),
+    ]
+    assert {quality_of(quality, clouds).fps for quality in QUALITIES} == {25}
+
+
+def test_few_step_models_keep_the_steps_that_they_were_distilled_for(other_models):
+    for id, steps in (("waves-fast", 4), ("clouds", 8)):
+        assert {quality_of(quality, other_models[id]).steps for quality in QUALITIES} == {steps}
+
+
+def test_the_size_of_a_draft_is_one_that_the_network_can_make(other_models):
+    for model in other_models.values():
+        assert quality_of(DRAFT, model).short_side % model.frame_rule.side_multiple == 0
+
+
+def test_where_a_draft_is_the_whole_clip_it_is_not_called_a_draft(tmp_path):
+    path = tmp_path / "families.toml"
+    path.write_text(OTHER_FAMILIES.replace("native_size = 512\nmin_size = 256", "native_size = 512\nmin_size = 512"))
+    clouds = load_catalogue(path).models["clouds"]
+    assert quality_of(DRAFT, clouds) == quality_of(STANDARD, clouds)
+    assert matching(quality_of(DRAFT, clouds), clouds, None, aspect="1:1", max_side=2048) == STANDARD

@@ -229,13 +229,6 @@ def test_tokens_are_counted_without_loading_the_model(new_engine):
     assert engine.memory_bytes == 0
 
 
-def test_a_prompt_beyond_77_tokens_is_cut_with_a_warning(engine, caplog):
-    fits = make(engine, steps=1, prompt="a " * 75)
-    assert not caplog.records
-    assert np.array_equal(fits, make(engine, steps=1, prompt="a " * 75 + "red heart"))
-    assert "The prompt has 79 tokens; those after 77 are cut" in caplog.text
-
-
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_every_scheduler_denoises_reproducibly_and_shows_what_it_sees(engine, name):
     previews = []

@@ -9,7 +9,7 @@ from PIL import Image, ImageSequence
 from workers import media
 
 SIZES = [(456, 256), (256, 456), (128, 128), (1000, 562)]
-RATES = [8, 16, 24, 32]
+RATES = [8, 16, 24, 25, 30, 32]
 CODECS = {"mp4": "h264", "webm": "vp9", "gif": "gif"}
 SETTINGS = {
     "prompt": 'a "red" heart ❤️ rising\nover the sea, süß, 心, \u2028, \x7f \\ </script>',

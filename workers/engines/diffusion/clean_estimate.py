@@ -1,6 +1,7 @@
 """What the clip will look like, from any scheduler, at any step."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -15,7 +16,7 @@ class CleanEstimate:
         def listening(*args: Any, **kwargs: Any) -> Any:
             output = step(*args, **kwargs)
             is_tuple = isinstance(output, tuple)
-            self.latents = _of_tuple(output, args, scheduler) if is_tuple else _of(output, scheduler)
+            self.latents = _of_tuple(output, args, kwargs, scheduler) if is_tuple else _of(output, scheduler)
             return output
 
         scheduler.step = listening
@@ -29,11 +30,11 @@ def _of(output: Any, scheduler: Any) -> Any:
     return scheduler.model_outputs[-1] if _predicts_clean(scheduler) else output.prev_sample
 
 
-def _of_tuple(output: tuple[Any, ...], args: tuple[Any, ...], scheduler: Any) -> Any:
+def _of_tuple(output: tuple[Any, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any], scheduler: Any) -> Any:
     """Return the estimate where a pipeline asked for a tuple, as those of the newer families do.
 
     Flow matching predicts the velocity v from the clean latents to the noise, so the clean ones are sample - sigma * v
-    (https://arxiv.org/abs/2210.02747).
+    (https://arxiv.org/abs/2210.02747). With a time for each token, schedulers want the velocity the other way around.
     """
     if _predicts_clean(scheduler):
         return scheduler.model_outputs[-1]
@@ -43,7 +44,8 @@ def _of_tuple(output: tuple[Any, ...], args: tuple[Any, ...], scheduler: Any) ->
     if sigmas is None or not index or len(args) < 3:
         return output[0]
     velocity, _timestep, sample = args[:3]
-    return sample - sigmas[index - 1].to(sample.device) * velocity
+    sigma = sigmas[index - 1].to(sample.device)
+    return sample + sigma * velocity if kwargs.get("per_token_timesteps") is not None else sample - sigma * velocity
 
 
 def _predicts_clean(scheduler: Any) -> bool:

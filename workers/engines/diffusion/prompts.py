@@ -8,7 +8,8 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-MOST = 32  # calls that are remembered: at 77 tokens of 768 numbers and two prompts each, 15 MB at most
+MOST = 32  # calls that are remembered
+MOST_BYTES = 64 * 2**20  # at 77 tokens of 768 numbers and two prompts each, 32 calls take 15 MB; long prompts more
 
 
 class PromptCache:
@@ -24,14 +25,19 @@ class PromptCache:
         """Forget everything, since the text encoder has changed."""
         self._kept.clear()
 
+    @property
+    def _bytes(self) -> int:
+        return sum(part.nbytes for made in self._kept.values() for part in made if part is not None)
+
     def _cached(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         asked = self._signature.bind(*args, **kwargs).arguments
         device = asked.pop("device", None)
-        key = _frozen(sorted(asked.items(), key=lambda pair: pair[0]))
+        least = getattr(self._encode, "least", 1)  # chunks, see long_prompts.py
+        key = _frozen([least, sorted(asked.items(), key=lambda pair: pair[0])])
         if key not in self._kept:
             made = self._encode(*args, **kwargs)
             self._kept[key] = tuple(part if part is None else part.detach().cpu() for part in made)
-            if len(self._kept) > MOST:
+            while len(self._kept) > MOST or self._bytes > MOST_BYTES:
                 self._kept.popitem(last=False)
             return tuple(made)
         self._kept.move_to_end(key)

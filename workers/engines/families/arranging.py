@@ -21,6 +21,9 @@ LADDER = (
     Rung("tiles", decode_frames=0, offload=True, away=True, tile_vae=True),
 )
 
+# What lora_files calls the networks of these pipelines, if it can tell them from their LoRAs.
+_NAMES = {"WanPipeline": "Wan", "HunyuanVideo15Pipeline": "HunyuanVideo"}
+
 
 def make_plain(pipeline: Any) -> None:
     """Undo `arrange`, except for tiles and where the weights are."""
@@ -130,7 +133,10 @@ def _load_lora(pipeline: Any, lora: Lora, name: str, base: Source) -> None:
     with source.reading(file):
         shapes = lora_files.read_shapes(file)
     if not hasattr(pipeline, "load_lora_weights"):
-        raise RenderError("lora-for-another-model", model=lora.label, made_for="?", base=base.label)
+        raise RenderError("lora-unsupported", model=lora.label, base=base.label)
+    other = lora_files.made_for(shapes, text_width=0)
+    if other not in (None, _NAMES.get(type(pipeline).__name__)):
+        raise RenderError("lora-for-another-model", model=lora.label, made_for=other, base=base.label)
     lora_files.refuse_unreadable(shapes, label=lora.label, file=file.name)
     networks = denoisers(pipeline)
     with source.reading(file):

@@ -41,6 +41,7 @@ class FamilyEngine(DiffusionEngine):
         max_tokens: how many tokens of a prompt it reads.
         precisions: by part, another precision than the usual one, where that is not float32 already.
         call: fixed arguments of the pipeline's call.
+        weights: a single file with some of the networks, of which `base` has only the configuration.
         options: see `DiffusionEngine`.
     """
 
@@ -56,11 +57,13 @@ class FamilyEngine(DiffusionEngine):
         max_tokens: int = 0,
         precisions: Mapping[str, str] | None = None,
         call: Mapping[str, Any] | None = None,
+        weights: Path | str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(base, **options)
         self.pipeline, self.rule, self.fps, self._max_tokens = pipeline, rule, fps, max_tokens
         self._precisions, self._call = dict(precisions or {}), dict(call or {})
+        self.weights = Path(weights) if weights else None
 
     @classmethod
     def from_entry(cls, model: Any, home: Path | str, **options: Any) -> "FamilyEngine":
@@ -75,7 +78,8 @@ class FamilyEngine(DiffusionEngine):
             "command": model.command,
             "needs": functools.partial(card_memory.needs, model, inexact=inexact),
         }
-        engine = cls(model.path(home), model.pipeline, **{**defaults, **options})
+        weights = model.weights_path(home)
+        engine = cls(model.base_path(home), model.pipeline, weights=weights, **{**defaults, **options})
         engine._sample_as(model)
         return engine
 
@@ -99,10 +103,10 @@ class FamilyEngine(DiffusionEngine):
         return tokens.count(self.base / "tokenizer", prompt, self._source)
 
     def _open(self, used: Mapping[str, str]) -> Any:
-        return open_pipeline(self.base, self.pipeline, _Kinds(used, self._precisions), self._source)
+        return open_pipeline(self.base, self.pipeline, _Kinds(used, self._precisions), self._source, self.weights)
 
     def _folders(self) -> tuple[Path | None, ...]:
-        return (self.base,)
+        return self.base, self.weights
 
     def _plain(self) -> None:
         arranging.make_plain(self._pipeline)
@@ -180,8 +184,13 @@ class FamilyEngine(DiffusionEngine):
             "output_type": "pt",
             **arranging.set_guidance(self._pipeline, guidance),
             **({"frame_rate": self.fps} if "frame_rate" in known and self.fps else {}),
-            **self._call,
+            **self._fixed(clip),
         }
+
+    def _fixed(self, clip: Clip) -> dict[str, Any]:
+        """Return the entry's arguments. Timesteps hold only for as many steps as a model was distilled for."""
+        times = self._call.get("timesteps", ())
+        return {name: value for name, value in self._call.items() if name != "timesteps" or len(times) == clip.steps}
 
     def _fitted_preview(self) -> VideoPreview | None:
         if self._preview is None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from workers.engines.families import single_file
 from workers.engines.loading import (
     DIFFUSERS_WEIGHTS,
     TRANSFORMERS_WEIGHTS,
@@ -29,13 +30,18 @@ SCHEDULERS = (
 )
 
 
-def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Source) -> Any:
+# Pipelines with the same parts, so that one's folder is the other's.
+_SAME_PARTS = {"LTXConditionPipeline": ("LTXPipeline",), "LTXPipeline": ("LTXConditionPipeline",)}
+
+
+def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Source, weights: Path | None = None) -> Any:
     """Return a pipeline of diffusers with the parts in `base`, on the CPU.
 
     Args:
         base: the folder with model_index.json.
         name: the pipeline's class, one of `generation.catalogue.pipelines.OTHERS`.
         kinds: returns the torch dtype of a part by its name, such as "vae".
+        weights: a single file with some of the networks; of these, only the configuration is in `base`.
 
     Raises:
         RenderError: "model-missing", "model-corrupt" or "model-unsafe", naming the file.
@@ -48,14 +54,15 @@ def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Sourc
         raise source.missing(base)
     cls = getattr(diffusers, name)
     index = read_json(base / "model_index.json", source)
-    require_class({"_class_name": index.get("_class_name", name)}, cls, base / "model_index.json", source)
+    if index.get("_class_name") not in _SAME_PARTS.get(name, ()):
+        require_class({"_class_name": index.get("_class_name", name)}, cls, base / "model_index.json", source)
     parts: dict[str, Any] = {}
     for part, annotation in _expected(cls).items():
         value = index.get(part)
         if part == "scheduler":
             parts[part] = make_scheduler(None, base, source, allowed=SCHEDULERS)
         elif isinstance(value, list):
-            parts[part] = _load_part(annotation, base / part, kinds[part], source) if value[0] else None
+            parts[part] = _load_part(annotation, base / part, kinds[part], source, weights) if value[0] else None
         elif value is not None:
             parts[part] = value  # a setting of the pipeline, such as Wan's boundary_ratio
         elif _is_class(annotation) and not _may_be_missing(cls, part):
@@ -85,13 +92,15 @@ def _plain(annotation: Any) -> Any:
     return kinds[0] if kinds else annotation
 
 
-def _load_part(annotation: Any, folder: Path, dtype: Any, source: Source) -> Any:
+def _load_part(annotation: Any, folder: Path, dtype: Any, source: Source, weights: Path | None) -> Any:
     """Return a network, tokenizer or guider from its folder."""
     import torch
 
     cls = _plain(annotation)
     if not folder.is_dir():
         raise source.missing(folder)
+    if weights is not None and single_file.is_inside(cls):
+        return single_file.load_part(cls, weights, folder, dtype, source)
     if issubclass(cls, torch.nn.Module):
         stem = TRANSFORMERS_WEIGHTS if cls.__module__.startswith("transformers.") else DIFFUSERS_WEIGHTS
         return load_model(cls, folder, dtype, source, stem)

@@ -43,7 +43,7 @@ BAD_ROWS = {
     "a\x1bheart": "line 3, prompt: This text contains control characters.",
 }
 BAD_FIELDS = {
-    "fps": (7, "line 3, fps: This must be one of: 8, 16, 24, 32."),
+    "fps": (7, "line 3, fps: This must be one of: 8, 16, 24, 25, 30, 32."),
     "seconds": (100, "line 3, seconds: This must be between 1 and 10."),
     "guidance": ("nan", "line 3, guidance: This must be a number."),
     "model": ("sd-9000", "line 3, model: There is no model with this name. The models are: tiny"),
@@ -68,7 +68,7 @@ def test_bad_rows_can_be_left_out(run, file):
     code, out, err = run(file(text, "rows.csv"), skip_invalid=True)
     assert (code, out) == (0, "4 rows: 2 queued, 2 skipped.\n")
     assert err.split("\n")[:2] == [
-        "line 3, fps: This must be one of: 8, 16, 24, 32.",
+        "line 3, fps: This must be one of: 8, 16, 24, 25, 30, 32.",
         "line 4: This row has 3 cells, but the header has 2.",
     ]
     assert list(Job.objects.order_by("row").values_list("row", flat=True)) == [1, 4]

@@ -41,6 +41,23 @@ FAMILIES = (
         plain={"frame_rate": 24},
     ),
     Family(
+        "ltx-condition",
+        small_families.write_ltx,
+        "LTXConditionPipeline",
+        LTX,
+        {"pipeline": "LTXConditionPipeline"},
+        plain={"frame_rate": 24},
+    ),
+    Family(
+        "ltx-distilled",
+        small_families.write_ltx,
+        "LTXConditionPipeline",
+        LTX,
+        {"is_timestep_conditioned": True, "pipeline": "LTXConditionPipeline"},
+        call={"timesteps": [1000.0, 909.4, 421.9], "decode_timestep": 0.05, "decode_noise_scale": 0.025},
+        plain={"frame_rate": 24},
+    ),
+    Family(
         "cogvideox",
         small_families.write_cogvideox,
         "CogVideoXPipeline",

@@ -1,0 +1,102 @@
+"""Models of several families on the create page, in a browser: choosing one swaps the fields that it has."""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import open_page
+from tests.e2e.creating import cards, make, sign_up
+from tests.e2e.soundness import too_small, too_wide, violations
+from tests.e2e.variants import LOCALES
+from tests.other_families import CATALOGUE, many_models
+from tests.site import Site
+
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
+PHONE = {"width": 360, "height": 800}
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory):
+    """Yield a site without workers and with four models of three families; its `catalogue` can be replaced."""
+    home = tmp_path_factory.mktemp("families") / "home"
+    home.mkdir()
+    started = Site(home, queues="", AURAVIDEO_CATALOGUE=str(home / "catalogue.toml"))
+    started.catalogue = home / "catalogue.toml"
+    started.catalogue.write_text(CATALOGUE)
+    started.start()
+    yield started
+    assert started.stop() == 0
+
+
+def assert_sound(page):
+    assert violations(page) == []
+    assert too_wide(page) == []
+    assert too_small(page) == []
+
+
+def choose(page, model):
+    """Choose a model; return once the form has the fields of that one."""
+    page.locator("#id_model").select_option(model)
+    expect(page.locator("[name=shown_model]")).to_have_value(model)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_choosing_a_model_swaps_its_fields_and_loses_nothing_that_was_typed(browser, families, locale):
+    families.catalogue.write_text(CATALOGUE)
+    with open_page(browser, families, locale=locale, viewport=PHONE) as page:
+        sign_up(page)
+        page.goto("/create/?mode=advanced")
+        guided = ("negative_prompt", "guidance")
+        page.locator("[name=prompt]").fill("a wave")
+        page.locator("[name=negative_prompt]").fill("rain")
+        page.locator("[name=seconds]").select_option("10")
+        choose(page, "clouds")
+        for name in guided:
+            expect(page.locator(f"[name={name}]")).to_be_hidden()
+        expect(page.locator("[name=motion_adapter]")).to_have_count(0)
+        expect(page.locator("[name^=lora-]")).to_have_count(0)
+        expect(page.locator("[name=seconds]")).to_have_value("3")
+        expect(page.locator("[name=fps]")).to_have_value("25")
+        expect(page.locator(".plan li")).to_have_count(1)  # neither interpolated nor upscaled
+        assert_sound(page)
+        choose(page, "waves")
+        for name in guided:
+            expect(page.locator(f"[name={name}]")).to_be_visible()
+        expect(page.locator("[name=negative_prompt]")).to_have_value("rain")
+        expect(page.locator("[name=lora-foam]")).to_be_visible()
+        expect(page.locator("[name=short_side]")).to_have_value("480")
+        choose(page, "clouds")
+        page.locator("[name=seconds]").select_option("1")
+        make(page)
+        expect(cards(page)).to_have_count(1)
+        assert urlsplit(page.url).path == "/create/"
+
+
+def test_what_is_typed_while_the_fields_are_on_their_way_stays(browser, families):
+    families.catalogue.write_text(CATALOGUE)
+    with open_page(browser, families) as page:
+        sign_up(page)
+        page.goto("/create/?mode=advanced")
+        held = []
+        page.route(re.compile("/create/edit/"), lambda route: held.append(route) if not held else route.continue_())
+        page.locator("#id_model").select_option("waves")
+        while not held:
+            page.wait_for_timeout(50)
+        page.locator("[name=negative_prompt]").fill("rain")
+        held[0].continue_()
+        expect(page.locator("[name=shown_model]")).to_have_value("waves")
+        expect(page.locator("[name=negative_prompt]")).to_have_value("rain")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_thirty_models_are_one_field_and_grouped(browser, families, locale):
+    families.catalogue.write_text(many_models(30))
+    with open_page(browser, families, locale=locale, viewport=PHONE) as page:
+        sign_up(page)
+        page.goto("/create/?mode=advanced")
+        expect(page.locator("#id_model optgroup")).to_have_count(7)
+        choose(page, "model-12")
+        expect(page.locator("#id_model option:checked")).to_have_text("Model 12 of a long name, in bf16")
+        assert_sound(page)

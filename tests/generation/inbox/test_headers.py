@@ -1,0 +1,160 @@
+"""Files that are not what they claim to be: refused with the reason, and nothing but their beginning is read."""
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from generation.inbox import folder
+from generation.inbox.headers import read_header
+from generation.inbox.reasons import Refused
+from tests import model_files as files
+
+
+def refusal(path):
+    with pytest.raises(Refused) as caught:
+        read_header(path)
+    return caught.value
+
+
+def a_zip():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}q\x00.")
+    return buffer.getvalue()
+
+
+def with_header(text, length=None):
+    return (len(text) if length is None else length).to_bytes(8, "little") + text
+
+
+START, LENGTH = files.header(files.kohya())
+WHOLE = START + bytes(LENGTH)
+A_WEIGHT = {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}
+STRANGE = {
+    "a renamed zip": (a_zip(), "archive"),
+    "a renamed pickle": (b"\x80\x02}q\x00X\x0a\x00\x00\x00state_dict", "pickle-inside"),
+    "an error page": (b"<!DOCTYPE html><title>404 Not Found</title>", "page"),
+    "an error page after a line": (b"\n\xef\xbb\xbf  <html>", "page"),
+    "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "pointer"),
+    "a GGUF": (b"GGUF\x03\x00\x00\x00" + bytes(64), "gguf"),
+    "nothing": (b"", "truncated"),
+    "five bytes": (b"\x10\x00\x00\x00\x00", "truncated"),
+    "cut in the header": (WHOLE[:40], "truncated"),
+    "cut in the weights": (WHOLE[:-1], "truncated"),
+    "something after the weights": (WHOLE + b"PK", "too-long"),
+    "a huge header": (with_header(b"{" + bytes(100), 2**40), "huge-header"),
+    "a length beyond 64 bits' sign": (b"\xff" * 8 + b"{" + bytes(100), "huge-header"),
+    "no JSON": (with_header(b"{" + b"x" * 90), "damaged"),
+    "deep JSON": (with_header(b'{"a":' + b"[" * 100_000), "damaged"),
+    "a list": (with_header(b"[1, 2, 3]"), "damaged"),
+    "a number of many digits": (with_header(b'{"a": ' + b"9" * 9000 + b"}"), "damaged"),
+    "no shape": (with_header(json.dumps({"a": {"dtype": "F16"}}).encode()), "damaged"),
+    "a negative size": (with_header(json.dumps({"a": {**A_WEIGHT, "shape": [-2]}}).encode()), "damaged"),
+    "a fraction": (with_header(json.dumps({"a": {**A_WEIGHT, "shape": [1.5]}}).encode()), "damaged"),
+    "a long name": (with_header(json.dumps({"attentions." * 40: A_WEIGHT}).encode()) + bytes(4), "damaged"),
+}
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_what_is_no_model_is_refused_with_the_reason(tmp_path, what):
+    content, id = STRANGE[what]
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    assert refusal(path).id == id
+
+
+def test_a_length_that_looks_like_a_page_is_none(tmp_path):
+    """A header of 60 bytes begins with "<"."""
+    content = json.dumps({"a": {"dtype": "F16", "shape": [1], "data_offsets": [0, 2]}}).encode().ljust(60)
+    (tmp_path / "model.safetensors").write_bytes(with_header(content) + b"\0\0")
+    assert read_header(tmp_path / "model.safetensors").shapes == {"a": (1,)}
+
+
+def bytes_read():
+    """Return how many bytes this process has read so far."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def test_nothing_but_the_header_is_read(tmp_path):
+    """A file of a terabyte is recognised at once."""
+    path = tmp_path / "model.safetensors"
+    start, length = files.header({"a": (2**20, 2**19)})
+    with path.open("wb") as file:
+        file.write(start)
+        file.truncate(len(start) + length)
+    before = bytes_read()
+    assert read_header(path).size > 2**40
+    assert bytes_read() - before < 2**20
+
+
+def test_links_pipes_and_folders_are_not_opened(tmp_path):
+    box = folder.inbox(tmp_path)
+    secret = files.write(tmp_path / "elsewhere" / "secret.safetensors", files.kohya())
+    box.mkdir(parents=True)
+    (box / "link.safetensors").symlink_to(secret)
+    (box / "folder.safetensors").mkdir()
+    os.mkfifo(box / "pipe.safetensors")
+    found = {file.name: file.refused.id for file in folder.dropped(tmp_path)}
+    assert found == {"link.safetensors": "link", "folder.safetensors": "folder", "pipe.safetensors": "no-file"}
+
+
+def test_no_name_leads_out_of_the_folder(tmp_path):
+    files.write(tmp_path / "models" / "secret.safetensors", files.kohya())
+    folder.inbox(tmp_path).mkdir()
+    for name in ("../secret.safetensors", str(tmp_path / "models" / "secret.safetensors"), "..", ".", ""):
+        assert folder.look(tmp_path, name).refused.id == "gone"
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".pt", ".PTH", ".bin", ".pkl", ".npz"])
+def test_a_pickle_is_refused_by_its_name_alone(tmp_path, suffix):
+    """Whatever is inside; it is not even opened."""
+    path = files.write(folder.inbox(tmp_path) / f"model{suffix}", files.kohya())
+    path.chmod(0)
+    text = folder.look(tmp_path, path.name).refused.text
+    assert "can run programs when it is opened" in text
+    assert "docs/models.md says how to convert it" in text
+
+
+def test_other_files_are_left_out_or_named(tmp_path):
+    box = folder.inbox(tmp_path)
+    box.mkdir(parents=True)
+    for name in (".hidden", "ink.preview.png", "ink.civitai.info", "readme.txt", "ink.safetensors.part", "a.rar", "b"):
+        (box / name).write_bytes(b"x")
+    found = {file.name: file.refused.id for file in folder.dropped(tmp_path)}
+    assert found == {"ink.safetensors.part": "partial", "a.rar": "other-format", "b": "other-format"}
+
+
+def test_a_name_that_cannot_be_shown_is_refused(tmp_path):
+    box = folder.inbox(tmp_path)
+    box.mkdir(parents=True)
+    for name in ("a\nb.safetensors", "a\u202eb.safetensors"):
+        files.write(box / name, files.kohya())
+    os.close(os.open(os.fsencode(box) + b"/\xff.safetensors", os.O_CREAT))
+    found = list(folder.dropped(tmp_path))
+    assert [file.refused.id for file in found] == ["name"] * 3
+    assert all(file.name.encode() for file in found)
+
+
+def test_there_may_be_no_inbox(tmp_path):
+    assert list(folder.dropped(tmp_path)) == []
+
+
+def test_a_crowded_inbox_is_shown_in_part(tmp_path):
+    box = folder.inbox(tmp_path)
+    box.mkdir(parents=True)
+    for number in range(folder.MOST_FILES + 5):
+        (box / f"{number:04}.ckpt").touch()
+    assert len(list(folder.dropped(tmp_path))) == folder.MOST_FILES
+
+
+def test_a_file_that_grows_is_looked_at_again(tmp_path):
+    box = folder.inbox(tmp_path)
+    box.mkdir(parents=True)
+    (box / "ink.safetensors").write_bytes(WHOLE[:-10])
+    assert folder.look(tmp_path, "ink.safetensors").refused.id == "truncated"
+    (box / "ink.safetensors").write_bytes(WHOLE)
+    assert folder.look(tmp_path, "ink.safetensors").found.kind == "styles"

@@ -1,0 +1,1 @@
+"""The files that Stable Diffusion's users bring, in the layouts of the original code."""
