@@ -234,7 +234,7 @@ COGVIDEOX_5B = _cogvideox("cogvideox-5b", "bfloat16", heads=48, layers=42, param
 
 LTX_2B = FullSize(
     name="ltx-2b",
-    pipeline="LTXPipeline",
+    pipeline="LTXConditionPipeline",
     parts={
         "text_encoder": T5_XXL,
         "transformer": Part(
@@ -347,7 +347,7 @@ HUNYUAN = FullSize(
             "bfloat16",
             8_326_608_160,
         ),
-        "vae": Part("diffusers", "AutoencoderKLHunyuanVideo15", {}, "bfloat16", 1_260_634_115),
+        "vae": Part("diffusers", "AutoencoderKLHunyuanVideo15", {}, "float32", 1_260_634_115),
     },
     scheduler=("FlowMatchEulerDiscreteScheduler", {"shift": 5.0}),
     rule=FrameRule(multiple=4, offset=1, most=121, side_multiple=16),

@@ -67,7 +67,6 @@ FAMILIES = (
         usual=(1280, 704, 121),
     ),
     _cogvideox(full_size.COGVIDEOX_2B),
-    _cogvideox(full_size.COGVIDEOX_5B),
     Measured(
         full_size.LTX_2B,
         two_passes=False,
@@ -75,14 +74,6 @@ FAMILIES = (
         few=((256, 256, 49), (768, 512, 97)),
         tiled=((512, 512, 49), (768, 512, 25), (768, 512, 97), (1216, 704, 49)),
         usual=(768, 512, 97),
-    ),
-    Measured(
-        full_size.HUNYUAN,
-        two_passes=True,
-        clips=((256, 256, 17), (480, 480, 17), (480, 480, 49), (832, 480, 121)),
-        few=((256, 256, 17), (832, 480, 121)),
-        tiled=((256, 256, 17), (480, 480, 17), (480, 480, 49), (832, 480, 17)),
-        usual=(832, 480, 121),
     ),
 )
 
