@@ -44,7 +44,7 @@ def _cogvideox(family: FullSize) -> Measured:
         two_passes=False,
         clips=((256, 256, 17), (480, 480, 17), (480, 480, 33), (720, 480, 49)),
         few=((256, 256, 17), (720, 480, 49)),
-        tiled=((256, 256, 17), (480, 480, 17), (720, 480, 17), (720, 480, 49)),
+        tiled=((256, 256, 17), (352, 352, 17), (480, 480, 17), (480, 720, 33), (720, 480, 49)),
         usual=(720, 480, 49),
     )
 
@@ -67,6 +67,7 @@ FAMILIES = (
         usual=(1280, 704, 121),
     ),
     _cogvideox(full_size.COGVIDEOX_2B),
+    _cogvideox(full_size.COGVIDEOX_5B),
     Measured(
         full_size.LTX_2B,
         two_passes=False,
