@@ -16,6 +16,8 @@ MOST_OF_ONE_ADDRESS = 100  # of these; more than a process can serve within its 
 FEWEST_OF_ONE_ADDRESS = 4
 # While others use the site, addresses in debt have one turn, which none gets while somebody else's request is at work.
 QUIET_SECONDS = 5.0  # since then nobody else had a turn: they have them all
+# And after each they rest for as long as it took, times this: whoever comes meanwhile shares the process with nobody.
+REST = 2.0
 
 
 class Overloaded(Exception):
@@ -28,11 +30,12 @@ class Turn:
     def __init__(self, turns: "Turns", *, in_debt: bool) -> None:
         self._turns: Turns | None = turns
         self._in_debt = in_debt
+        self._began = time.monotonic()
 
     def give_back(self) -> None:
         turns, self._turns = self._turns, None
         if turns is not None:
-            turns.give_back(in_debt=self._in_debt)
+            turns.give_back(in_debt=self._in_debt, seconds=time.monotonic() - self._began)
 
 
 class Turns:
@@ -49,6 +52,7 @@ class Turns:
         self._at_once = at_once
         self._others_at = float("-inf")  # when an address without a debt had its last turn
         self._debtors = 0  # turns that addresses in debt hold
+        self._rested_at = float("-inf")  # when these have rested since their last one
         self._lines: dict[str, deque[asyncio.Future[Turn]]] = {}
 
     @property
@@ -85,10 +89,20 @@ class Turns:
                 self._leave(address, waiting)
             raise
 
-    def give_back(self, *, in_debt: bool = False) -> None:
-        """Let others in: the first of the address that has waited longest for its turn, and that owes nothing."""
+    def give_back(self, *, in_debt: bool = False, seconds: float = 0.0) -> None:
+        """Let others in: the first of the address that has waited longest for its turn, and that owes nothing.
+
+        Args:
+            seconds: how long the turn took.
+        """
         self.free += 1
         self._debtors -= in_debt
+        if in_debt and not self._is_quiet():
+            self._rested_at = time.monotonic() + REST * seconds
+            asyncio.get_running_loop().call_later(REST * seconds, self._let_in_all)
+        self._let_in_all()
+
+    def _let_in_all(self) -> None:
         while self._next():
             pass
 
@@ -119,8 +133,11 @@ class Turns:
         if self.free <= 0 or not in_debt:
             return self.free > 0
         others = self._at_once - self.free - self._debtors
-        is_quiet = time.monotonic() - self._others_at > QUIET_SECONDS
-        return not others and (is_quiet or self._debtors == 0)
+        return not others and (self._is_quiet() or (self._debtors == 0 and time.monotonic() >= self._rested_at))
+
+    def _is_quiet(self) -> bool:
+        """Return whether nobody but addresses in debt has used the site lately."""
+        return time.monotonic() - self._others_at > QUIET_SECONDS
 
     def _begin(self, *, in_debt: bool) -> Turn:
         self.free -= 1

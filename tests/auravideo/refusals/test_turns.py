@@ -102,3 +102,25 @@ async def test_a_turn_is_given_back_once(turns):
     turn.give_back()
     turn.give_back()
     assert turns.free == 4
+
+
+async def test_debtors_rest_as_long_as_they_worked_while_somebody_else_uses_the_site(turns):
+    (await turns.take("a person")).give_back()
+    first, second = await waiting(turns, "flood", "flood")
+    await asyncio.sleep(0.2)
+    (await first).give_back()
+    began = asyncio.get_running_loop().time()
+    (await turns.take("a person")).give_back()  # who does not wait for that
+    assert asyncio.get_running_loop().time() - began < 0.1
+    (await second).give_back()
+    assert asyncio.get_running_loop().time() - began > 0.15
+
+
+async def test_debtors_do_not_rest_once_nobody_else_is_there(turns):
+    first, second = await waiting(turns, *["flood"] * 2)
+    await asyncio.sleep(0.2)
+    (await first).give_back()
+    (await second).give_back()
+    began = asyncio.get_running_loop().time()
+    (await turns.take("flood")).give_back()
+    assert asyncio.get_running_loop().time() - began < 0.1
