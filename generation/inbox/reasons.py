@@ -5,6 +5,10 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from generation.inbox.names import cleaned
+
+LONGEST_VALUE = 200  # characters
+
 REASONS: Mapping[str, Any] = {
     "link": _("This is a link. Links are not followed, since they may lead anywhere: put the file itself here."),
     "folder": _("Folders are not searched. Put the files themselves into the inbox."),
@@ -59,7 +63,11 @@ class Refused(Exception):
 
     def __init__(self, id: str, **context: object) -> None:
         super().__init__(id, context)
-        self.id, self.context = id, context
+        # Names of weights may be anything, such as what a terminal obeys, or what no page can hold.
+        self.id = id
+        self.context = {
+            name: cleaned(value, LONGEST_VALUE) if isinstance(value, str) else value for name, value in context.items()
+        }
         self._text = REASONS[id]
 
     @property

@@ -96,7 +96,8 @@ def _checkpoint(header: Header) -> Found:
     shapes = header.shapes
     if other := _checkpoint_of(shapes) or other_family(shapes):
         raise Refused("other-checkpoint", made_for=other)
-    widths = {shape[-1] for name, shape in shapes.items() if name.startswith(_UNET) and _READS_TEXT.search(name)}
+    readers = (shape for name, shape in shapes.items() if name.startswith(_UNET) and _READS_TEXT.search(name))
+    widths = {shape[-1] if shape else 0 for shape in readers}
     family = next((each for each in FAMILIES if widths == {each.text_width}), None)
     if family is None:
         raise Refused("other-checkpoint", made_for=f"{_UNET}* {sorted(widths)[:3]}")

@@ -1,6 +1,7 @@
 """The inbox in the administration, and on the command line."""
 
 import io
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,35 @@ def test_a_checkpoint_that_lacks_files_names_the_command_that_fetches_them(home,
     page = text_of(operator.post(APPROVE, {"name": "big.safetensors"}, follow=True))
     assert "Approved: big.safetensors, as big. Fetch what it needs besides with: " in page
     assert page.count("manage.py fetch_models big") == 2, "in the message, and beside the entry"
+
+
+HOSTILE = {
+    "a checkpoint's matrix without dimensions": {
+        **files.checkpoint(),
+        f"{files.UNET}input_blocks.1.1.{files.CROSS}": (),
+    },
+    "half a character": {"\ud800": (2,)},
+    "what a terminal obeys": {"\x1b]0;x\x07\u202egpj": (2,)},
+}
+
+
+@pytest.mark.parametrize("shapes", HOSTILE.values(), ids=HOSTILE)
+def test_no_names_or_shapes_keep_the_page_from_being_shown(home, operator, shapes):
+    drop(home, shapes)
+    page = text_of(operator.get(PAGE))
+    assert "ink.safetensors" in page
+    assert operator.get(reverse("admin-overview")).status_code == 200
+    shown = page + command()
+    assert not {"\x1b", "\x07", "\u202e", "\ud800"} & set(shown)
+    assert "refused" in command()
+
+
+def test_a_description_of_brackets_takes_no_time(home, operator):
+    drop(home, files.kohya(), metadata={"modelspec.description": "<" * 2**20})
+    started = time.monotonic()
+    assert operator.post(APPROVE, {"name": "ink.safetensors"}).status_code == 302
+    assert time.monotonic() - started < 5
+    assert "ink" in available.catalogue().styles
 
 
 @pytest.mark.parametrize(
