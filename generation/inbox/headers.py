@@ -42,7 +42,7 @@ _SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The shapes of a file's weights by name, those of its texts that are used (see names.py), and its size in bytes."""
+    """The shapes of a file's weights by name, those of its texts that names.py uses, and its size in bytes."""
 
     shapes: Mapping[str, tuple[int, ...]]
     metadata: Mapping[str, str]
