@@ -26,7 +26,9 @@ TEXTS: Mapping[str, Any] = {
     "choice-open": _("The choice %(near)s does not end: } is missing."),
     "choice-deep": _("Choices can be nested %(most)s deep."),
     "choice-count": _("%(count)s$$ cannot be taken out of %(options)s options."),
-    "choice-many": _("This choice has more than %(most)s ways to take some of its options. Use fewer options."),
+    "choice-many": _(
+        "The choices of this prompt have more than %(most)s ways to take some of their options. Use fewer options."
+    ),
     "choice-large": _("The lists of this prompt name each other too often. Use fewer of them."),
     "list-unknown": _("This site has no list named %(name)s. Write \\__ for two underscores of the text."),
     "list-deep": _("The list %(name)s names other lists too deeply, or itself."),
@@ -65,9 +67,10 @@ def faults(
         return [text_of(error.problem)]
     found: dict[str, str] = {}
     for one in drawn:
-        problems = [problem for problem in _problems(one, model, seconds, fps) if problem.id not in HARMLESS]
         if len(one) > MAX_PROMPT:
-            problems.append(Problem("drawn-long", {"limit": str(MAX_PROMPT), "length": str(len(one))}))
+            problems = [Problem("drawn-long", {"limit": str(MAX_PROMPT), "length": str(len(one))})]
+        else:
+            problems = [problem for problem in _problems(one, model, seconds, fps) if problem.id not in HARMLESS]
         if is_required and not one.strip():
             problems.append(Problem("drawn-blank"))
         for problem in problems:
