@@ -106,6 +106,8 @@ def _submit(
     blocked = blocked_terms.load()
     for prompt in dict.fromkeys(request.engine_prompt for request, _stored, _seed in drawings):
         blocked.check(prompt)
+    for template in {stored.get(TEMPLATES["prompt"], "") for _request, stored, _seed in drawings}:
+        blocked.check_template(template)
     queued, now = _room_for(user, requests, within_quotas=within_quotas)
     jobs = [
         Job(

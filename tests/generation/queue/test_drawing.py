@@ -184,6 +184,14 @@ def test_a_hidden_prompt_hides_its_template(user, field):
         "0: a heart | 1s: a toy gun",
         "{a|b|c|d|e|f|g|h} {a|b|c|d|e|f|g|h} {a|b|c|d|e|f|g|toy} gun",
         "a __thing__",
+        "a toy (nice:0) gun",
+        "a toy [[[[[[[[[very nice]]]]]]]]] gun",
+        "a toy BREAK (nice:0.1) BREAK gun",
+        "a t&#111;y gun",
+        "a t&amp;#111;y gun",
+        "a toy&nbsp;gun",
+        "a t(&#x6f;:1)y gun",
+        "a toy&#8203; gu&#x200b;n",
     ],
 )
 def test_syntax_hides_no_blocked_term(signed_in, user, lists, prompt):
@@ -209,6 +217,17 @@ def test_a_rare_drawing_is_checked_when_it_is_queued(user):
             refused += 1
     assert refused
     assert not [prompt for prompt in prompts_of(Job.objects.all()) if "toy gun" in prompt]
+
+
+def test_what_is_not_drawn_is_checked_since_it_is_shown(signed_in, user):
+    """The template stands beside the clip, also where everybody sees it."""
+    BlockedTerm.objects.create(term="gun")
+    seeded = {**asked(prompt="a {heart|(g)un} here").to_dict(), "seed": 0}
+    with pytest.raises(BlockedPrompt):
+        services.submit(user, RenderRequest.from_dict(seeded))
+    many = "{a|b|c|d|e|f|g|h|i|j}" * 4 + "{" + "k|" * 200 + "gun}"
+    assert "does not render" in create(signed_in, "simple", {**SIMPLE, "prompt": many}).content.decode()
+    assert not Job.objects.exists()
 
 
 def test_a_prompt_that_was_drawn_before_is_checked_again_on_retry(user):
