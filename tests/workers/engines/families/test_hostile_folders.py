@@ -51,7 +51,7 @@ FILES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "file", "fields"), FILES, ids=[f"{file}, {[*more][0]}" for _, file, more in FILES])
+@pytest.mark.parametrize(("name", "file", "fields"), FILES, ids=[f"{each[1]}, {next(iter(each[2]))}" for each in FILES])
 def test_a_configuration_that_asks_for_code_or_another_class_is_refused(copied, name, file, fields):
     folder = copied(name)
     change(folder / file, **fields)
