@@ -149,6 +149,13 @@ def test_a_repair_keeps_what_was_drawn_and_written(user):
     assert made.request["prompt_template"] == TEMPLATE
 
 
+@pytest.mark.parametrize("prompt", ["a {red|blue} heart", "a {red|blue heart", "[a|b] __colours__"])
+def test_a_repair_draws_nothing_of_what_was_rendered_as_it_was(user, prompt):
+    """A job of an earlier version, or text that a choice has put together."""
+    job = JobFactory(user=user, status=Status.FAILED, request={**a_request(), "prompt": prompt})
+    assert repair(job, Cure(job.render_request, "smaller")).request["prompt"] == prompt
+
+
 def test_the_pages_of_job_and_video_show_the_template(signed_in, user):
     job = services.submit(user, asked(prompt=TEMPLATE))
     assert f"Drawn from: {TEMPLATE}" in signed_in.get(reverse("generation:job", args=[job.pk])).content.decode()
