@@ -80,6 +80,8 @@ HOSTILE = {
         **files.checkpoint(),
         f"{files.UNET}input_blocks.1.1.{files.CROSS}": (),
     },
+    "a Wan LoRA without dimensions": {"blocks.0.self_attn.q.lora_A.weight": ()},
+    "more vectors than a word can have": {"emb_params": (65, 768)},
     "half a character": {"\ud800": (2,)},
     "what a terminal obeys": {"\x1b]0;x\x07\u202egpj": (2,)},
 }
