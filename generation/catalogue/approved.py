@@ -29,14 +29,24 @@ def read(home: Path | str) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the entries by kind and ID.
 
     Raises:
-        CatalogueError: somebody has edited the file, and it is no longer TOML.
+        CatalogueError: somebody has edited the file, and it is no longer what `write` writes.
     """
     try:
-        return tomllib.loads(path(home).read_text(encoding="utf-8"))
+        found = tomllib.loads(path(home).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CatalogueError(f"{path(home)}: this cannot be read ({error})") from error
+    for kind, named in found.items():
+        for id, fields in named.items() if isinstance(named, dict) else [(kind, None)]:
+            if not isinstance(fields, dict) or not all(map(_is_name, (id, fields.get("weights")))):
+                raise CatalogueError(f"{path(home)}: '{id}' is no entry of a file in a folder of that name")
+    return found
+
+
+def _is_name(value: Any) -> bool:
+    """Return whether a value is the name of a file or folder, which leads nowhere else."""
+    return isinstance(value, str) and value not in ("", "..") and Path(value).name == value
 
 
 def write(home: Path | str, entries: Entries, own: Path | str | None) -> None:

@@ -14,6 +14,7 @@ from generation.catalogue.lockfile import locked_sizes
 from generation.catalogue.pipelines import ANIMATEDIFF
 from generation.domain.plan import ANY_COUNT, FrameRule
 
+MOST_VECTORS = 64  # of a textual inversion's word; CLIP reads 75 tokens at once
 FEW_STEPS = 10  # a model whose usual number is this small was distilled for it
 BUILTIN_MODELS = Path(__file__).resolve().parents[2] / "workers" / "tiny" / "models"
 

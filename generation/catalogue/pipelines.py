@@ -20,7 +20,9 @@ IN_ONE_FILE = (ANIMATEDIFF, "LTXConditionPipeline", "LTXPipeline")
 # Arguments of a pipeline's call that come from the request, the plan or the engine, and never from an entry.
 TAKEN = (
     "prompt", "negative_prompt", "width", "height", "num_frames", "num_inference_steps", "guidance_scale", "generator",
-    "latents", "output_type", "return_dict", "callback_on_step_end",
+    "latents", "output_type", "return_dict", "callback_on_step_end", "callback_on_step_end_tensor_inputs",
+    "num_videos_per_prompt", "prompt_embeds", "negative_prompt_embeds", "prompt_attention_mask",
+    "negative_prompt_attention_mask",
 )  # fmt: skip
 
 # What a component can be told to compute in, where the card's usual precision would spoil it.

@@ -1,5 +1,6 @@
 """How each kind of catalogue entry is read from its table, field by field."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -63,6 +64,8 @@ def _common(id: str, table: Table, files: tuple[str, ...] | None = None) -> dict
             raise table.error("files", f"must be paths within the model's folder, not {name!r}")
     hashes = table.mapping("sha256", {})
     for name, value in hashes.items():
+        if not is_inside(name):
+            raise table.error("sha256", f"must be of paths within the model's folder, not {name!r}")
         if not isinstance(value, str) or not _SHA256.fullmatch(value):
             raise table.error("sha256", f"must give 64 hexadecimal digits for '{name}', not {value!r}")
     return {
@@ -158,7 +161,7 @@ def _model(id: str, table: Table) -> BaseModel:
         interpolator=table.text("interpolator"),
         upscaler=table.text("upscaler"),
         max_prompt_tokens=table.integer("max_prompt_tokens", 3, 4096, 77),
-        vocabulary=table.text("vocabulary", None),
+        vocabulary=_vocabulary(table),
         default=table.flag("default", False),
     )
     multiple = model.frame_rule.side_multiple
@@ -191,6 +194,13 @@ def _safetensors(table: Table) -> str | None:
     if weights is not None and not weights.endswith(".safetensors"):
         raise table.error("weights", f"must be a .safetensors file, not {weights!r}")
     return weights
+
+
+def _vocabulary(table: Table) -> str | None:
+    name = table.text("vocabulary", None)
+    if name is not None and not is_inside(name):
+        raise table.error("vocabulary", f"must be a path within the model's folder, not {name!r}")
+    return name
 
 
 def _needed_lora(table: Table) -> tuple[str, float] | None:
@@ -230,9 +240,16 @@ def _call(table: Table) -> Mapping[str, Any]:
     """Return fixed arguments of the pipeline's call: numbers, texts or flags, or lists of them."""
     found = table.mapping("call", {})
     for name, value in found.items():
-        if name in TAKEN or not name.isidentifier() or isinstance(value, dict):
+        values = value if isinstance(value, list) else [value]
+        is_usable = isinstance(value, list) or name != "timesteps"
+        if name in TAKEN or not name.isidentifier() or not is_usable or not all(map(_is_plain, values)):
             raise table.error("call", f"cannot set '{name}' to {value!r}")
     return MappingProxyType(found)
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is a finite number, a text or a flag; TOML also has dates."""
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _frame_rule(table: Table) -> FrameRule:

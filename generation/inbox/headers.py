@@ -5,6 +5,7 @@ weight, and texts under `__metadata__`. Nothing else is read, nothing is unpickl
 """
 
 import json
+import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from generation.inbox import names
 from generation.inbox.reasons import Refused
 
 MB = 2**20
@@ -20,6 +22,13 @@ MOST_HEADER = 16 * MB  # SDXL's is 0.3 MB; some LoRAs list the captions of their
 MOST_WEIGHTS = 50_000
 LONGEST_NAME = 300  # the longest of a LoRA for Stable Diffusion has about 110 characters
 MOST_DIMENSIONS = 8
+# Of each number, by the name of its type in a header.
+_BITS = {
+    **dict.fromkeys(("F4",), 4), **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
+    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 16), **dict.fromkeys(("U32", "I32", "F32"), 32),
+    **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
+}  # fmt: skip
 
 _SIGNS = {
     b"PK\x03\x04": "archive",
@@ -33,7 +42,7 @@ _SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The shapes of a file's weights by name, its texts, and its size in bytes."""
+    """The shapes of a file's weights by name, those of its texts that names.py uses, and its size in bytes."""
 
     shapes: Mapping[str, tuple[int, ...]]
     metadata: Mapping[str, str]
@@ -53,7 +62,7 @@ def read_header(path: Path) -> Header:
         if size < 8:
             raise Refused("truncated")
         length = int.from_bytes(start[:8], "little")
-        if not start[8:].lstrip().startswith(b"{"):
+        if start[8:9] != b"{":
             raise Refused("damaged" if size > 9 else "truncated")
         if length > MOST_HEADER:
             raise Refused("huge-header", size=length // MB, most=MOST_HEADER // MB)
@@ -102,27 +111,37 @@ def _disguise(start: bytes) -> str | None:
 def _parsed(text: bytes) -> tuple[dict[str, tuple[int, ...]], dict[str, str], int]:
     """Return shapes, texts, and where the last weight ends, in bytes behind the header."""
     try:
-        content = json.loads(text)
+        content = json.loads(text.decode())  # of bytes, Python would read UTF-16, too, which nothing loads
         if not isinstance(content, dict):
             raise ValueError("no object")
         texts = content.pop("__metadata__", None) or {}
         if len(content) > MOST_WEIGHTS or not isinstance(texts, dict):
             raise ValueError("too many weights, or metadata that are no texts")
-        end, shapes = 0, {}
-        for name, weight in content.items():
-            shapes[name], stop = _weight(name, weight)
-            end = max(end, stop)
-        return shapes, {name: value for name, value in texts.items() if isinstance(value, str)}, end
+        weights = {name: _weight(name, weight) for name, weight in content.items()}
+        end = _end([place for _shape, *place in weights.values()])
+        return {name: shape for name, (shape, *_place) in weights.items()}, names.used(texts), end
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refused("damaged") from error
 
 
-def _weight(name: str, weight: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:
-    """Return the shape of a weight and where it ends."""
+def _weight(name: str, weight: Mapping[str, Any]) -> tuple[tuple[int, ...], int, int]:
+    """Return the shape of a weight, where it begins, and where it ends."""
     shape, (start, stop) = weight["shape"], weight["data_offsets"]
     numbers = [*shape, start, stop]
     if not all(type(number) is int and 0 <= number < 2**50 for number in numbers) or start > stop:
         raise ValueError("no sizes")
-    if len(name) > LONGEST_NAME or len(shape) > MOST_DIMENSIONS or not isinstance(weight["dtype"], str):
+    if len(name) > LONGEST_NAME or len(shape) > MOST_DIMENSIONS:
         raise ValueError("beyond the bounds")
-    return tuple(shape), stop
+    if math.prod(shape) * _BITS[weight["dtype"]] != 8 * (stop - start):
+        raise ValueError("another size than the shape's")
+    return tuple(shape), start, stop
+
+
+def _end(places: list[list[int]]) -> int:
+    """Return where the last weight ends. As when it is loaded, no weight overlaps another, and there are no gaps."""
+    end = 0
+    for start, stop in sorted(places):
+        if start != end:
+            raise ValueError("weights overlap, or are apart")
+        end = stop
+    return end

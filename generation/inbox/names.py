@@ -6,6 +6,13 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 
 LONGEST_LABEL, LONGEST_TEXT, LONGEST_ID = 60, 200, 48
+LONGEST_READ = 1000  # a file may hold megabytes of texts, and what is known of each file stays in memory
+_READ = ("modelspec.title", "ss_output_name", "modelspec.description", "modelspec.trigger_phrase", "modelspec.license")
+
+
+def used(texts: Mapping[str, object]) -> dict[str, str]:
+    """Return the beginnings of those texts in a file that this module reads."""
+    return {name: text[:LONGEST_READ] for name in _READ if isinstance(text := texts.get(name), str)}
 
 
 def label(stem: str, metadata: Mapping[str, str]) -> str:
@@ -17,7 +24,8 @@ def label(stem: str, metadata: Mapping[str, str]) -> str:
 
 def purpose(metadata: Mapping[str, str], usual: str) -> str:
     """Return one sentence for the form: the file's own description, or `usual`; and the word that a LoRA needs."""
-    text = cleaned(re.sub(r"<[^>]*>", " ", metadata.get("modelspec.description", "")), LONGEST_TEXT) or usual
+    description = metadata.get("modelspec.description", "")[:LONGEST_READ]
+    text = cleaned(re.sub(r"<[^<>]*>", " ", description), LONGEST_TEXT) or usual
     trigger = cleaned(metadata.get("modelspec.trigger_phrase", ""), LONGEST_LABEL)
     return f'{text} Say "{trigger}" in the prompt.' if trigger else text
 

@@ -5,6 +5,10 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from generation.inbox.names import cleaned
+
+LONGEST_VALUE = 200  # characters
+
 REASONS: Mapping[str, Any] = {
     "link": _("This is a link. Links are not followed, since they may lead anywhere: put the file itself here."),
     "folder": _("Folders are not searched. Put the files themselves into the inbox."),
@@ -39,6 +43,7 @@ REASONS: Mapping[str, Any] = {
     "other-lora": _("This LoRA is for another model (%(made_for)s), not for Stable Diffusion 1.5."),
     "lora-layout": _("This LoRA is stored in a way that this site cannot read (%(layout)s)."),
     "embedding": _("This textual inversion is for another model (%(made_for)s), not for Stable Diffusion 1.5."),
+    "embedding-count": _("This textual inversion has %(found)s vectors; it may have 1 to %(most)s."),
     "controlnet": _("This is a ControlNet, which this site does not load."),
     "other-vae": _("This VAE is for another model: its latents have %(found)s channels, not %(wanted)s."),
     "no-room": _("The disk of %(folder)s has no room for the file: it needs %(needed)s GB, and %(free)s GB are free."),
@@ -59,7 +64,11 @@ class Refused(Exception):
 
     def __init__(self, id: str, **context: object) -> None:
         super().__init__(id, context)
-        self.id, self.context = id, context
+        # Names of weights may be anything, such as what a terminal obeys, or what no page can hold.
+        self.id = id
+        self.context = {
+            name: cleaned(value, LONGEST_VALUE) if isinstance(value, str) else value for name, value in context.items()
+        }
         self._text = REASONS[id]
 
     @property

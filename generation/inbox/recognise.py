@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from generation.catalogue.entries import MOST_VECTORS
 from generation.catalogue.lora_families import LAYOUTS, is_lora, made_for, other_family, text_widths
 from generation.inbox.headers import Header
 from generation.inbox.reasons import Refused
@@ -104,7 +105,8 @@ def _checkpoint(header: Header) -> Found:
     shapes = header.shapes
     if other := _checkpoint_of(shapes) or other_family(shapes):
         raise Refused("other-checkpoint", made_for=other)
-    widths = {shape[-1] for name, shape in shapes.items() if name.startswith(_UNET) and _READS_TEXT.search(name)}
+    readers = (shape for name, shape in shapes.items() if name.startswith(_UNET) and _READS_TEXT.search(name))
+    widths = {shape[-1] if shape else 0 for shape in readers}
     family = next((each for each in FAMILIES if widths == {each.text_width}), None)
     if family is None:
         raise Refused("other-checkpoint", made_for=f"{_UNET}* {sorted(widths)[:3]}")
@@ -162,7 +164,7 @@ def _lora(header: Header) -> Found:
 
 def _wan(shapes: Mapping[str, tuple[int, ...]]) -> Family | None:
     """Return which of our Wan models a LoRA was made for; None if it is another one, such as that with 14 billion."""
-    widths = {shape[-1] for name, shape in shapes.items() if _WAN_READS.search(name)}
+    widths = {shape[-1] if shape else 0 for name, shape in shapes.items() if _WAN_READS.search(name)}
     return _WAN.get(widths.pop()) if len(widths) == 1 else None
 
 
@@ -184,6 +186,9 @@ def _embedding(header: Header) -> Found:
     family = next((each for each in FAMILIES if shape[-1:] == (each.text_width,)), None)
     if family is None or len(shape) > 2:
         raise Refused("embedding", made_for=" x ".join(map(str, shape)))
+    count = shape[0] if len(shape) == 2 else 1
+    if not 1 <= count <= MOST_VECTORS:
+        raise Refused("embedding-count", found=count, most=MOST_VECTORS)
     return Found("embeddings", family, word="" if name == "emb_params" else name)
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from generation.domain.prompt_syntax.templates import Lists
 from generation.models import BlockedTerm
 from generation.requests.drawing import possible_prompts
-from generation.requests.prompts import plain
+from generation.requests.prompts import options, readings
 from generation.requests.request import InvalidRequest, RenderRequest
 
 _WORD = re.compile(r"[^\W_]+")
@@ -46,14 +46,18 @@ class BlockedTerms:
                 self._by_first_word.setdefault(words[0], []).append((words, term, message))
 
     def check(self, prompt: str) -> None:
-        """Raise BlockedPrompt, with the message for the user, if `prompt` contains one of the terms.
+        """Raise BlockedPrompt, with the message for the user, if `prompt` contains one of the terms, however read."""
+        if self._by_first_word:
+            for text in readings(prompt):
+                self._check_words(words_of(text))
 
-        It is read with its syntax and without: na(ked:1) is one word to the text encoder.
+    def check_template(self, template: str) -> None:
+        """Raise BlockedPrompt if a piece of a template contains one of the terms, even if it is not drawn.
+
+        The template is shown beside the clip.
         """
-        if not self._by_first_word:
-            return
-        for words in (words_of(prompt), words_of(plain(prompt))):
-            self._check_words(words)
+        for piece in options(template):
+            self.check(piece)
 
     def check_all(self, request: RenderRequest, lists: Lists) -> None:
         """Raise BlockedPrompt if one of the request's drawings contains one of the terms.
@@ -61,6 +65,7 @@ class BlockedTerms:
         Of templates with very many drawings, some are checked here; each is checked when it is queued.
         """
         if self._by_first_word:
+            self.check_template(request.engine_prompt)
             for prompt in possible_prompts(request, lists):
                 self.check(prompt)
 

@@ -106,6 +106,8 @@ def _submit(
     blocked = blocked_terms.load()
     for prompt in dict.fromkeys(request.engine_prompt for request, _stored, _seed in drawings):
         blocked.check(prompt)
+    for template in {stored.get(TEMPLATES["prompt"], "") for _request, stored, _seed in drawings}:
+        blocked.check_template(template)
     queued, now = _room_for(user, requests, within_quotas=within_quotas)
     jobs = [
         Job(
@@ -150,9 +152,11 @@ def _drawn(
             seed = begin.get(request, secrets.randbelow(MAX_SEED + 1))
             if drawing.is_template(request, lists):
                 begin[request] = (seed + 1) % (MAX_SEED + 1)
-        drawn, written = drawing.drawn(request, seed, lists)
-        if repair_of is not None:
-            written |= {name: repair_of.request[name] for name in TEMPLATES.values() if name in repair_of.request}
+        if repair_of is None:
+            drawn, written = drawing.drawn(request, seed, lists)
+        else:
+            kept = repair_of.request
+            drawn, written = request, {name: kept[name] for name in TEMPLATES.values() if name in kept}
         found.append((drawn, {**drawn.to_dict(), **written}, seed))
     return found
 

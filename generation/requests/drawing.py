@@ -28,15 +28,23 @@ def drawn(request: RenderRequest, seed: int, lists: Lists) -> tuple[RenderReques
     Raises:
         InvalidRequest: a text is no template, or what was drawn cannot be rendered.
     """
+    return _drawn(request, _templates(request, lists), seed)
+
+
+def _drawn(request: RenderRequest, templates: Mapping[str, Node], seed: int) -> tuple[RenderRequest, dict[str, str]]:
     texts: dict[str, Any] = {}
     written: dict[str, str] = {}
     for name, template in TEMPLATES.items():
         text = getattr(request, name)
-        texts[name] = draw(_template(request, name, lists), seed)
+        texts[name] = draw(templates[name], seed)
         if texts[name] != text:
             written[template] = text
             _require_fit(name, texts[name])
     return replace(request, **texts), written
+
+
+def _templates(request: RenderRequest, lists: Lists) -> dict[str, Node]:
+    return {name: _template(request, name, lists) for name in TEMPLATES}
 
 
 def _template(request: RenderRequest, name: str, lists: Lists) -> Node:
@@ -80,9 +88,10 @@ def possible_prompts(request: RenderRequest, lists: Lists, most: int = MOST_CHEC
         InvalidRequest: as `drawn`.
     """
     seen = set()
-    count = max(_template(request, name, lists).count for name in TEMPLATES)
+    templates = _templates(request, lists)
+    count = max(template.count for template in templates.values())
     for seed in range(min(count, most)):
-        prompt = drawn(request, seed, lists)[0].engine_prompt
+        prompt = _drawn(request, templates, seed)[0].engine_prompt
         if prompt not in seen:
             seen.add(prompt)
             yield prompt

@@ -1,6 +1,8 @@
 """What the prompts of a request mean to a model: what it is given to read, and what it does not understand."""
 
+import re
 from collections.abc import Iterator, Mapping
+from html import unescape
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -13,6 +15,7 @@ from generation.domain.prompt_syntax.templates import Lists, drawings, read_temp
 from generation.domain.prompt_syntax.weights import read_weights
 from generation.requests.fields import MAX_PROMPT
 
+FAINT = 0.5  # a weight; below, the encoder makes less of a word than of what is around it
 SAMPLES = 20  # drawings of a template that are read before one of them is queued
 
 TEXTS: Mapping[str, Any] = {
@@ -26,7 +29,9 @@ TEXTS: Mapping[str, Any] = {
     "choice-open": _("The choice %(near)s does not end: } is missing."),
     "choice-deep": _("Choices can be nested %(most)s deep."),
     "choice-count": _("%(count)s$$ cannot be taken out of %(options)s options."),
-    "choice-many": _("This choice has more than %(most)s ways to take some of its options. Use fewer options."),
+    "choice-many": _(
+        "The choices of this prompt have more than %(most)s ways to take some of their options. Use fewer options."
+    ),
     "choice-large": _("The lists of this prompt name each other too often. Use fewer of them."),
     "list-unknown": _("This site has no list named %(name)s. Write \\__ for two underscores of the text."),
     "list-deep": _("The list %(name)s names other lists too deeply, or itself."),
@@ -65,9 +70,10 @@ def faults(
         return [text_of(error.problem)]
     found: dict[str, str] = {}
     for one in drawn:
-        problems = [problem for problem in _problems(one, model, seconds, fps) if problem.id not in HARMLESS]
         if len(one) > MAX_PROMPT:
-            problems.append(Problem("drawn-long", {"limit": str(MAX_PROMPT), "length": str(len(one))}))
+            problems = [Problem("drawn-long", {"limit": str(MAX_PROMPT), "length": str(len(one))})]
+        else:
+            problems = [problem for problem in _problems(one, model, seconds, fps) if problem.id not in HARMLESS]
         if is_required and not one.strip():
             problems.append(Problem("drawn-blank"))
         for problem in problems:
@@ -89,10 +95,31 @@ def warnings(text: str, model: BaseModel) -> list[dict[str, object]]:
     return list(found.values())
 
 
-def plain(text: str) -> str:
-    """Return the words of a prompt, as written or drawn, without its syntax; those of all options of a choice."""
-    read = (read_weights(part).plain for one in _drawn(text) for part in _parts(one))
+def plain(text: str, least: float = 0.0) -> str:
+    """Return the words of a prompt, as written or drawn, without its syntax; those of all options of a choice.
+
+    Args:
+        least: words that weigh less are left out.
+    """
+    read = (read_weights(part).text(least) for one in _drawn(text) for part in _parts(one))
     return ", ".join(dict.fromkeys(read))
+
+
+def readings(text: str) -> Iterator[str]:
+    """Yield what text encoders may be given of a drawn prompt.
+
+    With its syntax and without, since na(ked:1) is one word to them; and without the words between two others that
+    weigh next to nothing. Wan's pipeline also decodes HTML's entities, twice.
+    """
+    for read in dict.fromkeys((text, plain(text), plain(text, least=FAINT))):
+        yield read
+        if "&" in read:
+            yield unescape(unescape(read))
+
+
+def options(template: str) -> Iterator[str]:
+    """Yield the pieces of a template, since a page shows all of it, whatever was drawn."""
+    return (piece for piece in re.split(r"[{|}]", template) if piece)
 
 
 def for_engine(text: str, model: BaseModel, plan: Plan) -> str:

@@ -2,10 +2,11 @@
 
 import functools
 import logging
+import stat
 from pathlib import Path
 
 from generation.domain.prompt_syntax.problems import BadTemplate
-from generation.domain.prompt_syntax.templates import Choice, Node, read_template
+from generation.domain.prompt_syntax.templates import SIGN_OF_LIST, Choice, Node, read_template
 
 logger = logging.getLogger(__name__)
 
@@ -40,23 +41,26 @@ class Wildcards:
                 raise KeyError(name)
             self._reading.append(name)
             try:
-                self._read[name] = Choice(tuple(read_template(line, self) for line in lines))
+                options = (read_template(line, self) if isinstance(line, str) else line for line in lines)
+                self._read[name] = Choice(tuple(options))
             finally:
                 self._reading.pop()
         return self._read[name]
 
 
-def _lines(path: Path) -> tuple[str, ...]:
-    """Return the options of a list; none if it cannot be used."""
+def _lines(path: Path) -> tuple[str | Node, ...]:
+    """Return the options of a list, as read if they name no others; none if it cannot be used."""
     try:
         found = path.stat()
     except (OSError, ValueError):
+        return ()
+    if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for
         return ()
     return _cached_lines(path, found.st_mtime_ns, found.st_size)
 
 
 @functools.lru_cache(maxsize=64)
-def _cached_lines(path: Path, _changed: int, size: int) -> tuple[str, ...]:
+def _cached_lines(path: Path, _changed: int, size: int) -> tuple[str | Node, ...]:
     if size > MAX_BYTES:
         logger.warning("%s has more than %d bytes and is not used", path, MAX_BYTES)
         return ()
@@ -69,4 +73,14 @@ def _cached_lines(path: Path, _changed: int, size: int) -> tuple[str, ...]:
     kept = [line for line in lines if line and not line.startswith("#") and len(line) <= MAX_LINE]
     if len(kept) > MAX_LINES:
         logger.warning("%s has more than %d lines; the others are not used", path, MAX_LINES)
-    return tuple(kept[:MAX_LINES])
+    return tuple(map(_read_if_alone, kept[:MAX_LINES]))
+
+
+def _read_if_alone(line: str) -> str | Node:
+    """Return a line as read, unless that may depend on other lists, or is for the reader to refuse."""
+    if SIGN_OF_LIST in line:
+        return line
+    try:
+        return read_template(line)
+    except BadTemplate:
+        return line

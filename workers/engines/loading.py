@@ -54,6 +54,9 @@ FOREIGN = (
     "kernel_config", "use_kernels", "quantization_config", "trust_remote_code",
 )  # fmt: skip
 
+# Beside a text encoder, it lets transformers load the model that it names instead, from wherever that is.
+_ADAPTER = "adapter_config.json"
+
 # The names that published files give to the class with which we load them.
 _SAME: Mapping[str, tuple[str, ...]] = {
     "CLIPTextModel": ("CLIPTextModel", "CLIPModel", "CLIPTextModelWithProjection"),
@@ -154,7 +157,8 @@ def shards(folder: Path, stem: str, source: Source) -> list[Path]:
     with source.reading(index):
         names = sorted({str(name) for name in read_json(index, source)["weight_map"].values()})
     for name in names:
-        if Path(name).name != name or not (folder / name).is_file():
+        # Other endings would be read as pickles.
+        if Path(name).name != name or not name.endswith(".safetensors") or not (folder / name).is_file():
             raise source.missing(folder / name)
         with source.reading(folder / name), safe_open(folder / name, framework="pt") as file:
             file.keys()
@@ -173,10 +177,25 @@ def read_json(path: Path, source: Source) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
-    for name in FOREIGN:
-        if content.get(name):
-            raise source.unsafe(path, name)
+        found = next((name for name in FOREIGN if content.get(name)), None) or _foreign(content)
+    if found is not None:
+        raise source.unsafe(path, found)
     return content
+
+
+def _foreign(content: Any) -> str | None:
+    """Return which of `FOREIGN` a configuration has, at any depth: the parts of a text encoder have their own."""
+    if isinstance(content, dict):
+        own = (name for name in FOREIGN if (value := content.get(name)) and not _is_built_in(value))
+        return next(own, None) or _foreign(list(content.values()))
+    if isinstance(content, list):
+        return next((found for one in content if (found := _foreign(one)) is not None), None)
+    return None
+
+
+def _is_built_in(value: Any) -> bool:
+    """Return whether a value names something of transformers itself, such as "sdpa", rather than of a hub."""
+    return isinstance(value, str) and "/" not in value
 
 
 def require_class(config: Mapping[str, Any], cls: Any, path: Path, source: Source) -> None:
@@ -195,6 +214,8 @@ def load_model(cls: Any, folder: Path, dtype: Any, source: Source, stem: str = D
     """
     config = folder / "config.json"
     require_class(read_json(config, source), cls, config, source)
+    if (folder / _ADAPTER).exists():
+        raise source.unsafe(folder / _ADAPTER, "base_model_name_or_path")
     split = shards(folder, stem, source)
     path, variant = (split[0], None) if split else weights_file(folder, stem, source)
     options = {"variant": variant, "use_safetensors": True, "local_files_only": True, "output_loading_info": True}

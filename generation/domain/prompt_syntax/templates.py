@@ -14,11 +14,13 @@ from generation.domain.prompt_syntax.problems import BadTemplate, quoted
 
 MAX_DEPTH = 8  # choices in choices
 MAX_BITS = 4096  # of the number of drawings
-MAX_SOME = 500  # ways to take some of the options of one choice
+MAX_SOME = 500  # ways to take some of the options, of all choices of a text together
+MAX_DRAWN = 200_000  # characters: lists that name lists that name lists would fill the memory
 
 Lists = Callable[[str], "Node"]
 """Returns the choice of a list's lines. Raises KeyError if there is none with this name, BadTemplate if it is wrong."""
 
+SIGN_OF_LIST = "__"
 _SIGN = re.compile(r"[\\{}|]|__(?=[^\W_])")
 _NAME = re.compile(r"__([^\W_](?:[\w/-]{0,98}?[^\W_])?)__")
 _SOME = re.compile(r"\s*(\d{1,2})(?:-(\d{1,2}))?\$\$(?:([^${}|]{0,20})\$\$)?")
@@ -33,6 +35,11 @@ class Text:
     text: str
     count: int = 1
 
+    @property
+    def longest(self) -> int:
+        """Return how many characters a drawing has at most, as the other kinds of node do."""
+        return len(self.text)
+
     def at(self, _index: int) -> str:
         return self.text
 
@@ -43,9 +50,11 @@ class Row:
 
     parts: tuple["Node", ...]
     count: int = field(init=False)
+    longest: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "count", _bounded(math.prod(part.count for part in self.parts)))
+        object.__setattr__(self, "longest", _short(sum(part.longest for part in self.parts)))
 
     def at(self, index: int) -> str:
         """Return the drawing at an index, 0 to `count` - 1: its digits, in a mixed radix, say what each part is.
@@ -68,9 +77,11 @@ class Choice:
 
     options: tuple["Node", ...]
     count: int = field(init=False)
+    longest: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "count", _bounded(sum(option.count for option in self.options)))
+        object.__setattr__(self, "longest", max(option.longest for option in self.options))
 
     def at(self, index: int) -> str:
         """Return the drawing at an index: in each round every option that has another drawing gives one."""
@@ -123,6 +134,13 @@ def _bounded(count: int) -> int:
     return count
 
 
+def _short(length: int) -> int:
+    """Return the length of a drawing. With lists of one line each, there is a single one, however long."""
+    if length > MAX_DRAWN:
+        raise BadTemplate("choice-large")
+    return length
+
+
 def _step(count: int) -> int:
     """Return a number without common factors with `count`, near its golden section."""
     step = int(count * _SPREAD) if count < 2**50 else count * int(_SPREAD * 2**40) // 2**40
@@ -136,7 +154,7 @@ class _Reader:
 
     def __init__(self, text: str, lists: Lists | None) -> None:
         self.text, self.lists = text, lists
-        self.depth = self.place = 0
+        self.depth = self.place = self.ways = 0
 
     def read(self) -> Node:
         parts: list[Node] = []
@@ -188,7 +206,24 @@ class _Reader:
             return _row([Text(opening), options[0], Text("}" if is_closed else "")])
         if not is_closed:
             raise BadTemplate("choice-open", near=quoted(self.text[begin:], 20))
-        return _some_of(options, some) if some else Choice(tuple(options))
+        return self._some_of(options, some) if some else Choice(tuple(options))
+
+    def _some_of(self, options: list[Node], some: re.Match[str]) -> Node:
+        """Return a choice of all ways to take so many options, in order, with a comma or what is given between."""
+        least, most = int(some[1]), int(some[2] or some[1])
+        between = Text(", " if some[3] is None else some[3])
+        if not 0 < least <= most <= len(options):
+            raise BadTemplate("choice-count", count=some[0].strip().removesuffix("$$"), options=len(options))
+        self.ways += sum(math.comb(len(options), count) for count in range(least, most + 1))
+        if self.ways > MAX_SOME:
+            raise BadTemplate("choice-many", most=MAX_SOME)
+        return Choice(
+            tuple(
+                _row([part for option in taken for part in (between, option)][1:])
+                for count in range(least, most + 1)
+                for taken in combinations(options, count)
+            )
+        )
 
     def _list(self) -> Node:
         found = _NAME.match(self.text, self.place)
@@ -211,20 +246,3 @@ def _row(parts: list[Node]) -> Node:
         elif part != Text(""):
             joined.append(part)
     return joined[0] if len(joined) == 1 else Row(tuple(joined)) if joined else Text("")
-
-
-def _some_of(options: list[Node], some: re.Match[str]) -> Node:
-    """Return a choice of all ways to take so many options, in their order, with a comma or what is given between."""
-    least, most = int(some[1]), int(some[2] or some[1])
-    between = Text(", " if some[3] is None else some[3])
-    if not 0 < least <= most <= len(options):
-        raise BadTemplate("choice-count", count=some[0].strip().removesuffix("$$"), options=len(options))
-    if sum(math.comb(len(options), count) for count in range(least, most + 1)) > MAX_SOME:
-        raise BadTemplate("choice-many", most=MAX_SOME)
-    return Choice(
-        tuple(
-            _row([part for option in taken for part in (between, option)][1:])
-            for count in range(least, most + 1)
-            for taken in combinations(options, count)
-        )
-    )

@@ -8,7 +8,7 @@ from generation.domain.prompt_syntax.brackets import find_brackets
 from generation.domain.prompt_syntax.problems import Problem, quoted
 
 MAX_KEYS = 12
-_TIME = re.compile(r"\s*(\d{1,6}(?:[.,]\d{1,6})?)\s*(seconds?|secs?|s|%|frames?|f)?\s*:\s*", re.IGNORECASE)
+_TIME = re.compile(r"\s*(\d{1,6}(?:[.,]\d{1,6})?)\s*((?ai:seconds?|secs?|s|%|frames?|f))?\s*:\s*")
 
 
 @dataclass(frozen=True)

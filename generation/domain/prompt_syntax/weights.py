@@ -14,7 +14,9 @@ STEP = 1.1  # what a pair of brackets multiplies or divides by
 MAX_WEIGHT = 3.0  # pictures fall apart before; others clamp here, too
 MAX_BREAKS = 8
 
-_BREAK = re.compile(r"\s*\bBREAK\b\s*")
+_BREAK = re.compile(
+    r"\bBREAK\b"
+)  # without the white space around it, of which a long run would be read again and again
 _AND = re.compile(r"\bAND\b")
 _GIVEN = re.compile(r":\s*([+-]?(?:\d{1,4}(?:[.,]\d{0,6})?|[.,]\d{1,6}))\s*\Z")
 _LONGEST = 24  # characters of a weight, with its colon and white space
@@ -48,7 +50,11 @@ class Weighted:
     @property
     def plain(self) -> str:
         """Return the text alone."""
-        return " ".join("".join(fragment.text for fragment in chunk) for chunk in self.chunks)
+        return self.text()
+
+    def text(self, least: float = 0.0) -> str:
+        """Return the text of all fragments that weigh at least so much."""
+        return " ".join("".join(one.text for one in chunk if one.weight >= least) for chunk in self.chunks)
 
 
 def read_weights(text: str) -> Weighted:
@@ -146,7 +152,10 @@ def _chunks(fragments: list[Fragment]) -> tuple[tuple[Fragment, ...], ...]:
     """Split fragments at BREAK, join neighbours of one weight, and undo escapes."""
     chunks: list[list[Fragment]] = [[]]
     for fragment in fragments:
-        for number, text in enumerate(_BREAK.split(fragment.text)):
+        texts = _BREAK.split(fragment.text)
+        for number, part in enumerate(texts):
+            text = part.lstrip() if number else part
+            text = text.rstrip() if number < len(texts) - 1 else text
             if number and any(chunks[-1]) and len(chunks) <= MAX_BREAKS:
                 chunks.append([])
             if not text:

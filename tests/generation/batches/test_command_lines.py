@@ -1,5 +1,7 @@
 """Lines that other programs write into files of prompts are understood, or refused with what to write instead."""
 
+import time
+
 import pytest
 
 from generation.batches import services as batches
@@ -50,6 +52,8 @@ def test_it_becomes_the_request_that_it_says():
         (r'--prompt "a \(red:1.2\) heart"', {"prompt": r"a \(red:1.2\) heart"}),
         ("--Prompt a heart --Negative-Prompt rain", {"prompt": "a heart", "negative_prompt": "rain"}),
         ("--prompt {red|blue} hearts --seed -1", {"prompt": "{red|blue} hearts", "seed": "-1"}),
+        ('a 5" screen --seed 7', {"prompt": 'a 5" screen', "seed": "7"}),
+        ('a "b\\" c" d" --seed 7', {"prompt": 'a "b\\" c" d"', "seed": "7"}),
         ("a heart -- rising -- slowly", {"prompt": "a heart -- rising -- slowly"}),
         ("a well--known heart", {"prompt": "a well--known heart"}),
     ],
@@ -95,3 +99,12 @@ def test_a_value_that_is_wrong_is_reported_at_its_field():
 def test_a_prompt_may_begin_with_a_choice(line):
     assert row_of(line).values == {"prompt": line}
     assert row_of('{"prompt": "{a|b}"}').values == {"prompt": "{a|b}"}
+
+
+@pytest.mark.parametrize("piece", ['\\"', '"', '"\\', "--a ", '" --seed ', "\\", "a"])
+def test_a_hostile_line_is_read_once(piece):
+    """A quote that did not close was looked for again from each escaped one: a minute for one line."""
+    line = ('--prompt "' + piece * 64_000)[:64_000]
+    started = time.process_time()
+    list(read_rows(line.encode(), format="text"))
+    assert time.process_time() - started < 2

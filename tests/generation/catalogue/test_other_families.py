@@ -106,6 +106,14 @@ def test_a_variant_of_the_default_model_is_not_the_default(tmp_path: Path) -> No
         (('files = ["model_index.json", "vae/config.json"]\n', ""), "'files' is missing"),
         (('vae = "float32"', 'vae = "int4"'), "'precisions' must give one of float32, bfloat16, float16"),
         (("max_sequence_length = 512", "prompt = 'x'"), "'call' cannot set 'prompt'"),
+        (("max_sequence_length = 512", "num_videos_per_prompt = 50"), "'call' cannot set 'num_videos_per_prompt'"),
+        (("max_sequence_length = 512", "day = 2026-01-01"), "'call' cannot set 'day'"),
+        (("max_sequence_length = 512", "scale = nan"), "'call' cannot set 'scale'"),
+        (("max_sequence_length = 512", "scale = [1.0, inf]"), "'call' cannot set 'scale'"),
+        (("max_sequence_length = 512", "parts = [{ a = 1 }]"), "'call' cannot set 'parts'"),
+        (("max_sequence_length = 512", "timesteps = 1000"), "'call' cannot set 'timesteps'"),
+        (("files = [", 'sha256 = { "../x" = "0" }\nfiles = ['), "'sha256' must be of paths within"),
+        (("files = [", 'vocabulary = "../words.json"\nfiles = ['), "'vocabulary' must be a path within"),
     ],
 )
 def test_what_an_entry_says_wrongly_is_named(tmp_path: Path, change: tuple[str, str], told: str) -> None:

@@ -31,6 +31,11 @@ def with_header(text, length=None):
     return (len(text) if length is None else length).to_bytes(8, "little") + text
 
 
+def a_file(weights, length):
+    """Return a file of these weights, of which `length` bytes follow the header."""
+    return with_header(json.dumps(weights).encode()) + bytes(length)
+
+
 START, LENGTH = files.header(files.kohya())
 WHOLE = START + bytes(LENGTH)
 A_WEIGHT = {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}
@@ -55,6 +60,15 @@ STRANGE = {
     "no shape": (with_header(json.dumps({"a": {"dtype": "F16"}}).encode()), "damaged"),
     "a negative size": (with_header(json.dumps({"a": {**A_WEIGHT, "shape": [-2]}}).encode()), "damaged"),
     "a fraction": (with_header(json.dumps({"a": {**A_WEIGHT, "shape": [1.5]}}).encode()), "damaged"),
+    "weights on top of each other": (a_file({"a": A_WEIGHT, "b": A_WEIGHT}, 4), "damaged"),
+    "a gap between weights": (a_file({"a": A_WEIGHT, "b": {**A_WEIGHT, "data_offsets": [6, 10]}}, 10), "damaged"),
+    "a gap before the first": (a_file({"a": {**A_WEIGHT, "data_offsets": [2, 6]}}, 6), "damaged"),
+    "fewer bytes than numbers": (a_file({"a": {**A_WEIGHT, "shape": [2**40]}}, 4), "damaged"),
+    "an unknown type": (a_file({"a": {**A_WEIGHT, "dtype": "F17"}}, 4), "damaged"),
+    "no type": (a_file({"a": {**A_WEIGHT, "dtype": ["F16"]}}, 4), "damaged"),
+    "a name twice": (with_header(f'{{"a":{json.dumps(A_WEIGHT)},"a":{json.dumps(A_WEIGHT)}}}'.encode()), "truncated"),
+    "UTF-16": (with_header(json.dumps({"a": A_WEIGHT}).encode("utf-16-le")) + bytes(4), "damaged"),
+    "white space before the header": (with_header(b" " + json.dumps({"a": A_WEIGHT}).encode()) + bytes(4), "damaged"),
     "a long name": (with_header(json.dumps({"attentions." * 40: A_WEIGHT}).encode()) + bytes(4), "damaged"),
 }
 
@@ -158,3 +172,13 @@ def test_a_file_that_grows_is_looked_at_again(tmp_path):
     assert folder.look(tmp_path, "ink.safetensors").refused.id == "truncated"
     (box / "ink.safetensors").write_bytes(WHOLE)
     assert folder.look(tmp_path, "ink.safetensors").found.kind == "styles"
+
+
+def test_of_megabytes_of_texts_little_is_remembered(tmp_path):
+    """kohya's scripts list the captions of all training pictures, and a page of 500 files would keep them all."""
+    box = folder.inbox(tmp_path)
+    texts = {"ss_tag_frequency": "x" * 2**20, "modelspec.description": "y" * 2**20, "modelspec.title": "Ink"}
+    files.write(box / "ink.safetensors", files.kohya(), metadata=texts)
+    found = folder.look(tmp_path, "ink.safetensors")
+    assert found.label == "Ink"
+    assert sum(map(len, found.metadata.values())) < 10_000

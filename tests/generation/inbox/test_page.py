@@ -1,11 +1,13 @@
 """The inbox in the administration, and on the command line."""
 
 import io
+import time
 from pathlib import Path
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.urls import reverse
 
 from generation.catalogue import approved
@@ -73,6 +75,37 @@ def test_a_checkpoint_that_lacks_files_names_the_command_that_fetches_them(home,
     assert page.count("manage.py fetch_models big") == 2, "in the message, and beside the entry"
 
 
+HOSTILE = {
+    "a checkpoint's matrix without dimensions": {
+        **files.checkpoint(),
+        f"{files.UNET}input_blocks.1.1.{files.CROSS}": (),
+    },
+    "a Wan LoRA without dimensions": {"blocks.0.self_attn.q.lora_A.weight": ()},
+    "more vectors than a word can have": {"emb_params": (65, 768)},
+    "half a character": {"\ud800": (2,)},
+    "what a terminal obeys": {"\x1b]0;x\x07\u202egpj": (2,)},
+}
+
+
+@pytest.mark.parametrize("shapes", HOSTILE.values(), ids=HOSTILE)
+def test_no_names_or_shapes_keep_the_page_from_being_shown(home, operator, shapes):
+    drop(home, shapes)
+    page = text_of(operator.get(PAGE))
+    assert "ink.safetensors" in page
+    assert operator.get(reverse("admin-overview")).status_code == 200
+    shown = page + command()
+    assert not {"\x1b", "\x07", "\u202e", "\ud800"} & set(shown)
+    assert "refused" in command()
+
+
+def test_a_description_of_brackets_takes_no_time(home, operator):
+    drop(home, files.kohya(), metadata={"modelspec.description": "<" * 2**20})
+    started = time.monotonic()
+    assert operator.post(APPROVE, {"name": "ink.safetensors"}).status_code == 302
+    assert time.monotonic() - started < 5
+    assert "ink" in available.catalogue().styles
+
+
 @pytest.mark.parametrize(
     ("address", "data", "reason"),
     [
@@ -95,6 +128,42 @@ def test_staff_without_the_permission_neither_see_nor_approve(home, client):
     assert client.post(APPROVE, {"name": "ink.safetensors"}).status_code == 403
     assert (folder.inbox(home) / "ink.safetensors").is_file()
     assert "admin/inbox" not in client.get(reverse("admin:index")).content.decode()
+
+
+EDITED = {
+    "no file is named": "[styles.x]\nlabel = 'a'\n",
+    "a kind that is a number": "styles = 5\n",
+    "an entry that is a number": "[styles]\nx = 5\n",
+    "a file that is a number": "[styles.x]\nweights = 5\n",
+    "a file elsewhere": "[styles.x]\nlabel = 'a'\nweights = '../../secret'\n",
+    "a folder elsewhere": "[styles.'../x']\nlabel = 'a'\nweights = 'secret'\n",
+    "the folder above": "[styles.'..']\nlabel = 'a'\nweights = 'secret'\n",
+    "no TOML": "[",
+    "deep TOML": "a = " + "[" * 5000,
+}
+
+
+@pytest.mark.parametrize("text", EDITED.values(), ids=EDITED)
+def test_an_edited_list_of_what_was_approved_is_told_and_moves_nothing(home, operator, text):
+    drop(home, files.kohya())
+    (home / "secret").touch()
+    (home / "models" / "x").mkdir()
+    operator.get(PAGE)  # a site that runs keeps the last catalogue that was valid
+    approved.path(home).write_text(text)
+    assert "In the inbox" in text_of(operator.get(PAGE))
+    for id in ("x", "../x", ".."):
+        assert "The catalogue would no longer be valid" in text_of(operator.post(WITHDRAW, {"id": id}, follow=True))
+    operator.post(APPROVE, {"name": "ink.safetensors"}, follow=True)
+    assert (home / "secret").exists()
+    assert [path.name for path in folder.inbox(home).iterdir()] == ["ink.safetensors"]
+
+
+def test_another_site_cannot_approve(home):
+    client = Client(enforce_csrf_checks=True)
+    sign_in(client, UserFactory(is_staff=True, is_superuser=True))
+    drop(home, files.kohya())
+    assert client.post(APPROVE, {"name": "ink.safetensors"}).status_code == 403
+    assert (folder.inbox(home) / "ink.safetensors").is_file()
 
 
 def test_the_index_leads_there(operator):

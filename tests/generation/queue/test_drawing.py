@@ -149,6 +149,13 @@ def test_a_repair_keeps_what_was_drawn_and_written(user):
     assert made.request["prompt_template"] == TEMPLATE
 
 
+@pytest.mark.parametrize("prompt", ["a {red|blue} heart", "a {red|blue heart", "[a|b] __colours__"])
+def test_a_repair_draws_nothing_of_what_was_rendered_as_it_was(user, prompt):
+    """A job of an earlier version, or text that a choice has put together."""
+    job = JobFactory(user=user, status=Status.FAILED, request={**a_request(), "prompt": prompt})
+    assert repair(job, Cure(job.render_request, "smaller")).request["prompt"] == prompt
+
+
 def test_the_pages_of_job_and_video_show_the_template(signed_in, user):
     job = services.submit(user, asked(prompt=TEMPLATE))
     assert f"Drawn from: {TEMPLATE}" in signed_in.get(reverse("generation:job", args=[job.pk])).content.decode()
@@ -184,6 +191,14 @@ def test_a_hidden_prompt_hides_its_template(user, field):
         "0: a heart | 1s: a toy gun",
         "{a|b|c|d|e|f|g|h} {a|b|c|d|e|f|g|h} {a|b|c|d|e|f|g|toy} gun",
         "a __thing__",
+        "a toy (nice:0) gun",
+        "a toy [[[[[[[[[very nice]]]]]]]]] gun",
+        "a toy BREAK (nice:0.1) BREAK gun",
+        "a t&#111;y gun",
+        "a t&amp;#111;y gun",
+        "a toy&nbsp;gun",
+        "a t(&#x6f;:1)y gun",
+        "a toy&#8203; gu&#x200b;n",
     ],
 )
 def test_syntax_hides_no_blocked_term(signed_in, user, lists, prompt):
@@ -209,6 +224,17 @@ def test_a_rare_drawing_is_checked_when_it_is_queued(user):
             refused += 1
     assert refused
     assert not [prompt for prompt in prompts_of(Job.objects.all()) if "toy gun" in prompt]
+
+
+def test_what_is_not_drawn_is_checked_since_it_is_shown(signed_in, user):
+    """The template stands beside the clip, also where everybody sees it."""
+    BlockedTerm.objects.create(term="gun")
+    seeded = {**asked(prompt="a {heart|(g)un} here").to_dict(), "seed": 0}
+    with pytest.raises(BlockedPrompt):
+        services.submit(user, RenderRequest.from_dict(seeded))
+    many = "{a|b|c|d|e|f|g|h|i|j}" * 4 + "{" + "k|" * 200 + "gun}"
+    assert "does not render" in create(signed_in, "simple", {**SIMPLE, "prompt": many}).content.decode()
+    assert not Job.objects.exists()
 
 
 def test_a_prompt_that_was_drawn_before_is_checked_again_on_retry(user):

@@ -1,6 +1,7 @@
 """The operator's lists: files of options, bounded, that may name each other."""
 
 import os
+import time
 
 import pytest
 
@@ -66,6 +67,30 @@ def test_lists_that_multiply_each_other_without_end_are_refused(folder):
     with pytest.raises(BadTemplate) as refused:
         drawn("__many-0__", folder)
     assert refused.value.problem.id == "choice-large"
+
+
+def test_lists_of_one_line_each_do_not_grow_without_end(folder):
+    """They have a single drawing, of 50 billion characters."""
+    for number in range(3):
+        (folder / f"one-{number}.txt").write_text(f"__one-{number + 1}__ " * 45)
+    (folder / "one-3.txt").write_text("x" * 500)
+    with pytest.raises(BadTemplate) as refused:
+        read_template("__one-0__" * 10, Wildcards(folder))
+    assert refused.value.problem.id == "choice-large"
+
+
+def test_a_list_is_read_once_for_all_requests(folder):
+    (folder / "colours.txt").write_text("\n".join(f"{{dark|light}} {number}" for number in range(10_000)))
+    first = Wildcards(folder)("colours")
+    started = time.process_time()
+    assert [Wildcards(folder)("colours").count for _request in range(20)] == [first.count] * 20 == [20_000] * 20
+    assert time.process_time() - started < 2
+
+
+def test_a_pipe_is_not_waited_for(folder):
+    os.mkfifo(folder / "pipe.txt")
+    with pytest.raises(BadTemplate):
+        drawn("__pipe__", folder)
 
 
 def test_large_files_and_long_lines_are_left_out(folder, monkeypatch):

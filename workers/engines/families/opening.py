@@ -53,23 +53,32 @@ def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Sourc
     if not base.is_dir():
         raise source.missing(base)
     cls = getattr(diffusers, name)
-    index = read_json(base / "model_index.json", source)
+    listed = base / "model_index.json"
+    index = read_json(listed, source)
     if index.get("_class_name") not in _SAME_PARTS.get(name, ()):
-        require_class({"_class_name": index.get("_class_name", name)}, cls, base / "model_index.json", source)
+        require_class({"_class_name": index.get("_class_name", name)}, cls, listed, source)
     parts: dict[str, Any] = {}
     for part, annotation in _expected(cls).items():
         value = index.get(part)
         if part == "scheduler":
             parts[part] = make_scheduler(None, base, source, allowed=SCHEDULERS)
-        elif isinstance(value, list):
-            parts[part] = _load_part(annotation, base / part, kinds[part], source, weights) if value[0] else None
-        elif value is not None:
+        elif _names_class(value):
+            parts[part] = _load_part(annotation, base / part, kinds[part], source, weights)
+        elif value in (None, [None, None]):  # the latter is how diffusers stores that there is none
+            if _is_class(annotation) and not _may_be_missing(cls, part):
+                raise source.missing(base / part)
+        elif _is_class(annotation) or not isinstance(value, bool | int | float | str):
+            raise source.corrupt(listed)
+        else:
             parts[part] = value  # a setting of the pipeline, such as Wan's boundary_ratio
-        elif _is_class(annotation) and not _may_be_missing(cls, part):
-            raise source.missing(base / part)
     pipeline = cls(**parts)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _names_class(value: Any) -> bool:
+    """Return whether a value in model_index.json says that there is a part: its library and class."""
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(name, str) for name in value)
 
 
 def _expected(cls: Any) -> dict[str, Any]:
@@ -106,7 +115,9 @@ def _load_part(annotation: Any, folder: Path, dtype: Any, source: Source, weight
         return load_model(cls, folder, dtype, source, stem)
     if cls.__module__.startswith("transformers."):
         return _load_tokenizer(folder, source)
-    with source.reading(folder):
+    config = folder / cls.config_name  # a guider's
+    require_class(read_json(config, source), cls, config, source)
+    with source.reading(config):
         return cls.from_pretrained(str(folder), local_files_only=True)
 
 
@@ -115,5 +126,7 @@ def _load_tokenizer(folder: Path, source: Source) -> Any:
     from transformers import AutoTokenizer
 
     read_json(folder / "tokenizer_config.json", source)
+    if (folder / "config.json").is_file():  # transformers looks into it, too
+        read_json(folder / "config.json", source)
     with source.reading(folder / "tokenizer_config.json"):
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from auravideo.commands import FETCH_MODELS
+from generation.catalogue.entries import MOST_VECTORS
 from generation.domain.errors import RenderError
 from workers.engines.loading import Source, load_tokenizer
 
 _FIRST, _LAST = 0xE000, 0xF8FF  # the private use area
-MOST_VECTORS = 64  # of one word; CLIP reads 75 tokens at once
 _AUTOMATIC1111 = "emb_params"
 
 

@@ -80,6 +80,7 @@ def test_the_parts_that_are_taken_are_joined():
         ("{3$$a|b}", "choice-count"),
         ("{0$$a|b}", "choice-count"),
         ("{8$$" + "|".join("abcdefghijklmnop") + "}", "choice-many"),
+        ("{1-8$$a|b|c|d|e|f|g|h} " * 3, "choice-many"),
         ("a __shade__ circle", "list-unknown"),
     ],
 )

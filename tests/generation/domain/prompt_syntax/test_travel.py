@@ -25,7 +25,7 @@ def test_each_part_has_its_time():
 
 
 @pytest.mark.parametrize(
-    "text", ["a red circle", "a | b", "16:9 photo", "0: a red circle", "0: a | b", r"0: a \| 2s: b"]
+    "text", ["a red circle", "a | b", "16:9 photo", "0: a red circle", "0: a | b", r"0: a \| 2s: b", "0: a | 2ſ: b"]
 )
 def test_other_prompts_do_not_travel(text):
     assert read_travel(text) == ()

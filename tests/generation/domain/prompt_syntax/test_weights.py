@@ -102,3 +102,11 @@ def test_a_hostile_prompt_takes_linear_time(piece):
 
     seconds(2_000)
     assert seconds(100_000) < 5, "2000 times what a request may have takes seconds, not minutes"
+
+
+def test_white_space_is_read_once():
+    """A run of it was read again from each of its characters, by every drawing of a template."""
+    started = time.perf_counter()
+    for _drawing in range(50):
+        read_weights("a" + " " * 998 + "b")
+    assert time.perf_counter() - started < 1
