@@ -232,6 +232,11 @@ def park_all() -> None:
     _default.park_all()
 
 
+def release(key: Hashable, why: str = "asked to") -> None:
+    """Call `Registry.release` on this process's registry."""
+    _default.release(key, why)
+
+
 def release_others(engine: Engine, why: str) -> bool:
     """Call `Registry.release_others` on this process's registry."""
     return _default.release_others(engine, why)
