@@ -76,6 +76,13 @@ def _animatediff(model: BaseModel, adapter: MotionAdapter) -> AnimateDiffEngine:
     return _warm(key, (model, adapter), make, suits, swap)
 
 
+def _bytes_on_disk(entry: Entry) -> int:
+    """Return the size of an entry's files, those that it relies on included: about what loading them takes."""
+    folder = entry.path(settings.HOME)
+    files = {path for name in entry.local_files() for path in folder.glob(name)}
+    return sum(path.stat().st_size for path in files) + sum(map(_bytes_on_disk, entry.relies_on))
+
+
 # By key, the catalogue entries as they were when this process last asked for that engine.
 _asked_for: dict[Hashable, tuple[Entry, ...]] = {}
 
@@ -95,7 +102,8 @@ def _warm(
     """
     if _asked_for.get(key, entries) != entries:
         registry.release(key, "the catalogue says something else of it now")
-    engine = registry.get(key, make, registry.Change(lambda other: suits(_asked_for.get(other, ())), change))
+    changing = registry.Change(lambda other: suits(_asked_for.get(other, ())), change)
+    engine = registry.get(key, make, changing, lambda: sum(map(_bytes_on_disk, entries)))
     _asked_for[key] = entries
     return engine
 

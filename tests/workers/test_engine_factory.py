@@ -2,6 +2,7 @@
 
 import pytest
 
+from auravideo.core.machine import operating_system
 from generation.domain.states import Stage
 from generation.queue import placement
 from generation.requests import available
@@ -67,3 +68,15 @@ def test_a_warm_animatediff_engine_follows_a_change_of_its_entry(catalogue):
     catalogue.write_text('[models.tiny]\nscheduler = { class = "EulerDiscreteScheduler" }\n')
     second = engine_factory.text_to_video(asked("tiny"))
     assert (first.scheduler["class"], second.scheduler["class"]) == ("DDIMScheduler", "EulerDiscreteScheduler")
+
+
+def test_an_engine_is_loaded_into_what_main_memory_there_is(wan, monkeypatch):
+    """Wan's text encoder alone may be half of a machine's memory: two models would not fit for a moment."""
+    files = sum(path.stat().st_size for path in (wan.parent / "models" / "our-wan").rglob("*") if path.is_file())
+    engine_factory.text_to_video(asked("tiny"))
+    monkeypatch.setattr(operating_system, "main_memory", lambda: (10**12, files // 2))
+    engine_factory.text_to_video(asked("our-wan"))
+    assert membership.warm_engines() == ["our-wan"]
+    monkeypatch.setattr(operating_system, "main_memory", lambda: (10**12, 10**11))
+    engine_factory.text_to_video(asked("tiny"))
+    assert membership.warm_engines() == ["our-wan", "tiny/tiny-motion"]
