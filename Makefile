@@ -101,9 +101,10 @@ attack: $(VENV)/installed-dev ## Attack a running site in every way that we know
 worst-minute: $(VENV)/installed-dev ## Flood a running site for a minute while somebody uses it
 	OMP_NUM_THREADS=1 $(PYTEST) -s -m "slow" tests/rigs/flood tests/e2e/test_flood.py
 
-# Minutes of one core: every memory mode of the full-size networks on a card on paper (docs/performance.md).
+# An hour of one core: every memory mode of the full-size networks on a card on paper (docs/performance.md).
+# FAMILIES="cogvideox-2b ltx-2b" calculates some of them, and keeps what the file says of the others.
 memory-table: $(VENV)/installed-dev ## Calculate what clips need on a graphics card, for the catalogue
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.rigs.paper_card
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.rigs.paper_card $(FAMILIES)
 
 # Breaks everything that can fail during rendering; `make test-thorough` covers the two most likely faults.
 test-faults: $(VENV)/installed-dev browser ## Inject every fault that can occur during rendering

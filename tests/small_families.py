@@ -233,7 +233,7 @@ def write_hunyuan(folder: Path) -> Path:
         target_size=16,
         task_type="t2v",
     )
-    tokenizer = _qwen_tokenizer()
+    tokenizer = qwen_tokenizer()
     qwen = Qwen2_5_VLTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=TEXT_WIDTH,
@@ -290,7 +290,7 @@ def _t5_encoder(vocabulary: int) -> Any:
     )
 
 
-def _qwen_tokenizer() -> Any:
+def qwen_tokenizer() -> Any:
     """Return a tokenizer of Qwen's kind: bytes, without merges, and a chat template."""
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers import Qwen2Tokenizer

@@ -17,6 +17,7 @@ from workers.engines import registry
 from workers.engines.animatediff import AnimateDiffEngine, Motion
 from workers.engines.base import Engine, Interpolation, Lora, TextToVideo, Upscaling
 from workers.engines.families.engine import FamilyEngine
+from workers.engines.files.embeddings import Embedding
 from workers.engines.film_torch.choice import open_film
 from workers.engines.realesrgan import RealEsrganEngine
 
@@ -31,7 +32,11 @@ def text_to_video(request: RenderRequest) -> TextToVideo:
     base in memory serves them all.
     """
     model = _model(request)
-    return _animatediff(model, _adapter(request)) if model.is_animatediff else _family(model)
+    if not model.is_animatediff:
+        return _family(model)
+    engine = _animatediff(model, _adapter(request))
+    engine.know(embeddings(request))
+    return engine
 
 
 def _family(model: BaseModel) -> FamilyEngine:
@@ -106,6 +111,13 @@ def _warm(
     engine = registry.get(key, make, changing, lambda: sum(map(_bytes_on_disk, entries)))
     _asked_for[key] = entries
     return engine
+
+
+def embeddings(request: RenderRequest) -> list[Embedding]:
+    """Return the textual inversions whose words are in the prompts; those that are not here are left out."""
+    found = available.catalogue().embeddings_in(_model(request), request.engine_prompt, request.negative_prompt)
+    here = (_verified(entry) for entry in found if entry.is_available(settings.HOME))
+    return [Embedding(entry.weights_path(settings.HOME), entry.word, entry.label, entry.command) for entry in here]
 
 
 def loras(request: RenderRequest) -> list[Lora]:

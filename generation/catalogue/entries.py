@@ -1,6 +1,7 @@
 """The kinds of catalogue entry and their properties."""
 
 import fnmatch
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -345,6 +346,23 @@ class StyleLora(Entry):
     def weights_path(self, home: Path | str) -> Path:
         """Return the path of the weights file."""
         return self.path(home) / self.weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding(Entry):
+    """A textual inversion: vectors that stand for `word` in prompts."""
+
+    kind: ClassVar[str] = "embeddings"
+    weights: str
+    word: str
+
+    def weights_path(self, home: Path | str) -> Path:
+        """Return the path of the weights file."""
+        return self.path(home) / self.weights
+
+    def is_in(self, text: str) -> bool:
+        """Return whether the word is in a text, however it is capitalized."""
+        return re.search(rf"(?<![\w-]){re.escape(self.word)}(?![\w-])", text, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True, kw_only=True)

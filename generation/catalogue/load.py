@@ -17,6 +17,7 @@ from typing import Any
 from generation.catalogue.entries import (
     BaseModel,
     Configuration,
+    Embedding,
     Entry,
     Interpolator,
     MotionAdapter,
@@ -34,6 +35,7 @@ __all__ = [
     "CatalogueError",
     "Configuration",
     "CurrentCatalogue",
+    "Embedding",
     "Entry",
     "Interpolator",
     "MotionAdapter",
@@ -47,7 +49,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).with_name("catalogue.toml")
-KINDS = ("models", "configurations", "vaes", "adapters", "loras", "styles", "interpolators", "upscalers")
+KINDS = ("models", "configurations", "vaes", "adapters", "loras", "styles", "embeddings", "interpolators", "upscalers")
 
 # Characters; ours has 15,000. tomllib takes minutes for a key with thousands of dots.
 _MOST, _MOST_APPROVED, _LONGEST_LINE = 200_000, 2_000_000, 1_500
@@ -64,6 +66,7 @@ class Catalogue:
     adapters: Mapping[str, MotionAdapter]
     loras: Mapping[str, MotionLora]
     styles: Mapping[str, StyleLora]
+    embeddings: Mapping[str, Embedding]
     interpolators: Mapping[str, Interpolator]
     upscalers: Mapping[str, Upscaler]
 
@@ -106,6 +109,11 @@ class Catalogue:
         """Return the style LoRAs that fit `model`. What a few-step variant loads is not a style of anybody's choice."""
         taken = {other.lora[0] for other in self.models.values() if other.lora is not None}
         return tuple(style for style in self.styles.values() if style.compatible(model) and style.id not in taken)
+
+    def embeddings_in(self, model: BaseModel, *texts: str) -> tuple[Embedding, ...]:
+        """Return the textual inversions that fit `model` and whose word is in one of `texts`."""
+        fitting = (each for each in self.embeddings.values() if model.is_animatediff and each.compatible(model))
+        return tuple(each for each in fitting if any(each.is_in(text) for text in texts))
 
 
 def load_catalogue(path: Path | str | None = None, approved: Path | str | None = None) -> Catalogue:

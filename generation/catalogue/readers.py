@@ -9,6 +9,7 @@ from typing import Any
 from generation.catalogue.entries import (
     BaseModel,
     Configuration,
+    Embedding,
     Entry,
     Interpolator,
     MotionAdapter,
@@ -24,6 +25,7 @@ from generation.domain.plan import SIDE_MULTIPLE, FrameRule
 
 _REPO = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_WORD = re.compile(r"<?[\w.-]{1,58}>?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # The layout written by StableDiffusionPipeline.save_pretrained, with the weights of one variant and without the parts
@@ -290,6 +292,13 @@ def _style(id: str, table: Table) -> StyleLora:
     return StyleLora(**_common(id, table, (weights,)), weights=weights)
 
 
+def _embedding(id: str, table: Table) -> Embedding:
+    weights, word = table.text("weights"), table.text("word", id)
+    if not _WORD.fullmatch(word):
+        raise table.error("word", f"must be one word of at most 60 letters, digits, '_', '-', '.', not {word!r}")
+    return Embedding(**_common(id, table, (weights,)), weights=weights, word=word)
+
+
 def _interpolator(id: str, table: Table) -> Interpolator:
     return Interpolator(**_common(id, table))
 
@@ -312,6 +321,7 @@ READERS: Mapping[str, Callable[[str, Table], Entry]] = {
     "adapters": _adapter,
     "loras": _lora,
     "styles": _style,
+    "embeddings": _embedding,
     "interpolators": _interpolator,
     "upscalers": _upscaler,
 }

@@ -79,6 +79,10 @@ ERRORS: Mapping[str, Any] = {
         "The file %(file)s of the model %(model)s was not used: %(matching)s of the %(total)s weights that its "
         "configuration asks for match (one that does not: %(problem)s). Choose another model."
     ),
+    "embedding-mismatch": _(
+        "The textual inversion %(model)s was not used: its file %(file)s has no vectors that %(base)s reads. Leave its "
+        "word out of the prompt, or choose another model."
+    ),
     "lora-for-another-model": _(
         "The LoRA %(model)s was made for another model (%(made_for)s) and does not work with %(base)s. Choose another "
         "LoRA, or leave it out."

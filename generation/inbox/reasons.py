@@ -38,7 +38,7 @@ REASONS: Mapping[str, Any] = {
     "other-motion": _("These motion modules are for another model (%(made_for)s), not for Stable Diffusion 1.5."),
     "other-lora": _("This LoRA is for another model (%(made_for)s), not for Stable Diffusion 1.5."),
     "lora-layout": _("This LoRA is stored in a way that this site cannot read (%(layout)s)."),
-    "embedding": _("This is a textual inversion, which this site does not load."),
+    "embedding": _("This textual inversion is for another model (%(made_for)s), not for Stable Diffusion 1.5."),
     "controlnet": _("This is a ControlNet, which this site does not load."),
     "other-vae": _("This VAE is for another model: its latents have %(found)s channels, not %(wanted)s."),
     "no-room": _("The disk of %(folder)s has no room for the file: it needs %(needed)s GB, and %(free)s GB are free."),

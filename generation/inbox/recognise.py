@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from generation.catalogue.lora_families import LAYOUTS, is_lora, made_for, other_family, text_widths
@@ -35,6 +35,14 @@ FAMILIES = (
     Family("tiny", 128, 18, (), "tiny", "tiny", "tiny-motion", None),
 )  # fmt: skip
 USUAL = FAMILIES[0]
+# Families of which only LoRAs are recognised, by the width of what their attention reads.
+_WAN = {
+    1536: Family("wan2.1-1.3b", 4096, 16, (), "wan2-1-t2v-1-3b", "", "", None),
+    3072: Family("wan2.2-5b", 4096, 48, (), "wan2-2-ti2v-5b", "", "", None),
+}
+_WAN_READS = re.compile(
+    r"(^|\.|lora_unet_)blocks[._]\d+[._](self_attn[._]q|attn1[._]to_q)[._](lora_down|lora_A)(\.default)?\.weight$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,7 @@ class Found:
     """A file that can be used: the kind of entry that it becomes (as in the catalogue), and its family.
 
     `needs_vae`: a checkpoint without one. `frames`: how many a motion module can see. `has_text_encoder`: a LoRA that
-    changes that, too.
+    changes that, too. `word`: what an embedding calls itself, if it does.
     """
 
     kind: str
@@ -50,7 +58,7 @@ class Found:
     needs_vae: bool = False
     frames: int = 0
     has_text_encoder: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    word: str = ""
 
 
 _UNET, _VAE, _TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model.transformer."
@@ -83,7 +91,7 @@ def recognise(header: Header) -> Found:
         return _lora(header)
     if other := other_family(names) or _checkpoint_of(names):
         raise Refused("other-checkpoint", made_for=other)
-    if len(names) == 1 and next(iter(names.values()))[1:] in {(each.text_width,) for each in FAMILIES}:
+    if len(names) == 1 and next(iter(names.values()))[-1:] in {(each.text_width,) for each in FAMILIES}:
         return _embedding(header)  # diffusers' layout: the word is the name
     raise Refused("unknown", key=next(iter(names))[:80])
 
@@ -135,6 +143,8 @@ def _motion_lora(shapes: Mapping[str, tuple[int, ...]]) -> Found:
 
 def _lora(header: Header) -> Found:
     shapes = header.shapes
+    if wan := _wan(shapes):
+        return Found("styles", wan)
     if other := made_for(shapes, USUAL.text_width):
         raise Refused("other-lora", made_for=other)
     for sign, layout in LAYOUTS.items():
@@ -150,6 +160,12 @@ def _lora(header: Header) -> Found:
     return Found("styles", family, has_text_encoder=with_text)
 
 
+def _wan(shapes: Mapping[str, tuple[int, ...]]) -> Family | None:
+    """Return which of our Wan models a LoRA was made for; None if it is another one, such as that with 14 billion."""
+    widths = {shape[-1] for name, shape in shapes.items() if _WAN_READS.search(name)}
+    return _WAN.get(widths.pop()) if len(widths) == 1 else None
+
+
 def _vae(header: Header) -> Found:
     shapes = {name.removeprefix(_VAE): shape for name, shape in header.shapes.items()}
     latents = shapes.get("decoder.conv_in.weight", ())[1:2]
@@ -161,7 +177,14 @@ def _vae(header: Header) -> Found:
 
 
 def _embedding(header: Header) -> Found:
-    raise Refused("embedding")
+    if {"clip_l", "clip_g"} & header.shapes.keys():
+        raise Refused("embedding", made_for="SDXL")
+    name, shape = next(((name, shape) for name, shape in header.shapes.items() if name == "emb_params"),
+                       next(iter(header.shapes.items())))  # fmt: skip
+    family = next((each for each in FAMILIES if shape[-1:] == (each.text_width,)), None)
+    if family is None or len(shape) > 2:
+        raise Refused("embedding", made_for=" x ".join(map(str, shape)))
+    return Found("embeddings", family, word="" if name == "emb_params" else name)
 
 
 def _controlnet(header: Header) -> Found:
@@ -172,6 +195,6 @@ _KINDS = (
     (lambda name: "controlnet" in name or name.startswith("control_model."), _controlnet),
     (lambda name: _IN_MOTION.search(name) is not None, _motion),
     (lambda name: name.startswith((f"{_UNET}input_blocks.", "cond_stage_model.", "conditioner.")), _checkpoint),
-    (lambda name: name in ("emb_params", "clip_l", "clip_g") or name == "string_to_param", _embedding),
+    (lambda name: name in ("emb_params", "clip_l", "clip_g"), _embedding),
     (lambda name: name.removeprefix(_VAE) == "decoder.conv_in.weight", _vae),
 )

@@ -9,6 +9,7 @@ import errno
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 GB = 10**9
 _SPARE_BYTES = 2**28
+_WORD = re.compile(r"<?[\w.-]{1,58}>?")
 _EARLIER = ".approved.json"  # the SHA-256 of every file that was ever approved, by ID
 _USUAL_PURPOSE = {
     "models": "A checkpoint from the inbox.",
@@ -35,6 +37,7 @@ _USUAL_PURPOSE = {
     "loras": "A camera move from the inbox.",
     "styles": "A style from the inbox.",
     "vaes": "A VAE from the inbox.",
+    "embeddings": "A textual inversion from the inbox.",
 }
 # What a checkpoint's entry takes from the one that it is like.
 _LIKE = ("native_size", "min_size", "native_fps", "steps", "guidance", "interpolator", "upscaler", "max_prompt_tokens")
@@ -210,6 +213,7 @@ def _fields(file: Dropped, found: Found, weights: str, digest: str, catalogue: C
         "weights": weights,
         "sha256": {weights: digest},
         "licence": names.licence(file.metadata),
+        **({"word": _word(file, found)} if found.kind == "embeddings" else {}),
         **_of_kind(found, catalogue),
     }
 
@@ -231,6 +235,11 @@ def _of_kind(found: Found, catalogue: Catalogue) -> Mapping[str, Any]:
     if found.kind == "loras":
         return {"adapters": [family.adapter]}
     return {"configuration": family.configuration} if found.kind == "vaes" else {}
+
+
+def _word(file: Dropped, found: Found) -> str:
+    """Return the word that stands for an embedding in prompts: its own, or the file's name, as is usual."""
+    return found.word if _WORD.fullmatch(found.word) else re.sub(r"[^\w.-]+", "-", Path(file.name).stem)[:58].strip("-")
 
 
 def _like(model: BaseModel) -> dict[str, Any]:

@@ -19,6 +19,7 @@ KINDS = {
     "loras": gettext_lazy("camera move (motion LoRA)"),
     "styles": gettext_lazy("style (LoRA)"),
     "vaes": gettext_lazy("VAE"),
+    "embeddings": gettext_lazy("textual inversion"),
 }
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from generation.catalogue.entries import BUILTIN_MODELS
 from generation.domain.errors import RenderError
@@ -51,3 +52,21 @@ def test_an_approved_vae_works_with_it(home, settings):
     assert caught.value.id == "checkpoint-without-vae"
     (home / "own.toml").write_text('[models.world]\nvae = "vae"\n')
     np.testing.assert_array_equal(frames("world"), expected)
+
+
+def test_an_approved_textual_inversion_is_used_by_those_who_write_its_word(home):
+    """Its vectors are those of a word of the model, so the clip is that word's."""
+    (encoder,) = (TINY / "text_encoder").glob("*.safetensors")
+    table = next(tensor for name, tensor in load_file(encoder).items() if name.endswith("token_embedding.weight"))
+    expected = frames("tiny")
+    prompt = CLIP[0].replace("heart", "Zorb")
+    request = parse({"prompt": prompt, "model": "tiny"}, available.catalogue(), available.limits())
+    engine = engine_factory.text_to_video(request)
+    assert not np.array_equal(engine.generate(prompt, *CLIP[1:]), expected)
+    heart = engine._pipeline.tokenizer("heart", add_special_tokens=False).input_ids
+    folder.inbox(home).mkdir(parents=True)
+    save_file({"emb_params": table[heart].contiguous()}, folder.inbox(home) / "zorb.safetensors")
+    assert services.approve(home, None, "zorb.safetensors") == "zorb"
+    np.testing.assert_array_equal(engine_factory.text_to_video(request).generate(prompt, *CLIP[1:]), expected)
+    services.withdraw(home, None, "zorb")
+    assert not np.array_equal(engine_factory.text_to_video(request).generate(prompt, *CLIP[1:]), expected)

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from workers.engines.diffusion.decoding import decode
 from workers.engines.diffusion.denoising import denoise
 from workers.engines.diffusion.engine import DiffusionEngine
 from workers.engines.diffusion.long_prompts import read_long_prompts, whole_clip
-from workers.engines.diffusion.parts import arrange, least_bytes, make_plain, set_precision
+from workers.engines.diffusion.parts import arrange, least_bytes, make_plain, set_precision, weight_files
+from workers.engines.files.embeddings import Embedding, in_place_of_words, teach
 from workers.engines.files.single_file import load_pipeline
 from workers.engines.loading import Source, make_scheduler, set_free_noise, set_loras, swap_motion
 from workers.engines.memory import Rung, free_memory
@@ -92,6 +93,8 @@ class AnimateDiffEngine(DiffusionEngine):
         self.vae = Path(vae) if vae else None
         self.context_length, self.context_stride = context_length, context_stride
         self._motion = motion or self._source
+        self.embeddings: tuple[Embedding, ...] = ()
+        self._words: dict[str, str] = {}  # once loaded
 
     @classmethod
     def from_entries(cls, model: Any, adapter: Any, home: Path | str, **options: Any) -> "AnimateDiffEngine":
@@ -131,6 +134,29 @@ class AnimateDiffEngine(DiffusionEngine):
     def count_tokens(self, prompt: str) -> int:
         return self.prompt_tokens.count(prompt)
 
+    def know(self, embeddings: Sequence[Embedding]) -> None:
+        """Let prompts use exactly these embeddings.
+
+        Raises:
+            RenderError: a file is missing, damaged or for another model. The engine then knows none.
+        """
+        if tuple(embeddings) == self.embeddings:
+            return
+        self.embeddings = ()
+        if self._pipeline is not None:
+            self._teach(self._pipeline, embeddings)
+            self._forget_prompts()
+        self.embeddings = tuple(embeddings)
+
+    def _teach(self, pipeline: Any, embeddings: Sequence[Embedding]) -> None:
+        self._words = {}
+        self._words = teach(pipeline, embeddings, self.base / "tokenizer", self._source)
+
+    def generate(self, prompt: str, negative_prompt: str, *args: Any, **options: Any) -> np.ndarray:
+        self.load()
+        prompt, negative_prompt = (in_place_of_words(text, self._words) for text in (prompt, negative_prompt))
+        return super().generate(prompt, negative_prompt, *args, **options)
+
     def use(self, motion: Motion) -> None:
         """Change the motion adapter. Of a loaded engine, only the adapter's weights are replaced.
 
@@ -159,6 +185,8 @@ class AnimateDiffEngine(DiffusionEngine):
         kind = dtype(used["network"] if len({*used.values()}) == 1 else FLOAT32)
         files = (self.base, self.weights, self.adapter, self.vae)
         pipeline = load_pipeline(*files, kind, self._source, self._motion, vae_config=self.vae_config)
+        if self.embeddings:
+            self._teach(pipeline, self.embeddings)
         read_long_prompts(pipeline)
         for part, precision in used.items():
             set_precision(pipeline, part, precision)
@@ -184,6 +212,7 @@ class AnimateDiffEngine(DiffusionEngine):
             "model": [self._source.label, self._source.variant, self.base.name, self.vae.name if self.vae else ""],
             "adapter": [self._motion.label, self._motion.variant, self.adapter.name],
             "scheduler": {name: str(value) for name, value in sampling.items()},
+            "embeddings": [[each.word, *weights] for each in self.embeddings for weights in weight_files(each.path)],
         }
 
     def _window(self, frames: int) -> tuple[int, int] | None:

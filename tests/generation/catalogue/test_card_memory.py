@@ -1,7 +1,9 @@
 """What a clip needs on a card: the catalogue's figures are the calculated ones, and a mode is chosen by them."""
 
+import re
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +120,13 @@ def test_encoding_a_prompt_can_be_what_needs_most_and_is_the_same_for_every_clip
 def test_a_video_decoder_needs_more_for_more_frames():
     short, long = (card_memory.needs(video_model("wan2.1-1.3b"), 832, 480, frames) for frames in (33, 81))
     assert short["full"] < long["full"]
+
+
+def test_the_guide_says_what_the_other_families_need():
+    guide = (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| (\d+)x(\d+), (\d+) frames \| (.+) \|$", guide, re.MULTILINE)
+    assert len(rows) == 5
+    for id, *clip, figures in rows:
+        needs = card_memory.needs(MODELS[id], *map(int, clip), inexact="early")
+        told = [f"{needs[mode] / GB:.1f}" for mode in ("full", "offload", "blocks", "tiles")]
+        assert figures.split(" | ") == told, id

@@ -209,11 +209,12 @@ def test_the_examples_of_the_manual_work(tmp_path: Path) -> None:
     of_the_inbox = "[models.watercolours-v3]"  # tests/generation/inbox/test_guide.py approves that first
     whole = [example for example in examples if not example.startswith(of_the_inbox)]
     assert len(whole) == len(examples) - 1
-    cartoons, default, _single, upscaler, style = (extra(tmp_path, example) for example in whole)
+    cartoons, default, _single, upscaler, style, embedding = (extra(tmp_path, example) for example in whole)
     assert cartoons.models["our-cartoons"].adapter == "animatediff-v1-5-2"
     assert default.default_model.id == "epicrealism"
     assert upscaler.models["epicrealism"].upscaler == "real-esrgan-video"
     assert [ink.id for ink in style.styles_for(style.models["epicrealism"])] == ["ink"]
+    assert embedding.embeddings_in(embedding.models["epicrealism"], "bad-hands-5") == (embedding["bad-hands"],)
 
 
 @pytest.mark.parametrize(
@@ -355,6 +356,7 @@ upscaler = "real-esrgan-video"
     "adapters": f"{COMMON}context_length = 16\ncontext_stride = 4\nmax_frames = 32\n",
     "loras": f'{COMMON}adapters = ["animatediff-v1-5-2"]\n',
     "styles": f'{COMMON}weights = "mine.safetensors"\n',
+    "embeddings": f'{COMMON}weights = "mine.safetensors"\n',
     "interpolators": f'{COMMON}files = ["saved_model.pb"]\n',
     "upscalers": f'{COMMON}scales = {{ 2 = "x2.pth" }}\n',
 }
@@ -386,7 +388,7 @@ def test_the_manual_lists_the_required_fields(tmp_path: Path, kind: str) -> None
     assert common == set(tomllib.loads(COMMON))
     sections = {"models": "`models`", "adapters": "`adapters`"}
     sections |= dict.fromkeys(("configurations", "vaes"), "`configurations`, `vaes`")
-    own = sections.get(kind, "`loras`, `styles`, `interpolators`, `upscalers`")
+    own = sections.get(kind, "`loras`, `styles`, `embeddings`, `interpolators`, `upscalers`")
     needed = required(kind) - common
     assert needed or kind in ("configurations", "vaes"), "the search found nothing"
     assert needed <= documented_as_required(own)

@@ -80,6 +80,25 @@ def test_motion_modules_a_camera_move_and_a_vae_become_entries(tmp_path, drop):
     assert found.vaes["vae"].configuration == "sd15-configuration"
 
 
+@pytest.mark.parametrize(
+    ("name", "shapes", "word"),
+    [
+        ("ng_deep-v1.75t.safetensors", {"emb_params": (4, 768)}, "ng_deep-v1.75t"),
+        ("bad hands!.safetensors", {"emb_params": (4, 768)}, "bad-hands"),
+        ("x.safetensors", {"<cat-toy>": (1, 768)}, "<cat-toy>"),
+        ("cat.safetensors", {"a word [models.evil]": (1, 768)}, "cat"),
+    ],
+)
+def test_a_textual_inversion_has_its_own_word_or_that_of_its_file(tmp_path, drop, name, shapes, word):
+    id = services.approve(tmp_path, None, drop(shapes, name))
+    found = catalogue(tmp_path)
+    assert found.embeddings[id].word == word
+    model = found.models["epicrealism"]
+    assert [each.id for each in found.embeddings_in(model, "a cat", f"blurry, {word.upper()}")] == [id]
+    assert found.embeddings_in(model, f"a{word}", f"{word}s") == ()
+    assert found.embeddings_in(found.models["tiny"], word) == ()
+
+
 def test_what_was_approved_is_what_is_loaded(tmp_path, drop):
     id = services.approve(tmp_path, None, drop(files.kohya()))
     style = catalogue(tmp_path).styles[id]

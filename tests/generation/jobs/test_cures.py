@@ -49,8 +49,10 @@ CURED = {
     **dict.fromkeys(["model-missing", "model-corrupt", "model-unexpected", "model-unsafe"], "another model"),
     "request-invalid": "another model",
     **dict.fromkeys(["model-is-page", "model-is-archive", "model-is-pointer"], "another model"),
-    # Their texts say to choose another LoRA, which only the person can.
+    **dict.fromkeys(["checkpoint-unknown", "checkpoint-without-vae", "checkpoint-mismatch"], "another model"),
+    # Their texts say to choose another LoRA or embedding, which only the person can.
     **dict.fromkeys(["lora-for-another-model", "lora-mismatch", "lora-layout", "lora-empty"], "again"),
+    **dict.fromkeys(["lora-unsupported", "embedding-mismatch"], "again"),
     **dict.fromkeys(["frames-missing", "frames-corrupt", "storage-unavailable", "internal"], "again"),
     **dict.fromkeys(
         ["card-failed", "card-exclusive", "card-unsupported", "driver-too-old", "model-needs-tensorflow"], "again"

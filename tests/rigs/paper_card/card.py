@@ -152,7 +152,7 @@ class _OnPaper(TorchFunctionMode):
             return args[0]  # which would ask the driver for memory
         if function is torch.Tensor.is_pinned and isinstance(args[0], FakeTensor):
             return False
-        if function is torch.Tensor.numpy and isinstance(args[0], FakeTensor):
+        if function in (torch.Tensor.numpy, torch.Tensor.__array__) and isinstance(args[0], FakeTensor):
             if args[0].device.type != "cpu":
                 raise TypeError("can't convert cuda:0 device type tensor to numpy")
             return np.ones(tuple(args[0].shape), _NUMPY[args[0].dtype])

@@ -61,7 +61,9 @@ class Memory(TorchDispatchMode):
                 return whole
         if name in _STRICT:
             _check_dtypes(name, args)
-        result = function(*args, **kwargs)
+        result = _result(function, name, args, kwargs)
+        if name in ("bitwise_not", "logical_not"):
+            result.answer = not getattr(args[0], "answer", True)
         if name in _COMPARISONS and isinstance(args[1], int | float):
             result.answer = _COMPARISONS[name](1, args[1])
         outputs = self._on_card(result)
@@ -113,6 +115,20 @@ def _check_dtypes(name: str, args: Any) -> None:
     found = {tensor.dtype for tensor in tree_leaves(args) if isinstance(tensor, torch.Tensor)}
     if len(found) > 1:
         raise RuntimeError(f"{name}: expected tensors of the same dtype, not {', '.join(sorted(map(str, found)))}")
+
+
+def _result(function: Any, name: str, args: Any, kwargs: Any) -> Any:
+    """Return what an operator returns; where it picks by a mask, all numbers, or none by the opposite of a mask."""
+    from torch._subclasses.fake_tensor import DynamicOutputShapeException
+
+    try:
+        return function(*args, **kwargs)
+    except DynamicOutputShapeException:
+        values, (mask, *others) = args[0], args[1] if name == "index" else (None,)
+        if mask is None or mask.dtype != torch.bool or others:
+            raise
+        count = mask.numel() if getattr(mask, "answer", True) else 0
+        return values.new_empty((count, *values.shape[mask.dim() :]))
 
 
 def _answer(function: Any, args: Any, kwargs: Any) -> Any:

@@ -7,17 +7,20 @@ loop.
 """
 
 import functools
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from generation.domain.errors import Paused
 from workers.engines.diffusion import checkpoint as checkpoints
-from workers.engines.diffusion.checkpoint import Checkpoint
+from workers.engines.diffusion.checkpoint import Checkpoint, Unfit
 from workers.engines.diffusion.clean_estimate import CleanEstimate
 from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.parts import denoisers
 from workers.engines.precision import NotFinite
+
+logger = logging.getLogger(__name__)
 
 Report = Callable[[int, Any], None]
 """Called as `report(steps done, estimate of the clean latents)`."""
@@ -110,10 +113,14 @@ class Steps:
 
     def _finish(self, latents: Any, scheduler: Any) -> None:
         """After the last step, keep a checkpoint, in case that decoding runs out of memory."""
-        if self.done == self._clip.steps:
-            facts = self._facts()
+        if self.done != self._clip.steps:
+            return
+        facts = self._facts()
+        try:
             data = checkpoints.capture(self.done, latents, facts, scheduler, self._generator)
             self._clip.checkpoint = checkpoints.read(data, facts)
+        except (TypeError, Unfit) as error:  # then decoding that fails begins again from the start
+            logger.warning("The denoised clip cannot be kept: %s", error, exc_info=error)
 
     def _skipped(self, found: Checkpoint, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Return what the last of the skipped steps returned; until then, anything of that form."""

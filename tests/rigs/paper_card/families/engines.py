@@ -9,6 +9,7 @@ import torch
 from tests import small_families
 from tests.full_size_families import FullSize, Part
 from tests.rigs.paper_card.card import PaperCard
+from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.engine import PARTS
 from workers.engines.families.engine import FamilyEngine
 from workers.engines.families.preview import fitted
@@ -19,6 +20,11 @@ def write_small_files(folder: Path, family: FullSize) -> Path:
     """Write what an engine reads besides weights, tokenizer and scheduler. Return the folder."""
     if family.tokenizer == "t5":
         small_families.t5_tokenizer(folder / "words").save_pretrained(folder / "tokenizer")
+    else:
+        from transformers import ByT5Tokenizer
+
+        small_families.qwen_tokenizer().save_pretrained(folder / "tokenizer")
+        ByT5Tokenizer().save_pretrained(folder / "tokenizer_2")
     (folder / "scheduler").mkdir(parents=True, exist_ok=True)
     name, config = family.scheduler
     text = json.dumps({"_class_name": name, **config})
@@ -35,17 +41,27 @@ def engine_on(card: PaperCard, folder: Path, family: FullSize, **options: Any) -
         folder: as `write_small_files` left it.
         options: of the engine.
     """
-    engine = engine_of(folder, family, **{"device": "cuda", **options})
+    engine = engine_of(folder, family, _Engine, **{"device": "cuda", **options})
     put(engine, pipeline_of(folder, family))
     return engine
 
 
-def engine_of(folder: Path, family: FullSize, **options: Any) -> FamilyEngine:
+class _Engine(FamilyEngine):
+    """An engine whose schedulers need not look for the first timestep among all, which have no content on paper."""
+
+    def _scheduler(self, clip: Clip) -> Any:
+        scheduler = super()._scheduler(clip)
+        if hasattr(scheduler, "index_for_timestep"):
+            scheduler.index_for_timestep = lambda *_args, **_kwargs: 0
+        return scheduler
+
+
+def engine_of(folder: Path, family: FullSize, cls: type[FamilyEngine] = FamilyEngine, **options: Any) -> FamilyEngine:
     """Return an engine of a family without its networks."""
     own = {"rule": family.rule, "fps": family.fps, "max_tokens": 10**6, "call": family.call}
     precisions = {name: part.precision for name, part in family.parts.items()}
     defaults = {"ladder": Ladder(), "label": "on paper", "inexact": "early", "precisions": precisions}
-    return FamilyEngine(folder, family.pipeline, **{**defaults, **own, **options})
+    return cls(folder, family.pipeline, **{**defaults, **own, **options})
 
 
 def put(engine: FamilyEngine, pipeline: Any) -> None:
@@ -70,6 +86,9 @@ def pipeline_of(folder: Path, family: FullSize) -> Any:
 
     networks = {name: built(part) for name, part in family.parts.items()}
     others: dict[str, Any] = {"tokenizer": AutoTokenizer.from_pretrained(folder / "tokenizer")}
+    if family.tokenizer == "qwen":
+        others["tokenizer_2"] = AutoTokenizer.from_pretrained(folder / "tokenizer_2")
+        others["guider"] = diffusers.ClassifierFreeGuidance(guidance_scale=family.guidance)
     name, config = family.scheduler
     scheduler = getattr(diffusers, name).from_config(config)
     pipeline = getattr(diffusers, family.pipeline)(**networks, **others, scheduler=scheduler, **family.settings)

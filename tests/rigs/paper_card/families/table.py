@@ -1,7 +1,7 @@
 """The tables of the families that make clips by themselves (see tests/rigs/paper_card/table.py)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,17 @@ class Measured:
         return self.tiled if rung.tile_vae else self.few
 
 
+def _cogvideox(family: FullSize) -> Measured:
+    return Measured(
+        family,
+        two_passes=False,
+        clips=((256, 256, 17), (480, 480, 17), (480, 480, 33), (720, 480, 49)),
+        few=((256, 256, 17), (720, 480, 49)),
+        tiled=((256, 256, 17), (352, 352, 17), (480, 480, 17), (480, 720, 33), (720, 480, 49)),
+        usual=(720, 480, 49),
+    )
+
+
 FAMILIES = (
     Measured(
         full_size.WAN_1_3B,
@@ -46,6 +57,24 @@ FAMILIES = (
         few=((256, 256, 17), (832, 480, 81)),
         tiled=((256, 256, 17), (480, 480, 33), (832, 480, 17), (832, 480, 81)),
         usual=(832, 480, 81),
+    ),
+    Measured(
+        full_size.WAN_5B,
+        two_passes=True,
+        clips=((256, 256, 17), (704, 704, 17), (704, 704, 49), (1280, 704, 121)),
+        few=((256, 256, 17), (1280, 704, 121)),
+        tiled=((256, 256, 17), (704, 704, 17), (704, 704, 33), (1280, 704, 17)),
+        usual=(1280, 704, 121),
+    ),
+    _cogvideox(full_size.COGVIDEOX_2B),
+    _cogvideox(full_size.COGVIDEOX_5B),
+    Measured(
+        full_size.LTX_2B,
+        two_passes=False,
+        clips=((256, 256, 49), (512, 512, 25), (512, 512, 49), (768, 512, 97)),
+        few=((256, 256, 49), (768, 512, 97)),
+        tiled=((512, 512, 49), (768, 512, 25), (768, 512, 97), (1216, 704, 49)),
+        usual=(768, 512, 97),
     ),
 )
 
@@ -77,10 +106,15 @@ def table_of(one: Measured, needs: dict[str, list[Need]]) -> str:
             f"text = {max(need.stages['text'] for need in found) + 1}",
             f"denoise = {_plane(found, first, 'denoise')}",
             f"decode = {_plane(found, like, 'decode')}",
-            f"speed = {fastest / _seconds(one, found):.2f}",
+            f"speed = {fastest / _seconds(one, needs[_denoises_like(rung).name]):.2f}",
             "",
         ]
     return "\n".join(lines)
+
+
+def _denoises_like(rung: Rung) -> Rung:
+    """Return the first mode that differs from this one at most in how it decodes."""
+    return next(other for other in LADDER if replace(other, name="", tile_vae=rung.tile_vae) == replace(rung, name=""))
 
 
 def _seconds(one: Measured, needs: Sequence[Need]) -> float:

@@ -22,7 +22,13 @@ from workers.engines.memory import rung_index
 
 TABLE = tomllib.loads(card_memory.TABLE.read_text())
 # Clips that are not among those that the tables were fitted to.
-OTHERS = {"wan2.1-1.3b": ((480, 832, 41), (640, 352, 17))}
+OTHERS = {
+    "wan2.1-1.3b": ((480, 832, 41), (640, 352, 17)),
+    "wan2.2-5b": ((704, 1280, 33), (512, 512, 49)),
+    "cogvideox-2b": ((480, 720, 33), (352, 352, 17)),
+    "cogvideox-5b": ((480, 720, 33), (352, 352, 17)),
+    "ltx-2b": ((704, 480, 65), (416, 416, 33)),
+}
 
 
 def model_of(family):

@@ -185,3 +185,25 @@ def test_what_the_network_cannot_make_is_refused_instead_of_rounded(new_engine, 
     family = replace(FAMILIES[0], rule=replace(FAMILIES[0].rule, most=77))
     with pytest.raises(ValueError, match=r"frames|multiples"):
         make(new_engine(family), family, **change)
+
+
+@pytest.mark.thorough
+def test_a_draft_and_the_full_clip_of_a_seed_are_alike(family, new_engine):
+    """Both begin with the same noise, so a draft with fewer steps shows what the full clip will be.
+
+    Less so with a solver that adds noise at each step.
+    """
+    engine = new_engine(family)
+    full = make(engine, family, steps=4).astype(float)
+    draft, stranger = (make(engine, family, steps=2, seed=seed).astype(float) for seed in (ASKED["seed"], 8))
+    assert np.abs(draft - full).mean() < 0.9 * np.abs(stranger - full).mean()
+
+
+def test_a_solver_that_cannot_be_stored_fails_no_clip(new_engine, monkeypatch, caplog):
+    """Only retries and pauses need it; then the clip begins again."""
+    from diffusers import UniPCMultistepScheduler
+
+    whole = make(new_engine(FAMILIES[0]), FAMILIES[0])
+    monkeypatch.setattr(UniPCMultistepScheduler, "set_begin_index", lambda self, index=0: vars(self).update(odd={1: 2}))
+    assert np.array_equal(make(new_engine(FAMILIES[0]), FAMILIES[0]), whole)
+    assert "cannot be kept: scheduler.odd is a dict" in caplog.text
