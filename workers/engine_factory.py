@@ -22,6 +22,7 @@ from workers.engines.film_torch.choice import open_film
 from workers.engines.realesrgan import RealEsrganEngine
 
 E = TypeVar("E", bound=Entry)
+G = TypeVar("G", bound=Engine)
 
 
 def text_to_video(request: RenderRequest) -> TextToVideo:
@@ -39,34 +40,77 @@ def text_to_video(request: RenderRequest) -> TextToVideo:
 
 
 def _family(model: BaseModel) -> FamilyEngine:
-    base = ("text-to-video", model.files_id)
+    key = ("text-to-video", model.id)
 
     def make() -> FamilyEngine:
         return FamilyEngine.from_entry(_verified(model), settings.HOME, inexact=settings.INEXACT_MEMORY)
 
+    def suits(entries: tuple[Entry, ...]) -> bool:
+        return any(_has_same_files(entry, model) for entry in entries)
+
     def change(engine: FamilyEngine) -> None:
         engine.use(_verified(model))
 
-    return registry.get((*base, model.id), make, registry.Change(_begins_with(base), change))
+    return _warm(key, (model,), make, suits, change)
+
+
+def _has_same_files(entry: Entry, model: BaseModel) -> bool:
+    """Return whether the weights of an entry in memory are those of `model`, so that the rest can be changed."""
+    return (
+        isinstance(entry, BaseModel)
+        and (entry.files_id, entry.pipeline) == (model.files_id, model.pipeline)
+        and entry.base_path(settings.HOME) == model.base_path(settings.HOME)
+        and entry.weights_path(settings.HOME) == model.weights_path(settings.HOME)
+    )
 
 
 def _animatediff(model: BaseModel, adapter: MotionAdapter) -> AnimateDiffEngine:
-    base = ("text-to-video", model.id)
+    key = ("text-to-video", model.id, adapter.id)
 
     def make() -> AnimateDiffEngine:
         return AnimateDiffEngine.from_entries(
             _verified(model), _verified(adapter), settings.HOME, inexact=settings.INEXACT_MEMORY
         )
 
+    def suits(entries: tuple[Entry, ...]) -> bool:
+        return entries[:1] == (model,)
+
     def swap(engine: AnimateDiffEngine) -> None:
         engine.use(Motion.of_entries(model, _verified(adapter), settings.HOME))
 
-    return registry.get((*base, adapter.id), make, registry.Change(_begins_with(base), swap))
+    return _warm(key, (model, adapter), make, suits, swap)
 
 
-def _begins_with(base: tuple[str, str]) -> Callable[[Hashable], bool]:
-    """Return what tells whether the engine of a key has the same files in memory."""
-    return lambda key: isinstance(key, tuple) and key[:2] == base
+def _bytes_on_disk(entry: Entry) -> int:
+    """Return the size of an entry's files, those that it relies on included: about what loading them takes."""
+    folder = entry.path(settings.HOME)
+    files = {path for name in entry.local_files() for path in folder.glob(name)}
+    return sum(path.stat().st_size for path in files) + sum(map(_bytes_on_disk, entry.relies_on))
+
+
+# By key, the catalogue entries as they were when this process last asked for that engine.
+_asked_for: dict[Hashable, tuple[Entry, ...]] = {}
+
+
+def _warm(
+    key: tuple[str, ...],
+    entries: tuple[Entry, ...],
+    make: Callable[[], G],
+    suits: Callable[[tuple[Entry, ...]], bool] = lambda _entries: False,
+    change: Callable[[G], None] = lambda _engine: None,
+) -> G:
+    """Return the engine of some catalogue entries from the registry, as the catalogue says now.
+
+    Args:
+        key: the kind and the name, whose parts `placement.engine_of` joins.
+        suits: whether `change` turns the engine of other entries into the wanted one.
+    """
+    if _asked_for.get(key, entries) != entries:
+        registry.release(key, "the catalogue says something else of it now")
+    changing = registry.Change(lambda other: suits(_asked_for.get(other, ())), change)
+    engine = registry.get(key, make, changing, lambda: sum(map(_bytes_on_disk, entries)))
+    _asked_for[key] = entries
+    return engine
 
 
 def embeddings(request: RenderRequest) -> list[Embedding]:
@@ -100,7 +144,7 @@ def interpolation(request: RenderRequest) -> Interpolation:
         library = film_library(settings.FILM, cards.capability())
         return open_film(_verified(entry).path(settings.HOME), library, entry.label)
 
-    return registry.get(("interpolation", entry.id), make)
+    return _warm(("interpolation", entry.id), (entry,), make)
 
 
 def upscaling(request: RenderRequest) -> Upscaling:
@@ -110,7 +154,7 @@ def upscaling(request: RenderRequest) -> Upscaling:
     def make() -> Upscaling:
         return RealEsrganEngine(_verified(entry).paths(settings.HOME), label=entry.label, command=entry.command)
 
-    return registry.get(("upscaling", entry.id), make)
+    return _warm(("upscaling", entry.id), (entry,), make)
 
 
 def of_stage(stage: Stage, request: RenderRequest) -> Engine:

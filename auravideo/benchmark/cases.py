@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import product
 
 from generation.catalogue.load import BaseModel, Catalogue
-from generation.domain.plan import FrameRule, Plan, largest_short_side, plan
+from generation.domain.plan import FrameRule, Plan, largest_short_side, longest, plan
 from generation.requests.limits import Limits
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
@@ -66,13 +66,16 @@ def make(
     *,
     models: Sequence[str],
     sizes: Sequence[str] = (),
-    seconds: Sequence[int] = SECONDS,
+    seconds: Sequence[int] = (),
     fps: Sequence[int] = FPS,
     steps: int | None = None,
     without: Without | None = None,
     reload: bool = False,
 ) -> list[Case]:
-    """Return all combinations, smallest first, each once. Without `sizes`: those of `SIZES` that the model reaches.
+    """Return all combinations, smallest first, each once.
+
+    Without `sizes`: those of `SIZES` that the model reaches.
+    Without `seconds`: `SECONDS`, or the longest that it makes.
 
     Raises:
         Refused: a combination cannot be rendered, there are too many, or there is nothing to compare.
@@ -81,7 +84,8 @@ def make(
     for name in dict.fromkeys(models):
         model = _model(catalogue, name)
         own = sizes or [size for size in SIZES if int(size.split("x")[0]) <= largest_short_side(model)]
-        for size, length, rate in product(dict.fromkeys(own), dict.fromkeys(seconds), dict.fromkeys(fps)):
+        timings = [(length, rate) for rate in dict.fromkeys(fps) for length in seconds or _lengths(model, rate)]
+        for size, (length, rate) in product(dict.fromkeys(own), sorted(dict.fromkeys(timings))):
             request = _request(catalogue, {"model": name, "size": size, "seconds": length, "fps": rate, "steps": steps})
             cases.append(Case(request, dict(_plans(request, model, without, reload=reload))))
     if len(cases) > MOST_CASES:
@@ -89,6 +93,11 @@ def make(
     if without and not any(Way.DIRECT in case.plans for case in cases):
         raise Refused(f"--direct {without}: none of these clips is rendered in another way then. Give larger --sizes.")
     return cases
+
+
+def _lengths(model: BaseModel, fps: int) -> list[int]:
+    most = longest(model, -(-fps // model.native_fps)) if model.frame_rule.most is not None else max(SECONDS)
+    return sorted({min(length, most) for length in SECONDS})
 
 
 def _model(catalogue: Catalogue, name: str) -> BaseModel:

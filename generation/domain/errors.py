@@ -68,8 +68,8 @@ ERRORS: Mapping[str, Any] = {
         "operator should find out where it comes from. Choose another model."
     ),
     "checkpoint-unknown": _(
-        "The file %(file)s of the model %(model)s is no checkpoint of Stable Diffusion 1.5: it lacks the image network "
-        "or the text encoder. Choose another model."
+        "The file %(file)s of the model %(model)s is no checkpoint of this kind of model: whole networks are missing "
+        "in it. Choose another model."
     ),
     "checkpoint-without-vae": _(
         "The checkpoint of the model %(model)s (%(file)s) has no VAE, and its entry names none. The operator can add "

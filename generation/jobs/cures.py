@@ -91,7 +91,9 @@ def _moved(request: RenderRequest, model: BaseModel) -> RenderRequest | None:
 def _is_whole(request: RenderRequest, broken: str) -> bool:
     """Return whether all models that a request needs are here, and none of them is the one that is broken."""
     entries = list(_entries(request, available.plan_for(request).stages))
-    return all(entry.label != broken and entry.is_available(settings.HOME) for entry in entries)
+    loras = [lora[0] for entry in entries if (lora := getattr(entry, "lora", None)) is not None]
+    needed = [*entries, *(available.catalogue()[id] for id in loras)]
+    return all(entry.label != broken and entry.is_available(settings.HOME) for entry in needed)
 
 
 def _entries(request: RenderRequest, stages: Iterable[Stage]) -> Iterator[BaseModel]:

@@ -64,8 +64,18 @@ class Registry:
         self._engines: OrderedDict[Hashable, Engine] = OrderedDict()
         self._lock = threading.RLock()
 
-    def get(self, key: Hashable, factory: Callable[[], E], change: Change[E] | None = None) -> E:
+    def get(
+        self,
+        key: Hashable,
+        factory: Callable[[], E],
+        change: Change[E] | None = None,
+        size: Callable[[], int] = lambda: 0,
+    ) -> E:
         """Return the warm engine for `key`, one that `change` turns into it, or load a new one from `factory`.
+
+        Args:
+            size: returns how many bytes of main memory loading it takes. If there are fewer, others go before, not
+                after: for a moment, both would be there, and the kernel would end this process.
 
         Raises:
             RenderError: what `Engine.load` or `change` raises. If that runs out of memory, release all other engines
@@ -78,6 +88,7 @@ class Registry:
                 return cast(E, self._engines[key])  # the type that this key's factory returns
             engine = self._changed(key, change) if change else None
             if engine is None:
+                self._make_room_to_load(key, size)
                 engine = self._load(key, factory)
             self._engines[key] = engine
             self._make_room(keep=key)
@@ -179,6 +190,11 @@ class Registry:
         logger.info("Loaded engine %s (%s) in %.1f s, because: not warm", key, _size(engine.memory_bytes), seconds)
         return engine
 
+    def _make_room_to_load(self, key: Hashable, size: Callable[[], int]) -> None:
+        wanted = size() if self._engines else 0
+        while self._engines and operating_system.main_memory()[1] < wanted:
+            self.release(next(iter(self._engines)), f"{key} needs {_size(wanted)} of main memory, least recently used")
+
     def _make_room(self, keep: Hashable) -> None:
         budget = self._budget()
         for key in list(self._engines):
@@ -202,9 +218,11 @@ def configure(budget_bytes: int | None) -> None:
     _default._budget_bytes = budget_bytes
 
 
-def get(key: Hashable, factory: Callable[[], E], change: Change[E] | None = None) -> E:
+def get(
+    key: Hashable, factory: Callable[[], E], change: Change[E] | None = None, size: Callable[[], int] = lambda: 0
+) -> E:
     """Call `Registry.get` on this process's registry."""
-    return _default.get(key, factory, change)
+    return _default.get(key, factory, change, size)
 
 
 def warm() -> list[Hashable]:
@@ -230,6 +248,11 @@ def has_room(size: int) -> bool:
 def park_all() -> None:
     """Call `Registry.park_all` on this process's registry."""
     _default.park_all()
+
+
+def release(key: Hashable, why: str = "asked to") -> None:
+    """Call `Registry.release` on this process's registry."""
+    _default.release(key, why)
 
 
 def release_others(engine: Engine, why: str) -> bool:

@@ -38,7 +38,8 @@ class Command(BaseCommand):
         add("--models", nargs="+", metavar="NAME", default=[], help="base models; default: the site's")
         sizes = "such as 512 or 512x288; default: 256, 512, 1024, 2048 as far as the model reaches"
         add("--sizes", nargs="+", type=_size, metavar="SIZE", default=[], help=sizes)
-        add("--seconds", nargs="+", type=_within(60), default=list(cases.SECONDS), help="lengths (default: 2 6)")
+        lengths = "lengths; default: 2 6, or the longest that the model makes"
+        add("--seconds", nargs="+", type=_within(60), default=[], help=lengths)
         add("--fps", nargs="+", type=_within(32), default=list(cases.FPS), help="frame rates (default: 8 24)")
         add("--steps", type=_within(100), help="denoising steps; default: the model's")
         repeats = "warm renderings of each clip and way (default: %(default)s)"

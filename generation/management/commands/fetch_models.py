@@ -200,6 +200,8 @@ def _size(entry: Entry) -> str:
         return ""
     if entry.files_id != entry.id:
         return f"with {entry.files_id}"
+    if not entry.download_mb:
+        return "not stated" if entry.repo else ""
     return f"{entry.download_mb / 1000:.1f} GB" if entry.download_mb >= 1000 else f"{entry.download_mb} MB"
 
 

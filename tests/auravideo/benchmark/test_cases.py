@@ -26,6 +26,15 @@ def test_by_default_it_is_the_table_of_auraanim_as_far_as_the_model_reaches():
     assert {case.request.width for case in cases.make(CATALOGUE, models=["tiny"])} == {256, 512}
 
 
+@pytest.mark.parametrize("model", [id for id, model in CATALOGUE.models.items() if model.frame_rule.most is not None])
+def test_by_default_lengths_are_as_long_as_a_model_makes(model):
+    found = cases.make(CATALOGUE, models=[model])
+    assert {case.request.seconds for case in found} <= {2, 5, 6}
+    assert len({case.request.seconds for case in found}) == 2
+    with pytest.raises(Refused, match=r"--seconds: .* at most"):
+        make(models=[model], seconds=[30])
+
+
 def test_a_value_given_twice_is_measured_once():
     assert len(make(models=["tiny", "tiny"], sizes=["128x128"] * 2, seconds=[1, 1], fps=[8, 8])) == 1
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -228,9 +229,24 @@ def test_the_list_shows_state_size_and_licence_without_a_network(run: Callable[.
     assert "-" in listed(printed, "moves")
     assert "2.1 GB" in printed
     assert "CreativeML OpenRAIL-M" in printed
+    assert "0 MB" not in [" ".join(pair) for pair in zip(printed.split(), printed.split()[1:], strict=False)]
+    assert "not stated" in " ".join(listed(printed, "ltx-video-2b"))
     assert hub.requests == []
     run("moves")
     assert "here" in listed(run("--list"), "moves")
+
+
+def test_the_guides_say_what_everything_takes() -> None:
+    """Within a tenth, of the entries that state their size."""
+    total = sum(entry.download_mb for entry in load_catalogue()) / 1000
+    docs = Path(__file__).parents[3] / "docs"
+    for guide, found in (
+        ("models.md", r"# everything: about (\d+) GB"),
+        ("operating.md", r"every model of .* (\d+) GB"),
+    ):
+        stated = re.search(found, (docs / guide).read_text(encoding="utf-8"))
+        assert stated is not None
+        assert 0.9 * total < float(stated[1]) < 1.15 * total, guide
 
 
 def test_an_unknown_id_is_refused_with_the_known_ones(run: Callable[..., str], hub: HubServer) -> None:

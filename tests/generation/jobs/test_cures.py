@@ -11,6 +11,7 @@ from generation.models import Job, StageRun
 from generation.requests import available
 from generation.requests.smaller import needs
 from tests.factories import JobFactory, a_request
+from tests.other_families import CATALOGUE
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +102,15 @@ def test_a_missing_model_is_replaced_by_one_that_is_here(failed):
 def test_a_damaged_model_is_not_offered_in_its_own_place(failed):
     label = available.catalogue().models["tiny"].label
     assert cures.cure_of(failed("model-corrupt", {"model": label})) is None
+
+
+def test_a_variant_without_its_lora_cures_nothing(failed, settings, tmp_path):
+    changed = CATALOGUE.replace('weights = "config.json"', 'weights = "absent.safetensors"', 1)
+    changed = changed.replace("[models.waves-fast]", "[models.waves-fast]\ndefault = true", 1)
+    settings.CATALOGUE_FILE = str(tmp_path / "catalogue.toml")
+    (tmp_path / "catalogue.toml").write_text(changed)
+    job = failed("model-missing", {"model": "Absent"}, request={**a_request(), "model": "sd15"}, plan=None)
+    assert cures.cure_of(job).request.model == "tiny"
 
 
 def test_the_cure_is_the_main_button_and_trying_again_comes_second(signed_in, failed):

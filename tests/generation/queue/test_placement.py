@@ -52,6 +52,14 @@ def test_a_stage_needs_what_the_catalogue_says(large_model):
     assert placement.queue_of(Stage.ASSEMBLE, the_request()) == "cpu"
 
 
+def test_no_card_is_given_a_shipped_model_of_unknown_size():
+    """A unit goes to whoever takes it first, so on a site with cards of 8 and of 24 GB, the small one would fail it."""
+    models = available.catalogue().models
+    asked = [parse({"prompt": "a star", "model": id}, available.catalogue(), available.limits()) for id in models]
+    unknown = [request.model for request in asked if not placement.needed(Stage.GENERATE, request).card]
+    assert unknown == []
+
+
 def test_a_model_that_left_the_catalogue_needs_nothing():
     """Its job fails in its first stage, with an error for the user."""
     asked = RenderRequest.from_dict({**a_request(), "model": "sd-9000"})

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from auravideo.core.machine import operating_system
 from generation.domain.errors import RenderError
 from workers.engines import registry
 from workers.engines.registry import Registry
@@ -106,6 +107,17 @@ def test_when_memory_runs_out_with_nothing_to_give_up_the_error_passes(log):
     with pytest.raises(RenderError) as caught:
         Registry(100).get("a", lambda: Weights(10, log, failures=1))
     assert caught.value.id == "out-of-memory"
+
+
+def test_where_main_memory_is_short_others_go_before_the_next_is_loaded(log, monkeypatch):
+    warm = Registry(1000)
+    monkeypatch.setattr(operating_system, "main_memory", lambda: (100, 100 - warm.used_bytes))
+    get(warm, log, "a", 30)
+    get(warm, log, "b", 30)
+    log.clear()
+    warm.get("c", lambda: Weights(30, log, "c"), size=lambda: 60)
+    assert log == ["release a", "load c"]
+    assert warm.keys() == ["b", "c"]
 
 
 def test_release_all_gives_everything_back(log):

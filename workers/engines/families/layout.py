@@ -26,6 +26,25 @@ def as_video(latents: Any, pipeline: Any, width: int, height: int, frames: int) 
     return latents.transpose(1, 2) if type(pipeline).__name__ in _FRAMES_FIRST else latents
 
 
+def latent_volume(pipeline: Any, width: int, height: int, frames: int) -> int:
+    """Return how many latent pixels a clip of pixels and frames has, all latent frames together."""
+    space, time = (
+        spatial_factor(pipeline),
+        _factor(pipeline, "vae_scale_factor_temporal", "vae_temporal_compression_ratio"),
+    )
+    return ((frames - 1) // time + 1) * (height // space) * (width // space)
+
+
+def spatial_factor(pipeline: Any) -> int:
+    """Return how many pixels one latent pixel is wide and high."""
+    return _factor(pipeline, "vae_scale_factor_spatial", "vae_spatial_compression_ratio")
+
+
+def _factor(pipeline: Any, *names: str) -> int:
+    """Return an attribute of a pipeline, which families name differently."""
+    return int(next(value for name in names if (value := getattr(pipeline, name, 0))))
+
+
 def statistics(vae: Any) -> tuple[Any, Any, float]:
     """Return (mean, deviation, scale), the first two float32 `[1, C, 1, 1, 1]`.
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from workers.engines.device_errors import is_out_of_memory
-from workers.engines.families.layout import as_video, statistics
+from workers.engines.families.layout import as_video, spatial_factor, statistics
 from workers.engines.preview import LatentPreview, draw_samples
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class VideoPreview(LatentPreview):
     def __init__(self, pipeline: Any, device: str) -> None:
         self._pipeline = pipeline
         vae = pipeline.vae
-        factor = int(getattr(pipeline, "vae_scale_factor_spatial", 0) or pipeline.vae_spatial_compression_ratio)
+        factor = spatial_factor(pipeline)
         super().__init__(vae, device, factor=factor, samples=_samples(vae, factor, device))
 
     def of_clip(self, latents: Any, width: int, height: int, frames: int) -> np.ndarray:

@@ -5,6 +5,8 @@ import pytest
 
 from generation.domain.errors import Cancelled, Paused
 from tests.workers.engines.families.conftest import FAMILIES
+from workers.engines.families.engine import DECODING
+from workers.engines.memory import Rung
 
 STEPS = 3
 ASKED = {"prompt": "a red circle", "negative_prompt": "blurry", "steps": STEPS, "guidance": 3.0, "seed": 7}
@@ -83,6 +85,26 @@ def test_every_step_is_reported_with_a_preview_and_so_is_decoding(family, new_en
         assert preview.dtype == np.uint8
         assert preview.shape[0] == family.latent_frames
         assert preview.shape[1] * size["width"] == preview.shape[2] * size["height"]
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_decoding_counts_as_a_few_steps_however_a_family_does_it(family, new_engine, tiled):
+    heard = []
+    engine = new_engine(family)
+    engine.load()
+    if tiled and hasattr(engine._pipeline.vae, "tile_sample_stride_height"):
+        tiles = {"tile_sample_min_height": 64, "tile_sample_min_width": 64}
+        strides = {"tile_sample_stride_height": 32, "tile_sample_stride_width": 32}
+        engine._pipeline.vae.enable_tiling(**tiles, **strides)
+        engine.rungs = (Rung("tiles", decode_frames=0, tile_vae=True),)
+    frames = family.rule.offset + 8 * family.rule.multiple
+    make(engine, family, lambda done, total, _preview: heard.append((done, total)), width=128, height=96, frames=frames)
+    assert {total for _done, total in heard} == {STEPS + DECODING}
+    decoding = [done - STEPS for done, _total in heard[STEPS + 1 :]]
+    assert decoding == sorted(decoding)
+    assert (decoding[0], decoding[-1]) == (0, DECODING)
+    if len(decoding) > 2 * DECODING:
+        assert set(decoding) == set(range(DECODING + 1)), "where it is done in many parts, they move the bar"
 
 
 def test_a_clip_ends_within_the_step_at_which_it_is_cancelled(family, new_engine):

@@ -63,3 +63,4 @@ def test_a_file_of_something_else_is_refused(configuration, tmp_path):
     with pytest.raises(RenderError) as caught:
         open_file(configuration, tmp_path / "other.safetensors").load()
     assert caught.value.id == "checkpoint-unknown"
+    assert "Stable Diffusion" not in caught.value.text
