@@ -67,7 +67,7 @@ INTERNALS_IN_TESTS = {
     "tests/workers/engines/test_preview.py": {_FAKE, f"{_FAKE}.FakeTensorMode"},
     "tests/rigs/paper_card/card.py": {_FAKE, f"{_FAKE}.FakeTensor", f"{_FAKE}.FakeTensorMode"},
     "tests/rigs/paper_card/memory.py": {
-        *(_FAKE, f"{_FAKE}.DataDependentOutputException"),
+        *(_FAKE, f"{_FAKE}.DataDependentOutputException", f"{_FAKE}.DynamicOutputShapeException"),
         *(_DISPATCH, f"{_DISPATCH}.TorchDispatchMode", _TREE, f"{_TREE}.tree_leaves"),
     },
 }
