@@ -146,8 +146,9 @@ class BaseModel(Entry):
     gives components another precision than the card's usual one, and `call` fixed arguments to the pipeline.
     `vae_repo` replaces the repository's own VAE: its files are saved in the `vae` folder, so the model loads as
     usual. `parts` gives folders of the model another repository and commit. `vocabulary` names the file in the
-    folder that lists the words of a small-vocabulary model (see generation/catalogue/vocabulary.py). `variant_of`
-    is the entry whose files it uses, and `english_notice` what an operator must know before a download.
+    folder that lists the words of a small-vocabulary model (see generation/catalogue/vocabulary.py). `clip_skip`
+    says at which layer from the end the text encoder stops. `variant_of` is the entry whose files it uses, and
+    `english_notice` what an operator must know before a download.
 
     `weights` names a single-file checkpoint. It has neither a configuration nor a tokenizer, so these are those of the
     entry `configuration`. `vae` is an entry that replaces the model's own VAE. Both entries come along as
@@ -171,6 +172,7 @@ class BaseModel(Entry):
     lora: tuple[str, float] | None = None
     precisions: Mapping[str, str] = field(default_factory=dict, hash=False)
     call: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    clip_skip: int = 1
     variant_of: str | None = None
     english_notice: str = ""
     variant: str | None = None

@@ -156,6 +156,7 @@ def _model(id: str, table: Table) -> BaseModel:
         lora=_needed_lora(table),
         precisions=_precisions(table),
         call=_call(table),
+        clip_skip=_clip_skip(table, pipeline),
         variant_of=table.text("variant_of", None),
         english_notice=table.text("notice", ""),
         interpolator=table.text("interpolator"),
@@ -173,6 +174,13 @@ def _model(id: str, table: Table) -> BaseModel:
     if model.min_size > model.native_size:
         raise table.error("min_size", f"must not be above native_size ({model.native_size})")
     return model
+
+
+def _clip_skip(table: Table, pipeline: str) -> int:
+    clip_skip: int = table.integer("clip_skip", 1, 12, 1)
+    if clip_skip > 1 and pipeline != ANIMATEDIFF:
+        raise table.error("clip_skip", f"does not go with {pipeline}, which does not read prompts with CLIP")
+    return clip_skip
 
 
 def _single_file(table: Table) -> tuple[str | None, str | None]:

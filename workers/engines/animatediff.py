@@ -16,6 +16,7 @@ from workers.engines.clip_tokens import PromptTokens, load_prompt_tokens
 from workers.engines.devices import FLOAT32
 from workers.engines.diffusion import checkpoint as checkpoints
 from workers.engines.diffusion.clip import Clip
+from workers.engines.diffusion.clip_skip import skip_last_layers
 from workers.engines.diffusion.decoding import decode
 from workers.engines.diffusion.denoising import denoise
 from workers.engines.diffusion.engine import DiffusionEngine
@@ -71,6 +72,7 @@ class AnimateDiffEngine(DiffusionEngine):
             adapter's positional encoding.
         context_stride: step of that sliding window, in frames.
         motion: the adapter's name in errors, and its command; None if it came with the base.
+        clip_skip: at which layer from the end the text encoder stops; 1 leaves out nothing.
         options: see `DiffusionEngine`.
     """
 
@@ -85,6 +87,7 @@ class AnimateDiffEngine(DiffusionEngine):
         context_length: int = CONTEXT_LENGTH,
         context_stride: int = CONTEXT_STRIDE,
         motion: Source | None = None,
+        clip_skip: int = 1,
         **options: Any,
     ) -> None:
         super().__init__(base, **options)
@@ -93,6 +96,7 @@ class AnimateDiffEngine(DiffusionEngine):
         self.vae = Path(vae) if vae else None
         self.context_length, self.context_stride = context_length, context_stride
         self._motion = motion or self._source
+        self.clip_skip = clip_skip
         self.embeddings: tuple[Embedding, ...] = ()
         self._words: dict[str, str] = {}  # once loaded
 
@@ -110,6 +114,7 @@ class AnimateDiffEngine(DiffusionEngine):
             "weights": model.weights_path(home),
             "vae": model.vae_path(home),
             "vae_config": model.vae_config_path(home),
+            "clip_skip": model.clip_skip,
             "context_length": motion.context_length,
             "context_stride": motion.context_stride,
             "label": model.label,
@@ -187,6 +192,7 @@ class AnimateDiffEngine(DiffusionEngine):
         pipeline = load_pipeline(*files, kind, self._source, self._motion, vae_config=self.vae_config)
         if self.embeddings:
             self._teach(pipeline, self.embeddings)
+        skip_last_layers(pipeline.text_encoder, self.clip_skip)
         read_long_prompts(pipeline)
         for part, precision in used.items():
             set_precision(pipeline, part, precision)
@@ -212,6 +218,7 @@ class AnimateDiffEngine(DiffusionEngine):
             "model": [self._source.label, self._source.variant, self.base.name, self.vae.name if self.vae else ""],
             "adapter": [self._motion.label, self._motion.variant, self.adapter.name],
             "scheduler": {name: str(value) for name, value in sampling.items()},
+            "clip_skip": self.clip_skip,
             "embeddings": [[each.word, *weights] for each in self.embeddings for weights in weight_files(each.path)],
         }
 

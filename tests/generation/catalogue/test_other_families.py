@@ -104,6 +104,7 @@ def test_a_variant_of_the_default_model_is_not_the_default(tmp_path: Path) -> No
         (('"WanPipeline"', '"WanPipeline"\nadapter = "tiny-motion"'), "'adapter' does not go with WanPipeline"),
         (("WanPipeline", "ShellPipeline"), "'pipeline' must be one of AnimateDiffPipeline, "),
         (('files = ["model_index.json", "vae/config.json"]\n', ""), "'files' is missing"),
+        (("steps = 50", "steps = 50\nclip_skip = 2"), "'clip_skip' does not go with WanPipeline"),
         (('vae = "float32"', 'vae = "int4"'), "'precisions' must give one of float32, bfloat16, float16"),
         (("max_sequence_length = 512", "prompt = 'x'"), "'call' cannot set 'prompt'"),
         (("max_sequence_length = 512", "num_videos_per_prompt = 50"), "'call' cannot set 'num_videos_per_prompt'"),
