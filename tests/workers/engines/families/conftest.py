@@ -102,16 +102,19 @@ def every_family(request):
 
 # The others differ in what `every_family` compares, or read two thousand tokens a step, as HunyuanVideo does.
 _QUICK = ("wan", "ltx", "cogvideox")
+_ALIKE = ("wan-2-2", "ltx-0-9-5", "ltx-condition")
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(family, id=family.name, marks=() if family.name in _QUICK else pytest.mark.thorough)
-        for family in FAMILIES
-    ]
-)
+def _how_often(family):
+    """Return the mark of what takes too long for each run, or says what another one says already."""
+    if family.name in _QUICK:
+        return ()
+    return pytest.mark.slow if family.name in _ALIKE else pytest.mark.thorough
+
+
+@pytest.fixture(params=[pytest.param(family, id=family.name, marks=_how_often(family)) for family in FAMILIES])
 def family(request):
-    """Return each family in turn; in `make test`, those that are quick."""
+    """Return each family in turn: the quick ones in `make test`, and in `make test-slow` those that resemble others."""
     return request.param
 
 
