@@ -46,7 +46,7 @@ from types import SimpleNamespace
 from generation.requests import available
 from workers import engine_factory
 model = available.catalogue().default_model
-request = SimpleNamespace(model=model.id, motion_adapter=model.adapter, engine_prompt="a red heart")
+request = SimpleNamespace(model=model.id, motion_adapter=model.adapter, engine_prompt="a red heart", negative_prompt="")
 """
 
 WHAT_THE_QUEUE_CPU_DOES = """
