@@ -45,7 +45,7 @@ def in_main_memory(folder, family: FullSize, trace) -> tuple[int, int]:
     return weights + allocated_at_most(lambda: generate(engine), trace), weights
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_peak_of_a_narrow_wan_is_what_the_allocator_says(tmp_path):
     narrow = in_precision(
         WAN_1_3B.shortened("text_encoder", num_layers=1, vocab_size=1000, d_model=256, d_ff=512, num_heads=4)

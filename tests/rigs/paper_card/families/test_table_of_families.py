@@ -128,8 +128,13 @@ def test_a_full_card_makes_the_decoder_use_tiles_and_what_was_denoised_is_kept(f
         assert passes == ["blocks", "blocks"], "one step, with and without the prompt"
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("mode", [rung.name for rung in LADDER])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param(rung.name, marks=pytest.mark.thorough if rung in (LADDER[0], LADDER[-1]) else pytest.mark.slow)
+        for rung in LADDER
+    ],
+)
 def test_each_stage_holds_what_its_mode_allows(folder, mode):
     with FamilyBench(folder, SMALLER, USUAL_CARD) as bench:
         stages, engine = bench.need(mode, 256, 256, 5).stages, bench._engine

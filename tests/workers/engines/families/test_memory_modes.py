@@ -17,7 +17,7 @@ from workers.engines.memory import rung_index
 WAN = FAMILIES[0]
 MODES = [rung.name for rung in arranging.LADDER]
 # How many modes fail before one fits.
-FAILING = [pytest.param(count, marks=() if count == 1 else pytest.mark.thorough) for count in range(1, len(MODES))]
+FAILING = [pytest.param(count, marks=() if count == 1 else pytest.mark.slow) for count in range(1, len(MODES))]
 
 
 def make(engine, family, on_step=quiet, **changes):
