@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 VENV = Path(__file__).resolve().parent / ".venv"
+_SIGPIPE = 141  # the exit code that shells use for it
 
 
 def main() -> None:
@@ -21,6 +22,9 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(cannot_start(error))
+    except BrokenPipeError:  # whoever reads what we print has seen enough, as `| head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        sys.exit(_SIGPIPE)
     except ModuleNotFoundError as error:
         if Path(sys.prefix).resolve() == VENV.resolve():
             raise

@@ -1,6 +1,8 @@
 """Messages that tell an operator to run a command name one that can be pasted."""
 
 import ast
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,3 +44,17 @@ def test_no_message_names_a_python_that_is_not_there():
 def test_the_search_finds_what_it_looks_for():
     assert names_a_python('fix = f"Run: python manage.py {x}"') == ["Run: python manage.py "]
     assert names_a_python("fix = f\"Run: {manage('migrate')}\"") == []
+
+
+def test_a_list_that_nobody_reads_to_its_end_is_no_mistake(tmp_path):
+    """As in `fetch_models --list | head`."""
+    environment = {**os.environ, "AURAVIDEO_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, str(ROOT / "manage.py"), "fetch_models", "--list"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as listing:
+        assert listing.stdout.readline()
+        listing.stdout.close()
+        told = listing.stderr.read()
+    assert "Traceback" not in told
+    assert listing.returncode == 141
