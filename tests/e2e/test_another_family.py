@@ -30,7 +30,7 @@ frame_multiple = 4
 frame_offset = 1
 max_frames = 81
 side_multiple = 16
-steps = 4
+steps = 16
 guidance = 5.0
 scheduler = {{ class = "UniPCMultistepScheduler", flow_shift = 3.0 }}
 max_prompt_tokens = 512
@@ -63,7 +63,7 @@ def test_a_new_family_goes_from_a_catalogue_file_to_a_video_that_plays(browser, 
         card = cards(page).first
         seen = watch(page, card, lambda _name: None)
         steps = zip(seen["progress"], seen["progress"][1:], strict=False)
-        assert all(later > earlier - 10 for earlier, later in steps), "the first clip teaches what its stages take"
+        assert all(later > earlier - 20 for earlier, later in steps), f"the bar went back: {seen['progress']}"
         assert seen["previews"], "it was seen while it came into being"
         card.get_by_role("link", name="Open the clip").click()
         expect(page).to_have_url(re.compile("/videos/[0-9a-f-]{36}/$"))
