@@ -81,6 +81,22 @@ def attach(
         logger.warning("The clip will begin again after the pause: %s", error, exc_info=error)
 
 
+def keep(
+    step: int,
+    latents: Any,
+    facts: Callable[[], Mapping[str, Any]],
+    scheduler: Any = None,
+    generator: Any = None,
+) -> Checkpoint | None:
+    """Return where a clip is, as `capture` describes it, to continue it in this process; None if that cannot be."""
+    try:
+        said = facts()
+        return read(capture(step, latents, said, scheduler, generator), said)
+    except Exception as error:  # a clip that begins again is better than one that fails
+        logger.warning("What is done of the clip cannot be kept: %s", error, exc_info=error)
+        return None
+
+
 def read(data: bytes, facts: Mapping[str, Any]) -> Checkpoint:
     """Return a checkpoint that `capture` wrote.
 

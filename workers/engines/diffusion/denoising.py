@@ -10,6 +10,7 @@ from generation.domain.errors import Paused
 from workers.engines.diffusion import checkpoint
 from workers.engines.diffusion.clean_estimate import CleanEstimate
 from workers.engines.diffusion.clip import Clip
+from workers.engines.diffusion.last_step import LastStep
 from workers.engines.precision import NotFinite
 from workers.engines.preview import LatentPreview
 
@@ -31,6 +32,8 @@ def denoise(
     Raises:
         NotFinite: the network returned NaN or infinity; at the first step that does.
         Paused: `report` raised it; it takes the clip's checkpoint along.
+
+    If memory runs out, the clip gets a checkpoint of its last whole step.
     """
     import torch
 
@@ -38,6 +41,7 @@ def denoise(
     pipeline.scheduler = scheduler
     generator = torch.Generator("cpu").manual_seed(clip.seed)
     before = clip.checkpoint.step if clip.checkpoint else 0
+    last = LastStep(scheduler, before)
 
     def step_end(_pipeline: Any, index: int, _timestep: Any, tensors: Mapping[str, Any]) -> dict[str, Any]:
         done = before + index + 1
@@ -51,7 +55,7 @@ def denoise(
         return {}
 
     rest = checkpoint.continued(pipeline, scheduler, generator, clip.checkpoint) if clip.checkpoint else nullcontext()
-    with rest:
+    with last.kept(clip, facts, scheduler, generator), rest:
         result = pipeline(
             prompt=clip.prompt,
             negative_prompt=clip.negative_prompt,

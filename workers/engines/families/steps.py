@@ -7,20 +7,18 @@ loop.
 """
 
 import functools
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from generation.domain.errors import Paused
 from workers.engines.diffusion import checkpoint as checkpoints
-from workers.engines.diffusion.checkpoint import Checkpoint, Unfit
+from workers.engines.diffusion.checkpoint import Checkpoint
 from workers.engines.diffusion.clean_estimate import CleanEstimate
 from workers.engines.diffusion.clip import Clip
+from workers.engines.diffusion.last_step import LastStep
 from workers.engines.diffusion.parts import denoisers
 from workers.engines.precision import NotFinite
-
-logger = logging.getLogger(__name__)
 
 Report = Callable[[int, Any], None]
 """Called as `report(steps done, estimate of the clean latents)`."""
@@ -35,7 +33,7 @@ class Steps:
     Args:
         pipeline: whose scheduler it is.
         clip: what is being made. If it has a checkpoint, the pipeline continues there; after the last step, it gets one
-            from which only decoding is left.
+            from which only decoding is left; if memory runs out, one of the last whole step.
         generator: the noise generator that the pipeline was given.
         facts: returns what a checkpoint of this clip says of it.
         report: called after every step.
@@ -65,6 +63,7 @@ class Steps:
         """
         scheduler = self._pipeline.scheduler
         self._estimate = CleanEstimate(scheduler)
+        last = LastStep(scheduler, self._found.step if self._found else 0)
         step = scheduler.step
 
         @functools.wraps(step)  # pipelines look which arguments it takes
@@ -73,7 +72,7 @@ class Steps:
 
         scheduler.step = stepping
         try:
-            with self._skipping():
+            with last.kept(self._clip, self._facts, scheduler, self._generator), self._skipping():
                 yield
         finally:
             del scheduler.step
@@ -98,11 +97,11 @@ class Steps:
         output = step(*args, **kwargs)
         self.done += 1
         latents, *others = output
-        if not latents.isfinite().all():
-            raise NotFinite("network", f"step {self.done} gave no numbers")
         scheduler = self._pipeline.scheduler
         if others:
             setattr(scheduler, _OTHER, others[0])  # a checkpoint has what a scheduler remembers
+        if not latents.isfinite().all():
+            raise NotFinite("network", f"step {self.done} gave no numbers")
         self._finish(latents, scheduler)
         try:
             self._report(self.done, self._estimate.latents if self._estimate else latents)
@@ -113,14 +112,9 @@ class Steps:
 
     def _finish(self, latents: Any, scheduler: Any) -> None:
         """After the last step, keep a checkpoint, in case that decoding runs out of memory."""
-        if self.done != self._clip.steps:
-            return
-        facts = self._facts()
-        try:
-            data = checkpoints.capture(self.done, latents, facts, scheduler, self._generator)
-            self._clip.checkpoint = checkpoints.read(data, facts)
-        except (TypeError, Unfit) as error:  # then decoding that fails begins again from the start
-            logger.warning("The denoised clip cannot be kept: %s", error, exc_info=error)
+        if self.done == self._clip.steps:
+            found = checkpoints.keep(self.done, latents, self._facts, scheduler, self._generator)
+            self._clip.checkpoint = found or self._clip.checkpoint
 
     def _skipped(self, found: Checkpoint, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Return what the last of the skipped steps returned; until then, anything of that form."""

@@ -129,6 +129,24 @@ def test_a_clip_that_runs_out_of_memory_at_a_step_goes_on_in_the_next_mode(new_e
         assert np.array_equal(made, full)
 
 
+def test_a_clip_that_runs_out_of_memory_in_its_middle_goes_on_after_its_last_whole_step(family, new_engine):
+    engine, heard, failures = new_engine(family), [], []
+    full = make(engine, family)
+
+    def fail(*_call):
+        if heard[-1] == 2 and not failures:
+            failures.append(engine._rung.name)
+            raise out_of_memory()
+
+    inner = next(iter(engine._pipeline.transformer.children()))
+    with inner.register_forward_pre_hook(fail):
+        made = make(engine, family, lambda done, *_rest: heard.append(done))
+    assert failures == ["full"]
+    assert engine._rung.name == "offload"
+    assert heard[:5] == [0, 1, 2, 2, 3], "no step is taken twice"
+    assert np.array_equal(made, full)
+
+
 @pytest.mark.parametrize("fits", FAILING)
 def test_a_clip_that_runs_out_of_memory_while_decoding_is_decoded_again_and_nothing_else(family, new_engine, fits):
     engine = new_engine(family, inexact="early")
