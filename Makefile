@@ -74,18 +74,20 @@ test-tensorflow: $(VENV)/installed-dev ## Run the TensorFlow tests
 	$(PYTEST) -m "tensorflow and not slow and not gpu" tests
 
 test-e2e: COVERED :=
-# Page tests are cheap, so two browsers run side by side; rendering needs all cores.
+# Two sites and their browsers run side by side.
 test-e2e: $(VENV)/installed-dev browser ## Run the browser tests
 	$(PYTEST) $(TWICE) -n 2 --dist loadfile -m "e2e and not renders and not thorough and not slow" tests/e2e
-	$(PYTEST) $(TWICE) -m "e2e and renders and not thorough and not slow" tests/e2e tests/chaos
+	$(PYTEST) $(TWICE) -n 2 --dist loadfile -m "e2e and renders and not thorough and not slow" tests/e2e tests/chaos
 
-# What `make test` has no time for. CI runs both.
+# What `make test` has no time for. CI runs both. Most sites of these tests wait for something that they broke, so two share
+# the cores; whose clips must take as long as was said has all of them.
 test-thorough: $(VENV)/installed-dev browser ## Run more cases, languages, browsers and clips
 	@scripts/need_postgres
 	@scripts/need_faketime
 	OMP_NUM_THREADS=1 $(PYTEST) $(TWICE) -n auto --dist loadfile -m "thorough and not tensorflow and not e2e and not slow and not gpu" tests
 	$(PYTEST) $(TWICE) -n 2 --dist loadfile -m "e2e and not renders and thorough and not slow" tests/e2e
-	$(PYTEST) $(TWICE) -m "e2e and renders and thorough and not slow" tests/e2e
+	$(PYTEST) $(TWICE) -n 2 --dist loadfile -m "e2e and renders and thorough and not slow and not alone" tests/e2e
+	$(PYTEST) $(TWICE) -m "e2e and renders and thorough and not slow and alone" tests/e2e
 
 test-slow: $(VENV)/installed-dev ## Run the tests with full-size networks: minutes and gigabytes
 	$(PYTEST) -m "slow and not tensorflow and not e2e and not containers" tests

@@ -16,6 +16,11 @@ from tests.rigs.ports import free_port
 ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 180
 USER, PASSWORD = "operator", "a long enough passphrase"
+MAKE_USER = """
+from accounts.models import User
+if not User.objects.filter(username={name!r}).exists():
+    User.objects.create_user({name!r}, "{name}@example.org", {password!r})
+"""
 SIGN_IN = """
 import time
 from django.conf import settings
@@ -160,9 +165,8 @@ class Site:
             return database.execute(query, values).fetchall()
 
     def make_user(self, name: str = USER) -> str:
-        self.python(
-            f"from accounts.models import User; User.objects.create_user({name!r}, '{name}@example.org', {PASSWORD!r})"
-        )
+        """Create a user, unless an earlier try of the same test did."""
+        self.python(MAKE_USER.format(name=name, password=PASSWORD))
         return name
 
     def session_of(self, name: str) -> str:

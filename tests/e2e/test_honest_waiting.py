@@ -74,6 +74,7 @@ def check(promised, happened):
         assert abs(promised[job] - seconds) <= max(FLOOR, TOLERANCE * seconds), told
 
 
+@pytest.mark.alone
 @pytest.mark.thorough
 def test_six_clips_on_one_worker_say_what_happens(browser, site):
     name = site.make_user("waiting")
