@@ -12,9 +12,9 @@ import pytest
 from generation.domain.errors import Paused
 from tests.sampling import every
 from workers.engines import registry
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
 from workers.engines.diffusion import checkpoint as checkpoints
-from workers.engines.loading import SCHEDULERS
+from workers.engines.files.schedulers import SCHEDULERS
 
 STEPS = 4
 

@@ -22,7 +22,8 @@ from workers.engines.families.layout import latent_volume
 from workers.engines.families.opening import SCHEDULERS, open_pipeline
 from workers.engines.families.preview import VideoPreview, fitted
 from workers.engines.families.steps import Steps
-from workers.engines.loading import Source, make_scheduler
+from workers.engines.files.schedulers import make_scheduler
+from workers.engines.files.source import Source
 from workers.engines.memory import Rung
 from workers.engines.precision import NotFinite, dtype
 

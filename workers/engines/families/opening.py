@@ -10,15 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from workers.engines.families import single_file
-from workers.engines.loading import (
-    DIFFUSERS_WEIGHTS,
-    TRANSFORMERS_WEIGHTS,
-    Source,
-    load_model,
-    make_scheduler,
-    read_json,
-    require_class,
-)
+from workers.engines.files.configs import read_json, require_class
+from workers.engines.files.schedulers import make_scheduler
+from workers.engines.files.source import Source
+from workers.engines.files.weights import DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS, load_model
 
 # Schedulers that entries of these families may name: those that their pipelines were published with.
 SCHEDULERS = (

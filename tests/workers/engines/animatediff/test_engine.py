@@ -7,15 +7,11 @@ import torch
 
 from generation.domain.errors import Cancelled, RenderError
 from tests import full_size_models as models
-from workers.engines.animatediff import AnimateDiffEngine
-from workers.engines.loading import (
-    SCHEDULERS,
-    Source,
-    join_motion,
-    load_model,
-    load_motion_adapter,
-    make_scheduler,
-)
+from workers.engines.animatediff.engine import AnimateDiffEngine
+from workers.engines.animatediff.motion import join_motion, load_motion_adapter
+from workers.engines.files.schedulers import SCHEDULERS, make_scheduler
+from workers.engines.files.source import Source
+from workers.engines.files.weights import load_model
 
 
 def silent(done, total, preview):
