@@ -17,7 +17,8 @@ from generation.domain import storage_keys
 from generation.domain.stages import LAST, STAGES
 from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.queue import broker, estimates, events, outcomes, services, signals
+from generation.queue import broker, estimates, events, services, signals
+from generation.queue.monitoring import outcomes
 from generation.queue.pausing import state
 from generation.requests.request import InvalidRequest
 
