@@ -5,21 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from generation.catalogue.diffusers_names import ANIMATEDIFF_SCHEDULERS
 from workers.engines.files.configs import read_json
 from workers.engines.files.source import Source
 
 logger = logging.getLogger(__name__)
-
-# Schedulers allowed in catalogue entries: those used with AnimateDiff and its few-step modules.
-SCHEDULERS = (
-    "DDIMScheduler",
-    "DPMSolverMultistepScheduler",
-    "EulerAncestralDiscreteScheduler",
-    "EulerDiscreteScheduler",
-    "LCMScheduler",
-    "PNDMScheduler",
-    "UniPCMultistepScheduler",
-)
 
 # For a base whose own scheduler is not among these, unless the catalogue names one: as AnimateDiff was trained.
 ANIMATEDIFF_SCHEDULER: Mapping[str, Any] = {
@@ -40,7 +30,7 @@ TRAINED_WITH = (
 
 
 def make_scheduler(
-    entry: Mapping[str, Any] | None, base: Path, source: Source, allowed: Sequence[str] = SCHEDULERS
+    entry: Mapping[str, Any] | None, base: Path, source: Source, allowed: Sequence[str] = ANIMATEDIFF_SCHEDULERS
 ) -> Any:
     """Return a new scheduler: the base's configuration, updated with the catalogue's `entry`.
 
