@@ -15,6 +15,7 @@ from django.db.models import Q
 from tqdm import tqdm
 
 from auravideo.commands import manage
+from auravideo.core import publish
 from generation.batches import parsing
 from generation.batches import services as batches
 from generation.batches.export import Output, OutputError
@@ -177,7 +178,7 @@ class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
 @contextlib.contextmanager
 def _quiet(*, unless: bool) -> Iterator[None]:
     """Silence the warning that every job would log without a broker; the command prints it once."""
-    logger = logging.getLogger("generation.queue.services")
+    logger = logging.getLogger(publish.__name__)
     before = logger.level
     if not unless:
         logger.setLevel(logging.ERROR)
