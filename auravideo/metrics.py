@@ -12,7 +12,7 @@ from django.utils.decorators import sync_and_async_middleware
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from generation.queue.gauges import SiteCollector
+from generation.queue.monitoring.gauges import SiteCollector
 
 PATH = "/metrics"
 _registry = CollectorRegistry()

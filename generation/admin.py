@@ -23,7 +23,8 @@ from generation.domain.states import Stage
 from generation.domain.worker_notes import note_text
 from generation.models import STAGE_LABELS, Batch, Job, Preset, RenderingPause, StageRun, Worker
 from generation.presets.forms import PresetAdminForm
-from generation.queue import failing, roster, services
+from generation.queue import roster, services
+from generation.queue.monitoring import failing
 from generation.queue.pausing import services as pausing
 from generation.quotas import admin_quotas  # noqa: F401  registers the admin of quotas
 from generation.requests.request import InvalidRequest

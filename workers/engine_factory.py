@@ -14,7 +14,7 @@ from generation.requests import available
 from generation.requests.request import RenderRequest
 from workers import cards
 from workers.engines import registry
-from workers.engines.animatediff import AnimateDiffEngine, Motion
+from workers.engines.animatediff.engine import AnimateDiffEngine, Motion
 from workers.engines.base import Engine, Interpolation, Lora, TextToVideo, Upscaling
 from workers.engines.families.engine import FamilyEngine
 from workers.engines.files.embeddings import Embedding

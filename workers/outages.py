@@ -13,7 +13,7 @@ from auravideo.core import storage
 from auravideo.core.liveness import progress
 from auravideo.core.storage import StorageUnavailable
 from generation.domain.errors import RenderError
-from generation.queue import services
+from generation.queue import losses
 from workers import cards, pace
 from workers.engines.device_errors import is_out_of_memory
 
@@ -43,10 +43,10 @@ def memory_reason_of(error: Exception) -> str | None:
 
     Once an engine has tried its most economical mode, other programs may still leave more room the next time.
     """
-    if isinstance(error, RenderError) and error.id == services.OUT_OF_MEMORY:
-        return services.OUT_OF_MEMORY if cards.is_card() else services.MACHINE_OUT_OF_MEMORY
+    if isinstance(error, RenderError) and error.id == losses.OUT_OF_MEMORY:
+        return losses.OUT_OF_MEMORY if cards.is_card() else losses.MACHINE_OUT_OF_MEMORY
     if is_out_of_memory(error) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return services.MACHINE_OUT_OF_MEMORY
+        return losses.MACHINE_OUT_OF_MEMORY
     return None
 
 

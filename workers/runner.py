@@ -27,8 +27,9 @@ from generation.domain.errors import WAITING, Cancelled, Paused, RenderError
 from generation.domain.plan import Plan
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
-from generation.queue import canvas, claims, events, outcomes, services
+from generation.queue import canvas, claims, events, services
 from generation.queue.claims import Order
+from generation.queue.monitoring import outcomes
 from generation.queue.pausing import services as pausing
 from generation.requests.request import InvalidRequest, RenderRequest
 from workers import assembly, cards, claiming, frame_store, media, membership, outages, pace

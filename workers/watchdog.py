@@ -24,7 +24,7 @@ from auravideo.celery import app
 from auravideo.core.liveness import oom_kills, progress, starvation
 from generation.domain.states import RunStatus, Stage
 from generation.models import StageRun
-from generation.queue import claims, services
+from generation.queue import claims, losses
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Why(StrEnum):
     STOPPING = "did not hand back its job in time, and the worker is stopping"
 
 
-_ERRORS: dict[Why | None, str] = {Why.HUNG: services.HUNG, Why.OUT_OF_MEMORY: services.MACHINE_OUT_OF_MEMORY}
+_ERRORS: dict[Why | None, str] = {Why.HUNG: losses.HUNG, Why.OUT_OF_MEMORY: losses.MACHINE_OUT_OF_MEMORY}
 
 
 class Watchdog(bootsteps.StartStopStep):

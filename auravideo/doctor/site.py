@@ -15,7 +15,8 @@ from auravideo.core.metrics import presence
 from auravideo.doctor.findings import Check, NotApplicable, Problem, State, brief
 from auravideo.version import VERSION
 from generation.domain.stages import QUEUES
-from generation.queue import failing, roster
+from generation.queue import roster
+from generation.queue.monitoring import failing
 
 LOCAL = {"localhost", "127.0.0.1", "[::1]", "::1"}
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  compared, not listened on

@@ -14,7 +14,8 @@ from auravideo.core import storage as core_storage
 from auravideo.health.monitor import LIMIT_SECONDS
 from auravideo.server import scheduler
 from generation.domain.stages import QUEUES
-from generation.queue import broker, failing, roster
+from generation.queue import broker, roster
+from generation.queue.monitoring import failing
 
 MEGABYTE = 10**6
 

@@ -20,7 +20,7 @@ from gallery.access import MODERATE
 from gallery.models import TO_SCREEN, Report, ReportState, SafetyRule, Screened, Screening, Video
 from gallery.moderation import alerts, newcomers
 from generation.inbox import folder as inbox
-from generation.queue import monitoring
+from generation.queue.monitoring import health
 
 NEWEST = 5
 PLOT_HEIGHT = 60  # height of the columns, in SVG units
@@ -50,10 +50,10 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": _("Overview"),
-        "states": bars(monitoring.jobs_by_state()),
-        "queues": monitoring.queues(),
-        "stages": monitoring.stages(),
-        "days": columns(monitoring.days()),
+        "states": bars(health.jobs_by_state()),
+        "queues": health.queues(),
+        "stages": health.stages(),
+        "days": columns(health.days()),
         "stored": stored(),
         "newcomers": User.objects.awaiting_approval().count(),
         "newcomers_url": newcomers.list_url(),
@@ -97,7 +97,7 @@ def bars(counts: list[tuple[Any, int]]) -> list[dict]:
     return [{"label": label, "count": count, "length": -(-100 * count // most)} for label, count in counts]
 
 
-def columns(days: list[monitoring.Day]) -> list[dict]:
+def columns(days: list[health.Day]) -> list[dict]:
     """Return the days with the column positions of a chart `PLOT_HEIGHT` high, finished clips below failed ones."""
     most = max((day.done + day.failed for day in days), default=0) or 1
     found = []

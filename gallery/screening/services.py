@@ -24,7 +24,7 @@ from gallery.models import (
 )
 from gallery.moderation import services as moderation
 from gallery.sharing import safety
-from generation.queue.services import MAX_PRIORITY
+from generation.queue.sending import MAX_PRIORITY
 
 logger = logging.getLogger(__name__)
 

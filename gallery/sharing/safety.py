@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 from auravideo.core import publish
 from gallery.models import TO_SCREEN, UNDECIDED, Safety, SafetyRule, Screened, Screening, Video, Visibility
 from generation.queue import broker
-from generation.queue.services import MAX_PRIORITY
+from generation.queue.sending import MAX_PRIORITY
 
 logger = logging.getLogger(__name__)
 

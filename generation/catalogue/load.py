@@ -110,10 +110,13 @@ class Catalogue:
         taken = {other.lora[0] for other in self.models.values() if other.lora is not None}
         return tuple(style for style in self.styles.values() if style.compatible(model) and style.id not in taken)
 
+    def embeddings_for(self, model: BaseModel) -> tuple[Embedding, ...]:
+        """Return the textual inversions that fit `model`."""
+        return tuple(each for each in self.embeddings.values() if model.is_animatediff and each.compatible(model))
+
     def embeddings_in(self, model: BaseModel, *texts: str) -> tuple[Embedding, ...]:
         """Return the textual inversions that fit `model` and whose word is in one of `texts`."""
-        fitting = (each for each in self.embeddings.values() if model.is_animatediff and each.compatible(model))
-        return tuple(each for each in fitting if any(each.is_in(text) for text in texts))
+        return tuple(each for each in self.embeddings_for(model) if any(each.is_in(text) for text in texts))
 
 
 def load_catalogue(path: Path | str | None = None, approved: Path | str | None = None) -> Catalogue:

@@ -2,11 +2,12 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from generation.catalogue import diffusers_names
 from generation.catalogue.entries import (
     BaseModel,
     Configuration,
@@ -111,10 +112,23 @@ def _variant_files(table: Table, layout: tuple[str, ...]) -> tuple[str | None, t
     return variant, tuple(name.format(variant=f".{variant}" if variant else "") for name in layout)
 
 
-def _scheduler(table: Table, scheduler: dict[str, Any]) -> Mapping[str, Any]:
+def _scheduler(table: Table, scheduler: dict[str, Any], pipeline: str = ANIMATEDIFF) -> Mapping[str, Any]:
+    """Return the class and options of a scheduler that the pipeline can use."""
     if not str(scheduler.get("class", "")).isidentifier():
         raise table.error("scheduler", "must name a diffusers scheduler under 'class', as in class = 'DDIMScheduler'")
+    is_animatediff, name = pipeline == ANIMATEDIFF, scheduler["class"]
+    usable = diffusers_names.ANIMATEDIFF_SCHEDULERS if is_animatediff else diffusers_names.OTHER_SCHEDULERS
+    if name not in usable:
+        raise table.error("scheduler", f"must name one of {', '.join(usable)} under 'class', not '{name}'")
+    _require_known(table, "scheduler", scheduler.keys() - {"class"}, diffusers_names.OPTIONS[name], name)
     return MappingProxyType(scheduler)
+
+
+def _require_known(table: Table, field: str, names: Iterable[str], known: tuple[str, ...], owner: str) -> None:
+    """Refuse names that `owner` of diffusers does not have."""
+    for name in sorted(names):
+        if name not in known:
+            raise table.error(field, f"names '{name}', which {owner} does not have; there are {', '.join(known)}")
 
 
 def _model(id: str, table: Table) -> BaseModel:
@@ -134,28 +148,29 @@ def _model(id: str, table: Table) -> BaseModel:
         raise table.error("weights", "does not go with vae_repo; name an entry in 'vae'")
     if weights is not None and pipeline not in IN_ONE_FILE:
         raise table.error("weights", f"does not go with {pipeline}")
+    common = _common(id, table, (weights,) if weights else files)
     model = BaseModel(
-        **_common(id, table, (weights,) if weights else files),
+        **common,
         weights=weights,
         configuration=configuration,
         vae=vae,
         variant=variant,
         vae_repo=vae_repo,
         vae_revision=_revision(table, "vae_revision"),
-        parts=_parts(table),
+        parts=_parts(table, common["files"], vae_repo),
         native_size=table.integer("native_size", 8, 4096),
         min_size=table.integer("min_size", 8, 4096),
         native_fps=table.integer("native_fps", 1, 60),
         frame_rule=_frame_rule(table),
         steps=table.integer("steps", 1, 200),
         guidance=table.number("guidance", 1, 50),
-        scheduler=_scheduler(table, table.mapping("scheduler")),
+        scheduler=_scheduler(table, table.mapping("scheduler"), pipeline),
         adapter=adapter,
         pipeline=pipeline,
         is_guided=table.flag("guided", True),
         lora=_needed_lora(table),
-        precisions=_precisions(table),
-        call=_call(table),
+        precisions=_precisions(table, pipeline),
+        call=_call(table, pipeline),
         clip_skip=_clip_skip(table, pipeline),
         variant_of=table.text("variant_of", None),
         english_notice=table.text("notice", ""),
@@ -216,20 +231,30 @@ def _needed_lora(table: Table) -> tuple[str, float] | None:
     return (lora, weight) if lora else None
 
 
-def _precisions(table: Table) -> Mapping[str, str]:
-    """Return the precision of components that need another than the card's usual one."""
-    found = table.mapping("precisions", {})
+def _of_other_families(table: Table, field: str, pipeline: str) -> dict[str, Any]:
+    """Return a table that AnimateDiff's models do not have, because nothing would read it."""
+    found: dict[str, Any] = table.mapping(field, {})
+    if found and pipeline == ANIMATEDIFF:
+        raise table.error(field, f"does not go with {ANIMATEDIFF}")
+    return found
+
+
+def _precisions(table: Table, pipeline: str) -> Mapping[str, str]:
+    """Return the precision of networks that need another than the card's usual one."""
+    found = _of_other_families(table, "precisions", pipeline)
     for part, precision in found.items():
         if not part.isidentifier() or precision not in PRECISIONS:
             raise table.error(
                 "precisions", f"must give one of {', '.join(PRECISIONS)} for a component, not {precision!r}"
             )
+    _require_known(table, "precisions", found, diffusers_names.NETWORKS.get(pipeline, ()), pipeline)
     return MappingProxyType(found)
 
 
-def _parts(table: Table) -> Mapping[str, tuple[str, str | None]]:
+def _parts(table: Table, files: tuple[str, ...], vae_repo: str | None) -> Mapping[str, tuple[str, str | None]]:
     """Return the repository and commit of the folders that come from elsewhere."""
     found = {}
+    folders = tuple(dict.fromkeys(name.partition("/")[0] for name in files if "/" in name))
     for part, fields in table.mapping("parts", {}).items():
         if not part.isidentifier() or not isinstance(fields, dict):
             raise table.error(
@@ -241,17 +266,21 @@ def _parts(table: Table) -> Mapping[str, tuple[str, str | None]]:
             raise own.error("repo", "is missing")
         found[part] = (repo, _revision(own, "revision"))
         own.done()
+    if found and vae_repo is not None:
+        raise table.error("parts", "and 'vae_repo' do not go together; name the VAE's repository in 'parts'")
+    _require_known(table, "parts", found, folders, "'files'")
     return MappingProxyType(found)
 
 
-def _call(table: Table) -> Mapping[str, Any]:
+def _call(table: Table, pipeline: str) -> Mapping[str, Any]:
     """Return fixed arguments of the pipeline's call: numbers, texts or flags, or lists of them."""
-    found = table.mapping("call", {})
+    found = _of_other_families(table, "call", pipeline)
     for name, value in found.items():
         values = value if isinstance(value, list) else [value]
         is_usable = isinstance(value, list) or name != "timesteps"
         if name in TAKEN or not name.isidentifier() or not is_usable or not all(map(_is_plain, values)):
             raise table.error("call", f"cannot set '{name}' to {value!r}")
+    _require_known(table, "call", found, diffusers_names.ARGUMENTS.get(pipeline, ()), pipeline)
     return MappingProxyType(found)
 
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from auravideo.core.forms import choice_field, choices_of, mark_default
-from generation.catalogue.load import Entry, Upscaler
+from generation.catalogue.load import Embedding, Entry, Upscaler
 from generation.queue import blocked_terms
 from generation.quotas.allowance import UNLIMITED, Allowance
 from generation.quotas.widgets import LengthSelect, lengths
@@ -242,6 +242,11 @@ class CreateForm(forms.Form):
     @property
     def style_fields(self) -> list[forms.BoundField]:
         return [self[LORA_PREFIX + lora.id] for lora in self.styles]
+
+    @cached_property
+    def embeddings(self) -> list[Embedding]:
+        """Return the textual inversions whose words the chosen model knows."""
+        return self.offer.embeddings(self.chosen_model)
 
     @property
     def upscaler(self) -> Upscaler:

@@ -17,7 +17,8 @@ from generation.domain import storage_keys
 from generation.domain.stages import LAST, STAGES
 from generation.domain.states import ACTIVE, MAX_ATTEMPTS, RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.queue import broker, estimates, events, outcomes, services, signals
+from generation.queue import broker, estimates, events, losses, services, signals, units
+from generation.queue.monitoring import outcomes
 from generation.queue.pausing import state
 from generation.requests.request import InvalidRequest
 
@@ -25,9 +26,9 @@ logger = logging.getLogger(__name__)
 
 _HANDED_BACK, _NOTED_SECONDS = "auravideo:handed-back:{}", 24 * 3600
 _OUTCOMES = {
-    services.HUNG: outcomes.HUNG,
-    services.OUT_OF_MEMORY: outcomes.OUT_OF_MEMORY,
-    services.MACHINE_OUT_OF_MEMORY: outcomes.OUT_OF_MEMORY,
+    losses.HUNG: outcomes.HUNG,
+    losses.OUT_OF_MEMORY: outcomes.OUT_OF_MEMORY,
+    losses.MACHINE_OUT_OF_MEMORY: outcomes.OUT_OF_MEMORY,
 }
 
 
@@ -53,7 +54,7 @@ def claim(
     if job is None:
         return None
     try:
-        work = estimates.cost(stage, chunk, services.frozen_plan(job), job.render_request)
+        work = estimates.cost(stage, chunk, units.frozen_plan(job), job.render_request)
     except InvalidRequest as error:
         services.fail(job, run, "request-invalid", {"details": str(error)})
         return None
@@ -164,7 +165,7 @@ def lose(
     """Mark a stage as lost, whose worker died, ran out of memory or lost its card, and requeue the rest of the job.
 
     Args:
-        error: the ID of the error to fail with after too many attempts, one of `services.REASONS_OF_LOSSES`; by
+        error: the ID of the error to fail with after too many attempts, one of `losses.REASONS`; by
             default, that the worker was lost.
         facts: values for the placeholders of that error's text.
     """

@@ -5,55 +5,31 @@ commit; if that fails, `recovery.requeue_lost` sends them later.
 """
 
 import logging
-import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Max, Q
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from auravideo.core import publish, storage
+from auravideo.core import publish
 from auravideo.core.metrics import declared
 from generation.domain.errors import WAITING
-from generation.domain.plan import Plan
-from generation.domain.states import ACTIVE, ENDED, MAX_ATTEMPTS, MAX_CARD_FAILURES, RunStatus, Stage, Status, can_move
+from generation.domain.states import ACTIVE, ENDED, RunStatus, Stage, Status, can_move
 from generation.models import Batch, Job, StageRun
-from generation.queue import blocked_terms, canvas, events, placement, signals, turns
-from generation.queue.loading import ahead
-from generation.quotas import checks, ledger
-from generation.quotas.allowance import UNLIMITED
-from generation.quotas.refusals import NotNow, TooManyJobs
-from generation.quotas.selectors import allowance_of
-from generation.requests import available, drawing
-from generation.requests.fields import MAX_SEED, TEMPLATES
-from generation.requests.request import InvalidRequest, RenderRequest
+from generation.queue import blocked_terms, canvas, events, losses, sending, signals, submission
+from generation.queue.sending import MAX_PRIORITY
+from generation.quotas import ledger
+from generation.requests.request import RenderRequest
 
 logger = logging.getLogger(__name__)
 
-MAX_PRIORITY = 9
-_TICK = timedelta(microseconds=1)  # between two moments that are told apart
-HUNG = "stage-hung"
-OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY = "out-of-memory", "machine-out-of-memory"
-CARD_FAILED, CARD_EXCLUSIVE = "card-failed", "card-exclusive"
-CARD_REASONS = (CARD_FAILED, CARD_EXCLUSIVE)
-REASONS_OF_LOSSES = (HUNG, OUT_OF_MEMORY, MACHINE_OUT_OF_MEMORY, *CARD_REASONS)  # otherwise the worker is lost
 FRAMES_ARE_GONE = ("frames-missing", "frames-corrupt")  # a retry must render them again
-
-
-class NoRoom(NotNow):
-    """A refusal: the disk is almost full, full or read-only."""
-
-    def __init__(self) -> None:
-        text = _("The disk of this site is full or nearly so, and no new clips are accepted until there is room.")
-        super().__init__({"prompt": [text]})
 
 
 @transaction.atomic
@@ -102,92 +78,13 @@ def _submit(
     *,
     within_quotas: bool = True,
 ) -> list[Job]:
-    drawings = _drawn(requests, repair_of)
-    blocked = blocked_terms.load()
-    for prompt in dict.fromkeys(request.engine_prompt for request, _stored, _seed in drawings):
-        blocked.check(prompt)
-    for template in {stored.get(TEMPLATES["prompt"], "") for _request, stored, _seed in drawings}:
-        blocked.check_template(template)
-    queued, now = _room_for(user, requests, within_quotas=within_quotas)
-    jobs = [
-        Job(
-            user=user,
-            request=stored,
-            plan=available.plan_for(request).to_dict(),
-            seed=seed,
-            priority=min(queued + n, MAX_PRIORITY),
-            queued_at=now + n * _TICK,  # orders the queue, so it must be unique
-            touched_at=Now(),
-            batch=batch,
-            row=row,
-            repair_of=repair_of,
-        )
-        for n, ((request, stored, seed), row) in enumerate(zip(drawings, rows, strict=True))
-    ]
+    jobs = submission.new_jobs(user, requests, batch, rows, repair_of, within_quotas=within_quotas)
     Job.objects.bulk_create(jobs)
     ledger.enter(jobs, requests)
     transaction.on_commit(partial(declared.JOBS_SUBMITTED.inc, len(jobs)))
     transaction.on_commit(partial(events.publish_all, user.pk, [job.pk for job in jobs]))
     _send_on_commit(*jobs)
     return jobs
-
-
-def _drawn(
-    requests: Sequence[RenderRequest], repair_of: Job | None = None
-) -> list[tuple[RenderRequest, dict[str, Any], int]]:
-    """Return each request with what its seed draws from its prompts, as a job stores it, and that seed.
-
-    Clips of one request get random seeds; those of a template random ones in a row, so that they draw in turn. A repair
-    keeps the template of what it repairs, whose drawing it renders.
-
-    Raises:
-        InvalidRequest: see `drawing.drawn`.
-    """
-    lists = available.lists()
-    begin: dict[RenderRequest, int] = {}
-    found = []
-    for request in requests:
-        seed = request.seed
-        if seed is None:
-            seed = begin.get(request, secrets.randbelow(MAX_SEED + 1))
-            if drawing.is_template(request, lists):
-                begin[request] = (seed + 1) % (MAX_SEED + 1)
-        if repair_of is None:
-            drawn, written = drawing.drawn(request, seed, lists)
-        else:
-            kept = repair_of.request
-            drawn, written = request, {name: kept[name] for name in TEMPLATES.values() if name in kept}
-        found.append((drawn, {**drawn.to_dict(), **written}, seed))
-    return found
-
-
-def _room_for(user: User, more: Sequence[RenderRequest], *, within_quotas: bool) -> tuple[int, datetime]:
-    """Return how many jobs the user has queued, and a moment after all of them, at which more can be.
-
-    The number is the priority of the next one's first message, so nobody's first clip waits until another user's
-    flood is checked. The moment is the database's present. Locks the user's row, so concurrent submissions are counted
-    one after the other.
-
-    Raises:
-        NotNow, InvalidRequest: `more` would exceed the site's limit, or a quota of the user.
-        NoRoom: the disk has none.
-    """
-    try:
-        storage.require_room()
-    except storage.StorageUnavailable as error:
-        logger.warning("A new clip was refused: %s", error)
-        raise NoRoom from error
-    locked = User.objects.select_for_update(no_key=True).annotate(now=Now()).get(pk=user.pk)
-    mine = Job.objects.filter(user=user, status__in=ACTIVE)
-    found = mine.aggregate(
-        active=Count("pk"), queued=Count("pk", filter=Q(status=Status.QUEUED)), last=Max("queued_at")
-    )
-    allowance = allowance_of(user) if within_quotas else UNLIMITED
-    if allowance.is_limited:
-        checks.require(user, more, allowance)
-    elif found["active"] + len(more) > settings.MAX_ACTIVE_JOBS:
-        raise TooManyJobs(found["active"], settings.MAX_ACTIVE_JOBS)
-    return found["queued"], max(locked.now, found["last"] + _TICK if found["last"] else locked.now)
 
 
 def transition(job: Job, new: Status, *, expected_run: int | None = None, **changes: object) -> bool:
@@ -302,7 +199,7 @@ def retry(job: Job, *, within_quotas: bool = True) -> bool:
         "waits_in": "",
     }
     fresh |= {"seen_at": None, "removed_at": None}
-    queued, now = _room_for(job.user, [request], within_quotas=within_quotas)
+    queued, now = submission.room_for(job.user, [request], within_quotas=within_quotas)
     fresh["priority"] = min(queued, MAX_PRIORITY)
     if not transition(job, Status.QUEUED, expected_run=job.run, run=run, first_run=run, queued_at=now, **fresh):
         return False
@@ -361,7 +258,7 @@ def requeue(job: Job, run: int, *, sends: bool = True) -> bool:
         job.refresh_from_db()
         if job.run != run or not job.is_active:
             return False
-        if exhausted := _exhausted_stage(job):
+        if exhausted := losses.exhausted_stage(job):
             return fail(job, run, *exhausted)
         _close_running(job, RunStatus.CANCELLED)
         changes = {"run": run + 1, "version": F("version") + 1, "status": Status.QUEUED, "touched_at": Now()}
@@ -374,46 +271,6 @@ def requeue(job: Job, run: int, *, sends: bool = True) -> bool:
             _send_on_commit(job)
     logger.info("Requeued job %s as run %s", job.pk, run + 1)
     return True
-
-
-def done_units(job: Job) -> set[tuple[Stage, int]]:
-    """Return the (stage, chunk) pairs of a job whose output is stored."""
-    return _done_units([job.pk]).get(job.pk, set())
-
-
-def _done_units(job_ids: Sequence[UUID]) -> dict[UUID, set[tuple[Stage, int]]]:
-    """Return `done_units` for several jobs in one query; jobs without any are left out."""
-    done: dict[UUID, set[tuple[Stage, int]]] = {}
-    rows = StageRun.objects.filter(job__in=job_ids, status=RunStatus.DONE).values_list("job_id", "stage", "chunk")
-    for job_id, stage, chunk in rows:
-        done.setdefault(job_id, set()).add((Stage(stage), chunk))
-    return done
-
-
-def frozen_plan(job: Job) -> Plan:
-    """Return the plan of a job. One that has none gets it now: its model is back, or the version before queued it.
-
-    Raises:
-        InvalidRequest: its model is not in the catalogue, or its plan cannot be read.
-    """
-    if job.plan is None:
-        job.plan = available.plan_for(job.render_request).to_dict()
-        Job.objects.filter(pk=job.pk).update(plan=job.plan)
-    return job.render_plan
-
-
-def _exhausted_stage(job: Job) -> tuple[str, dict[str, str]] | None:
-    """Return the error to fail with if a stage was lost too often, and its context: how it was lost the last time."""
-    lost = job.stage_runs.filter(status=RunStatus.LOST, run__gte=job.first_run).order_by("run")
-    losses: dict[tuple[str, int, bool], list[tuple[str, dict[str, str]]]] = {}
-    for stage, chunk, error, facts in lost.values_list("stage", "chunk", "error", "output"):
-        kind = error if error in REASONS_OF_LOSSES else "worker-lost"
-        losses.setdefault((stage, chunk, kind in CARD_REASONS), []).append((kind, facts))
-    for (stage, _chunk, is_card), found in losses.items():
-        if len(found) >= (MAX_CARD_FAILURES if is_card else MAX_ATTEMPTS):
-            error, facts = found[-1]
-            return error, {**facts, "attempts": str(len(found)), "stage": stage}
-    return None
 
 
 def _close_running(job: Job, status: RunStatus) -> None:
@@ -437,33 +294,6 @@ def send_next(job: Job, run: int) -> None:
 
 
 def send(job_ids: Sequence[UUID]) -> None:
-    """Send the next step of jobs, in order, reading their state after the commit."""
-    done = _done_units(job_ids)
-    jobs = Job.objects.in_bulk(job_ids)
-    early = []
-    for job in (jobs[job_id] for job_id in job_ids if job_id in jobs and jobs[job_id].is_active):
-        try:
-            job_plan, request = frozen_plan(job), job.render_request
-        except InvalidRequest as error:
-            fail(job, job.run, "request-invalid", {"details": str(error)})
-            continue
-        units, queues = done.get(job.pk, set()), placement.queues_of(request, job_plan)
-        stage = canvas.alone(job_plan, units)
-        send = partial(canvas.send, job.pk, job.run, _priority(job, stage, queues), job_plan, units, queues)
-        if publish.attempt(send, f"the message of job {job.pk}") and stage is not None:
-            early.append((job, job_plan))
-    ahead.ask(early)
-
-
-def _priority(job: Job, stage: Stage | None, queues: canvas.Queues) -> int:
-    """Return the priority of a job's next step, and enter the job in the line if it is to be generated next.
-
-    Messages of `generate` are all alike. Later steps are served in the order of how many clips of the same user are
-    further ahead, so that nobody's clip waits for all that another user had generated before.
-    """
-    if stage is Stage.PREPROCESS:
-        return job.priority
-    if stage is Stage.GENERATE:
-        turns.enter(job, queues[stage])
-        return 0
-    return min(turns.ahead_of(job), MAX_PRIORITY)
+    """Send the next step of jobs, in order. A job whose request or plan cannot be read fails."""
+    for job, error in sending.send(job_ids):
+        fail(job, job.run, "request-invalid", {"details": str(error)})

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from generation.catalogue.load import BaseModel, Catalogue, Entry, MotionAdapter, MotionLora, StyleLora
+from generation.catalogue.load import BaseModel, Catalogue, Embedding, Entry, MotionAdapter, MotionLora, StyleLora
 from generation.domain.plan import longest
 from generation.requests.fields import FPS
 from generation.requests.limits import Limits
@@ -44,6 +44,10 @@ class Offer:
     def styles(self, model: BaseModel) -> list[StyleLora]:
         """Return the style LoRAs that fit `model` and are available now."""
         return [found for found in self.catalogue.styles_for(model) if self.is_here(found)]
+
+    def embeddings(self, model: BaseModel) -> list[Embedding]:
+        """Return the textual inversions that fit `model` and are available now."""
+        return [found for found in self.catalogue.embeddings_for(model) if self.is_here(found)]
 
     def default_model(self) -> BaseModel:
         """Return the form's default model: the catalogue's, or the first available one if that is missing."""

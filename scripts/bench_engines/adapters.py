@@ -23,15 +23,15 @@ VARIANTS = ("reload", "swap")
 
 
 def engine_of(base: Path, adapter: Path) -> Any:
-    from workers.engines.animatediff import AnimateDiffEngine
+    from workers.engines.animatediff.engine import AnimateDiffEngine
 
     return AnimateDiffEngine(base, adapter, device="cpu")
 
 
 def change(engine: Any, adapter: Path, variant: str) -> Any:
     """Return an engine with another adapter. As the registry did, "reload" keeps the first one meanwhile."""
-    from workers.engines.animatediff import Motion
-    from workers.engines.loading import Source
+    from workers.engines.animatediff.engine import Motion
+    from workers.engines.files.source import Source
 
     if variant == "reload":
         second = engine_of(engine.base, adapter)

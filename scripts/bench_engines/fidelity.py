@@ -33,7 +33,7 @@ def psnr(frames: np.ndarray, expected: np.ndarray) -> float:
 
 def engine_in(mode: str) -> Any:
     """Return an engine that begins in a memory mode, or computes in a precision."""
-    from workers.engines.animatediff import AnimateDiffEngine
+    from workers.engines.animatediff.engine import AnimateDiffEngine
     from workers.engines.ladder import Ladder
 
     how = {"precision": mode} if mode in PRECISIONS else {"memory_mode": mode}

@@ -18,7 +18,7 @@ PLANTED = [
     ("rooms", "accounts/services.py", "import generation.domain.states"),
     ("rooms", "generation/domain/plan.py", "def later():\n    import gallery.models"),
     ("rooms", "generation/jobs/selectors.py", "import generation.create.views"),
-    ("rooms", "generation/models.py", "import generation.queue.services"),
+    ("rooms", "generation/models/job.py", "import generation.queue.services"),
     ("rooms", "auravideo/core/zips.py", "import accounts.models"),
     ("gallery", "gallery/models/video.py", "import gallery.sharing.services"),
     ("accounts", "accounts/models.py", "import accounts.services"),

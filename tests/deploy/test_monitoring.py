@@ -15,7 +15,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from auravideo.core.metrics import certificate, presence
 from auravideo.core.metrics.declared import PREFIX
-from generation.queue.gauges import SiteCollector
+from generation.queue.monitoring.gauges import SiteCollector
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"

@@ -1,4 +1,4 @@
-"""Style LoRAs on the create page, in a browser: the section is sound, and strengths either way are accepted."""
+"""Style LoRAs and trigger words on the create page, in a browser: sound, and strengths either way are accepted."""
 
 import re
 
@@ -10,6 +10,7 @@ from tests.e2e.creating import cards, make, sign_up
 from tests.e2e.soundness import too_small, too_wide, violations
 from tests.e2e.variants import LOCALES
 from tests.generation.create.test_camera_motions import CATALOGUE
+from tests.generation.create.test_trigger_words import EMBEDDING
 from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
@@ -19,7 +20,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 def styled(tmp_path_factory):
     home = tmp_path_factory.mktemp("styled") / "home"
     home.mkdir()
-    (home / "catalogue.toml").write_text(CATALOGUE)
+    words = EMBEDDING.format(word="inkwash", family="tiny", weights="config.json")
+    (home / "catalogue.toml").write_text(CATALOGUE + words)
     started = Site(home, queues="", AURAVIDEO_CATALOGUE=str(home / "catalogue.toml")).start()
     yield started
     assert started.stop() == 0
@@ -38,3 +40,17 @@ def test_the_styles_of_a_form_are_sound_and_accepted(browser, styled, locale):
         page.locator("[name=lora-ink]").fill("-1.5")
         make(page)
         expect(cards(page)).to_have_count(1)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_words_of_the_model_are_under_the_prompt(browser, styled, locale):
+    with open_page(browser, styled, locale=locale) as page:
+        sign_up(page)
+        page.goto("/create/")
+        words = page.locator("#trigger-words")
+        expect(words.get_by_text("inkwash").first).to_be_visible()
+        words.locator("summary").click()
+        expect(words.get_by_text("What inkwash is for.")).to_be_visible()
+        assert violations(page) == []
+        assert too_wide(page) == []
+        assert too_small(page) == []

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from generation.domain.states import Stage
 from generation.models import Worker
-from generation.queue import broker, claims, failing
+from generation.queue import broker, claims
+from generation.queue.monitoring import failing
 from tests.factories import JobFactory, UserFactory, WorkerFactory
 
 pytestmark = pytest.mark.django_db

@@ -7,7 +7,7 @@ from generation.domain import storage_keys
 from generation.domain.errors import RenderError
 from generation.domain.states import MAX_ATTEMPTS, RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.queue import claims, services
+from generation.queue import claims, services, units
 from tests.factories import JobFactory
 from workers import runner, stages
 
@@ -45,7 +45,7 @@ def test_only_the_stage_that_made_the_frames_runs_again(job, id):
     meet(job, bad(job, Stage.INTERPOLATE, 0, id), Stage.UPSCALE)
     job.refresh_from_db()
     assert (job.status, job.run, job.error_id) == (Status.QUEUED, 2, "")
-    assert services.done_units(job) == {(Stage.PREPROCESS, 0), (Stage.GENERATE, 0)}
+    assert units.done(job) == {(Stage.PREPROCESS, 0), (Stage.GENERATE, 0)}
     assert not StageRun.objects.filter(status__in=[RunStatus.LOST, RunStatus.FAILED]).exists()
 
 
@@ -53,7 +53,7 @@ def test_every_chunk_of_a_stage_that_runs_once_is_made_by_that_one_run(job):
     finish(job, Stage.PREPROCESS)
     finish(job, Stage.GENERATE)
     meet(job, bad(job, index=1), chunk=1)
-    assert services.done_units(job) == {(Stage.PREPROCESS, 0)}
+    assert units.done(job) == {(Stage.PREPROCESS, 0)}
 
 
 def test_frames_that_are_bad_every_time_fail_the_clip_with_the_truth(job):
@@ -86,7 +86,7 @@ def test_a_stage_that_was_taken_over_discards_nothing(job):
     with pytest.raises(Ignore):
         runner.run(Stage.INTERPOLATE, str(job.pk), 1, 0, work)
     job.refresh_from_db()
-    assert (job.run, services.done_units(job)) == (2, {(Stage.GENERATE, 0)})
+    assert (job.run, units.done(job)) == (2, {(Stage.GENERATE, 0)})
 
 
 def test_a_stage_finds_out_by_itself(job):
@@ -96,4 +96,4 @@ def test_a_stage_finds_out_by_itself(job):
     with pytest.raises(Ignore):
         runner.run(Stage.ASSEMBLE, str(job.pk), 1, 0, stages.assemble)
     assert Job.objects.get().status == Status.QUEUED
-    assert services.done_units(job) == {(Stage.PREPROCESS, 0)}
+    assert units.done(job) == {(Stage.PREPROCESS, 0)}

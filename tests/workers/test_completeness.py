@@ -13,7 +13,8 @@ from auravideo.server import crew, processes
 from generation.domain.stages import LAST, QUEUES, STAGES, task_of
 from generation.domain.states import Stage
 from generation.models import StageRun
-from generation.queue import broker, estimates, monitoring, placement
+from generation.queue import broker, estimates, placement
+from generation.queue.monitoring import health
 from tests.factories import JobFactory, a_request
 from workers import stages as work
 from workers import tasks
@@ -87,7 +88,7 @@ def test_its_messages_go_to_a_queue_that_somebody_reads(stage):
 
 def test_the_overview_counts_every_queue():
     assert set(broker.depths()) == set(QUEUES)
-    assert [queue.name for queue in monitoring.queues()] == list(QUEUES)
+    assert [queue.name for queue in health.queues()] == list(QUEUES)
 
 
 @pytest.mark.parametrize("language", ["en", "pl"])

@@ -21,7 +21,7 @@ from tests import model_files, single_files
 from tests.single_files import write_kohya_lora, write_single_file
 from workers import engine_factory
 from workers.engines import lora_files, registry
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
 from workers.engines.base import Lora
 
 TINY, MOTION = BUILTIN_MODELS / "text-to-video", BUILTIN_MODELS / "motion-adapter"

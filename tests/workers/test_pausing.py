@@ -12,7 +12,7 @@ from generation.domain import storage_keys
 from generation.domain.errors import RenderError
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.queue import claims, leftovers, services
+from generation.queue import claims, leftovers, services, units
 from generation.queue.pausing import services as pausing
 from tests.factories import JobFactory, a_request
 from workers import frame_store, runner, tasks
@@ -235,14 +235,14 @@ def test_a_chunk_that_is_interrupted_is_put_back_and_done_again(new_job, own_reg
     assert steps == [0, 1, 2]
     assert own_registry.keys() == []
     job.refresh_from_db()
-    assert (job.status, services.done_units(job)) == (Status.QUEUED, {(Stage.PREPROCESS, 0), (Stage.GENERATE, 0)})
+    assert (job.status, units.done(job)) == (Status.QUEUED, {(Stage.PREPROCESS, 0), (Stage.GENERATE, 0)})
 
     interrupted(runner.run, stage, str(job.pk), job.run, 0, work)
     assert len(steps) == 3, "nothing is begun during the pause"
     pausing.resume()
     job.refresh_from_db()
     runner.run(stage, str(job.pk), job.run, 0, lambda _context: {})
-    assert (stage, 0) in services.done_units(job)
+    assert (stage, 0) in units.done(job)
 
 
 def test_encoding_what_is_finished_goes_on_during_a_pause(new_job):

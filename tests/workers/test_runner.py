@@ -13,7 +13,7 @@ from generation.domain import storage_keys
 from generation.domain.errors import RenderError
 from generation.domain.states import MAX_ATTEMPTS, RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.queue import claims, services
+from generation.queue import claims, services, units
 from tests.factories import JobFactory
 from workers import cards, frame_store, outages, runner, tasks
 from workers.engines import registry
@@ -286,7 +286,7 @@ def test_a_failed_jobs_frames_go_after_a_day_and_a_retry_starts_anew(user, setti
     frame_store.write_chunk(job.pk, Stage.GENERATE, 0, np.zeros((1, 8, 8, 3), np.uint8), 8)
     settings.FAILED_FRAMES_KEPT_HOURS = 0
     assert tasks.prune() == 1
-    assert services.done_units(job) == set()
+    assert units.done(job) == set()
 
 
 def test_the_clean_up_spares_a_job_that_was_started_again(user):

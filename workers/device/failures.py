@@ -14,7 +14,7 @@ from auravideo.core.liveness import progress
 from auravideo.core.metrics import gpus
 from generation.domain.states import Stage
 from generation.models import StageRun
-from generation.queue import claims, services
+from generation.queue import claims, losses
 from workers import cards, pace
 from workers.engines.device_errors import Fault, fault_of, first_line
 
@@ -54,7 +54,7 @@ def lose(held: StageRun, error: Exception) -> None:
     logger.error("%s: the graphics card is lost: %s", held, first_line(error), exc_info=error)
     # What CUDA says then is only that the card is "busy or unavailable".
     is_taken = cards.compute_mode() == gpus.EXCLUSIVE and "busy or unavailable" in str(error)
-    reason = services.CARD_EXCLUSIVE if is_taken else services.CARD_FAILED
+    reason = losses.CARD_EXCLUSIVE if is_taken else losses.CARD_FAILED
     facts = {"card": cards.device().name, "driver": gpus.driver_version() or "?", "problem": first_line(error)}
     claims.lose(held.job_id, held.run, Stage(held.stage), held.chunk, reason, facts)
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workers.engines.loading import Source, require_tokenizer
+from workers.engines.files.clip_tokenizer import require_tokenizer
+from workers.engines.files.source import Source
 
 NO_LIMIT = int(1e30)  # what transformers assumes if the configuration names none
 

@@ -11,6 +11,20 @@ from typing import Any
 
 from generation.catalogue.lora_families import LAYOUTS, Shapes, is_lora, made_for
 from generation.domain.errors import RenderError
+from workers.engines.files.source import Source
+from workers.engines.files.weights import DIFFUSERS_WEIGHTS
+
+
+def lora_file(path: Path, source: Source) -> Path:
+    """Return the single safetensors file at or in `path`."""
+    if path.is_dir():
+        files = sorted(path.glob("*.safetensors"))
+        if len(files) != 1:
+            raise source.missing(path / f"{DIFFUSERS_WEIGHTS}.safetensors")
+        path = files[0]
+    if not path.is_file():
+        raise source.missing(path)
+    return path
 
 
 def read_shapes(path: Path) -> Shapes:

@@ -1,6 +1,7 @@
-"""Every counter and histogram of the site. Gauges are computed when they are asked for (generation/queue/gauges.py).
+"""Every counter and histogram of the site.
 
-prometheus_client only, because the engines count here as well, and they know no settings.
+Gauges are computed when they are asked for (generation/queue/monitoring/gauges.py). prometheus_client only, because the
+engines count here as well, and they know no settings.
 """
 
 from collections.abc import Sequence

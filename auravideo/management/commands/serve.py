@@ -25,8 +25,9 @@ from auravideo.core.metrics import gpus
 from auravideo.doctor import joining
 from auravideo.server import crew, migrations, node_names, processes, redis_server, scheduler, shared, web
 from auravideo.server.supervisor import Process, Supervisor
-from generation.queue import broker, failing
-from generation.queue.failing import Failing
+from generation.queue import broker
+from generation.queue.monitoring import failing
+from generation.queue.monitoring.failing import Failing
 
 READY_SECONDS = 180
 WEB, WORKERS, SCHEDULER = PARTS = ("web", "workers", "scheduler")

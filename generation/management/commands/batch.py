@@ -15,12 +15,13 @@ from django.db.models import Q
 from tqdm import tqdm
 
 from auravideo.commands import manage
+from auravideo.core import publish
 from generation.batches import parsing
 from generation.batches import services as batches
 from generation.batches.export import Output, OutputError
 from generation.batches.services import BatchEntry, Feed
 from generation.batches.wait import Outcome, Wait
-from generation.queue import services
+from generation.queue import submission
 from generation.quotas.allowance import UNLIMITED
 from generation.quotas.refusals import NoSecondsLeft, NoStorageLeft, TooManyJobs
 from generation.quotas.selectors import allowance_of
@@ -30,7 +31,7 @@ SHOWN_PROBLEMS = 100
 SOME_FAILED, NOT_FINISHED, INTERRUPTED = 3, 4, 130  # exit codes; CommandError exits with 1, shells use 130 for Ctrl-C
 START_WORKERS = f"make run (or: {manage('serve')})"
 WHY = {
-    services.NoRoom: "the disk is full or nearly so",
+    submission.NoRoom: "the disk is full or nearly so",
     TooManyJobs: "the user has reached the limit of waiting clips",
     NoSecondsLeft: "the user has no seconds of video left (see --no-quotas)",
     NoStorageLeft: "the user has no storage left (see --no-quotas)",
@@ -177,7 +178,7 @@ class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
 @contextlib.contextmanager
 def _quiet(*, unless: bool) -> Iterator[None]:
     """Silence the warning that every job would log without a broker; the command prints it once."""
-    logger = logging.getLogger("generation.queue.services")
+    logger = logging.getLogger(publish.__name__)
     before = logger.level
     if not unless:
         logger.setLevel(logging.ERROR)

@@ -11,7 +11,8 @@ from django.utils import timezone
 from auravideo.commands import manage
 from generation.domain.memory_classes import GB
 from generation.domain.worker_notes import note_text
-from generation.queue import failing, roster
+from generation.queue import roster
+from generation.queue.monitoring import failing
 from generation.queue.pausing import state
 from generation.queue.roster import Member
 

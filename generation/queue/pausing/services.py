@@ -15,7 +15,8 @@ from django.db.models.functions import Now
 
 from generation.domain.states import ACTIVE, RunStatus, Stage, Status
 from generation.models import Job, RenderingPause, StageRun
-from generation.queue import broker, claims, events, outcomes, roster, services, turns
+from generation.queue import broker, claims, events, roster, services, turns
+from generation.queue.monitoring import outcomes
 from generation.queue.pausing import state
 
 logger = logging.getLogger(__name__)

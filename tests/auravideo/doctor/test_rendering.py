@@ -98,6 +98,15 @@ def test_a_catalogue_that_cannot_be_read(settings, tmp_path, problem):
     assert "AURAVIDEO_CATALOGUE" in problem(rendering.models).fix
 
 
+def test_an_argument_that_the_pipeline_does_not_take_is_named_before_anything_renders(settings, tmp_path, problem):
+    path = tmp_path / "catalogue.toml"
+    path.write_text("[models.wan2-1-t2v-1-3b.call]\nmax_sequence_lenght = 512\n")
+    settings.CATALOGUE_FILE = str(path)
+    found = str(problem(rendering.models))
+    assert "models 'wan2-1-t2v-1-3b': field 'call' names 'max_sequence_lenght'" in found
+    assert "there are guidance_scale_2, max_sequence_length" in found
+
+
 # Without hashes: those of the lock file count.
 MINE = """
 [upscalers.mine]

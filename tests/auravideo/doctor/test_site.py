@@ -11,7 +11,7 @@ from auravideo.doctor import site
 from auravideo.doctor.findings import State
 from auravideo.version import VERSION
 from generation.domain.stages import QUEUES
-from generation.queue import failing
+from generation.queue.monitoring import failing
 from tests.factories import WorkerFactory
 from tests.rigs.web_server import serving
 

@@ -15,7 +15,8 @@ from auravideo.health import checks, views
 from auravideo.server import scheduler
 from generation.domain.stages import QUEUES
 from generation.models import Worker
-from generation.queue import broker, failing
+from generation.queue import broker
+from generation.queue.monitoring import failing
 from tests.factories import WorkerFactory
 
 

@@ -11,7 +11,8 @@ from django.utils import timezone
 from gallery.moderation.overview import PLOT_HEIGHT, bars, columns, stored
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job
-from generation.queue import broker, monitoring
+from generation.queue import broker
+from generation.queue.monitoring import health
 from tests.factories import JobFactory, ReportFactory, UserFactory, VideoFactory, a_moderator
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +28,7 @@ def a_run(job: Job, stage: Stage, seconds: float) -> None:
 
 def test_jobs_are_counted_by_every_state():
     JobFactory.create_batch(2, status=Status.FAILED)
-    found = {str(label): count for label, count in monitoring.jobs_by_state()}
+    found = {str(label): count for label, count in health.jobs_by_state()}
     assert found == {"queued": 0, "rendering": 0, "done": 0, "failed": 2, "cancelled": 0}
 
 
@@ -40,7 +41,7 @@ def test_messages_of_every_priority_count_for_their_queue():
 def test_a_stage_is_timed_by_its_last_runs():
     for seconds in (1, 2, 9):
         a_run(JobFactory(), Stage.GENERATE, seconds)
-    (found,) = monitoring.stages()
+    (found,) = health.stages()
     assert (str(found.label), found.runs) == ("Generating", 3)
     assert (round(found.median, 1), round(found.mean, 1)) == (2.0, 4.0)
 
@@ -51,8 +52,8 @@ def test_every_day_of_the_last_ones_is_there():
     JobFactory(status=Status.FAILED, ended_at=today)
     JobFactory(status=Status.DONE, ended_at=today - timedelta(days=3))
     JobFactory(status=Status.DONE, ended_at=today - timedelta(days=40))
-    found = monitoring.days()
-    assert len(found) == monitoring.DAYS
+    found = health.days()
+    assert len(found) == health.DAYS
     assert [(day.done, day.failed) for day in found if day.done or day.failed] == [(1, 0), (1, 1)]
     assert (found[-1].done, found[-1].failed) == (1, 1)
 
@@ -60,7 +61,7 @@ def test_every_day_of_the_last_ones_is_there():
 def test_bars_and_columns_fill_their_drawing_and_no_more():
     assert [bar["length"] for bar in bars([("a", 0), ("b", 3), ("c", 300)])] == [0, 1, 100]
     assert [bar["length"] for bar in bars([("a", 0)])] == [0]
-    found = columns([monitoring.Day(timezone.localdate(), done, failed) for done, failed in ((0, 0), (3, 1), (1, 0))])
+    found = columns([health.Day(timezone.localdate(), done, failed) for done, failed in ((0, 0), (3, 1), (1, 0))])
     assert all(column["top"] + column["done"] + column["failed"] <= PLOT_HEIGHT + 2 for column in found)
     assert found[0]["done"] == 0
 
@@ -111,5 +112,5 @@ def test_the_page_does_not_wait_for_silent_workers(client):
     client.force_login(a_moderator())
     before = time.monotonic()
     page = client.get(ADDRESS).content.decode()
-    assert page.count("overview__none") == len(monitoring.QUEUES)
+    assert page.count("overview__none") == len(health.QUEUES)
     assert time.monotonic() - before < 10

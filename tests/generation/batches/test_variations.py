@@ -4,7 +4,7 @@ import pytest
 
 from generation.batches import variations
 from generation.models import Batch, Job
-from generation.queue.services import TooManyJobs
+from generation.quotas.refusals import TooManyJobs
 from generation.requests.request import RenderRequest
 from tests.factories import a_request
 

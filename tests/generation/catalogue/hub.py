@@ -1,5 +1,9 @@
 """What the local hub of these tests serves, and the operator's catalogue that names it."""
 
+from pathlib import Path
+
+from generation.catalogue.load import Entry, load_catalogue
+
 WEIGHTS = bytes(range(256)) * 4000  # 1 MB
 CONFIG = b'{"_class_name": "MotionAdapter"}'
 
@@ -32,3 +36,8 @@ adapter = "moves"
 interpolator = "tiny-film"
 upscaler = "tiny-esrgan"
 """
+
+
+def entry(id: str, home: Path) -> Entry:
+    """Return an entry of the catalogue in the fixture `home`."""
+    return load_catalogue(str(home.parent / "extra.toml"))[id]

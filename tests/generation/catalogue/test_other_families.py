@@ -113,6 +113,27 @@ def test_a_variant_of_the_default_model_is_not_the_default(tmp_path: Path) -> No
         (("max_sequence_length = 512", "scale = [1.0, inf]"), "'call' cannot set 'scale'"),
         (("max_sequence_length = 512", "parts = [{ a = 1 }]"), "'call' cannot set 'parts'"),
         (("max_sequence_length = 512", "timesteps = 1000"), "'call' cannot set 'timesteps'"),
+        (
+            ("max_sequence_length", "max_sequence_lenght"),
+            "'waves': field 'call' names 'max_sequence_lenght'",
+        ),
+        (("max_sequence_length", "decode_timestep"), "there are guidance_scale_2, max_sequence_length$"),
+        (("flow_shift", "flow_shfit"), "'scheduler' names 'flow_shfit', which UniPCMultistepScheduler does not have"),
+        (("UniPCMultistepScheduler", "HeunDiscreteScheduler"), "'scheduler' must name one of CogVideoXDDIMScheduler, "),
+        (("UniPCMultistepScheduler", "LCMScheduler"), "under 'class', not 'LCMScheduler'"),
+        (('{ vae = "float32" }', '{ vea = "float32" }'), "'precisions' names 'vea', which WanPipeline does not have"),
+        (
+            ('{ vae = "float32" }', '{ tokenizer = "float32" }'),
+            "there are text_encoder, vae, transformer, ",
+        ),
+        (
+            ("notice =", 'parts = { vea = { repo = "a/b" } }\nnotice ='),
+            "'parts' names 'vea', which 'files' does",
+        ),
+        (
+            ("notice =", 'vae_repo = "a/b"\nparts = { vae = { repo = "a/b" } }\nnotice ='),
+            "'parts' and 'vae_repo'",
+        ),
         (("files = [", 'sha256 = { "../x" = "0" }\nfiles = ['), "'sha256' must be of paths within"),
         (("files = [", 'vocabulary = "../words.json"\nfiles = ['), "'vocabulary' must be a path within"),
     ],
@@ -121,6 +142,18 @@ def test_what_an_entry_says_wrongly_is_named(tmp_path: Path, change: tuple[str, 
     assert change[0] in WAVES
     with pytest.raises(CatalogueError, match=told):
         load(tmp_path, WAVES.replace(*change))
+
+
+@pytest.mark.parametrize("field", ["call = { eta = 0.5 }", 'precisions = { vae = "float32" }'])
+def test_what_nothing_would_read_of_an_animatediff_model_is_refused(tmp_path: Path, field: str) -> None:
+    with pytest.raises(CatalogueError, match=r"'tiny': field '(call|precisions)' does not go with AnimateDiffPipeline"):
+        load(tmp_path, f"[models.tiny]\n{field}\n")
+
+
+@pytest.mark.parametrize("kind", ["models.tiny", "adapters.tiny-motion"])
+def test_a_misspelt_option_of_a_scheduler_is_named(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(CatalogueError, match="'scheduler' names 'clip_smaple', which DDIMScheduler"):
+        load(tmp_path, f"[{kind}]\nscheduler = {{ class = 'DDIMScheduler', clip_smaple = false }}\n")
 
 
 @pytest.mark.parametrize(

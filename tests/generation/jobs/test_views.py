@@ -12,7 +12,7 @@ from generation.jobs import archive
 from generation.jobs.page_updates import View
 from generation.jobs.views import JOBS_A_PAGE
 from generation.models import Job
-from generation.queue import claims, services
+from generation.queue import claims, services, units
 from tests.factories import BatchFactory, JobFactory, VideoFactory
 
 pytestmark = pytest.mark.django_db
@@ -320,7 +320,7 @@ def test_retrying_after_a_failure_continues_with_what_is_stored_and_is_new_again
     act(signed_in, "retry", job)
     job.refresh_from_db()
     assert (job.status, job.run, job.error_id, job.seen_at) == (Status.QUEUED, 2, "", None)
-    assert services.done_units(job) == {(Stage.PREPROCESS, 0)}
+    assert units.done(job) == {(Stage.PREPROCESS, 0)}
     assert claims.claim(job.pk, 2, Stage.GENERATE, 0, "worker") is not None
 
 

@@ -5,6 +5,7 @@ from django.db import connection
 
 from generation.models import Job
 from generation.queue import services
+from generation.quotas.refusals import TooManyJobs
 from tests.factories import JobFactory, UserFactory
 from tests.races import all_at_once
 
@@ -19,7 +20,7 @@ def test_requests_at_the_same_time_do_not_get_past_the_limit(settings, monkeypat
     def submit() -> None:
         try:
             services.submit(user, request)
-        except services.TooManyJobs:
+        except TooManyJobs:
             refused.append(1)
 
     all_at_once(submit, 8)

@@ -5,7 +5,7 @@ from django.core.management import call_command
 
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, RenderingPause, StageRun
-from generation.queue import broker, claims, recovery, services
+from generation.queue import broker, claims, recovery, services, units
 from generation.queue.claims import Order
 from generation.queue.pausing import services as pausing
 from generation.queue.pausing import state
@@ -140,7 +140,7 @@ def test_a_chunk_that_was_dropped_makes_its_canvas_void_and_the_rest_is_sent_aga
     job.refresh_from_db()
     sent = messages()
     assert {message.run for message in sent} == {job.run}
-    assert services.done_units(job) >= {(Stage.GENERATE, 0), (Stage.INTERPOLATE, 0)}
+    assert units.done(job) >= {(Stage.GENERATE, 0), (Stage.INTERPOLATE, 0)}
     assert Stage.GENERATE not in {message.stage for message in sent}
 
 

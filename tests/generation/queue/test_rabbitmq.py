@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 from auravideo.celery import app
 from generation.domain.states import Stage
 from generation.models import Job
-from generation.queue import broker, claims, rabbitmq, recovery, services
+from generation.queue import broker, claims, rabbitmq, recovery, sending, services
 from generation.requests import available
 from generation.requests.request import parse
 
@@ -69,7 +69,7 @@ def test_a_submitted_job_has_its_message_in_a_replicated_queue(job):
 
 
 def test_the_first_to_be_served_has_the_highest_priority_of_rabbitmq():
-    ours = list(range(services.MAX_PRIORITY + 1))
+    ours = list(range(sending.MAX_PRIORITY + 1))
     assert sorted(ours, key=rabbitmq.wire_priority, reverse=True) == ours
     assert rabbitmq.wire_priority(0) == 9
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from auravideo.celery import app
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun, Worker
-from generation.queue import broker, claims, recovery, services, turns
+from generation.queue import broker, claims, recovery, services, turns, units
 from generation.queue.recovery import GRACE_SECONDS
 from generation.requests import available
 from generation.requests.request import parse
@@ -148,7 +148,7 @@ def test_after_redis_was_wiped_between_two_stages_only_what_is_left_is_sent(job)
     age(60)
     assert recovery.requeue_lost() == 1
     job.refresh_from_db()
-    assert services.done_units(job) == {(Stage.PREPROCESS, 0)}
+    assert units.done(job) == {(Stage.PREPROCESS, 0)}
     assert claims.claim(job.pk, 2, Stage.GENERATE, 0, "worker") is not None
 
 

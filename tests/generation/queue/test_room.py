@@ -7,7 +7,7 @@ from auravideo.core import storage
 from generation.domain.errors import WAITING, WARNINGS
 from generation.domain.states import Status
 from generation.models import Job
-from generation.queue import services
+from generation.queue import services, submission
 from tests.factories import JobFactory
 from tests.generation.create.test_submitting import GOOD
 
@@ -29,7 +29,7 @@ def test_the_form_says_so_and_keeps_what_was_typed(no_room, signed_in):
 
 def test_a_retry_is_refused_too(no_room, user):
     job = JobFactory(user=user, status=Status.FAILED)
-    with pytest.raises(services.NoRoom):
+    with pytest.raises(submission.NoRoom):
         services.retry(job)
 
 

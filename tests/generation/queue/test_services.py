@@ -7,7 +7,8 @@ from django.conf import settings as django_settings
 
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
-from generation.queue import broker, claims, estimates, services
+from generation.queue import broker, claims, estimates, services, units
+from generation.quotas.refusals import TooManyJobs
 from generation.requests import available
 from generation.requests.request import InvalidRequest, parse
 from tests.factories import JobFactory, a_request
@@ -44,7 +45,7 @@ def test_queued_jobs_per_user_are_limited(user, settings):
     settings.MAX_ACTIVE_JOBS = 2
     services.submit(user, asked())
     services.submit(user, asked())
-    with pytest.raises(services.TooManyJobs):
+    with pytest.raises(TooManyJobs):
         services.submit(user, asked())
     assert Job.objects.count() == 2
 
@@ -158,7 +159,7 @@ def test_retrying_a_failed_job_continues_from_the_stage_that_failed(user):
     assert services.retry(job)
     job.refresh_from_db()
     assert (job.status, job.run, job.error_text) == (Status.QUEUED, 2, "")
-    assert services.done_units(job) == {(Stage.PREPROCESS, 0)}
+    assert units.done(job) == {(Stage.PREPROCESS, 0)}
     assert broker.standing_messages() == {(str(job.pk), 2)}
     assert claim(job, Stage.GENERATE, run=2) is not None
 
@@ -193,7 +194,7 @@ def test_retrying_a_cancelled_job_starts_over_because_its_frames_are_gone(user):
     claims.finish(claim(job), {})
     services.cancel(job)
     assert services.retry(job)
-    assert services.done_units(job) == set()
+    assert units.done(job) == set()
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING, Status.DONE])
@@ -288,7 +289,7 @@ def test_a_retried_job_whose_frames_are_gone_renders_them_again(user):
     claims.finish(claim(job, Stage.GENERATE), {})
     claims.fail(claim(job, Stage.INTERPOLATE), "frames-missing", {})
     assert services.retry(job)
-    assert services.done_units(job) == set()
+    assert units.done(job) == set()
 
 
 def test_retrying_takes_its_place_behind_the_persons_other_jobs(user):
@@ -306,7 +307,7 @@ def test_retrying_respects_the_limit_per_user(user, settings):
     services.cancel(job)
     settings.MAX_ACTIVE_JOBS = 1
     services.submit(user, asked())
-    with pytest.raises(services.TooManyJobs):
+    with pytest.raises(TooManyJobs):
         services.retry(job)
     assert Job.objects.get(pk=job.pk).status == Status.CANCELLED
 

@@ -8,6 +8,7 @@ from generation.domain.states import Status
 from generation.models import BlockedTerm, Job
 from generation.queue import broker, events, services
 from generation.queue.blocked_terms import BlockedPrompt
+from generation.quotas.refusals import TooManyJobs
 from generation.requests.request import InvalidRequest, RenderRequest
 from tests.factories import JobFactory, a_request
 
@@ -45,7 +46,7 @@ def test_each_has_its_seed_and_its_message_and_their_owner_hears_once(user, monk
 def test_if_not_all_fit_none_is_queued(user, settings):
     settings.MAX_ACTIVE_JOBS = 4
     JobFactory(user=user)
-    with pytest.raises(services.TooManyJobs, match=r"At most 4 of your clips .* 1 do now"):
+    with pytest.raises(TooManyJobs, match=r"At most 4 of your clips .* 1 do now"):
         services.submit_many(user, [asked()] * 4)
     assert Job.objects.count() == 1
     assert not broker.standing_messages()

@@ -33,7 +33,11 @@ from pathlib import Path
 import django; django.setup()
 import torch
 from generation.catalogue.entries import BUILTIN_MODELS
-from workers.engines import loading
+from workers.engines.animatediff.loras import set_loras
+from workers.engines.animatediff.motion import load_motion_adapter
+from workers.engines.files.clip_tokenizer import load_tokenizer
+from workers.engines.files.source import Source
+from workers.engines.files.weights import weights_file
 from workers.engines.base import Lora
 from workers.engines.realesrgan import RealEsrganEngine
 folder = Path(sys.argv[1]); mark = folder / "mark"
@@ -43,12 +47,12 @@ class Bomb:
 opening = f"open({str(mark)!r}, 'w')"
 acts = {"touch": (Path.touch, (mark,)), "eval": (eval, (opening,)), "exec": (exec, (opening,)),
         "system": (__import__("os").system, (f"touch {mark}",))}
-source = lambda: loading.Source("Small")
+source = lambda: Source("Small")
 def upscaler(path): RealEsrganEngine({2: path}, device="cpu").load()
-def adapter(path): loading.load_motion_adapter(path, torch.float32, source())
-def lora(path): loading.set_loras(None, [Lora(path, 1.0, "Ink")], source())
-def tokenizer(path): loading.load_tokenizer(path.parent, source())
-def weights(path): loading.weights_file(path.parent, path.stem, source())
+def adapter(path): load_motion_adapter(path, torch.float32, source())
+def lora(path): set_loras(None, [Lora(path, 1.0, "Ink")], source())
+def tokenizer(path): load_tokenizer(path.parent, source())
+def weights(path): weights_file(path.parent, path.stem, source())
 answers = []
 for act, how in acts.items():
     for suffix in ("safetensors", "pth", "ckpt", "bin", "pkl"):

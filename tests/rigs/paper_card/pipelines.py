@@ -10,10 +10,13 @@ import torch
 
 from tests import full_size_models as published
 from tests.rigs.paper_card.card import PaperCard
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
+from workers.engines.animatediff.motion import join_motion
 from workers.engines.diffusion.engine import PARTS
+from workers.engines.files.clip_tokenizer import load_tokenizer
+from workers.engines.files.schedulers import make_scheduler
+from workers.engines.files.source import Source
 from workers.engines.ladder import Ladder
-from workers.engines.loading import Source, join_motion, load_tokenizer, make_scheduler
 from workers.engines.preview import LatentPreview
 
 

@@ -21,7 +21,7 @@ from tests.rigs.paper_card.pipelines import (
     put,
     write_small_files,
 )
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
 from workers.engines.ladder import Ladder
 
 pytestmark = pytest.mark.thorough  # a minute of one core in all

@@ -10,7 +10,7 @@ from generation.catalogue.load import load_catalogue
 from tests.rigs.paper_card.measure import Bench
 from tests.rigs.paper_card.pipelines import write_small_files
 from tests.rigs.paper_card.table import FAMILIES, USUAL_CARD, Family, key, plane_above, table_in, toml
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
 from workers.engines.diffusion.parts import weight_bytes
 from workers.engines.memory import LADDER
 

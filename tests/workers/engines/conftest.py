@@ -25,7 +25,7 @@ def small(tmp_path_factory):
 @pytest.fixture
 def new_engine(small):
     """Return a factory of engines of the small models, on the CPU, each with its own memory ladder."""
-    from workers.engines.animatediff import AnimateDiffEngine
+    from workers.engines.animatediff.engine import AnimateDiffEngine
     from workers.engines.ladder import Ladder
 
     def make(base=small.base, adapter=small.adapter, **options):

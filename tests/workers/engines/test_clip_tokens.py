@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from generation.domain.errors import RenderError
 from tests.full_size_models import write_tokenizer
 from workers.engines.clip_tokens import NO_LIMIT, load_prompt_tokens
-from workers.engines.loading import Source, load_tokenizer
+from workers.engines.files.clip_tokenizer import load_tokenizer
+from workers.engines.files.source import Source
 from workers.tiny.world.prompts import evaluation_prompts
 
 SHIPPED = Path(__file__).resolve().parents[3] / "workers" / "tiny" / "models" / "text-to-video" / "tokenizer"
@@ -145,7 +146,7 @@ def test_counting_loads_neither_transformers_nor_torch():
 import sys
 from pathlib import Path
 from workers.engines.clip_tokens import load_prompt_tokens
-from workers.engines.loading import Source
+from workers.engines.files.source import Source
 print(load_prompt_tokens(Path({str(SHIPPED)!r}), Source("tiny")).count("a red heart"))
 print([name for name in ("transformers", "torch", "diffusers", "huggingface_hub") if name in sys.modules])
 """

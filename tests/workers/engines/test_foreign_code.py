@@ -8,8 +8,12 @@ import pytest
 import torch
 
 from generation.domain.errors import RenderError
-from workers.engines import loading
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
+from workers.engines.animatediff.loras import set_loras
+from workers.engines.animatediff.opening import load_pipeline
+from workers.engines.files.configs import read_json
+from workers.engines.files.schedulers import ANIMATEDIFF_SCHEDULER, make_scheduler
+from workers.engines.files.source import Source
 from workers.engines.realesrgan import RealEsrganEngine
 
 
@@ -71,12 +75,10 @@ def test_an_adapter_that_is_a_pickle_is_never_unpickled(small, base, ran, tmp_pa
 def test_a_lora_that_is_a_pickle_is_never_unpickled(small, ran, tmp_path, name):
     from workers.engines.base import Lora
 
-    pipeline = loading.load_pipeline(
-        small.base, small.adapter, None, torch.float32, loading.Source("Small"), loading.Source("Motion")
-    )
+    pipeline = load_pipeline(small.base, small.adapter, None, torch.float32, Source("Small"), Source("Motion"))
     torch.save(Bomb(ran), tmp_path / name)
     with pytest.raises(RenderError):
-        loading.set_loras(pipeline, [Lora(tmp_path / name, 1.0, "Ink")], loading.Source("Small"))
+        set_loras(pipeline, [Lora(tmp_path / name, 1.0, "Ink")], Source("Small"))
     assert not ran.exists()
 
 
@@ -103,7 +105,7 @@ CODE = {
 def test_a_configuration_that_asks_for_code_is_refused(tmp_path, key):
     (tmp_path / "config.json").write_text(json.dumps({key: CODE[key]}))
     with pytest.raises(RenderError) as caught:
-        loading.read_json(tmp_path / "config.json", loading.Source("Small model"))
+        read_json(tmp_path / "config.json", Source("Small model"))
     assert (caught.value.id, caught.value.context["problem"]) == ("model-unsafe", key)
 
 
@@ -130,5 +132,5 @@ def test_a_configuration_that_names_another_class_is_refused(small, base, file, 
 def test_a_scheduler_of_another_class_is_replaced_and_never_imported(small, base):
     path = base / "scheduler" / "scheduler_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "_class_name": "os.system"}))
-    scheduler = loading.make_scheduler(None, base, loading.Source("Small"))
-    assert type(scheduler).__name__ == loading.ANIMATEDIFF_SCHEDULER["class"]
+    scheduler = make_scheduler(None, base, Source("Small"))
+    assert type(scheduler).__name__ == ANIMATEDIFF_SCHEDULER["class"]

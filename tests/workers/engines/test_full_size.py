@@ -15,7 +15,7 @@ import torch
 from generation.catalogue.load import load_catalogue
 from tests import full_size_models as models
 from tests.sampling import every
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
 from workers.engines.ladder import Ladder
 from workers.engines.memory import LADDER
 
@@ -163,7 +163,7 @@ def test_a_prompt_is_read_beyond_what_clip_reads_at_once(home, caplog):
 def test_the_configuration_of_a_bare_adapter_is_the_librarys_own():
     from diffusers import MotionAdapter
 
-    from workers.engines.loading import motion_adapter_config
+    from workers.engines.animatediff.motion import motion_adapter_config
 
     with torch.device("meta"):
         adapter = MotionAdapter()

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from workers.engines.animatediff.loras import set_loras
 from workers.engines.diffusion.guidance import guide_at_once, guide_in_two_passes
 from workers.engines.diffusion.held_weights import (
     keep_away,
@@ -11,7 +12,6 @@ from workers.engines.diffusion.held_weights import (
     saved_bytes,
     to_eight_bits,
 )
-from workers.engines.loading import set_loras
 from workers.engines.memory import join_inference, split_inference
 
 

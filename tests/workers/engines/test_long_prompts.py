@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
 from workers.tiny.training.export import MODELS
 
 LIMIT = 75  # tokens of text in a chunk of Stable Diffusion's encoder

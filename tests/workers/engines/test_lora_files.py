@@ -9,8 +9,10 @@ from safetensors.torch import save_file
 
 from generation.domain.errors import RenderError
 from workers.engines import lora_files
+from workers.engines.animatediff.loras import set_loras
+from workers.engines.animatediff.opening import load_pipeline
 from workers.engines.base import Lora
-from workers.engines.loading import Source, load_pipeline, set_loras
+from workers.engines.files.source import Source
 
 RANK, ALPHA = 2, 6.0
 # Modules of Stable Diffusion 1.5 that LoRAs are trained on, by what is peculiar to each.

@@ -7,10 +7,10 @@ import torch
 from generation.catalogue.load import load_catalogue
 from generation.domain.errors import RenderError
 from workers.engines import memory, registry
-from workers.engines.animatediff import AnimateDiffEngine, Motion
+from workers.engines.animatediff.engine import AnimateDiffEngine, Motion
 from workers.engines.diffusion.parts import least_bytes, weight_bytes
+from workers.engines.files.source import Source
 from workers.engines.ladder import Ladder
-from workers.engines.loading import Source
 from workers.engines.memory import LADDER, TILE, allowed, join_inference, rung_index, set_tiles, split_inference
 from workers.engines.registry import Registry
 

@@ -9,12 +9,12 @@ from itertools import product
 import numpy as np
 import pytest
 
+from generation.catalogue.diffusers_names import ANIMATEDIFF_SCHEDULERS
 from generation.domain.errors import Paused
 from tests.sampling import every
 from workers.engines import registry
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
 from workers.engines.diffusion import checkpoint as checkpoints
-from workers.engines.loading import SCHEDULERS
 
 STEPS = 4
 
@@ -63,7 +63,7 @@ def engines(small):
     return [AnimateDiffEngine(small.base, small.adapter, device="cpu", label="Small model") for _worker in range(2)]
 
 
-@pytest.mark.parametrize(("scheduler", "guidance"), every(3, product(SCHEDULERS, (5.0, 1.0))))
+@pytest.mark.parametrize(("scheduler", "guidance"), every(3, product(ANIMATEDIFF_SCHEDULERS, (5.0, 1.0))))
 def test_a_clip_is_the_same_with_and_without_a_pause(engines, scheduler, guidance):
     sampling = {"scheduler": {"class": scheduler}, "guidance": guidance}
     one, other = engines

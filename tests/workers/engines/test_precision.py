@@ -116,7 +116,7 @@ def test_black_frames_are_decoded_again_and_believed_if_they_stay_black(small, t
 
 def test_black_frames_that_full_precision_does_not_give_are_replaced(new_engine, monkeypatch):
     """As on a GTX 1660, whose half precision gives black."""
-    from workers.engines import animatediff
+    from workers.engines.animatediff import engine as animatediff
 
     def blackening(vae, *args):
         frames = decode(vae, *args)

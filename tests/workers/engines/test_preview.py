@@ -4,7 +4,8 @@ import torch
 
 from generation.catalogue.load import load_catalogue
 from tests import full_size_models as models
-from workers.engines.loading import Source, load_model
+from workers.engines.files.source import Source
+from workers.engines.files.weights import load_model
 from workers.engines.preview import MAX_SIDE, LatentPreview, _draw
 from workers.tiny.world.scenes import draw, sample_scene
 

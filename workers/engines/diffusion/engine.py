@@ -25,8 +25,8 @@ from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.needs import Needs, needed_bytes
 from workers.engines.diffusion.parts import networks_of, weight_bytes, weight_files
 from workers.engines.diffusion.prompts import PromptCache
+from workers.engines.files.source import Source
 from workers.engines.ladder import Ladder
-from workers.engines.loading import Source
 from workers.engines.memory import Rung, free_memory, rung_index
 from workers.engines.precision import NotFinite, Precisions, precisions
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from workers.engines.diffusion import held_weights
+from workers.engines.diffusion.free_noise import set_free_noise
 from workers.engines.diffusion.guidance import guide_at_once, guide_in_two_passes
-from workers.engines.loading import set_free_noise
 from workers.engines.memory import Rung, join_inference, set_tiles, split_inference
 from workers.engines.precision import dtype
 

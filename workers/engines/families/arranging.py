@@ -9,7 +9,7 @@ from workers.engines import lora_files
 from workers.engines.base import Lora
 from workers.engines.diffusion import held_weights
 from workers.engines.diffusion.parts import denoisers, networks_of, weight_bytes
-from workers.engines.loading import Source, lora_file
+from workers.engines.files.source import Source
 from workers.engines.memory import Rung
 
 # By speed, the fastest first, as far as a card of 24 GB and less is concerned: without a table, each is tried in turn.
@@ -129,7 +129,7 @@ def set_loras(pipeline: Any, loras: Sequence[Lora], base: Source) -> None:
 
 def _load_lora(pipeline: Any, lora: Lora, name: str, base: Source) -> None:
     source = Source(lora.label, lora.command)
-    file = lora_file(lora.path, source)
+    file = lora_files.lora_file(lora.path, source)
     with source.reading(file):
         shapes = lora_files.read_shapes(file)
     if not hasattr(pipeline, "load_lora_weights"):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from generation.catalogue import card_memory
+from generation.catalogue.diffusers_names import OTHER_SCHEDULERS
 from generation.domain.errors import Paused
 from generation.domain.plan import ANY_COUNT, FrameRule
 from workers.engines.base import Lora, OnStep
@@ -19,10 +20,11 @@ from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.engine import DiffusionEngine
 from workers.engines.families import arranging, tokens
 from workers.engines.families.layout import latent_volume
-from workers.engines.families.opening import SCHEDULERS, open_pipeline
+from workers.engines.families.opening import open_pipeline
 from workers.engines.families.preview import VideoPreview, fitted
 from workers.engines.families.steps import Steps
-from workers.engines.loading import Source, make_scheduler
+from workers.engines.files.schedulers import make_scheduler
+from workers.engines.files.source import Source
 from workers.engines.memory import Rung
 from workers.engines.precision import NotFinite, dtype
 
@@ -133,7 +135,7 @@ class FamilyEngine(DiffusionEngine):
         }
 
     def _scheduler(self, clip: Clip) -> Any:
-        return make_scheduler(clip.scheduler, self.base, self._source, allowed=SCHEDULERS)
+        return make_scheduler(clip.scheduler, self.base, self._source, allowed=OTHER_SCHEDULERS)
 
     def _attempt(self, clip: Clip, rung: Rung, on_step: OnStep) -> np.ndarray:
         total = clip.steps + DECODING

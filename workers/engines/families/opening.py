@@ -9,26 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from generation.catalogue.diffusers_names import OTHER_SCHEDULERS
 from workers.engines.families import single_file
-from workers.engines.loading import (
-    DIFFUSERS_WEIGHTS,
-    TRANSFORMERS_WEIGHTS,
-    Source,
-    load_model,
-    make_scheduler,
-    read_json,
-    require_class,
-)
-
-# Schedulers that entries of these families may name: those that their pipelines were published with.
-SCHEDULERS = (
-    "CogVideoXDDIMScheduler",
-    "CogVideoXDPMScheduler",
-    "DPMSolverMultistepScheduler",
-    "FlowMatchEulerDiscreteScheduler",
-    "UniPCMultistepScheduler",
-)
-
+from workers.engines.files.configs import read_json, require_class
+from workers.engines.files.schedulers import make_scheduler
+from workers.engines.files.source import Source
+from workers.engines.files.weights import DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS, load_model
 
 # Pipelines with the same parts, so that one's folder is the other's.
 _SAME_PARTS = {"LTXConditionPipeline": ("LTXPipeline",), "LTXPipeline": ("LTXConditionPipeline",)}
@@ -58,10 +44,10 @@ def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Sourc
     if index.get("_class_name") not in _SAME_PARTS.get(name, ()):
         require_class({"_class_name": index.get("_class_name", name)}, cls, listed, source)
     parts: dict[str, Any] = {}
-    for part, annotation in _expected(cls).items():
+    for part, annotation in expected_parts(cls).items():
         value = index.get(part)
         if part == "scheduler":
-            parts[part] = make_scheduler(None, base, source, allowed=SCHEDULERS)
+            parts[part] = make_scheduler(None, base, source, allowed=OTHER_SCHEDULERS)
         elif _names_class(value):
             parts[part] = _load_part(annotation, base / part, kinds[part], source, weights)
         elif value in (None, [None, None]):  # the latter is how diffusers stores that there is none
@@ -81,7 +67,7 @@ def _names_class(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(isinstance(name, str) for name in value)
 
 
-def _expected(cls: Any) -> dict[str, Any]:
+def expected_parts(cls: Any) -> dict[str, Any]:
     """Return the parts and settings that a pipeline is made of, with their types."""
     hints = typing.get_type_hints(cls.__init__)
     return {name: hints.get(name, Any) for name in inspect.signature(cls.__init__).parameters if name != "self"}
@@ -92,10 +78,10 @@ def _may_be_missing(cls: Any, part: str) -> bool:
 
 
 def _is_class(annotation: Any) -> bool:
-    return isinstance(_plain(annotation), type) and _plain(annotation) not in (bool, int, float, str)
+    return isinstance(plain_class(annotation), type) and plain_class(annotation) not in (bool, int, float, str)
 
 
-def _plain(annotation: Any) -> Any:
+def plain_class(annotation: Any) -> Any:
     """Return the class in an annotation that may also be None."""
     kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
     return kinds[0] if kinds else annotation
@@ -105,7 +91,7 @@ def _load_part(annotation: Any, folder: Path, dtype: Any, source: Source, weight
     """Return a network, tokenizer or guider from its folder."""
     import torch
 
-    cls = _plain(annotation)
+    cls = plain_class(annotation)
     if not folder.is_dir():
         raise source.missing(folder)
     if weights is not None and single_file.is_inside(cls):

@@ -6,7 +6,7 @@ from typing import Any
 
 from generation.domain.errors import RenderError
 from workers.engines.files.single_file import build, read_weights
-from workers.engines.loading import Source
+from workers.engines.files.source import Source
 
 # How the names in such a file begin, and which function of diffusers translates them.
 _TRANSLATED = {

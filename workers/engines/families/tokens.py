@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-from workers.engines.loading import Source
+from workers.engines.files.source import Source
 
 
 def count(folder: Path, prompt: str, source: Source) -> int:

@@ -1,1 +1,1 @@
-"""The files that Stable Diffusion's users bring, in the layouts of the original code."""
+"""Model files on disk: found, checked and read, in the layouts in which they are published and shared."""

@@ -14,7 +14,8 @@ from typing import Any
 from auravideo.commands import FETCH_MODELS
 from generation.catalogue.entries import MOST_VECTORS
 from generation.domain.errors import RenderError
-from workers.engines.loading import Source, load_tokenizer
+from workers.engines.files.clip_tokenizer import load_tokenizer
+from workers.engines.files.source import Source
 
 _FIRST, _LAST = 0xE000, 0xF8FF  # the private use area
 _AUTOMATIC1111 = "emb_params"

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from auravideo.core.metrics import certificate
-from generation.queue.gauges import SiteCollector
+from generation.queue.monitoring.gauges import SiteCollector
 from tests.rigs import tls
 from tests.rigs.metrics import samples
 

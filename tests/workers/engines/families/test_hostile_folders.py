@@ -9,7 +9,8 @@ import torch
 from generation.domain.errors import RenderError
 from tests.workers.engines.families.conftest import FAMILIES
 from workers.engines.families.opening import open_pipeline
-from workers.engines.loading import Source, read_json
+from workers.engines.files.configs import read_json
+from workers.engines.files.source import Source
 
 BY_NAME = {family.name: family for family in FAMILIES}
 

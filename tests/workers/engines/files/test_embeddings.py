@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from generation.catalogue.entries import BUILTIN_MODELS
 from generation.domain.errors import RenderError
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
 from workers.engines.files.embeddings import Embedding, in_place_of_words
 
 TINY, MOTION = BUILTIN_MODELS / "text-to-video", BUILTIN_MODELS / "motion-adapter"

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from generation.queue import broker, failing
-from generation.queue.failing import Failing
+from generation.queue import broker
+from generation.queue.monitoring import failing
+from generation.queue.monitoring.failing import Failing
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from generation.catalogue.load import load_catalogue
 from generation.domain.errors import RenderError
 from tests import full_size_models as models
 from tests.single_files import write_single_file, write_vae_file
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
 
 TINY, MOTION = BUILTIN_MODELS / "text-to-video", BUILTIN_MODELS / "motion-adapter"
 CLIP = ("a red heart rising over the sea", "", 64, 64, 8, 2, 3.5, 7, lambda *_: None)

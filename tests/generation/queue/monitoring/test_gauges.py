@@ -14,7 +14,7 @@ from auravideo.core.metrics import presence, totals
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, StageRun
 from generation.queue import broker, claims, recovery, services
-from generation.queue.gauges import SiteCollector
+from generation.queue.monitoring.gauges import SiteCollector
 from generation.queue.pausing import services as pausing
 from generation.requests import available
 from generation.requests.request import parse
@@ -224,7 +224,7 @@ def plan(sql: str) -> str:
 
 def test_an_interrupted_or_lost_stage_has_an_outcome(measured):
     """Every state in which a stage run can end has an outcome that is counted."""
-    from generation.queue.outcomes import OUTCOMES
+    from generation.queue.monitoring.outcomes import OUTCOMES
 
     counted_as = {
         RunStatus.DONE: "done",

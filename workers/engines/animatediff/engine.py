@@ -11,6 +11,9 @@ import numpy as np
 
 from generation.catalogue import card_memory
 from generation.domain.errors import Paused
+from workers.engines.animatediff.loras import set_loras
+from workers.engines.animatediff.motion import swap_motion
+from workers.engines.animatediff.single_file import load_pipeline
 from workers.engines.base import OnStep
 from workers.engines.clip_tokens import PromptTokens, load_prompt_tokens
 from workers.engines.devices import FLOAT32
@@ -20,11 +23,12 @@ from workers.engines.diffusion.clip_skip import skip_last_layers
 from workers.engines.diffusion.decoding import decode
 from workers.engines.diffusion.denoising import denoise
 from workers.engines.diffusion.engine import DiffusionEngine
+from workers.engines.diffusion.free_noise import set_free_noise
 from workers.engines.diffusion.long_prompts import read_long_prompts, whole_clip
 from workers.engines.diffusion.parts import arrange, least_bytes, make_plain, set_precision, weight_files
 from workers.engines.files.embeddings import Embedding, in_place_of_words, teach
-from workers.engines.files.single_file import load_pipeline
-from workers.engines.loading import Source, make_scheduler, set_free_noise, set_loras, swap_motion
+from workers.engines.files.schedulers import make_scheduler
+from workers.engines.files.source import Source
 from workers.engines.memory import Rung, free_memory
 from workers.engines.precision import dtype
 from workers.engines.preview import LatentPreview

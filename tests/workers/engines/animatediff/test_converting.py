@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from generation.catalogue.entries import BUILTIN_MODELS
 from tests.single_files import write_single_file
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
 
 GUIDE = (Path(__file__).resolve().parents[4] / "docs" / "models.md").read_text(encoding="utf-8")
 TINY, MOTION = BUILTIN_MODELS / "text-to-video", BUILTIN_MODELS / "motion-adapter"

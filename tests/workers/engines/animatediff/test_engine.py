@@ -5,17 +5,14 @@ import numpy as np
 import pytest
 import torch
 
+from generation.catalogue.diffusers_names import ANIMATEDIFF_SCHEDULERS
 from generation.domain.errors import Cancelled, RenderError
 from tests import full_size_models as models
-from workers.engines.animatediff import AnimateDiffEngine
-from workers.engines.loading import (
-    SCHEDULERS,
-    Source,
-    join_motion,
-    load_model,
-    load_motion_adapter,
-    make_scheduler,
-)
+from workers.engines.animatediff.engine import AnimateDiffEngine
+from workers.engines.animatediff.motion import join_motion, load_motion_adapter
+from workers.engines.files.schedulers import make_scheduler
+from workers.engines.files.source import Source
+from workers.engines.files.weights import load_model
 
 
 def silent(done, total, preview):
@@ -229,7 +226,7 @@ def test_tokens_are_counted_without_loading_the_model(new_engine):
     assert engine.memory_bytes == 0
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("name", ANIMATEDIFF_SCHEDULERS)
 def test_every_scheduler_denoises_reproducibly_and_shows_what_it_sees(engine, name):
     previews = []
     options = {"scheduler": {"class": name, "beta_schedule": "linear"}, "steps": 3}
@@ -283,7 +280,7 @@ def test_a_base_saved_with_a_scheduler_that_is_not_allowed_gets_ours(small, tmp_
     assert type(ours).__name__ == "DDIMScheduler"
     assert (ours.config.beta_schedule, ours.config.steps_offset) == ("linear", 1)
     assert ours.config.prediction_type == "v_prediction"  # that is the network's, whatever samples it
-    for allowed in SCHEDULERS:
+    for allowed in ANIMATEDIFF_SCHEDULERS:
         scheduler = make_scheduler({"class": allowed}, base, Source("foreign"))
         scheduler.set_timesteps(4)
         assert scheduler.config.beta_schedule == "scaled_linear"
@@ -296,7 +293,7 @@ def test_a_base_saved_with_a_foreign_scheduler_renders(small, new_engine, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "entry", [{"class": "HeunScheduler"}, {"class": "os.system"}, {"class": SCHEDULERS[0], "x": 1}]
+    "entry", [{"class": "HeunScheduler"}, {"class": "os.system"}, {"class": ANIMATEDIFF_SCHEDULERS[0], "x": 1}]
 )
 def test_a_scheduler_that_is_not_allowed_is_refused(small, entry):
     with pytest.raises(ValueError, match=r"is none of|has no field x"):

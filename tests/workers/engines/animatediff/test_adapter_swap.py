@@ -13,8 +13,8 @@ from tests.generation.create.test_camera_motions import CATALOGUE
 from tests.sampling import every
 from workers import engine_factory
 from workers.engines import registry
-from workers.engines.animatediff import AnimateDiffEngine, Motion
-from workers.engines.loading import Source
+from workers.engines.animatediff.engine import AnimateDiffEngine, Motion
+from workers.engines.files.source import Source
 from workers.engines.registry import Change, Registry
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workers.engines.animatediff import AnimateDiffEngine
+from workers.engines.animatediff.engine import AnimateDiffEngine
 from workers.tiny.training.export import MODELS
 from workers.tiny.world.judge import find_background, follow_object, prepare
 

@@ -24,7 +24,7 @@ from generation.domain.stages import QUEUES, STAGES
 from generation.domain.states import ACTIVE, ENDED, Status
 from generation.models import Job
 from generation.queue import broker, roster
-from generation.queue.outcomes import OUTCOMES
+from generation.queue.monitoring.outcomes import OUTCOMES
 from generation.queue.pausing.state import is_on
 
 logger = logging.getLogger(__name__)

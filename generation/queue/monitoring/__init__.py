@@ -1,0 +1,1 @@
+"""What operators see of the queues: the health of stages, metrics, and processes that cannot be kept running."""

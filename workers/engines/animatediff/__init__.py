@@ -1,0 +1,1 @@
+"""AnimateDiff: a base model of Stable Diffusion with a motion adapter."""
