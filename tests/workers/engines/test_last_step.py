@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from generation.catalogue.diffusers_names import ANIMATEDIFF_SCHEDULERS
 from tests.sampling import every
 from tests.workers.engines.test_pausing import STEPS, make, recorder
-from workers.engines.loading import SCHEDULERS
 
 
 def out_of_memory():
@@ -29,7 +29,7 @@ def running_out(engine, step):
     return passes
 
 
-@pytest.mark.parametrize("scheduler", every(3, SCHEDULERS))
+@pytest.mark.parametrize("scheduler", every(3, ANIMATEDIFF_SCHEDULERS))
 def test_a_clip_goes_on_after_its_last_whole_step_and_is_the_same(new_engine, scheduler):
     sampling = {"scheduler": {"class": scheduler}, "frames": 1}
     whole, engine, (steps, on_step) = make(new_engine(), **sampling), new_engine(), recorder()
