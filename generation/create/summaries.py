@@ -145,19 +145,40 @@ def _notes(request: RenderRequest, model: BaseModel) -> list[str]:
     return notes
 
 
-def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:
-    """Return whether the same seed gives the form's clip the same composition as the stored request."""
+def draws_same_noise(stored: Mapping[str, Any], form: CreateForm, made: Mapping[str, Any] | None = None) -> bool:
+    """Return whether the same seed gives the form's clip the same composition as the stored request.
+
+    Args:
+        made: the stored plan with which that was rendered, if it is known: the catalogue may have changed since.
+    """
     summary = summarise(form)
     try:
         earlier = RenderRequest.from_dict(stored)
         if summary is None or earlier.model != summary.request.model:
             return False
-        before = plan(earlier, available.catalogue().models[earlier.model])
+        before = Plan.from_dict(made) if made else plan(earlier, available.catalogue().models[earlier.model])
     except ValueError:  # stored by another version, or the catalogue has changed since
         return False
-    return all(
-        getattr(before, name) == getattr(summary.plan, name) for name in ("base_width", "base_height", "base_frames")
-    )
+    return _noise(before) == _noise(summary.plan)
+
+
+def is_planned_otherwise(stored: Mapping[str, Any], form: CreateForm, made: Mapping[str, Any] | None) -> bool:
+    """Return whether the form's clip is the stored one, but has other noise, as the catalogue has changed since."""
+    requests = form.outline()
+    try:
+        earlier = RenderRequest.from_dict(stored)
+        if not made or not requests or any(getattr(earlier, name) != getattr(requests[0], name) for name in _PLANNED):
+            return False
+        return _noise(Plan.from_dict(made)) != _noise(available.plan_for(earlier))
+    except ValueError:  # stored by another version
+        return False
+
+
+_PLANNED = ("model", "width", "height", "seconds", "fps")  # what a plan depends on
+
+
+def _noise(made: Plan) -> tuple[int, int, int]:
+    return made.base_width, made.base_height, made.base_frames
 
 
 def costs(form: CreateForm) -> dict[str, Cost]:

@@ -4,6 +4,8 @@ import pytest
 from django.urls import reverse
 
 from generation.models import Job
+from generation.queue import services
+from tests.factories import JobFactory, VideoFactory, a_request
 from tests.generation.create.pages import ADVANCED, SIMPLE, create, edit, values
 from tests.other_families import NATIVE_SIZES
 
@@ -121,3 +123,39 @@ def test_a_sweep_over_models_makes_each_at_its_own_size(signed_in):
     signed_in.post(f"{reverse('generation:create-sweep')}?mode=advanced", asked)
     bases = {job.render_request.model: job.plan["base_width"] for job in Job.objects.all()}
     assert bases == {"waves": 864, "tides": 832}
+
+
+@pytest.fixture
+def earlier(user, settings, tmp_path):
+    """Return a clip that was cancelled before its model had native sizes, which it has now."""
+    job = JobFactory(user=user, seed=7, request=a_request(model="waves", size="856x480", fps=16))
+    services.cancel(job)
+    path = tmp_path / "since.toml"
+    path.write_text(
+        NATIVE_SIZES.replace("native_size = 480", 'native_size = 480\nnative_sizes = { "16:9" = "832x480" }', 1)
+    )
+    settings.CATALOGUE_FILE = str(path)
+    return job
+
+
+def test_a_clip_that_is_tried_again_keeps_the_plan_with_which_it_was_queued(earlier, user):
+    services.retry(earlier)
+    assert Job.objects.get().render_plan.base_width == 864
+    services.submit(user, earlier.render_request)
+    assert Job.objects.exclude(pk=earlier.pk).get().render_plan.base_width == 832
+
+
+def test_it_is_said_where_the_same_seed_gives_another_composition_now(signed_in, user, earlier):
+    def notes(**parameters):
+        return signed_in.get(reverse("generation:create"), parameters).context["notes"]
+
+    assert notes(**{"from": earlier.pk}) == [
+        "Clips like this are now made at another size, so the same seed gives a different composition."
+    ]
+    assert "a different composition" in str(notes(**{"from": earlier.pk, "quality": "standard"}))
+    video = VideoFactory(user=user, job=earlier, request=earlier.stored_request)
+    assert "a different composition" in str(notes(video=video.pk))
+    now = JobFactory(user=user, seed=7, request=a_request(model="waves", size="856x480", fps=16))
+    assert notes(**{"from": now.pk}) == notes(**{"from": now.pk, "quality": "standard"}) == []
+    other = JobFactory(user=user, seed=7, request=a_request(model="waves", size="480x480", fps=16))
+    assert notes(**{"from": other.pk}) == []
