@@ -11,6 +11,9 @@ from accounts.staff import second_factor
 from gallery.models import Collection, Video, VideoQuerySet, Visibility
 from gallery.models.video import TOKEN_LENGTH
 
+Recipe = tuple[Mapping[str, Any], Mapping[str, Any] | None]
+"""A stored request and the plan with which it was rendered; None if the job is gone."""
+
 # The gallery's permissions, each defined in a model's Meta (docs/developing.md, 'A permission').
 MODERATE = "gallery.moderate"  # handle reports, hidden videos and users
 PICK = "gallery.pick"  # choose the staff picks
@@ -71,17 +74,18 @@ def token_in(text: str) -> str:
     return text
 
 
-def shared_request_of(user: Viewer, token: str) -> Mapping[str, Any] | None:
-    """Return the request of the video behind a link, as far as its owner shows it; None if the link shows nothing."""
-    return _request_for(user, shared_videos(token).first())
+def shared_recipe_of(user: Viewer, token: str) -> Recipe | None:
+    """Return the recipe of the video behind a link, as far as its owner shows it; None if the link shows nothing."""
+    return _recipe_for(user, shared_videos(token).first())
 
 
-def request_of(user: Viewer, video_id: UUID) -> Mapping[str, Any] | None:
-    """Return the request that made a video, as far as its owner shows it; None if the viewer may not see it."""
-    return _request_for(user, visible_videos(user).filter(pk=video_id).first())
+def recipe_of(user: Viewer, video_id: UUID) -> Recipe | None:
+    """Return the recipe of a video, as far as its owner shows it; None if the viewer may not see it."""
+    return _recipe_for(user, visible_videos(user).filter(pk=video_id).first())
 
 
-def _request_for(user: Viewer, video: Video | None) -> Mapping[str, Any] | None:
+def _recipe_for(user: Viewer, video: Video | None) -> Recipe | None:
     if video is None:
         return None
-    return video.request if video.user_id == user.pk else video.disclosed.request
+    request = video.request if video.user_id == user.pk else video.disclosed.request
+    return request, video.job.plan if video.job is not None else None

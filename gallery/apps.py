@@ -20,5 +20,5 @@ class GalleryConfig(AppConfig):
         personal_data.register(LikesOfPerson())
         personal_data.register(ModerationOfPerson())
         kept.register(kept_bytes)
-        create_from.register("video", access.request_of)
-        create_from.register("share", access.shared_request_of, key=access.token_in)
+        create_from.register("video", access.recipe_of)
+        create_from.register("share", access.shared_recipe_of, key=access.token_in)

@@ -164,6 +164,16 @@ def other_families(settings, tmp_path):
 
 
 @pytest.fixture
+def native_sizes(settings, tmp_path):
+    """Add those models, and two with native sizes by shape."""
+    from tests.other_families import NATIVE_SIZES
+
+    path = tmp_path / "native-sizes.toml"
+    path.write_text(NATIVE_SIZES)
+    settings.CATALOGUE_FILE = str(path)
+
+
+@pytest.fixture
 def signed_in(client, user):
     """Return the test client, signed in as `user`."""
     client.force_login(user)

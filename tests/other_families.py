@@ -1,7 +1,7 @@
 """Operators' catalogues with models that make clips without AnimateDiff, whose files are there, for tests of pages.
 
 `waves` has guidance and a limit of five seconds, `waves-fast` is its few-step variant without guidance, `clouds` has no
-guidance, an odd rate, coarse sides and a notice.
+guidance, an odd rate, coarse sides and a notice. None of them has native sizes by shape; `NATIVE_SIZES` has two more.
 """
 
 CATALOGUE = """
@@ -80,6 +80,24 @@ interpolator = "tiny-film"
 upscaler = "tiny-esrgan"
 max_prompt_tokens = 128
 """
+
+# `tides` was trained at sizes of its own for two shapes, `lake` at another one than its `native_size` for a square.
+NATIVE_SIZES = (
+    CATALOGUE
+    + """
+[models.tides]
+variant_of = "waves"
+label = "Tides"
+purpose = "Water that comes and goes."
+native_sizes = { "16:9" = "832x480", "9:16" = "480x832" }
+
+[models.lake]
+variant_of = "waves"
+label = "Lake"
+purpose = "Water that stays."
+native_sizes = { "1:1" = "640x640", "3:2" = "768x512" }
+"""
+)
 
 FAMILIES = ("wan", "ltx", "cogvideox", "hunyuan", "elsewhere")
 

@@ -1,12 +1,13 @@
 """The clips of a benchmark, and the ways to render each. Everything that cannot be rendered is refused here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 
 from generation.catalogue.load import BaseModel, Catalogue
 from generation.domain.plan import FrameRule, Plan, largest_short_side, longest, plan
+from generation.domain.shapes import Size
 from generation.requests.limits import Limits
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
@@ -56,6 +57,7 @@ class _Free:
     """A model's native size and rate, as if it had been trained at others."""
 
     native_size: int
+    native_sizes: Mapping[str, Size]
     min_size: int
     native_fps: int
     frame_rule: FrameRule
@@ -136,5 +138,6 @@ def direct_plan(request: RenderRequest, model: BaseModel, without: Without) -> P
     multiple = model.frame_rule.side_multiple
     full = -(-min(request.width, request.height) // multiple) * multiple
     size = model.native_size if without is Without.RATE else max(model.native_size, full)
+    sizes = model.native_sizes if without is Without.RATE else {}
     rate = model.native_fps if without is Without.SIZE else request.fps
-    return plan(request, _Free(size, model.min_size, rate, model.frame_rule))
+    return plan(request, _Free(size, sizes, model.min_size, rate, model.frame_rule))

@@ -52,7 +52,6 @@ class BatchForm(forms.Form):
         label=_("Shape"),
         help_text=_("For rows without a size."),
         choices=[(id, ASPECT_LABELS[id]) for id in ASPECTS],
-        initial="1:1",
     )
     seconds = forms.TypedChoiceField(
         label=_("Length"), help_text=_("For rows without their own."), coerce=int, initial=2
@@ -83,8 +82,10 @@ class BatchForm(forms.Form):
         self.fields["file"].widget.attrs.update(told)
         mark_default(self.fields["lines"], self.fields["file"])  # one of the two is required: neither is optional
         limits = allowance.limits
+        offer = available.offer(limits)
+        self.fields["aspect"].initial = offer.default_model().usual_aspect
         self.fields["seconds"].widget = LengthSelect(limits)
-        choice_field(self, "seconds").choices = lengths(limits, available.offer(limits).longest_of_any())
+        choice_field(self, "seconds").choices = lengths(limits, offer.longest_of_any())
         self.fields["seconds"].initial = min(2, limits.max_seconds)
         if limits.is_own_seconds:
             told_of = _("Your account: up to %s s.") % limits.max_seconds

@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from generation.domain.shapes import Size
+
 TABLE = Path(__file__).with_name("card_memory.toml")
 GB = 10**9
 # What the table does not count: CUDA's own context, and workspaces of libraries and gaps between allocations. Assumed.
@@ -35,6 +37,9 @@ class Model(Protocol):
 
     @property
     def native_size(self) -> int: ...
+
+    @property
+    def native_sizes(self) -> Mapping[str, Size]: ...
 
     @property
     def native_fps(self) -> int: ...
@@ -104,10 +109,14 @@ def allowed(modes: Sequence[M], inexact: str) -> tuple[M, ...]:
 
 
 def usual_gb(model: Model) -> float | None:
-    """Return what the catalogue's `memory_gb` should say: the GB of a default clip at the native size."""
+    """Return what the catalogue's `memory_gb` should say: the GB of a default clip at the native size.
+
+    Of several native sizes, the first is the one of the form's usual shape.
+    """
     found = _families().get(model.family, ())
+    width, height = next(iter(model.native_sizes.values()), (model.native_size, model.native_size))
     frames = DEFAULT_SECONDS * model.native_fps + 1
-    return round(found[0].bytes(model.native_size, model.native_size, frames) / GB, 1) if found else None
+    return round(found[0].bytes(width, height, frames) / GB, 1) if found else None
 
 
 def needs(

@@ -13,6 +13,7 @@ from auravideo.commands import manage
 from generation.catalogue.lockfile import locked_sizes
 from generation.catalogue.pipelines import ANIMATEDIFF
 from generation.domain.plan import ANY_COUNT, FrameRule
+from generation.domain.shapes import SQUARE, Size
 
 MOST_VECTORS = 64  # of a textual inversion's word; CLIP reads 75 tokens at once
 FEW_STEPS = 10  # a model whose usual number is this small was distilled for it
@@ -138,17 +139,17 @@ class BaseModel(Entry):
     `pipeline` is the diffusers class that runs it: AnimateDiff's animates a text-to-image model with a motion
     `adapter`; all others (catalogue/pipelines.py) make clips by themselves and have none.
 
-    Sizes are pixels (`native_size` the short side it was trained at, `min_size` the smallest that still works),
-    `native_fps` is in frames per second, `frame_rule` says which frame counts and sizes the network can make,
-    `max_prompt_tokens` includes the start and end tokens. `scheduler` is a diffusers class name under "class" and
-    the configuration fields to set. `is_guided`: whether guidance and negative prompts have an effect, which they
-    have not on models distilled for one value. `lora` (id, weight) is what a few-step variant loads. `precisions`
-    gives components another precision than the card's usual one, and `call` fixed arguments to the pipeline.
-    `vae_repo` replaces the repository's own VAE: its files are saved in the `vae` folder, so the model loads as
-    usual. `parts` gives folders of the model another repository and commit. `vocabulary` names the file in the
-    folder that lists the words of a small-vocabulary model (see generation/catalogue/vocabulary.py). `clip_skip`
-    says at which layer from the end the text encoder stops. `variant_of` is the entry whose files it uses, and
-    `english_notice` what an operator must know before a download.
+    Sizes are pixels (`native_size` the short side it was trained at, `native_sizes` the width and height by aspect
+    ratio where it was trained at one, `min_size` the smallest short side that still works), `native_fps` is in frames
+    per second, `frame_rule` says which frame counts and sizes the network can make, `max_prompt_tokens` includes the
+    start and end tokens. `scheduler` is a diffusers class name under "class" and the configuration fields to set.
+    `is_guided`: whether guidance and negative prompts have an effect, which they have not on models distilled for one
+    value. `lora` (id, weight) is what a few-step variant loads. `precisions` gives components another precision than
+    the card's usual one, and `call` fixed arguments to the pipeline. `vae_repo` replaces the repository's own VAE: its
+    files are saved in the `vae` folder, so the model loads as usual. `parts` gives folders of the model another
+    repository and commit. `vocabulary` names the file in the folder that lists the words of a small-vocabulary model
+    (see generation/catalogue/vocabulary.py). `clip_skip` says at which layer from the end the text encoder stops.
+    `variant_of` is the entry whose files it uses, and `english_notice` what an operator must know before a download.
 
     `weights` names a single-file checkpoint. It has neither a configuration nor a tokenizer, so these are those of the
     entry `configuration`. `vae` is an entry that replaces the model's own VAE. Both entries come along as
@@ -157,6 +158,7 @@ class BaseModel(Entry):
 
     kind: ClassVar[str] = "models"
     native_size: int
+    native_sizes: Mapping[str, Size] = field(default_factory=dict, hash=False)
     min_size: int
     native_fps: int
     frame_rule: FrameRule = ANY_COUNT
@@ -196,6 +198,15 @@ class BaseModel(Entry):
     def is_animatediff(self) -> bool:
         """Return whether a motion adapter animates it."""
         return self.pipeline == ANIMATEDIFF
+
+    @property
+    def usual_aspect(self) -> str:
+        """Return the shape that the form opens with: the first that it has a native size for, or else a square."""
+        return next(iter(self.native_sizes), SQUARE)
+
+    def native_side(self, aspect: str) -> int:
+        """Return the short side it was trained at for a shape, which may be one that has no name."""
+        return min(self.native_sizes.get(aspect, (self.native_size,)))
 
     @property
     def notice(self) -> str:

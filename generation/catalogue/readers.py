@@ -24,10 +24,12 @@ from generation.catalogue.entries import (
 from generation.catalogue.pipelines import ANIMATEDIFF, IN_ONE_FILE, PIPELINES, PRECISIONS, TAKEN
 from generation.catalogue.toml_table import Table
 from generation.domain.plan import SIDE_MULTIPLE, FrameRule
+from generation.domain.shapes import ASPECTS, Size, has_aspect
 
 _REPO = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _WORD = re.compile(r"<?[\w.-]{1,58}>?")
+_SIZE = re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # The layout written by StableDiffusionPipeline.save_pretrained, with the weights of one variant and without the parts
@@ -159,6 +161,7 @@ def _model(id: str, table: Table) -> BaseModel:
         vae_revision=_revision(table, "vae_revision"),
         parts=_parts(table, common["files"], vae_repo),
         native_size=table.integer("native_size", 8, 4096),
+        native_sizes=_native_sizes(table),
         min_size=table.integer("min_size", 8, 4096),
         native_fps=table.integer("native_fps", 1, 60),
         frame_rule=_frame_rule(table),
@@ -188,7 +191,37 @@ def _model(id: str, table: Table) -> BaseModel:
         raise table.error("max_frames", f"must be above native_fps ({model.native_fps}): a clip has a second at least")
     if model.min_size > model.native_size:
         raise table.error("min_size", f"must not be above native_size ({model.native_size})")
+    for aspect, size in model.native_sizes.items():
+        if any(side % multiple for side in size):
+            raise table.error(
+                "native_sizes", f"must have sides that are multiples of {multiple}, not {_told(aspect, size)}"
+            )
+        if min(size) < model.min_size:
+            raise table.error("native_sizes", f"must not be below min_size ({model.min_size}): {_told(aspect, size)}")
     return model
+
+
+def _native_sizes(table: Table) -> Mapping[str, Size]:
+    """Return the width and height by aspect ratio, in the order of the file."""
+    found = {}
+    for aspect, written in table.mapping("native_sizes", {}).items():
+        if aspect not in ASPECTS:
+            raise table.error("native_sizes", f"must be for some of {', '.join(ASPECTS)}, not for '{aspect}'")
+        match = _SIZE.fullmatch(written) if isinstance(written, str) else None
+        size = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not all(8 <= side <= 4096 for side in size):
+            raise table.error(
+                "native_sizes",
+                f"must give '{aspect}' a size of 8 to 4096 pixels a side, as in '832x480', not {written!r}",
+            )
+        if not has_aspect(*size, aspect):
+            raise table.error("native_sizes", f"must give '{aspect}' a size of about that shape, not '{written}'")
+        found[aspect] = size
+    return MappingProxyType(found)
+
+
+def _told(aspect: str, size: Size) -> str:
+    return f"'{size[0]}x{size[1]}' for '{aspect}'"
 
 
 def _clip_skip(table: Table, pipeline: str) -> int:

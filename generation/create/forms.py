@@ -90,7 +90,7 @@ class CreateForm(forms.Form):
         help_text=_("Size, smoothness and detail. Try a draft first."),
         initial=STANDARD,
     )
-    aspect = forms.ChoiceField(label=_("Shape"), help_text=_("Width to height."), initial="1:1")
+    aspect = forms.ChoiceField(label=_("Shape"), help_text=_("Width to height."))
     short_side = forms.IntegerField(
         label=_("Resolution"),
         help_text=_("The shorter side in pixels. Larger sizes are upscaled."),
@@ -144,6 +144,7 @@ class CreateForm(forms.Form):
         # Simple mode offers the advanced-only choices only if they are already selected.
         aspects = [id for id in ASPECT_LABELS if id != CUSTOM or self.mode == ADVANCED or values.get("aspect") == id]
         choice_field(self, "aspect").choices = [(id, ASPECT_LABELS[id]) for id in aspects]
+        fields["aspect"].initial = model.usual_aspect
         qualities = [id for id in QUALITY_LABELS if id != CUSTOM or values.get("quality") == id]
         choice_field(self, "quality").choices = [(id, QUALITY_LABELS[id]) for id in qualities]
 

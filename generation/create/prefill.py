@@ -63,10 +63,8 @@ def quality_of(values: Mapping[str, Any], offer: Offer) -> str:
         set_values = Quality(**{name: int(values.get(name) or usual[name]) for name in usual})
     except (TypeError, ValueError):
         return CUSTOM
-    aspect, max_side = str(values.get("aspect") or "1:1"), offer.limits.max_side
-    return matching(
-        set_values, offer.chosen_model(values), offer.chosen_adapter(values), aspect=aspect, max_side=max_side
-    )
+    model, adapter = offer.chosen_model(values), offer.chosen_adapter(values)
+    return matching(set_values, model, adapter, aspect=offer.aspect(values), max_side=offer.limits.max_side)
 
 
 def switched(values: Mapping[str, Any], to: str, offer: Offer | None = None) -> dict[str, Any]:
@@ -98,7 +96,7 @@ def many(values: Mapping[str, Any], allowance: Allowance = UNLIMITED) -> BatchFo
 def fitted(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values with an adapter and a length that fit the model, and without LoRAs that do not fit.
 
-    A size and a frame rate that were only the defaults of the model before become those of this one.
+    A shape, a size and a frame rate that were only the defaults of the model before become those of this one.
     """
     offer, values = available.offer(), dict(values)
     _move_defaults(values, offer)
@@ -119,6 +117,8 @@ def _move_defaults(values: dict[str, Any], offer: Offer) -> None:
     for name in ("short_side", "fps"):
         if str(values.get(name)) == str(getattr(usual, name)):
             del values[name]
+    if values.get("aspect") == offer.catalogue.models[before].usual_aspect:
+        del values["aspect"]
 
 
 def _leave_out_guidance(found: Prefill, offer: Offer) -> None:

@@ -14,6 +14,7 @@ from generation.create import card_fit
 from generation.create.forms import CreateForm
 from generation.domain.errors import warning_text
 from generation.domain.plan import Plan, plan
+from generation.domain.shapes import Size, native_size_for
 from generation.jobs import forecast
 from generation.jobs.selectors import estimate, loading_seconds
 from generation.queue import placement
@@ -60,6 +61,7 @@ class Summary:
     queue: Queue
     notes: tuple[str, ...] = ()
     loading: float = 0.0
+    is_native: bool = False  # made at the size that the model was trained at for this shape
 
     @property
     def all_seconds(self) -> float:
@@ -73,17 +75,36 @@ class Summary:
     @property
     def upscaled_size(self) -> str:
         """Return the size after upscaling, before resizing to the requested one."""
-        return _in_words(self.plan.base_width * self.plan.upscale, self.plan.base_height * self.plan.upscale)
+        return _in_words(*self._made)
 
     @property
     def size(self) -> str:
         """Return the size of the clip."""
-        return _in_words(self.plan.width, self.plan.height)
+        return _in_words(*self._asked)
 
     @property
     def is_fitted(self) -> bool:
-        """Return whether the upscaled frames have to be resized and cropped."""
-        return self.upscaled_size != self.size
+        """Return whether the upscaled frames have to be scaled or cropped."""
+        return self.is_scaled or self.is_cropped
+
+    @property
+    def is_scaled(self) -> bool:
+        """Return whether the upscaled frames are scaled to cover the clip."""
+        return max(asked / made for asked, made in zip(self._asked, self._made, strict=True)) != 1
+
+    @property
+    def is_cropped(self) -> bool:
+        """Return whether the upscaled frames have another shape than the clip, so that some of them is cut off."""
+        (width, height), (made_width, made_height) = self._asked, self._made
+        return width * made_height != height * made_width
+
+    @property
+    def _made(self) -> Size:
+        return self.plan.base_width * self.plan.upscale, self.plan.base_height * self.plan.upscale
+
+    @property
+    def _asked(self) -> Size:
+        return self.plan.width, self.plan.height
 
 
 def _in_words(width: int, height: int) -> str:
@@ -108,7 +129,8 @@ def summarise(form: CreateForm, user: User | None = None) -> Summary | None:
         notes.insert(0, slower)
     queue = queue_for(user, requests) if user is not None else Queue(0, 0.0)
     loading = loading_seconds(request, made.stages)
-    return Summary(request, made, estimate(request), len(requests), queue, tuple(notes), loading)
+    native = native_size_for(request.width, request.height, model.native_sizes) == (made.base_width, made.base_height)
+    return Summary(request, made, estimate(request), len(requests), queue, tuple(notes), loading, native)
 
 
 def _notes(request: RenderRequest, model: BaseModel) -> list[str]:
@@ -123,19 +145,40 @@ def _notes(request: RenderRequest, model: BaseModel) -> list[str]:
     return notes
 
 
-def draws_same_noise(stored: Mapping[str, Any], form: CreateForm) -> bool:
-    """Return whether the same seed gives the form's clip the same composition as the stored request."""
+def draws_same_noise(stored: Mapping[str, Any], form: CreateForm, made: Mapping[str, Any] | None = None) -> bool:
+    """Return whether the same seed gives the form's clip the same composition as the stored request.
+
+    Args:
+        made: the stored plan with which that was rendered, if it is known: the catalogue may have changed since.
+    """
     summary = summarise(form)
     try:
         earlier = RenderRequest.from_dict(stored)
         if summary is None or earlier.model != summary.request.model:
             return False
-        before = plan(earlier, available.catalogue().models[earlier.model])
+        before = Plan.from_dict(made) if made else plan(earlier, available.catalogue().models[earlier.model])
     except ValueError:  # stored by another version, or the catalogue has changed since
         return False
-    return all(
-        getattr(before, name) == getattr(summary.plan, name) for name in ("base_width", "base_height", "base_frames")
-    )
+    return _noise(before) == _noise(summary.plan)
+
+
+def is_planned_otherwise(stored: Mapping[str, Any], form: CreateForm, made: Mapping[str, Any] | None) -> bool:
+    """Return whether the form's clip is the stored one, but has other noise, as the catalogue has changed since."""
+    requests = form.outline()
+    try:
+        earlier = RenderRequest.from_dict(stored)
+        if not made or not requests or any(getattr(earlier, name) != getattr(requests[0], name) for name in _PLANNED):
+            return False
+        return _noise(Plan.from_dict(made)) != _noise(available.plan_for(earlier))
+    except ValueError:  # stored by another version
+        return False
+
+
+_PLANNED = ("model", "width", "height", "seconds", "fps")  # what a plan depends on
+
+
+def _noise(made: Plan) -> tuple[int, int, int]:
+    return made.base_width, made.base_height, made.base_frames
 
 
 def costs(form: CreateForm) -> dict[str, Cost]:

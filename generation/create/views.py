@@ -204,7 +204,8 @@ def _in_place(request: SignedInRequest, response: HttpResponse) -> HttpResponse:
 
 def _start(request: SignedInRequest, mode: str) -> tuple[CreateForm, list[str]]:
     """Return the initial form and notes, from ?from=, ?video= or ?preset=, then ?prompt= and ?quality=."""
-    stored, allowance = create_from.find(request.user, request.GET), allowance_of(request.user)
+    stored, plan = create_from.find_with_plan(request.user, request.GET) or (None, None)
+    allowance = allowance_of(request.user)
     offer = available.offer(allowance.limits)
     found = prefill.from_request(stored, offer) if stored is not None else Prefill()
     if request.GET.get("preset"):
@@ -214,8 +215,12 @@ def _start(request: SignedInRequest, mode: str) -> tuple[CreateForm, list[str]]:
     if (quality := request.GET.get("quality")) in QUALITIES:
         found.values = in_quality(found.values, quality, offer)
     form = _form(found.values, mode, allowance)
-    if stored is not None and quality and _is_whole(stored) and not summaries.draws_same_noise(stored, form):
-        found.notes.append(_("In this quality, the same seed gives a different composition than before."))
+    if stored is not None and _is_whole(stored):
+        if quality and not summaries.draws_same_noise(stored, form, plan):
+            found.notes.append(_("In this quality, the same seed gives a different composition than before."))
+        elif not quality and summaries.is_planned_otherwise(stored, form, plan):
+            note = _("Clips like this are now made at another size, so the same seed gives a different composition.")
+            found.notes.append(note)
     return form, found.notes
 
 

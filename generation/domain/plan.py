@@ -2,13 +2,15 @@
 
 Generate few, small frames, then interpolate and upscale chunk by chunk. Where a model's rate does not divide the one
 that was asked for, frames are made at the next multiple above, and those that nobody asked for are dropped before they
-are upscaled. Pure: no Django, no database.
+are upscaled. Where a model was trained at one size for the clip's shape, frames are made at that size, and what it is
+wider or higher than the clip is cropped at the end. Pure: no Django, no database.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self
 
+from generation.domain.shapes import Size, native_size_for
 from generation.domain.stages import blocks, needed_by
 from generation.domain.states import Stage
 
@@ -41,10 +43,16 @@ ANY_COUNT = FrameRule()
 
 
 class NativeSize(Protocol):
-    """The properties of a model that a plan depends on: side lengths in pixels, rate in frames per second."""
+    """The properties of a model that a plan depends on: side lengths in pixels, rate in frames per second.
+
+    `native_size` is a short side; `native_sizes` are widths and heights by aspect ratio, for the shapes that have one.
+    """
 
     @property
     def native_size(self) -> int: ...
+
+    @property
+    def native_sizes(self) -> Mapping[str, Size]: ...
 
     @property
     def min_size(self) -> int: ...
@@ -233,12 +241,23 @@ def largest_short_side(model: NativeSize) -> int:
 
 
 def _base_size(width: int, height: int, model: NativeSize) -> tuple[int, int, int]:
-    """Return (upscale, base width, base height) for the smallest factor whose base short side the model can make."""
+    """Return (upscale, base width, base height) for the smallest factor whose base short side the model can make.
+
+    The base is the native size for the clip's shape, if there is one, unless the clip is smaller than that.
+    """
     short, multiple = min(width, height), model.frame_rule.side_multiple
+    native = native_size_for(width, height, model.native_sizes)
+    if native is not None and short > min(model.native_size, *native) * UPSCALE_FACTORS[-1]:
+        native = None  # it does not reach this far: the usual rule says what does, or refuses
+    most = model.native_size if native is None else min(native)
     for upscale in UPSCALE_FACTORS:
-        if max(_round_up(short / upscale, multiple), model.min_size) <= model.native_size:
-            scale = max(1 / upscale, model.min_size / short)
-            return upscale, _round_up(width * scale, multiple), _round_up(height * scale, multiple)
+        least = max(_round_up(short / upscale, multiple), model.min_size)
+        if least > most:
+            continue
+        if native is not None and (upscale > 1 or least == most):
+            return upscale, *native
+        scale = max(1 / upscale, model.min_size / short)
+        return upscale, _round_up(width * scale, multiple), _round_up(height * scale, multiple)
     raise TooLarge(largest_short_side(model))
 
 

@@ -10,7 +10,6 @@ from generation.requests.fields import FPS
 from generation.requests.limits import Limits
 from generation.requests.qualities import QUALITIES, STANDARD, Quality, quality_of
 from generation.requests.rates import offered_rates, standard_rate
-from generation.requests.sizes import ASPECTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +67,12 @@ class Offer:
 
     def quality(self, id: str, values: Mapping[str, Any]) -> Quality:
         """Return the values of quality `id` for the chosen model, adapter and shape."""
-        aspect = str(values.get("aspect") or "")
-        aspect = aspect if aspect in ASPECTS else "1:1"
         model, adapter = self.chosen_model(values), self.chosen_adapter(values)
-        return quality_of(id, model, adapter, aspect=aspect, max_side=self.limits.max_side)
+        return quality_of(id, model, adapter, aspect=self.aspect(values), max_side=self.limits.max_side)
+
+    def aspect(self, values: Mapping[str, Any]) -> str:
+        """Return the chosen shape; the chosen model's usual one where none was chosen yet."""
+        return str(values.get("aspect") or self.chosen_model(values).usual_aspect)
 
     def usual(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the default steps and guidance of the chosen model; a distilled adapter overrides them."""

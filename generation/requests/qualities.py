@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from generation.catalogue.load import BaseModel, MotionAdapter
 from generation.domain.plan import largest_short_side
+from generation.domain.shapes import SQUARE
 from generation.requests.fields import MAX_STEPS, MIN_SIDE
 from generation.requests.rates import even_rates, standard_rate
 from generation.requests.sizes import ASPECTS, CUSTOM, largest_short_side_of
@@ -23,7 +24,7 @@ class Quality:
 
 
 def quality_of(
-    id: str, model: BaseModel, adapter: MotionAdapter | None = None, *, aspect: str = "1:1", max_side: int = 4096
+    id: str, model: BaseModel, adapter: MotionAdapter | None = None, *, aspect: str = SQUARE, max_side: int = 4096
 ) -> Quality:
     """Return the values of quality `id` on a model, capped by its reach and the operator's longest side.
 
@@ -31,14 +32,17 @@ def quality_of(
     frames, so the same seed gives the same noise. If the base size is also the same, the full clip is a finer version
     of the draft.
     """
-    reach = largest_short_side_of(aspect if aspect in ASPECTS else "1:1", model, max_side)
+    reach = largest_short_side_of(aspect if aspect in ASPECTS else SQUARE, model, max_side)
     rates, usual = even_rates(model.native_fps), standard_rate(model.native_fps)
     few = model.has_few_steps or (adapter is not None and adapter.steps is not None)  # distilled for this exact number
     steps = model.usual_steps(adapter)
-    standard = max(STANDARD_SIDE, model.native_size)
+    native = model.native_side(aspect)
+    standard = max(STANDARD_SIDE, native)
     if id == DRAFT:
         fps = next(fps for fps in rates if fps > model.native_fps or fps == usual)
-        return Quality(min(_draft_side(model), reach), fps, steps if few else max(1, round(steps * DRAFT_STEPS)))
+        return Quality(
+            min(_draft_side(model, native), reach), fps, steps if few else max(1, round(steps * DRAFT_STEPS))
+        )
     if id == STANDARD:
         return Quality(min(standard, reach), usual, steps)
     if id == BEST:
@@ -47,10 +51,10 @@ def quality_of(
     raise KeyError(id)
 
 
-def _draft_side(model: BaseModel) -> int:
-    """Return half the model's native size, but no less than the model or a request allows."""
+def _draft_side(model: BaseModel, native: int) -> int:
+    """Return half the model's native side, but no less than the model or a request allows."""
     multiple = model.frame_rule.side_multiple
-    half = model.native_size // 2 // multiple * multiple
+    half = native // 2 // multiple * multiple
     return min(max(MIN_SIDE, model.min_size, half), largest_short_side(model))
 
 

@@ -2,8 +2,9 @@
 
 from generation.catalogue.load import BaseModel
 from generation.domain.plan import SIDE_MULTIPLE, largest_short_side
+from generation.domain.shapes import ASPECTS as ASPECTS
+from generation.domain.shapes import SQUARE
 
-ASPECTS = {"16:9": (16, 9), "3:2": (3, 2), "1:1": (1, 1), "2:3": (2, 3), "9:16": (9, 16)}
 SHORT_SIDES = (128, 256, 384, 512, 768, 1024, 1536, 2048)  # suggestions; any even number is valid
 CUSTOM = "custom"  # a width and height that match none of `ASPECTS`
 
@@ -39,10 +40,11 @@ def largest_short_side_of(aspect: str, model: BaseModel, max_side: int) -> int:
 def suggested_short_sides(model: BaseModel, max_side: int) -> list[int]:
     """Return the suggested short sides up to the longest possible for a square, which is included.
 
-    The model's own is among them, as nothing is upscaled there, and its double. Smaller ones than it makes are not:
+    The model's own are among them, as nothing is upscaled there, and their doubles. Smaller ones than it makes are not:
     they take no less work.
     """
-    largest = largest_short_side_of("1:1", model, max_side)
+    largest = largest_short_side_of(SQUARE, model, max_side)
     least = max(SHORT_SIDES[0], model.min_size)
-    sides = (*SHORT_SIDES, model.native_size, 2 * model.native_size)
+    own = {model.native_size, *map(min, model.native_sizes.values())}
+    sides = (*SHORT_SIDES, *own, *(2 * side for side in own))
     return sorted({side for side in sides if least <= side <= largest} | {largest})

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from generation.catalogue.load import BaseModel
 from generation.domain.plan import Plan, plan
+from generation.domain.shapes import native_size_for
 from generation.domain.states import Stage
 from generation.requests.fields import MIN_SIDE
 from generation.requests.limits import Limits
@@ -54,7 +55,9 @@ def needs(made: Plan) -> dict[Stage, int]:
 def _candidates(request: RenderRequest, model: BaseModel, limits: Limits) -> Iterator[RenderRequest]:
     short, aspect = min(request.width, request.height), aspect_of(request.width, request.height)
     least = max(MIN_SIDE, model.min_size)
-    sides = [side for side in (*SHORT_SIDES, model.native_size) if least <= side < short]
+    native = native_size_for(request.width, request.height, model.native_sizes)
+    own = (model.native_size, *(() if native is None else (min(native),)))
+    sides = [side for side in (*SHORT_SIDES, *own) if least <= side < short]
     for side in (short, *sides):
         size = (
             size_of(side, aspect) if aspect != CUSTOM else scaled(request.width, request.height, side, limits.max_side)

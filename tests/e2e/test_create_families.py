@@ -10,7 +10,7 @@ from tests.e2e.conftest import open_page
 from tests.e2e.creating import cards, make, sign_up
 from tests.e2e.soundness import too_small, too_wide, violations
 from tests.e2e.variants import LOCALES
-from tests.other_families import CATALOGUE, many_models
+from tests.other_families import CATALOGUE, NATIVE_SIZES, many_models
 from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
@@ -72,6 +72,22 @@ def test_choosing_a_model_swaps_its_fields_and_loses_nothing_that_was_typed(brow
         make(page)
         expect(cards(page)).to_have_count(1)
         assert urlsplit(page.url).path == "/create/"
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_model_with_native_sizes_opens_at_one_and_the_page_says_what_is_made(browser, families, locale):
+    families.catalogue.write_text(NATIVE_SIZES)
+    with open_page(browser, families, locale=locale, viewport=PHONE) as page:
+        sign_up(page)
+        page.goto("/create/?mode=advanced")
+        choose(page, "tides")
+        expect(page.locator("#id_aspect")).to_have_value("16:9")
+        expect(page.locator(".plan li")).to_have_count(2)  # generated, then scaled and cropped
+        expect(page.locator(".plan")).to_contain_text("832\u00a0×\u00a0480")
+        expect(page.locator(".summary__result")).to_contain_text("856\u00a0×\u00a0480")
+        assert_sound(page)
+        choose(page, "tiny")
+        expect(page.locator("#id_aspect")).to_have_value("1:1")
 
 
 def test_what_is_typed_while_the_fields_are_on_their_way_stays(browser, families):

@@ -10,6 +10,7 @@ from generation.requests import available
 from generation.requests.fields import FPS
 from generation.requests.sizes import ASPECTS, size_of, suggested_short_sides
 from tests.factories import JobFactory, a_request
+from tests.workers.media.clips import decode
 from workers import assembly, media
 
 pytestmark = pytest.mark.django_db
@@ -103,3 +104,41 @@ def test_a_chunk_with_a_frame_too_few_is_never_made_into_a_video(user, tmp_path)
         assembly.build(
             job, plan, lambda chunks: (short[chunk.index] for chunk in chunks), tmp_path, lambda *_step: None
         )
+
+
+def discs_of(plan, chunks):
+    """Return chunks with a white disc in the middle, two fifths of the frame's height across."""
+    height, width = plan.base_height * plan.upscale, plan.base_width * plan.upscale
+    down, across = np.ogrid[:height, :width]
+    disc = np.hypot(down - (height - 1) / 2, across - (width - 1) / 2) < 0.2 * height
+    picture = np.repeat(np.where(disc, np.uint8(255), np.uint8(0))[..., None], 3, axis=2)
+    for chunk in chunks:
+        yield np.repeat(picture[None], chunk.frames, axis=0)
+
+
+@pytest.mark.usefixtures("native_sizes")
+@pytest.mark.parametrize(
+    ("size", "base", "scale"),
+    [
+        ("832x480", (832, 480), 1),
+        ("856x480", (832, 480), 856 / 832),  # what the form asks for in 16:9
+        ("480x856", (480, 832), 856 / 832),
+        ("1280x720", (832, 480), 1280 / 832),
+        ("824x480", (832, 480), 1),  # cropped only: every pixel is as it was made
+        ("456x256", (464, 256), 1),  # a draft
+    ],
+)
+def test_what_is_made_at_a_native_size_is_cropped_evenly_and_never_stretched(user, tmp_path, size, base, scale):
+    job = JobFactory(user=user, request=a_request(model="tides", size=size, seconds=1, fps=8))
+    plan = job.render_plan
+    assert (plan.base_width, plan.base_height) == base
+    assembly.build(job, plan, lambda chunks: discs_of(plan, chunks), tmp_path, lambda *_step: None)
+    frame = decode(tmp_path / "video.mp4")[-1]
+    width, height = map(int, size.split("x"))
+    assert frame.shape == (height, width, 3)
+    rows, columns = (np.flatnonzero(frame[..., 1].max(axis=axis) > 127) for axis in (1, 0))
+    diameter = 0.4 * plan.base_height * scale
+    assert len(rows) == pytest.approx(diameter, abs=2)
+    assert len(columns) == pytest.approx(diameter, abs=2)
+    assert rows.mean() == pytest.approx((height - 1) / 2, abs=1)
+    assert columns.mean() == pytest.approx((width - 1) / 2, abs=1)

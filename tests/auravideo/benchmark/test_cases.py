@@ -84,3 +84,10 @@ def test_a_clip_that_uses_neither_idea_has_no_direct_way():
 def test_what_cannot_be_rendered_is_refused_by_the_name_of_the_option(options, message):
     with pytest.raises(Refused, match=message):
         make(**options)
+
+
+def test_only_what_goes_without_small_frames_leaves_a_models_native_sizes():
+    asked = {"models": ["wan2-1-t2v-1-3b"], "sizes": ["1712x960"], "seconds": [2], "fps": [32]}
+    for idea, base in ((Without.RATE, (832, 480, 2)), (Without.SIZE, (1712, 960, 1)), (Without.BOTH, (1712, 960, 1))):
+        direct = only(**asked, without=idea).plans[Way.DIRECT]
+        assert (direct.base_width, direct.base_height, direct.upscale) == base

@@ -70,6 +70,21 @@ def test_a_model_of_another_family_needs_no_motion_adapter(tmp_path: Path) -> No
     assert model.notice == "Read this first."
 
 
+def test_a_model_has_the_sizes_that_it_was_trained_at_by_shape(tmp_path: Path) -> None:
+    sizes = "native_sizes = { '16:9' = '832x480', '9:16' = '480x832' }\n"
+    models = load(tmp_path, WAVES + sizes + FAST).models
+    for model in (models["waves"], models["waves-fast"]):
+        assert dict(model.native_sizes) == {"16:9": (832, 480), "9:16": (480, 832)}
+        assert model.usual_aspect == "16:9"
+        assert [model.native_side(aspect) for aspect in ("16:9", "9:16", "1:1", "custom")] == [480] * 4
+    assert (models["tiny"].native_sizes, models["tiny"].usual_aspect) == ({}, "1:1")
+
+
+def test_an_operators_entry_takes_native_sizes_away_again(tmp_path: Path) -> None:
+    named = "[models.wan2-1-t2v-1-3b]\nnative_sizes = {}\n"
+    assert load(tmp_path, named).models["wan2-1-t2v-1-3b"].usual_aspect == "1:1"
+
+
 def test_a_folder_can_come_from_another_repository(tmp_path: Path) -> None:
     commit = "a" * 40
     parts = f"[models.waves.parts.vae]\nrepo = 'them/vae'\nrevision = '{commit}'\n"
@@ -133,6 +148,22 @@ def test_a_variant_of_the_default_model_is_not_the_default(tmp_path: Path) -> No
         (
             ("notice =", 'vae_repo = "a/b"\nparts = { vae = { repo = "a/b" } }\nnotice ='),
             "'parts' and 'vae_repo'",
+        ),
+        (("steps = 50", "native_sizes = '832x480'\nsteps = 50"), "'native_sizes' must be a table"),
+        (("steps = 50", "native_sizes = {'4:3' = '640x480'}\nsteps = 50"), "for some of 16:9, .*, 9:16, not for '4:3'"),
+        (("steps = 50", "native_sizes = {'16:9' = '832*480'}\nsteps = 50"), "'16:9' a size of 8 to 4096 .*'832\\*480'"),
+        (("steps = 50", "native_sizes = {'16:9' = 480}\nsteps = 50"), "'16:9' a size of 8 to 4096 pixels .* not 480"),
+        (("steps = 50", "native_sizes = {'1:1' = '0x0'}\nsteps = 50"), "'1:1' a size of 8 to 4096 pixels .* '0x0'"),
+        (("steps = 50", "native_sizes = {'1:1' = '8192x8192'}\nsteps = 50"), "'1:1' a size of 8 to 4096 pixels"),
+        (("steps = 50", "native_sizes = {'16:9' = '480x832'}\nsteps = 50"), "about that shape, not '480x832'"),
+        (("steps = 50", "native_sizes = {'16:9' = '640x480'}\nsteps = 50"), "about that shape, not '640x480'"),
+        (
+            ("steps = 50", "native_sizes = {'16:9' = '840x480'}\nsteps = 50"),
+            "multiples of 16, not '840x480' for '16:9'",
+        ),
+        (
+            ("steps = 50", "native_sizes = {'1:1' = '240x240'}\nsteps = 50"),
+            r"below min_size \(256\): '240x240' for '1:1'",
         ),
         (("files = [", 'sha256 = { "../x" = "0" }\nfiles = ['), "'sha256' must be of paths within"),
         (("files = [", 'vocabulary = "../words.json"\nfiles = ['), "'vocabulary' must be a path within"),

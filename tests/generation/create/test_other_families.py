@@ -149,16 +149,21 @@ def test_every_quality_makes_the_longest_clip(signed_in, model, quality):
 def test_the_page_says_that_the_models_own_size_and_rate_need_nothing_more(signed_in):
     page = page_of(signed_in, "waves", **WAVES).content.decode()
     assert "Generate 81 frames of 864\u00a0×\u00a0480 in 50 steps." in page
-    assert "nothing is interpolated or upscaled" in page
-    assert "nothing is interpolated or upscaled" not in page_of(signed_in, "tiny").content.decode()
+    assert "Crop to 856\u00a0×\u00a0480." in page
+    assert "Nothing is interpolated or upscaled" in page
+    square = {**WAVES, "aspect": "1:1"}
+    assert "itself: nothing is interpolated or upscaled" in page_of(signed_in, "waves", **square).content.decode()
+    assert "interpolated or upscaled" not in page_of(signed_in, "tiny").content.decode()
     assert "it is not interpolated" in page_of(signed_in, "waves", **{**WAVES, "short_side": "960"}).content.decode()
-    assert "it is not upscaled" in page_of(signed_in, "waves", **{**WAVES, "fps": "32"}).content.decode()
+    assert "it is not upscaled" in page_of(signed_in, "waves", **{**square, "fps": "32"}).content.decode()
+    assert "Nothing is upscaled" in page_of(signed_in, "waves", **{**WAVES, "fps": "32"}).content.decode()
 
 
 def test_a_clip_at_the_size_it_was_trained_at_is_not_even_fitted(signed_in):
     page = page_of(signed_in, "waves", **{**WAVES, "aspect": "custom", "width": "832", "height": "480"})
     assert "Generate 81 frames of 832\u00a0×\u00a0480 in 50 steps." in page.content.decode()
-    assert "Fit to" not in page.content.decode()
+    assert "Crop to" not in page.content.decode()
+    assert "Scale" not in page.content.decode()
 
 
 def test_a_rate_below_the_models_says_how_many_frames_are_kept(signed_in):

@@ -1,7 +1,7 @@
 """Plans do the least work that satisfies a request, for everything the form offers and beyond."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import pytest
@@ -21,6 +21,7 @@ from generation.domain.plan import (
     longest,
     plan,
 )
+from generation.domain.shapes import native_size_for
 from generation.domain.states import Stage
 from generation.requests.fields import FPS, MIN_SIDE
 from generation.requests.limits import MAX_SECONDS, MAX_SIDE
@@ -53,6 +54,25 @@ class Model:
     min_size: int
     native_fps: int = 8
     frame_rule: FrameRule = ANY_COUNT
+    native_sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def at_its_native_sizes(self, **sizes: tuple[int, int]):
+        """Return it with native sizes: those of wide, photo, square, portrait and tall clips."""
+        return replace(self, native_sizes={ASPECT_OF[name]: size for name, size in sizes.items()})
+
+
+ASPECT_OF = {"wide": "16:9", "photo": "3:2", "square": "1:1", "portrait": "2:3", "tall": "9:16"}
+
+
+def native_of(asked, model):
+    """Return the native size for the shape of a clip, None also where the clip is larger than it reaches."""
+    native = native_size_for(asked.width, asked.height, model.native_sizes)
+    reaches = native is not None and min(asked.width, asked.height) <= min(native) * UPSCALE_FACTORS[-1]
+    return native if reaches else None
+
+
+def native_short(asked, model):
+    return min(native_of(asked, model) or (model.native_size,))
 
 
 def short_and_long(width: int, height: int) -> tuple[int, int]:
@@ -74,21 +94,38 @@ def assert_enough_frames_and_not_one_more(asked, model, made):
 def assert_the_base_is_no_larger_than_needed(asked, model, made):
     step = model.frame_rule.side_multiple
     assert made.base_width % step == made.base_height % step == 0
+    if (made.base_width, made.base_height) == native_of(asked, model):
+        assert_the_native_size_is_needed(asked, model, made)
+        return
     assert made.base_width * made.upscale >= asked.width
     assert made.base_height * made.upscale >= asked.height
     base_short, base_long = short_and_long(made.base_width, made.base_height)
     short, long = short_and_long(asked.width, asked.height)
-    assert model.min_size <= base_short <= model.native_size
+    assert model.min_size <= base_short <= native_short(asked, model)
     assert (base_short - step) * made.upscale < short or base_short - step < model.min_size
     # The long side may only exceed what is needed to keep the aspect ratio: any shorter would crop the short side.
     too_narrow = Fraction(base_long - step, model.min_size) < Fraction(long, short)
     assert (base_long - step) * made.upscale < long or too_narrow
 
 
+def assert_the_native_size_is_needed(asked, model, made):
+    """Its short side reaches the clip's; less would have been enough only for a clip that is not upscaled."""
+    short, step = min(asked.width, asked.height), model.frame_rule.side_multiple
+    base_short = min(made.base_width, made.base_height)
+    assert base_short * made.upscale >= short
+    assert made.upscale > 1 or base_short - step < max(short, model.min_size)
+
+
+def assert_a_clip_that_reaches_its_native_size_is_made_at_it(asked, model, made):
+    native = native_of(asked, model)
+    if native is not None and min(asked.width, asked.height) >= min(native):
+        assert (made.base_width, made.base_height) == native
+
+
 def assert_no_smaller_factor_reaches(asked, model, made):
     short = min(asked.width, asked.height)
     smaller = [factor for factor in UPSCALE_FACTORS if factor < made.upscale]
-    assert all(model.native_size * factor < short for factor in smaller)
+    assert all(native_short(asked, model) * factor < short for factor in smaller)
 
 
 def assert_chunks_tile_the_clip(asked, model, made):
@@ -133,6 +170,7 @@ def check(asked, model):
     assert (made.width, made.height, made.fps) == (asked.width, asked.height, asked.fps)
     assert_enough_frames_and_not_one_more(asked, model, made)
     assert_the_base_is_no_larger_than_needed(asked, model, made)
+    assert_a_clip_that_reaches_its_native_size_is_made_at_it(asked, model, made)
     assert_no_smaller_factor_reaches(asked, model, made)
     assert_chunks_tile_the_clip(asked, model, made)
     assert_what_is_kept_is_even(made)
@@ -186,11 +224,35 @@ def models(draw):
     return Model(eighths * 8, draw(st.integers(1, eighths)) * 8, rate, rule)
 
 
+@st.composite
+def shaped_models(draw):
+    """Return a model that was trained at one size for some of the shapes, smaller or larger than for the others."""
+    model = draw(models())
+    sizes = {}
+    for aspect in draw(st.lists(st.sampled_from(list(ASPECTS)), unique=True)):
+        short = draw(st.integers(model.min_size // 8, 160)) * 8
+        width, height = size_of(short, aspect)
+        wider = draw(st.sampled_from([-8, 0, 8])) if short > 256 else 0
+        if min(width + wider, height) >= model.min_size:  # the catalogue refuses others
+            sizes[aspect] = (width + wider, height)
+    return replace(model, native_sizes=sizes)
+
+
 @settings(deadline=None, max_examples=200)
 @given(width=EVEN, height=EVEN, seconds=st.integers(1, 60), fps=st.sampled_from(FPS), model=models())
 def test_any_even_size_on_any_model_is_made_with_the_least_work_or_refused(width, height, seconds, fps, model):
-    asked = Asked(width, height, seconds, fps)
-    if min(width, height) > largest_short_side(model):
+    check_or_refuse(Asked(width, height, seconds, fps), model)
+
+
+@settings(deadline=None, max_examples=200)
+@given(short=EVEN, aspect=st.sampled_from(list(ASPECTS)), wider=st.integers(-4, 4), model=shaped_models())
+def test_so_is_any_size_of_any_shape_on_a_model_with_native_sizes(short, aspect, wider, model):
+    width, height = size_of(short, aspect)
+    check_or_refuse(Asked(max(MIN_SIDE, width + 2 * wider), height), model)
+
+
+def check_or_refuse(asked, model):
+    if min(asked.width, asked.height) > largest_short_side(model):
         with pytest.raises(TooLarge):
             plan(asked, model)
     else:
@@ -226,6 +288,62 @@ def test_a_long_clip_of_large_frames_is_cut_into_smaller_chunks():
 
 WAN = Model(480, 480, 16, FrameRule(multiple=4, offset=1, most=81, side_multiple=16))
 LTX = Model(512, 256, 24, FrameRule(multiple=8, offset=1, most=257, side_multiple=32))
+
+
+SHAPED = WAN.at_its_native_sizes(wide=(832, 480), square=(640, 640), tall=(480, 832))
+
+
+def base(made):
+    return made.base_width, made.base_height, made.upscale
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((856, 480), (832, 480, 1)),  # what the form asks for; without, it would be 864
+        ((480, 856), (480, 832, 1)),
+        ((832, 480), (832, 480, 1)),
+        ((1712, 960), (832, 480, 2)),
+        ((1920, 1080), (832, 480, 4)),
+        ((1080, 1920), (480, 832, 4)),
+        ((640, 640), (640, 640, 1)),
+        ((1024, 1024), (640, 640, 2)),  # and not 512
+        ((720, 480), (720, 480, 1)),  # no native size has this shape
+        ((960, 640), (480, 320, 2)),
+        ((800, 480), (800, 480, 1)),
+    ],
+)
+def test_a_clip_of_a_shape_with_a_native_size_is_made_at_it(size, expected):
+    assert base(plan(Asked(*size, fps=16), replace(SHAPED, min_size=256))) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((456, 256), (464, 256, 1)),
+        ((600, 600), (608, 608, 1)),
+        ((836, 470), (832, 480, 1)),
+        ((192, 192), (256, 256, 1)),
+    ],
+)
+def test_a_clip_smaller_than_the_native_size_takes_less_work(size, expected):
+    assert base(plan(Asked(*size, fps=16), replace(SHAPED, min_size=256))) == expected
+
+
+def test_a_model_that_makes_nothing_smaller_makes_its_native_size():
+    model = WAN.at_its_native_sizes(photo=(768, 480))
+    assert base(plan(Asked(192, 128, fps=16), model)) == (768, 480, 1)
+
+
+def test_native_sizes_do_not_change_what_a_model_reaches():
+    large = Model(512, 256).at_its_native_sizes(square=(1024, 1024), wide=(672, 384))
+    assert base(plan(Asked(4096, 4096), large)) == (1024, 1024, 4)
+    assert base(plan(Asked(5376, 3072), large)) == (672, 384, 8)
+    assert base(plan(Asked(5392, 3080), large)) == (680, 392, 8), "by the usual rule"
+    for size in [(4098, 4098), (7288, 4098)]:
+        with pytest.raises(TooLarge) as refused:
+            plan(Asked(*size), large)
+        assert refused.value.largest == 4096
 
 
 def test_five_seconds_of_wan_are_81_frames():

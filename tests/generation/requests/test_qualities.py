@@ -97,3 +97,20 @@ def test_where_a_draft_is_the_whole_clip_it_is_not_called_a_draft(tmp_path):
     clouds = load_catalogue(path).models["clouds"]
     assert quality_of(DRAFT, clouds) == quality_of(STANDARD, clouds)
     assert matching(quality_of(DRAFT, clouds), clouds, None, aspect="1:1", max_side=2048) == STANDARD
+
+
+@pytest.mark.parametrize(
+    ("aspect", "sides"), [("1:1", [480, 640, 1280]), ("3:2", [480, 512, 1024]), ("16:9", [480, 480, 960])]
+)
+def test_a_quality_follows_what_the_model_was_trained_at_for_the_shape(aspect, sides):
+    model = CATALOGUE.models["hunyuanvideo-1-5"]
+    assert [quality_of(quality, model, aspect=aspect).short_side for quality in QUALITIES] == sides
+
+
+@pytest.mark.parametrize(
+    "model", [model for model in CATALOGUE.models.values() if model.native_sizes], ids=lambda m: m.id
+)
+def test_the_standard_quality_is_made_at_the_native_size_and_not_upscaled(model):
+    for aspect, size in model.native_sizes.items():
+        _request, made = planned(STANDARD, model, aspect)
+        assert ((made.base_width, made.base_height), made.upscale) == (size, 1)

@@ -3,7 +3,7 @@
 import pytest
 
 from generation.catalogue.load import load_catalogue
-from generation.requests.sizes import ASPECTS, CUSTOM, aspect_of, largest_short_side_of, size_of
+from generation.requests.sizes import ASPECTS, CUSTOM, aspect_of, largest_short_side_of, size_of, suggested_short_sides
 
 TINY = load_catalogue().models["tiny"]
 
@@ -37,3 +37,9 @@ def test_the_operators_longest_side_bounds_the_short_one():
 
 def test_the_model_bounds_the_short_side():
     assert largest_short_side_of("16:9", TINY, 4096) == 512
+
+
+def test_every_native_size_and_its_double_are_suggested():
+    hunyuan = load_catalogue().models["hunyuanvideo-1-5"]
+    assert {480, 512, 640, 960, 1024, 1280} <= set(suggested_short_sides(hunyuan, 2048))
+    assert suggested_short_sides(TINY, 512) == [128, 256, 384, 512]

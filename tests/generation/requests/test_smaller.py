@@ -78,3 +78,9 @@ def test_the_smallest_clip_has_no_smaller_one(model):
 
 def test_a_request_that_the_model_can_no_longer_render_has_none(model):
     assert smaller(asked(size="2048x2048"), replace(model, native_size=64), LIMITS) is None
+
+
+def test_the_models_own_size_for_the_shape_is_among_the_smaller_ones(model):
+    shaped = replace(model, native_size=384, native_sizes={"1:1": (640, 640)})
+    request = asked(size="1280x1280", seconds=2)
+    assert said(smaller(request, shaped, LIMITS, Stage.UPSCALE)) == (640, 640, 2)

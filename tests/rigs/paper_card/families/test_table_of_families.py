@@ -33,7 +33,7 @@ OTHERS = {
 
 def model_of(family):
     """Return what the table needs to know of a model of a family."""
-    return SimpleNamespace(family=family.name, memory_gb=0, native_size=480, native_fps=family.fps)
+    return SimpleNamespace(family=family.name, memory_gb=0, native_size=480, native_sizes={}, native_fps=family.fps)
 
 
 @pytest.mark.thorough
