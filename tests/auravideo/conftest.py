@@ -1,6 +1,8 @@
 """A fully populated site, for the tests of every URL."""
 
 import copy
+import os
+import shutil
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -10,7 +12,6 @@ from allauth.usersessions.models import UserSession
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
-from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import transaction
 from django.utils import timezone
@@ -60,18 +61,24 @@ def _credential() -> dict:
 
 
 @pytest.fixture(scope="class")
-def world_of_the_class(django_db_setup, django_db_blocker):
-    """Create the rows of `world` once per test class, in a transaction around each test's own."""
+def world_of_the_class(django_db_setup, django_db_blocker, tmp_path_factory):
+    """Create the rows and files of `world` once per test class, in a transaction around each test's own."""
     with django_db_blocker.unblock(), transaction.atomic():
-        yield _world()
+        made = _world()
+        made.folder = tmp_path_factory.mktemp("world")
+        for name in made.files:
+            path = made.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(a_picture() if name.endswith("poster.webp") else b"bytes")
+        yield made
         transaction.set_rollback(True)
 
 
 @pytest.fixture
 def world(world_of_the_class, db):
     """Return six users and one of everything, owned by the owner: `persons`, and `values` for URLs."""
-    for name in world_of_the_class.files:
-        storages["default"].save(name, ContentFile(a_picture() if name.endswith("poster.webp") else b"bytes"))
+    media = storages["default"].location
+    shutil.copytree(world_of_the_class.folder, media, copy_function=os.link, dirs_exist_ok=True)
     return copy.deepcopy(world_of_the_class)
 
 
