@@ -23,6 +23,8 @@ PLANTED = [
     ("gallery", "gallery/models/video.py", "import gallery.sharing.services"),
     ("accounts", "accounts/models.py", "import accounts.services"),
     ("rendering", "workers/engines/film.py", "import workers.runner"),
+    ("engines", "workers/engines/families/opening.py", "import workers.engines.animatediff.motion"),
+    ("engines", "workers/engines/files/source.py", "import workers.engines.diffusion.parts"),
     ("workers", "generation/queue/services.py", "import workers.tasks"),
     ("workers", "gallery/tasks.py", "from workers.tiny.world import scenes"),
     ("pure", "generation/domain/plan.py", "import generation.models"),

@@ -3,6 +3,7 @@
 import os
 import re
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,18 @@ def screenshot(page):
         page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)
 
     return take
+
+
+@pytest.fixture(scope="module")
+def library_site(request, pages_only):
+    """Return the site, with the users that the test module names in `PEOPLE` and that many clips for each."""
+    pages_only.python(f"from tests.e2e.library_site import fill; fill({request.module.PEOPLE!r})")
+    return pages_only
+
+
+@pytest.fixture
+def visit(browser, library_site):
+    """Return `visit`: `with visit("name") as page` opens that user's library."""
+    from tests.e2e import visits  # which needs this module
+
+    return partial(visits.visit, browser, library_site)

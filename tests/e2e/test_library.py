@@ -1,83 +1,19 @@
-"""The library as people use it: browse, search, select, collect, delete and restore, also without JavaScript."""
+"""The library as people use it: browse, search, filter and scroll, also without JavaScript."""
 
-import io
-import json
 import re
-import zipfile
-from datetime import datetime
-from functools import partial
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e import visits
+from tests.e2e.library_pages import A_PAGE, all_titles, bar, card, cards, choose, titles
 from tests.e2e.patience import until
-from tests.e2e.soundness import too_wide, violations
-from tests.e2e.variants import LANGUAGES
+from tests.e2e.soundness import too_wide
 
 pytestmark = pytest.mark.e2e
 
-A_PAGE = 24
+PEOPLE = {**dict.fromkeys(("looker", "weigher", "finder", "plain"), A_PAGE), "scroller": 60, "empty": 0, "leaver": 3}
 MAX_BYTES = 3_000_000
-A_PAGE_EACH = ("looker", "weigher", "finder", "keeper", "deleter-en", "deleter-pl", "zipper", "renamer", "plain")
-PEOPLE = {**dict.fromkeys(A_PAGE_EACH, A_PAGE), "scroller": 60, "empty": 0, "collector": 3, "leaver": 3}
-
-
-@pytest.fixture(scope="module")
-def library_site(pages_only):
-    pages_only.python(f"from tests.e2e.library_site import fill; fill({PEOPLE!r})")
-    return pages_only
-
-
-@pytest.fixture
-def visit(browser, library_site):
-    """Return `visit`: `with visit("name") as page` opens that user's library."""
-
-    return partial(visits.visit, browser, library_site)
-
-
-def cards(page):
-    return page.locator("#cards .card")
-
-
-def all_titles(page):
-    return page.locator("#cards .card__title")
-
-
-def titles(page) -> list[str]:
-    """Return the titles shown now. After a click that leads to another page, expect something of that page first."""
-    return all_titles(page).all_inner_texts()
-
-
-def card(page, title: str):
-    return page.locator("#cards .card", has=page.get_by_role("link", name=title, exact=True))
-
-
-def choose(page, *names: str) -> None:
-    for name in names:
-        card(page, name).get_by_role("checkbox").check()
-
-
-def bar(page):
-    return page.locator("#selection")
-
-
-# --- Dates and times --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("zone", ["Europe/Warsaw", "America/New_York"])
-def test_a_moment_is_told_in_the_time_zone_of_whoever_reads_it(visit, zone):
-    with visit("looker", timezone_id=zone) as page:
-        card(page, "Clip 1").get_by_role("link", name="Clip 1", exact=True).click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Clip 1")
-        moment = page.locator("time[data-moment]").first
-        made = datetime.fromisoformat(moment.get_attribute("datetime")).astimezone(ZoneInfo(zone))
-        expect(moment).to_have_text(re.compile(rf"^{made.day} \w+ {made.year} at {made.hour:02}:{made.minute:02}$"))
-
-
-# --- Browsing ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_card_moves_under_the_pointer_and_in_focus_by_its_small_preview(visit):
@@ -138,9 +74,6 @@ def test_a_page_on_which_every_card_was_hovered_weighs_less_than_three_megabytes
         until(page, lambda: kinds().count("preview") == kinds().count("thumbnail") == A_PAGE, kinds)
         assert "file" not in kinds()
         assert 1_000_000 < sum(weight.values()) < MAX_BYTES, sum(weight.values())
-
-
-# --- Searching --------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_typed_and_chosen_narrows_the_grid_and_the_address(visit):
@@ -246,187 +179,12 @@ def test_a_filter_goes_on_being_one_while_scrolling(visit):
         assert titles(page) == [f"Clip {n}" for n in range(60, 12, -1)]
 
 
-# --- Selecting several ------------------------------------------------------------------------------------------------
-
-
-WORDS = {
-    "en": {"Delete": "Delete", "Undo": "Undo", "gone": "3 clips were moved", "back": "3 clips were restored"},
-    "pl": {
-        "Delete": "Usuń",
-        "Undo": "Cofnij",
-        "gone": "Przeniesiono do kosza 3 klipy.",
-        "back": "3 klipy są z powrotem",
-    },
-}
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_several_are_deleted_and_restored(visit, language):
-    say = WORDS[language]
-    with visit(f"deleter-{language}", path="/videos/?q=clip", locale=language) as page:
-        page.wait_for_load_state("networkidle")  # no image may be requested after its video is deleted
-        expect(bar(page)).to_be_hidden()
-        choose(page, "Clip 2", "Clip 3", "Clip 5")
-        expect(bar(page).locator("output")).to_have_text("3")
-        bar(page).get_by_role("button", name=say["Delete"], exact=True).click()
-        notice = page.locator(".messages")
-        expect(notice).to_contain_text(say["gone"])
-        expect(cards(page)).to_have_count(A_PAGE - 3)
-        assert not {"Clip 2", "Clip 3", "Clip 5"} & set(titles(page))
-        expect(page).to_have_url(re.compile(r"\?q=clip$"))
-        notice.get_by_role("button", name=say["Undo"]).click()
-        expect(notice).to_contain_text(say["back"])
-        expect(cards(page)).to_have_count(A_PAGE)
-        assert {"Clip 2", "Clip 3", "Clip 5"} < set(titles(page))
-
-
-def test_all_are_chosen_or_none_or_a_row_of_them(visit):
-    with visit("keeper") as page:
-        count = bar(page).locator("output")
-        page.get_by_label("Select everything shown").check()
-        expect(count).to_have_text(str(A_PAGE))
-        bar(page).get_by_role("button", name="Clear").click()
-        expect(bar(page)).to_be_hidden()
-        expect(page.get_by_label("Select everything shown")).to_be_focused()
-        choose(page, "Clip 2")
-        card(page, "Clip 7").get_by_role("checkbox").click(modifiers=["Shift"])
-        expect(count).to_have_text("6")
-        expect(page.get_by_label("Select everything shown")).to_have_js_property("indeterminate", True)
-        assert violations(page) == []
-        assert too_wide(page) == []
-
-
-def test_several_come_as_a_zip_with_what_made_them(visit):
-    with visit("zipper") as page:
-        choose(page, "Clip 1", "Clip 3")
-        with page.expect_download() as loading:
-            bar(page).get_by_role("button", name="Download").click()
-        assert loading.value.suggested_filename == "auravideo.zip"
-        with open(loading.value.path(), "rb") as file, zipfile.ZipFile(io.BytesIO(file.read())) as zipped:
-            assert zipped.namelist() == ["001-clip-3.mp4", "001-clip-3.json", "002-clip-1.mp4", "002-clip-1.json"]
-            assert zipped.testzip() is None
-            assert zipped.read("001-clip-3.mp4")[4:8] == b"ftyp"
-            assert json.loads(zipped.read("002-clip-1.json"))["request"]["seed"] == 1
-        expect(page).to_have_url(re.compile("/videos/$"))
-
-
-def test_several_become_favourites(visit):
-    with visit("zipper") as page:
-        choose(page, "Clip 4", "Clip 6")
-        bar(page).get_by_role("button", name="Favourite").click()
-        expect(page.locator('.favourite[aria-pressed="true"]')).to_have_count(2)
-
-
-def test_a_collection_is_made_filled_named_emptied_and_deleted(visit):
-    with visit("collector") as page:
-        choose(page, "Clip 1", "Clip 2")
-        bar(page).get_by_role("button", name="Add to a collection").click()
-        page.get_by_label("Name of the new collection").fill("Evening")
-        page.get_by_role("button", name="Add", exact=True).click()
-        expect(page.locator(".messages")).to_contain_text("2 clips were added to “Evening”.")
-
-        page.get_by_role("link", name="Collections").click()
-        page.get_by_label("Name of the new collection").fill("evening")
-        page.get_by_role("button", name="Create", exact=True).click()
-        expect(page.get_by_text("You already have a collection with this name.")).to_be_visible()
-        page.get_by_role("link", name="Evening").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Evening")
-        expect(cards(page)).to_have_count(2)
-        assert sorted(titles(page)) == ["Clip 1", "Clip 2"]
-
-        choose(page, "Clip 1")
-        bar(page).get_by_role("button", name="Remove from this collection").click()
-        expect(all_titles(page)).to_have_text(["Clip 2"])
-        page.locator("summary").filter(has_text="Rename").click()
-        page.get_by_label("Name", exact=True).fill("Night")
-        page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Night")
-
-        page.get_by_role("link", name="Clip 2", exact=True).click()
-        page.get_by_role("button", name="Remove from “Night”").click()
-        expect(page.get_by_text("It is in no collection yet.")).to_be_visible()
-        page.get_by_role("button", name="Add to a collection").click()
-        page.get_by_label("Collection", exact=True).select_option(label="Night")
-        page.get_by_role("button", name="Add", exact=True).click()
-        page.get_by_role("link", name="Night").click()
-
-        page.locator("summary").filter(has_text="Delete").click()
-        page.get_by_role("button", name="Delete this collection").click()
-        expect(page.get_by_role("heading", name="No collections yet")).to_be_visible()
-        page.goto("/videos/")
-        assert titles(page) == ["Clip 1", "Clip 2", "Clip 3"]
-
-
-# --- One video --------------------------------------------------------------------------------------------------------
-
-
-def test_a_title_is_edited_in_its_place(visit):
-    with visit("renamer") as page:
-        page.get_by_role("link", name="Clip 1", exact=True).click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Clip 1")
-        page.evaluate("window.sameDocument = true")
-        rename, heading = page.get_by_role("link", name="Rename"), page.get_by_role("heading", level=1)
-        rename.click()
-        field = page.get_by_label("Title")
-        expect(field).to_be_focused()
-        field.fill("Something else")
-        field.press("Escape")
-        expect(heading).to_have_text("Clip 1")
-        expect(rename).to_be_focused()
-        rename.press("Enter")
-        field.fill("   ")
-        field.press("Enter")
-        expect(page.get_by_text("Give the clip a title.")).to_be_visible()
-        field.fill("Morning by the sea")
-        page.get_by_role("button", name="Save", exact=True).click()
-        expect(heading).to_have_text("Morning by the sea")
-        expect(page).to_have_title(re.compile("^Morning by the sea"))
-        assert page.evaluate("window.sameDocument") is True
-        page.mouse.move(0, 0)
-        assert violations(page) == []
-        page.goto("/videos/?q=morning")
-        assert titles(page) == ["Morning by the sea"]
-
-
-def test_a_video_is_deleted_from_its_page_and_put_back_from_the_trash(visit):
-    with visit("renamer") as page:
-        page.get_by_role("link", name="Clip 9", exact=True).click()
-        page.wait_for_url("**/videos/*-*/**")
-        page.wait_for_load_state("networkidle")  # no image may be requested after its video is deleted
-        address = page.url
-        page.get_by_role("main").get_by_role("button", name="Delete", exact=True).click()
-        expect(page.locator(".messages")).to_contain_text("1 clip was moved to the trash.")
-        assert page.request.get(address).status == 404
-        assert page.request.get(f"{address}file/").status == 404
-        page.get_by_role("link", name="Trash").click()
-        page.get_by_role("button", name="Restore: Clip 9").click()
-        expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
-        assert page.request.get(address).status == 200
-
-
-def test_the_files_of_a_video_come_by_their_names(visit):
-    with visit("renamer") as page:
-        page.get_by_role("link", name="Clip 12", exact=True).click()
-        names = {"Clip": "clip-12.mp4", "Settings": "clip-12.json"}
-        for link, name in names.items():
-            with page.expect_download() as loading:
-                page.locator(".files").get_by_role("link", name=link).click()
-            assert loading.value.suggested_filename == name
-        similar = page.get_by_role("region", name="Same prompt or same seed")
-        expect(similar.locator(".card")).to_have_count(6)
-        page.get_by_role("link", name="Create from this").click()
-        expect(page.locator("[name=prompt]")).to_have_value("a red heart")
-
-
 def test_a_signed_out_user_is_asked_to_sign_in(visit, library_site):
     with visit("leaver") as page:
         page.context.clear_cookies(name="sessionid")
         page.get_by_label("Format").select_option("gif")
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
         expect(page).to_have_url(re.compile("/accounts/login/"))
-
-
-# --- Without JavaScript -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.thorough

@@ -1,4 +1,4 @@
-"""The FILM engine in torch. tests/workers/engines/test_film_agreement.py compares its frames with TensorFlow's."""
+"""The FILM engine in torch. tests/workers/engines/film/test_agreement.py compares its frames with TensorFlow's."""
 
 import shutil
 from contextlib import suppress

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from generation.domain.errors import RenderError
-from tests.workers.engines.test_film import frames, nothing, save_blender, timed_model  # noqa: F401  fixtures
-from tests.workers.engines.test_saved_model import save, writes
+from tests.workers.engines.film.blenders import nothing, save_blender
+from tests.workers.engines.film.test_saved_model import save, writes
 from workers.engines.apart.own_folder import OwnFolder
 from workers.engines.apart.remote_model import ROOT, ModelProcessError, RemoteModel, environment
 from workers.engines.film import FilmEngine
@@ -85,7 +85,7 @@ def test_its_environment_holds_no_secret(monkeypatch, tmp_path):
     assert (found["CUDA_VISIBLE_DEVICES"], found["HOME"]) == ("1", str(tmp_path))
 
 
-def test_the_frames_are_the_same_apart_and_tensorflow_is_not_loaded_here(timed_model, frames, tmp_path):  # noqa: F811
+def test_the_frames_are_the_same_apart_and_tensorflow_is_not_loaded_here(timed_model, frames, tmp_path):
     here = FilmEngine(timed_model, device="cpu").interpolate(frames, 3, nothing)
     np.save(tmp_path / "frames.npy", frames)
     program = (
@@ -141,7 +141,7 @@ def test_the_folder_of_a_killed_worker_is_removed_by_the_next(tmp_path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
-def test_the_end_of_the_process_is_told_and_it_leaves_nothing(timed_model):  # noqa: F811
+def test_the_end_of_the_process_is_told_and_it_leaves_nothing(timed_model):
     codes = []
     model = RemoteModel(timed_model, "cpu", codes.append)
     x = np.zeros((1, 64, 64, 3), np.float32)
@@ -155,7 +155,7 @@ def test_the_end_of_the_process_is_told_and_it_leaves_nothing(timed_model):  # n
 
 
 @pytest.mark.parametrize("stands_still", [False, True])
-def test_it_does_not_outlive_the_worker(timed_model, stands_still):  # noqa: F811
+def test_it_does_not_outlive_the_worker(timed_model, stands_still):
     program = (
         "import os, sys; from pathlib import Path; from workers.engines.apart.remote_model import RemoteModel\n"
         "model = RemoteModel(Path(sys.argv[1]), 'cpu'); print(model._process.pid, flush=True)\n"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from generation.domain.errors import RenderError
-from tests.workers.engines.test_film import save_blender
+from tests.workers.engines.film.blenders import save_blender
 from workers.engines.apart import saved_model
 from workers.engines.apart.saved_model import GRAPH, UnsafeModelError, check_graph, require_safe
 from workers.engines.film import FilmEngine
