@@ -9,6 +9,7 @@ from PIL import Image, ImageSequence
 
 from tests.workers.media.clips import draw_clip, psnr
 from workers import media
+from workers.media import stills
 
 
 @pytest.mark.parametrize("name", ["poster.webp", "poster.jpg"])
@@ -86,6 +87,20 @@ def test_live_preview_stays_small_while_all_is_noise(spread):
     data = media.animated_preview(noise)
     assert len(data) <= media.LIVE_BYTES
     assert animation(data)[2] == 2000
+
+
+def test_live_preview_of_noise_is_not_encoded_in_full_at_a_quality_that_cannot_fit(monkeypatch):
+    encoded = []
+    encode = stills.encode_pictures
+
+    def counted(images, **options):
+        encoded.extend(images)
+        return encode(images, **options)
+
+    monkeypatch.setattr(stills, "encode_pictures", counted)
+    noise = np.random.default_rng(3).integers(0, 256, (16, 64, 64, 3), np.uint8)
+    assert len(animation(media.animated_preview(noise))[1]) == 16
+    assert 16 < len(encoded) <= 2 * 16  # those of the quality that fits, and some of the others
 
 
 def test_live_preview_of_a_long_clip_shows_sixteen_frames_at_its_pace():
