@@ -110,10 +110,11 @@ class _Reel:
 
 def _probe_beside_images(files: Mapping[str, Path], pictures: parts.Pictures, middle: np.ndarray) -> media.Probe:
     """Write the images while the video is decoded: FFmpeg and Pillow let go of the interpreter meanwhile."""
+    clip = {"fps": pictures.plan.fps, "every": pictures.every, "count": pictures.plan.frames}
     works: list[Callable[[], object]] = [
         partial(media.poster, middle, files["poster"]),
         partial(media.thumbnail, middle, files["thumbnail"]),
-        partial(media.hover_preview, pictures.small, files["preview"], pictures.small_fps),
+        partial(media.hover_preview, pictures.small, files["preview"], **clip),
     ]
     with ThreadPoolExecutor(len(works), thread_name_prefix="images") as pool:
         images = [pool.submit(work) for work in works]

@@ -72,7 +72,17 @@ def thumbnail(frame: np.ndarray, path: str | Path) -> None:
         part.write_bytes(data.getvalue())
 
 
-def hover_preview(frames: Iterable[np.ndarray], path: str | Path, fps: int) -> None:
+def hover_every(count: int, fps: int) -> int:
+    """Return the distance between the frames that a hover preview shows of a clip of `count` frames."""
+    every = max(1, fps // HOVER_FPS)
+    while -(-count // every) > _HOVER_FRAMES:
+        every *= 2
+    return every
+
+
+def hover_preview(
+    frames: Iterable[np.ndarray], path: str | Path, fps: int, *, every: int = 1, count: int | None = None
+) -> None:
     """Write the preview that a card plays on hover: animated webp, for an `<img>`.
 
     At most `HOVER_BYTES`, 320 pixels wide and 8 frames per second; as long as the clip. To fit, reduce quality, then
@@ -80,9 +90,10 @@ def hover_preview(frames: Iterable[np.ndarray], path: str | Path, fps: int) -> N
 
     Args:
         frames: uint8 `[H, W, 3]` each; consumed one by one, keeping only small copies of some.
-        fps: frame rate of `frames`.
+        fps: frame rate of the clip.
+        every, count: if `frames` are only some of the clip's, the distance between them, and how many the clip has.
     """
-    images, times = _thin(frames, fps)
+    images, times = _thin(frames, fps, every, count)
     data = _first_that_fits(images, times, _HOVER_ATTEMPTS, HOVER_BYTES, method=2)
     with replacing(path) as part:
         part.write_bytes(data)
@@ -109,9 +120,11 @@ def animated_preview(frames: np.ndarray, fps: int = 8) -> bytes:
     return _first_that_fits(images, times, _LIVE_ATTEMPTS, LIVE_BYTES, method=0)
 
 
-def _thin(frames: Iterable[np.ndarray], fps: int) -> tuple[list[Image.Image], list[int]]:
+def _thin(
+    frames: Iterable[np.ndarray], fps: int, every: int, length: int | None
+) -> tuple[list[Image.Image], list[int]]:
     """Return small copies of at most 96 frames, and their start times plus the clip's end, in ms."""
-    step, count, kept = max(1, fps // HOVER_FPS), 0, {}
+    step, count, kept = max(1, fps // every // HOVER_FPS), 0, {}
     for count, frame in enumerate(checked(frames), start=1):
         index = count - 1
         if index % step:
@@ -120,7 +133,8 @@ def _thin(frames: Iterable[np.ndarray], fps: int) -> tuple[list[Image.Image], li
         if len(kept) > _HOVER_FRAMES:
             step *= 2
             kept = {index: image for index, image in kept.items() if index % step == 0}
-    return list(kept.values()), [round(1000 * index / fps) for index in [*kept, count]]
+    starts = [*(index * every for index in kept), count * every if length is None else length]
+    return list(kept.values()), [round(1000 * start / fps) for start in starts]
 
 
 def _fit(image: Image.Image, box: tuple[int, int]) -> Image.Image:

@@ -67,6 +67,16 @@ def test_hover_preview_of_a_long_clip_keeps_its_length_with_fewer_frames(tmp_pat
     assert length == 62_500
 
 
+@pytest.mark.parametrize(("count", "fps"), [(48, 8), (96, 24), (500, 24), (130, 25), (640, 32), (700, 30)])
+def test_hover_preview_is_the_same_of_all_frames_as_of_those_that_it_shows(tmp_path, count, fps):
+    clip = draw_clip(32, 24, count)
+    every = media.hover_every(count, fps)
+    media.hover_preview(clip, tmp_path / "all.webp", fps)
+    media.hover_preview(clip[::every], tmp_path / "some.webp", fps, every=every, count=count)
+    assert (tmp_path / "some.webp").read_bytes() == (tmp_path / "all.webp").read_bytes()
+    assert animation(tmp_path / "some.webp")[2] == round(1000 * count / fps)
+
+
 def test_hover_preview_does_not_enlarge(tmp_path):
     media.hover_preview(draw_clip(128, 96, 8), tmp_path / "hover.webp", 8)
     assert animation(tmp_path / "hover.webp")[0].size == (128, 96)
