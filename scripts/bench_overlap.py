@@ -2,6 +2,9 @@
 
 A complete site renders the same clips one after the other and all at once, in turns, each worker on one core. At once,
 the next clip is generated while this one is interpolated, upscaled and encoded, so two cores are busy.
+
+The slowest stage bounds it: its only worker waits for the first clip, and then the others wait for it.
+`--workers cpu,generate,interpolate,upscale,upscale` gives that stage a second one.
 """
 
 import argparse
@@ -31,14 +34,15 @@ print(json.dumps([whole.total_seconds(), sum((run.ended_at - run.started_at).tot
 def main() -> None:
     options = _options()
     home = Path(tempfile.mkdtemp(prefix="auravideo-bench-"))
-    site = Site(home / "site", OMP_NUM_THREADS="1").start()
+    site = Site(home / "site", OMP_NUM_THREADS="1", AURAVIDEO_WORKERS=options.workers).start()
     seeds = count()  # the batch command renders no row twice
 
     def rows(number: int) -> list[dict]:
         asked = {"prompt": PROMPT, "seconds": options.seconds, "size": options.size, "fps": 24, "format": "mp4"}
         return [{**asked, "seed": next(seeds)} for _ in range(number)]
 
-    print(f"load {os.getloadavg()[0]:.1f}; {options.clips} clips of {options.seconds} s, {options.size}")
+    workers = options.workers or "one per queue"
+    print(f"load {os.getloadavg()[0]:.1f}; {options.clips} clips of {options.seconds} s, {options.size}; {workers}")
     ratios = []
     try:
         site.make_user()
@@ -77,6 +81,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--size", default="512x512")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", default="", help="as AURAVIDEO_WORKERS; by default one per queue")
     return parser.parse_args()
 
 

@@ -1,6 +1,7 @@
 """The last stage: encodes finished frames to a video, poster, hover preview and thumbnail in permanent storage."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,7 @@ def build(
         media.encode(reel.frames(), video, fps=plan.fps, format=request.format, **about)
     if pictures.middle is None:
         raise ValueError(f"the clip ended before its middle, frame {plan.frames // 2}")
-    media.poster(pictures.middle, files["poster"])
-    media.thumbnail(pictures.middle, files["thumbnail"])
-    media.hover_preview(pictures.small, files["preview"], pictures.small_fps)
-    found = media.probe(video)
+    found = _probe_beside_images(files, pictures, pictures.middle)
     if (found.width, found.height, found.frames) != (plan.width, plan.height, plan.frames):
         raise ValueError(f"the file holds {found}, the plan says {plan}")
     keys = storage_keys.video_files(job.pk, request.format)
@@ -108,6 +106,22 @@ class _Reel:
     def _step(self, frames: int) -> None:
         self._done += frames
         self.on_step(self._done, self.plan.frames, None)
+
+
+def _probe_beside_images(files: Mapping[str, Path], pictures: parts.Pictures, middle: np.ndarray) -> media.Probe:
+    """Write the images while the video is decoded: FFmpeg and Pillow let go of the interpreter meanwhile."""
+    clip = {"fps": pictures.plan.fps, "every": pictures.every, "count": pictures.plan.frames}
+    works: list[Callable[[], object]] = [
+        partial(media.poster, middle, files["poster"]),
+        partial(media.thumbnail, middle, files["thumbnail"]),
+        partial(media.hover_preview, pictures.small, files["preview"], **clip),
+    ]
+    with ThreadPoolExecutor(len(works), thread_name_prefix="images") as pool:
+        images = [pool.submit(work) for work in works]
+        found = media.probe(files["video"])
+    for image in images:
+        image.result()
+    return found
 
 
 def settings_of(job: Job) -> dict:

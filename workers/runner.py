@@ -32,10 +32,11 @@ from generation.queue.claims import Order
 from generation.queue.monitoring import outcomes
 from generation.queue.pausing import services as pausing
 from generation.requests.request import InvalidRequest, RenderRequest
-from workers import assembly, cards, claiming, frame_store, media, membership, outages, pace
+from workers import assembly, cards, claiming, frame_store, membership, outages, pace
 from workers.claim_heartbeat import Heartbeat
 from workers.device import failures, sharing
 from workers.encoding import ahead
+from workers.encoding.live import LivePreview
 from workers.engines import registry
 from workers.engines.device_errors import lasting_fault
 from workers.pace import Pace
@@ -44,8 +45,6 @@ logger = logging.getLogger(__name__)
 
 NEW_WORK = (Stage.PREPROCESS, Stage.GENERATE)  # waits for room on the disk; later stages make some by finishing
 EVENT_SECONDS = 0.2  # at most 5 events per second and job
-PREVIEW_SECONDS = 0.7
-NO_PREVIEW_SECONDS = 60  # after one that could not be stored: each attempt may hold up the clip
 R = TypeVar("R")
 
 _stopping = threading.Event()
@@ -78,7 +77,8 @@ class Context:
         self.stage = Stage(held.stage)
         self.chunk: int = held.chunk
         self.request: RenderRequest = self.job.render_request
-        self._told = self._shown = 0.0
+        self.live = LivePreview(self.job.pk, self._tell_of_preview)
+        self._told = 0.0
         self._has_begun = False
         self.pace = Pace(held)
 
@@ -102,11 +102,9 @@ class Context:
         if now - self._told < EVENT_SECONDS and done < total:
             return
         self._told = now
-        if preview is not None and now - self._shown >= PREVIEW_SECONDS:
-            self._shown = now
-            self._try_to_show(preview)
         self._try(partial(claims.beat, self.held, done, total))
-        events.publish(self.job.user_id, self.job.pk)
+        if preview is None or not self.live.offer(preview):  # which tells once it can be seen
+            events.publish(self.job.user_id, self.job.pk)
 
     def warn(self, warnings: list[dict[str, object]]) -> None:
         """Show warnings about the request on the job's page."""
@@ -167,16 +165,9 @@ class Context:
             time.sleep(min(left, outages.CHECK_SECONDS))
         self.check()
 
-    def _try_to_show(self, preview: np.ndarray) -> None:
-        try:
-            self._show(preview)
-        except Exception as error:  # a failed preview must not fail the job
-            self._shown = time.monotonic() + NO_PREVIEW_SECONDS
-            logger.warning("Could not store a preview of %s: %s", self.held, error)
-
-    def _show(self, preview: np.ndarray) -> None:
-        frame_store.write_preview(self.job.pk, media.animated_preview(preview))
+    def _tell_of_preview(self) -> None:
         Job.objects.filter(pk=self.job.pk).update(previewed_at=int(time.time()))
+        events.publish(self.job.user_id, self.job.pk)
 
 
 def run(stage: Stage, job_id: str, run_number: int, chunk: int, work: Callable[[Context], dict]) -> None:
@@ -212,7 +203,7 @@ def _run_held(context: Context, work: Callable[[Context], dict]) -> None:
     held = context.held
     started = time.monotonic()
     try:
-        with Heartbeat(held):
+        with Heartbeat(held), context.live:
             if _stopping.is_set():
                 raise Stopping
             _make_sure_of_room(context)

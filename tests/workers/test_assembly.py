@@ -1,5 +1,8 @@
 """The last stage delivers exactly the requested frame count, size and length, for everything the form offers."""
 
+import errno
+import threading
+
 import numpy as np
 import pytest
 from django.conf import settings
@@ -94,6 +97,26 @@ def test_poster_and_preview_are_stored_beside_the_video(user, tmp_path):
         assert output[kind].startswith(f"videos/{job.pk}/")
         assert storages["default"].size(output[kind]) > 0
     assert output["size"] == storages["default"].size(output["video"])
+
+
+def test_the_images_are_made_while_the_video_is_checked(user, tmp_path, monkeypatch):
+    together = threading.Barrier(4, timeout=30)
+    for name in ("poster", "thumbnail", "hover_preview", "probe"):
+        make = getattr(media, name)
+        monkeypatch.setattr(media, name, lambda *args, make=make: (together.wait(), make(*args))[1])
+    job = JobFactory(user=user)
+    plan = job.render_plan
+    output = assembly.build(job, plan, lambda chunks: clips_of(plan, chunks), tmp_path, lambda *_step: None)
+    assert output["frames"] == plan.frames
+
+
+def test_an_image_that_cannot_be_made_fails_the_stage(user, tmp_path, monkeypatch):
+    def refuse(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(media, "hover_preview", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        build(user, tmp_path)
 
 
 def test_a_chunk_with_a_frame_too_few_is_never_made_into_a_video(user, tmp_path):

@@ -205,6 +205,21 @@ def test_progress_and_preview_are_kept_and_events_are_throttled(job, monkeypatch
     assert frame_store.read_preview(job.pk)[8:12] == b"WEBP"
 
 
+def test_pages_are_told_of_a_preview_once_it_can_be_seen(job, monkeypatch):
+    seen = []
+
+    def look(_user_id, job_id):
+        seen.append((Job.objects.get(pk=job_id).previewed_at > 0, frame_store.read_preview(job_id) is not None))
+
+    def work(context):
+        context.on_step(1, 2, np.zeros((4, 8, 8, 3), np.uint8))
+        return {}
+
+    monkeypatch.setattr("generation.queue.events.publish", look)
+    run(job, work)
+    assert seen[-1] == (True, True)
+
+
 def test_a_preview_that_cannot_be_stored_costs_no_clip(job, monkeypatch):
     def refuse(*_args):
         raise ConnectionError("storage is away")

@@ -11,10 +11,11 @@ from generation.domain.stages import STAGES
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
 from generation.requests.request import RenderRequest
-from workers import engine_factory, frame_store, media, stages
+from workers import engine_factory, stages
 from workers.benchmark import meters
+from workers.encoding.live import LivePreview
 from workers.engines import registry
-from workers.runner import PREVIEW_SECONDS, Context
+from workers.runner import Context
 
 R = TypeVar("R")
 
@@ -45,14 +46,12 @@ class _BenchmarkContext(Context):
         self.held, self.job = held, held.job
         self.stage, self.chunk = Stage(held.stage), held.chunk
         self.request: RenderRequest = self.job.render_request
-        self._shown = 0.0
+        self.live = LivePreview(self.job.pk, lambda: None)
 
     def on_step(self, done: int, total: int, preview: np.ndarray | None = None) -> None:
         with _reports:
-            now = time.monotonic()
-            if preview is not None and now - self._shown >= PREVIEW_SECONDS:
-                self._shown = now
-                frame_store.write_preview(self.job.pk, media.animated_preview(preview))
+            if preview is not None:
+                self.live.offer(preview)
 
     def check(self) -> None:
         """Go on: this process is killed to stop it."""
@@ -87,7 +86,9 @@ def run(stage: str, job: str, request: Mapping[str, Any], plan: Mapping[str, Any
     with meters.measured() as peaks:
         started, worked = time.perf_counter(), time.process_time()
         for chunk in chunks:
-            work(_BenchmarkContext(StageRun(job=clip, stage=stage, chunk=chunk)))
+            context = _BenchmarkContext(StageRun(job=clip, stage=stage, chunk=chunk))
+            with context.live:
+                work(context)
         seconds, processor = time.perf_counter() - started, time.process_time() - worked
     model = _models.seconds - _reports.seconds if _models.seconds else 0.0
     return {"seconds": seconds, "model": model, "processor": processor, **peaks.to_dict()}

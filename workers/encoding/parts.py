@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auravideo.core.media.formats import CARD_BOX, HOVER_FPS
+from auravideo.core.media.formats import CARD_BOX
 from generation.domain.plan import Chunk, Plan
 from workers import media
 
@@ -40,22 +40,21 @@ class Pictures:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.every = max(1, plan.fps // HOVER_FPS)
+        self.every = media.hover_every(plan.frames, plan.fps)  # so a longer clip keeps no more
         self.small: list[np.ndarray] = []
         self.middle: np.ndarray | None = None
 
-    @property
-    def small_fps(self) -> int:
-        return self.plan.fps // self.every
-
     def keep(self, index: int, frame: np.ndarray) -> None:
-        """Take what is needed of a frame, uint8 [H, W, 3], which is number `index` of the clip."""
+        """Take what is needed of a frame, uint8 [H, W, 3], which is number `index` of the clip.
+
+        Copies are kept: a view of a frame would keep its whole chunk in memory.
+        """
         if index == self.plan.frames // 2:
-            self.middle = frame
+            self.middle = frame.copy()
         if index % self.every == 0:
             scale = min(1.0, CARD_BOX[0] / frame.shape[1])
             height = max(1, round(frame.shape[0] * scale))
-            self.small.append(media.resize_and_crop(frame[None], round(frame.shape[1] * scale), height)[0])
+            self.small.append(media.resize_and_crop(frame[None], round(frame.shape[1] * scale), height)[0].copy())
 
     def add(self, part: Part) -> None:
         """Take what was kept of the next segment."""

@@ -21,7 +21,7 @@ from workers.encoding.parts import Part, Span
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2  # 1 had small frames of which a long clip's preview used every other or fewer
 
 
 def write(job_id: UUID, run: int, plan: Plan, format: str, span: Span, part: Part) -> None:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from auravideo.core.files import replacing
 from auravideo.core.media.formats import CARD_BOX, HOVER_FPS
+from workers.media.animated_webp import animation, encode_pictures
 from workers.media.arrays import checked, checked_clip
 
 HOVER_BYTES = 96_000  # with thumbnails, a page of 24 cards stays below 3 MB
@@ -44,6 +45,8 @@ _HOVER_ATTEMPTS = (
     _Attempt(10, 0.25, 2),
     _Attempt(0, 0.2, 4),
 )
+# Three or four pictures are encoded first; if all would be this much too large at their size, the rest is not.
+_TRIED, _CLEARLY = 3, 1.1
 _LIVE_ATTEMPTS = (_Attempt(50), _Attempt(15), _Attempt(0), _Attempt(0, 0.5), _Attempt(0, 0.5, 4))
 
 
@@ -69,7 +72,17 @@ def thumbnail(frame: np.ndarray, path: str | Path) -> None:
         part.write_bytes(data.getvalue())
 
 
-def hover_preview(frames: Iterable[np.ndarray], path: str | Path, fps: int) -> None:
+def hover_every(count: int, fps: int) -> int:
+    """Return the distance between the frames that a hover preview shows of a clip of `count` frames."""
+    every = max(1, fps // HOVER_FPS)
+    while -(-count // every) > _HOVER_FRAMES:
+        every *= 2
+    return every
+
+
+def hover_preview(
+    frames: Iterable[np.ndarray], path: str | Path, fps: int, *, every: int = 1, count: int | None = None
+) -> None:
     """Write the preview that a card plays on hover: animated webp, for an `<img>`.
 
     At most `HOVER_BYTES`, 320 pixels wide and 8 frames per second; as long as the clip. To fit, reduce quality, then
@@ -77,9 +90,10 @@ def hover_preview(frames: Iterable[np.ndarray], path: str | Path, fps: int) -> N
 
     Args:
         frames: uint8 `[H, W, 3]` each; consumed one by one, keeping only small copies of some.
-        fps: frame rate of `frames`.
+        fps: frame rate of the clip.
+        every, count: if `frames` are only some of the clip's, the distance between them, and how many the clip has.
     """
-    images, times = _thin(frames, fps)
+    images, times = _thin(frames, fps, every, count)
     data = _first_that_fits(images, times, _HOVER_ATTEMPTS, HOVER_BYTES, method=2)
     with replacing(path) as part:
         part.write_bytes(data)
@@ -106,9 +120,11 @@ def animated_preview(frames: np.ndarray, fps: int = 8) -> bytes:
     return _first_that_fits(images, times, _LIVE_ATTEMPTS, LIVE_BYTES, method=0)
 
 
-def _thin(frames: Iterable[np.ndarray], fps: int) -> tuple[list[Image.Image], list[int]]:
+def _thin(
+    frames: Iterable[np.ndarray], fps: int, every: int, length: int | None
+) -> tuple[list[Image.Image], list[int]]:
     """Return small copies of at most 96 frames, and their start times plus the clip's end, in ms."""
-    step, count, kept = max(1, fps // HOVER_FPS), 0, {}
+    step, count, kept = max(1, fps // every // HOVER_FPS), 0, {}
     for count, frame in enumerate(checked(frames), start=1):
         index = count - 1
         if index % step:
@@ -117,7 +133,8 @@ def _thin(frames: Iterable[np.ndarray], fps: int) -> tuple[list[Image.Image], li
         if len(kept) > _HOVER_FRAMES:
             step *= 2
             kept = {index: image for index, image in kept.items() if index % step == 0}
-    return list(kept.values()), [round(1000 * index / fps) for index in [*kept, count]]
+    starts = [*(index * every for index in kept), count * every if length is None else length]
+    return list(kept.values()), [round(1000 * start / fps) for start in starts]
 
 
 def _fit(image: Image.Image, box: tuple[int, int]) -> Image.Image:
@@ -133,25 +150,28 @@ def _scaled(image: Image.Image, scale: float) -> Image.Image:
 def _first_that_fits(
     images: Sequence[Image.Image], times: Sequence[int], attempts: Sequence[_Attempt], limit: int, *, method: int
 ) -> bytes:
-    index = 0
-    while index < len(attempts):
-        data = _animate(images, times, attempts[index], method)
-        if len(data) <= limit:
+    for attempt in attempts:
+        data = _animate(images, times, attempt, limit, method, is_last=attempt is attempts[-1])
+        if data is not None and len(data) <= limit:
             return data
-        # Beyond twice the limit, the next attempt can't save enough: skip it, but never skip the last.
-        index += 2 if len(data) > 2 * limit and index + 2 < len(attempts) else 1
     raise ValueError(f"{len(images)} pictures do not fit into {limit} bytes.")
 
 
-def _animate(images: Sequence[Image.Image], times: Sequence[int], attempt: _Attempt, method: int) -> bytes:
-    """Return an animated webp of `images`; `times` are their start times and, last, the clip's end, in ms."""
+def _animate(
+    images: Sequence[Image.Image], times: Sequence[int], attempt: _Attempt, limit: int, method: int, *, is_last: bool
+) -> bytes | None:
+    """Return an animated webp of `images`, or None if a few of them show that it would be too large.
+
+    `times` are their start times and, last, the clip's end, in ms.
+    """
     chosen = images[:: attempt.every]
     if attempt.scale != 1:
         chosen = [_scaled(image, attempt.scale) for image in chosen]
-    starts = [*times[: len(images) : attempt.every], times[-1]]
-    durations = [end - start for start, end in pairwise(starts)]
-    target = io.BytesIO()
-    # kmax=0: only the first frame is a key frame. Previews are never seeked, and trying key frames doubles the time.
-    options = {"duration": durations, "quality": attempt.quality, "method": method, "kmin": 0, "kmax": 0}
-    chosen[0].save(target, "WEBP", save_all=True, append_images=chosen[1:], loop=0, **options)
-    return target.getvalue()
+    encode = partial(encode_pictures, quality=attempt.quality, method=method)
+    tried = range(0, len(chosen), max(1, len(chosen) // _TRIED))
+    some = dict(zip(tried, encode([chosen[index] for index in tried]), strict=True))
+    if not is_last and sum(map(len, some.values())) / len(some) * len(chosen) > _CLEARLY * limit:
+        return None
+    rest = iter(encode([image for index, image in enumerate(chosen) if index not in some]))
+    pictures = [some[index] if index in some else next(rest) for index in range(len(chosen))]
+    return animation(pictures, chosen[0].size, [*times[: len(images) : attempt.every], times[-1]])

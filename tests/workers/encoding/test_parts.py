@@ -1,5 +1,9 @@
 """A clip is cut only where a key frame is due, and nothing of it is lost at the cuts."""
 
+import dataclasses
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -42,6 +46,35 @@ def test_what_the_images_need_is_the_same_in_segments_as_in_one_pass():
         pieces.add(parts.make(plan, "mp4", span, np.array_split(frames, len(span.chunks))))
     assert np.array_equal(whole.middle, pieces.middle)
     assert np.array_equal(np.stack(whole.small), np.stack(pieces.small))
+
+
+@pytest.mark.parametrize("size", ["128x128", "512x512"])  # a card's image is smaller than the second only
+def test_chunks_are_let_go_once_they_are_encoded(size):
+    plan = plan_of(size=size, seconds=6, fps=8)
+    side = int(size.partition("x")[0])
+    chunks = []
+
+    def clips(span):
+        for chunk in span.chunks:
+            assert sum(there() is not None for there in chunks) <= 1
+            clip = draw_clip(side, side, chunk.frames)
+            chunks.append(weakref.ref(clip))
+            yield clip
+            del clip
+
+    made = [parts.make(plan, "mp4", span, clips(span)) for span in parts.spans(plan)]
+    gc.collect()
+    assert (len(made), len(chunks)) == (3, 6)
+    assert not [there for there in chunks if there() is not None]
+
+
+@pytest.mark.parametrize("fps", FPS)
+def test_a_minute_keeps_no_more_for_its_preview_than_the_preview_has(fps):
+    plan = dataclasses.replace(plan_of(size="128x128", seconds=6, fps=fps), frames=60 * fps)
+    pictures = parts.Pictures(plan)
+    for index in range(plan.frames):
+        pictures.keep(index, np.zeros((2, 2, 3), np.uint8))
+    assert 48 <= len(pictures.small) <= 96
 
 
 @pytest.mark.parametrize("format", media.IN_SEGMENTS)

@@ -9,6 +9,7 @@ from PIL import Image, ImageSequence
 
 from tests.workers.media.clips import draw_clip, psnr
 from workers import media
+from workers.media import stills
 
 
 @pytest.mark.parametrize("name", ["poster.webp", "poster.jpg"])
@@ -66,6 +67,16 @@ def test_hover_preview_of_a_long_clip_keeps_its_length_with_fewer_frames(tmp_pat
     assert length == 62_500
 
 
+@pytest.mark.parametrize(("count", "fps"), [(48, 8), (96, 24), (500, 24), (130, 25), (640, 32), (700, 30)])
+def test_hover_preview_is_the_same_of_all_frames_as_of_those_that_it_shows(tmp_path, count, fps):
+    clip = draw_clip(32, 24, count)
+    every = media.hover_every(count, fps)
+    media.hover_preview(clip, tmp_path / "all.webp", fps)
+    media.hover_preview(clip[::every], tmp_path / "some.webp", fps, every=every, count=count)
+    assert (tmp_path / "some.webp").read_bytes() == (tmp_path / "all.webp").read_bytes()
+    assert animation(tmp_path / "some.webp")[2] == round(1000 * count / fps)
+
+
 def test_hover_preview_does_not_enlarge(tmp_path):
     media.hover_preview(draw_clip(128, 96, 8), tmp_path / "hover.webp", 8)
     assert animation(tmp_path / "hover.webp")[0].size == (128, 96)
@@ -86,6 +97,20 @@ def test_live_preview_stays_small_while_all_is_noise(spread):
     data = media.animated_preview(noise)
     assert len(data) <= media.LIVE_BYTES
     assert animation(data)[2] == 2000
+
+
+def test_live_preview_of_noise_is_not_encoded_in_full_at_a_quality_that_cannot_fit(monkeypatch):
+    encoded = []
+    encode = stills.encode_pictures
+
+    def counted(images, **options):
+        encoded.extend(images)
+        return encode(images, **options)
+
+    monkeypatch.setattr(stills, "encode_pictures", counted)
+    noise = np.random.default_rng(3).integers(0, 256, (16, 64, 64, 3), np.uint8)
+    assert len(animation(media.animated_preview(noise))[1]) == 16
+    assert 16 < len(encoded) <= 2 * 16  # those of the quality that fits, and some of the others
 
 
 def test_live_preview_of_a_long_clip_shows_sixteen_frames_at_its_pace():

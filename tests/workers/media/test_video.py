@@ -2,6 +2,7 @@
 
 import struct
 import weakref
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -57,6 +58,21 @@ def test_mp4_is_high_profile_420_with_a_key_frame_every_two_seconds(tmp_path):
         assert (stream.codec_context.profile, stream.codec_context.pix_fmt) == ("High", "yuv420p")
         keys = [frame.pts * stream.time_base for frame in container.decode(stream) if frame.key_frame]
     assert keys == [0, 2, 4]
+
+
+def test_mp4_is_as_faithful_and_small_as_x264s_own_preset_at_a_constant_rate_of_17(tmp_path, monkeypatch):
+    grain = np.random.default_rng(0).normal(0, 3, (24, 96, 128, 3))
+    clip = np.clip(draw_clip(128, 96, 24) + grain, 0, 255).astype(np.uint8)
+
+    def of(path):
+        return psnr(decode(path), clip), path.stat().st_size
+
+    ours = of(encode(tmp_path, "mp4", clip))
+    plain = {"crf": "17", "preset": "medium", "profile": "high"}
+    monkeypatch.setitem(packets.CODECS, "mp4", replace(packets.CODECS["mp4"], options=plain))
+    fidelity, size = of(encode(tmp_path, "mp4", clip))
+    assert ours[0] > fidelity - 0.05
+    assert ours[1] < 1.05 * size
 
 
 def test_mp4_has_its_index_before_its_pictures(tmp_path):

@@ -22,13 +22,20 @@ def decode(vae: Any, latents: Any, device: str, at_once: int, report: Callable[[
     import torch
 
     frames = (latents[0] / vae.config.scaling_factor).movedim(1, 0)
-    decoded = []
+    decoded: np.ndarray | None = None  # in one piece: joining pieces would hold the whole clip twice
+    place = 0
     with torch.no_grad():
         for index, batch in enumerate(frames.split(at_once)):
             pixels = vae.decode(batch.to(device=device, dtype=vae.dtype)).sample
             if not torch.isfinite(pixels).all():
                 raise NotFinite("decoder", f"the frames are no numbers ({vae.dtype})")
             rgb = ((pixels.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-            decoded.append(rgb.movedim(1, -1).cpu().numpy())
+            pictures = rgb.movedim(1, -1).cpu().numpy()
+            if decoded is None:
+                decoded = np.empty((len(frames), *pictures.shape[1:]), np.uint8)
+            decoded[place : place + len(pictures)] = pictures
+            place += len(pictures)
             report(index + 1)
-    return np.concatenate(decoded)
+    if decoded is None:
+        raise ValueError("a clip has no frames")
+    return decoded
