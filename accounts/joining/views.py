@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils import translation
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -20,6 +21,10 @@ from accounts.joining.models import Invitation, JoiningRules, Policy
 from accounts.login_stages import WaitingStage
 from accounts.models import User
 from accounts.sign_in import mails
+
+_FULL = gettext_lazy(
+    "So many people are waiting for approval that nobody else can sign up for now. Try again in a few days."
+)
 
 
 class SigningUp(SignupView):
@@ -39,6 +44,9 @@ class SigningUp(SignupView):
         email = form.cleaned_data["email"]
         if refused := ratelimit.consume_or_429(self.request, action="signup_address", key=email):
             return refused
+        if self.admission and self.admission.waits and services.is_full():
+            form.add_error(None, _FULL)
+            return self.form_invalid(form)
         attempt = services.count_newcomer() if self.admission and not self.admission.invitation else None
         if attempt is not None and attempt.full:
             form.add_error(None, _("The site has reached its limit of new accounts for today. Try again tomorrow."))

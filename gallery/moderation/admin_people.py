@@ -6,6 +6,8 @@ Moderators without rights on accounts see only what moderation needs: no email a
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -15,7 +17,7 @@ from accounts.models import User
 from auravideo.core.admin_actions import ObjectActions
 from gallery.access import MODERATE
 from gallery.models import ReportState
-from gallery.moderation import decisions
+from gallery.moderation import decisions, newcomers
 from gallery.moderation.admin_parts import history_table
 from gallery.moderation.selectors import history_of_person
 from generation.quotas.admin_quotas import QuotaInline
@@ -31,10 +33,10 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
     actions = decisions.actions_for(
         *(decisions.ADMIT, decisions.DECLINE, decisions.WARN, decisions.SUSPEND, decisions.UNSUSPEND)
     )
-    readonly_fields = (*UserAdmin.readonly_fields, "videos_of_person", "moderation")
+    readonly_fields = (*UserAdmin.readonly_fields, "ends", "videos_of_person", "moderation")
     moderation_fieldset = (
         _("Moderation"),
-        {"fields": ("approval_awaited_since", *SUSPENSION, "videos_of_person", "moderation")},
+        {"fields": ("approval_awaited_since", "ends", *SUSPENSION, "videos_of_person", "moderation")},
     )
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> list | tuple:
@@ -59,7 +61,10 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list | tuple:
         few = ("username", "full_name", "is_active", "approval_awaited_since", "suspended_until", "date_joined")
-        return super().get_list_display(request) if self._sees_accounts(request) else few
+        shown = super().get_list_display(request) if self._sees_accounts(request) else few
+        if newcomers.ONLY.items() <= request.GET.dict().items():
+            shown = (*shown, *(name for name in ("approval_awaited_since", "ends") if name not in shown))
+        return shown
 
     def get_list_filter(self, request: HttpRequest) -> list | tuple:
         few = (
@@ -83,6 +88,14 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
     @staticmethod
     def _few() -> tuple:
         return ((None, {"fields": ("username", "full_name", "is_active", "date_joined")}),)
+
+    @admin.display(description=_("deleted if undecided"), ordering="newcomer_until")
+    def ends(self, user: User) -> str | None:
+        """Return when a newcomer is deleted whom nobody approves, or who does not confirm the address."""
+        is_new = user.is_awaiting_approval or (user.is_active and user.last_login is None)
+        if not is_new or user.newcomer_until is None:
+            return None
+        return date_format(timezone.localtime(user.newcomer_until), "DATETIME_FORMAT")
 
     @admin.display(description=_("clips"))
     def videos_of_person(self, user: User) -> SafeString:
