@@ -1,7 +1,7 @@
 """Videos and everything users attach to them."""
 
 from gallery.models.collection import Collection, CollectionItem
-from gallery.models.moderation import Act, ModerationAction, Reason, Report, ReportState
+from gallery.models.moderation import Act, ModerationAction, PastReport, Reason, Report, ReportState
 from gallery.models.retention import RetentionRule
 from gallery.models.screening import CLEARED, UNDECIDED, SafetyRule, Screened, Screening, Strictness
 from gallery.models.search import SearchDoc
@@ -32,6 +32,7 @@ __all__ = [
     "CollectionItem",
     "Like",
     "ModerationAction",
+    "PastReport",
     "Reason",
     "Report",
     "ReportState",

@@ -10,14 +10,14 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import User
 from gallery import lifecycle as gallery
 from gallery import stacks
-from gallery.models import UNDECIDED, Act, ModerationAction, Report, ReportState, Screened, Video
+from gallery.models import UNDECIDED, Act, ModerationAction, PastReport, Report, ReportState, Screened, Video
 from gallery.moderation import alerts, emails, standing
 from gallery.moderation.selectors import is_hidden_by_reports, may_suspend, open_reports
 
@@ -45,6 +45,17 @@ def report(
     hides = threshold and not _was_looked_at(video) and standing.is_enough(video, threshold)
     alerts.tell_moderators(video, site, is_hidden=bool(hides) and _hide(None, video, Act.AUTO_HIDE, "", site))
     return True
+
+
+def keep_past(video: Video) -> None:
+    """Keep what is known of the reports on a video that is about to be deleted."""
+    kept = ("reporter_id", "visitor_key", "reason", "state", "created_at", "handled_at")
+    rows = Report.objects.filter(video=video).order_by("created_at").values(*kept)
+    PastReport.objects.bulk_create([PastReport(person_id=video.user_id, **row) for row in rows], batch_size=500)
+
+
+def past_reports_to_forget() -> QuerySet[PastReport]:
+    return PastReport.objects.filter(gone_at__lt=timezone.now() - standing.REMEMBERED)
 
 
 def _who(reporter: User | None, visitor_key: str) -> dict:
