@@ -8,7 +8,7 @@ from django.db.models.functions import RowNumber
 
 from accounts.models import User
 from gallery.access import MODERATE
-from gallery.models import Act, ModerationAction, PastReport, Reason, Report, ReportState, Video
+from gallery.models import Act, ModerationAction, PastReport, Reason, Report, ReportState, Screened, Video, Visibility
 
 if TYPE_CHECKING:
     from gallery.annotated import NewestReport
@@ -108,6 +108,20 @@ def may_suspend(actor: User, person: User) -> bool:
 def would_hide(video: Video) -> bool:
     """Return whether hiding would change anything: also true if only reports hid it, or if some are open."""
     return video.hidden_at is None or is_hidden_by_reports(video) or open_reports(video).exists()
+
+
+def would_approve(video: Video) -> bool:
+    return video.screening in (Screened.FLAGGED, Screened.REFUSED) or _is_unseen(video)
+
+
+def would_refuse(video: Video) -> bool:
+    return video.screening == Screened.FLAGGED or _is_unseen(video)
+
+
+def _is_unseen(video: Video) -> bool:
+    """Return whether somebody has shared the video and the safety check has not decided about it."""
+    is_shared = video.visibility != Visibility.PRIVATE and video.deleted_at is None
+    return video.screening == Screened.UNSEEN and is_shared
 
 
 def would_pick(video: Video) -> bool:

@@ -10,14 +10,14 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import User
 from gallery import lifecycle as gallery
 from gallery import stacks
-from gallery.models import UNDECIDED, Act, ModerationAction, PastReport, Report, ReportState, Screened, Video
+from gallery.models import UNDECIDED, UNSEEN, Act, ModerationAction, PastReport, Report, ReportState, Screened, Video
 from gallery.moderation import alerts, emails, standing
 from gallery.moderation.selectors import is_hidden_by_reports, may_suspend, open_reports
 
@@ -162,9 +162,12 @@ def clear(video: Video) -> bool:
 
 @transaction.atomic
 def approve(actor: User, video: Video, why: str) -> bool:
-    """Let others see what the safety check held back, whatever the threshold becomes. Returns whether it did."""
+    """Let others see what the safety check held back or has not seen, whatever the threshold becomes.
+
+    Returns whether it did.
+    """
     _lock(video)
-    if not _screened(video, (Screened.FLAGGED, Screened.REFUSED), Screened.APPROVED):
+    if not _screened(video, (Screened.FLAGGED, Screened.REFUSED), Screened.APPROVED, by_hand=True):
         return False
     _record(Act.APPROVE, actor, video=video, why=why)
     return True
@@ -172,16 +175,19 @@ def approve(actor: User, video: Video, why: str) -> bool:
 
 @transaction.atomic
 def refuse(actor: User, video: Video, why: str, *, site: str = "") -> bool:
-    """Keep what the safety check held back from others, for good. Returns whether this call did."""
+    """Keep what the safety check held back or has not seen from others, for good. Returns whether this call did."""
     _lock(video)
-    if not _screened(video, (Screened.FLAGGED,), Screened.REFUSED):
+    if not _screened(video, (Screened.FLAGGED,), Screened.REFUSED, by_hand=True):
         return False
     _record(Act.REFUSE, actor, video=video, why=why, site=site)
     return True
 
 
-def _screened(video: Video, before: Collection[Screened], after: Screened) -> bool:
-    return bool(Video.objects.filter(pk=video.pk, screening__in=before).update(screening=after))
+def _screened(video: Video, before: Collection[Screened], after: Screened, *, by_hand: bool = False) -> bool:
+    """Move the state. A decision `by_hand` need not wait for a check that is late or fails."""
+    known = Q(screening__in=before)
+    due = known | UNSEEN if by_hand else known
+    return bool(Video.objects.filter(due, pk=video.pk).update(screening=after))
 
 
 @transaction.atomic
