@@ -22,6 +22,7 @@ from auravideo.core import clock
 logger = logging.getLogger(__name__)
 
 DAY = 24 * 3600
+FEWEST_OF_NETWORK = 5  # who may wait, whatever the limit of all
 
 
 class NotAdmitted(Exception):
@@ -46,9 +47,18 @@ def admission_of(request: HttpRequest) -> Admission | None:
     return None if policy == Policy.INVITATION else Admission(waits=policy == Policy.APPROVAL)
 
 
-def count_newcomer() -> Attempt:
-    """Count somebody who signs up without an invitation. Raise redis.RedisError."""
-    return attempts.take([Bucket("newcomers", JoiningRules.current().daily_cap, DAY)])
+def count_newcomer(network: str, *, waits: bool) -> Attempt:
+    """Count somebody who signs up without an invitation. Raise redis.RedisError.
+
+    Of those who wait for approval, one network address may be so many that it alone cannot fill the list.
+    """
+    rules = JoiningRules.current()
+    buckets = [Bucket("newcomers", rules.daily_cap, DAY)]
+    if waits:
+        buckets.append(
+            Bucket(f"newcomers who wait|{network}", max(FEWEST_OF_NETWORK, rules.most_waiting // 10), 7 * DAY)
+        )
+    return attempts.take(buckets)
 
 
 def is_full() -> bool:

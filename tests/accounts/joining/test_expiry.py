@@ -166,6 +166,18 @@ def test_no_more_may_wait_than_moderators_can_look_at(rules, sign_up):
     assert sign_up(Client(), "ben").url == reverse("accounts:waiting")
 
 
+def test_one_address_cannot_fill_the_list(rules, sign_up, monkeypatch):
+    monkeypatch.setattr(services, "FEWEST_OF_NETWORK", 2)
+    rules(Policy.APPROVAL, most_waiting=20)
+    for name in ("ada", "ben"):
+        assert sign_up(Client(REMOTE_ADDR="192.0.2.7"), name).url == reverse("accounts:waiting")
+    page = sign_up(Client(REMOTE_ADDR="192.0.2.7"), "cleo").content.decode()
+    assert "So many people from your network" in page
+    assert sign_up(Client(REMOTE_ADDR="192.0.2.8"), "cleo").url == reverse("accounts:waiting")
+    rules(Policy.OPEN)
+    assert sign_up(Client(REMOTE_ADDR="192.0.2.7"), "dora").url == reverse("generation:create")
+
+
 def test_a_full_list_keeps_nobody_out_who_was_invited_or_need_not_wait(rules, sign_up, ada):
     rules(Policy.OPEN, most_waiting=1)
     assert sign_up(Client(), "ben").url == reverse("generation:create")
