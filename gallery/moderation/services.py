@@ -48,9 +48,13 @@ def report(
 
 
 def keep_past(video: Video) -> None:
-    """Keep what is known of the reports on a video that is about to be deleted."""
+    """Keep what is known of the reports on a video that is about to be deleted.
+
+    Not those that counted for nothing and were never answered: a flood of them must not stick to an account.
+    """
     kept = ("reporter_id", "visitor_key", "reason", "state", "created_at", "handled_at")
-    rows = Report.objects.filter(video=video).order_by("created_at").values(*kept)
+    reports = Report.objects.filter(video=video).exclude(state=ReportState.OPEN, weight=0)
+    rows = reports.order_by("created_at").values(*kept)
     PastReport.objects.bulk_create([PastReport(person_id=video.user_id, **row) for row in rows], batch_size=500)
 
 

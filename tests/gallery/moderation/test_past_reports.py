@@ -60,6 +60,16 @@ def test_a_clip_that_nobody_reported_leaves_none(offender):
     assert not PastReport.objects.exists()
 
 
+def test_reports_that_count_for_nothing_do_not_stick_to_an_account(offender):
+    """Somebody reports all clips of a user at once, who deletes them some day."""
+    videos = [VideoFactory(user=offender) for _ in range(10)]
+    for video in videos:
+        services.report(video, None, "one address", Reason.HATE)
+    for video in videos:
+        lifecycle.purge(video)
+    assert PastReport.objects.count() == standing.AT_ONCE
+
+
 def test_deleting_the_reported_clip_saves_no_reporter_from_a_dismissal(offender):
     reporter = a_known_user()
     a_clip_gone(offender, reporter, services.dismiss)
