@@ -21,6 +21,8 @@ SAVED = 3.0  # the most that it saves
 OWED = 3.0  # the most that it owes: twelve seconds later, it owes nothing
 # The same of all who are known at one address together: at the most, it gets twice as much as without them.
 MEMBERS_EARNED, MEMBERS_SAVED = 0.25, 12.0
+# And of each of these once that is used up, so that nobody can use it up for the others: a page every few seconds.
+RESERVE_EARNED, RESERVE_SAVED = 0.03, 1.0
 ALONE_SECONDS = 30.0  # since another address has asked for anything
 FIRST_PRICE = 0.05  # seconds, of a kind of request that was never measured
 WEIGHT = 0.1  # of the latest measurement in a price
@@ -55,7 +57,7 @@ class Budgets:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        # By address; of people by "#" and their ID, of all of these by "@" and their address.
+        # By address; of people by "#" and their ID, their reserves by "!", of all of them by "@" and their address.
         self._accounts: dict[str, _Account] = {}
         self._latest, self._latest_at = "", float("-inf")  # which address asked last, and when
         self._other_at = float("-inf")  # when another one than `_latest` asked last
@@ -87,10 +89,11 @@ class Budgets:
         with self._lock:
             return self._balance(f"#{person}", self._clock()) < 0
 
-    def members_owe(self, address: str) -> bool:
-        """Return whether those who are known at an address have used up what they have together."""
+    def has_share(self, address: str, person: int) -> bool:
+        """Return whether anything is left of what those who are known at an address have together, or of a reserve."""
         with self._lock:
-            return self._balance(f"@{address}", self._clock()) < 0
+            now = self._clock()
+            return self._balance(f"@{address}", now) >= 0 or self._balance(f"!{person}", now) >= 0
 
     def _is_alone(self, address: str, now: float) -> bool:
         other = self._other_at if address == self._latest else self._latest_at
@@ -101,7 +104,10 @@ class Budgets:
             self._account(payer.address, now).charge(seconds, now)
             return
         self._account(f"#{payer.person}", now).charge(seconds, now)
-        self._account(f"@{payer.address}", now, MEMBERS_EARNED, MEMBERS_SAVED).charge(seconds, now)
+        together = self._account(f"@{payer.address}", now, MEMBERS_EARNED, MEMBERS_SAVED)
+        if together.balance(now) < 0 < seconds:
+            together = self._account(f"!{payer.person}", now, RESERVE_EARNED, RESERVE_SAVED)
+        together.charge(seconds, now)
 
     def _account(self, name: str, now: float, earned: float = EARNED, saved: float = SAVED) -> _Account:
         account = self._accounts.get(name)

@@ -39,7 +39,7 @@ class Members:
                 _put(self._barred, person, now + BARRED_SECONDS, now)
                 self._seats.get(address, {}).pop(person, None)
             is_barred = max(self._barred.get(person, now), self._signed_out.get(person, now)) > now
-            if is_barred or self._budgets.members_owe(address) or not self._has_seat(address, person, now):
+            if is_barred or not self._has_seat(address, person, now) or not self._budgets.has_share(address, person):
                 return Payer(address)
             return Payer(address, person)
 
