@@ -61,11 +61,11 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
         return (*own, self.moderation_fieldset) if self.has_moderate_permission(request) else own
 
     def get_list_display(self, request: HttpRequest) -> list | tuple:
+        sees_accounts = self._sees_accounts(request)
+        if newcomers.ONLY.items() <= request.GET.dict().items():  # what else there is, is the same for all of them
+            return ("username", "email" if sees_accounts else "full_name", "approval_awaited_since", "ends")
         few = ("username", "full_name", "is_active", "approval_awaited_since", "suspended_until", "date_joined")
-        shown = super().get_list_display(request) if self._sees_accounts(request) else few
-        if newcomers.ONLY.items() <= request.GET.dict().items():
-            shown = (*shown, *(name for name in ("approval_awaited_since", "ends") if name not in shown))
-        return shown
+        return super().get_list_display(request) if sees_accounts else few
 
     def get_list_filter(self, request: HttpRequest) -> list | tuple:
         few = (
@@ -91,11 +91,11 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
         return ((None, {"fields": ("username", "full_name", "is_active", "date_joined")}),)
 
     @admin.display(description=_("deleted if undecided"), ordering="newcomer_until")
-    def ends(self, user: User) -> str | None:
+    def ends(self, user: User) -> str:
         """Return when a newcomer is deleted whom nobody approves, or who does not confirm the address."""
         is_new = user.is_awaiting_approval or (user.is_active and user.last_login is None)
         if not is_new or user.newcomer_until is None:
-            return None
+            return "–"
         return date_format(timezone.localtime(user.newcomer_until), "DATETIME_FORMAT")
 
     @admin.display(description=_("clips"))
@@ -111,11 +111,11 @@ class ModeratedUserAdmin(ObjectActions, UserAdmin):
         return render_to_string("admin/reports_about_person.html", {"tallies": selectors.reports_about(user)})
 
     @admin.display(description=_("reports by the user"))
-    def reports_by_person(self, user: User) -> str | None:
+    def reports_by_person(self, user: User) -> str:
         """Return how they fared, in which a person's standing as a reporter lies."""
         own = selectors.reports_by(user)
         values = {"all": own.all, "upheld": own.upheld, "dismissed": own.dismissed}
-        return _("%(all)d in all; upheld: %(upheld)d, dismissed: %(dismissed)d") % values if own.all else None
+        return _("%(all)d in all; upheld: %(upheld)d, dismissed: %(dismissed)d") % values if own.all else "–"
 
     @admin.display(description=_("moderation history"))
     def moderation(self, user: User) -> SafeString:
