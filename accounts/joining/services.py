@@ -149,7 +149,7 @@ def _is_over() -> Q:
 
 def _turn_away(users: QuerySet[User], user: User, kind: str = "", site: str = "") -> bool:
     """Delete an account that is among `users`, and tell its owner by an email of this kind."""
-    if not users.select_for_update(of=["self"]).filter(pk=user.pk).exists():
+    if not users.select_for_update().filter(pk=user.pk).exists():
         return False
     email = user.email
     if not services.request_deletion(user):
