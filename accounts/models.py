@@ -65,6 +65,11 @@ class UserQuerySet(models.QuerySet["User"]):
         """Return the newcomers about whom no moderator has decided."""
         return self.switched_off().filter(approval_awaited_since__isnull=False)
 
+    def unconfirmed(self) -> "UserQuerySet":
+        """Return those who signed up, never confirmed an address and never signed in."""
+        people = self.filter(is_active=True, is_staff=False, is_superuser=False, last_login=None)
+        return people.filter(newcomer_until__isnull=False).exclude(emailaddress__verified=True)
+
     def named(self, username: str) -> "UserQuerySet":
         """Match a username case-insensitively.
 
@@ -122,6 +127,9 @@ class User(AbstractUser):
     suspension_reason = models.TextField(_("reason for the suspension"), max_length=1000, blank=True)
     # Signed up under the policy "by approval"; `is_active` is then False. Written by accounts.joining.services.
     approval_awaited_since = models.DateTimeField(_("waiting for approval since"), null=True, editable=False)
+    # When a newcomer is deleted who is neither approved nor confirms the address (accounts.joining.expiry). It means
+    # nothing for anybody else; null for accounts that an operator made.
+    newcomer_until = models.DateTimeField(_("deleted if undecided"), null=True, editable=False, db_index=True)
     invitation = models.ForeignKey(
         Invitation,
         models.SET_NULL,

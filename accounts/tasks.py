@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from accounts import services
+from accounts.joining import expiry
 from accounts.security import events, sessions
 from accounts.sign_in import mails
 
@@ -26,7 +27,7 @@ def end_suspensions() -> int:
 
 @shared_task(name="accounts.tasks.prune", ignore_result=True)
 def prune() -> int:
-    return events.prune() + sessions.prune()
+    return expiry.end_of_undecided() + events.prune() + sessions.prune()
 
 
 @shared_task(

@@ -300,6 +300,8 @@ MFA_TOTP_TOLERANCE = 1  # 30-second periods of clock drift allowed
 MFA_ALLOW_UNVERIFIED_EMAIL = ACCOUNT_EMAIL_VERIFICATION != "mandatory"
 # How long network addresses are kept: of sign-ins, failed ones, and changes of passwords and the like.
 SECURITY_LOG_DAYS = env.integer("SECURITY_LOG_DAYS", 90, 1, 3650)
+# How long somebody new waits for a moderator, or for their own click on the link that confirms their address.
+NEWCOMER_DAYS = env.integer("NEWCOMER_DAYS", 30, 1, 3650)
 # Whether staff need one in the administration: once there is a second account, always, or never.
 STAFF_SECOND_FACTOR = env.choice("STAFF_SECOND_FACTOR", "auto", ("auto", "on", "off"))
 LOGIN_URL = "account_login"

@@ -5,7 +5,7 @@ restores with a bulk update must do it itself.
 """
 
 from django.db import transaction
-from django.db.models.signals import post_save
+from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 
 from accounts.models import User
@@ -13,7 +13,7 @@ from accounts.signals import newcomer_waits, suspension_over
 from gallery import lifecycle, stacks
 from gallery.models import SearchDoc, Video
 from gallery.moderation import newcomers
-from gallery.moderation.services import note_end_of_suspension
+from gallery.moderation.services import keep_past, note_end_of_suspension
 from generation.models import Job
 from generation.queue.signals import job_done
 
@@ -32,6 +32,11 @@ def announce_newcomer(site: str, **_kwargs: object) -> None:
 @receiver(suspension_over)
 def keep_history(user: User, site: str, **_kwargs: object) -> None:
     note_end_of_suspension(user, site=site)
+
+
+@receiver(pre_delete, sender=Video)
+def keep_reports(instance: Video, **_kwargs: object) -> None:
+    keep_past(instance)
 
 
 @receiver(post_save, sender=Video)

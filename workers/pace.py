@@ -12,19 +12,11 @@ from django.conf import settings
 from django.db import Error
 
 from auravideo.core.liveness import progress
+from auravideo.core.liveness.allowances import floor
 from generation.models import StageRun
 from generation.queue import estimates
 
 STEP_FACTOR = 10
-S3_PAUSE_SECONDS = 20  # the longest between two attempts (auravideo/core/s3.py)
-
-
-def floor() -> float:
-    """Return the shortest allowance, in seconds: a storage that does not answer gives up by itself before."""
-    if not settings.S3_BUCKET:
-        return settings.HANG_AFTER_SECONDS
-    storage = settings.S3_ATTEMPTS * (settings.S3_CONNECT_TIMEOUT + settings.S3_READ_TIMEOUT + S3_PAUSE_SECONDS)
-    return max(settings.HANG_AFTER_SECONDS, storage)
 
 
 def loading() -> float:

@@ -24,7 +24,7 @@ from auravideo.core.admin_actions import ObjectActions
 class JoiningRulesAdmin(admin.ModelAdmin):
     """One row, which need not be stored yet: the list leads straight to its form."""
 
-    fields = ["policy", "now", "daily_cap"]
+    fields = ["policy", "now", "daily_cap", "most_waiting"]
     readonly_fields = ["now"]
 
     @admin.display(description=_("in force"))

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 DAILY_CAP = 200
+MOST_WAITING = 500
 MOST_USES = 10_000
 VALID_DAYS = 7
 
@@ -37,6 +38,12 @@ class JoiningRules(models.Model):
         _("new accounts a day"),
         default=DAILY_CAP,
         help_text=_("How many people may sign up in 24 hours. Those with an invitation are not counted."),
+    )
+    most_waiting = models.PositiveIntegerField(
+        _("newcomers who wait at a time"),
+        default=MOST_WAITING,
+        db_default=MOST_WAITING,
+        help_text=_("How many may wait for approval. Beyond that, only people with an invitation can sign up."),
     )
     # The site was open before it could be closed, and nobody has decided yet: `doctor` warns.
     is_inherited = models.BooleanField(_("kept from before the update"), default=False, editable=False)

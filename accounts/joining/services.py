@@ -2,9 +2,12 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone, translation
 
@@ -14,10 +17,12 @@ from accounts.joining.models import Invitation, JoiningRules, Policy
 from accounts.models import User
 from accounts.sign_in import attempts, mails
 from accounts.sign_in.attempts import Attempt, Bucket
+from auravideo.core import clock
 
 logger = logging.getLogger(__name__)
 
 DAY = 24 * 3600
+FEWEST_OF_NETWORK = 5  # who may wait, whatever the limit of all
 
 
 class NotAdmitted(Exception):
@@ -42,9 +47,26 @@ def admission_of(request: HttpRequest) -> Admission | None:
     return None if policy == Policy.INVITATION else Admission(waits=policy == Policy.APPROVAL)
 
 
-def count_newcomer() -> Attempt:
-    """Count somebody who signs up without an invitation. Raise redis.RedisError."""
-    return attempts.take([Bucket("newcomers", JoiningRules.current().daily_cap, DAY)])
+def count_newcomer(network: str, *, waits: bool) -> Attempt:
+    """Count somebody who signs up without an invitation. Raise redis.RedisError.
+
+    Of those who wait for approval, one network address may be so many that it alone cannot fill the list.
+    """
+    rules = JoiningRules.current()
+    buckets = [Bucket("newcomers", rules.daily_cap, DAY)]
+    if waits:
+        buckets.append(
+            Bucket(f"newcomers who wait|{network}", max(FEWEST_OF_NETWORK, rules.most_waiting // 10), 7 * DAY)
+        )
+    return attempts.take(buckets)
+
+
+def is_full() -> bool:
+    """Return whether so many newcomers wait for approval that nobody else may.
+
+    Approximate: simultaneous sign-ups may exceed the limit by as many as there are, each of which counts for the day.
+    """
+    return User.objects.awaiting_approval().count() >= JoiningRules.current().most_waiting
 
 
 def admit(request: HttpRequest, user: User) -> None:
@@ -55,6 +77,17 @@ def admit(request: HttpRequest, user: User) -> None:
     user.invitation = admission.invitation
     if admission.waits:
         user.is_active, user.approval_awaited_since = False, timezone.now()
+    if admission.waits or _must_confirm():
+        user.newcomer_until = end_of_time()
+
+
+def end_of_time() -> datetime:
+    """Return when somebody who is new now has been new for too long."""
+    return clock.now() + timedelta(days=settings.NEWCOMER_DAYS)
+
+
+def _must_confirm() -> bool:
+    return settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory"
 
 
 def use_invitation(user: User) -> None:
@@ -74,7 +107,8 @@ def announce(request: HttpRequest, user: User) -> None:
 @transaction.atomic
 def approve(user: User, site: str) -> bool:
     """Let a newcomer in, and tell them. Return whether this call did."""
-    changes = {"is_active": True, "approval_awaited_since": None}
+    until = end_of_time() if _must_confirm() else None
+    changes = {"is_active": True, "approval_awaited_since": None, "newcomer_until": until}
     if not User.objects.awaiting_approval().filter(pk=user.pk).update(**changes):
         return False
     transaction.on_commit(partial(_tell, mails.APPROVED, user, user.pk, site))
@@ -85,13 +119,43 @@ def approve(user: User, site: str) -> bool:
 @transaction.atomic
 def decline(user: User, site: str) -> bool:
     """Turn a newcomer away, tell them, and delete what they had entered. Return whether this call did."""
-    if not User.objects.awaiting_approval().select_for_update().filter(pk=user.pk).exists():
+    return _turn_away(User.objects.awaiting_approval(), user, mails.DECLINED, site)
+
+
+@transaction.atomic
+def expire(user: User, site: str) -> bool:
+    """Do the same to a newcomer about whom nobody has decided in time. Return whether this call did."""
+    return _turn_away(User.objects.awaiting_approval().filter(_is_over()), user, mails.EXPIRED, site)
+
+
+@transaction.atomic
+def expire_unconfirmed(user: User) -> bool:
+    """Delete the account of somebody who did not confirm the address in time. Return whether this call did.
+
+    Nobody is told: nobody has proved to read what is sent there.
+    """
+    return _turn_away(User.objects.unconfirmed().filter(_is_over()), user)
+
+
+def over() -> tuple[QuerySet[User], QuerySet[User]]:
+    """Return the newcomers whose time is over: those who wait for approval, and those who did not confirm."""
+    unconfirmed = User.objects.unconfirmed() if _must_confirm() else User.objects.none()
+    return User.objects.awaiting_approval().filter(_is_over()), unconfirmed.filter(_is_over())
+
+
+def _is_over() -> Q:
+    return Q(newcomer_until__lte=clock.now())
+
+
+def _turn_away(users: QuerySet[User], user: User, kind: str = "", site: str = "") -> bool:
+    """Delete an account that is among `users`, and tell its owner by an email of this kind."""
+    if not users.select_for_update().filter(pk=user.pk).exists():
         return False
     email = user.email
     if not services.request_deletion(user):
         return False
-    if email:
-        transaction.on_commit(partial(_tell, mails.DECLINED, user, email, site))
+    if email and kind:
+        transaction.on_commit(partial(_tell, kind, user, email, site))
     return True
 
 

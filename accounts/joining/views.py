@@ -5,12 +5,14 @@ from allauth.account.stages import LoginStageController
 from allauth.account.views import SignupView
 from allauth.core import ratelimit
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import translation
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -20,6 +22,17 @@ from accounts.joining.models import Invitation, JoiningRules, Policy
 from accounts.login_stages import WaitingStage
 from accounts.models import User
 from accounts.sign_in import mails
+from accounts.sign_in.attempts import Attempt
+
+_FULL = gettext_lazy(
+    "So many people are waiting for approval that nobody else can sign up for now. Try again in a few days."
+)
+
+_FULL_HERE = gettext_lazy(
+    "So many people from your network are waiting for approval that nobody else can sign up there for now. Try again "
+    "in a few days."
+)
+_FULL_TODAY = gettext_lazy("The site has reached its limit of new accounts for today. Try again tomorrow.")
 
 
 class SigningUp(SignupView):
@@ -39,9 +52,10 @@ class SigningUp(SignupView):
         email = form.cleaned_data["email"]
         if refused := ratelimit.consume_or_429(self.request, action="signup_address", key=email):
             return refused
-        attempt = services.count_newcomer() if self.admission and not self.admission.invitation else None
-        if attempt is not None and attempt.full:
-            form.add_error(None, _("The site has reached its limit of new accounts for today. Try again tomorrow."))
+        try:
+            attempt = self._count()
+        except ValidationError as error:
+            form.add_error(None, error)
             return self.form_invalid(form)
         try:
             return super().form_valid(form)
@@ -49,6 +63,18 @@ class SigningUp(SignupView):
             if attempt is not None:
                 attempt.forgive()
             return self._refused(form, error)
+
+    def _count(self) -> Attempt | None:
+        """Count somebody without an invitation. Raise ValidationError if there were too many."""
+        admission = self.admission
+        if admission is None or admission.invitation:
+            return None
+        if admission.waits and services.is_full():
+            raise ValidationError(_FULL)
+        attempt = services.count_newcomer(get_adapter().client_network(self.request), waits=admission.waits)
+        if attempt.full:
+            raise ValidationError(_FULL_TODAY if attempt.full is attempt.buckets[0] else _FULL_HERE)
+        return attempt
 
     def _refused(self, form: SigningUpForm, error: Exception) -> HttpResponse:
         if isinstance(error, services.NotAdmitted):

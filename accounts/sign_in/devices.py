@@ -7,12 +7,13 @@ in. A new password, or signing out everywhere, revokes the cookies of all browse
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
 from django.core import signing
-from django.http import HttpRequest
+from django.http import HttpRequest, parse_cookie
 from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.decorators import sync_only_middleware
@@ -31,6 +32,15 @@ def number_of(request: HttpRequest, user: User) -> str | None:
     if not known or not constant_time_compare(known[1], _proof(user, known[0])):
         return None
     return known[0]
+
+
+@lru_cache(maxsize=1000)
+def accounts_in(cookies: str) -> tuple[int, ...]:
+    """Return the accounts to which the browser with this `Cookie` header has signed in; asks no database.
+
+    They may have signed out since, or have a new password.
+    """
+    return tuple(map(int, _loaded(parse_cookie(cookies).get(COOKIE, ""))))
 
 
 @sync_only_middleware
@@ -67,8 +77,12 @@ def _write(request: HttpRequest, response: HttpResponseBase, user: User) -> None
 
 def _read(request: HttpRequest) -> dict[str, list[str]]:
     """Return the numbers and proofs of a browser, by account."""
+    return _loaded(request.COOKIES.get(COOKIE, ""))
+
+
+def _loaded(cookie: str) -> dict[str, list[str]]:
     try:
-        return signing.loads(request.COOKIES.get(COOKIE, ""), salt=_SALT, max_age=KEPT)
+        return signing.loads(cookie, salt=_SALT, max_age=KEPT)
     except signing.BadSignature:
         return {}
 

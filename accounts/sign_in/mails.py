@@ -44,6 +44,7 @@ SECURITY = "security"  # a row of SecurityEvent
 SIGNED_UP = "signed-up"  # the same, where addresses are not confirmed
 APPROVED = "approved"  # an account, by its ID
 DECLINED = "declined"  # an address whose account is being deleted
+EXPIRED = "expired"  # the same, because nobody has decided about it
 
 
 def are_sent() -> bool:
@@ -161,6 +162,10 @@ def _declined(email: str, site: str) -> None:
     _write("declined", email, site)
 
 
+def _expired(email: str, site: str) -> None:
+    _write("expired", email, site)
+
+
 def _security(event_id: int, site: str) -> None:
     """Tell somebody what happened to their account: at the former address, if it was the address that changed."""
     event = SecurityEvent.objects.select_related("user").filter(pk=event_id, user__isnull=False).first()
@@ -181,6 +186,7 @@ _KINDS: dict[str, Callable] = {
     SIGNED_UP: partial(_confirm, is_signing_up=True),
     APPROVED: _approved,
     DECLINED: _declined,
+    EXPIRED: _expired,
 }
 
 

@@ -16,8 +16,9 @@ from accounts.adapter import AccountAdapter
 from auravideo.core.metrics.declared import REQUESTS_SHED
 from auravideo.core.metrics.requests import count_unserved
 from auravideo.refusals import turned_away
-from auravideo.refusals.budgets import Budgets, Prices
-from auravideo.refusals.measuring import SETTLE
+from auravideo.refusals.budgets import Budgets, Payer, Prices
+from auravideo.refusals.measuring import SETTLE, SIGNED_IN
+from auravideo.refusals.members import Members, people_of, person_of
 from auravideo.refusals.turns import Overloaded, Turns
 
 Scope = dict[str, Any]
@@ -40,47 +41,52 @@ class Admission:
     def __init__(self, application: Application) -> None:
         self.application = application
         self.budgets, self.prices = Budgets(), Prices()
-        self.turns = Turns(settings.REQUESTS_AT_ONCE, settings.REQUEST_PATIENCE, self.budgets.debt)
+        self.members = Members(self.budgets)
+        self.turns = Turns(settings.REQUESTS_AT_ONCE, settings.REQUEST_PATIENCE, self._debt)
         self.static = Turns(STATIC_AT_ONCE, STATIC_PATIENCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in PROBES:
             await self.application(scope, receive, send)
             return
-        address, kind = address_of(scope), kind_of(scope["path"])
+        payer, kind = self._payer(scope), kind_of(scope["path"])
         price = self.prices.of(kind)
-        self.budgets.ask(address, price)
+        self.budgets.ask(payer.address, price, payer.person)
         try:
-            turn = await self._turns(kind, address).take(address)
+            turn = await self._turns(kind, payer).take(*payer)
         except Overloaded:
-            await self._turn_away(address, scope, receive, send)
+            await self._turn_away(payer, scope, receive, send)
             return
 
         def settle(seconds: float) -> None:
             self.prices.learn(kind, seconds + OVERHEAD)
-            self.budgets.settle(address, seconds + OVERHEAD - price)
+            self.budgets.settle(payer.address, seconds + OVERHEAD - price, payer.person)
+
+        def signed_in(user_id: int) -> None:
+            if people := people_of(scope["headers"]):
+                self.members.note(people[0], is_signed_in=user_id in people)
 
         async def send_on(message: Mapping[str, Any]) -> None:
             if message["type"] == "http.response.start":  # a download is not work: its bytes may take an hour
                 turn.give_back()
             elif message.get("more_body"):
-                self.budgets.settle(address, SECONDS_A_BYTE * len(message["body"]))
+                self.budgets.settle(payer.address, SECONDS_A_BYTE * len(message["body"]), payer.person)
             await send(message)
 
-        scope[SETTLE] = settle
+        scope[SETTLE], scope[SIGNED_IN] = settle, signed_in
         try:
             await self.application(scope, receive, send_on)
         finally:
             turn.give_back()
 
     def refusal(self, scope: Scope) -> HttpResponse | None:
-        """Return the answer to a request for which its address has no room, if so: before its body is read."""
+        """Return the answer to a request whose payer has no room, if so: before its body is read."""
         if scope["path"] in PROBES:
             return None
-        address = address_of(scope)
-        if not self.budgets.debt(address) or self.turns.has_room(address):
+        payer = self._payer(scope)
+        if not self._debt(payer) or self.turns.has_room(payer):
             return None
-        self.budgets.ask(address, self.prices.of(kind_of(scope["path"])))
+        self.budgets.ask(payer.address, self.prices.of(kind_of(scope["path"])), payer.person)
         REQUESTS_SHED.inc()
         return turned_away.in_debt(scope)
 
@@ -88,13 +94,13 @@ class Admission:
         """Return the application of the WebSockets. Addresses in debt wait for a turn, and hold it until one opens."""
 
         async def run(scope: Scope, receive: Receive, send: Send) -> None:
-            address = address_of(scope)
-            self.budgets.ask(address, SOCKET_PRICE)
-            if not self.budgets.debt(address):  # after a restart, all pages open theirs at once
+            payer = self._payer(scope)
+            self.budgets.ask(payer.address, SOCKET_PRICE, payer.person)
+            if not self._debt(payer):  # after a restart, all pages open theirs at once
                 await application(scope, receive, send)
                 return
             try:
-                turn = await self.turns.take(address)
+                turn = await self.turns.take(*payer)
             except Overloaded:
                 await send({"type": "websocket.close"})  # the page asks every few seconds instead
                 return
@@ -110,12 +116,18 @@ class Admission:
 
         return run
 
-    def _turns(self, kind: str, address: str) -> Turns:
-        return self.static if kind == STATIC and not self.budgets.debt(address) else self.turns
+    def _payer(self, scope: Scope) -> Payer:
+        return self.members.payer(address_of(scope), person_of(scope["headers"]))
 
-    async def _turn_away(self, address: str, scope: Scope, receive: Receive, send: Send) -> None:
+    def _debt(self, payer: Payer) -> float:
+        return self.budgets.debt(*payer)
+
+    def _turns(self, kind: str, payer: Payer) -> Turns:
+        return self.static if kind == STATIC and not self._debt(payer) else self.turns
+
+    async def _turn_away(self, payer: Payer, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive) if turned_away.keeps_form(scope) else b""
-        answer = turned_away.in_debt if self.budgets.debt(address) else turned_away.busy
+        answer = turned_away.in_debt if self._debt(payer) else turned_away.busy
         response = answer(scope, body)
         REQUESTS_SHED.inc()
         count_unserved(scope["method"], response.status_code)

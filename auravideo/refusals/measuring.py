@@ -8,6 +8,7 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_only_middleware
 
 SETTLE = "auravideo.settle"  # in the scope of a request: is told the seconds
+SIGNED_IN = "auravideo.signed_in"  # the same: is told the ID of the account, 0 for none; not if nothing asked for it
 
 
 @sync_only_middleware
@@ -24,8 +25,11 @@ def measure_computing(
         try:
             return get_response(request)
         finally:
-            settle = getattr(request, "scope", {}).get(SETTLE)
-            if settle is not None:
+            scope = getattr(request, "scope", {})
+            if (settle := scope.get(SETTLE)) is not None:
                 settle(time.thread_time() - begun)
+            user = getattr(request, "_cached_user", None)  # set if the request asked who it is
+            if user is not None and (tell := scope.get(SIGNED_IN)) is not None:
+                tell(user.pk or 0)
 
     return handle

@@ -1,7 +1,7 @@
 """Videos and everything users attach to them."""
 
 from gallery.models.collection import Collection, CollectionItem
-from gallery.models.moderation import Act, ModerationAction, Reason, Report, ReportState
+from gallery.models.moderation import Act, ModerationAction, PastReport, Reason, Report, ReportState
 from gallery.models.retention import RetentionRule
 from gallery.models.screening import CLEARED, UNDECIDED, SafetyRule, Screened, Screening, Strictness
 from gallery.models.search import SearchDoc
@@ -12,6 +12,7 @@ from gallery.models.video import (
     LISTED,
     SHARED,
     TO_SCREEN,
+    UNSEEN,
     Safety,
     SizeClass,
     Video,
@@ -27,11 +28,13 @@ __all__ = [
     "SHARED",
     "TO_SCREEN",
     "UNDECIDED",
+    "UNSEEN",
     "Act",
     "Collection",
     "CollectionItem",
     "Like",
     "ModerationAction",
+    "PastReport",
     "Reason",
     "Report",
     "ReportState",

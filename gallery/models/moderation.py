@@ -64,6 +64,43 @@ class Report(models.Model):
         return f"{self.get_reason_display()}: {self.video.title}"
 
 
+class PastReport(models.Model):
+    """What is left of a report when its clip is gone: of whose clip, why, and what was decided; nothing of the content.
+
+    Otherwise, deleting a clip would undo what its owner and its reporters are known for. Kept for a year, without the
+    names of those whose account is closed. Written by gallery.moderation.services.
+    """
+
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="past_reports_of_clips",
+        verbose_name=_("user concerned"),
+    )
+    reporter = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="past_reports",
+        verbose_name=_("reported by"),
+    )
+    visitor_key = models.CharField(_("visitor key"), max_length=32, blank=True, db_index=True)  # as of a report
+    reason = models.CharField(_("reason"), max_length=10, choices=Reason)
+    state = models.CharField(_("state"), max_length=9, choices=ReportState)  # open: nobody has decided
+    created_at = models.DateTimeField(_("reported"))
+    handled_at = models.DateTimeField(_("handled"), null=True)
+    gone_at = models.DateTimeField(_("clip deleted"), auto_now_add=True, db_index=True)
+
+    class Meta:
+        verbose_name = _("report on a deleted clip")
+        verbose_name_plural = _("reports on deleted clips")
+        ordering = ["-gone_at"]
+
+    def __str__(self) -> str:
+        return f"{self.get_reason_display()}: {self.get_state_display()}"
+
+
 class Act(models.TextChoices):
     """A moderation action."""
 

@@ -98,6 +98,8 @@ class Screening(models.Model):
     asked_at = models.DateTimeField(_("asked for"))
     sent_at = models.DateTimeField(_("last message"))
     tried_at = models.DateTimeField(_("last attempt"), null=True, blank=True)
+    # Attempts that failed or have not ended; not those for want of a package or of the storage.
+    attempts = models.PositiveSmallIntegerField(_("failed attempts"), default=0, db_default=0)
     problem = models.CharField(_("problem"), max_length=8, choices=Problem, blank=True, default="")
     network = models.CharField(_("network"), max_length=40, blank=True, default="")
     scores = models.JSONField(_("scores"), default=list, blank=True)  # [[second, score]]; the poster's second is null

@@ -54,6 +54,7 @@ class Safety(models.TextChoices):
 
 SHARED = Q(visibility__in=(Visibility.UNLISTED, Visibility.PUBLIC), deleted_at=None)
 TO_SCREEN = SHARED & Q(screening__in=UNDECIDED)  # condition of an index, too; see gallery/screening
+UNSEEN = SHARED & Q(screening=Screened.UNSEEN)  # shared, and nobody but the owner sees it before it is checked
 LISTED = Q(visibility=Visibility.PUBLIC, deleted_at=None, hidden_at=None)  # condition of indexes; see `listed()`
 
 

@@ -90,7 +90,8 @@ def is_covered(video: Video) -> bool:
 def scores_of(video: Video) -> SafeString:
     """Render what the safety check saw in a video, or why it could not look."""
     record = Screening.objects.filter(video=video).first()
-    values = {"record": record, "scores": record.scores if record else [], "threshold": SafetyRule.current().threshold}
+    scores, threshold = record.scores if record else [], SafetyRule.current().threshold
+    values = {"video": video, "record": record, "scores": scores, "threshold": threshold}
     return render_to_string("admin/safety_scores.html", values)
 
 

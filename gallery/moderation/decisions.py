@@ -22,7 +22,7 @@ from accounts.http import SignedInRequest
 from accounts.joining import services as joining
 from accounts.models import User
 from gallery import access
-from gallery.models import GIVEN_UP, Report, Screened, Video
+from gallery.models import GIVEN_UP, Report, Video
 from gallery.moderation import selectors, services
 
 MAX_AT_ONCE = 100
@@ -169,22 +169,25 @@ APPROVE = Decision(
     access.MODERATE,
     gettext_lazy("Approve"),
     gettext_lazy(
-        "The safety check held back the clips below. Everyone their owner chose will see them, and the check will not "
-        "hold them back again. The owner is told."
+        "The safety check held back the clips below, or has not seen them. Everyone their owner chose will see them, "
+        "and the check will not hold them back again. The owner is told."
     ),
     ngettext_lazy("%d clip was approved.", "%d clips were approved."),
     lambda actor, subject, data, _site: services.approve(actor, subject.clip, data["why"]),
-    lambda _actor, subject: subject.clip.screening in (Screened.FLAGGED, Screened.REFUSED),
+    lambda _actor, subject: selectors.would_approve(subject.clip),
     OptionalReasonForm,
 )
 REFUSE = Decision(
     "refuse",
     access.MODERATE,
     gettext_lazy("Do not approve"),
-    gettext_lazy("The safety check held back the clips below. Only their owners will see them. They are told why."),
+    gettext_lazy(
+        "The safety check held back the clips below, or has not seen them. Only their owners will see them. They are "
+        "told why."
+    ),
     ngettext_lazy("%d clip was not approved.", "%d clips were not approved."),
     lambda actor, subject, data, site: services.refuse(actor, subject.clip, data["why"], site=site),
-    lambda _actor, subject: subject.clip.screening == Screened.FLAGGED,
+    lambda _actor, subject: selectors.would_refuse(subject.clip),
 )
 DELETE = Decision(
     "remove",

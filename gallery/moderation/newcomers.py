@@ -1,7 +1,7 @@
 """Tells moderators that newcomers wait for approval."""
 
 from functools import partial
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 from allauth.account.adapter import get_adapter
 from django.conf import settings
@@ -17,6 +17,7 @@ from gallery.moderation.emails import places
 
 TELL_TASK = "gallery.tasks.tell_of_newcomers"
 QUIET_SECONDS = 3600  # nobody can flood the moderators
+ONLY = {"approval_awaited_since__isempty": "0"}  # the query of the admin's list of users for those who wait
 
 
 def tell_moderators(site: str) -> None:
@@ -41,4 +42,4 @@ def write(moderator_id: int, site: str) -> None:
 
 def list_url() -> str:
     """Return the address of the admin's list of newcomers who wait."""
-    return f"{reverse('admin:accounts_user_changelist')}?approval_awaited_since__isempty=0"
+    return f"{reverse('admin:accounts_user_changelist')}?{urlencode(ONLY)}"

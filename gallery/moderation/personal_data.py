@@ -1,6 +1,7 @@
 """A user's reports and moderation notices, exported with their data.
 
-Nothing is erased here: rows that outlive the account no longer identify anybody.
+Nothing is erased here: rows that outlive the account no longer identify anybody. What is left of reports on deleted
+clips ends after a year (gallery.pruning).
 """
 
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from accounts.models import User
 from accounts.personal_data import Holder
 from auravideo.core.zips import ZipEntry, json_list
-from gallery.models import Report
+from gallery.models import PastReport, Report
 from gallery.moderation.selectors import notices_of
 
 
@@ -18,6 +19,13 @@ class ModerationOfPerson(Holder):
         if reports.exists():
             rows = reports.values("video_id", "reason", "note", "created_at", "state")
             yield json_list("reports.json", lambda: rows)
+        past, about = (PastReport.objects.filter(**{side: user}) for side in ("reporter", "person"))
+        if past.exists():  # on clips that do not exist any more
+            gone = past.values("reason", "created_at", "state")
+            yield json_list("past_reports.json", lambda: gone)
+        if about.exists():  # not when it was sent, which may tell who did
+            decided = about.values("reason", "state", "handled_at")
+            yield json_list("past_reports_of_clips.json", lambda: decided)
         if notices.exists():
             told = notices.values("act", "video_title", "reason", "created_at")
             yield json_list("notices.json", lambda: told)

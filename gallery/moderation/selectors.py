@@ -1,5 +1,6 @@
 """Queries of moderation, and who may do what. Read only."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db.models import Count, F, QuerySet, Window
@@ -7,7 +8,7 @@ from django.db.models.functions import RowNumber
 
 from accounts.models import User
 from gallery.access import MODERATE
-from gallery.models import Act, ModerationAction, Report, ReportState, Video
+from gallery.models import Act, ModerationAction, PastReport, Reason, Report, ReportState, Screened, Video, Visibility
 
 if TYPE_CHECKING:
     from gallery.annotated import NewestReport
@@ -42,6 +43,45 @@ def history_of_person(person: User) -> QuerySet[ModerationAction]:
     return ModerationAction.objects.filter(person=person).select_related("actor", "video")
 
 
+@dataclass
+class Tally:
+    """How reports fared. `gone` is how many of them were on clips that do not exist any more."""
+
+    label: str = ""
+    upheld: int = 0
+    dismissed: int = 0
+    open: int = 0
+    gone: int = 0
+
+    @property
+    def all(self) -> int:
+        return self.upheld + self.dismissed + self.open
+
+
+def reports_about(person: User) -> list[Tally]:
+    """Return how reports on somebody's clips fared, by reason, also on those deleted in the last year."""
+    return _tallies(Report.objects.filter(video__user=person), PastReport.objects.filter(person=person))
+
+
+def reports_by(person: User) -> Tally:
+    """Return how somebody's own reports fared, also on clips deleted in the last year."""
+    total = Tally()
+    for tally in _tallies(Report.objects.filter(reporter=person), PastReport.objects.filter(reporter=person)):
+        total.upheld, total.dismissed = total.upheld + tally.upheld, total.dismissed + tally.dismissed
+        total.open, total.gone = total.open + tally.open, total.gone + tally.gone
+    return total
+
+
+def _tallies(reports: QuerySet[Report], past: QuerySet[PastReport]) -> list[Tally]:
+    found = {reason.value: Tally(str(reason.label)) for reason in Reason}
+    for rows, is_gone in ((reports, False), (past, True)):
+        for reason, state, count in rows.order_by().values_list("reason", "state").annotate(count=Count("pk")):
+            tally = found.setdefault(reason, Tally(reason))
+            setattr(tally, state, getattr(tally, state) + count)
+            tally.gone += count * is_gone
+    return [tally for tally in found.values() if tally.all]
+
+
 def hiding_of(video: Video) -> ModerationAction | None:
     """Return the action that hid the video; None if it is not hidden."""
     if video.hidden_at is None:
@@ -68,6 +108,20 @@ def may_suspend(actor: User, person: User) -> bool:
 def would_hide(video: Video) -> bool:
     """Return whether hiding would change anything: also true if only reports hid it, or if some are open."""
     return video.hidden_at is None or is_hidden_by_reports(video) or open_reports(video).exists()
+
+
+def would_approve(video: Video) -> bool:
+    return video.screening in (Screened.FLAGGED, Screened.REFUSED) or _is_unseen(video)
+
+
+def would_refuse(video: Video) -> bool:
+    return video.screening == Screened.FLAGGED or _is_unseen(video)
+
+
+def _is_unseen(video: Video) -> bool:
+    """Return whether somebody has shared the video and the safety check has not decided about it."""
+    is_shared = video.visibility != Visibility.PRIVATE and video.deleted_at is None
+    return video.screening == Screened.UNSEEN and is_shared
 
 
 def would_pick(video: Video) -> bool:

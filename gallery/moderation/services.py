@@ -10,14 +10,14 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import User
 from gallery import lifecycle as gallery
 from gallery import stacks
-from gallery.models import UNDECIDED, Act, ModerationAction, Report, ReportState, Screened, Video
+from gallery.models import UNDECIDED, UNSEEN, Act, ModerationAction, PastReport, Report, ReportState, Screened, Video
 from gallery.moderation import alerts, emails, standing
 from gallery.moderation.selectors import is_hidden_by_reports, may_suspend, open_reports
 
@@ -45,6 +45,21 @@ def report(
     hides = threshold and not _was_looked_at(video) and standing.is_enough(video, threshold)
     alerts.tell_moderators(video, site, is_hidden=bool(hides) and _hide(None, video, Act.AUTO_HIDE, "", site))
     return True
+
+
+def keep_past(video: Video) -> None:
+    """Keep what is known of the reports on a video that is about to be deleted.
+
+    Not those that counted for nothing and were never answered: a flood of them must not stick to an account.
+    """
+    kept = ("reporter_id", "visitor_key", "reason", "state", "created_at", "handled_at")
+    reports = Report.objects.filter(video=video).exclude(state=ReportState.OPEN, weight=0)
+    rows = reports.order_by("created_at").values(*kept)
+    PastReport.objects.bulk_create([PastReport(person_id=video.user_id, **row) for row in rows], batch_size=500)
+
+
+def past_reports_to_forget() -> QuerySet[PastReport]:
+    return PastReport.objects.filter(gone_at__lt=timezone.now() - standing.REMEMBERED)
 
 
 def _who(reporter: User | None, visitor_key: str) -> dict:
@@ -151,9 +166,12 @@ def clear(video: Video) -> bool:
 
 @transaction.atomic
 def approve(actor: User, video: Video, why: str) -> bool:
-    """Let others see what the safety check held back, whatever the threshold becomes. Returns whether it did."""
+    """Let others see what the safety check held back or has not seen, whatever the threshold becomes.
+
+    Returns whether it did.
+    """
     _lock(video)
-    if not _screened(video, (Screened.FLAGGED, Screened.REFUSED), Screened.APPROVED):
+    if not _screened(video, (Screened.FLAGGED, Screened.REFUSED), Screened.APPROVED, by_hand=True):
         return False
     _record(Act.APPROVE, actor, video=video, why=why)
     return True
@@ -161,16 +179,19 @@ def approve(actor: User, video: Video, why: str) -> bool:
 
 @transaction.atomic
 def refuse(actor: User, video: Video, why: str, *, site: str = "") -> bool:
-    """Keep what the safety check held back from others, for good. Returns whether this call did."""
+    """Keep what the safety check held back or has not seen from others, for good. Returns whether this call did."""
     _lock(video)
-    if not _screened(video, (Screened.FLAGGED,), Screened.REFUSED):
+    if not _screened(video, (Screened.FLAGGED,), Screened.REFUSED, by_hand=True):
         return False
     _record(Act.REFUSE, actor, video=video, why=why, site=site)
     return True
 
 
-def _screened(video: Video, before: Collection[Screened], after: Screened) -> bool:
-    return bool(Video.objects.filter(pk=video.pk, screening__in=before).update(screening=after))
+def _screened(video: Video, before: Collection[Screened], after: Screened, *, by_hand: bool = False) -> bool:
+    """Move the state. A decision `by_hand` need not wait for a check that is late or fails."""
+    known = Q(screening__in=before)
+    due = known | UNSEEN if by_hand else known
+    return bool(Video.objects.filter(due, pk=video.pk).update(screening=after))
 
 
 @transaction.atomic

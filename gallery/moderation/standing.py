@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Case, Count, F, FloatField, Max, Q, Value, When
+from django.db.models import Case, Count, F, FloatField, Max, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from accounts.models import User
-from gallery.models import Report, ReportState, Video
+from gallery.models import PastReport, Report, ReportState, Video
 
 ESTABLISHED = timedelta(days=7)  # age of an account that counts in full
 VISITOR, NEWCOMER, KNOWN = 0.2, 0.5, 1.0
@@ -36,12 +36,16 @@ class Standing:
 
 def standing_of(reporter: User | None, visitor_key: str) -> Standing:
     """Return the standing of an account or, signed out and for new accounts, of the network address."""
-    since = timezone.now() - REMEMBERED
-    counts = Report.objects.filter(_reports_of(reporter, visitor_key), handled_at__gt=since).aggregate(
+    own = Q(_reports_of(reporter, visitor_key), handled_at__gt=timezone.now() - REMEMBERED)
+    found = [_decided(Report.objects.filter(own)), _decided(PastReport.objects.filter(own))]
+    return Standing(sum(counts["upheld"] for counts in found), sum(counts["dismissed"] for counts in found))
+
+
+def _decided(reports: QuerySet) -> dict[str, int]:
+    return reports.aggregate(
         upheld=Count("pk", filter=Q(state=ReportState.UPHELD)),
         dismissed=Count("pk", filter=Q(state=ReportState.DISMISSED)),
     )
-    return Standing(**counts)
 
 
 def weight_of(reporter: User | None, visitor_key: str) -> float:

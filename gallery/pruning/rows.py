@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from gallery import lifecycle
 from gallery.models import RetentionRule, Video, VideoQuerySet, Visibility
+from gallery.moderation.services import past_reports_to_forget
 from gallery.pruning.findings import Finding
 from generation.batches import variations
 from generation.domain.states import Status
@@ -38,6 +39,16 @@ def ledger(_after: str) -> Found:
 
 def delete_ledger(_found: Finding) -> None:
     forgettable().delete()
+
+
+def past_reports(_after: str) -> Found:
+    """Find what is left of reports on clips that were deleted over a year ago."""
+    if count := past_reports_to_forget().count():
+        yield "reports", Finding("reports", "on clips deleted over a year ago", count=count)
+
+
+def delete_past_reports(_found: Finding) -> None:
+    past_reports_to_forget().delete()
 
 
 def failed_clips(after: str) -> Found:

@@ -20,6 +20,7 @@ SWEEPS = (
     Sweep("files", "files that belong to no video", storages.files, storages.delete_stray),
     Sweep("sessions", "expired sessions", rows.sessions, rows.delete_sessions),
     Sweep("ledger", "clips that no longer count for a quota", rows.ledger, rows.delete_ledger),
+    Sweep("reports", "what is left of reports on deleted clips", rows.past_reports, rows.delete_past_reports),
     Sweep("broken", "videos without their file", storages.broken_videos, storages.delete_broken, asks=True),
 )
 SECONDS = 20.0  # time limit of the scheduled run, so that clips in the same queue get their turn

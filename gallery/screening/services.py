@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from auravideo.core.liveness import allowances, progress
 from gallery.models import (
     SHARED,
     TO_SCREEN,
@@ -33,6 +34,8 @@ EARLIER_AT_ONCE = 10  # of videos shared before there was a check, which nobody 
 DECIDED_AT_ONCE = 500  # videos to which a new threshold is applied per run
 LOST_AFTER = timedelta(minutes=2)  # a message without a result
 RETRY_AFTER = timedelta(minutes=5)  # an attempt that failed
+MOST_ATTEMPTS = 3  # that a clip makes fail or hang: then a moderator has to look
+OUR_FAULT = (Screening.Problem.MISSING, Screening.Problem.STORAGE)
 
 
 # --- One video --------------------------------------------------------------------------------------------------------
@@ -49,7 +52,7 @@ def screen(video_id: UUID) -> Screened | None:
         return None
     highest = _highest_of(video)
     if highest is None:
-        return Screened(video.screening)
+        return _hand_over(video) if _is_hopeless(video) else Screened(video.screening)
     if highest >= rule.threshold:
         moderation.flag(video)
     else:
@@ -69,7 +72,10 @@ def _highest_of(video: Video) -> float | None:
     known = Screening.objects.filter(video=video, highest__isnull=False).first()
     if known is not None:
         return known.highest
+    if _is_hopeless(video):
+        return None
     _begin(video)
+    progress.expect(allowances.floor())  # no picture takes as long; the parent ends a process that stands still
     try:
         found = import_string(settings.SAFETY_LOOK)(
             {"video": video.video_file, "poster": video.poster_file}, video.frames, video.fps
@@ -77,11 +83,24 @@ def _highest_of(video: Video) -> float | None:
     except Exception as error:  # whatever it is, the video stays where it is, and somebody must learn why
         problem = _problem(error)
         logger.exception("The safety check of video %s failed (%s); it will be retried", video.pk, problem)
-        _remember(video, problem=problem)
+        _remember(video, problem=problem, **({"attempts": 0} if problem in OUR_FAULT else {}))
         return None
     highest = max(score for _second, score in found["scores"])
-    _remember(video, problem="", network=found["network"], scores=found["scores"], highest=highest)
+    _remember(video, problem="", attempts=0, network=found["network"], scores=found["scores"], highest=highest)
     return highest
+
+
+def _is_hopeless(video: Video) -> bool:
+    """Return whether the clip has ended so many attempts that another one would only keep the worker from its work."""
+    return Screening.objects.filter(video=video, highest=None, attempts__gte=MOST_ATTEMPTS).exists()
+
+
+def _hand_over(video: Video) -> Screened:
+    """Let a moderator look at a clip that the check cannot. One that others see already stays as it is."""
+    if video.screening == Screened.UNSEEN and moderation.flag(video):
+        logger.error("The safety check gives up on video %s; a moderator has to look at it", video.pk)
+    video.refresh_from_db(fields=["screening"])
+    return Screened(video.screening)
 
 
 def _begin(video: Video) -> None:
@@ -92,6 +111,7 @@ def _begin(video: Video) -> None:
         _remember(video, problem=Screening.Problem.OTHER)
     else:
         _remember(video)
+    Screening.objects.filter(video=video).update(attempts=F("attempts") + 1)
 
 
 def _problem(error: Exception) -> Screening.Problem:
@@ -125,7 +145,8 @@ def ask_left_over() -> int:
         | Q(screening_record__tried_at__lt=Now() - RETRY_AFTER, screening_record__sent_at__lt=Now() - RETRY_AFTER)
     )
     unseen = due.filter(screening=Screened.UNSEEN).order_by("?")[:AT_ONCE]  # in random order, so that none starves
-    earlier = due.filter(screening=Screened.EARLIER).order_by("-created_at")[:EARLIER_AT_ONCE]
+    possible = due.exclude(screening_record__attempts__gte=MOST_ATTEMPTS, screening_record__highest=None)
+    earlier = possible.filter(screening=Screened.EARLIER).order_by("-created_at")[:EARLIER_AT_ONCE]
     return safety.ask_for(unseen, MAX_PRIORITY) or safety.ask_for(earlier, MAX_PRIORITY)
 
 

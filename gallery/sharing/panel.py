@@ -50,6 +50,7 @@ def kept_back(video: Video) -> str:
     """Return why others can't see the video, as far as its owner is concerned; "" if nothing holds it back.
 
     "hidden", "refused" (by the operator's own check), "not-approved" (by a moderator), "flagged" (waits for one),
+    "given-up" (the same, because the check cannot look at it),
     "checking", "late" (the check should have been done long ago), "failed" (it failed and will be retried), "waiting"
     (for the operator's own check).
     """
@@ -62,8 +63,12 @@ def kept_back(video: Video) -> str:
     if video.screening == Screened.REFUSED:
         return "not-approved"
     if video.screening not in CLEARED and SafetyRule.current().is_on:
-        return "flagged" if video.screening == Screened.FLAGGED else _progress(video)
+        return _waits(video) if video.screening == Screened.FLAGGED else _progress(video)
     return "waiting" if settings.SAFETY_CHECK and video.safety != Safety.PASSED else ""
+
+
+def _waits(video: Video) -> str:
+    return "given-up" if Screening.objects.filter(video=video, highest=None).exists() else "flagged"
 
 
 def _progress(video: Video) -> str:

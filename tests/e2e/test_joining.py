@@ -19,6 +19,7 @@ POLISH = {
     "Only robots fill in this field.": "To pole wypełniają tylko roboty.",
     "Sign up": "Załóż konto",
     "This invitation no longer works": "To zaproszenie już nie działa",
+    "what you entered is deleted": "wpisane przez Ciebie dane zostaną usunięte",
     "What do you want to see?": "Co chcesz zobaczyć?",
     "Your account is waiting for approval": "Twoje konto czeka na zatwierdzenie",
 }
@@ -123,13 +124,16 @@ def test_a_newcomer_waits_until_a_moderator_approves(browser, door, options, ope
         is_sound(newcomer, f"joining-by-approval-{language}")
         fill_in(newcomer, name)
         heading(newcomer, say("Your account is waiting for approval"))
+        expect(newcomer.get_by_role("main")).to_contain_text(say("what you entered is deleted"))
         is_sound(newcomer, f"joining-waiting-{language}")
         newcomer.goto("/create/")
         heading(newcomer, say("Your account is waiting for approval"))
 
         operator.goto("/admin/overview/")
         operator.locator(".overview__number a[href*=approval]").click()
-        operator.locator("#result_list").get_by_role("link", name=name).click()
+        row = operator.locator("#result_list tr", has=operator.get_by_role("link", name=name))
+        expect(row.locator(".field-ends")).to_contain_text("20")  # the year in which the account ends if undecided
+        row.get_by_role("link", name=name).click()
         operator.locator(".object-actions form:has([value=approve]) button").click()
         operator.locator(".decide [type=submit]").click()
         expect(operator.locator(".messagelist")).to_contain_text(say("1 newcomer was approved."))

@@ -12,6 +12,8 @@ At a stage (preprocess, generate, interpolate, upscale, assemble):
     bug               a RuntimeError in the middle of the work
     stop [seconds]    SIGSTOP in the middle of the work; SIGCONT comes after so many seconds
 
+At `look`, before the safety check looks at a clip: `sleep`, `hang`, `die`, `stop` and `bomb`, as above.
+
 At the calls `finish` (or `finish-<stage>`), `release`, `requeue` and `purge`:
 
     crash N           SIGKILL at the N-th line of our own code that the call runs; after its return if it has fewer
@@ -50,9 +52,11 @@ def install(trouble: Trouble) -> None:
     from generation.domain.states import Stage
     from generation.queue import claims, services
     from workers import stages
+    from workers.safety import look
 
     for stage in Stage:
         setattr(stages, stage, _troubled(trouble, stage, getattr(stages, stage)))
+    look.look = _looking(trouble, look.look)
     claims.finish = crashing(trouble, claims.finish, lambda held, *_more: ("finish", f"finish-{held.stage}"))
     claims.release = crashing(trouble, claims.release, lambda *_arguments: ("release",))
     services.requeue = crashing(trouble, services.requeue, lambda *_arguments: ("requeue",))
@@ -213,6 +217,19 @@ _AFTER: dict[str, Callable[[], None]] = {"sleep": lambda: time.sleep(LONG), "han
 _SUFFER: dict[str, Callable[[str, str], Undo]] = {
     "oom": _oom, "card": _lose_card, "bomb": _explode, "die": _die, "bug": _bug, "stop": _stop,
 }  # fmt: skip
+
+
+def _looking(trouble: Trouble, look: Callable) -> Callable:
+    """Return the safety check's `look`, which suffers what is ordered first."""
+
+    @functools.wraps(look)
+    def run(*arguments: Any) -> dict[str, Any]:
+        if order := trouble.take("look"):
+            _place, kind, argument = order
+            _AFTER[kind]() if kind in _AFTER else _SUFFER[kind]("look", argument)
+        return look(*arguments)
+
+    return run
 
 
 # --- Calls that are crashed line by line ------------------------------------------------------------------------------

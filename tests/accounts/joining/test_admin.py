@@ -33,17 +33,17 @@ def test_the_rules_are_one_form_which_takes_effect_at_once(admin, sign_up):
     assert admin.get(reverse("admin:accounts_joiningrules_changelist")).url == RULES
     page = admin.get(RULES).content.decode()
     assert "Open: anybody may sign up" in page  # what is in force
-    assert admin.post(RULES, {"policy": "closed", "daily_cap": 10}).status_code == 302
+    assert admin.post(RULES, {"policy": "closed", "daily_cap": 10, "most_waiting": 10}).status_code == 302
     assert JoiningRules.current().effective == Policy.CLOSED
     assert "No new accounts" in sign_up(Client()).content.decode()
-    admin.post(RULES, {"policy": "open", "daily_cap": 10})
+    admin.post(RULES, {"policy": "open", "daily_cap": 10, "most_waiting": 10})
     assert sign_up(Client()).status_code == 302
     assert JoiningRules.objects.count() == 1
 
 
 def test_saving_the_rules_is_a_decision(admin, rules):
     rules(Policy.OPEN, is_inherited=True)
-    admin.post(RULES, {"policy": "open", "daily_cap": 200})
+    admin.post(RULES, {"policy": "open", "daily_cap": 200, "most_waiting": 500})
     assert not JoiningRules.current().is_inherited
 
 

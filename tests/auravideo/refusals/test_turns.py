@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from auravideo.refusals import turns as module
+from auravideo.refusals.budgets import Payer
 from auravideo.refusals.turns import (
     FEWEST_OF_ONE_ADDRESS,
     MOST_OF_ONE_ADDRESS,
@@ -17,7 +18,7 @@ DEBTS = {"flood": 1.0, "second flood": 1.0, "a little": 0.1}
 
 @pytest.fixture
 def turns():
-    return Turns(4, patience=5, debt=lambda address: DEBTS.get(address, 0.0))
+    return Turns(4, patience=5, debt=lambda payer: DEBTS.get(payer.address, 0.0))
 
 
 async def waiting(turns: Turns, *addresses: str) -> list[asyncio.Task]:
@@ -75,13 +76,13 @@ async def test_debtors_have_all_turns_again_once_nobody_else_is_there(turns, mon
 async def test_the_more_an_address_owes_the_fewer_may_wait(turns):
     (await turns.take("a person")).give_back()
     taken = await waiting(turns, *["flood"] * (1 + FEWEST_OF_ONE_ADDRESS))
-    assert not turns.has_room("flood")
+    assert not turns.has_room(Payer("flood"))
     with pytest.raises(Overloaded):
         await turns.take("flood")
     few = await waiting(turns, *["a little"] * 60)  # the pictures of a page
     assert not any(task.done() for task in few)
-    assert turns.has_room("a little")
-    assert turns.has_room("a person")
+    assert turns.has_room(Payer("a little"))
+    assert turns.has_room(Payer("a person"))
     let_go([*taken, *few])
     assert MOST_OF_ONE_ADDRESS > 60
 
@@ -124,3 +125,36 @@ async def test_debtors_do_not_rest_once_nobody_else_is_there(turns):
     began = asyncio.get_running_loop().time()
     (await turns.take("flood")).give_back()
     assert asyncio.get_running_loop().time() - began < 0.1
+
+
+async def test_many_accounts_behind_one_address_get_no_more_turns_than_one():
+    turns, order = Turns(1, patience=10), []
+    await turns.take()
+
+    async def wait(*payer) -> None:
+        await turns.take(*payer)
+        order.append(payer)
+        turns.give_back()
+
+    many = [("school", person) for person in range(5)]
+    tasks = [asyncio.create_task(wait(*payer)) for payer in [*many, ("school", 0), ("home",), ("home",), ("home",)]]
+    await asyncio.sleep(0)
+    turns.give_back()
+    await asyncio.gather(*tasks)
+    assert order[1:6:2] == [("home",)] * 3
+    assert len(set(order[:6:2])) == 3, "each of the school once"
+    assert turns.waiting == 0
+
+
+async def test_one_person_or_many_of_one_address_do_not_fill_the_line(monkeypatch):
+    monkeypatch.setattr(module, "MOST_OF_ONE_PERSON", 5)
+    monkeypatch.setattr(module, "MOST_OF_ONE_ADDRESS", 8)
+    turns = Turns(1, patience=10)
+    await turns.take()
+    tasks = [asyncio.create_task(turns.take("school", person)) for person in (1, 2) for _ in range(7)]
+    await asyncio.sleep(0)
+    assert [not task.done() for task in tasks] == [*[True] * 5, *[False] * 2, *[True] * 3, *[False] * 4]
+    assert turns.has_room(Payer("home", 3))
+    assert turns.has_room(Payer("school")), "nor do they take the place of strangers"
+    let_go(tasks)
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,5 +1,7 @@
 """Newcomers who wait for approval, as moderators meet them."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.core import mail
 from django.test import Client
@@ -64,6 +66,22 @@ def test_the_overview_counts_them_and_leads_to_their_list(desk, waiting):
     assert f'<a href="{newcomers.list_url()}">1</a>' in page
     listed = desk.get(newcomers.list_url()).context["cl"].queryset
     assert list(listed) == [waiting]
+
+
+@pytest.mark.parametrize("is_superuser", [False, True])
+def test_the_list_says_when_an_undecided_newcomer_is_deleted(client, waiting, is_superuser):
+    sign_in(client, a_moderator(is_superuser=is_superuser))
+    User.objects.filter(pk=waiting.pk).update(newcomer_until=datetime(2031, 5, 17, 12, tzinfo=UTC))
+    for address in (newcomers.list_url(), reverse("admin:accounts_user_change", args=[waiting.pk])):
+        page = client.get(address).content.decode()
+        assert "eleted if undecided" in page
+        assert "17 May 2031" in page or "May 17, 2031" in page
+
+
+def test_nobody_else_is_said_to_be_deleted(client):
+    sign_in(client, a_moderator())
+    UserFactory(newcomer_until=datetime(2031, 5, 17, 12, tzinfo=UTC), last_login=timezone.now())
+    assert "2031" not in client.get(reverse(LIST)).content.decode()
 
 
 def test_the_overview_leaves_out_what_is_not_there(desk):

@@ -21,7 +21,8 @@ TEXTS = {
     "checking": "This clip is being checked",
     "late": "still to be checked",
     "failed": "a fault on our side",
-    "flagged": "This clip waits for a moderator",
+    "flagged": "was not sure about it",
+    "given-up": "because the automatic safety check cannot look at it",
     "not-approved": "decided that only you can see it",
     "": "Checked. Others can now see this clip.",
 }
@@ -48,6 +49,7 @@ STATES = {
     "late": lambda video: asked(video, timedelta(minutes=5)),
     "failed": lambda video: asked(video, problem="file"),
     "flagged": lambda video: Video.objects.update(screening=Screened.FLAGGED),
+    "given-up": lambda video: [asked(video, problem="other"), Video.objects.update(screening=Screened.FLAGGED)],
     "not-approved": lambda video: Video.objects.update(screening=Screened.REFUSED),
     "": lambda video: Video.objects.update(screening=Screened.PASSED),
 }

@@ -1,5 +1,7 @@
 """Shared clips are shown once the built-in check has passed them; what it does not know, it never shows."""
 
+import time
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -7,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from auravideo.celery import app
+from auravideo.core.liveness import progress
 from gallery.models import Act, SafetyRule, Screened, Screening, Strictness, Video, Visibility
 from gallery.moderation import services as moderation
 from gallery.screening import services, tasks
@@ -268,6 +271,101 @@ def test_a_clip_that_ends_its_worker_is_retried_like_any_failure_and_says_so(sen
     settings.SAFETY_LOOK = "workers.safety.look.look"
     services.screen(clip.pk)
     assert (state(clip), Screening.objects.get(video=clip).problem) == (Screened.PASSED, "")
+
+
+def fail(clip, times: int) -> None:
+    """Let the check be tried so often, as the sweep does."""
+    for _ in range(times):
+        older(clip, sent_at=timedelta(minutes=6), tried_at=timedelta(minutes=6))
+        with suppress(SystemExit):
+            services.screen(clip.pk)
+
+
+@pytest.mark.parametrize("look", ["deadly", "broken", "file"])
+def test_a_clip_that_makes_the_check_fail_again_and_again_is_looked_at_by_a_moderator(client, clip, settings, look):
+    if look == "file":
+        clip.video_file.storage.delete(clip.video_file.name)
+    else:
+        settings.SAFETY_LOOK = f"{__name__}.{look}"
+    sharing.set_visibility(clip, Visibility.PUBLIC)
+    fail(clip, 2)
+    assert state(clip) == Screened.UNSEEN
+    fail(clip, 2)
+    assert (state(clip), is_shown(client, clip)) == (Screened.FLAGGED, False)
+    assert clip.moderation_actions.get().act == Act.WAIT
+    settings.SAFETY_LOOK = f"{__name__}.never"
+    services.apply_threshold()
+    assert services.screen(clip.pk) is None
+    assert moderation.approve(a_moderator(), clip, "fine")
+    assert is_shown(client, clip)
+
+
+@pytest.mark.parametrize("look", ["missing", "unreachable"])
+def test_an_outage_of_ours_is_no_reason_to_trouble_moderators(clip, settings, look):
+    settings.SAFETY_LOOK = f"{__name__}.{look}"
+    sharing.set_visibility(clip, Visibility.PUBLIC)
+    fail(clip, 9)
+    assert state(clip) == Screened.UNSEEN
+    settings.SAFETY_LOOK = "workers.safety.look.look"
+    fail(clip, 1)
+    assert state(clip) == Screened.PASSED
+
+
+def test_sharing_again_gives_a_clip_that_ends_workers_no_more_attempts(clip, settings):
+    settings.SAFETY_LOOK = f"{__name__}.deadly"
+    for _ in range(services.MOST_ATTEMPTS):
+        sharing.set_visibility(clip, Visibility.PUBLIC)
+        with pytest.raises(SystemExit):
+            services.screen(clip.pk)
+        sharing.set_visibility(clip, Visibility.PRIVATE)
+    sharing.set_visibility(clip, Visibility.PUBLIC)
+    assert services.screen(clip.pk) == Screened.FLAGGED
+
+
+def test_an_earlier_video_that_ends_workers_is_left_alone_after_a_while(client, clip, settings):
+    settings.SAFETY_LOOK = f"{__name__}.deadly"
+    Video.objects.update(screening=Screened.EARLIER, visibility=Visibility.PUBLIC, published_at=timezone.now())
+    fail(clip, services.MOST_ATTEMPTS + 1)
+    older(clip, sent_at=timedelta(minutes=6), tried_at=timedelta(minutes=6))
+    assert services.ask_left_over() == 0
+    assert (state(clip), is_shown(client, clip)) == (Screened.EARLIER, True)
+
+
+def test_a_check_has_minutes_and_not_the_half_hour_of_other_tasks(clip, settings):
+    """Its worker's parent ends it after that (tests/e2e/test_hangs_of_the_check.py)."""
+    settings.HANG_AFTER_SECONDS, settings.LOAD_WITHIN_SECONDS = 100, 10_000
+    settings.SAFETY_LOOK = f"{__name__}.note_when_due"
+    progress.open_board()
+    progress.take_slot(0)
+    progress.expect(settings.LOAD_WITHIN_SECONDS)  # as the worker does for every task
+    try:
+        sharing.set_visibility(clip, Visibility.PUBLIC)
+        services.screen(clip.pk)
+    finally:
+        progress.rest()
+    assert 90 < due_in.pop() <= 100
+
+
+due_in: list[float] = []
+
+
+def note_when_due(files, frames, fps):
+    due_in.extend(sign.due - time.monotonic() for sign in progress.signs())
+    return {"network": NAME, "scores": [[None, 0.1]]}
+
+
+@pytest.mark.parametrize(("decide", "becomes"), [("approve", Screened.APPROVED), ("refuse", Screened.REFUSED)])
+def test_moderators_need_not_wait_for_a_check_that_is_late(client, clip, settings, decide, becomes):
+    sharing.set_visibility(clip, Visibility.PUBLIC)
+    assert getattr(moderation, decide)(a_moderator(), clip, "I looked")
+    assert (state(clip), is_shown(client, clip)) == (becomes, becomes == Screened.APPROVED)
+    settings.SAFETY_LOOK = f"{__name__}.never"
+    assert services.screen(clip.pk) is None
+
+
+def test_moderators_decide_nothing_about_what_is_private(clip):
+    assert not moderation.approve(a_moderator(), clip, "")
+    assert not moderation.refuse(a_moderator(), clip, "")
 
 
 # --- The rule ---------------------------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tests import full_size_models as models
+from workers.engines.animatediff.opening import load_model
 from workers.engines.diffusion.decoding import decode
-from workers.engines.loading import Source, load_model
+from workers.engines.files.source import Source
 
 FRAMES = 10
 

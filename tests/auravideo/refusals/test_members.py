@@ -1,0 +1,249 @@
+"""Whoever has signed in is not refused because of strangers behind the same address; many accounts gain little."""
+
+import asyncio
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.sign_in import devices
+from auravideo.refusals import members as module
+from auravideo.refusals.admission import Admission
+from auravideo.refusals.budgets import (
+    EARNED,
+    MEMBERS_EARNED,
+    MEMBERS_SAVED,
+    OWED,
+    RESERVE_EARNED,
+    RESERVE_SAVED,
+    SAVED,
+    Budgets,
+    Payer,
+)
+from auravideo.refusals.measuring import SIGNED_IN
+from auravideo.refusals.members import BARRED_SECONDS, SEAT_SECONDS, SEATS, Members, people_of
+from tests.auravideo.refusals.test_budgets import Clock
+from tests.auravideo.test_admission import FLOOD, Application, ask
+from tests.factories import PASSWORD, UserFactory
+
+SCHOOL = FLOOD[0]
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def budgets(clock):
+    found = Budgets(clock)
+    found.ask("elsewhere", 0.01)
+    return found
+
+
+@pytest.fixture
+def members(budgets, clock):
+    return Members(budgets, clock)
+
+
+def signed_in(user) -> str:
+    """Return the cookies of a browser that has just signed in."""
+    browser = Client()
+    browser.post(reverse("account_login"), {"login": user.username, "password": PASSWORD}, follow=True)
+    assert browser.cookies[devices.COOKIE].value
+    return "; ".join(f"{name}={morsel.coded_value}" for name, morsel in browser.cookies.items())
+
+
+def cookie_header(cookies: str) -> list[tuple[bytes, bytes]]:
+    return [(b"cookie", cookies.encode())]
+
+
+# --- Who is known -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_browser_that_signed_in_says_who_it_is_without_asking_the_database(django_assert_num_queries):
+    user = UserFactory()
+    cookies = signed_in(user)
+    with django_assert_num_queries(0):
+        assert people_of(cookie_header(cookies)) == (user.pk,)
+
+
+@pytest.mark.django_db
+def test_nobody_can_make_or_change_that_cookie():
+    cookies = signed_in(UserFactory())
+    _name, _equals, value = next(part for part in cookies.split("; ") if part.startswith("device=")).partition("=")
+    for forged in (value[:-1] + ("A" if value[-1] != "A" else "B"), "e30:1w:x", "", "x" * 5000, value[1:], '{"1": 2}'):
+        assert people_of(cookie_header(f"device={forged}")) == ()
+    assert people_of([]) == ()
+
+
+# --- A page -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site(settings):
+    """A site that serves two requests at a time, where others wait for a tenth of a second."""
+    settings.REQUESTS_AT_ONCE, settings.REQUEST_PATIENCE = 2, 0.1
+    application = Application()
+    application.go.set()
+    made = Admission(application)
+    made.budgets.ask("elsewhere", 0.01)
+    return made
+
+
+@pytest.mark.django_db(transaction=True)
+def test_somebody_who_is_signed_in_is_served_while_strangers_behind_the_same_address_are_refused(site):
+    cookies = signed_in(UserFactory())
+
+    async def visit():
+        site.budgets.ask(SCHOOL, 100)
+        site.turns._others_at = asyncio.get_running_loop().time()
+        site.application.go.clear()
+        busy = [asyncio.create_task(ask(site, client=FLOOD)) for _ in range(10)]
+        await asyncio.sleep(0.01)
+        scope = {"method": "GET", "path": "/jobs/", "query_string": b"", "client": FLOOD}
+        before_bodies = [site.refusal({**scope, "headers": h}) for h in ([], cookie_header(cookies))]
+        pupil = asyncio.create_task(ask(site, client=FLOOD, cookie=cookies))
+        await asyncio.sleep(0.01)
+        site.application.go.set()
+        strangers = await asyncio.gather(*busy)
+        return before_bodies, (await pupil).status, [answer.status for answer in strangers]
+
+    (stranger, pupil), status, strangers = asyncio.run(visit())
+    assert (stranger.status_code, pupil) == (429, None)
+    assert (status, strangers.count(429) >= 5) == (200, True), "one at work, four wait, all others are refused"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cookie_that_outlasts_its_session_is_worth_nothing_once_that_is_seen(site):
+    cookies, user = signed_in(UserFactory()), UserFactory()
+
+    def payer() -> Payer:
+        return site._payer({"headers": cookie_header(cookies), "client": FLOOD, "method": "GET"})
+
+    async def visit(user_id: int) -> None:
+        scope = {"method": "GET", "path": "/jobs/", "query_string": b"", "headers": cookie_header(cookies)}
+
+        async def application(scope, receive, send):
+            scope[SIGNED_IN](user_id)
+
+        site.application = application
+        await site({**scope, "client": FLOOD}, None, None)
+
+    mine = payer().person
+    assert mine
+    for nobody in (0, user.pk):
+        asyncio.run(visit(nobody))
+        assert payer() == Payer(SCHOOL)
+        asyncio.run(visit(mine))  # and has signed in again
+        assert payer() == Payer(SCHOOL, mine)
+
+
+# --- What it is worth to a flood --------------------------------------------------------------------------------------
+
+
+def flood(budgets, members, clock, people, seconds: float, price: float = 0.05, rate: int = 200) -> float:
+    """Let people ask as fast as they can; return the seconds that they got as people who are known."""
+    known = 0.0
+    for number in range(round(seconds * rate)):
+        payer = members.payer(SCHOOL, people[number % len(people)])
+        budgets.ask(payer.address, price, payer.person)
+        known += price * bool(payer.person)
+        clock.now += 1 / rate
+    return known
+
+
+def test_strangers_cannot_use_up_what_somebody_has_who_is_known(budgets, members):
+    budgets.ask(SCHOOL, 100)
+    assert budgets.debt(SCHOOL) == 1
+    assert budgets.debt(*members.payer(SCHOOL, 7)) == 0
+
+
+def test_who_floods_the_site_is_a_stranger_for_a_quarter_of_an_hour(budgets, members, clock):
+    flood(budgets, members, clock, [7], 1)
+    assert members.payer(SCHOOL, 7) == Payer(SCHOOL)
+    assert members.payer("elsewhere", 7) == Payer("elsewhere"), "an account has one budget wherever it is used"
+    assert members.payer(SCHOOL, 8) == Payer(SCHOOL, 8), "and nobody else pays for it"
+    clock.now += OWED / EARNED + 60
+    assert members.payer(SCHOOL, 7) == Payer(SCHOOL)
+    clock.now += BARRED_SECONDS
+    assert members.payer(SCHOOL, 7) == Payer(SCHOOL, 7)
+
+
+def test_many_accounts_earn_less_than_as_many_addresses(budgets, members, clock):
+    """However cleverly they share it out: each stays within its own budget."""
+    minutes, got = 10, 0.0
+    for _ in range(minutes * 60 * 5):
+        for person in range(1, 101):
+            payer = members.payer(SCHOOL, person)
+            budgets.ask(payer.address, 0.04, payer.person)
+            got += 0.04 * bool(payer.person)
+        clock.now += 0.2
+    bound = MEMBERS_SAVED + SEATS * RESERVE_SAVED + (MEMBERS_EARNED + SEATS * RESERVE_EARNED) * minutes * 60
+    assert got < 1.05 * bound < 100 * EARNED * minutes * 60 / 15
+
+
+def test_accounts_that_flood_the_site_one_after_the_other_get_little(budgets, members, clock):
+    got = flood(budgets, members, clock, list(range(1, 201)), 60)
+    assert got < MEMBERS_SAVED + MEMBERS_EARNED * 60 + SEATS * (RESERVE_SAVED + RESERVE_EARNED * 60)
+
+
+def test_one_account_that_asks_for_all_that_it_has_takes_nothing_from_the_others(budgets, members, clock):
+    """It stays within its own budget, and a stranger with it uses up that of the address."""
+    for second in range(600):
+        budgets.ask("elsewhere", 0.01)
+        budgets.ask(SCHOOL, 10)
+        payer = members.payer(SCHOOL, 1)
+        budgets.ask(payer.address, EARNED, payer.person)
+        if second % 10 == 0:
+            pupil = members.payer(SCHOOL, 2)
+            budgets.ask(pupil.address, 0.2, pupil.person)
+            assert (pupil, budgets.debt(*pupil)) == (Payer(SCHOOL, 2), 0)
+        clock.now += 1
+
+
+def test_three_accounts_that_flood_the_site_hold_back_nobody_else(budgets, members, clock):
+    flood(budgets, members, clock, [1, 2, 3], 10)
+    assert members.payer(SCHOOL, 9) == Payer(SCHOOL, 9)
+
+
+def test_only_so_many_are_known_at_one_address_and_those_who_leave_make_room(members, clock):
+    for person in range(1, SEATS + 1):
+        assert members.payer(SCHOOL, person).person
+    assert members.payer(SCHOOL, 99) == Payer(SCHOOL)
+    assert members.payer("elsewhere", 99) == Payer("elsewhere", 99)
+    clock.now += SEAT_SECONDS + 1
+    assert members.payer(SCHOOL, 99) == Payer(SCHOOL, 99)
+
+
+def test_who_is_barred_keeps_no_seat(budgets, members, clock):
+    for person in range(1, SEATS + 1):
+        members.payer(SCHOOL, person)
+    budgets.ask(SCHOOL, SAVED + 1, 5)
+    members.payer(SCHOOL, 5)
+    assert members.payer(SCHOOL, 99) == Payer(SCHOOL, 99)
+
+
+def test_a_class_that_works_is_not_held_back(budgets, members, clock):
+    """Twenty pupils who open a page with its pictures every half minute, beside somebody who floods the site."""
+    flood(budgets, members, clock, [0], 2)
+    for second in range(300):
+        budgets.ask("elsewhere", 0.01)
+        budgets.ask(SCHOOL, 1)
+        for person in range(1, 21):
+            if (second + person) % 30 == 0:
+                payer = members.payer(SCHOOL, person)
+                assert payer.person
+                budgets.ask(payer.address, 0.3, payer.person)
+                assert budgets.debt(*payer) == 0
+        clock.now += 1
+
+
+def test_what_is_remembered_is_bounded(budgets, members, clock, monkeypatch):
+    monkeypatch.setattr(module, "KEPT", 10)
+    for number in range(1, 100):
+        members.payer(f"address {number}", number)
+        members.note(number, is_signed_in=False)
+        clock.now += 1
+    assert max(len(members._seats), len(members._signed_out)) <= 10
