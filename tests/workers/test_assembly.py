@@ -103,7 +103,7 @@ def test_the_images_are_made_while_the_video_is_checked(user, tmp_path, monkeypa
     together = threading.Barrier(4, timeout=30)
     for name in ("poster", "thumbnail", "hover_preview", "probe"):
         make = getattr(media, name)
-        monkeypatch.setattr(media, name, lambda *args, make=make: (together.wait(), make(*args))[1])
+        monkeypatch.setattr(media, name, lambda *args, make=make, **more: (together.wait(), make(*args, **more))[1])
     job = JobFactory(user=user)
     plan = job.render_plan
     output = assembly.build(job, plan, lambda chunks: clips_of(plan, chunks), tmp_path, lambda *_step: None)
@@ -111,7 +111,7 @@ def test_the_images_are_made_while_the_video_is_checked(user, tmp_path, monkeypa
 
 
 def test_an_image_that_cannot_be_made_fails_the_stage(user, tmp_path, monkeypatch):
-    def refuse(*_args):
+    def refuse(*_args, **_more):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(media, "hover_preview", refuse)
