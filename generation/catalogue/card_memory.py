@@ -131,6 +131,19 @@ def on_processor(model: Model, width: int, height: int, frames: int, *, guided: 
     return 2 * (found[0].bytes(width, height, frames, guided=guided) - besides) + besides
 
 
+def togetherness(family: str, volume: int) -> float:
+    """Return by what factor each pixel costs more computation for being seen together with all others of its clip.
+
+    Attention compares every part of a clip with every other: in a clip of `square` pixels, that takes as long as all
+    else. 1 where nothing was calculated, and for AnimateDiff, which compares within a frame, or a pixel's frames.
+
+    Args:
+        volume: the pixels of all frames that the model makes.
+    """
+    square = _squares().get(family)
+    return 1 + volume / square if square else 1.0
+
+
 def choose_mode(needs: Mapping[str, int], free: int) -> str | None:
     """Return the first mode that fits into `free` bytes, the most economical if none does; None if none is known."""
     fitting = (mode for mode, need in needs.items() if need <= free)
@@ -141,6 +154,12 @@ def choose_mode(needs: Mapping[str, int], free: int) -> str | None:
 def _families() -> Mapping[str, tuple[Mode, ...]]:
     found = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     return {family: _modes(table) for family, table in found.items()}
+
+
+@lru_cache(maxsize=1)
+def _squares() -> Mapping[str, float]:
+    found = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    return {family: table["square"] for family, table in found.items() if "square" in table}
 
 
 def _modes(table: Mapping[str, Any]) -> tuple[Mode, ...]:

@@ -106,6 +106,7 @@ def toml(tables: dict[str, str]) -> str:
         "# `denoise` and `long` (clips beyond the window): bytes, per pixel, per pixel and frame. `decode`: bytes,\n"
         "# per pixel, and for video decoders per pixel and frame. `text`: bytes while prompts are encoded, where\n"
         "# that can be most. `speed` compares a whole clip with the first mode. docs/performance.md says how.\n"
+        "# `square`: the pixels of a clip, in all frames, for which attention takes as long as all else.\n"
     )
     return "\n".join([heading, *tables.values()]).rstrip() + "\n"
 

@@ -94,7 +94,7 @@ def measured(one: Measured, folder: Path, note: Callable[[Need], None] = lambda 
 def table_of(one: Measured, needs: dict[str, list[Need]]) -> str:
     """Return the tables of one family."""
     name, first = key(one.family.name), needs[LADDER[0].name]
-    lines = []
+    lines = [f"[{name}]", f"square = {square(first)}", ""]
     fastest = _seconds(one, first)
     for rung in LADDER:
         found = needs[rung.name]
@@ -110,6 +110,18 @@ def table_of(one: Measured, needs: dict[str, list[Need]]) -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def square(needs: Sequence[Need]) -> int:
+    """Return the pixels, of all frames, of a clip in which attention takes as many operations as all else.
+
+    By the closest sum of a linear and a square term, every clip weighing the same.
+    """
+    volumes = np.array([need.volume[1] for need in needs], float)
+    operations = np.array([need.operations for need in needs], float)
+    terms = np.column_stack([volumes, volumes**2]) / operations[:, None]
+    linear, squared = np.linalg.lstsq(terms, np.ones(len(needs)), rcond=None)[0]
+    return int(linear / squared)
 
 
 def _denoises_like(rung: Rung) -> Rung:
