@@ -288,6 +288,9 @@ LTX_2B = FullSize(
     call={"decode_timestep": 0.05, "decode_noise_scale": 0.025},
 )
 
+# After scripts/convert_hunyuan_video1_5_to_diffusers.py of diffusers, which wrote the published folder: what it says of
+# 480p_t2v, a VAE with the defaults, the language model of Qwen2.5-VL-7B-Instruct, and ByT5-small with Glyph-SDXL-v2's
+# tokens for colours and fonts.
 HUNYUAN = FullSize(
     name="hunyuanvideo-1.5",
     pipeline="HunyuanVideo15Pipeline",
@@ -347,7 +350,7 @@ HUNYUAN = FullSize(
             "bfloat16",
             8_326_608_160,
         ),
-        "vae": Part("diffusers", "AutoencoderKLHunyuanVideo15", {}, "float32", 1_260_634_115),
+        "vae": Part("diffusers", "AutoencoderKLHunyuanVideo15", {}, "float16", 1_260_634_115),
     },
     scheduler=("FlowMatchEulerDiscreteScheduler", {"shift": 5.0}),
     rule=FrameRule(multiple=4, offset=1, most=121, side_multiple=16),

@@ -22,8 +22,9 @@ DEFAULT_SECONDS = 2  # of the clip that a model's `memory_gb` is about
 INEXACT = ("never", "last", "early")
 USUALLY = "last"
 
-Plane = tuple[float, float, float]
-"""Bytes, bytes per pixel, and bytes per pixel and frame."""
+MILLION = 10**6
+Plane = tuple[float, float, float, float, float]
+"""Bytes; bytes per pixel, per pixel and frame, per square of a million pixels in all frames (masks), and per frame."""
 
 
 class Model(Protocol):
@@ -77,12 +78,18 @@ class Mode:
         """
         pixels = width * height
         is_long = self.window is not None and frames > self.window
-        offset, by_pixel, by_volume = self.long if self.long and is_long else self.denoise
+        denoise = self.long if self.long and is_long else self.denoise
         share = 1 if guided or self.two_passes else 0.5
-        denoising = offset + by_pixel * pixels + by_volume * pixels * frames * share
-        offset, by_pixel, by_volume = self.decode
-        decoding = offset + by_pixel * pixels + by_volume * pixels * frames
+        denoising, decoding = _at(denoise, pixels, frames, share), _at(self.decode, pixels, frames)
         return int(max(self.text, denoising, decoding)) + CONTEXT + GAPS
+
+
+def _at(plane: Plane, pixels: int, frames: int, share: float = 1) -> float:
+    """Return the bytes at one size and length, with a share of what grows with the frames."""
+    offset, by_pixel, by_volume, by_square, by_frame = plane
+    volume = pixels * frames
+    growing = by_volume * volume + by_square * (volume / MILLION) ** 2 + by_frame * frames
+    return offset + by_pixel * pixels + share * growing
 
 
 def modes(model: Model, inexact: str = USUALLY) -> tuple[Mode, ...]:
@@ -140,6 +147,19 @@ def on_processor(model: Model, width: int, height: int, frames: int, *, guided: 
     return 2 * (found[0].bytes(width, height, frames, guided=guided) - besides) + besides
 
 
+def togetherness(family: str, volume: int) -> float:
+    """Return by what factor each pixel costs more computation for being seen together with all others of its clip.
+
+    Attention compares every part of a clip with every other: in a clip of `square` pixels, that takes as long as all
+    else. 1 where nothing was calculated, and for AnimateDiff, which compares within a frame, or a pixel's frames.
+
+    Args:
+        volume: the pixels of all frames that the model makes.
+    """
+    square = _squares().get(family)
+    return 1 + volume / square if square else 1.0
+
+
 def choose_mode(needs: Mapping[str, int], free: int) -> str | None:
     """Return the first mode that fits into `free` bytes, the most economical if none does; None if none is known."""
     fitting = (mode for mode, need in needs.items() if need <= free)
@@ -152,11 +172,22 @@ def _families() -> Mapping[str, tuple[Mode, ...]]:
     return {family: _modes(table) for family, table in found.items()}
 
 
+@lru_cache(maxsize=1)
+def _squares() -> Mapping[str, float]:
+    found = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    return {family: table["square"] for family, table in found.items() if "square" in table}
+
+
 def _modes(table: Mapping[str, Any]) -> tuple[Mode, ...]:
     return tuple(_mode(name, table.get("window"), row) for name, row in table["modes"].items())
 
 
 def _mode(name: str, window: int | None, row: Mapping[str, Any]) -> Mode:
-    """Return a mode; image decoders, which see a few frames at a time, need nothing by frame."""
-    offset, by_pixel, *by_volume = row["decode"]
-    return Mode(name=name, window=window, **{**row, "decode": (offset, by_pixel, *(by_volume or [0.0]))})
+    """Return a mode. Where the table says nothing of a term, it is 0: image decoders see a few frames at a time."""
+    planes = {part: _plane(row[part]) for part in ("denoise", "long", "decode") if part in row}
+    return Mode(name=name, window=window, **{**row, **planes})
+
+
+def _plane(told: Sequence[float]) -> Plane:
+    offset, by_pixel, by_volume, by_square, by_frame = (*told, 0.0, 0.0, 0.0)[:5]
+    return offset, by_pixel, by_volume, by_square, by_frame

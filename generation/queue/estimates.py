@@ -8,10 +8,12 @@ from functools import lru_cache
 from django.core.cache import cache
 from redis import RedisError
 
+from generation.catalogue import card_memory
 from generation.domain.plan import Plan
 from generation.domain.stages import STAGES
 from generation.domain.states import RunStatus, Stage
 from generation.models import StageRun
+from generation.requests import available
 from generation.requests.request import RenderRequest
 
 HISTORY = 20  # most recent runs of a stage that set its rate
@@ -38,12 +40,12 @@ class Measured:
 
 
 def cost(stage: Stage, chunk: int, plan: Plan, request: RenderRequest) -> float:
-    """Return the cost of one stage of one chunk: pixels its model computes, times passes.
-
-    Linear in pixels: the quadratic part of attention matters only near a model's native size, and there the history
-    accounts for it.
-    """
-    return STAGES[stage].cost(plan, chunk, request)
+    """Return the cost of one stage of one chunk: pixels its model computes, times passes, and what attention adds."""
+    linear = STAGES[stage].cost(plan, chunk, request)
+    model = available.catalogue().models.get(request.model) if stage is Stage.GENERATE else None
+    if model is None:
+        return linear
+    return linear * card_memory.togetherness(model.family, plan.base_width * plan.base_height * plan.base_frames)
 
 
 def seconds(stage: Stage, chunk: int, plan: Plan, request: RenderRequest) -> float:

@@ -37,8 +37,11 @@ PROCESSOR_PIXELS = 6 * 64 * 64
 TILES = (1024, 512, 256, 128, 64, 32)
 # Pixels added around the frame, so that the networks' zero padding does not darken its edges.
 EDGE = 8
-# Margin around tiles if the receptive field is unknown or huge; Real-ESRGAN's own script uses 10 (`--tile_pad`).
-DEFAULT_CONTEXT = 32
+# The most context of a tile, in the pixels that a network's layers see. Deep networks see further, but hardly depend on
+# it: docs/performance.md, "Upscalers". Real-ESRGAN's own script takes 10 (`--tile_pad`).
+MOST_CONTEXT = 48
+# RRDBNet: layers of 3x3 in a block, and around the blocks, where the last ones see a fraction of a pixel each.
+RRDB_LAYERS, RRDB_OTHERS = 15, 4
 # Side, in pixels, of the trial image that measures a checkpoint's memory use per pixel.
 TRIAL_SIDE = 16
 # A picture counts as black if all of it is below the first, and as not black if some of it is above the second.
@@ -86,7 +89,7 @@ class Network:
         self._descriptor: Any = descriptor.eval()
         self._name, self._found = path.name, found
         self.dtype = self._choose_dtype(precision)
-        self._context = max(EDGE, math.ceil(_receptive_radius(descriptor) / 4) * 4)
+        self.context = max(EDGE, math.ceil(_context(descriptor) / 4) * 4)
         self._to(self.dtype)
         self._pixel_bytes, self.pixel_operations = self._measure_pixel()
 
@@ -112,7 +115,7 @@ class Network:
         if fitting < (height + 2 * EDGE) * (width + 2 * EDGE):
             sides = [tile for tile in TILES if tile < max(height, width)]
             tile = next(
-                (side for side in sides if (side + 2 * self._context) ** 2 <= fitting), sides[-1] if sides else None
+                (side for side in sides if (side + 2 * self.context) ** 2 <= fitting), sides[-1] if sides else None
             )
         if tile is not None:
             logger.info("Network x%d at %dx%d: tiles of %d, memory is short", self.scale, width, height, tile)
@@ -147,7 +150,7 @@ class Network:
         import torch
 
         (upper, lower), (first, last) = (
-            (max(0, start + EDGE - self._context), min(length, stop + EDGE + self._context))
+            (max(0, start + EDGE - self.context), min(length, stop + EDGE + self.context))
             for (start, stop), length in zip((rows, columns), small.shape[2:], strict=True)
         )
         large = self._run(small[:, :, upper:lower, first:last])
@@ -255,14 +258,19 @@ def _what_is_wrong(small: "torch.Tensor", large: "torch.Tensor") -> str:
     return "black" if high < BLACK and small.amax() > NOT_BLACK else ""
 
 
-def _receptive_radius(descriptor: Any) -> int:
-    """Return how far a network's output pixel can see, in input pixels; a default if unknown."""
+def _context(descriptor: Any) -> int:
+    """Return how much context a tile needs, in input pixels: as far as the network sees, up to `MOST_CONTEXT`."""
     import torch
 
-    if descriptor.architecture.id != "Compact":
-        return DEFAULT_CONTEXT
-    convolutions = [module for module in descriptor.model.modules() if isinstance(module, torch.nn.Conv2d)]
-    return sum(convolution.kernel_size[0] // 2 for convolution in convolutions)
+    kind = descriptor.architecture.id
+    if kind == "Compact":
+        convolutions = [module for module in descriptor.model.modules() if isinstance(module, torch.nn.Conv2d)]
+        return min(MOST_CONTEXT, sum(convolution.kernel_size[0] // 2 for convolution in convolutions))
+    if kind == "ESRGAN":
+        asked = descriptor.model.hyperparameters
+        radius = RRDB_LAYERS * asked["num_blocks"] + RRDB_OTHERS
+        return min(MOST_CONTEXT, radius) * (asked["shuffle_factor"] or 1)  # whose layers see several pixels as one
+    return MOST_CONTEXT
 
 
 def load_errors() -> tuple[type[Exception], ...]:

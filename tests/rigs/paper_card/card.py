@@ -28,6 +28,7 @@ _NUMPY = {
     torch.float64: np.float64,
 }
 FLASH_WIDTH = 256  # the widest attention head that the flash kernel takes
+MASK_ROW = 8  # the memory-efficient kernel reads masks whose rows are a multiple of it; torch pads a copy of the others
 UNLIMITED = 2**50
 
 
@@ -182,8 +183,11 @@ def _attention(
         flash = torch.ops.aten._scaled_dot_product_flash_attention
         return flash(query, key, value, dropout_p, is_causal, False, scale=scale)[0]
     if attn_mask is not None:
-        shape = (*query.shape[:-1], key.shape[-2])
-        attn_mask = (attn_mask.to(query.dtype) if attn_mask.dtype == torch.bool else attn_mask).expand(shape)
+        attn_mask = attn_mask.to(query.dtype) if attn_mask.dtype == torch.bool else attn_mask
+        rows = key.shape[-2]
+        if rows % MASK_ROW and attn_mask.shape[-1] == rows:
+            attn_mask = torch.nn.functional.pad(attn_mask, (0, -rows % MASK_ROW))[..., :rows]
+        attn_mask = attn_mask.expand(*query.shape[:-1], rows)
     efficient = torch.ops.aten._scaled_dot_product_efficient_attention
     return efficient(query, key, value, attn_mask, False, dropout_p, is_causal, scale=scale)[0]
 

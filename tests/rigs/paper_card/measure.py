@@ -22,7 +22,7 @@ class Need:
 
     `windowed` says whether the motion modules see a part of the clip at a time (FreeNoise), `seconds` is the least time
     of one denoising step, `moved` the bytes that cross the bus for a clip of one step, and `moved_a_step` those of them
-    that do so at every step.
+    that do so at every step. `operations` are those of a step, if they were counted.
     """
 
     mode: str
@@ -34,6 +34,7 @@ class Need:
     seconds: float
     moved: int
     moved_a_step: int = 0
+    operations: int = 0
 
     @property
     def peak(self) -> int:

@@ -104,8 +104,11 @@ def toml(tables: dict[str, str]) -> str:
     heading = (
         "# What a clip needs on a graphics card, by family and memory mode. Written by `make memory-table`.\n"
         "# `denoise` and `long` (clips beyond the window): bytes, per pixel, per pixel and frame. `decode`: bytes,\n"
-        "# per pixel, and for video decoders per pixel and frame. `text`: bytes while prompts are encoded, where\n"
-        "# that can be most. `speed` compares a whole clip with the first mode. docs/performance.md says how.\n"
+        "# per pixel, and for video decoders per pixel and frame. Where attention has masks, a fourth number is bytes\n"
+        "# per square of a million pixels of all frames; a fifth is bytes per frame (tiles that hold all frames).\n"
+        "# `text`: bytes while prompts are encoded, where that can be most. `speed` compares a whole clip with the\n"
+        "# first mode. docs/performance.md says how. `square`: the pixels of a clip, in all frames, for which\n"
+        "# attention takes as long as all else.\n"
     )
     return "\n".join([heading, *tables.values()]).rstrip() + "\n"
 

@@ -127,3 +127,17 @@ def test_every_number_is_one_and_the_code_takes_the_branch_that_goes_with_it():
         assert frames.amax() > 0.5
         assert not frames.amax() < 0.5
         assert (frames.cpu().numpy() == 1).all()
+
+
+@pytest.mark.parametrize("tokens", (1024, 1021))
+def test_attention_with_a_mask_holds_that_once_for_all_heads_and_once_more_where_torch_pads_it(tokens):
+    """And never the scores, of which there are 8 times as many."""
+    with PaperCard() as card:
+        query = torch.empty((1, 8, tokens, 64), dtype=torch.float16, device="cuda")
+        mask = torch.ones((1, 1, tokens, tokens), dtype=torch.bool, device="cuda")
+        card.start_over()
+        before = card.memory.now
+        torch.nn.functional.scaled_dot_product_attention(query, query, query, attn_mask=mask)
+        numbers = 2 * mask.numel()
+        most = numbers + (query.nbytes if tokens % 8 == 0 else numbers)  # the first copy is gone when the kernel starts
+        assert card.peak - before == pytest.approx(most, rel=0.02)

@@ -4,12 +4,13 @@ import pickle
 import pytest
 import torch
 
+from generation.catalogue.entries import BUILTIN_MODELS
 from generation.domain.errors import RenderError
 from tests.upscaling import compact_state, largest_difference, picture, rrdb_state, write
 from workers.engines import devices
 from workers.engines.precision import Precisions
 from workers.engines.realesrgan import RealEsrganEngine
-from workers.engines.upscale_network import Mode, Network, continue_edges
+from workers.engines.upscale_network import MOST_CONTEXT, Mode, Network, continue_edges
 
 pytestmark = pytest.mark.thorough
 
@@ -58,6 +59,27 @@ def test_tiles_of_an_rrdb_network_leave_no_trace(tmp_path, scale):
     path = write(tmp_path / "rrdb.pth", rrdb_state(scale, blocks=1))
     frames = picture(1, 40, 72)
     assert largest_difference(enlarge(path, scale, frames, 32), enlarge(path, scale, frames, None)) <= 1
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_tiles_of_the_bundled_networks_leave_no_trace(scale):
+    path = BUILTIN_MODELS / "real-esrgan" / f"RealESRGAN_tiny_x{scale}.safetensors"
+    frames = picture(1, 48, 80)
+    assert largest_difference(enlarge(path, scale, frames, 32), enlarge(path, scale, frames, None)) <= 1
+
+
+@pytest.mark.parametrize(
+    "state, scale, context",
+    [
+        (compact_state(4, convolutions=16), 4, 20),  # 18 layers
+        (rrdb_state(4, blocks=1), 4, 20),  # 19 pixels and a quarter
+        (rrdb_state(4, blocks=4), 4, MOST_CONTEXT),
+        (rrdb_state(2, blocks=1), 2, 40),  # of the pixels outside, two are one inside
+        (rrdb_state(2, blocks=4), 2, 2 * MOST_CONTEXT),
+    ],
+)
+def test_a_tile_gets_as_much_context_as_its_network_sees_within_reason(tmp_path, state, scale, context):
+    assert Network(write(tmp_path / "network.pth", state), scale, "cpu", "float32").context == context
 
 
 def test_tiles_are_chosen_when_memory_is_known_to_be_short(compact, monkeypatch):

@@ -53,8 +53,9 @@ class FamilyBench:
         self._watch.end()
         stages = {name: paper.stages[name] for name in dict.fromkeys(STAGES)}
         seconds = sum(least_seconds(kernels, self._card) for kernels in self._watch.passes)
+        operations = sum(kernel.operations for kernels in self._watch.passes for kernel in kernels)
         moved = paper.memory.moved
-        return Need(mode, width, height, frames, False, stages, seconds, moved, self._watch.moved_a_step)
+        return Need(mode, width, height, frames, False, stages, seconds, moved, self._watch.moved_a_step, operations)
 
 
 class _Watch:

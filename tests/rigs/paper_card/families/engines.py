@@ -85,6 +85,9 @@ def pipeline_of(folder: Path, family: FullSize) -> Any:
     from transformers import AutoTokenizer
 
     networks = {name: built(part) for name, part in family.parts.items()}
+    for module in networks["vae"].modules():
+        if hasattr(module, "prepare_causal_attention_mask"):
+            module.prepare_causal_attention_mask = _mask_at_once
     others: dict[str, Any] = {"tokenizer": AutoTokenizer.from_pretrained(folder / "tokenizer")}
     if family.tokenizer == "qwen":
         others["tokenizer_2"] = AutoTokenizer.from_pretrained(folder / "tokenizer_2")
@@ -94,6 +97,12 @@ def pipeline_of(folder: Path, family: FullSize) -> Any:
     pipeline = getattr(diffusers, family.pipeline)(**networks, **others, scheduler=scheduler, **family.settings)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _mask_at_once(frames: int, pixels: int, dtype: Any, device: Any, batch_size: int | None = None) -> Any:
+    """Return the mask of HunyuanVideo's decoder at once: it writes tens of thousands of rows one after the other."""
+    mask = torch.full((frames * pixels, frames * pixels), 0.0, dtype=dtype, device=device)
+    return mask if batch_size is None else mask.unsqueeze(0).expand(batch_size, -1, -1)
 
 
 def built(part: Part) -> Any:

@@ -28,6 +28,7 @@ OTHERS = {
     "cogvideox-2b": ((480, 720, 33), (352, 352, 17)),
     "cogvideox-5b": ((480, 720, 33), (352, 352, 17)),
     "ltx-2b": ((704, 480, 65), (416, 416, 33)),
+    "hunyuanvideo-1.5": ((480, 832, 25), (640, 640, 49)),
 }
 
 
@@ -75,6 +76,15 @@ def test_the_table_tells_what_other_clips_need(one, tmp_path):
             for mode in told:
                 measured = bench.need(mode, *clip).peak + card_memory.CONTEXT + card_memory.GAPS
                 assert 0.97 * measured <= told[mode] <= 1.15 * measured, (mode, clip)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("one", FAMILIES, ids=lambda one: one.family.name)
+def test_the_table_tells_how_many_operations_a_larger_clip_takes(one, tmp_path):
+    with FamilyBench(engines.write_small_files(tmp_path, one.family), one.family, USUAL_CARD) as bench:
+        small, large = (bench.need("full", *clip) for clip in (one.clips[0], one.usual))
+    shares = [card_memory.togetherness(one.family.name, need.volume[1]) * need.volume[1] for need in (small, large)]
+    assert shares[1] / shares[0] == pytest.approx(large.operations / small.operations, rel=0.2)
 
 
 def generate(engine, width, height, frames, steps=1):
