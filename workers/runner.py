@@ -203,11 +203,12 @@ def _run_held(context: Context, work: Callable[[Context], dict]) -> None:
     held = context.held
     started = time.monotonic()
     try:
-        with Heartbeat(held), context.live:
+        with Heartbeat(held):
             if _stopping.is_set():
                 raise Stopping
             _make_sure_of_room(context)
-            output = work(context)
+            with context.live:  # a preview stored after the stage is done might outlive its job
+                output = work(context)
             finished = _persist(partial(claims.finish, held, output))
     except Exception as error:
         _let_go()

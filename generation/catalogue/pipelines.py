@@ -2,8 +2,8 @@
 
 ANIMATEDIFF = "AnimateDiffPipeline"
 
-# Each takes a prompt and returns a clip; workers/engines/families.py calls them all alike. What differs from family to
-# family stands in the entries. tests/workers/engines/test_families.py compares each with a plain call.
+# Each takes a prompt and returns a clip; workers/engines/families calls them all alike. What differs from family to
+# family stands in the entries. tests/workers/engines/families/test_families.py compares each with a plain call.
 OTHERS = (
     "CogVideoXPipeline",
     "HunyuanVideo15Pipeline",

@@ -220,6 +220,26 @@ def test_pages_are_told_of_a_preview_once_it_can_be_seen(job, monkeypatch):
     assert seen[-1] == (True, True)
 
 
+def test_a_stage_is_done_only_once_its_last_preview_is_stored(job, monkeypatch):
+    """Who deletes the clip then deletes that preview, too; nothing would delete one that came later."""
+    finish, write, moves, go_on = claims.finish, frame_store.write_preview, [], threading.Event()
+
+    def slow(*args):
+        go_on.wait(0.3)
+        moves.append("stored")
+        return write(*args)
+
+    monkeypatch.setattr(frame_store, "write_preview", slow)
+    monkeypatch.setattr(claims, "finish", lambda *args: (moves.append("done"), go_on.set(), finish(*args))[-1])
+
+    def work(context):
+        context.on_step(1, 2, np.zeros((4, 8, 8, 3), np.uint8))
+        return {}
+
+    run(job, work)
+    assert moves == ["stored", "done"]
+
+
 def test_a_preview_that_cannot_be_stored_costs_no_clip(job, monkeypatch):
     def refuse(*_args):
         raise ConnectionError("storage is away")

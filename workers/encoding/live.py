@@ -46,19 +46,27 @@ class LivePreview:
         if time.monotonic() < self._next or (self._current is not None and not self._current.done()):
             return False
         self._next = time.monotonic() + PREVIEW_SECONDS
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="live-preview")
-        self._current = self._pool.submit(ids.in_this_context(lambda: self._show(frames)))
+        pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="live-preview")
+        try:
+            self._current = pool.submit(ids.in_this_context(lambda: self._show(frames)))
+        except RuntimeError as error:  # a process may have only so many threads
+            self._give_up(error)
+            return False
+        self._pool = pool
         return True
 
     def _show(self, frames: np.ndarray) -> None:
         try:
             frame_store.write_preview(self._job_id, media.animated_preview(frames))
         except Exception as error:  # a failed preview must not fail the job
-            self._next = time.monotonic() + NO_PREVIEW_SECONDS
-            logger.warning("Could not store a preview of job %s: %s", self._job_id, error)
+            self._give_up(error)
         else:
             self._tell()
+
+    def _give_up(self, error: Exception) -> None:
+        """Show no preview for a while."""
+        self._next = time.monotonic() + NO_PREVIEW_SECONDS
+        logger.warning("Could not store a preview of job %s: %s", self._job_id, error)
 
     def _tell(self) -> None:
         """Call `told`, a few times if the database is locked or away: the stage uses it at the same time."""

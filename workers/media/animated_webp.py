@@ -4,6 +4,8 @@ libwebp's own animation encoder looks for what did not change between pictures, 
 clips, everything changes a little: whole pictures are as small and more faithful, in two thirds of the time, and can be
 encoded side by side.
 
+FFmpeg could write the container, but says of each that it has transparency, and makes a still of a single picture.
+
 Container: https://developers.google.com/speed/webp/docs/riff_container
 """
 

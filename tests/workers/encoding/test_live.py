@@ -108,3 +108,12 @@ def test_a_stage_without_previews_starts_no_thread():
     before = threading.active_count()
     with LivePreview(uuid4(), lambda: None):
         assert threading.active_count() == before
+
+
+def test_a_process_that_may_start_no_thread_shows_no_previews_and_goes_on():
+    before = threading.stack_size(2**47)  # bytes: no machine has so many
+    try:
+        with LivePreview(uuid4(), lambda: pytest.fail("nothing can be seen")) as preview:
+            assert [preview.offer(frames()) for _step in range(2)] == [False, False]
+    finally:
+        threading.stack_size(before)

@@ -5,9 +5,11 @@ import json
 import logging
 import weakref
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from generation.catalogue.diffusers_names import ANIMATEDIFF_SCHEDULERS
 from generation.domain.errors import Paused
@@ -184,12 +186,22 @@ def test_a_damaged_checkpoint_is_ignored(engines, caplog, damage):
     assert np.array_equal(made, make(engines[0]))
 
 
+def test_a_scheduler_that_goes_on_leaves_the_checkpoint_as_it_was():
+    """Some add to what they remember in place, and a clip that runs out of memory goes on from here once more."""
+    first, again = (SimpleNamespace(model_output=torch.zeros(3)) for _attempt in range(2))
+    generator = torch.Generator()
+    data = checkpoints.capture(1, torch.zeros(1, 4, 1, 2, 2), {}, first, generator)
+    found = checkpoints.read(data, {})
+    found.restore(first, generator, "cpu")
+    first.model_output += 1
+    found.restore(again, generator, "cpu")
+    assert not again.model_output.any()
+
+
 def test_a_scheduler_that_remembers_more_than_numbers_cannot_be_stored(caplog):
     class Scheduler:
         def __init__(self):
             self.sampler = object()
-
-    import torch
 
     pause = Paused()
     checkpoints.attach(pause, 1, torch.zeros(1), dict, Scheduler())

@@ -166,15 +166,15 @@ def _packed(value: Any, name: str, tensors: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unpacked(packed: Mapping[str, Any], tensors: Mapping[str, Any], device: Any) -> Any:
+    """Return what `_packed` packed. Copies: some schedulers add to their tensors in place."""
     if "plain" in packed:
         return packed["plain"]
     if "list" in packed:
         items = [_unpacked(item, tensors, device) for item in packed["list"]]
         return tuple(items) if packed["tuple"] else items
     if "array" in packed:
-        return tensors[packed["array"]].numpy()
-    tensor = tensors[packed["tensor"]]
-    return tensor if packed["host"] else tensor.to(device)
+        return tensors[packed["array"]].numpy().copy()
+    return tensors[packed["tensor"]].to("cpu" if packed["host"] else device, copy=True)
 
 
 def _digest(tensors: Mapping[str, Any], text: str) -> str:
