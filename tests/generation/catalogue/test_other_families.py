@@ -85,6 +85,18 @@ def test_an_operators_entry_takes_native_sizes_away_again(tmp_path: Path) -> Non
     assert load(tmp_path, named).models["wan2-1-t2v-1-3b"].usual_aspect == "1:1"
 
 
+@pytest.mark.parametrize("said", ["native_size = 720\nmin_size = 512", "side_multiple = 32"])
+def test_an_entry_for_other_sizes_does_not_have_our_native_sizes(tmp_path: Path, said: str) -> None:
+    own = f"[models.hunyuanvideo-1-5]\nrepo = 'me/for-720p'\n{said}\n"
+    variant = f"[models.taller]\nvariant_of = 'hunyuanvideo-1-5'\nlabel = 'Taller'\n{said}\n"
+    assert load(tmp_path, own).models["hunyuanvideo-1-5"].native_sizes == {}
+    assert load(tmp_path, variant).models["taller"].native_sizes == {}
+    named = own + "native_sizes = { '16:9' = '1280x736' }\n"
+    assert load(tmp_path, named).models["hunyuanvideo-1-5"].native_sizes == {"16:9": (1280, 736)}
+    same = "[models.hunyuanvideo-1-5]\nnative_size = 480\nsteps = 30\n"
+    assert len(load(tmp_path, same).models["hunyuanvideo-1-5"].native_sizes) == 5
+
+
 def test_a_folder_can_come_from_another_repository(tmp_path: Path) -> None:
     commit = "a" * 40
     parts = f"[models.waves.parts.vae]\nrepo = 'them/vae'\nrevision = '{commit}'\n"
