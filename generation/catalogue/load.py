@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from generation.catalogue import card_memory
 from generation.catalogue.entries import (
     BaseModel,
     Configuration,
@@ -196,8 +197,11 @@ def _over(known: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _sized(known: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of an entry for one that says `fields` over them: of other sizes, it has no native ones."""
-    untrue = ("native_sizes",) if _changes(known, fields, "native_size", "side_multiple") else ()
+    """Return the fields of an entry that hold for one that says `fields` over them: other sizes need other memory."""
+    untrue = ["native_sizes"] if _changes(known, fields, "native_size", "side_multiple") else []
+    is_calculated = card_memory.is_calculated(str({**known, **fields}.get("family")))
+    if is_calculated and (untrue or _changes(known, fields, "native_sizes", "native_fps")):
+        untrue.append("memory_gb")  # without a figure, the table of its family says what a clip needs
     return {name: value for name, value in known.items() if name not in untrue}
 
 

@@ -1,7 +1,7 @@
 """Which worker should run a unit: the memory that its model needs, and who holds that model already.
 
-`made` is the plan of a request, which takes the same memory as long as its job waits, whatever becomes of the catalogue.
-Without one, it is what the catalogue plans now.
+`made` is the plan of a request: a job that waits needs the same memory whatever becomes of the catalogue. Without one,
+it is what the catalogue plans now.
 """
 
 from collections.abc import Callable, Iterable, Mapping
