@@ -193,6 +193,29 @@ def test_what_nothing_would_read_of_an_animatediff_model_is_refused(tmp_path: Pa
         load(tmp_path, f"[models.tiny]\n{field}\n")
 
 
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ('files = ["*"]', r"'parts' names 'vae', which 'files' does not have; there are none$"),
+        ('files = ["*/*"]', r"'parts' names 'vae', which 'files' does not have; there are none$"),
+        ('files = ["vae/*", "*/*.json"]', ""),
+    ],
+)
+def test_a_folder_from_elsewhere_has_to_be_named_in_the_files(tmp_path: Path, files: str, told: str) -> None:
+    text = WAVES.replace('files = ["model_index.json", "vae/config.json"]', files)
+    text += "[models.waves.parts.vae]\nrepo = 'them/vae'\n"
+    if not told:
+        assert [source.repo for source in load(tmp_path, text).models["waves"].sources()] == ["me/waves", "them/vae"]
+        return
+    with pytest.raises(CatalogueError, match=told):
+        load(tmp_path, text)
+
+
+def test_a_single_file_has_no_folders_that_come_from_elsewhere(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="'parts' does not go with weights"):
+        load(tmp_path, "[models.ltx-video-2b-distilled.parts.vae]\nrepo = 'them/vae'\n")
+
+
 @pytest.mark.parametrize("kind", ["models.tiny", "adapters.tiny-motion"])
 def test_a_misspelt_option_of_a_scheduler_is_named(tmp_path: Path, kind: str) -> None:
     with pytest.raises(CatalogueError, match="'scheduler' names 'clip_smaple', which DDIMScheduler"):
