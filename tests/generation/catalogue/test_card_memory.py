@@ -106,7 +106,7 @@ def test_an_entry_for_other_sizes_keeps_the_memory_modes_of_its_family(tmp_path,
 
 def test_the_figure_of_a_family_without_a_table_stays_with_other_sizes(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text("[models.hunyuanvideo-1-5]\nnative_size = 720\n")
+    path.write_text("[models.hunyuanvideo-1-5]\nfamily = 'mine'\nnative_size = 720\n")
     ours = MODELS["hunyuanvideo-1-5"].memory_gb
     assert load_catalogue(path).models["hunyuanvideo-1-5"].memory_gb == ours > 0
 
