@@ -128,7 +128,7 @@ def _why_not(stage: Stage, request: RenderRequest, engine: str) -> str:
 def _no_room(stage: Stage, request: RenderRequest, plan: Plan) -> str:
     """Return why there is no memory to load the engine of a stage ahead; "" if there is."""
     is_card = cards.is_card()
-    need = placement.at_full_speed(stage, request).on(is_card=is_card)
+    need = placement.at_full_speed(stage, request, plan).on(is_card=is_card)
     if not registry.has_room(need):
         return "others would have to be released"
     if membership.me is not None and sharing.hands_card_on(membership.me.serves):
@@ -139,7 +139,7 @@ def _no_room(stage: Stage, request: RenderRequest, plan: Plan) -> str:
     there, boot = roster.capacity(), membership.boot()
     cold = [of for of in plan.stages if placement.is_cold(of, request) and of is not stage]
     here = [of for of in cold if boot in there[STAGES[of].queue].boots]
-    if need + sum(placement.at_full_speed(of, request).on(is_card=is_card) for of in here) > cards.device().free:
+    if need + sum(placement.at_full_speed(of, request, plan).on(is_card=is_card) for of in here) > cards.device().free:
         return "there is too little memory for all models of the clip"
     return ""
 

@@ -86,10 +86,13 @@ def consider(stage: Stage, job: Job) -> None:
         return
     delivery = current_task.request.delivery_info if current_task else {}
     if me.drains.value:
-        raise PassOn((delivery or {}).get("routing_key") or placement.queue_of(stage, job.render_request))
+        raise PassOn(
+            (delivery or {}).get("routing_key") or placement.queue_of(stage, job.render_request, job.render_plan)
+        )
     better = placement.better_queue(
         stage,
         job.render_request,
+        job.render_plan,
         name=me.name,
         memory=me.memory,
         is_card=cards.is_card(),

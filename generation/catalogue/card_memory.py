@@ -95,13 +95,15 @@ def _at(plane: Plane, pixels: int, frames: int, share: float = 1) -> float:
 def modes(model: Model, inexact: str = USUALLY) -> tuple[Mode, ...]:
     """Return the memory modes of a model in the order in which they are tried; empty if nothing was calculated for it.
 
-    An operator's entry may state another `memory_gb`: then that counts, and not the table of its family.
+    An operator's entry may state another `memory_gb`: then that counts, and not the table of its family. One that was
+    copied when ours said what a square clip needs is still a calculated one.
 
     Args:
         inexact: one of `INEXACT`.
     """
     found = _families().get(model.family, ())
-    return allowed(found, inexact) if model.memory_gb in (0, usual_gb(model)) else ()
+    calculated = (0, usual_gb(model), _gb(model, model.native_size, model.native_size))
+    return allowed(found, inexact) if model.memory_gb in calculated else ()
 
 
 def allowed(modes: Sequence[M], inexact: str) -> tuple[M, ...]:
@@ -120,8 +122,17 @@ def usual_gb(model: Model) -> float | None:
 
     Of several native sizes, the first is the one of the form's usual shape.
     """
+    return _gb(model, *next(iter(model.native_sizes.values()), (model.native_size, model.native_size)))
+
+
+def is_calculated(family: str) -> bool:
+    """Return whether the needs of a family's clips are in the table."""
+    return family in _families()
+
+
+def _gb(model: Model, width: int, height: int) -> float | None:
+    """Return the GB of a default clip in the first mode; None if nothing was calculated."""
     found = _families().get(model.family, ())
-    width, height = next(iter(model.native_sizes.values()), (model.native_size, model.native_size))
     frames = DEFAULT_SECONDS * model.native_fps + 1
     return round(found[0].bytes(width, height, frames) / GB, 1) if found else None
 

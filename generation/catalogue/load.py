@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from generation.catalogue import card_memory
 from generation.catalogue.entries import (
     BaseModel,
     Configuration,
@@ -191,8 +192,21 @@ def _load(path: str, _stamp: object, approved: str, approved_stamp: object) -> C
 
 def _over(known: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of our entry with an operator's over them. What pins our files does not pin others."""
-    is_elsewhere = any(name in fields and fields[name] != known.get(name) for name in ("repo", "folder"))
-    return {**{name: known[name] for name in known if not (is_elsewhere and name in ("revision", "sha256"))}, **fields}
+    untrue = ("revision", "sha256") if _changes(known, fields, "repo", "folder") else ()
+    return {**{name: value for name, value in _sized(known, fields).items() if name not in untrue}, **fields}
+
+
+def _sized(known: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an entry that hold for one that says `fields` over them: other sizes need other memory."""
+    untrue = ["native_sizes"] if _changes(known, fields, "native_size", "side_multiple") else []
+    is_calculated = card_memory.is_calculated(str({**known, **fields}.get("family")))
+    if is_calculated and (untrue or _changes(known, fields, "native_sizes", "native_fps")):
+        untrue.append("memory_gb")  # without a figure, the table of its family says what a clip needs
+    return {name: value for name, value in known.items() if name not in untrue}
+
+
+def _changes(known: Mapping[str, Any], fields: Mapping[str, Any], *names: str) -> bool:
+    return any(name in fields and fields[name] != known.get(name) for name in names)
 
 
 def _with_inherited(models: Mapping[str, Any], origin: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, Any]]:
@@ -208,7 +222,7 @@ def _with_inherited(models: Mapping[str, Any], origin: Mapping[tuple[str, str], 
             raise table.error("variant_of", f"names '{name}', which is not in the catalogue")
         if "variant_of" in inherited:
             raise table.error("variant_of", f"names '{name}', which is itself a variant")
-        yield id, {**inherited, "default": False, **fields}
+        yield id, {**_sized(inherited, fields), "default": False, **fields}
 
 
 def _read(path: Path, most: int = _MOST) -> dict[str, dict[str, Any]]:

@@ -130,7 +130,8 @@ def _require_known(table: Table, field: str, names: Iterable[str], known: tuple[
     """Refuse names that `owner` of diffusers does not have."""
     for name in sorted(names):
         if name not in known:
-            raise table.error(field, f"names '{name}', which {owner} does not have; there are {', '.join(known)}")
+            told = ", ".join(known) or "none"
+            raise table.error(field, f"names '{name}', which {owner} does not have; there are {told}")
 
 
 def _model(id: str, table: Table) -> BaseModel:
@@ -150,6 +151,8 @@ def _model(id: str, table: Table) -> BaseModel:
         raise table.error("weights", "does not go with vae_repo; name an entry in 'vae'")
     if weights is not None and pipeline not in IN_ONE_FILE:
         raise table.error("weights", f"does not go with {pipeline}")
+    if weights is not None and table.peek("parts"):
+        raise table.error("parts", "does not go with weights, a single file; name an entry in 'vae'")
     common = _common(id, table, (weights,) if weights else files)
     model = BaseModel(
         **common,
@@ -287,7 +290,8 @@ def _precisions(table: Table, pipeline: str) -> Mapping[str, str]:
 def _parts(table: Table, files: tuple[str, ...], vae_repo: str | None) -> Mapping[str, tuple[str, str | None]]:
     """Return the repository and commit of the folders that come from elsewhere."""
     found = {}
-    folders = tuple(dict.fromkeys(name.partition("/")[0] for name in files if "/" in name))
+    first = dict.fromkeys(name.partition("/")[0] for name in files if "/" in name)
+    folders = tuple(name for name in first if name.isidentifier())  # '*' names none of them
     for part, fields in table.mapping("parts", {}).items():
         if not part.isidentifier() or not isinstance(fields, dict):
             raise table.error(

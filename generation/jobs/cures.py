@@ -56,7 +56,11 @@ def repair(job: Job, cure: Cure) -> Job:
 
 def _smaller(job: Job, request: RenderRequest) -> Cure | None:
     model = available.catalogue().models.get(request.model)
-    found = smaller(request, model, available.limits(), _failed_at(job)) if model else None
+    try:
+        made = job.render_plan
+    except InvalidRequest:  # it never had one, or another version stored it
+        made = None
+    found = smaller(request, model, available.limits(), _failed_at(job), made) if model else None
     if found is None:
         return None
     facts = {"size": min(found.width, found.height), "seconds": found.seconds}

@@ -113,7 +113,7 @@ def progress_of(job: Job) -> Progress:
         eta_seconds=max(1, round(work.left if left is None else left)) if job.is_active and not stands else None,
         preview_url=f"{preview}?v={job.previewed_at}" if preview else "",
         stages=stages,
-        held_up=_outage(job) if is_stuck else _held_up(job, work.waiting) if job.is_active else "",
+        held_up=_outage(job) if is_stuck else _held_up(job, work) if job.is_active else "",
         is_scheduled=left is not None,
         is_paused=is_paused(job),
         is_site_paused=is_held,
@@ -176,11 +176,11 @@ def _outage(job: Job) -> str:
     return "" if warning in job.warnings else warning_text(warning)
 
 
-def _held_up(job: Job, waiting: list[Stage]) -> str:
+def _held_up(job: Job, work: Work) -> str:
     """Return what its owner should read if no worker here can run a stage of a job; "" if all can."""
-    missing = placement.nobody_there(waiting)
+    missing = placement.nobody_there(work.waiting)
     if missing is None:
-        return placement.no_room(job.render_request, waiting)
+        return placement.no_room(job.render_request, work.waiting, work.plan)
     sentences = [placement.without_worker(missing)]
     return " ".join([*sentences, placement.how_to_start(missing)] if job.user.is_staff else sentences)
 

@@ -1,4 +1,8 @@
-"""Which worker should run a unit: the memory that its model needs, and who holds that model already."""
+"""Which worker should run a unit: the memory that its model needs, and who holds that model already.
+
+`made` is the plan of a request: a job that waits needs the same memory whatever becomes of the catalogue. Without one,
+it is what the catalogue plans now.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -42,25 +46,25 @@ def engine_of(stage: Stage, request: RenderRequest) -> str:
     return "/".join(entry.id for entry in entries(stage, request))
 
 
-def needed(stage: Stage, request: RenderRequest) -> Need:
+def needed(stage: Stage, request: RenderRequest, made: Plan | None = None) -> Need:
     """Return the memory without which no worker can run a stage; 0 where it is not known.
 
     Generation has modes that make do with less memory, so the most economical one counts, of those that a card has or a
     CPU. For the other stages, and for models whose modes nobody calculated, the catalogue's figure does.
     """
-    if stage == Stage.GENERATE and (by_mode := generation_needs(request)):
-        return Need(min(by_mode.values()), _calculated(request, None, card_memory.on_processor) or 0)
+    if stage == Stage.GENERATE and (by_mode := generation_needs(request, made)):
+        return Need(min(by_mode.values()), _calculated(request, made, card_memory.on_processor) or 0)
     stated = max((int(entry.memory_gb * GB) for entry in entries(stage, request)[:1]), default=0)
     return Need(stated, stated)
 
 
-def at_full_speed(stage: Stage, request: RenderRequest) -> Need:
+def at_full_speed(stage: Stage, request: RenderRequest, made: Plan | None = None) -> Need:
     """Return the memory with which a worker runs a stage in its fastest mode; 0 where it is not known.
 
     For what should not make another model slow: `needed` says how little would do.
     """
-    least = needed(stage, request)
-    by_mode = generation_needs(request) if stage == Stage.GENERATE else {}
+    least = needed(stage, request, made)
+    by_mode = generation_needs(request, made) if stage == Stage.GENERATE else {}
     return Need(next(iter(by_mode.values()), least.card), least.processor)
 
 
@@ -81,19 +85,20 @@ def _calculated(request: RenderRequest, made: Plan | None, calculate: Callable[.
     return calculate(model, made.base_width, made.base_height, made.base_frames, guided=request.guidance > 1)
 
 
-def queue_of(stage: Stage, request: RenderRequest) -> str:
+def queue_of(stage: Stage, request: RenderRequest, made: Plan | None = None) -> str:
     """Return the queue of a unit: that of its stage, or of the memory class that its model needs on a card."""
-    return queue_for(STAGES[stage].queue, needed(stage, request).card)
+    return queue_for(STAGES[stage].queue, needed(stage, request, made).card)
 
 
 def queues_of(request: RenderRequest, plan: Plan) -> Mapping[Stage, str]:
     """Return the queue of every stage of a plan."""
-    return {stage: queue_of(stage, request) for stage in plan.stages}
+    return {stage: queue_of(stage, request, plan) for stage in plan.stages}
 
 
 def better_queue(
     stage: Stage,
     request: RenderRequest,
+    made: Plan | None = None,
     *,
     name: str,
     memory: int,
@@ -109,13 +114,13 @@ def better_queue(
             memory, `queues` what it reads and `warm` the engines that it holds.
         passes: how often the unit was passed on before.
     """
-    queue, need = STAGES[stage].queue, needed(stage, request)
+    queue, need = STAGES[stage].queue, needed(stage, request, made)
     if need.on(is_card=is_card) > memory and (larger := _larger(queue, need, memory, queues, is_card=is_card)):
         return larger
     if passes >= MAX_PASSES:
         return None
     engine = engine_of(stage, request)
-    least = _better_mode(request, memory) if is_card and stage == Stage.GENERATE else None
+    least = _better_mode(request, memory, made) if is_card and stage == Stage.GENERATE else None
     if least is not None and (larger := _idle_larger(queue, engine, name, least, warm)):
         return larger
     if engine and engine not in warm and roster.idle_holders(queue, engine, name, need):
@@ -123,11 +128,11 @@ def better_queue(
     return None
 
 
-def _better_mode(request: RenderRequest, memory: int) -> int | None:
+def _better_mode(request: RenderRequest, memory: int, made: Plan | None = None) -> int | None:
     """Return the memory of the card on which a clip is generated much faster than on one of `memory` bytes, or exactly
     rather than nearly so; None if there is no such mode."""
     model = available.catalogue().models.get(request.model)
-    needs = generation_needs(request)
+    needs = generation_needs(request, made)
     mine = card_memory.choose_mode(needs, memory)
     if model is None or mine is None:
         return None
@@ -192,12 +197,12 @@ def how_to_start(stage: Stage) -> str:
     return _("Start one: %(command)s") % {"command": manage(f"serve --only workers --queues {STAGES[stage].queue}")}
 
 
-def no_room(request: RenderRequest, stages: Iterable[Stage]) -> str:
+def no_room(request: RenderRequest, stages: Iterable[Stage], made: Plan | None = None) -> str:
     """Return, worded for the user, which of the stages no worker here has the memory for; "" if there is none.
 
     A stage without any worker is not reported: where the site has none, nothing is known about their memory.
     """
-    needs = {stage: need for stage in stages if (need := needed(stage, request)).processor > EVERYWHERE * GB}
+    needs = {stage: need for stage in stages if (need := needed(stage, request, made)).processor > EVERYWHERE * GB}
     if not needs:
         return ""
     capacity = roster.capacity()

@@ -97,7 +97,7 @@ def _requeue_stranded_jobs() -> int:
     requeued = 0
     for job in waiting.filter(waits_in__in=unread):
         try:
-            need = placement.needed(Stage.GENERATE, job.render_request)
+            need = placement.needed(Stage.GENERATE, job.render_request, job.render_plan)
         except InvalidRequest:  # whoever runs the job says so
             continue
         if queue_for(queue, need.card) not in unread and roster.has_able(queue, need, need.card):

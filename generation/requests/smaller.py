@@ -16,15 +16,16 @@ ENOUGH = 0.75  # the share of the memory to use at most; what varies between two
 
 
 def smaller(
-    request: RenderRequest, model: BaseModel, limits: Limits, stage: Stage | None = None
+    request: RenderRequest, model: BaseModel, limits: Limits, stage: Stage | None = None, made: Plan | None = None
 ) -> RenderRequest | None:
     """Return the largest request that needs clearly less memory; None if there is none.
 
     Args:
         stage: where memory ran out; where that is not known, every stage needs less.
+        made: the plan with which it did; by default, what the model's is now.
     """
     try:
-        before = needs(plan(request, model))
+        before = needs(made or plan(request, model))
     except ValueError:
         return None
     stages = [stage] if stage in before else list(before)

@@ -86,6 +86,32 @@ def test_an_operators_own_figure_counts_instead_of_the_table():
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "native_sizes = {}",
+        "native_sizes = { '16:9' = '1280x720' }",
+        "native_size = 720",
+        "native_fps = 24",
+        "memory_gb = 19.9",  # as our entry said before it had native sizes, which others may have copied
+    ],
+)
+@pytest.mark.parametrize("entry", ["wan2-1-t2v-1-3b]", "mine]\nvariant_of = 'wan2-1-t2v-1-3b'\nlabel = 'Mine'"])
+def test_an_entry_for_other_sizes_keeps_the_memory_modes_of_its_family(tmp_path, entry, said):
+    path = tmp_path / "mine.toml"
+    path.write_text(f"[models.{entry}\n{said}\n")
+    model = load_catalogue(path).models[entry.partition("]")[0]]
+    asked = (832, 480, 81)
+    assert card_memory.needs(model, *asked) == card_memory.needs(MODELS["wan2-1-t2v-1-3b"], *asked) != {}
+
+
+def test_the_figure_of_a_family_without_a_table_stays_with_other_sizes(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[models.hunyuanvideo-1-5]\nfamily = 'mine'\nnative_size = 720\n")
+    ours = MODELS["hunyuanvideo-1-5"].memory_gb
+    assert load_catalogue(path).models["hunyuanvideo-1-5"].memory_gb == ours > 0
+
+
+@pytest.mark.parametrize(
     ("free", "mode"), [(9, "fast"), (5, "fast"), (4, "slow"), (3, "slow"), (2, "slowest"), (1, "slowest")]
 )
 def test_the_fastest_mode_that_fits_is_chosen_and_the_most_economical_if_none_does(free, mode):

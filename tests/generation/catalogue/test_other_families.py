@@ -85,6 +85,18 @@ def test_an_operators_entry_takes_native_sizes_away_again(tmp_path: Path) -> Non
     assert load(tmp_path, named).models["wan2-1-t2v-1-3b"].usual_aspect == "1:1"
 
 
+@pytest.mark.parametrize("said", ["native_size = 720\nmin_size = 512", "side_multiple = 32"])
+def test_an_entry_for_other_sizes_does_not_have_our_native_sizes(tmp_path: Path, said: str) -> None:
+    own = f"[models.hunyuanvideo-1-5]\nrepo = 'me/for-720p'\n{said}\n"
+    variant = f"[models.taller]\nvariant_of = 'hunyuanvideo-1-5'\nlabel = 'Taller'\n{said}\n"
+    assert load(tmp_path, own).models["hunyuanvideo-1-5"].native_sizes == {}
+    assert load(tmp_path, variant).models["taller"].native_sizes == {}
+    named = own + "native_sizes = { '16:9' = '1280x736' }\n"
+    assert load(tmp_path, named).models["hunyuanvideo-1-5"].native_sizes == {"16:9": (1280, 736)}
+    same = "[models.hunyuanvideo-1-5]\nnative_size = 480\nsteps = 30\n"
+    assert len(load(tmp_path, same).models["hunyuanvideo-1-5"].native_sizes) == 5
+
+
 def test_a_folder_can_come_from_another_repository(tmp_path: Path) -> None:
     commit = "a" * 40
     parts = f"[models.waves.parts.vae]\nrepo = 'them/vae'\nrevision = '{commit}'\n"
@@ -179,6 +191,29 @@ def test_what_an_entry_says_wrongly_is_named(tmp_path: Path, change: tuple[str, 
 def test_what_nothing_would_read_of_an_animatediff_model_is_refused(tmp_path: Path, field: str) -> None:
     with pytest.raises(CatalogueError, match=r"'tiny': field '(call|precisions)' does not go with AnimateDiffPipeline"):
         load(tmp_path, f"[models.tiny]\n{field}\n")
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ('files = ["*"]', r"'parts' names 'vae', which 'files' does not have; there are none$"),
+        ('files = ["*/*"]', r"'parts' names 'vae', which 'files' does not have; there are none$"),
+        ('files = ["vae/*", "*/*.json"]', ""),
+    ],
+)
+def test_a_folder_from_elsewhere_has_to_be_named_in_the_files(tmp_path: Path, files: str, told: str) -> None:
+    text = WAVES.replace('files = ["model_index.json", "vae/config.json"]', files)
+    text += "[models.waves.parts.vae]\nrepo = 'them/vae'\n"
+    if not told:
+        assert [source.repo for source in load(tmp_path, text).models["waves"].sources()] == ["me/waves", "them/vae"]
+        return
+    with pytest.raises(CatalogueError, match=told):
+        load(tmp_path, text)
+
+
+def test_a_single_file_has_no_folders_that_come_from_elsewhere(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="'parts' does not go with weights"):
+        load(tmp_path, "[models.ltx-video-2b-distilled.parts.vae]\nrepo = 'them/vae'\n")
 
 
 @pytest.mark.parametrize("kind", ["models.tiny", "adapters.tiny-motion"])

@@ -176,3 +176,20 @@ def test_the_list_reads_no_more_for_many_failures(signed_in, failed, django_asse
         failed()
     with django_assert_max_num_queries(len(before)):
         signed_in.get(address)
+
+
+def test_a_clip_that_was_made_smaller_than_its_model_makes_it_now_is_offered_less_than_it_had(
+    failed, settings, tmp_path
+):
+    path = tmp_path / "before.toml"
+    path.write_text("[models.wan2-1-t2v-1-3b]\nnative_sizes = {}\n")
+    settings.CATALOGUE_FILE = str(path)
+    job = failed(request=a_request(model="wan2-1-t2v-1-3b", size="1920x1080", seconds=5, fps=16))
+    settings.CATALOGUE_FILE = ""
+    before, cure = needs(job.render_plan), cures.cure_of(job)
+    after = needs(available.plan_for(cure.request))
+    assert after[Stage.GENERATE] < before[Stage.GENERATE]
+    assert all(after[stage] <= before[stage] for stage in after)
+    Job.objects.filter(pk=job.pk).update(plan={"version": 99})
+    job.refresh_from_db()
+    assert cures.cure_of(job) is not None, "by what its plan would be now"

@@ -10,7 +10,8 @@ from django.urls import reverse
 from generation.domain.memory_classes import GB, Need, queues_within
 from generation.domain.stages import QUEUES, STAGES
 from generation.domain.states import Stage
-from generation.queue import broker, claims, placement, roster, services
+from generation.models import Job
+from generation.queue import broker, claims, placement, recovery, roster, services
 from generation.requests import available
 from generation.requests.request import RenderRequest, parse
 from tests.factories import JobFactory, WorkerFactory, a_request
@@ -37,11 +38,11 @@ def the_request(**changes) -> RenderRequest:
 
 
 def better(
-    memory=100 * GB, warm=(), passes=0, stage=Stage.GENERATE, queues=None, is_card=True, asked=None
+    memory=100 * GB, warm=(), passes=0, stage=Stage.GENERATE, queues=None, is_card=True, asked=None, made=None
 ) -> str | None:
     place = {"name": "me", "memory": memory, "is_card": is_card, "warm": list(warm), "passes": passes}
     queues = queues or queues_within((STAGES[stage].queue,), memory)
-    return placement.better_queue(stage, asked or the_request(), queues=queues, **place)
+    return placement.better_queue(stage, asked or the_request(), made, queues=queues, **place)
 
 
 def test_a_stage_needs_what_the_catalogue_says(large_model):
@@ -363,3 +364,43 @@ def test_a_step_that_is_done_or_not_needed_needs_no_worker(signed_in, user, monk
     claims.finish(claims.claim(job.pk, 1, Stage.GENERATE, 0, "worker"), {})
     monkeypatch.setattr(roster, "unserved", lambda: frozenset({"generate"}))
     assert "No worker" not in signed_in.get(reverse("generation:job", args=[job.pk])).text
+
+
+# --- While the catalogue changes --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def planned_before(user, settings, tmp_path):
+    """Return a clip of 1080p that waits since its model was made smaller than its native size, which it has now."""
+    path = tmp_path / "before.toml"
+    path.write_text("[models.wan2-1-t2v-1-3b]\nnative_sizes = {}\n")
+    settings.CATALOGUE_FILE = str(path)
+    job = JobFactory(user=user, request=a_request(model="wan2-1-t2v-1-3b", size="1920x1080", seconds=5, fps=16))
+    settings.CATALOGUE_FILE, settings.INEXACT_MEMORY = "", "never"
+    assert job.render_plan.base_width < available.plan_for(job.render_request).base_width
+    return job
+
+
+def test_a_clip_that_waits_needs_what_its_own_plan_needs(planned_before):
+    asked, made = planned_before.render_request, planned_before.render_plan
+    assert placement.queue_of(Stage.GENERATE, asked) == "generate-12gb"
+    assert placement.queues_of(asked, made)[Stage.GENERATE] == "generate"
+    assert better(memory=8 * GB, asked=asked) == "generate-12gb"
+    assert better(memory=8 * GB, asked=asked, made=made) is None
+    assert (
+        placement.at_full_speed(Stage.GENERATE, asked, made).card < placement.at_full_speed(Stage.GENERATE, asked).card
+    )
+
+
+def test_its_page_does_not_say_that_it_waits_for_a_larger_card(signed_in, planned_before):
+    WorkerFactory(memory_total=9 * GB, device="NVIDIA RTX")
+    assert placement.no_room(planned_before.render_request, [Stage.GENERATE])
+    page = signed_in.get(reverse("generation:job", args=[planned_before.pk])).content.decode()
+    assert "largest worker on this site" not in page
+
+
+def test_it_does_not_stay_in_the_queue_of_a_larger_card_that_has_gone(planned_before):
+    Job.objects.filter(pk=planned_before.pk).update(waits_in="generate-24gb")
+    WorkerFactory(memory_total=9 * GB, device="NVIDIA RTX")
+    recovery.requeue_lost()
+    assert Job.objects.get(pk=planned_before.pk).waits_in != "generate-24gb"
