@@ -54,9 +54,7 @@ class Members:
 
     def _has_seat(self, address: str, person: int, now: float) -> bool:
         if address not in self._seats and len(self._seats) >= KEPT:
-            self._seats = {
-                place: them for place, them in self._seats.items() if now - max(them.values()) < SEAT_SECONDS
-            }
+            self._seats = {place: them for place, them in self._seats.items() if now - _last(them) < SEAT_SECONDS}
             self._seats = self._seats if len(self._seats) < KEPT else {}
         seats = self._seats.setdefault(address, {})
         if person not in seats and len(seats) >= SEATS:

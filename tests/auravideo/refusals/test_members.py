@@ -247,3 +247,13 @@ def test_what_is_remembered_is_bounded(budgets, members, clock, monkeypatch):
         members.note(number, is_signed_in=False)
         clock.now += 1
     assert max(len(members._seats), len(members._signed_out)) <= 10
+
+
+def test_an_address_whose_last_seat_is_given_up_does_not_break_the_forgetting(budgets, members, clock, monkeypatch):
+    """Somebody floods the site alone at an address, and then come more addresses than are remembered."""
+    monkeypatch.setattr(module, "KEPT", 10)
+    flood(budgets, members, clock, [7], 1)
+    assert members.payer(SCHOOL, 7) == Payer(SCHOOL)
+    for number in range(1, 30):
+        assert members.payer(f"address {number}", 100 + number).person
+    assert len(members._seats) <= 10
