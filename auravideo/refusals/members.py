@@ -86,6 +86,6 @@ def person_of(headers: list[tuple[bytes, bytes]]) -> int:
 def people_of(headers: list[tuple[bytes, bytes]]) -> tuple[int, ...]:
     """Return all accounts that a browser has signed in to."""
     for name, value in headers:
-        if name == b"cookie" and devices.COOKIE.encode() in value:
-            return devices.accounts_in(value.decode("latin1"))
+        if name == b"cookie" and (people := devices.accounts_in(value)):
+            return people
     return ()

@@ -1,6 +1,7 @@
 """Whoever has signed in is not refused because of strangers behind the same address; many accounts gain little."""
 
 import asyncio
+import time
 
 import pytest
 from django.test import Client
@@ -76,6 +77,18 @@ def test_nobody_can_make_or_change_that_cookie():
     for forged in (value[:-1] + ("A" if value[-1] != "A" else "B"), "e30:1w:x", "", "x" * 5000, value[1:], '{"1": 2}'):
         assert people_of(cookie_header(f"device={forged}")) == ()
     assert people_of([]) == ()
+
+
+@pytest.mark.django_db
+def test_other_cookies_neither_hide_it_nor_cost_anything():
+    """A flood with sixteen kilobytes of cookies must not keep a process busy before it is refused."""
+    user, others = UserFactory(), "; ".join('other="\\101"' for _ in range(1000))
+    cookies = signed_in(user)
+    assert people_of(cookie_header(f"{others};{cookies}; {others}")) == (user.pk,)
+    begun = time.thread_time()
+    for number in range(100):
+        assert people_of(cookie_header(f"{others}; device={number}")) == ()
+    assert time.thread_time() - begun < 0.1
 
 
 # --- A page -----------------------------------------------------------------------------------------------------------
