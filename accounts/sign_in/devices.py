@@ -5,7 +5,6 @@ counted (after OWASP's "slow down online guessing attacks with device cookies").
 in. A new password, or signing out everywhere, revokes the cookies of all browsers but the one at hand.
 """
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import lru_cache
@@ -20,12 +19,12 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.decorators import sync_only_middleware
 
 from accounts.models import User
+from auravideo.core.http import cookie_in
 
 COOKIE = "device"
 KEPT = timedelta(days=400)  # the longest that browsers keep a cookie
 MAX_ACCOUNTS = 5  # of one browser; the latest ones
 _SALT = "accounts.sign_in.devices"
-_OWN = re.compile(rb"(?:^|;)\s*%s=([^;]{1,4096})(?:;|$)" % COOKIE.encode())
 
 
 def number_of(request: HttpRequest, user: User) -> str | None:
@@ -39,11 +38,9 @@ def number_of(request: HttpRequest, user: User) -> str | None:
 def accounts_in(cookies: bytes) -> tuple[int, ...]:
     """Return the accounts to which the browser with this `Cookie` header has signed in; asks no database.
 
-    They may have signed out since, or have a new password. Reads no other cookie: whoever floods the site may send
-    kilobytes of them, and this comes before anything is refused.
+    They may have signed out since, or have a new password.
     """
-    found = _OWN.search(cookies)
-    return _accounts(found[1].decode("latin1").strip()) if found else ()
+    return _accounts(cookie_in(cookies, COOKIE))
 
 
 @lru_cache(maxsize=1000)

@@ -4,11 +4,13 @@ import asyncio
 import time
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
 from accounts.sign_in import devices
 from auravideo.refusals import members as module
+from auravideo.refusals import turned_away
 from auravideo.refusals.admission import Admission
 from auravideo.refusals.budgets import (
     EARNED,
@@ -88,6 +90,18 @@ def test_other_cookies_neither_hide_it_nor_cost_anything():
     begun = time.thread_time()
     for number in range(100):
         assert people_of(cookie_header(f"{others}; device={number}")) == ()
+    assert time.thread_time() - begun < 0.1
+
+
+def test_a_refusal_is_in_the_language_that_was_chosen_and_reads_no_other_cookie():
+    others = "; ".join('other="\\101"' for _ in range(1000))
+    scope = {"method": "GET", "path": "/jobs/", "query_string": b""}
+    polish = turned_away.in_debt({**scope, "headers": cookie_header(f"{others}; {settings.LANGUAGE_COOKIE_NAME}=pl")})
+    assert 'lang="pl"' in polish.content.decode()
+    begun = time.thread_time()
+    for _ in range(100):
+        headers = cookie_header(f"{others}; {settings.LANGUAGE_COOKIE_NAME}=pl")
+        assert turned_away.in_debt({**scope, "headers": headers}).content == polish.content
     assert time.thread_time() - begun < 0.1
 
 
