@@ -13,12 +13,13 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.core import signing
-from django.http import HttpRequest, parse_cookie
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.decorators import sync_only_middleware
 
 from accounts.models import User
+from auravideo.core.http import cookie_in
 
 COOKIE = "device"
 KEPT = timedelta(days=400)  # the longest that browsers keep a cookie
@@ -34,13 +35,17 @@ def number_of(request: HttpRequest, user: User) -> str | None:
     return known[0]
 
 
-@lru_cache(maxsize=1000)
-def accounts_in(cookies: str) -> tuple[int, ...]:
+def accounts_in(cookies: bytes) -> tuple[int, ...]:
     """Return the accounts to which the browser with this `Cookie` header has signed in; asks no database.
 
     They may have signed out since, or have a new password.
     """
-    return tuple(map(int, _loaded(parse_cookie(cookies).get(COOKIE, ""))))
+    return _accounts(cookie_in(cookies, COOKIE))
+
+
+@lru_cache(maxsize=1000)
+def _accounts(cookie: str) -> tuple[int, ...]:
+    return tuple(map(int, _loaded(cookie)))
 
 
 @sync_only_middleware

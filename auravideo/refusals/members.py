@@ -54,9 +54,7 @@ class Members:
 
     def _has_seat(self, address: str, person: int, now: float) -> bool:
         if address not in self._seats and len(self._seats) >= KEPT:
-            self._seats = {
-                place: them for place, them in self._seats.items() if now - max(them.values()) < SEAT_SECONDS
-            }
+            self._seats = {place: them for place, them in self._seats.items() if now - _last(them) < SEAT_SECONDS}
             self._seats = self._seats if len(self._seats) < KEPT else {}
         seats = self._seats.setdefault(address, {})
         if person not in seats and len(seats) >= SEATS:
@@ -88,6 +86,6 @@ def person_of(headers: list[tuple[bytes, bytes]]) -> int:
 def people_of(headers: list[tuple[bytes, bytes]]) -> tuple[int, ...]:
     """Return all accounts that a browser has signed in to."""
     for name, value in headers:
-        if name == b"cookie" and devices.COOKIE.encode() in value:
-            return devices.accounts_in(value.decode("latin1"))
+        if name == b"cookie" and (people := devices.accounts_in(value)):
+            return people
     return ()

@@ -11,12 +11,13 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponse, parse_cookie
+from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from auravideo.core.http import cookie_in
 from auravideo.refusals.budgets import EARNED, OWED
 
 RETRY_SECONDS = 5
@@ -87,8 +88,8 @@ def _language(accepted: bytes, cookies: bytes) -> str:
     """Return one of the site's languages."""
     request = HttpRequest()
     request.META["HTTP_ACCEPT_LANGUAGE"] = accepted.decode("latin1")
-    if settings.LANGUAGE_COOKIE_NAME.encode() in cookies:
-        request.COOKIES = parse_cookie(cookies.decode("latin1"))
+    if chosen := cookie_in(cookies, settings.LANGUAGE_COOKIE_NAME):
+        request.COOKIES = {settings.LANGUAGE_COOKIE_NAME: chosen}
     return translation.get_language_from_request(request)
 
 

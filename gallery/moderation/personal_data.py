@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from accounts.models import User
 from accounts.personal_data import Holder
 from auravideo.core.zips import ZipEntry, json_list
-from gallery.models import PastReport, Report
+from gallery.models import PastReport, Report, ReportState
 from gallery.moderation.selectors import notices_of
 
 
@@ -19,11 +19,12 @@ class ModerationOfPerson(Holder):
         if reports.exists():
             rows = reports.values("video_id", "reason", "note", "created_at", "state")
             yield json_list("reports.json", lambda: rows)
-        past, about = (PastReport.objects.filter(**{side: user}) for side in ("reporter", "person"))
+        past = PastReport.objects.filter(reporter=user)
+        about = PastReport.objects.filter(person=user, state=ReportState.UPHELD)
         if past.exists():  # on clips that do not exist any more
             gone = past.values("reason", "created_at", "state")
             yield json_list("past_reports.json", lambda: gone)
-        if about.exists():  # not when it was sent, which may tell who did
+        if about.exists():  # of which the owner was told. Others, or when it was sent, may tell who did
             decided = about.values("reason", "state", "handled_at")
             yield json_list("past_reports_of_clips.json", lambda: decided)
         if notices.exists():

@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 100  # messages per sweep
 EARLIER_AT_ONCE = 10  # of videos shared before there was a check, which nobody waits for
 DECIDED_AT_ONCE = 500  # videos to which a new threshold is applied per run
-LOST_AFTER = timedelta(minutes=2)  # a message without a result
 RETRY_AFTER = timedelta(minutes=5)  # an attempt that failed
 MOST_ATTEMPTS = 3  # that a clip makes fail or hang: then a moderator has to look
 OUR_FAULT = (Screening.Problem.MISSING, Screening.Problem.STORAGE)
@@ -52,7 +51,7 @@ def screen(video_id: UUID) -> Screened | None:
         return None
     highest = _highest_of(video)
     if highest is None:
-        return _hand_over(video) if _is_hopeless(video) else Screened(video.screening)
+        return _hand_over(video) if _is_hopeless(video) and not _is_at_work(video) else Screened(video.screening)
     if highest >= rule.threshold:
         moderation.flag(video)
     else:
@@ -95,6 +94,11 @@ def _is_hopeless(video: Video) -> bool:
     return Screening.objects.filter(video=video, highest=None, attempts__gte=MOST_ATTEMPTS).exists()
 
 
+def _is_at_work(video: Video) -> bool:
+    """Return whether the last attempt may still succeed: whoever shares a clip again and again begins several."""
+    return Screening.objects.filter(safety.at_work(), video=video).exists()
+
+
 def _hand_over(video: Video) -> Screened:
     """Let a moderator look at a clip that the check cannot. One that others see already stays as it is."""
     if video.screening == Screened.UNSEEN and moderation.flag(video):
@@ -105,7 +109,7 @@ def _hand_over(video: Video) -> Screened:
 
 def _begin(video: Video) -> None:
     """Note an attempt before it is made: one that ends the process must not be repeated at once, and must be told."""
-    unfinished = Q(problem="", highest=None, tried_at__lt=Now() - LOST_AFTER)
+    unfinished = Q(problem="", highest=None, tried_at__lt=Now() - safety.LOST_AFTER)
     if Screening.objects.filter(unfinished, video=video).exists():
         logger.error("The last safety check of video %s ended with its process", video.pk)
         _remember(video, problem=Screening.Problem.OTHER)
@@ -141,7 +145,7 @@ def ask_left_over() -> int:
     apply_threshold()
     due = to_screen().filter(
         Q(screening_record=None)
-        | Q(screening_record__sent_at__lt=Now() - LOST_AFTER, screening_record__tried_at=None)
+        | Q(screening_record__sent_at__lt=Now() - safety.LOST_AFTER, screening_record__tried_at=None)
         | Q(screening_record__tried_at__lt=Now() - RETRY_AFTER, screening_record__sent_at__lt=Now() - RETRY_AFTER)
     )
     unseen = due.filter(screening=Screened.UNSEEN).order_by("?")[:AT_ONCE]  # in random order, so that none starves

@@ -10,10 +10,13 @@ workers load it. `VideoQuerySet.shown` excludes every video that has not passed.
 
 import logging
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 CHECK_TASK = "gallery.tasks.check_safety"
 SCREEN_TASK, APPLY_TASK = "gallery.tasks.screen", "gallery.tasks.apply_safety_rule"
+LOST_AFTER = timedelta(minutes=2)  # a message, or an attempt, without a result
 AT_ONCE = 100  # unchecked videos per sweep
 
 
@@ -34,9 +38,15 @@ def ask_on_commit(video: Video) -> None:
     if settings.SAFETY_CHECK and video.safety == Safety.UNCHECKED:
         publish.attempt_on_commit(_message(video.pk), f"the message to check video {video.pk}", robust=True)
     if video.screening in UNDECIDED and SafetyRule.current().is_on:
-        # Whatever became of an earlier check, this is a new one.
-        Screening.objects.filter(video=video).update(asked_at=timezone.now(), tried_at=None, problem="")
+        Screening.objects.filter(video=video).update(asked_at=timezone.now())
+        # Whatever became of an earlier check, this is a new one; one that has not ended yet still counts.
+        Screening.objects.filter(video=video).exclude(at_work()).update(tried_at=None, problem="")
         ask_for([video], _priority(video))
+
+
+def at_work() -> Q:
+    """Return the condition on Screening that somebody is looking at the video at this moment, or was until just now."""
+    return Q(problem="", highest=None, tried_at__gt=Now() - LOST_AFTER)
 
 
 def _priority(video: Video) -> int:

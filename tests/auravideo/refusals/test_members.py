@@ -1,13 +1,16 @@
 """Whoever has signed in is not refused because of strangers behind the same address; many accounts gain little."""
 
 import asyncio
+import time
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
 from accounts.sign_in import devices
 from auravideo.refusals import members as module
+from auravideo.refusals import turned_away
 from auravideo.refusals.admission import Admission
 from auravideo.refusals.budgets import (
     EARNED,
@@ -76,6 +79,30 @@ def test_nobody_can_make_or_change_that_cookie():
     for forged in (value[:-1] + ("A" if value[-1] != "A" else "B"), "e30:1w:x", "", "x" * 5000, value[1:], '{"1": 2}'):
         assert people_of(cookie_header(f"device={forged}")) == ()
     assert people_of([]) == ()
+
+
+@pytest.mark.django_db
+def test_other_cookies_neither_hide_it_nor_cost_anything():
+    """A flood with sixteen kilobytes of cookies must not keep a process busy before it is refused."""
+    user, others = UserFactory(), "; ".join('other="\\101"' for _ in range(1000))
+    cookies = signed_in(user)
+    assert people_of(cookie_header(f"{others};{cookies}; {others}")) == (user.pk,)
+    begun = time.thread_time()
+    for number in range(100):
+        assert people_of(cookie_header(f"{others}; device={number}")) == ()
+    assert time.thread_time() - begun < 0.1
+
+
+def test_a_refusal_is_in_the_language_that_was_chosen_and_reads_no_other_cookie():
+    others = "; ".join('other="\\101"' for _ in range(1000))
+    scope = {"method": "GET", "path": "/jobs/", "query_string": b""}
+    polish = turned_away.in_debt({**scope, "headers": cookie_header(f"{others}; {settings.LANGUAGE_COOKIE_NAME}=pl")})
+    assert 'lang="pl"' in polish.content.decode()
+    begun = time.thread_time()
+    for _ in range(100):
+        headers = cookie_header(f"{others}; {settings.LANGUAGE_COOKIE_NAME}=pl")
+        assert turned_away.in_debt({**scope, "headers": headers}).content == polish.content
+    assert time.thread_time() - begun < 0.1
 
 
 # --- A page -----------------------------------------------------------------------------------------------------------
@@ -247,3 +274,13 @@ def test_what_is_remembered_is_bounded(budgets, members, clock, monkeypatch):
         members.note(number, is_signed_in=False)
         clock.now += 1
     assert max(len(members._seats), len(members._signed_out)) <= 10
+
+
+def test_an_address_whose_last_seat_is_given_up_does_not_break_the_forgetting(budgets, members, clock, monkeypatch):
+    """Somebody floods the site alone at an address, and then come more addresses than are remembered."""
+    monkeypatch.setattr(module, "KEPT", 10)
+    flood(budgets, members, clock, [7], 1)
+    assert members.payer(SCHOOL, 7) == Payer(SCHOOL)
+    for number in range(1, 30):
+        assert members.payer(f"address {number}", 100 + number).person
+    assert len(members._seats) <= 10

@@ -135,6 +135,15 @@ def test_both_sides_find_it_in_their_export_without_each_other(offender):
     assert "otto" not in json.dumps(theirs)
 
 
+@pytest.mark.parametrize("decide", [None, services.dismiss])
+def test_nobody_learns_by_deleting_a_clip_who_must_have_reported_it(offender, decide):
+    """Somebody sends a link to one person, deletes the clip, and looks whether there is a report more than before."""
+    reporter = a_known_user(username="rita")
+    a_clip_gone(offender, reporter, decide)
+    assert "past_reports_of_clips.json" not in handed_out(offender)
+    assert handed_out(reporter)["past_reports.json"]
+
+
 def test_a_closed_account_leaves_its_reporters_their_standing_and_names_nobody(offender):
     reporter, video = a_known_user(), VideoFactory(user=offender)
     services.report(video, reporter, "key", Reason.HATE)

@@ -281,6 +281,22 @@ def fail(clip, times: int) -> None:
             services.screen(clip.pk)
 
 
+def shared_meanwhile(files, frames, fps):
+    """Let the owner share the clip again while it is looked at, as often as there are workers to look at it."""
+    video = Video.objects.get(video_file=files["video"].name)
+    sharing.set_visibility(video, Visibility.PRIVATE)
+    sharing.set_visibility(video, Visibility.PUBLIC)
+    services.screen(video.pk)
+    return {"network": NAME, "scores": [[None, 0.01]]}
+
+
+def test_nobody_calls_a_moderator_by_sharing_a_clip_again_while_it_is_looked_at(client, clip, settings):
+    settings.SAFETY_LOOK = f"{__name__}.shared_meanwhile"
+    sharing.set_visibility(clip, Visibility.PUBLIC)
+    services.screen(clip.pk)
+    assert (state(clip), clip.moderation_actions.count()) == (Screened.PASSED, 0)
+
+
 @pytest.mark.parametrize("look", ["deadly", "broken", "file"])
 def test_a_clip_that_makes_the_check_fail_again_and_again_is_looked_at_by_a_moderator(client, clip, settings, look):
     if look == "file":
@@ -319,6 +335,8 @@ def test_sharing_again_gives_a_clip_that_ends_workers_no_more_attempts(clip, set
             services.screen(clip.pk)
         sharing.set_visibility(clip, Visibility.PRIVATE)
     sharing.set_visibility(clip, Visibility.PUBLIC)
+    assert services.screen(clip.pk) == Screened.UNSEEN, "the last attempt might be at work"
+    older(clip, tried_at=timedelta(minutes=6))
     assert services.screen(clip.pk) == Screened.FLAGGED
 
 
