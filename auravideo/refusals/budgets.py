@@ -19,9 +19,10 @@ from typing import NamedTuple
 EARNED = 0.25  # seconds of computing that an address earns in a second
 SAVED = 3.0  # the most that it saves
 OWED = 3.0  # the most that it owes: twelve seconds later, it owes nothing
-# The same of all who are known at one address together: at the most, it gets twice as much as without them.
+# The same of all who are known at one address together.
 MEMBERS_EARNED, MEMBERS_SAVED = 0.25, 12.0
 # And of each of these once that is used up, so that nobody can use it up for the others: a page every few seconds.
+# With every seat taken (members.py), an address earns 0.25 + 0.25 + 30 * 0.03 = 1.4 seconds; its turns are of one.
 RESERVE_EARNED, RESERVE_SAVED = 0.03, 1.0
 ALONE_SECONDS = 30.0  # since another address has asked for anything
 FIRST_PRICE = 0.05  # seconds, of a kind of request that was never measured
