@@ -141,18 +141,10 @@ def _model(id: str, table: Table) -> BaseModel:
     adapter = table.text("adapter", None)
     if (adapter is None) is (pipeline == ANIMATEDIFF):
         raise table.error("adapter", "is missing" if adapter is None else f"does not go with {pipeline}")
-    vae_repo, vae = _repo(table, "vae_repo"), table.text("vae", None)
+    vae_repo, vae = _other_vae(table)
     if vae_repo is not None or vae is not None:
         files = tuple(name for name in files if not name.startswith("vae/"))
-    if vae_repo is not None and vae is not None:
-        raise table.error("vae", "and 'vae_repo' both replace the VAE; give one of them")
-    weights, configuration = _single_file(table)
-    if weights is not None and vae_repo is not None:
-        raise table.error("weights", "does not go with vae_repo; name an entry in 'vae'")
-    if weights is not None and pipeline not in IN_ONE_FILE:
-        raise table.error("weights", f"does not go with {pipeline}")
-    if weights is not None and table.peek("parts"):
-        raise table.error("parts", "does not go with weights, a single file; name an entry in 'vae'")
+    weights, configuration = _weights(table, pipeline, vae_repo)
     common = _common(id, table, (weights,) if weights else files)
     model = BaseModel(
         **common,
@@ -186,6 +178,32 @@ def _model(id: str, table: Table) -> BaseModel:
         vocabulary=_vocabulary(table),
         default=table.flag("default", False),
     )
+    _check_sizes(model, table)
+    return model
+
+
+def _other_vae(table: Table) -> tuple[str | None, str | None]:
+    """Return the repository and the entry of a VAE that replaces the model's own; None for those not given."""
+    vae_repo, vae = _repo(table, "vae_repo"), table.text("vae", None)
+    if vae_repo is not None and vae is not None:
+        raise table.error("vae", "and 'vae_repo' both replace the VAE; give one of them")
+    return vae_repo, vae
+
+
+def _weights(table: Table, pipeline: str, vae_repo: str | None) -> tuple[str | None, str | None]:
+    """Return the single file with the weights, and the entry with their configuration; None for those not given."""
+    weights, configuration = _single_file(table)
+    if weights is not None and vae_repo is not None:
+        raise table.error("weights", "does not go with vae_repo; name an entry in 'vae'")
+    if weights is not None and pipeline not in IN_ONE_FILE:
+        raise table.error("weights", f"does not go with {pipeline}")
+    if weights is not None and table.peek("parts"):
+        raise table.error("parts", "does not go with weights, a single file; name an entry in 'vae'")
+    return weights, configuration
+
+
+def _check_sizes(model: BaseModel, table: Table) -> None:
+    """Refuse sizes and rates that do not go together."""
     multiple = model.frame_rule.side_multiple
     for field in ("native_size", "min_size"):
         if getattr(model, field) % multiple:
@@ -201,7 +219,6 @@ def _model(id: str, table: Table) -> BaseModel:
             )
         if min(size) < model.min_size:
             raise table.error("native_sizes", f"must not be below min_size ({model.min_size}): {_told(aspect, size)}")
-    return model
 
 
 def _native_sizes(table: Table) -> Mapping[str, Size]:

@@ -7,6 +7,7 @@ from typing import Any
 from generation.domain.errors import RenderError
 from workers.engines import lora_files
 from workers.engines.base import Lora
+from workers.engines.diffusion.loras import replace_loras
 from workers.engines.files.source import Source
 
 logger = logging.getLogger(__name__)
@@ -15,20 +16,10 @@ logger = logging.getLogger(__name__)
 def set_loras(pipeline: Any, loras: Sequence[Lora], base: Source) -> None:
     """Apply exactly these LoRAs to the pipeline, replacing any others.
 
-    They are kept beside the weights, not fused, so that removing them restores every bit.
-
     Raises:
         RenderError: a LoRA is missing, damaged, or does not fit as a whole ("lora-..."). Then none is applied.
     """
-    pipeline.unload_lora_weights()
-    try:
-        for index, lora in enumerate(loras):
-            _load_lora(pipeline, lora, f"lora{index}", base)
-    except BaseException:
-        pipeline.unload_lora_weights()
-        raise
-    if loras:
-        pipeline.set_adapters([f"lora{index}" for index in range(len(loras))], [lora.weight for lora in loras])
+    replace_loras(pipeline, loras, lambda lora, name: _load_lora(pipeline, lora, name, base))
 
 
 def _load_lora(pipeline: Any, lora: Lora, name: str, base: Source) -> None:

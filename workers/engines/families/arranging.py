@@ -8,6 +8,7 @@ from generation.domain.errors import RenderError
 from workers.engines import lora_files
 from workers.engines.base import Lora
 from workers.engines.diffusion import held_weights
+from workers.engines.diffusion.loras import replace_loras
 from workers.engines.diffusion.parts import denoisers, networks_of, weight_bytes
 from workers.engines.files.source import Source
 from workers.engines.memory import Rung
@@ -114,17 +115,7 @@ def set_loras(pipeline: Any, loras: Sequence[Lora], base: Source) -> None:
     Raises:
         RenderError: a LoRA is missing, damaged, or does not fit as a whole ("lora-..."). Then none is applied.
     """
-    if hasattr(pipeline, "unload_lora_weights"):
-        pipeline.unload_lora_weights()
-    try:
-        for index, lora in enumerate(loras):
-            _load_lora(pipeline, lora, f"lora{index}", base)
-    except BaseException:
-        if hasattr(pipeline, "unload_lora_weights"):
-            pipeline.unload_lora_weights()
-        raise
-    if loras:
-        pipeline.set_adapters([f"lora{index}" for index in range(len(loras))], [lora.weight for lora in loras])
+    replace_loras(pipeline, loras, lambda lora, name: _load_lora(pipeline, lora, name, base))
 
 
 def _load_lora(pipeline: Any, lora: Lora, name: str, base: Source) -> None:
