@@ -8,26 +8,6 @@ from auravideo.refusals.budgets import ALONE_SECONDS, EARNED, OWED, SAVED, WEIGH
 PAGE, PICTURE = 0.1, 0.01  # seconds of computing, on a slow machine
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def budgets(clock):
-    """Budgets of a site on which somebody else is, too."""
-    found = Budgets(clock)
-    found.ask("somebody", 0.01)
-    return found
-
-
 def flood(budgets, clock, seconds: float, rate: int = 50) -> None:
     for _ in range(round(seconds * rate)):
         budgets.ask("many", PAGE)

@@ -20,28 +20,14 @@ from auravideo.refusals.budgets import (
     RESERVE_EARNED,
     RESERVE_SAVED,
     SAVED,
-    Budgets,
     Payer,
 )
 from auravideo.refusals.measuring import SIGNED_IN
 from auravideo.refusals.members import BARRED_SECONDS, SEAT_SECONDS, SEATS, Members, people_of
-from tests.auravideo.refusals.test_budgets import Clock
 from tests.auravideo.test_admission import FLOOD, Application, ask
 from tests.factories import PASSWORD, UserFactory
 
 SCHOOL = FLOOD[0]
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def budgets(clock):
-    found = Budgets(clock)
-    found.ask("elsewhere", 0.01)
-    return found
 
 
 @pytest.fixture
