@@ -1,12 +1,11 @@
 """Lines that other programs write into files of prompts are understood, or refused with what to write instead."""
 
-import time
-
 import pytest
 
 from generation.batches import services as batches
 from generation.batches.parsing import read_rows
 from generation.requests.fields import FIELDS
+from tests.costs import at_most
 
 LINE = (
     '--prompt "a red heart, rising" --negative_prompt "rain" --seed 7 --steps 20 --cfg_scale 6.5 '
@@ -105,6 +104,5 @@ def test_a_prompt_may_begin_with_a_choice(line):
 def test_a_hostile_line_is_read_once(piece):
     """A quote that did not close was looked for again from each escaped one: a minute for one line."""
     line = ('--prompt "' + piece * 64_000)[:64_000]
-    started = time.process_time()
-    list(read_rows(line.encode(), format="text"))
-    assert time.process_time() - started < 2
+    with at_most(2):
+        list(read_rows(line.encode(), format="text"))

@@ -219,7 +219,7 @@ def test_without_a_broker_every_queue_is_silent_at_once(broken_broker):
     start = time.monotonic()
     assert not batches.broker_answers()
     assert batches.silent_queues({"cpu"}) == {"cpu"}
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5, "it is not asked again and again"
 
 
 @pytest.fixture

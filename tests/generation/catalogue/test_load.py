@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from generation.catalogue.load import (
 )
 from generation.catalogue.readers import _ADAPTER_FILES, _DIFFUSERS_FILES, _VAE_FILES
 from generation.domain.errors import RenderError
+from tests.costs import at_most
 
 MODEL = """
 [models.mine]
@@ -477,10 +477,8 @@ COSTLY = {
 def test_no_file_takes_long_or_raises_anything_but_our_error(tmp_path, text):
     path = tmp_path / "own.toml"
     path.write_text(text)
-    started = time.process_time()
-    with pytest.raises(CatalogueError):
+    with at_most(2), pytest.raises(CatalogueError):
         load_catalogue(path)
-    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("field", ['repo = "me/film"', 'folder = "/data/film"', "sha256 = {}"])

@@ -1,12 +1,12 @@
 """Templates: what a seed draws, and that seeds in a row draw everything before they repeat anything."""
 
 import contextlib
-import time
 
 import pytest
 
 from generation.domain.prompt_syntax.problems import BadTemplate
 from generation.domain.prompt_syntax.templates import Choice, Text, draw, drawings, read_template
+from tests.costs import at_most
 
 COLOURS = {"colour": Choice((Text("red"), Text("blue"), Text("green")))}
 
@@ -97,7 +97,5 @@ def test_without_lists_their_names_are_text():
 @pytest.mark.parametrize("piece", ["{", "}", "{a|b}", "|", "{a|", "__a", "\\", "{1$$", "{2$$a|b|c}"])
 def test_a_hostile_template_takes_linear_time(piece):
     text = (piece * 100_000)[:100_000]
-    begin = time.process_time()
-    with contextlib.suppress(BadTemplate):
+    with at_most(10), contextlib.suppress(BadTemplate):
         assert list(drawings(read_template(text), 2))
-    assert time.process_time() - begin < 10
