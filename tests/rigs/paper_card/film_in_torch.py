@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from generation.catalogue.card_memory import CONTEXT, GAPS
-from tests.full_size_film import FULL, shapes
+from tests.film.published import FULL, shapes
 from tests.rigs.paper_card.card import PaperCard
 from workers.engines.film_torch.layouts import Layer, published
 from workers.engines.film_torch.operations import Convolution

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.full_size_film import FULL, shapes
+from tests.film.published import FULL, shapes
 from tests.rigs.paper_card import film
 from tests.rigs.paper_card.film_in_torch import traced_bytes
 

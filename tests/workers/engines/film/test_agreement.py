@@ -5,7 +5,7 @@ import pytest
 
 from auravideo.core.computing.libraries import Library
 from generation.domain.errors import RenderError
-from tests import full_size_film
+from tests.film.published import SMALL
 from tests.torch_film import Case, answers
 from workers.engines.film import FilmEngine
 from workers.engines.film_torch import choice
@@ -23,7 +23,9 @@ TIMES = ((0.5,), (0.25, 0.5, 0.9), (0.0, 1.0))
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    return full_size_film.save(tmp_path_factory.mktemp("film") / "small", full_size_film.SMALL)
+    from tests.film.network import save
+
+    return save(tmp_path_factory.mktemp("film") / "small", SMALL)
 
 
 def moving(batch: int, height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +79,9 @@ def test_frames_that_are_alike_or_all_one_colour_agree_too(tmp_path):
 
 @pytest.mark.slow
 def test_the_published_network_agrees_at_its_full_size(tmp_path):
-    model = full_size_film.save(tmp_path / "film")
+    from tests.film.network import save
+
+    model = save(tmp_path / "film")
     cases = [Case(model, *moving(batch, *size), (0.5,) * batch) for batch, size in ((1, (256, 192)), (2, (128, 128)))]
     assert min(agreement(cases, tmp_path)) > LEAST
 
