@@ -362,7 +362,7 @@ def test_what_computes_is_measured_and_what_waits_is_not(rf):
     request.scope = {SETTLE: found.append}
     begun = time.thread_time()
     measure_computing(view)(request)
-    assert found[0] == pytest.approx(0.05, abs=0.04)
+    assert 0.04 < found[0] < 0.25
 
 
 def test_a_view_that_fails_is_measured_too(rf):
