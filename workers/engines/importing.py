@@ -1,4 +1,4 @@
-"""Importing the large libraries faster: they take most of the time until the first clip is ready."""
+"""Importing the large libraries faster, which take most of the time until the first clip is ready; their log lines."""
 
 import gc
 import sys
@@ -35,3 +35,17 @@ def absent(*names: str) -> Iterator[None]:
     finally:
         for name in missing:
             sys.modules.pop(name, None)
+
+
+def share_logging() -> None:
+    """Have diffusers and transformers log as we do: in the site's format, with the job's ID, and without secrets.
+
+    By themselves, they write bare lines and progress bars to the terminal.
+    """
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
+
+    for library in (of_diffusers, of_transformers):
+        library.disable_progress_bar()
+        library.disable_default_handler()
+        library.enable_propagation()

@@ -3,6 +3,8 @@
 Neither is a bug, so a traceback through their code tells nothing. Of a process that was killed at work, our own line
 tells more (workers/tasks.py): the job, its run and stage. A process that was idle keeps theirs.
 
+What diffusers warns of without a reason is dropped.
+
 The same goes for requests that Django refuses: for a host that is not ours, or with too many fields. Anybody can send
 them, so they are no errors either.
 """
@@ -17,6 +19,7 @@ _OF_STRUCTLOG = ("exc_info", "exception")  # the keys of an exception
 _REFUSED = "django.security."  # whose requests anybody can send
 _MOST_CHARACTERS = 300  # of what a client may have sent
 _ABOUT_CELERY_6 = "CPendingDeprecationWarning"  # ten lines whenever the broker is away
+_NO_MODULES = "should be kept in float32: []"  # diffusers, about every model that has none
 _SERVICES = ("redis", "kombu", "amqp")  # whose exceptions say that the broker is away
 
 
@@ -26,6 +29,8 @@ class OneLine(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record is logged at all."""
         if record.name == "py.warnings" and _ABOUT_CELERY_6 in record.getMessage():
+            return False
+        if record.name.startswith("diffusers.") and _NO_MODULES in record.getMessage():
             return False
         if record.name.startswith(_REFUSED):
             _shorten(record)

@@ -8,6 +8,7 @@ from workers.engines.files.clip_tokenizer import load_tokenizer
 from workers.engines.files.schedulers import make_scheduler
 from workers.engines.files.source import Source
 from workers.engines.files.weights import TRANSFORMERS_WEIGHTS, load_model
+from workers.engines.importing import share_logging
 
 Networks = tuple[Any, Any, Any]  # text encoder, VAE and UNet
 
@@ -34,6 +35,7 @@ def load_pipeline(
     """
     from diffusers import AnimateDiffPipeline
 
+    share_logging()
     if not base.is_dir():
         raise source.missing(base)
     tokenizer = load_tokenizer(base / "tokenizer", source)
@@ -62,9 +64,8 @@ def load_networks(base: Path, vae: Path | None, dtype: Any, source: Source, deco
     """
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
-    from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()
+    share_logging()
     text_encoder = load_model(CLIPTextModel, base / "text_encoder", dtype, source, TRANSFORMERS_WEIGHTS)
     if decoder is None:
         decoder = load_model(AutoencoderKL, vae or base / "vae", dtype, source)

@@ -15,6 +15,7 @@ from workers.engines.files.configs import read_json, require_class
 from workers.engines.files.schedulers import make_scheduler
 from workers.engines.files.source import Source
 from workers.engines.files.weights import DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS, load_model
+from workers.engines.importing import share_logging
 
 # Pipelines with the same parts, so that one's folder is the other's.
 _SAME_PARTS = {"LTXConditionPipeline": ("LTXPipeline",), "LTXPipeline": ("LTXConditionPipeline",)}
@@ -33,9 +34,8 @@ def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Sourc
         RenderError: "model-missing", "model-corrupt" or "model-unsafe", naming the file.
     """
     import diffusers
-    from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()
+    share_logging()
     if not base.is_dir():
         raise source.missing(base)
     cls = getattr(diffusers, name)

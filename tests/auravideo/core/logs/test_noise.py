@@ -83,6 +83,12 @@ def test_what_celery_6_will_change_is_of_no_use_to_an_operator(written):
     assert written("py.warnings", "%s", "models.py:1: RuntimeWarning: naive datetime") != []
 
 
+def test_what_diffusers_warns_of_without_a_reason_is_dropped(written):
+    text = "There are modules in AutoencoderKL that should be kept in float32: %s. Casting directly"
+    assert written("diffusers.models.modeling_utils", text, []) == []
+    assert len(written("diffusers.models.modeling_utils", text, ["norm"])) == 1
+
+
 def test_bugs_keep_their_traceback(written):
     for error in (ValueError("a bug"), SchedulingError("a bug")):
         assert len(written("celery.worker.request", "Task handler raised error: %r", error, error=raised(error))) > 2
