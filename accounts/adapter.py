@@ -4,7 +4,6 @@ import logging
 import unicodedata
 from ipaddress import AddressValueError, IPv6Network, ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import qrcode
 from allauth import app_settings
@@ -161,8 +160,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Name the site in emails by its own address, not by the `Host` that a visitor chose."""
-        address = links.origin(self.request) if self.request else links.public_origin()
-        name = urlsplit(address).netloc
+        name = links.name_in_email(links.origin(self.request) if self.request else "")
         super().send_mail(template_prefix, email, {"current_site": {"domain": name, "name": name}, **context})
 
     def send_notification_mail(
