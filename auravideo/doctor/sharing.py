@@ -17,9 +17,7 @@ def own_check() -> str:
         raise NotApplicable("the database does not answer, or lacks migrations") from error
     if failing:
         fix = "The log of the workers of the queue cpu has the error. After three attempts, moderators decide."
-        what = (
-            f"{settings.SAFETY_CHECK} could not look at {len(failing)} shared clips ({failing[0].problem or 'other'})"
-        )
+        what = f"{settings.SAFETY_CHECK} could not look at {len(failing)} shared clips"
         raise Problem(what, fix, State.WARNING)
     return f"{settings.SAFETY_CHECK} can look at what is shared"
 

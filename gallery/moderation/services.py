@@ -60,7 +60,7 @@ def report(
 
 
 def keep_past(video: Video) -> None:
-    """Keep what is known of the reports on a video that is about to be deleted.
+    """Keep what is known of the reports on a video that is about to be deleted, and no title that leads to nobody.
 
     Not those that counted for nothing and were never answered: a flood of them must not stick to an account.
     """
@@ -68,6 +68,12 @@ def keep_past(video: Video) -> None:
     reports = Report.objects.filter(video=video).exclude(state=ReportState.OPEN, weight=0)
     rows = reports.order_by("created_at").values(*kept)
     PastReport.objects.bulk_create([PastReport(person_id=video.user_id, **row) for row in rows], batch_size=500)
+    ModerationAction.objects.filter(video=video, person=None).exclude(video_title="").update(video_title="")
+
+
+def forget_titles(person: User) -> None:
+    """Forget what a person whose account is about to be deleted called their clips. What was done is kept."""
+    ModerationAction.objects.filter(person=person).exclude(video_title="").update(video_title="")
 
 
 def past_reports_to_forget() -> QuerySet[PastReport]:
