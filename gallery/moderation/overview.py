@@ -85,8 +85,8 @@ def unseen() -> dict[str, Any]:
 
 def own_check() -> dict[str, Any]:
     """Return how many shared videos the operator's own check could not look at, and why."""
-    failing = list(OwnCheck.failing()) if settings.SAFETY_CHECK else []
-    return {"own_failed": len(failing), "own_problem": failing[0].why if failing else ""}
+    newest = OwnCheck.failing().first() if settings.SAFETY_CHECK else None
+    return {"own_failed": OwnCheck.failing().count(), "own_problem": newest.why} if newest else {}
 
 
 def stored() -> Stored:
