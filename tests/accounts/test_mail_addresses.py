@@ -5,6 +5,7 @@ import re
 import pytest
 from django.conf import settings as site_settings
 from django.core import mail
+from django.urls import reverse
 from django.utils import timezone, translation
 
 from accounts.models import SecurityEvent
@@ -64,3 +65,18 @@ def test_every_email_ends_with_a_name_and_has_no_half_a_link(settings, write, ho
         assert not re.search(r":\s*\n\s*\n\s*(\n|AuraVideo)", letter.body), (
             f"announces what is not there: {letter.body}"
         )
+
+
+@pytest.mark.parametrize(
+    ("agent", "ip", "is_named"), [("", None, False), ("", "192.0.2.7", True), ("curl", None, True)]
+)
+def test_what_an_operator_did_on_the_command_line_is_not_said_to_come_from_a_browser(client, agent, ip, is_named):
+    user, kind = UserFactory(), SecurityEvent.Kind.FACTORS_RESET
+    event = SecurityEvent.objects.create(user=user, kind=kind, user_agent=agent, ip=ip)
+    mails.ask_for(mails.SECURITY, event.pk, None)
+    (letter,) = mail.outbox
+    assert ("nknown browser" in letter.body or "curl" in letter.body) is is_named, letter.body
+    assert "\n\n\n" not in letter.body
+    client.force_login(user)
+    listed = client.get(reverse("accounts:security")).content.decode().partition('id="happened"')[2]
+    assert ("nknown browser" in listed or "curl" in listed) is is_named
