@@ -285,3 +285,14 @@ def test_requests_at_the_same_time_do_not_get_past_a_quota(user, quota):
     all_at_once(submit, 8)
     assert Job.objects.filter(user=user).count() == 3
     assert len(refused) == 5
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+@pytest.mark.parametrize("cancels", ["one", "all"])
+def test_cancelling_several_times_at_once_charges_once(user, cancels):
+    QuotaFactory(seconds_a_day=20)
+    job = services.submit(user, asked(seconds=5))
+    rendered(job)
+    calls = {"one": lambda: services.cancel(Job.objects.get(pk=job.pk)), "all": lambda: services.cancel_waiting(user)}
+    assert sum(all_at_once(calls[cancels], 8)) == 1
+    assert standing_of(user).seconds_used == 5
