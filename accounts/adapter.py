@@ -4,7 +4,6 @@ import logging
 import unicodedata
 from ipaddress import AddressValueError, IPv6Network, ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import qrcode
 from allauth import app_settings
@@ -161,8 +160,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Name the site in emails by its own address, not by the `Host` that a visitor chose."""
-        address = links.origin(self.request) if self.request else links.public_origin()
-        name = urlsplit(address).netloc
+        name = links.name_in_email(links.origin(self.request) if self.request else "")
         super().send_mail(template_prefix, email, {"current_site": {"domain": name, "name": name}, **context})
 
     def send_notification_mail(
@@ -237,17 +235,18 @@ class AccountAdapter(DefaultAccountAdapter):
             raise PermissionDenied
         return address
 
-    def client_network(self, request: HttpRequest) -> str:
+    def client_network(self, request: HttpRequest, ipv6_prefix: int = 0) -> str:
         """Return the key for rate limits: the IPv4 address, or the network of an IPv6 address.
 
         A visitor usually has a whole IPv6 network and could pose as that many clients. allauth counts the same way.
+        Shares of what is scarce may ask for a shorter prefix.
         """
         ip = self.get_client_ip(request)
         try:
-            network = IPv6Network((ip, app_settings.RATE_LIMIT_IPV6_PREFIX), strict=False)
+            network = IPv6Network((ip, ipv6_prefix or app_settings.RATE_LIMIT_IPV6_PREFIX), strict=False)
         except AddressValueError:
             return ip
-        return str(network.network_address)
+        return ip if network.network_address.is_unspecified else str(network.network_address)
 
     def is_reauthentication_required(self, *, app: str, **hooks: object) -> bool:
         return app == "accounts" or super().is_reauthentication_required(app=app, **hooks)

@@ -320,3 +320,8 @@ class SecurityEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id}: {self.kind}"
+
+    @property
+    def is_of_browser(self) -> bool:
+        """Return whether a request did it: otherwise it was an operator, on the command line."""
+        return bool(self.user_agent or self.ip)

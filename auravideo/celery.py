@@ -62,7 +62,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     imports=(
         *("workers.tasks", "accounts.tasks", "generation.endings.tasks"),
-        *("gallery.tasks", "gallery.screening.tasks", "gallery.sharing.tasks"),
+        *("gallery.tasks", "gallery.screening.tasks"),
     ),
     task_queues=[Queue(name, Exchange(name), routing_key=name, queue_arguments=QUORUM) for name in ALL_QUEUES],
     broker_native_delayed_delivery_queue_type="classic",  # RabbitMQ: for retried emails only, so 28 cheap queues

@@ -280,6 +280,8 @@ ACCOUNT_RATE_LIMITS = {
     "report_signed_in": "20/h/user,40/d/user",
     "report_distrusted": "2/d/key",
 }
+# Of IPv6, the network counts that providers give a household; 64 would make 256 people of it. (accounts/adapter.py)
+ALLAUTH_RATE_LIMIT_IPV6_PREFIX = 56
 # Number of proxies in front of the site: if too low, all visitors behind one share its address.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXIES", 0, 0, 10)
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"

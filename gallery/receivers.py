@@ -13,7 +13,7 @@ from accounts.signals import newcomer_waits, suspension_over
 from gallery import lifecycle, stacks
 from gallery.models import SearchDoc, Video
 from gallery.moderation import newcomers
-from gallery.moderation.services import keep_past, note_end_of_suspension
+from gallery.moderation.services import forget_titles, keep_past, note_end_of_suspension
 from generation.models import Job
 from generation.queue.signals import job_done
 
@@ -37,6 +37,11 @@ def keep_history(user: User, site: str, **_kwargs: object) -> None:
 @receiver(pre_delete, sender=Video)
 def keep_reports(instance: Video, **_kwargs: object) -> None:
     keep_past(instance)
+
+
+@receiver(pre_delete, sender=User)
+def forget_person(instance: User, **_kwargs: object) -> None:
+    forget_titles(instance)
 
 
 @receiver(post_save, sender=Video)

@@ -71,7 +71,8 @@ def _quota(user: User) -> dict:
     """Return what the user may use, and what counts against it; deleted clips have no job."""
     entries = LedgerEntry.objects.filter(user=user).order_by("counted_at")
     allowance = asdict(allowance_of(user))
-    counted = [{"seconds": each.seconds, "counted": each.counted_at, "job": each.job_id} for each in entries]
+    fields = {"seconds": "seconds", "cancelled_seconds": "spent", "counted": "counted_at", "job": "job_id"}
+    counted = [{name: getattr(each, field) for name, field in fields.items()} for each in entries]
     return {"allowance": allowance, "counted": counted}
 
 

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from ipaddress import ip_address
 
 from django.conf import settings
 from django.db import transaction
@@ -23,6 +24,10 @@ logger = logging.getLogger(__name__)
 
 DAY = 24 * 3600
 FEWEST_OF_NETWORK = 5  # who may wait, whatever the limit of all
+# Of IPv6, the largest network that providers give a customer: ten of them must not be had for nothing.
+IPV6_PREFIX = 48
+# What may be full: names of buckets, before a bar.
+TODAY, TODAY_HERE, WAITING_HERE = "newcomers", "newcomers of a network", "newcomers who wait"
 
 
 class NotAdmitted(Exception):
@@ -50,15 +55,21 @@ def admission_of(request: HttpRequest) -> Admission | None:
 def count_newcomer(network: str, *, waits: bool) -> Attempt:
     """Count somebody who signs up without an invitation. Raise redis.RedisError.
 
-    Of those who wait for approval, one network address may be so many that it alone cannot fill the list.
+    One network address gets a share of a day, and of those who wait for approval, so that it alone cannot use them up.
     """
     rules = JoiningRules.current()
-    buckets = [Bucket("newcomers", rules.daily_cap, DAY)]
+    buckets = [Bucket(TODAY, rules.daily_cap, DAY)]
+    if not ip_address(network).is_loopback:  # nobody else, or everybody behind a proxy that is not trusted
+        buckets.append(Bucket(f"{TODAY_HERE}|{network}", share_of_day(rules.daily_cap), DAY))
     if waits:
-        buckets.append(
-            Bucket(f"newcomers who wait|{network}", max(FEWEST_OF_NETWORK, rules.most_waiting // 10), 7 * DAY)
-        )
+        most = max(FEWEST_OF_NETWORK, rules.most_waiting // 10)
+        buckets.append(Bucket(f"{WAITING_HERE}|{network}", most, 7 * DAY))
     return attempts.take(buckets)
+
+
+def share_of_day(cap: int) -> int:
+    """Return how many of a day's newcomers one network address may be: a tenth, or more of a low cap, but not most."""
+    return min(cap, max(1, cap // 10, min(FEWEST_OF_NETWORK, cap // 4)))
 
 
 def is_full() -> bool:

@@ -28,11 +28,17 @@ _FULL = gettext_lazy(
     "So many people are waiting for approval that nobody else can sign up for now. Try again in a few days."
 )
 
-_FULL_HERE = gettext_lazy(
-    "So many people from your network are waiting for approval that nobody else can sign up there for now. Try again "
-    "in a few days."
-)
-_FULL_TODAY = gettext_lazy("The site has reached its limit of new accounts for today. Try again tomorrow.")
+_FULL_FOR = {
+    services.TODAY: gettext_lazy("The site has reached its limit of new accounts for today. Try again tomorrow."),
+    services.TODAY_HERE: gettext_lazy(
+        "So many people from your network have signed up today that nobody else can sign up there for now. Try again "
+        "tomorrow, or ask for an invitation."
+    ),
+    services.WAITING_HERE: gettext_lazy(
+        "So many people from your network are waiting for approval that nobody else can sign up there for now. Try "
+        "again in a few days."
+    ),
+}
 
 
 class SigningUp(SignupView):
@@ -71,9 +77,10 @@ class SigningUp(SignupView):
             return None
         if admission.waits and services.is_full():
             raise ValidationError(_FULL)
-        attempt = services.count_newcomer(get_adapter().client_network(self.request), waits=admission.waits)
+        network = get_adapter().client_network(self.request, services.IPV6_PREFIX)
+        attempt = services.count_newcomer(network, waits=admission.waits)
         if attempt.full:
-            raise ValidationError(_FULL_TODAY if attempt.full is attempt.buckets[0] else _FULL_HERE)
+            raise ValidationError(_FULL_FOR[attempt.full.name.partition("|")[0]])
         return attempt
 
     def _refused(self, form: SigningUpForm, error: Exception) -> HttpResponse:

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from hashlib import sha256
 from smtplib import SMTPException
-from urllib.parse import urljoin, urlsplit
 
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import default_token_generator
@@ -191,7 +190,7 @@ _KINDS: dict[str, Callable] = {
 
 
 def _write(template: str, email: str, site: str, **values: object) -> None:
-    """Send one email; values that are paths of the site, named `..._url`, become links."""
-    links = {name: urljoin(site, str(value)) for name, value in values.items() if name.endswith("_url")}
-    values = {"email": email, "current_site": {"domain": urlsplit(site).netloc}, **values, **links}
+    """Send one email; values that are paths of the site, named `..._url`, become links, or "" without a site."""
+    urls = {name: links.in_email(site, str(value)) for name, value in values.items() if name.endswith("_url")}
+    values = {"email": email, "current_site": {"domain": links.name_in_email(site)}, **values, **urls}
     get_adapter().render_mail(f"account/email/{template}", email, values).send()

@@ -22,8 +22,10 @@ OWED = 3.0  # the most that it owes: twelve seconds later, it owes nothing
 # The same of all who are known at one address together.
 MEMBERS_EARNED, MEMBERS_SAVED = 0.25, 12.0
 # And of each of these once that is used up, so that nobody can use it up for the others: a page every few seconds.
-# With every seat taken (members.py), an address earns 0.25 + 0.25 + 30 * 0.03 = 1.4 seconds; its turns are of one.
 RESERVE_EARNED, RESERVE_SAVED = 0.03, 1.0
+# The most of all reserves at an address, which shrink if there are many. So whoever has every seat (members.py) and
+# floods the site earns 0.25 + 0.25 + 0.3 = 0.8 seconds, and a class of 30 still a page every 20 to 30 seconds each.
+RESERVES_EARNED, RESERVES_SAVED = 0.3, 10.0
 ALONE_SECONDS = 30.0  # since another address has asked for anything
 FIRST_PRICE = 0.05  # seconds, of a kind of request that was never measured
 WEIGHT = 0.1  # of the latest measurement in a price
@@ -50,6 +52,11 @@ class _Account:
     def charge(self, seconds: float, now: float) -> None:
         self.seconds = max(-OWED, min(self.saved, self.balance(now) - seconds))
         self.at = now
+
+    def change(self, earned: float, saved: float, now: float) -> None:
+        """Let it earn and save so much from now on."""
+        self.charge(0.0, now)
+        self.earned, self.saved, self.seconds = earned, saved, min(saved, self.seconds)
 
 
 class Budgets:
@@ -90,11 +97,20 @@ class Budgets:
         with self._lock:
             return self._balance(f"#{person}", self._clock()) < 0
 
-    def has_share(self, address: str, person: int) -> bool:
-        """Return whether anything is left of what those who are known at an address have together, or of a reserve."""
+    def has_share(self, address: str, person: int, people: int = 1) -> bool:
+        """Return whether anything is left of what those who are known at an address have together, or of a reserve.
+
+        Args:
+            people: how many are known there, among whom the reserves are divided.
+        """
         with self._lock:
             now = self._clock()
-            return self._balance(f"@{address}", now) >= 0 or self._balance(f"!{person}", now) >= 0
+            if self._balance(f"@{address}", now) >= 0:
+                return True
+            reserve = self._account(f"!{person}", now, RESERVE_EARNED, RESERVE_SAVED)
+            earned, saved = min(RESERVE_EARNED, RESERVES_EARNED / people), min(RESERVE_SAVED, RESERVES_SAVED / people)
+            reserve.change(earned, saved, now)
+            return reserve.balance(now) >= 0
 
     def _is_alone(self, address: str, now: float) -> bool:
         other = self._other_at if address == self._latest else self._latest_at

@@ -39,9 +39,10 @@ class Members:
                 _put(self._barred, person, now + BARRED_SECONDS, now)
                 self._seats.get(address, {}).pop(person, None)
             is_barred = max(self._barred.get(person, now), self._signed_out.get(person, now)) > now
-            if is_barred or not self._has_seat(address, person, now) or not self._budgets.has_share(address, person):
+            if is_barred or not self._has_seat(address, person, now):
                 return Payer(address)
-            return Payer(address, person)
+            people = len(self._seats[address])
+            return Payer(address, person) if self._budgets.has_share(address, person, people) else Payer(address)
 
     def note(self, person: int, *, is_signed_in: bool) -> None:
         """Note whether the browser of a request that was served is signed in to the account."""

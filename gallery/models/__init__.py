@@ -3,7 +3,16 @@
 from gallery.models.collection import Collection, CollectionItem
 from gallery.models.moderation import Act, ModerationAction, PastReport, Reason, Report, ReportState
 from gallery.models.retention import RetentionRule
-from gallery.models.screening import CLEARED, UNDECIDED, SafetyRule, Screened, Screening, Strictness
+from gallery.models.screening import (
+    CLEARED,
+    MOST_ATTEMPTS,
+    UNDECIDED,
+    OwnCheck,
+    SafetyRule,
+    Screened,
+    Screening,
+    Strictness,
+)
 from gallery.models.search import SearchDoc
 from gallery.models.sharing import Like, Tag, VideoTag
 from gallery.models.stack_key import prompt_key, stack_key
@@ -25,6 +34,7 @@ __all__ = [
     "CLEARED",
     "GIVEN_UP",
     "LISTED",
+    "MOST_ATTEMPTS",
     "SHARED",
     "TO_SCREEN",
     "UNDECIDED",
@@ -34,6 +44,7 @@ __all__ = [
     "CollectionItem",
     "Like",
     "ModerationAction",
+    "OwnCheck",
     "PastReport",
     "Reason",
     "Report",

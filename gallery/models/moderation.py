@@ -147,7 +147,7 @@ class ModerationAction(models.Model):
         related_name="moderation_actions",
         verbose_name=_("clip"),
     )
-    video_title = models.CharField(_("clip title"), max_length=200, blank=True)  # outlives the video
+    video_title = models.CharField(_("clip title"), max_length=200, blank=True)  # until the account is gone
     reason = models.TextField(_("reason"), max_length=1000, blank=True)  # shown to the user concerned
     created_at = models.DateTimeField(_("when"), auto_now_add=True)
     seen_at = models.DateTimeField(_("seen by the user"), null=True, blank=True)

@@ -20,6 +20,7 @@ class Screened(models.TextChoices):
 
 CLEARED = (Screened.EARLIER, Screened.PASSED, Screened.APPROVED)  # others may see the video
 UNDECIDED = (Screened.UNSEEN, Screened.EARLIER)
+MOST_ATTEMPTS = 3  # that a clip makes fail or hang: then a moderator has to look
 
 
 class Strictness(models.TextChoices):
@@ -112,3 +113,38 @@ class Screening(models.Model):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+
+class OwnCheck(models.Model):
+    """What became so far of the operator's own check of a video; deleted once that has decided."""
+
+    video = models.OneToOneField(
+        "gallery.Video", models.CASCADE, primary_key=True, related_name="own_check", verbose_name=_("clip")
+    )
+    tried_at = models.DateTimeField(_("last attempt"), null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(_("failed attempts"), default=0)  # as of Screening
+    problem = models.CharField(_("problem"), max_length=8, choices=Screening.Problem, blank=True, default="")
+
+    class Meta:
+        verbose_name = _("own safety check of a clip")
+        verbose_name_plural = _("own safety checks of clips")
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    @classmethod
+    def failing(cls) -> models.QuerySet["OwnCheck"]:
+        """Return the records of shared videos that the check could not look at, the latest attempt first.
+
+        A moderator has to decide about some of them; those about which one has decided are left out.
+        """
+        failed = ~models.Q(problem="") | models.Q(attempts__gte=MOST_ATTEMPTS)
+        found = cls.objects.filter(failed, video__safety="unchecked", video__deleted_at=None)
+        return (
+            found.exclude(video__visibility="private").exclude(video__screening=Screened.REFUSED).order_by("-tried_at")
+        )
+
+    @property
+    def why(self) -> str:
+        """Return why the last attempt failed."""
+        return str(Screening.Problem(self.problem or Screening.Problem.OTHER).label)

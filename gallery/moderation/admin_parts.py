@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
@@ -16,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from auravideo.core.admin_actions import ObjectActions
 from gallery.access import MODERATE, PICK
-from gallery.models import ModerationAction, SafetyRule, Screened, Screening, Video
+from gallery.models import ModerationAction, OwnCheck, SafetyRule, Screened, Screening, Video
 
 
 class ForModerators(ObjectActions):
@@ -91,7 +92,8 @@ def scores_of(video: Video) -> SafeString:
     """Render what the safety check saw in a video, or why it could not look."""
     record = Screening.objects.filter(video=video).first()
     scores, threshold = record.scores if record else [], SafetyRule.current().threshold
-    values = {"video": video, "record": record, "scores": scores, "threshold": threshold}
+    own = OwnCheck.failing().filter(video=video).first() if settings.SAFETY_CHECK else None
+    values = {"video": video, "record": record, "own": own, "scores": scores, "threshold": threshold}
     return render_to_string("admin/safety_scores.html", values)
 
 

@@ -7,7 +7,6 @@ that the safety check holds back, so that nobody can flood the moderators.
 import logging
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import urljoin
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
@@ -78,7 +77,7 @@ def write(moderator_id: int, video_id: str, site: str, is_hidden: bool) -> None:
 
 def write_of_waiting(moderator_id: int, video_id: str) -> None:
     """Tell one moderator of a clip that waits for them, like `write`. The link is to the site's own address."""
-    _tell(moderator_id, video_id, waiting_list(), _waiting_title, "gallery/email/waiting", links.public_origin())
+    _tell(moderator_id, video_id, waiting_list(), _waiting_title, "gallery/email/waiting", "")
 
 
 def waiting_list() -> str:
@@ -109,7 +108,7 @@ def _tell(
         _push(moderator, video, queue, title())
         if moderator.email:
             values = {"person": moderator, "video": video, **more, **places(site)}
-            values["queue_url"] = urljoin(site, queue) if site else ""
+            values["queue_url"] = links.in_email(site, queue)
             get_adapter().render_mail(mail, moderator.email, values).send()
 
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from smtplib import SMTPException
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 from allauth.account.adapter import get_adapter
 from django.conf import settings
@@ -65,11 +64,7 @@ def write(action_id: str, until: str, site: str) -> None:
 
 def places(site: str) -> dict:
     """Return the template values for links to the site; without `site`, to its own address, or its name alone."""
-    site = site or links.public_origin()
-    if not site:
-        names = [name for name in settings.ALLOWED_HOSTS if name[0] not in "*."]
-        return {"current_site": {"domain": names[0] if names else "localhost"}, "notices_url": ""}
     return {
-        "current_site": {"domain": urlsplit(site).netloc},
-        "notices_url": urljoin(site, reverse("gallery:notices")),
+        "current_site": {"domain": links.name_in_email(site)},
+        "notices_url": links.in_email(site, reverse("gallery:notices")),
     }

@@ -1,7 +1,7 @@
 """Tells moderators that newcomers wait for approval."""
 
 from functools import partial
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
 from allauth.account.adapter import get_adapter
 from django.conf import settings
@@ -11,6 +11,7 @@ from django.utils import translation
 
 from accounts.models import User
 from auravideo.core import publish
+from auravideo.core.addresses import links
 from gallery.access import MODERATE
 from gallery.moderation.alerts import moderators
 from gallery.moderation.emails import places
@@ -36,7 +37,7 @@ def write(moderator_id: int, site: str) -> None:
     if moderator is None or not moderator.has_perm(MODERATE) or not count:
         return
     with translation.override(moderator.language or settings.LANGUAGE_CODE):
-        values = {"count": count, **places(site), "queue_url": urljoin(site, list_url())}
+        values = {"count": count, **places(site), "queue_url": links.in_email(site, list_url())}
         get_adapter().render_mail("gallery/email/newcomers", moderator.email, values).send()
 
 

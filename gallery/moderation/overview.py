@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from gallery.access import MODERATE
-from gallery.models import TO_SCREEN, Report, ReportState, SafetyRule, Screened, Screening, Video
+from gallery.models import TO_SCREEN, OwnCheck, Report, ReportState, SafetyRule, Screened, Screening, Video
 from gallery.moderation import alerts, newcomers
 from generation.inbox import folder as inbox
 from generation.queue.monitoring import health
@@ -69,12 +69,24 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 def unseen() -> dict[str, Any]:
     """Return how many shared videos the safety check has not seen, if it is on, and what keeps it from looking."""
+    own = own_check()
     if not SafetyRule.current().is_on:
-        return {"is_off": True}
+        return {"is_off": True, **own}
     due = Video.objects.filter(TO_SCREEN, screening=Screened.UNSEEN)
     failed = Screening.objects.filter(video__in=due.values("pk")).exclude(problem="")
     newest = failed.order_by("-tried_at").first()
-    return {"count": due.count(), "failed": failed.count(), "problem": newest.get_problem_display() if newest else ""}
+    return {
+        "count": due.count(),
+        "failed": failed.count(),
+        "problem": newest.get_problem_display() if newest else "",
+        **own,
+    }
+
+
+def own_check() -> dict[str, Any]:
+    """Return how many shared videos the operator's own check could not look at, and why."""
+    newest = OwnCheck.failing().first() if settings.SAFETY_CHECK else None
+    return {"own_failed": OwnCheck.failing().count(), "own_problem": newest.why} if newest else {}
 
 
 def stored() -> Stored:

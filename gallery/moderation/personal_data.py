@@ -1,6 +1,7 @@
 """A user's reports and moderation notices, exported with their data.
 
-Nothing is erased here: rows that outlive the account no longer identify anybody. What is left of reports on deleted
+Nothing is erased here: rows that outlive the account no longer identify anybody (gallery.receivers takes the titles of
+clips out of the history). What is left of reports on deleted
 clips ends after a year (gallery.pruning).
 """
 

@@ -13,6 +13,7 @@ from django.utils.module_loading import import_string
 
 from auravideo.core.liveness import allowances, progress
 from gallery.models import (
+    MOST_ATTEMPTS,
     SHARED,
     TO_SCREEN,
     UNDECIDED,
@@ -33,7 +34,6 @@ AT_ONCE = 100  # messages per sweep
 EARLIER_AT_ONCE = 10  # of videos shared before there was a check, which nobody waits for
 DECIDED_AT_ONCE = 500  # videos to which a new threshold is applied per run
 RETRY_AFTER = timedelta(minutes=5)  # an attempt that failed
-MOST_ATTEMPTS = 3  # that a clip makes fail or hang: then a moderator has to look
 OUR_FAULT = (Screening.Problem.MISSING, Screening.Problem.STORAGE)
 
 
@@ -80,7 +80,7 @@ def _highest_of(video: Video) -> float | None:
             {"video": video.video_file, "poster": video.poster_file}, video.frames, video.fps
         )
     except Exception as error:  # whatever it is, the video stays where it is, and somebody must learn why
-        problem = _problem(error)
+        problem = problem_of(error)
         logger.exception("The safety check of video %s failed (%s); it will be retried", video.pk, problem)
         _remember(video, problem=problem, **({"attempts": 0} if problem in OUR_FAULT else {}))
         return None
@@ -118,7 +118,7 @@ def _begin(video: Video) -> None:
     Screening.objects.filter(video=video).update(attempts=F("attempts") + 1)
 
 
-def _problem(error: Exception) -> Screening.Problem:
+def problem_of(error: Exception) -> Screening.Problem:
     if isinstance(error, ImportError):
         return Screening.Problem.MISSING
     if isinstance(error, ValueError | FileNotFoundError):
@@ -172,6 +172,8 @@ def apply_threshold() -> bool:
     for video in flagged:
         moderation.flag(video)
     below = Video.objects.filter(screening_record__highest__lt=rule.threshold, screening=Screened.FLAGGED)
+    if settings.SAFETY_CHECK:  # those about which this has given up wait for that reason
+        below = below.exclude(own_check__attempts__gte=MOST_ATTEMPTS)
     passed = list(below.select_related("user")[:DECIDED_AT_ONCE])
     for video in passed:
         moderation.clear(video)

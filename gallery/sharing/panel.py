@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
-from gallery.models import CLEARED, Safety, SafetyRule, Screened, Screening, Video, Visibility
+from gallery.models import CLEARED, MOST_ATTEMPTS, OwnCheck, Safety, SafetyRule, Screened, Screening, Video, Visibility
 from gallery.sharing.forms import TagsForm
 from gallery.sharing.places import Place
 from gallery.sharing.selectors import tags_of
@@ -62,9 +62,16 @@ def kept_back(video: Video) -> str:
         return "refused"
     if video.screening == Screened.REFUSED:
         return "not-approved"
+    is_own = bool(settings.SAFETY_CHECK) and video.safety != Safety.PASSED
+    if is_own and video.screening == Screened.FLAGGED and _own_has_given_up(video):
+        return "given-up"
     if video.screening not in CLEARED and SafetyRule.current().is_on:
         return _waits(video) if video.screening == Screened.FLAGGED else _progress(video)
-    return "waiting" if settings.SAFETY_CHECK and video.safety != Safety.PASSED else ""
+    return "waiting" if is_own else ""
+
+
+def _own_has_given_up(video: Video) -> bool:
+    return OwnCheck.objects.filter(video=video, attempts__gte=MOST_ATTEMPTS).exists()
 
 
 def _waits(video: Video) -> str:

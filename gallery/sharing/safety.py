@@ -1,14 +1,9 @@
-"""What is asked of the safety checks when a video is shared, and the operator's own check.
+"""What is asked of the safety checks when a video is shared: of the built-in one and of the operator's own.
 
-The built-in check is gallery/screening. Its results are in `Video.screening`, those of one's own in `Video.safety`.
-
-`settings.SAFETY_CHECK` is the dotted path of a callable `(request, files) -> bool`: the stored request (a dict with the
-prompt and the seed), and the stored files by kind ("video", "poster", "preview", each with `open("rb")` and `name`).
-True passes the video, False rejects it permanently; an exception leaves it unchecked, to be tried again. Only the `cpu`
-workers load it. `VideoQuerySet.shown` excludes every video that has not passed.
+Both are in gallery/screening. The results of the first are in `Video.screening`, those of the other in `Video.safety`.
+`VideoQuerySet.shown` excludes every video that has not passed.
 """
 
-import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
@@ -18,19 +13,15 @@ from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
-from django.utils.module_loading import import_string
 
 from auravideo.core import publish
-from gallery.models import TO_SCREEN, UNDECIDED, Safety, SafetyRule, Screened, Screening, Video, Visibility
+from gallery.models import TO_SCREEN, UNDECIDED, Safety, SafetyRule, Screened, Screening, Video
 from generation.queue import broker
 from generation.queue.sending import MAX_PRIORITY
-
-logger = logging.getLogger(__name__)
 
 CHECK_TASK = "gallery.tasks.check_safety"
 SCREEN_TASK, APPLY_TASK = "gallery.tasks.screen", "gallery.tasks.apply_safety_rule"
 LOST_AFTER = timedelta(minutes=2)  # a message, or an attempt, without a result
-AT_ONCE = 100  # unchecked videos per sweep
 
 
 def ask_on_commit(video: Video) -> None:
@@ -74,41 +65,9 @@ def send_later(task: str, what: str, *args: object, priority: int | None = None)
 
 
 def send(video_id: UUID) -> None:
-    """Ask a worker to check a video. If the broker is down, it stays unchecked and `check_left_over` asks again."""
+    """Ask a worker for the operator's own check. If the broker is down, `own.check_left_over` asks again."""
     publish.attempt(_message(video_id), f"the message to check video {video_id}")
 
 
 def _message(video_id: UUID) -> Callable[[], None]:
     return partial(publish.send_task, CHECK_TASK, str(video_id))
-
-
-def waiting():
-    """Return the shared videos that have not been checked yet."""
-    return Video.objects.kept().exclude(visibility=Visibility.PRIVATE).filter(safety=Safety.UNCHECKED)
-
-
-def check(video_id: UUID) -> Safety:
-    """Check a video, once. Idempotent; skips videos that have since been made private."""
-    video = waiting().filter(pk=video_id).first()
-    if video is None or not settings.SAFETY_CHECK:
-        return Safety.UNCHECKED
-    files = {"video": video.video_file, "poster": video.poster_file, "preview": video.preview_file}
-    try:
-        passed = import_string(settings.SAFETY_CHECK)(dict(video.request), files)
-    except Exception:  # the operator's own code: whatever it raises, the video stays hidden
-        logger.exception("The safety check of video %s failed; it will be retried", video_id)
-        return Safety.UNCHECKED
-    result = Safety.PASSED if passed else Safety.REFUSED
-    Video.objects.filter(pk=video_id, safety=Safety.UNCHECKED).update(safety=result)
-    logger.info("Safety check of video %s: %s", video_id, result)
-    return result
-
-
-def check_left_over() -> int:
-    """Queue checks again: those that failed or got lost, and videos shared before a check was configured."""
-    if not settings.SAFETY_CHECK:
-        return 0
-    left = list(waiting().order_by("?").values_list("pk", flat=True)[:AT_ONCE])  # random order, so none starves
-    for video_id in left:
-        send(video_id)
-    return len(left)

@@ -83,7 +83,7 @@ class LedgerEntry(models.Model):
     """The seconds of video that a clip costs its owner's quota. Written by generation.quotas.ledger only.
 
     It outlives the clip: deleting a finished clip does not give its seconds back. Those of a failed or cancelled job do
-    not count.
+    not count, except what was rendered of it before its owner cancelled it.
     """
 
     user = models.ForeignKey(
@@ -100,6 +100,8 @@ class LedgerEntry(models.Model):
         verbose_name=_("job"),
     )
     seconds = models.PositiveIntegerField(_("seconds of video"))
+    # Rendered before the job was cancelled, each time; counts whatever becomes of it.
+    spent = models.PositiveIntegerField(_("seconds rendered and cancelled"), default=0, db_default=0)
     size = models.PositiveBigIntegerField(_("estimated size in bytes"))
     counted_at = models.DateTimeField(_("counted"))  # when it was queued, by the database's clock
 

@@ -146,6 +146,7 @@ def cancel(job: Job) -> bool:
     lock(job)
     if not transition(job, Status.CANCELLED, ended_at=Now()):
         return False
+    ledger.charge([job])
     _close_running(job, RunStatus.CANCELLED)
     discard_outputs(job)
     _discard_on_commit(job)
@@ -159,7 +160,9 @@ def cancel_waiting(user: User) -> int:
     A few statements, since a user may have hundreds. A job that a worker claims first is left alone.
     """
     waiting = Job.objects.filter(user=user, status=Status.QUEUED)
-    found = list(waiting.select_for_update().values_list("pk", flat=True))
+    jobs = list(waiting.select_for_update().only("pk", "plan"))
+    found = [job.pk for job in jobs]
+    ledger.charge(jobs)
     count = waiting.update(status=Status.CANCELLED, version=F("version") + 1, touched_at=Now(), ended_at=Now())
     runs = StageRun.objects.filter(job__in=found, job__status=Status.CANCELLED)
     runs.filter(status=RunStatus.RUNNING).update(status=RunStatus.CANCELLED, ended_at=Now())

@@ -1,14 +1,18 @@
 """The only writer of the ledger: what users' clips cost their quotas."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from math import ceil
+from typing import Any
+from uuid import UUID
 
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import BooleanField, Case, ExpressionWrapper, F, Q, QuerySet, When
 from django.db.models.functions import Now
 
 from auravideo.core.media.formats import BYTES_A_PIXEL
-from generation.domain.states import ACTIVE, Status
-from generation.models import Job, LedgerEntry
+from generation.domain.states import ACTIVE, RunStatus, Stage, Status
+from generation.models import Job, LedgerEntry, StageRun
 from generation.requests.request import RenderRequest
 
 DAY = timedelta(days=1)
@@ -33,13 +37,48 @@ def enter(jobs: Sequence[Job], requests: Sequence[RenderRequest]) -> None:
 
 def enter_again(job: Job, request: RenderRequest) -> None:
     """Count a job that is queued again, from now on."""
-    facts = {"user_id": job.user_id, "seconds": request.seconds, "size": estimated_size(request), "counted_at": Now()}
+    before = LedgerEntry.objects.filter(_recent(), job=job).values_list("spent", flat=True).first() or 0
+    facts = {
+        "spent": before,
+        "user_id": job.user_id,
+        "seconds": request.seconds,
+        "size": estimated_size(request),
+        "counted_at": Now(),
+    }
     LedgerEntry.objects.update_or_create(job=job, defaults=facts)
 
 
+def charge(jobs: Iterable[Job]) -> None:
+    """Count what was rendered of jobs that are being cancelled, in whole seconds; all once its generating is done.
+
+    Call it with the jobs locked, before their stage runs are closed. One query, and one for each job that has begun.
+    """
+    plans = {job.pk: job.plan for job in jobs}
+    parts: dict[UUID, float] = defaultdict(float)
+    runs = StageRun.objects.filter(job__in=plans, stage=Stage.GENERATE, status__in=(RunStatus.RUNNING, RunStatus.DONE))
+    for job_id, status, done, total in runs.values_list("job", "status", "done", "total"):
+        parts[job_id] += 1.0 if status == RunStatus.DONE else done / total if total else 0.0
+    for job_id, chunks in parts.items():
+        share = min(1.0, chunks / _chunks(plans[job_id]))
+        for entry in LedgerEntry.objects.filter(job=job_id):
+            entry.spent = F("spent") + max(1, ceil(round(entry.seconds * share, 6)))
+            entry.save(update_fields=["spent"])
+
+
+def _chunks(plan: Any) -> int:
+    """Return how many chunks a stored plan has; 1 if it cannot be read."""
+    chunks = plan.get("chunks") if isinstance(plan, dict) else None
+    return max(1, len(chunks)) if isinstance(chunks, list) else 1
+
+
 def counted() -> QuerySet[LedgerEntry]:
-    """Return the entries that count now: those of the last 24 hours, and of jobs that are still active."""
-    return LedgerEntry.objects.filter(_recent() | Q(job__status__in=ACTIVE)).exclude(job__status__in=GIVEN_BACK)
+    """Return the entries that count now: those of the last 24 hours, and of jobs that are still active.
+
+    They are annotated with `charged`, the seconds that count.
+    """
+    charged = Case(When(job__status__in=GIVEN_BACK, then=F("spent")), default=F("seconds") + F("spent"))
+    entries = LedgerEntry.objects.filter(_recent() | Q(job__status__in=ACTIVE))
+    return entries.exclude(job__status__in=GIVEN_BACK, spent=0).annotate(charged=charged)
 
 
 def is_recent() -> ExpressionWrapper:

@@ -98,7 +98,7 @@ def standing_of(user: User, allowance: Allowance | None = None) -> Standing:
     stored = coming = 0
     if allowance.seconds_a_day is not None or allowance.storage is not None:
         entries = ledger.counted().annotate(is_recent=ledger.is_recent()).filter(user=user.pk).order_by("counted_at")
-        rows = list(entries.values_list("counted_at", "seconds", "size", "is_recent", "job__status"))
+        rows = list(entries.values_list("counted_at", "charged", "size", "is_recent", "job__status"))
         spent = [(moment, seconds) for moment, seconds, _size, is_recent, _status in rows if is_recent]
         coming = sum(size for *_rest, size, _is_recent, status in rows if status in ACTIVE)
     if allowance.storage is not None:
@@ -145,7 +145,7 @@ def _used_by_all() -> dict[int, dict[str, int]]:
     for user_id, count in active:
         used[user_id]["waiting"] += count
     entries = ledger.counted().annotate(is_recent=ledger.is_recent()).order_by()
-    rows = entries.values_list("user", "seconds", "size", "is_recent", "job__status")
+    rows = entries.values_list("user", "charged", "size", "is_recent", "job__status")
     for user_id, seconds, size, is_recent, status in rows.iterator():
         used[user_id]["seconds_a_day"] += seconds if is_recent else 0
         used[user_id]["storage"] += size if status in ACTIVE else 0

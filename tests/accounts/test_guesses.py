@@ -94,6 +94,14 @@ def test_a_socket_for_both_kinds_of_addresses_does_not_make_one_visitor_of_all(u
         assert MISMATCH in sign_in(Client(), f"nobody{number}", "wrong", "::1" if forwarded else address, **headers)
 
 
+@pytest.mark.parametrize(("other", "is_counted"), [("2001:db8:0:77::1", True), ("2001:db8:0:177::1", False)])
+def test_the_networks_of_one_household_are_counted_as_one_address(other, is_counted):
+    """Providers give each customer 256 networks: whoever has them must not pose as that many people."""
+    for number in range(0x10, 0x1A):
+        sign_in(Client(), f"nobody{number}", "wrong", f"2001:db8:0:{number:x}::1")
+    assert (TOO_MANY in sign_in(Client(), "somebody", "wrong", other)) is is_counted
+
+
 def test_a_login_of_many_accents_costs_no_time(client):
     """To sort those of one letter takes quadratic time: these took seconds, in which the process did nothing else."""
     accents = "\u0300" * 8000 + "\u0316" * 8000
@@ -245,7 +253,7 @@ def test_one_address_guesses_few_passwords_of_whichever_account(hashes):
 
 
 def test_a_network_of_ipv6_is_one_address():
-    for number in range(10):
+    for number in range(0x10, 0x1A):
         sign_in(Client(), f"nobody{number}", "wrong", f"2001:db8::{number}")
     assert TOO_MANY in sign_in(Client(), "somebody", "wrong", "2001:db8::99")
     assert MISMATCH in sign_in(Client(), "somebody", "wrong", "2001:db9::99")

@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 from django.apps import apps
 
-from gallery.models import SafetyRule, Video
+from gallery.models import Act, ModerationAction, SafetyRule, Video
 from tests.factories import VideoFactory, a_request
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +38,16 @@ def test_what_was_shared_before_there_was_a_check_stays_visible(monkeypatch):
     assert set(Video.objects.shown()) == {public, unlisted}
     assert Video.objects.get(pk=private.pk).screening == "unseen"
     assert SafetyRule.objects.get().is_on
+
+
+def test_titles_that_lead_to_nobody_are_forgotten():
+    video, fields = VideoFactory(), {"video_title": "a private title"}
+    gone = ModerationAction.objects.create(act=Act.HIDE, **fields)
+    kept = [ModerationAction.objects.create(act=Act.DISMISS, video=video, **fields)]
+    kept.append(ModerationAction.objects.create(act=Act.DELETE, person=video.user, **fields))
+    import_module("gallery.migrations.0020_forget_titles").forget(apps, None)
+    assert set(ModerationAction.objects.filter(video_title="a private title")) == set(kept)
+    assert ModerationAction.objects.get(pk=gone.pk).video_title == ""
 
 
 def test_that_does_not_lock_all_shared_videos_at_once():

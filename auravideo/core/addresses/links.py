@@ -38,6 +38,22 @@ def public_origin() -> str:
     return next(iter(_known()), "")
 
 
+def in_email(site: str, path: str) -> str:
+    """Return a link for an email that leads to the site at this base URL; "" if `site` is "" and no setting says it."""
+    site = site or public_origin()
+    return urljoin(site, path) if site else ""
+
+
+def name_in_email(site: str) -> str:
+    """Return what emails call the site at this base URL: its host.
+
+    Without one, what no request asked for is called by a setting: its own address, or a host that is allowed. "" if
+    none of them says it.
+    """
+    hosts = (host.removeprefix(".") for host in settings.ALLOWED_HOSTS)
+    return urlsplit(site or public_origin()).netloc or next(hosts, "")
+
+
 def origin(request: HttpRequest) -> str:
     """Return the address to which links lead.
 

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from django.core.management import BaseCommand, CommandError, CommandParser
 
 from auravideo.core.logs.redaction import redact
-from auravideo.doctor import computing, installation, joining, rendering, services, site
+from auravideo.doctor import computing, installation, joining, rendering, services, sharing, site
 from auravideo.doctor.findings import SECONDS, Finding, State, carry_out
 
-ROOMS = (installation, services, site, joining, rendering, computing)
+ROOMS = (installation, services, site, joining, sharing, rendering, computing)
 CHECKS = [check for room in ROOMS for check in room.CHECKS]
 MARKS = {State.OK: "ok", State.WARNING: "WARNING", State.FAILED: "FAILED", State.SKIPPED: "-"}
 LEAST_WIDTH = 60

@@ -178,6 +178,16 @@ def test_one_address_cannot_fill_the_list(rules, sign_up, monkeypatch):
     assert sign_up(Client(REMOTE_ADDR="192.0.2.7"), "dora").url == reverse("generation:create")
 
 
+def test_nor_can_somebody_with_all_addresses_that_a_provider_gives_a_customer(rules, sign_up, monkeypatch):
+    monkeypatch.setattr(services, "FEWEST_OF_NETWORK", 2)
+    rules(Policy.APPROVAL, most_waiting=20)
+    for name, subnet in (("ada", "0001"), ("ben", "ff00")):
+        assert sign_up(Client(REMOTE_ADDR=f"2001:db8:77:{subnet}::1"), name).url == reverse("accounts:waiting")
+    page = sign_up(Client(REMOTE_ADDR="2001:db8:77:a000::1"), "cleo").content.decode()
+    assert "So many people from your network" in page
+    assert sign_up(Client(REMOTE_ADDR="2001:db8:78::1"), "cleo").url == reverse("accounts:waiting")
+
+
 def test_a_full_list_keeps_nobody_out_who_was_invited_or_need_not_wait(rules, sign_up, ada):
     rules(Policy.OPEN, most_waiting=1)
     assert sign_up(Client(), "ben").url == reverse("generation:create")

@@ -5,7 +5,8 @@ from django.contrib.auth import get_user
 from django.test import Client
 from django.urls import reverse
 
-from accounts.joining.models import JoiningRules, Policy
+from accounts.joining import invitations, services
+from accounts.joining.models import Invitation, JoiningRules, Policy
 from accounts.models import User
 
 pytestmark = pytest.mark.django_db
@@ -101,6 +102,33 @@ class TestDailyCap:
         assert "Try again tomorrow" in page
         assert 'value="eve"' in page
         assert User.objects.count() == 2
+
+    def test_one_network_cannot_use_it_up(self, rules, sign_up):
+        rules(Policy.OPEN, daily_cap=40)
+        for number in range(5):
+            assert sign_up(Client(REMOTE_ADDR="192.0.2.7"), f"ada{number}").status_code == 302
+        page = sign_up(Client(REMOTE_ADDR="192.0.2.7"), "eve").content.decode()
+        assert "So many people from your network have signed up today" in page
+        assert "ask for an invitation" in page
+        assert sign_up(Client(REMOTE_ADDR="192.0.2.8"), "eve").status_code == 302
+
+    def test_a_class_behind_one_address_joins_by_invitation(self, rules, sign_up):
+        rules(Policy.OPEN, daily_cap=40)
+        invitation = Invitation.objects.create(max_uses=30)
+        for number in range(15):
+            pupil = Client(REMOTE_ADDR="192.0.2.7")
+            pupil.get(invitations.link(invitation, "/"))
+            assert sign_up(pupil, f"pupil{number}").status_code == 302
+        assert sign_up(Client(REMOTE_ADDR="192.0.2.7"), "eve").status_code == 302, "and nobody else pays for them"
+
+    def test_where_all_come_from_one_address_as_on_a_private_site_there_are_no_shares(self, rules, sign_up):
+        rules(Policy.OPEN, daily_cap=12)
+        for number in range(12):
+            assert sign_up(Client(REMOTE_ADDR="127.0.0.1"), f"ada{number}").status_code == 302
+
+    @pytest.mark.parametrize(("cap", "share"), [(0, 0), (1, 1), (2, 1), (4, 1), (20, 5), (50, 5), (200, 20)])
+    def test_a_network_gets_a_tenth_of_it_more_of_a_low_one_and_never_all(self, cap, share):
+        assert services.share_of_day(cap) == share
 
     def test_errors_do_not_count(self, client, rules, sign_up):
         rules(Policy.OPEN, daily_cap=1)

@@ -89,7 +89,7 @@ def test_an_invalid_tag_is_reported_at_the_field_and_input_is_kept(client, video
 def test_it_says_what_keeps_a_video_back(client, video, settings):
     services.set_visibility(video, Visibility.PUBLIC)
     assert "safety check" not in shown(client, video)
-    settings.SAFETY_CHECK = "tests.gallery.sharing.test_safety.no_hearts"
+    settings.SAFETY_CHECK = "tests.gallery.screening.test_own_check.no_hearts"
     assert "is waiting for this site's safety check" in shown(client, video)
     Video.objects.update(safety=Safety.REFUSED)
     assert "safety check rejected this clip" in shown(client, video)

@@ -1,5 +1,6 @@
 """Quotas hold for every clip that is queued, first or again, also at the same time; and only for what is kept of it."""
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -7,12 +8,13 @@ from django.db import connection
 from django.utils import timezone
 
 from gallery import lifecycle
-from generation.domain.states import Status
-from generation.models import Job, LedgerEntry
+from generation.domain.states import RunStatus, Stage, Status
+from generation.models import Job, LedgerEntry, Quota, StageRun
 from generation.queue import services
 from generation.quotas.allowance import MEGABYTE
 from generation.quotas.ledger import estimated_size, forgettable
 from generation.quotas.refusals import NoSecondsLeft, NoStorageLeft, NotNow, TooManyJobs
+from generation.quotas.selectors import Near, near, standing_of
 from generation.requests.request import InvalidRequest, RenderRequest
 from tests.factories import JobFactory, LedgerEntryFactory, QuotaFactory, VideoFactory, a_request
 from tests.races import all_at_once
@@ -73,6 +75,84 @@ def test_a_clip_that_is_cancelled_or_fails_gives_its_seconds_back(user, end):
     else:
         assert services.fail(job, job.run, "worker-lost", {})
     assert services.submit(user, asked(seconds=2))
+
+
+def rendered(job, steps: int = 10, total: int = 10, *, most: int = 99, done=RunStatus.DONE) -> None:
+    """Let workers have made so many steps of a clip's chunks, or of `most` of them."""
+    facts = {"run": job.run, "stage": Stage.GENERATE, "started_at": timezone.now(), "heartbeat_at": timezone.now()}
+    for chunk in range(min(most, len(job.plan["chunks"]))):
+        status = done if total and steps == total else RunStatus.RUNNING
+        StageRun.objects.create(job=job, chunk=chunk, done=steps, total=total, status=status, **facts)
+
+
+@pytest.mark.parametrize(("steps", "charged"), [(10, 5), (9, 5), (2, 1), (5, 3), (0, 1), (None, 0)])
+def test_a_clip_that_is_cancelled_costs_what_was_rendered_of_it(user, steps, charged):
+    """Or a card would work all day for somebody who cancels every clip just before its end."""
+    QuotaFactory(seconds_a_day=20)
+    job = services.submit(user, asked(seconds=5))
+    if steps is not None:
+        rendered(job, steps)
+    assert services.cancel(job)
+    assert standing_of(user).seconds_used == charged
+    assert [near.used for near in near_of_seconds(charged)] == ([charged] if charged else [])
+
+
+def near_of_seconds(quota: int) -> list[Near]:
+    """Return who has used up a quota of so many seconds."""
+    Quota.objects.update(seconds_a_day=quota)
+    return [found for found in near() if found.quota == "seconds_a_day"]
+
+
+def test_of_a_long_clip_each_chunk_counts_for_its_part(user):
+    QuotaFactory(seconds_a_day=20)
+    job = services.submit(user, asked(seconds=8))
+    count = len(job.plan["chunks"])
+    assert count > 1
+    rendered(job, most=1)
+    assert services.cancel(job)
+    assert standing_of(user).seconds_used == math.ceil(8 / count)
+
+
+def test_what_waits_again_after_it_was_rendered_is_not_cancelled_for_nothing(user):
+    QuotaFactory(seconds_a_day=20)
+    job, other = services.submit(user, asked(seconds=5)), services.submit(user, asked(seconds=3))
+    rendered(job)
+    assert services.cancel_waiting(user) == 2
+    assert standing_of(user).seconds_used == 5
+    assert other.pk
+
+
+def test_rendering_again_what_was_cancelled_late_does_not_make_it_forgotten(user):
+    QuotaFactory(seconds_a_day=9)
+    job = services.submit(user, asked(seconds=3))
+    for _time in range(2):
+        rendered(job)
+        assert services.cancel(job)
+        assert services.retry(job)
+        job.refresh_from_db()
+    assert standing_of(user).seconds_used == 9
+    assert services.fail(job, job.run, "worker-lost", {})
+    assert standing_of(user).seconds_used == 6, "the last one failed through no fault of theirs"
+    LedgerEntry.objects.update(counted_at=timezone.now() - timedelta(hours=30))
+    assert services.retry(job)
+    assert standing_of(user).seconds_used == 3, "of yesterday, nothing is left"
+
+
+def test_what_was_made_before_a_worker_was_lost_is_not_charged(user):
+    QuotaFactory(seconds_a_day=9)
+    job = services.submit(user, asked(seconds=3))
+    rendered(job, done=RunStatus.LOST)
+    assert services.cancel(job)
+    assert standing_of(user).seconds_used == 0
+
+
+def test_what_was_cancelled_comes_free_after_a_day_like_everything(user):
+    QuotaFactory(seconds_a_day=3)
+    job = services.submit(user, asked(seconds=3))
+    rendered(job, 5)
+    services.cancel(job)
+    with pytest.raises(NoSecondsLeft, match="you have 1 s left until"):
+        services.submit(user, asked(seconds=2))
 
 
 def test_rendering_a_clip_again_counts_it_again_from_now_on(user):
@@ -205,3 +285,14 @@ def test_requests_at_the_same_time_do_not_get_past_a_quota(user, quota):
     all_at_once(submit, 8)
     assert Job.objects.filter(user=user).count() == 3
     assert len(refused) == 5
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+@pytest.mark.parametrize("cancels", ["one", "all"])
+def test_cancelling_several_times_at_once_charges_once(user, cancels):
+    QuotaFactory(seconds_a_day=20)
+    job = services.submit(user, asked(seconds=5))
+    rendered(job)
+    calls = {"one": lambda: services.cancel(Job.objects.get(pk=job.pk)), "all": lambda: services.cancel_waiting(user)}
+    assert sum(all_at_once(calls[cancels], 8)) == 1
+    assert standing_of(user).seconds_used == 5

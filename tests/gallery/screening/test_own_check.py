@@ -1,14 +1,24 @@
 """If a safety check is configured, only the owner sees a video before it has passed."""
 
+from contextlib import suppress
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
 from auravideo import checks
 from auravideo.celery import app
-from gallery.models import Safety, Video, Visibility
-from gallery.sharing import safety, services, tasks
-from tests.factories import VideoFactory, a_request
+from auravideo.doctor import sharing as doctor
+from auravideo.doctor.findings import NotApplicable, Problem
+from gallery.models import MOST_ATTEMPTS, OwnCheck, Safety, Screened, Screening, Video, Visibility
+from gallery.moderation import alerts
+from gallery.moderation import services as moderation
+from gallery.screening import own, tasks
+from gallery.screening import services as screening
+from gallery.sharing import safety, services
+from tests.factories import VideoFactory, a_moderator, a_request
+from tests.persons import sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,6 +34,14 @@ def no_hearts(request: dict, files: dict) -> bool:
 
 def fails(request: dict, files: dict) -> bool:
     raise RuntimeError("the model of the check is not there")
+
+
+def is_away(request: dict, files: dict) -> bool:
+    raise ConnectionError("the service of the check is down")
+
+
+def dies(request: dict, files: dict) -> bool:
+    raise SystemExit("the process ended, and nothing below noted it")
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +89,7 @@ def test_a_published_video_is_shown_once_it_has_passed(client, sent, star):
 def test_a_rejected_video_is_never_shown(client, sent, stored):
     heart = VideoFactory(**stored)
     services.set_visibility(heart, Visibility.UNLISTED)
-    assert safety.check(heart.pk) == Safety.REFUSED
+    assert own.check(heart.pk) == Safety.REFUSED
     assert client.get(reverse("gallery:shared", args=[heart.share_token])).status_code == 404
     services.set_visibility(heart, Visibility.PUBLIC)
     assert not is_shown(client, heart)
@@ -80,10 +98,10 @@ def test_a_rejected_video_is_never_shown(client, sent, stored):
 
 def test_a_passed_video_is_not_checked_again(sent, star):
     services.set_visibility(star, Visibility.PUBLIC)
-    safety.check(star.pk)
+    own.check(star.pk)
     services.set_visibility(star, Visibility.PRIVATE)
     services.set_visibility(star, Visibility.PUBLIC)
-    safety.check(star.pk)
+    own.check(star.pk)
     assert (len(sent), len(asked)) == (1, 1)
 
 
@@ -103,6 +121,99 @@ def test_a_failed_check_keeps_the_video_hidden_and_is_retried(client, sent, star
     assert tasks.check_left_over() == 0
 
 
+# --- A check that cannot look -----------------------------------------------------------------------------------------
+
+
+def attempt(video, times: int = 1) -> None:
+    """Ask for the check, each time so late that an attempt that has not ended is given up."""
+    for _time in range(times):
+        OwnCheck.objects.update(tried_at=timezone.now() - own.AGAIN_AFTER - timedelta(seconds=1))
+        with suppress(SystemExit):
+            tasks.check_safety(str(video.pk))
+
+
+@pytest.mark.parametrize("way", ["fails", "dies"])
+def test_after_three_attempts_a_moderator_decides_and_is_told(client, sent, star, configured, user, way):
+    configured.SAFETY_CHECK = f"{__name__}.{way}"
+    moderator = a_moderator()
+    services.set_visibility(star, Visibility.PUBLIC)
+    attempt(star, MOST_ATTEMPTS - 1)
+    assert Video.objects.get().screening == Screened.PASSED, "it may be the last fault of the check"
+    sent.clear()
+    attempt(star, 2)
+    assert Video.objects.get().screening == Screened.FLAGGED
+    assert [message[:2] for message in sent] == [(alerts.WAITING_TASK, moderator.pk)]
+    assert tasks.check_left_over() == 0, "and nothing is asked forever"
+    client.force_login(user)
+    page = client.get(reverse("gallery:video", args=[star.pk])).content.decode()
+    assert "waits for a moderator, because the automatic safety check cannot look at it" in page
+    client.logout()
+    assert moderation.approve(moderator, star, "harmless")
+    assert is_shown(client, star)
+
+
+def test_what_a_moderator_refuses_stays_hidden_and_is_not_asked_for_again(client, sent, star, configured):
+    configured.SAFETY_CHECK = f"{__name__}.fails"
+    services.set_visibility(star, Visibility.PUBLIC)
+    attempt(star, MOST_ATTEMPTS)
+    assert moderation.refuse(a_moderator(), star, "no")
+    assert tasks.check_left_over() == 0
+    configured.SAFETY_CHECK = ""
+    assert not is_shown(client, star)
+
+
+def test_what_a_moderator_has_approved_before_is_shown_once_the_check_gives_up(client, sent, star, configured):
+    configured.SAFETY_CHECK = f"{__name__}.fails"
+    services.set_visibility(star, Visibility.PUBLIC)
+    Video.objects.update(screening=Screened.APPROVED)
+    attempt(star, MOST_ATTEMPTS - 1)
+    assert not is_shown(client, star)
+    attempt(star)
+    assert is_shown(client, star)
+
+
+def test_a_new_threshold_of_the_other_check_does_not_send_it_home(sent, star, configured):
+    configured.SAFETY_CHECK = f"{__name__}.fails"
+    services.set_visibility(star, Visibility.PUBLIC)
+    Screening.objects.create(video=star, asked_at=timezone.now(), sent_at=timezone.now(), highest=0.01)
+    attempt(star, MOST_ATTEMPTS)
+    screening.apply_threshold()
+    assert Video.objects.get().screening == Screened.FLAGGED
+
+
+@pytest.mark.parametrize("path", [f"{__name__}.is_away", f"{__name__}.nothing", "no_such_module.check"])
+def test_what_is_no_clips_fault_is_tried_again_and_operators_are_told(client, sent, star, configured, path):
+    configured.SAFETY_CHECK = path
+    services.set_visibility(star, Visibility.PUBLIC)
+    attempt(star, MOST_ATTEMPTS + 2)
+    assert Video.objects.get().screening == Screened.PASSED
+    assert tasks.check_left_over() == 1
+    with pytest.raises(Problem, match="could not look at 1 shared clips"):
+        doctor.own_check()
+    sign_in(client, a_moderator())
+    assert "own check could not look at 1 clip" in client.get(reverse("admin-overview")).content.decode()
+    configured.SAFETY_CHECK = f"{__name__}.no_hearts"
+    attempt(star)
+    assert OwnCheck.objects.count() == 0
+    assert "can look" in doctor.own_check()
+    assert "own check" not in client.get(reverse("admin-overview")).content.decode()
+
+
+def test_the_doctor_has_nothing_to_say_where_there_is_no_check(configured):
+    configured.SAFETY_CHECK = ""
+    with pytest.raises(NotApplicable):
+        doctor.own_check()
+
+
+def test_a_clip_that_is_being_checked_is_not_checked_twice(sent, star, configured):
+    configured.SAFETY_CHECK = f"{__name__}.dies"
+    services.set_visibility(star, Visibility.PUBLIC)
+    for _message in range(MOST_ATTEMPTS + 1):
+        with suppress(SystemExit):
+            tasks.check_safety(str(star.pk))
+    assert OwnCheck.objects.get().attempts == 1
+
+
 def test_videos_public_before_the_check_was_configured_are_checked(client, sent, star):
     Video.objects.update(visibility=Visibility.PUBLIC, published_at=timezone.now())
     assert not is_shown(client, star)
@@ -110,9 +221,9 @@ def test_videos_public_before_the_check_was_configured_are_checked(client, sent,
 
 
 def test_private_and_trashed_videos_are_not_checked(sent, star):
-    assert safety.check(star.pk) == Safety.UNCHECKED
+    assert own.check(star.pk) == Safety.UNCHECKED
     Video.objects.update(visibility=Visibility.PUBLIC, published_at=timezone.now(), deleted_at=timezone.now())
-    assert safety.check(star.pk) == Safety.UNCHECKED
+    assert own.check(star.pk) == Safety.UNCHECKED
     assert (tasks.check_left_over(), asked) == (0, [])
 
 
@@ -148,7 +259,7 @@ def test_a_missing_check_prevents_startup(configured, path):
 
 
 def test_an_existing_check_is_fine_and_so_is_none(configured):
-    configured.SAFETY_CHECK = "gallery.sharing.safety.check"
+    configured.SAFETY_CHECK = "gallery.screening.own.check"
     assert checks.check_safety() == []
     configured.SAFETY_CHECK = ""
     assert checks.check_safety() == []
