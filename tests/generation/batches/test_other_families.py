@@ -80,6 +80,16 @@ def test_what_a_model_lacks_is_reported_and_nothing_is_queued(signed_in):
     assert not Job.objects.exists()
 
 
+def test_the_page_names_what_a_row_can_set_and_the_models(signed_in, settings):
+    page = signed_in.get(reverse("generation:create-many")).content.decode()
+    for name in ("negative_prompt", "size", "style_loras"):
+        assert f'<code translate="no">{name}</code>' in page
+    assert '<code translate="no">waves-fast</code> (Waves, 4 steps)' in page
+    assert "epicrealism" not in page, "it is not on this machine"
+    settings.CATALOGUE_FILE = None
+    assert "These are the models" not in signed_in.get(reverse("generation:create-many")).content.decode()
+
+
 def test_lengths_are_offered_up_to_what_any_model_makes(signed_in, settings, tmp_path):
     address = reverse("generation:create-many")
     form = signed_in.get(address).context["form"]

@@ -52,7 +52,9 @@ def size_of(catalogue, limits=None, **data):
 
 
 def test_a_size_that_nobody_gave_is_the_one_with_which_the_form_opens(shaped):
-    sizes = {model: size_of(shaped, model=model) for model in ("tiny", "waves", "clouds", "tides", "lake", "epicrealism")}
+    sizes = {
+        model: size_of(shaped, model=model) for model in ("tiny", "waves", "clouds", "tides", "lake", "epicrealism")
+    }
     assert sizes == {
         "tiny": (256, 256),
         "waves": (480, 480),
