@@ -43,10 +43,12 @@ def from_request(request: Mapping[str, Any], offer: Offer | None = None) -> Pref
     """Return form values for a stored request, which may come from an untrusted file."""
     request, found, offer = as_written(with_present_names(request)), Prefill(), offer or available.offer()
     _take_models(request, found, offer)
+    # What was usual for a model or an adapter that is not here does not suit the one in its place.
     usual = offer.usual(found.values)
+    was_usual = offer.usual({name: _name(request.get(name)) for name in ("model", "motion_adapter")})
     for name in FIELDS:
         value = _plain(FIELDS[name], request.get(name))
-        if value is not None and value != usual.get(name):
+        if value is not None and value not in (usual.get(name), was_usual.get(name)):
             found.values[name] = value
     _leave_out_guidance(found, offer)
     _take_size(request, found)

@@ -110,6 +110,13 @@ def test_a_custom_shape_begins_with_the_size_that_the_model_was_trained_at(signe
     assert (str(found["width"]), str(found["height"])) == size
 
 
+def test_a_custom_size_is_not_called_optional(signed_in):
+    page = told(page_of(signed_in, aspect="custom"))
+    for name in ("width", "height"):
+        label = page[page.index(f'<label for="id_{name}">') :]
+        assert "(optional)" not in label[: label.index("</label>")]
+
+
 @pytest.mark.parametrize("typed", [{"width": "1920"}, {"height": "1080"}, {"width": "1920", "height": "1080"}])
 def test_a_custom_size_that_somebody_typed_stays(signed_in, typed):
     found = values(page_of(signed_in, shown_model="tides", shown_aspect="16:9", aspect="custom", **typed))
