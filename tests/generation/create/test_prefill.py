@@ -66,7 +66,7 @@ def test_what_suits_the_model_anyway_is_left_open():
     ("changes", "kept"),
     [
         ({"model": "hunyuanvideo-1-5", "steps": 50, "guidance": 6.0}, {}),  # both are that model's own
-        ({"model": "hunyuanvideo-1-5", "steps": 30, "guidance": 3.5}, {"steps": 30, "guidance": 3.5}),
+        ({"model": "hunyuanvideo-1-5", "steps": 30, "guidance": 2.5}, {"steps": 30, "guidance": 2.5}),
         ({"model": "epicrealism", "motion_adapter": "animatediff-lightning-4step", "steps": 4, "guidance": 1.0}, {}),
         ({"model": "gone", "steps": 50, "guidance": 6.0}, {"steps": 50, "guidance": 6.0}),  # nobody knows
     ],
