@@ -87,6 +87,9 @@ def test_a_model_with_native_sizes_opens_at_one_and_the_page_says_what_is_made(b
         expect(page.locator(".plan")).to_contain_text("832\u00a0×\u00a0480")
         expect(page.locator(".summary__result")).to_contain_text("856\u00a0×\u00a0480")
         assert_sound(page)
+        page.set_viewport_size({"width": 1280, "height": 900})
+        seed, dice = (page.locator(of).bounding_box() for of in ("#id_seed", "[data-dice]"))
+        assert (seed["y"], seed["x"] + seed["width"] < dice["x"]) == (dice["y"], True), "side by side"
         page.locator("#id_aspect").select_option("custom")
         expect(page.locator("#id_width")).to_have_value("832")
         expect(page.locator(".plan li")).to_have_count(1)
