@@ -90,6 +90,7 @@ class BatchForm(forms.Form):
         if limits.is_own_seconds:
             told_of = _("Your account: up to %s s.") % limits.max_seconds
             self.fields["seconds"].help_text = f"{self.fields['seconds'].help_text} {told_of}"
+        self.trigger_words, self.models, self.columns = offer.trigger_words(), offer.models(), parsing.COLUMNS
         self.rows: list[Row] = []
         self.entries: list[batches.BatchEntry] = []
         self.name = ""

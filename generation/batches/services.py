@@ -97,6 +97,16 @@ def _is_here(entry: CatalogueEntry) -> bool:
     return entry.builtin or entry.is_available(settings.HOME)
 
 
+def unused_words(entries: Iterable[BatchEntry]) -> list[str]:
+    """Return the trigger words that models of these rows read; none if a prompt has one of them already."""
+    requests = [entry.request for entry in entries if entry.request is not None]
+    catalogue = available.catalogue()
+    models = [catalogue.models[id] for id in dict.fromkeys(request.model for request in requests)]
+    known = [each for model in models for each in catalogue.embeddings_for(model) if _is_here(each)]
+    text = "\n".join(f"{request.engine_prompt}\n{request.negative_prompt}" for request in requests) if known else ""
+    return [] if any(each.is_in(text) for each in known) else list(dict.fromkeys(each.word for each in known))
+
+
 def open_batch(user: User, name: str, rows: list[Row]) -> tuple[Batch, bool]:
     """Return the user's batch of these rows, and whether it is new."""
     defaults = {"name": printable(name)[:200]}

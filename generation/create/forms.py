@@ -215,7 +215,7 @@ class CreateForm(forms.Form):
     def _show_mode(self) -> None:
         if self.mode == ADVANCED:
             del self.fields["quality"]
-            names = ("short_side", "fps", "format", "model", "motion_adapter", "variations")
+            names = ("short_side", "width", "height", "fps", "format", "model", "motion_adapter", "variations")
             mark_default(*(self.fields[name] for name in names if name in self.fields))
             return
         self.fields["aspect"].widget = forms.RadioSelect(choices=choices_of(self, "aspect"))

@@ -22,8 +22,8 @@ from generation.requests.offer import Offer
 from generation.requests.qualities import QUALITIES, STANDARD, Quality, matching
 from generation.requests.sizes import ASPECTS, CUSTOM, aspect_of
 
-SHOWN_MODEL = "shown_model"  # what the fields of a posted form were made for
-FORM_FIELDS = {*OF_A_REQUEST, *CreateForm.base_fields, SHOWN_MODEL}
+SHOWN_MODEL, SHOWN_ASPECT = "shown_model", "shown_aspect"  # what the fields of a posted form were made for
+FORM_FIELDS = {*OF_A_REQUEST, *CreateForm.base_fields, SHOWN_MODEL, SHOWN_ASPECT}
 
 
 @dataclass
@@ -43,10 +43,12 @@ def from_request(request: Mapping[str, Any], offer: Offer | None = None) -> Pref
     """Return form values for a stored request, which may come from an untrusted file."""
     request, found, offer = as_written(with_present_names(request)), Prefill(), offer or available.offer()
     _take_models(request, found, offer)
+    # What was usual for a model or an adapter that is not here does not suit the one in its place.
     usual = offer.usual(found.values)
+    was_usual = offer.usual({name: _name(request.get(name)) for name in ("model", "motion_adapter")})
     for name in FIELDS:
         value = _plain(FIELDS[name], request.get(name))
-        if value is not None and value != usual.get(name):
+        if value is not None and value not in (usual.get(name), was_usual.get(name)):
             found.values[name] = value
     _leave_out_guidance(found, offer)
     _take_size(request, found)
@@ -96,7 +98,8 @@ def many(values: Mapping[str, Any], allowance: Allowance = UNLIMITED) -> BatchFo
 def fitted(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values with an adapter and a length that fit the model, and without LoRAs that do not fit.
 
-    A shape, a size and a frame rate that were only the defaults of the model before become those of this one.
+    A shape, a size and a frame rate that were only the defaults of the model before become those of this one, and so
+    does the size where only the shape has changed.
     """
     offer, values = available.offer(), dict(values)
     _move_defaults(values, offer)
@@ -110,15 +113,27 @@ def fitted(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _move_defaults(values: dict[str, Any], offer: Offer) -> None:
-    before = values.pop(SHOWN_MODEL, None)
-    if before not in offer.catalogue.models or before == offer.chosen_model(values).id:
+    shown, models = values.pop(SHOWN_MODEL, None), offer.catalogue.models
+    shown_aspect = values.pop(SHOWN_ASPECT, None) or values.get("aspect")
+    if shown not in models:
         return
-    usual = offer.quality(STANDARD, {**values, "model": before})
-    for name in ("short_side", "fps"):
+    is_other = shown != offer.chosen_model(values).id
+    if not is_other and shown_aspect == values.get("aspect"):
+        return
+    usual = offer.quality(STANDARD, {**values, "model": shown, "aspect": shown_aspect})
+    for name in ("short_side", "fps") if is_other else ("short_side",):
         if str(values.get(name)) == str(getattr(usual, name)):
             del values[name]
-    if values.get("aspect") == offer.catalogue.models[before].usual_aspect:
+    if is_other and values.get("aspect") == models[shown].usual_aspect:
         del values["aspect"]
+    _begin_custom(values, offer, str(shown_aspect))
+
+
+def _begin_custom(values: dict[str, Any], offer: Offer, before: str) -> None:
+    """Let a custom size begin with the width and height that the model was trained at for the shape before."""
+    native = offer.chosen_model(values).native_sizes.get(before)
+    if native and values.get("aspect") == CUSTOM and not (values.get("width") or values.get("height")):
+        values["width"], values["height"] = native
 
 
 def _leave_out_guidance(found: Prefill, offer: Offer) -> None:

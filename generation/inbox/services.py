@@ -243,7 +243,9 @@ def _word(file: Dropped, found: Found) -> str:
 
 
 def _like(model: BaseModel) -> dict[str, Any]:
-    return {**{name: getattr(model, name) for name in _LIKE}, "scheduler": dict(model.scheduler)}
+    sizes = {aspect: f"{width}x{height}" for aspect, (width, height) in model.native_sizes.items()}
+    settings = {name: getattr(model, name) for name in _LIKE}
+    return {**settings, **({"native_sizes": sizes} if sizes else {}), "scheduler": dict(model.scheduler)}
 
 
 def _free_label(label: str, taken: set[str]) -> str:

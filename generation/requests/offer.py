@@ -1,6 +1,6 @@
 """The offer of a site, and the defaults for what was chosen. Pure: the caller passes the catalogue and limits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,16 @@ from generation.requests.fields import FPS
 from generation.requests.limits import Limits
 from generation.requests.qualities import QUALITIES, STANDARD, Quality, quality_of
 from generation.requests.rates import offered_rates, standard_rate
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerWord:
+    """The `word` of a textual inversion; `only` has the labels of the models that read it, unless all do."""
+
+    word: str
+    label: str
+    purpose: str
+    only: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,16 @@ class Offer:
     def embeddings(self, model: BaseModel) -> list[Embedding]:
         """Return the textual inversions that fit `model` and are available now."""
         return [found for found in self.catalogue.embeddings_for(model) if self.is_here(found)]
+
+    def trigger_words(self) -> list[TriggerWord]:
+        """Return the words of all textual inversions that a model reads, both available now."""
+        models, found = self.models(), []
+        for embedding in self.catalogue.embeddings.values():
+            readers = [model for model in models if embedding in self.catalogue.embeddings_for(model)]
+            if readers and self.is_here(embedding):
+                only = [] if len(readers) == len(models) else [model.label for model in readers]
+                found.append(TriggerWord(embedding.word, embedding.label, embedding.purpose, only))
+        return found
 
     def default_model(self) -> BaseModel:
         """Return the form's default model: the catalogue's, or the first available one if that is missing."""

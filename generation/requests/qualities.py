@@ -1,13 +1,14 @@
 """The qualities draft, standard and best: their size, frame rate and steps on a model. Pure arithmetic."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from generation.catalogue.load import BaseModel, MotionAdapter
 from generation.domain.plan import largest_short_side
-from generation.domain.shapes import SQUARE
+from generation.domain.shapes import SQUARE, Size
 from generation.requests.fields import MAX_STEPS, MIN_SIDE
 from generation.requests.rates import even_rates, standard_rate
-from generation.requests.sizes import ASPECTS, CUSTOM, largest_short_side_of
+from generation.requests.sizes import ASPECTS, CUSTOM, largest_short_side_of, size_of
 
 DRAFT, STANDARD, BEST = QUALITIES = ("draft", "standard", "best")
 STANDARD_SIDE = 256  # pixels, minimum
@@ -49,6 +50,19 @@ def quality_of(
         finer = steps if few else min(MAX_STEPS, round(steps * BEST_STEPS))
         return Quality(min(2 * standard, reach), rates[-1], finer)
     raise KeyError(id)
+
+
+@lru_cache(maxsize=64)  # a batch asks for it row by row
+def usual_size(model: BaseModel, max_side: int) -> Size:
+    """Return the width and height of a clip for which nobody chose any: those with which the form opens.
+
+    If the shape does not fit within `max_side`, it is a square.
+    """
+    aspect = model.usual_aspect
+    short_side = quality_of(STANDARD, model, aspect=aspect, max_side=max_side).short_side
+    if short_side < MIN_SIDE:
+        aspect, short_side = SQUARE, quality_of(STANDARD, model, max_side=max_side).short_side
+    return size_of(short_side, aspect)
 
 
 def _draft_side(model: BaseModel, native: int) -> int:

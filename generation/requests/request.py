@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from generation.catalogue.load import BaseModel, Catalogue, MotionAdapter
 from generation.domain.plan import TooLarge, TooLong, longest, plan
+from generation.domain.shapes import Size
 from generation.requests.fields import (
     FIELDS,
     LORAS,
@@ -27,6 +28,7 @@ from generation.requests.fields import (
 )
 from generation.requests.limits import Limits
 from generation.requests.prompts import faults
+from generation.requests.qualities import usual_size
 from generation.requests.rates import standard_rate
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab, line feed and carriage return
@@ -150,7 +152,7 @@ class _Parser:
         model = self._model()
         adapter = self._adapter(model)
         self._refuse_guidance(model)
-        width, height = self._size()
+        width, height = self._size(model)
         self.defaults = {
             "seconds": min(FIELDS["seconds"].default, self.limits.max_seconds, _longest(model)),
             "fps": standard_rate(model.native_fps) if model else FIELDS["fps"].default,
@@ -269,7 +271,9 @@ class _Parser:
             self._fail(field.name, _("This must be one of: %s.") % ", ".join(map(str, field.choices)))
         return value
 
-    def _size(self) -> tuple[int, int]:
+    def _size(self, model: BaseModel | None) -> Size:
+        if model is not None and not {"size", "width", "height"} & self.data.keys():
+            return usual_size(model, self.limits.max_side)
         if "size" not in self.data:
             return self._side("width"), self._side("height")
         if "width" in self.data or "height" in self.data:

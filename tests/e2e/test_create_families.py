@@ -12,6 +12,7 @@ from tests.e2e.soundness import too_small, too_wide, violations
 from tests.e2e.variants import LOCALES
 from tests.other_families import CATALOGUE, NATIVE_SIZES, many_models
 from tests.site import Site
+from tests.trigger_words import embeddings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 PHONE = {"width": 360, "height": 800}
@@ -86,8 +87,42 @@ def test_a_model_with_native_sizes_opens_at_one_and_the_page_says_what_is_made(b
         expect(page.locator(".plan")).to_contain_text("832\u00a0×\u00a0480")
         expect(page.locator(".summary__result")).to_contain_text("856\u00a0×\u00a0480")
         assert_sound(page)
+        page.set_viewport_size({"width": 1280, "height": 900})
+        seed, dice = (page.locator(of).bounding_box() for of in ("#id_seed", "[data-dice]"))
+        assert (seed["y"], seed["x"] + seed["width"] < dice["x"]) == (dice["y"], True), "side by side"
+        page.locator("#id_aspect").select_option("custom")
+        expect(page.locator("#id_width")).to_have_value("832")
+        expect(page.locator(".plan li")).to_have_count(1)
+        assert_sound(page)
+        choose(page, "lake")
+        page.locator("#id_aspect").select_option("1:1")
+        expect(page.locator("#id_short_side")).to_have_value("640")
+        page.locator("#id_aspect").focus()
+        page.locator("#id_aspect").select_option("3:2")
+        expect(page.locator("#id_short_side")).to_have_value("512")
+        expect(page.locator("#id_aspect")).to_be_focused()
+        expect(page.locator(".summary__result")).to_contain_text("768\u00a0×\u00a0512")
+        page.locator("#id_short_side").fill("384")
+        page.locator("#id_aspect").select_option("1:1")
+        expect(page.locator("[name=shown_aspect]")).to_have_value("1:1")
+        expect(page.locator("#id_short_side")).to_have_value("384")
         choose(page, "tiny")
         expect(page.locator("#id_aspect")).to_have_value("1:1")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_page_for_several_prompts_names_trigger_words_columns_and_models(browser, families, locale):
+    families.catalogue.write_text(many_models(30) + embeddings("inkwash", "bad-hands"))
+    with open_page(browser, families, locale=locale, viewport=PHONE) as page:
+        sign_up(page)
+        page.goto("/create/many/")
+        words, writing = page.locator("main details.more").all()
+        words.locator("summary").click()
+        expect(words).to_contain_text("Label of bad-hands")
+        writing.locator("summary").click()
+        expect(writing).to_contain_text("model-12")
+        expect(writing).to_contain_text("negative_prompt")
+        assert_sound(page)
 
 
 def test_what_is_typed_while_the_fields_are_on_their_way_stays(browser, families):

@@ -28,6 +28,7 @@ from generation.quotas.selectors import allowance_of
 from generation.requests.limits import Limits
 
 SHOWN_PROBLEMS = 100
+SHOWN_WORDS = 10
 SOME_FAILED, NOT_FINISHED, INTERRUPTED = 3, 4, 130  # exit codes; CommandError exits with 1, shells use 130 for Ctrl-C
 START_WORKERS = f"make run (or: {manage('serve')})"
 WHY = {
@@ -111,6 +112,8 @@ class Command(BaseCommand):
             with _quiet(unless=broker_answers):
                 self._queue(feed)
                 self._say_what_was_queued(feed, entries, is_new=is_new)
+                if is_new:
+                    self._hint_at_words(entries)
                 if not broker_answers and feed.sent:
                     self._warn(
                         "Redis is not responding. The clips are kept in the database, and the site sends them to its "
@@ -143,6 +146,14 @@ class Command(BaseCommand):
         parts = [f"{count} {what}" for what, count in counts.items() if count]
         start = "" if is_new else "Resuming an earlier batch. "
         self.stdout.write(f"{start}{_rows(len(entries))}: {', '.join(parts) or 'none queued'}.")
+
+    def _hint_at_words(self, entries: list[BatchEntry]) -> None:
+        """Name the trigger words of the batch's models, which nobody could guess, unless its prompts have one."""
+        words = batches.unused_words(entries)
+        if words:
+            more = f" and {len(words) - SHOWN_WORDS} more" if len(words) > SHOWN_WORDS else ""
+            known = parsing.printable(", ".join(words[:SHOWN_WORDS]))
+            self.stderr.write(f"No prompt uses a trigger word; these models were taught: {known}{more}.")
 
     def _wait(self, feed: Feed, entries: list[BatchEntry], folder: Output | None) -> None:
         with Wait(feed, entries, folder, self._line) as waiting:

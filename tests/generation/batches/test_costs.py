@@ -6,10 +6,12 @@ from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from generation.batches import services as batches
 from generation.batches.defaults import Defaults
 from generation.batches.parsing import BatchFileError, read_rows
 from generation.catalogue.entries import Entry
 from generation.models import Job
+from generation.requests import qualities
 from tests.costs import at_most
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +84,16 @@ def test_many_keys_are_refused_by_the_page(signed_in):
     with at_most(MOST_SECONDS):
         response = post(signed_in, SHAPES["many keys"], "a.jsonl")
     assert "too" in response.context["form"].problems[0]["text"]
+
+
+@pytest.mark.usefixtures("native_sizes")
+def test_the_size_of_rows_without_one_is_found_once_and_not_once_per_row(monkeypatch):
+    seen, quality_of = [], qualities.quality_of
+    monkeypatch.setattr(qualities, "quality_of", lambda *of, **more: (seen.append(of), quality_of(*of, **more))[1])
+    qualities.usual_size.cache_clear()
+    rows = read_rows(b"prompt,model\n" + b"a wave,tides\n" * 200, format="csv")
+    assert {entry.request.width for entry in batches.check(rows) if entry.request} == {856}
+    assert len(seen) == 1
 
 
 def test_models_are_looked_for_once_and_not_once_per_row(monkeypatch):

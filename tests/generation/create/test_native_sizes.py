@@ -80,6 +80,61 @@ def test_a_shape_that_somebody_chose_stays_with_another_model(signed_in):
     assert values(page_of(signed_in, **before))["aspect"] == "2:3"
 
 
+@pytest.mark.parametrize(
+    ("model", "before", "side", "aspect", "expected"),
+    [
+        ("lake", "1:1", "640", "3:2", 512),
+        ("lake", "3:2", "512", "1:1", 640),
+        ("lake", "3:2", "512", "16:9", 480),
+        ("lake", "3:2", "384", "1:1", "384"),  # somebody chose it
+        ("lake", "1:1", "", "3:2", ""),  # empty means the usual one
+        ("tides", "16:9", "480", "9:16", "480"),  # the same
+    ],
+)
+def test_another_shape_opens_at_the_models_own_size_for_it(signed_in, model, before, side, aspect, expected):
+    shown = {"shown_model": model, "shown_aspect": before}
+    found = values(page_of(signed_in, **shown, model=model, aspect=aspect, short_side=side))
+    assert (found["aspect"], str(found["short_side"])) == (aspect, str(expected))
+
+
+def test_a_shape_and_a_model_that_change_together_open_at_the_size_of_both(signed_in):
+    shown = {"shown_model": "lake", "shown_aspect": "1:1"}
+    found = values(page_of(signed_in, **shown, model="tides", aspect="9:16", short_side="640"))
+    assert (found["aspect"], found["short_side"]) == ("9:16", 480)
+
+
+@pytest.mark.parametrize(("before", "size"), [("16:9", ("832", "480")), ("9:16", ("480", "832"))])
+def test_a_custom_shape_begins_with_the_size_that_the_model_was_trained_at(signed_in, before, size):
+    shown = {"shown_model": "tides", "shown_aspect": before}
+    found = values(page_of(signed_in, **shown, aspect="custom"))
+    assert (str(found["width"]), str(found["height"])) == size
+
+
+def test_a_custom_size_is_not_called_optional(signed_in):
+    page = told(page_of(signed_in, aspect="custom"))
+    for name in ("width", "height"):
+        label = page[page.index(f'<label for="id_{name}">') :]
+        assert "(optional)" not in label[: label.index("</label>")]
+
+
+@pytest.mark.parametrize("typed", [{"width": "1920"}, {"height": "1080"}, {"width": "1920", "height": "1080"}])
+def test_a_custom_size_that_somebody_typed_stays(signed_in, typed):
+    found = values(page_of(signed_in, shown_model="tides", shown_aspect="16:9", aspect="custom", **typed))
+    assert {name: found[name] for name in ("width", "height") if found.get(name)} == typed
+
+
+@pytest.mark.parametrize("shown", ["4:3", "custom", "", "1:1"])
+def test_a_shape_that_has_no_size_leaves_a_custom_one_empty(signed_in, shown):
+    found = values(page_of(signed_in, shown_model="tides", shown_aspect=shown, aspect="custom"))
+    assert not found.get("width") and not found.get("height")
+
+
+def test_the_form_asks_for_the_size_of_a_shape_where_the_model_has_several(signed_in):
+    asks = "change from:#id_aspect"
+    assert asks in told(page_of(signed_in, model="lake"))
+    assert asks not in told(page_of(signed_in, model="waves")), "all shapes have the same"
+
+
 def test_back_at_a_model_without_native_sizes_the_shape_is_a_square_again(signed_in):
     assert values(page_of(signed_in, shown_model="tides", model="tiny"))["aspect"] == "1:1"
 

@@ -59,3 +59,19 @@ def test_what_suits_the_model_anyway_is_left_open():
     assert "steps" not in values
     assert "guidance" not in values
     assert prefill.from_request(a_request(steps=3)).values["steps"] == 3
+
+
+@pytest.mark.usefixtures("other_families")
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({"model": "hunyuanvideo-1-5", "steps": 50, "guidance": 6.0}, {}),  # both are that model's own
+        ({"model": "hunyuanvideo-1-5", "steps": 30, "guidance": 2.5}, {"steps": 30, "guidance": 2.5}),
+        ({"model": "epicrealism", "motion_adapter": "animatediff-lightning-4step", "steps": 4, "guidance": 1.0}, {}),
+        ({"model": "gone", "steps": 50, "guidance": 6.0}, {"steps": 50, "guidance": 6.0}),  # nobody knows
+    ],
+)
+def test_what_was_usual_for_a_model_that_is_not_here_is_left_open(changes, kept):
+    values = prefill.from_request({**a_request(seed=3), **changes}).values
+    assert "model" not in values
+    assert {name: values[name] for name in ("steps", "guidance") if name in values} == kept

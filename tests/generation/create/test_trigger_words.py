@@ -1,21 +1,15 @@
 """The words of textual inversions, which nobody could guess: shown on the form where the chosen model has any."""
 
+from pathlib import Path
+
 import pytest
 from django.urls import reverse
 
 from tests.generation.create.pages import ADVANCED, edit
+from tests.other_families import CATALOGUE
+from tests.trigger_words import embeddings
 
 pytestmark = pytest.mark.django_db
-EMBEDDING = """
-[embeddings.{word}]
-label = "Label of {word}"
-purpose = "What {word} is for."
-family = "{family}"
-builtin = true
-folder = "motion-adapter"
-weights = "{weights}"
-licence = "as AuraVideo"
-"""
 
 
 @pytest.fixture
@@ -24,7 +18,7 @@ def have(settings, tmp_path):
 
     def write(*words, family="tiny", weights="config.json"):
         path = tmp_path / "catalogue.toml"
-        path.write_text("".join(EMBEDDING.format(word=word, family=family, weights=weights) for word in words))
+        path.write_text(embeddings(*words, family=family, weights=weights))
         settings.CATALOGUE_FILE = str(path)
 
     return write
@@ -65,3 +59,30 @@ def test_a_change_of_the_model_changes_its_words(signed_in, have):
     page = edit(signed_in, "mode=advanced", {**ADVANCED}).content.decode()
     assert "inkwash" in page
     assert 'hx-select-oob="#trigger-words,' in page
+
+
+def many(client):
+    return client.get(reverse("generation:create-many")).content.decode()
+
+
+def test_the_page_for_several_prompts_has_them_too(signed_in, have):
+    assert "Trigger words" not in many(signed_in)
+    have("inkwash", "badhands")
+    page = many(signed_in)
+    assert page.count('<code translate="no">inkwash</code>') == 2, "in the summary and in the list"
+    assert "Label of badhands. What badhands is for." in page
+    assert "(only" not in page, "every model here reads them"
+    assert "For rows without a size." in page, "the help of the other fields stays"
+
+
+@pytest.mark.parametrize("other", [{"family": "sd15"}, {"weights": "gone.safetensors"}])
+def test_it_has_no_words_that_nothing_here_reads(signed_in, have, other):
+    have("inkwash", **other)
+    assert "Trigger words" not in many(signed_in)
+
+
+def test_it_says_which_models_read_a_word_where_not_all_do(signed_in, settings, have):
+    have("inkwash")
+    with Path(settings.CATALOGUE_FILE).open("a") as file:
+        file.write(CATALOGUE)
+    assert "What inkwash is for. <span>(only Tiny world)</span>" in many(signed_in)

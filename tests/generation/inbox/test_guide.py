@@ -49,6 +49,7 @@ def test_the_steps_lead_to_a_model_on_the_form(settings, home):
     settings.CATALOGUE_FILE = str(own)
     model = available.catalogue().models[id]
     assert (model.label, model.steps, model.guidance) == ("Water colours", 30, 7.5)
+    assert dict(model.native_sizes) == {"16:9": (896, 512), "1:1": (512, 512)}
 
 
 def test_a_lora_needs_nothing_more(home):

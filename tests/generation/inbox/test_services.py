@@ -70,6 +70,32 @@ def test_a_checkpoint_becomes_a_model_with_the_usual_settings(tmp_path, drop, ha
     assert not model.is_available(tmp_path), "its configuration is not fetched yet"
 
 
+LIKE = """
+[models.stable-diffusion-v1-5]
+steps = 30
+native_sizes = { "16:9" = "896x512", "1:1" = "512x512" }
+"""
+
+
+def test_a_checkpoint_takes_over_what_the_operator_says_of_the_model_that_it_is_like(tmp_path, drop):
+    own = tmp_path / "own.toml"
+    own.write_text(LIKE)
+    id = services.approve(tmp_path, own, drop(files.checkpoint()))
+    model = catalogue(tmp_path, own).models[id]
+    assert model.steps == 30
+    assert dict(model.native_sizes) == {"16:9": (896, 512), "1:1": (512, 512)}
+    assert catalogue(tmp_path).models[id].usual_aspect == "16:9", "also without the operator's file"
+
+
+def test_the_operators_file_may_give_an_approved_checkpoint_native_sizes_and_take_them_away(tmp_path, drop):
+    own = tmp_path / "own.toml"
+    own.write_text(LIKE)
+    id = services.approve(tmp_path, own, drop(files.checkpoint()))
+    for said, sizes in [("{ '9:16' = '512x896' }", {"9:16": (512, 896)}), ("{}", {})]:
+        own.write_text(f"{LIKE}\n[models.{id}]\nnative_sizes = {said}\n")
+        assert dict(catalogue(tmp_path, own).models[id].native_sizes) == sizes
+
+
 def test_motion_modules_a_camera_move_and_a_vae_become_entries(tmp_path, drop):
     motion_lora = {"unet.mid_block.motion_modules.0.attn1.to_q.lora_A.weight": (4, 1280)}
     for shapes, name in ((files.motion(frames=24), "mm"), (motion_lora, "zoom"), (files.vae(), "vae")):

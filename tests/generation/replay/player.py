@@ -31,7 +31,7 @@ from tests.workers.media.clips import encode
 
 DRAWN = "drawn"
 FORMS = {"one": "create-form", "many": "create--many"}
-_HIDDEN_FIELDS = ("csrfmiddlewaretoken", "typed_by", "shown_model", "preset_name", "video_file")
+_HIDDEN_FIELDS = ("csrfmiddlewaretoken", "typed_by", "shown_model", "shown_aspect", "preset_name", "video_file")
 _SWEEP_FIELDS = ("across", "across_values", "down", "down_values")  # another form's, at the end of this one
 _QUALITY_KEYS = ("preset", "quality")  # the old and the new name of the field in stored requests
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")

@@ -3,10 +3,11 @@
 import pytest
 
 from generation.catalogue.load import CatalogueError, load_catalogue
+from generation.requests.choices import to_requests
 from generation.requests.limits import Limits
 from generation.requests.offer import Offer
 from generation.requests.request import InvalidRequest, parse
-from tests.other_families import CATALOGUE
+from tests.other_families import CATALOGUE, NATIVE_SIZES
 
 
 @pytest.fixture
@@ -35,6 +36,48 @@ def test_what_nobody_gave_is_what_suits_the_model(ask):
     waves, clouds = ask(model="waves"), ask(model="clouds")
     assert (waves.fps, waves.steps, waves.guidance, waves.seconds) == (16, 50, 5.0, 2)
     assert (clouds.fps, clouds.steps, clouds.guidance, clouds.motion_adapter) == (25, 8, 1.0, "")
+
+
+@pytest.fixture
+def shaped(tmp_path):
+    """Return a catalogue of which two models have native sizes by shape."""
+    path = tmp_path / "native-sizes.toml"
+    path.write_text(NATIVE_SIZES)
+    return load_catalogue(path)
+
+
+def size_of(catalogue, limits=None, **data):
+    request = parse({"prompt": "a wave", **data}, catalogue, limits or Limits())
+    return request.width, request.height
+
+
+def test_a_size_that_nobody_gave_is_the_one_with_which_the_form_opens(shaped):
+    sizes = {
+        model: size_of(shaped, model=model) for model in ("tiny", "waves", "clouds", "tides", "lake", "epicrealism")
+    }
+    assert sizes == {
+        "tiny": (256, 256),
+        "waves": (480, 480),
+        "clouds": (512, 512),
+        "tides": (856, 480),  # the form's 16:9, made at 832x480
+        "lake": (640, 640),
+        "epicrealism": (512, 512),
+    }
+    for model in shaped.models:
+        offer = Offer(shaped, Limits(), lambda entry: True)
+        aspect, chosen = shaped.models[model].usual_aspect, {"prompt": "a wave", "model": model, "quality": "standard"}
+        (opened,) = to_requests({**chosen, "aspect": aspect}, offer)
+        assert size_of(shaped, model=model) == (opened.width, opened.height)
+
+
+@pytest.mark.parametrize("given", [{"size": "256x256"}, {"width": 256, "height": 256}, {"width": 256}, {"height": 256}])
+def test_a_size_of_which_somebody_gave_a_side_is_as_ever(shaped, given):
+    assert size_of(shaped, model="tides", **given) == (256, 256)
+
+
+@pytest.mark.parametrize(("most", "size"), [(512, (512, 290)), (232, (232, 132)), (200, (200, 200)), (129, (128, 128))])
+def test_a_size_that_nobody_gave_keeps_to_the_limits(shaped, most, size):
+    assert size_of(shaped, Limits(max_side=most), model="tides") == size
 
 
 def test_a_model_that_makes_less_than_the_usual_length_makes_its_own(tmp_path):

@@ -13,6 +13,8 @@ from generation.models import Batch, Job
 from generation.queue import broker, services
 from tests.factories import UserFactory
 from tests.generation.batches.command.conftest import manifest_of, render
+from tests.other_families import CATALOGUE
+from tests.trigger_words import embeddings
 
 # --- Queueing ----------------------------------------------------------------------------------------------------
 
@@ -113,6 +115,36 @@ def test_an_account_is_found_by_its_name_or_address_in_any_case(run, file, user)
     for name in (user.username.upper(), user.email.upper()):
         assert run(file("a heart\n"), user=name)[0] == 0
     assert Job.objects.get().user == user
+
+
+@pytest.fixture
+def taught(settings, tmp_path):
+    """Teach the default model two words, and no other one."""
+    path = tmp_path / "catalogue.toml"
+    path.write_text(CATALOGUE + embeddings("inkwash", "bad-hands"))
+    settings.CATALOGUE_FILE = str(path)
+
+
+@pytest.mark.usefixtures("taught")
+def test_trigger_words_are_named_once_where_no_prompt_has_one(run, file):
+    rows = file("a red heart\na blue star\n")
+    _code, out, err = run(rows)
+    assert err == "No prompt uses a trigger word; these models were taught: inkwash, bad-hands.\n"
+    assert out == "2 rows: 2 queued.\n"
+    assert run(rows)[2] == "", "the same batch again"
+
+
+@pytest.mark.usefixtures("taught")
+@pytest.mark.parametrize(
+    "text", ["a red heart, Inkwash\na star\n", "prompt,negative_prompt\na heart,bad-hands\na star,\n"]
+)
+def test_whoever_uses_trigger_words_is_not_told(run, file, text):
+    assert run(file(text, "rows.csv" if "," in text[:8] else "rows.txt"))[2] == ""
+
+
+@pytest.mark.usefixtures("taught")
+def test_only_words_that_the_models_of_the_batch_read_are_named(run, file):
+    assert run(file("prompt,model\na wave,waves\n", "rows.csv"))[2] == ""
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "a b"])
