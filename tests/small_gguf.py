@@ -34,6 +34,13 @@ def own_name(name: str) -> str:
     return name
 
 
+def own_name_of_ltx(name: str) -> str:
+    """Return what LTX-Video's own code calls a weight."""
+    for ours, theirs in (("proj_in.", "patchify_proj."), ("time_embed.", "adaln_single.")):
+        name = re.sub(f"^{re.escape(ours)}", theirs, name)
+    return name.replace("norm_q", "q_norm").replace("norm_k", "k_norm")
+
+
 def weights_of(folder: Path) -> dict[str, np.ndarray]:
     """Return the transformer's weights in a model's folder, under diffusers' names."""
     from safetensors.numpy import load_file
@@ -41,7 +48,7 @@ def weights_of(folder: Path) -> dict[str, np.ndarray]:
     return load_file(folder / "transformer" / "diffusion_pytorch_model.safetensors")
 
 
-def write_wan_gguf(
+def write_transformer(
     path: Path,
     folder: Path,
     kind: str,
@@ -51,7 +58,7 @@ def write_wan_gguf(
     renamed: Any = own_name,
     left_out: str = "",
 ) -> Path:
-    """Write the transformer of the Wan model in `folder` as one file.
+    """Write the transformer of the model in `folder`, by default one of Wan, as one file.
 
     Matrices are of the type `kind`, where their rows are long enough. As is usual, vectors and modulations are F32.
 

@@ -21,7 +21,8 @@ from generation.catalogue.entries import (
     Vae,
     is_inside,
 )
-from generation.catalogue.pipelines import ANIMATEDIFF, IN_ONE_FILE, PIPELINES, PRECISIONS, TAKEN
+from generation.catalogue.gguf_file import SUFFIX as GGUF
+from generation.catalogue.pipelines import ANIMATEDIFF, IN_GGUF, IN_ONE_FILE, PIPELINES, PRECISIONS, TAKEN
 from generation.catalogue.toml_table import Table
 from generation.domain.plan import SIDE_MULTIPLE, FrameRule
 from generation.domain.shapes import ASPECTS, Size, has_aspect
@@ -192,14 +193,21 @@ def _other_vae(table: Table) -> tuple[str | None, str | None]:
 
 def _weights(table: Table, pipeline: str, vae_repo: str | None) -> tuple[str | None, str | None]:
     """Return the single file with the weights, and the entry with their configuration; None for those not given."""
-    weights, configuration = _single_file(table)
+    weights, configuration = _single_file(table, GGUF)
     if weights is not None and vae_repo is not None:
         raise table.error("weights", "does not go with vae_repo; name an entry in 'vae'")
-    if weights is not None and pipeline not in IN_ONE_FILE:
-        raise table.error("weights", f"does not go with {pipeline}")
+    if weights is not None and pipeline not in (IN_GGUF if weights.endswith(GGUF) else IN_ONE_FILE):
+        raise table.error("weights", f"does not go with {pipeline}{_other_format(weights, pipeline)}")
     if weights is not None and table.peek("parts"):
         raise table.error("parts", "does not go with weights, a single file; name an entry in 'vae'")
     return weights, configuration
+
+
+def _other_format(weights: str, pipeline: str) -> str:
+    """Return the end of a sentence that refuses a single file: the format that the pipeline takes, if there is one."""
+    if weights.endswith(GGUF):
+        return " as a GGUF file" if pipeline in IN_ONE_FILE else ""
+    return f", except for a {GGUF} file" if pipeline in IN_GGUF else ""
 
 
 def _check_sizes(model: BaseModel, table: Table) -> None:
@@ -251,9 +259,13 @@ def _clip_skip(table: Table, pipeline: str) -> int:
     return clip_skip
 
 
-def _single_file(table: Table) -> tuple[str | None, str | None]:
-    """Return the single file of a model's or VAE's weights, and the ID of the entry that has its configuration."""
-    weights, configuration = _safetensors(table), table.text("configuration", None)
+def _single_file(table: Table, *formats: str) -> tuple[str | None, str | None]:
+    """Return the single file of a model's or VAE's weights, and the ID of the entry that has its configuration.
+
+    Args:
+        formats: how its name may end besides `.safetensors`.
+    """
+    weights, configuration = _weights_file(table, ".safetensors", *formats), table.text("configuration", None)
     if weights is None:
         if configuration is not None:
             raise table.error("configuration", "goes with 'weights', which names a single file")
@@ -264,11 +276,11 @@ def _single_file(table: Table) -> tuple[str | None, str | None]:
     return weights, configuration
 
 
-def _safetensors(table: Table) -> str | None:
+def _weights_file(table: Table, *formats: str) -> str | None:
     """Return the file that `weights` names. Other formats of weights may hold programs."""
     weights = table.text("weights", None)
-    if weights is not None and not weights.endswith(".safetensors"):
-        raise table.error("weights", f"must be a .safetensors file, not {weights!r}")
+    if weights is not None and not weights.endswith(formats):
+        raise table.error("weights", f"must be a {' or '.join(formats)} file, not {weights!r}")
     return weights
 
 
