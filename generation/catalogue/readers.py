@@ -53,6 +53,8 @@ _ADAPTER_FILES = ("config.json", "diffusion_pytorch_model{variant}.safetensors")
 _VAE_FILES = ("config.json", "diffusion_pytorch_model.safetensors")
 _CONFIGURATION_FILES = tuple(name for name in _DIFFUSERS_FILES if not name.endswith(".safetensors"))
 
+SAFETENSORS = ".safetensors"
+
 # Where the configuration of a single-file checkpoint is, if its entry does not say so.
 _USUAL_CONFIGURATION = {"sd15": "sd15-configuration"}
 
@@ -193,21 +195,15 @@ def _other_vae(table: Table) -> tuple[str | None, str | None]:
 
 def _weights(table: Table, pipeline: str, vae_repo: str | None) -> tuple[str | None, str | None]:
     """Return the single file with the weights, and the entry with their configuration; None for those not given."""
-    weights, configuration = _single_file(table, GGUF)
+    formats = ((SAFETENSORS,) if pipeline in IN_ONE_FILE else ()) + ((GGUF,) if pipeline in IN_GGUF else ())
+    if table.peek("weights") is not None and not formats:
+        raise table.error("weights", f"does not go with {pipeline}")
+    weights, configuration = _single_file(table, formats)
     if weights is not None and vae_repo is not None:
         raise table.error("weights", "does not go with vae_repo; name an entry in 'vae'")
-    if weights is not None and pipeline not in (IN_GGUF if weights.endswith(GGUF) else IN_ONE_FILE):
-        raise table.error("weights", f"does not go with {pipeline}{_other_format(weights, pipeline)}")
     if weights is not None and table.peek("parts"):
         raise table.error("parts", "does not go with weights, a single file; name an entry in 'vae'")
     return weights, configuration
-
-
-def _other_format(weights: str, pipeline: str) -> str:
-    """Return the end of a sentence that refuses a single file: the format that the pipeline takes, if there is one."""
-    if weights.endswith(GGUF):
-        return " as a GGUF file" if pipeline in IN_ONE_FILE else ""
-    return f", except for a {GGUF} file" if pipeline in IN_GGUF else ""
 
 
 def _check_sizes(model: BaseModel, table: Table) -> None:
@@ -259,13 +255,13 @@ def _clip_skip(table: Table, pipeline: str) -> int:
     return clip_skip
 
 
-def _single_file(table: Table, *formats: str) -> tuple[str | None, str | None]:
+def _single_file(table: Table, formats: tuple[str, ...] = (SAFETENSORS,)) -> tuple[str | None, str | None]:
     """Return the single file of a model's or VAE's weights, and the ID of the entry that has its configuration.
 
     Args:
-        formats: how its name may end besides `.safetensors`.
+        formats: how its name may end.
     """
-    weights, configuration = _weights_file(table, ".safetensors", *formats), table.text("configuration", None)
+    weights, configuration = _weights_file(table, formats), table.text("configuration", None)
     if weights is None:
         if configuration is not None:
             raise table.error("configuration", "goes with 'weights', which names a single file")
@@ -276,7 +272,7 @@ def _single_file(table: Table, *formats: str) -> tuple[str | None, str | None]:
     return weights, configuration
 
 
-def _weights_file(table: Table, *formats: str) -> str | None:
+def _weights_file(table: Table, formats: tuple[str, ...]) -> str | None:
     """Return the file that `weights` names. Other formats of weights may hold programs."""
     weights = table.text("weights", None)
     if weights is not None and not weights.endswith(formats):

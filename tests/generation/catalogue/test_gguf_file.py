@@ -6,7 +6,6 @@ import struct
 import gguf
 import numpy as np
 import pytest
-from diffusers.quantizers.gguf.utils import SUPPORTED_GGUF_QUANT_TYPES
 
 from generation.catalogue import gguf_file
 from generation.catalogue.gguf_file import GgufError, Weight, read_gguf
@@ -72,12 +71,6 @@ def test_a_header_says_architecture_names_shapes_and_types(written):
 
 def test_a_file_need_not_say_its_architecture(tmp_path):
     assert read(write_gguf(tmp_path / "bare.gguf", WEIGHTS, architecture=None).read_bytes()).architecture == ""
-
-
-def test_our_types_are_those_that_diffusers_computes_with_in_their_sizes():
-    known = {*SUPPORTED_GGUF_QUANT_TYPES, gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.F16}
-    sizes = {int(kind): (kind.name, *gguf.GGML_QUANT_SIZES[kind]) for kind in known}
-    assert dict(gguf_file.TYPES) == sizes
 
 
 @pytest.mark.parametrize("kind", sorted(gguf.GGMLQuantizationType))

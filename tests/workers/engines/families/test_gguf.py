@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from generation.catalogue import gguf_file
 from generation.domain.errors import RenderError
 from generation.domain.plan import FrameRule
 from tests import small_families
@@ -178,6 +179,15 @@ def test_a_lora_of_other_widths_is_refused(small_folder, folder, tmp_path, new_e
     with pytest.raises(RenderError) as caught:
         make(engine, WAN, loras=[Lora(path, 1.0, "Ink")])
     assert caught.value.id == "lora-mismatch"
+
+
+def test_our_types_are_those_that_diffusers_computes_with_in_their_sizes():
+    import gguf
+    from diffusers.quantizers.gguf.utils import SUPPORTED_GGUF_QUANT_TYPES
+
+    known = {*SUPPORTED_GGUF_QUANT_TYPES, gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.F16}
+    sizes = {int(kind): (kind.name, *gguf.GGML_QUANT_SIZES[kind]) for kind in known}
+    assert dict(gguf_file.TYPES) == sizes
 
 
 def refusal(folder, file):
