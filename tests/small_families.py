@@ -15,8 +15,13 @@ WORDS = (
 TEXT_WIDTH = 32
 
 
-def write_wan(folder: Path, *, expand_timesteps: bool = False) -> Path:
-    """Write a Wan model: frames 4k + 1, sides multiples of 16. Return its folder."""
+def write_wan(folder: Path, *, expand_timesteps: bool = False, head_width: int = 12, width: int = 32) -> Path:
+    """Write a Wan model: frames 4k + 1, sides multiples of 16. Return its folder.
+
+    Args:
+        head_width: of its two attention heads.
+        width: of the layer between two others.
+    """
     import torch
     from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
     from transformers import UMT5Config, UMT5EncoderModel
@@ -38,12 +43,12 @@ def write_wan(folder: Path, *, expand_timesteps: bool = False) -> Path:
     transformer = WanTransformer3DModel(
         patch_size=(1, 2, 2),
         num_attention_heads=2,
-        attention_head_dim=12,
+        attention_head_dim=head_width,
         in_channels=16,
         out_channels=16,
         text_dim=TEXT_WIDTH,
         freq_dim=64,
-        ffn_dim=32,
+        ffn_dim=width,
         num_layers=2,
         rope_max_seq_len=32,
     )

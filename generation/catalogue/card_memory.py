@@ -45,6 +45,9 @@ class Model(Protocol):
     @property
     def native_fps(self) -> int: ...
 
+    @property
+    def is_gguf(self) -> bool: ...
+
 
 class _Exact(Protocol):
     @property
@@ -95,13 +98,14 @@ def _at(plane: Plane, pixels: int, frames: int, share: float = 1) -> float:
 def modes(model: Model, inexact: str = USUALLY) -> tuple[Mode, ...]:
     """Return the memory modes of a model in the order in which they are tried; empty if nothing was calculated for it.
 
-    An operator's entry may state another `memory_gb`: then that counts, and not the table of its family. One that was
-    copied when ours said what a square clip needs is still a calculated one.
+    The table is about weights in half precision, so it says nothing of a GGUF file's. An operator's entry may state
+    another `memory_gb`: then that counts, and not the table of its family. One that was copied when ours said what a
+    square clip needs is still a calculated one.
 
     Args:
         inexact: one of `INEXACT`.
     """
-    found = _families().get(model.family, ())
+    found = () if model.is_gguf else _families().get(model.family, ())
     calculated = (0, usual_gb(model), _gb(model, model.native_size, model.native_size))
     return allowed(found, inexact) if model.memory_gb in calculated else ()
 

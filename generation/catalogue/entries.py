@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext
 
 from auravideo.commands import manage
+from generation.catalogue.gguf_file import SUFFIX as GGUF
 from generation.catalogue.lockfile import locked_sizes
 from generation.catalogue.pipelines import ANIMATEDIFF
 from generation.domain.plan import ANY_COUNT, FrameRule
@@ -152,8 +153,8 @@ class BaseModel(Entry):
     `variant_of` is the entry whose files it uses, and `english_notice` what an operator must know before a download.
 
     `weights` names a single-file checkpoint. It has neither a configuration nor a tokenizer, so these are those of the
-    entry `configuration`. `vae` is an entry that replaces the model's own VAE. Both entries come along as
-    `configuration_entry` and `vae_entry`.
+    entry `configuration`, and so are all networks but the transformer if it is a GGUF file. `vae` is an entry that
+    replaces the model's own VAE. Both entries come along as `configuration_entry` and `vae_entry`.
     """
 
     kind: ClassVar[str] = "models"
@@ -241,6 +242,11 @@ class BaseModel(Entry):
         """Return the folder of that VAE's configuration if it is a single file, which has none."""
         own = self.vae_entry.configuration_entry if self.vae_entry else None
         return own.path(home) / "vae" if own else None
+
+    @property
+    def is_gguf(self) -> bool:
+        """Return whether its transformer is a GGUF file, whose weights take other memory than those of its family."""
+        return self.weights is not None and self.weights.endswith(GGUF)
 
     def usual_steps(self, adapter: "MotionAdapter | None") -> int:
         """Return the default number of denoising steps; a distilled adapter overrides it."""

@@ -27,6 +27,8 @@ from generation.catalogue.entries import (
     Upscaler,
     Vae,
 )
+from generation.catalogue.gguf_file import SUFFIX as GGUF
+from generation.catalogue.pipelines import ANIMATEDIFF
 from generation.catalogue.readers import READERS
 from generation.catalogue.toml_table import CatalogueError, Table
 
@@ -199,7 +201,8 @@ def _over(known: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]
 def _sized(known: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an entry that hold for one that says `fields` over them: other sizes need other memory."""
     untrue = ["native_sizes"] if _changes(known, fields, "native_size", "side_multiple") else []
-    is_calculated = card_memory.is_calculated(str({**known, **fields}.get("family")))
+    now = {**known, **fields}
+    is_calculated = card_memory.is_calculated(str(now.get("family"))) and not str(now.get("weights")).endswith(GGUF)
     if is_calculated and (untrue or _changes(known, fields, "native_sizes", "native_fps")):
         untrue.append("memory_gb")  # without a figure, the table of its family says what a clip needs
     return {name: value for name, value in known.items() if name not in untrue}
@@ -284,9 +287,9 @@ def _with_others(catalogue: Catalogue) -> Catalogue:
     return replace(catalogue, models=MappingProxyType(models), vaes=MappingProxyType(vaes))
 
 
-def _folders(catalogue: Catalogue) -> dict[str, BaseModel]:
-    """Return the models whose folders have the configuration of Stable Diffusion's parts."""
-    return {id: model for id, model in catalogue.models.items() if model.is_animatediff and not model.weights}
+def _folders(catalogue: Catalogue, pipeline: str) -> dict[str, BaseModel]:
+    """Return the models whose folders have the configuration of a pipeline's parts."""
+    return {id: model for id, model in catalogue.models.items() if model.pipeline == pipeline and not model.weights}
 
 
 def _check_references(catalogue: Catalogue, origin: Mapping[tuple[str, str], str]) -> None:
@@ -308,10 +311,11 @@ def _check_references(catalogue: Catalogue, origin: Mapping[tuple[str, str], str
             known(model, "vae", model.vae, catalogue.vaes)
         known(model, "interpolator", model.interpolator, catalogue.interpolators)
         known(model, "upscaler", model.upscaler, catalogue.upscalers)
-    layouts = {**catalogue.configurations, **_folders(catalogue)}
     files: list[BaseModel | Vae] = [*catalogue.models.values(), *catalogue.vaes.values()]
     for file in files:
         if file.configuration is not None:
+            pipeline = file.pipeline if isinstance(file, BaseModel) else ANIMATEDIFF
+            layouts = {**catalogue.configurations, **_folders(catalogue, pipeline)}
             known(file, "configuration", file.configuration, layouts)
     for adapter in catalogue.adapters.values():
         if adapter.lora is not None:

@@ -17,6 +17,9 @@ PIPELINES = (ANIMATEDIFF, *OTHERS)
 # Those whose models also come as a single file, of which we can read the networks.
 IN_ONE_FILE = (ANIMATEDIFF, "LTXConditionPipeline", "LTXPipeline")
 
+# Those whose transformer may be a GGUF file: diffusers knows the names in it.
+IN_GGUF = ("LTXConditionPipeline", "LTXPipeline", "WanPipeline")
+
 # Arguments of a pipeline's call that come from the request, the plan or the engine, and never from an entry.
 TAKEN = (
     "prompt", "negative_prompt", "width", "height", "num_frames", "num_inference_steps", "guidance_scale", "generator",

@@ -21,7 +21,8 @@ from generation.catalogue.entries import (
     Vae,
     is_inside,
 )
-from generation.catalogue.pipelines import ANIMATEDIFF, IN_ONE_FILE, PIPELINES, PRECISIONS, TAKEN
+from generation.catalogue.gguf_file import SUFFIX as GGUF
+from generation.catalogue.pipelines import ANIMATEDIFF, IN_GGUF, IN_ONE_FILE, PIPELINES, PRECISIONS, TAKEN
 from generation.catalogue.toml_table import Table
 from generation.domain.plan import SIDE_MULTIPLE, FrameRule
 from generation.domain.shapes import ASPECTS, Size, has_aspect
@@ -51,6 +52,8 @@ _DIFFUSERS_FILES = (
 _ADAPTER_FILES = ("config.json", "diffusion_pytorch_model{variant}.safetensors")
 _VAE_FILES = ("config.json", "diffusion_pytorch_model.safetensors")
 _CONFIGURATION_FILES = tuple(name for name in _DIFFUSERS_FILES if not name.endswith(".safetensors"))
+
+SAFETENSORS = ".safetensors"
 
 # Where the configuration of a single-file checkpoint is, if its entry does not say so.
 _USUAL_CONFIGURATION = {"sd15": "sd15-configuration"}
@@ -192,11 +195,12 @@ def _other_vae(table: Table) -> tuple[str | None, str | None]:
 
 def _weights(table: Table, pipeline: str, vae_repo: str | None) -> tuple[str | None, str | None]:
     """Return the single file with the weights, and the entry with their configuration; None for those not given."""
-    weights, configuration = _single_file(table)
+    formats = ((SAFETENSORS,) if pipeline in IN_ONE_FILE else ()) + ((GGUF,) if pipeline in IN_GGUF else ())
+    if table.peek("weights") is not None and not formats:
+        raise table.error("weights", f"does not go with {pipeline}")
+    weights, configuration = _single_file(table, formats)
     if weights is not None and vae_repo is not None:
         raise table.error("weights", "does not go with vae_repo; name an entry in 'vae'")
-    if weights is not None and pipeline not in IN_ONE_FILE:
-        raise table.error("weights", f"does not go with {pipeline}")
     if weights is not None and table.peek("parts"):
         raise table.error("parts", "does not go with weights, a single file; name an entry in 'vae'")
     return weights, configuration
@@ -251,9 +255,13 @@ def _clip_skip(table: Table, pipeline: str) -> int:
     return clip_skip
 
 
-def _single_file(table: Table) -> tuple[str | None, str | None]:
-    """Return the single file of a model's or VAE's weights, and the ID of the entry that has its configuration."""
-    weights, configuration = _safetensors(table), table.text("configuration", None)
+def _single_file(table: Table, formats: tuple[str, ...] = (SAFETENSORS,)) -> tuple[str | None, str | None]:
+    """Return the single file of a model's or VAE's weights, and the ID of the entry that has its configuration.
+
+    Args:
+        formats: how its name may end.
+    """
+    weights, configuration = _weights_file(table, formats), table.text("configuration", None)
     if weights is None:
         if configuration is not None:
             raise table.error("configuration", "goes with 'weights', which names a single file")
@@ -264,11 +272,11 @@ def _single_file(table: Table) -> tuple[str | None, str | None]:
     return weights, configuration
 
 
-def _safetensors(table: Table) -> str | None:
+def _weights_file(table: Table, formats: tuple[str, ...]) -> str | None:
     """Return the file that `weights` names. Other formats of weights may hold programs."""
     weights = table.text("weights", None)
-    if weights is not None and not weights.endswith(".safetensors"):
-        raise table.error("weights", f"must be a .safetensors file, not {weights!r}")
+    if weights is not None and not weights.endswith(formats):
+        raise table.error("weights", f"must be a {' or '.join(formats)} file, not {weights!r}")
     return weights
 
 

@@ -79,6 +79,14 @@ ERRORS: Mapping[str, Any] = {
         "The file %(file)s of the model %(model)s was not used: %(matching)s of the %(total)s weights that its "
         "configuration asks for match (one that does not: %(problem)s). Choose another model."
     ),
+    "checkpoint-architecture": _(
+        "The file %(file)s of the model %(model)s was not used: it holds another kind of network (%(found)s). Choose "
+        "another model."
+    ),
+    "checkpoint-type": _(
+        "The file %(file)s of the model %(model)s was not used: its weights are of a type that this site cannot read "
+        "(%(found)s). The operator can use a file of another type, such as Q4_K_M or Q8_0. Choose another model."
+    ),
     "embedding-mismatch": _(
         "The textual inversion %(model)s was not used: its file %(file)s has no vectors that %(base)s reads. Leave its "
         "word out of the prompt, or choose another model."

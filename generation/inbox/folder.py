@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from generation.catalogue.gguf_file import SUFFIX as GGUF
 from generation.inbox import names
-from generation.inbox.headers import read_header
+from generation.inbox.headers import read_header, refuse_gguf
 from generation.inbox.reasons import Refused
 from generation.inbox.recognise import Found, recognise
 
@@ -61,6 +62,8 @@ def _looked(path: Path, stamp: tuple[int, int, int]) -> Dropped:
     """Return what the file at `path` is. Headers are read again if they may have changed."""
     try:
         _require_format(path)
+        if path.suffix.lower() == GGUF:
+            refuse_gguf(path)
         header = read_header(path)
         return Dropped(path.name, header.size, recognise(header), metadata=header.metadata)
     except Refused as reason:
@@ -89,7 +92,7 @@ def _is_besides(name: str) -> bool:
 def _require_format(path: Path) -> None:
     """Raise Refused, without opening it, if the name says that a file is of another format."""
     suffix = path.suffix.lower()
-    if suffix == ".safetensors" or path.is_symlink() or path.is_dir():
+    if suffix in (".safetensors", GGUF) or path.is_symlink() or path.is_dir():
         return
     shown = names.cleaned(suffix, 20) or "–"
     if suffix in _PARTIAL:

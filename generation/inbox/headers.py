@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
+from generation.catalogue.gguf_file import GgufError, label, read_gguf
 from generation.inbox import names
 from generation.inbox.reasons import Refused
 
@@ -75,6 +76,30 @@ def read_header(path: Path) -> Header:
     if 8 + length + end < size:
         raise Refused("too-long")
     return Header(shapes, metadata, size)
+
+
+def refuse_gguf(path: Path) -> NoReturn:
+    """Raise Refused for a GGUF file: none is approved, but a transformer can be used by an entry."""
+    with _opened(path) as (file, size):
+        found = _disguise(file.read(512))
+        if found not in (None, "gguf"):
+            raise Refused(found)
+        file.seek(0)
+        try:
+            architecture = read_gguf(file, size).architecture
+        except GgufError as error:
+            raise _refused_gguf(error) from error
+    if not architecture:
+        raise Refused("gguf-unnamed")
+    raise Refused("gguf-by-entry", made_for=label(architecture))
+
+
+def _refused_gguf(error: GgufError) -> Refused:
+    if error.reason == "architecture":
+        return Refused("gguf-other", made_for=error.found)
+    if error.reason == "type":
+        return Refused("gguf-type", type=error.found)
+    return Refused("truncated" if error.reason == "truncated" else "gguf-damaged")
 
 
 @contextmanager

@@ -27,6 +27,23 @@ REASONS: Mapping[str, Any] = {
     "pickle-inside": _("This is a pickle under another name. docs/models.md says how to convert one to .safetensors."),
     "pointer": _("This is only a Git LFS pointer, without the weights. Download the file itself."),
     "gguf": _("This is a GGUF file under another name, which is not read here."),
+    "gguf-by-entry": _(
+        "This GGUF file is a transformer of %(made_for)s, without the other parts of a model. An entry in your "
+        "catalogue can use it: docs/models.md says how."
+    ),
+    "gguf-unnamed": _(
+        "This GGUF file does not say what it holds. If that is a transformer of Wan or LTX-Video, an entry in your "
+        "catalogue can use it: docs/models.md says how."
+    ),
+    "gguf-other": _(
+        "This GGUF file holds another kind of network (%(made_for)s). Only transformers of Wan and LTX-Video can be "
+        "used."
+    ),
+    "gguf-type": _(
+        "The weights in this GGUF file are of a type that this site cannot read (%(type)s). Look for one of another "
+        "type, such as Q4_K_M or Q8_0."
+    ),
+    "gguf-damaged": _("This is no GGUF file, or a damaged one."),
     "truncated": _("The file ends too early: it is still being copied, or its download was cut off."),
     "too-long": _("The file is longer than its weights: something was added to it."),
     "huge-header": _("The list of weights at the beginning claims %(size)s MB; %(most)s MB is the most that is read."),

@@ -18,7 +18,15 @@ from generation.requests.smaller import smaller
 # The errors that name a cure. The others are cured by trying again: nothing about the request was wrong.
 SMALLER = frozenset({"out-of-memory", "machine-out-of-memory", "worker-lost", "stage-hung"})
 DISGUISED = frozenset({"model-is-page", "model-is-archive", "model-is-pointer"})
-CHECKPOINT = frozenset({"checkpoint-unknown", "checkpoint-without-vae", "checkpoint-mismatch"})
+CHECKPOINT = frozenset(
+    {
+        "checkpoint-unknown",
+        "checkpoint-without-vae",
+        "checkpoint-mismatch",
+        "checkpoint-architecture",
+        "checkpoint-type",
+    }
+)
 UNUSABLE = frozenset({"model-missing", "model-corrupt", "model-unexpected", "model-unsafe", "request-invalid"})
 ANOTHER_MODEL = DISGUISED | CHECKPOINT | UNUSABLE
 _KEPT = ("prompt", "negative_prompt", "width", "height", "seconds", "fps", "format")

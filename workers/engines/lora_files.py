@@ -101,11 +101,8 @@ def _fits(state: Mapping[str, Any], network: Any) -> Iterator[bool]:
         module = modules.get(name) or modules.get(name.removeprefix("text_model."))
         weight = getattr(getattr(module, "base_layer", module), "weight", None)
         up = state.get(f"{name}.lora_B.weight")
-        yield (
-            weight is not None
-            and up is not None
-            and (weight.ndim, *weight.shape[:2]) == (down.ndim, up.shape[0], down.shape[1])
-        )
+        shape = getattr(weight, "quant_shape", getattr(weight, "shape", ()))  # the first: of what a GGUF file packs
+        yield up is not None and (len(shape), *shape[:2]) == (down.ndim, up.shape[0], down.shape[1])
 
 
 def count_applied(adapter: str, *networks: Any) -> int:

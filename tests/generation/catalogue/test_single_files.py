@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from generation.catalogue import card_memory
 from generation.catalogue.load import Catalogue, CatalogueError, load_catalogue
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,6 +39,30 @@ family = "tiny"
 weights = "vae.safetensors"
 configuration = "tiny"
 licence = "MIT"
+"""
+
+
+GGUF = """
+[models.packed]
+label = "Packed"
+purpose = "For tests."
+family = "wan2.1-1.3b"
+pipeline = "WanPipeline"
+weights = "wan-Q4_K_M.gguf"
+configuration = "wan2-1-t2v-1-3b"
+licence = "MIT"
+native_size = 480
+min_size = 256
+native_fps = 16
+frame_multiple = 4
+frame_offset = 1
+max_frames = 81
+side_multiple = 16
+steps = 50
+guidance = 5.0
+scheduler = { class = "UniPCMultistepScheduler" }
+interpolator = "film"
+upscaler = "real-esrgan-plus"
 """
 
 
@@ -111,6 +136,53 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) ->
     assert old in MINE
     with pytest.raises(CatalogueError, match=re.escape(message)):
         load(tmp_path, MINE.replace(old, new))
+
+
+def test_a_gguf_file_has_everything_else_from_a_model_of_its_pipeline(tmp_path: Path) -> None:
+    catalogue = load(tmp_path, GGUF)
+    model = catalogue.models["packed"]
+    assert model.is_gguf
+    assert model.files == ("wan-Q4_K_M.gguf",)
+    assert model.base_path(tmp_path) == tmp_path / "models" / "wan2-1-t2v-1-3b"
+    assert "wan2-1-t2v-1-3b" in model.needs
+    assert not catalogue.models["wan2-1-t2v-1-3b"].is_gguf
+    assert not load(tmp_path, MINE).models["mine"].is_gguf
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("wan-Q4_K_M.gguf", "wan-Q4_K_M.ggml", "must be a .gguf file, not 'wan-Q4_K_M.ggml'"),
+        ("wan-Q4_K_M.gguf", "wan.safetensors", "'weights' must be a .gguf file, not 'wan.safetensors'"),
+        ('"WanPipeline"', '"HunyuanVideo15Pipeline"', "'weights' does not go with HunyuanVideo15Pipeline"),
+        ('"WanPipeline"', '"LTXPipeline"', "'configuration' names 'wan2-1-t2v-1-3b', which is not in the catalogue"),
+        ('configuration = "wan2-1-t2v-1-3b"\n', "", "'configuration' is missing"),
+    ],
+)
+def test_a_mistake_about_a_gguf_file_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in GGUF
+    with pytest.raises(CatalogueError, match=re.escape(message)):
+        load(tmp_path, GGUF.replace(old, new))
+
+
+def test_animatediff_and_vaes_have_no_gguf_files(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=re.escape("must be a .safetensors file, not 'mine.gguf'")):
+        load(tmp_path, MINE.replace("mine.safetensors", "mine.gguf"))
+    with pytest.raises(CatalogueError, match=re.escape("must be a .safetensors file, not 'vae.gguf'")):
+        load(tmp_path, MINE + VAE.replace("vae.safetensors", "vae.gguf"))
+
+
+def test_the_table_of_its_family_says_nothing_of_a_gguf_file(tmp_path: Path) -> None:
+    """It is about half precision. What the entry says counts, also for a variant at another rate."""
+    fast = '[models.packed-fast]\nvariant_of = "packed"\nlabel = "Fast"\nnative_fps = 8\n'
+    models = load(tmp_path, f"{GGUF}memory_gb = 7\n{fast}").models
+    whole = models["wan2-1-t2v-1-3b"]
+    assert card_memory.needs(whole, 832, 480, 81)
+    for id in ("packed", "packed-fast"):
+        assert card_memory.needs(models[id], 832, 480, 81) == {}
+        assert models[id].memory_gb == 7
+    silent = load(tmp_path, GGUF).models["packed"]
+    assert (card_memory.needs(silent, 832, 480, 81), silent.memory_gb) == ({}, 0)
 
 
 def test_the_guide_is_followed_literally(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import os
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from generation.inbox import folder
 from generation.inbox.headers import read_header
 from generation.inbox.reasons import Refused
 from tests import model_files as files
+from tests import small_gguf
 
 
 def refusal(path):
@@ -131,6 +133,53 @@ def test_a_pickle_is_refused_by_its_name_alone(tmp_path, suffix):
     text = folder.look(tmp_path, path.name).refused.text
     assert "can run programs when it is opened" in text
     assert "docs/models.md says how to convert it" in text
+
+
+GGUF = {
+    "wan": ("gguf-by-entry", "is a transformer of Wan,", "docs/models.md"),
+    "ltxv": ("gguf-by-entry", "is a transformer of LTX-Video,", "docs/models.md"),
+    None: ("gguf-unnamed", "does not say what it holds", "docs/models.md"),
+    "llama": ("gguf-other", "another kind of network (llama)", "Wan and LTX-Video"),
+}
+
+
+@pytest.mark.parametrize("architecture", GGUF)
+def test_a_gguf_file_is_refused_with_what_it_is_and_how_to_use_it(tmp_path, architecture):
+    folder.inbox(tmp_path).mkdir(parents=True)
+    weights = {"blocks.0.ffn.0.weight": (np.ones((8, 32), np.float32), "Q8_0")}
+    path = small_gguf.write_gguf(folder.inbox(tmp_path) / "model.GGUF", weights, architecture)
+    refused = folder.look(tmp_path, path.name).refused
+    id, *said = GGUF[architecture]
+    assert refused.id == id
+    assert all(text in refused.text for text in said)
+
+
+def test_a_gguf_file_that_cannot_be_used_is_refused_with_the_reason(tmp_path):
+    box = folder.inbox(tmp_path)
+    box.mkdir(parents=True)
+    weights = {"blocks.0.ffn.0.weight": (np.ones((8, 32), np.float32), "Q8_0")}
+    whole = small_gguf.write_gguf(box / "whole.gguf", weights).read_bytes()
+    kind = whole.index(b"ffn.0.weight") + len("ffn.0.weight") + 4 + 16
+    contents = {
+        "cut.gguf": whole[:-40],
+        "damaged.gguf": whole[:4] + b"\xff" * 40,
+        "none.gguf": b"something else",
+        "page.gguf": b"<!doctype html>",
+        "strange.gguf": whole[:kind] + b"\x10" + whole[kind + 1 :],
+    }
+    (box / "whole.gguf").unlink()
+    for name, content in contents.items():
+        (box / name).write_bytes(content)
+    (box / "link.gguf").symlink_to(tmp_path / "elsewhere")
+    assert {file.name: file.refused.id for file in folder.dropped(tmp_path)} == {
+        "cut.gguf": "truncated",
+        "damaged.gguf": "gguf-damaged",
+        "link.gguf": "link",
+        "none.gguf": "gguf-damaged",
+        "page.gguf": "page",
+        "strange.gguf": "gguf-type",
+    }
+    assert "(IQ2_XXS)" in folder.look(tmp_path, "strange.gguf").refused.text
 
 
 def test_other_files_are_left_out_or_named(tmp_path):

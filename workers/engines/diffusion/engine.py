@@ -54,6 +54,7 @@ class DiffusionEngine(ABC):
         inexact: when memory modes may be used that change the clip, one of `card_memory.INEXACT`.
         ladder, found: remember the rungs that fit, and the precisions that work; by default one each per process.
         needs: what a clip needs in each memory mode, as far as it was calculated: modes that do not fit are not tried.
+        rungs: memory modes from the fastest to the most economical; by default the class's.
     """
 
     rungs: ClassVar[Sequence[Rung]] = memory.LADDER
@@ -74,13 +75,14 @@ class DiffusionEngine(ABC):
         ladder: Ladder | None = None,
         found: Precisions = precisions,
         needs: Needs | None = None,
+        rungs: Sequence[Rung] | None = None,
     ) -> None:
         self.base = Path(base)
         self.loras = as_loras(loras)
         self.scheduler = scheduler
         self._source = Source(label or self.base.name, command, variant)
         self._device_name, self._precision, self._found = device, precision, found
-        self._rungs = card_memory.allowed(self.rungs, inexact)
+        self._rungs = card_memory.allowed(self.rungs if rungs is None else rungs, inexact)
         self._first_rung = rung_index(memory_mode, self._rungs)
         self._ladder = _ladder if ladder is None else ladder
         self._needs = needs

@@ -22,6 +22,9 @@ LADDER = (
     Rung("tiles", decode_frames=0, offload=True, away=True, tile_vae=True),
 )
 
+# Weights of a GGUF file have few bits already.
+GGUF_LADDER = tuple(rung for rung in LADDER if not rung.eight_bits)
+
 # What lora_files calls the networks of these pipelines, if it can tell them from their LoRAs.
 _NAMES = {"WanPipeline": "Wan", "HunyuanVideo15Pipeline": "HunyuanVideo"}
 

@@ -23,6 +23,7 @@ from workers.engines.families.layout import latent_volume
 from workers.engines.families.opening import open_pipeline
 from workers.engines.families.preview import VideoPreview, fitted
 from workers.engines.families.steps import Steps
+from workers.engines.files import gguf
 from workers.engines.files.schedulers import make_scheduler
 from workers.engines.files.source import Source
 from workers.engines.memory import Rung
@@ -48,7 +49,8 @@ class FamilyEngine(DiffusionEngine):
         max_tokens: how many tokens of a prompt it reads.
         precisions: by part, another precision than the usual one, where that is not float32 already.
         call: fixed arguments of the pipeline's call.
-        weights: a single file with some of the networks, of which `base` has only the configuration.
+        weights: a single file with some of the networks, of which `base` has only the configuration. A GGUF file has
+            the transformer.
         options: see `DiffusionEngine`.
     """
 
@@ -67,10 +69,12 @@ class FamilyEngine(DiffusionEngine):
         weights: Path | str | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(base, **options)
+        file = Path(weights) if weights else None
+        rungs = arranging.GGUF_LADDER if gguf.is_gguf(file) else None
+        super().__init__(base, **{"rungs": rungs, **options})
         self.pipeline, self.rule, self.fps, self._max_tokens = pipeline, rule, fps, max_tokens
         self._precisions, self._call = dict(precisions or {}), dict(call or {})
-        self.weights = Path(weights) if weights else None
+        self.weights = file
 
     @classmethod
     def from_entry(cls, model: Any, home: Path | str, **options: Any) -> "FamilyEngine":

@@ -11,6 +11,7 @@ from typing import Any
 
 from generation.catalogue.diffusers_names import OTHER_SCHEDULERS
 from workers.engines.families import single_file
+from workers.engines.files import gguf
 from workers.engines.files.configs import read_json, require_class
 from workers.engines.files.schedulers import make_scheduler
 from workers.engines.files.source import Source
@@ -28,10 +29,12 @@ def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Sourc
         base: the folder with model_index.json.
         name: the pipeline's class, one of `generation.catalogue.pipelines.OTHERS`.
         kinds: returns the torch dtype of a part by its name, such as "vae".
-        weights: a single file with some of the networks; of these, only the configuration is in `base`.
+        weights: a single file with some of the networks; of these, only the configuration is in `base`. A GGUF file
+            has the transformer.
 
     Raises:
-        RenderError: "model-missing", "model-corrupt" or "model-unsafe", naming the file.
+        RenderError: "model-missing", "model-corrupt" or "model-unsafe", naming the file; "checkpoint-..." if `weights`
+            is not one for this configuration.
     """
     import diffusers
 
@@ -49,7 +52,8 @@ def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Sourc
         if part == "scheduler":
             parts[part] = make_scheduler(None, base, source, allowed=OTHER_SCHEDULERS)
         elif _names_class(value):
-            parts[part] = _load_part(annotation, base / part, kinds[part], source, weights)
+            file = weights if part == "transformer" or not gguf.is_gguf(weights) else None
+            parts[part] = _load_part(annotation, base / part, kinds[part], source, file)
         elif value in (None, [None, None]):  # the latter is how diffusers stores that there is none
             if _is_class(annotation) and not _may_be_missing(cls, part):
                 raise source.missing(base / part)
@@ -94,6 +98,8 @@ def _load_part(annotation: Any, folder: Path, dtype: Any, source: Source, weight
     cls = plain_class(annotation)
     if not folder.is_dir():
         raise source.missing(folder)
+    if weights is not None and gguf.is_gguf(weights):
+        return gguf.load_transformer(cls, weights, folder, dtype, source)
     if weights is not None and single_file.is_inside(cls):
         return single_file.load_part(cls, weights, folder, dtype, source)
     if issubclass(cls, torch.nn.Module):

@@ -37,16 +37,29 @@ def build(cls: Any, config: Path, weights: Weights, path: Path, source: Source) 
     Raises:
         RenderError: "checkpoint-mismatch" if a weight is missing, has another shape, or belongs to another network.
     """
+    model = empty(cls, config, source)
+    require_match(model, {name: tuple(tensor.shape) for name, tensor in weights.items()}, path, source)
+    with source.reading(path):
+        model.load_state_dict(dict(weights), strict=True, assign=True)
+    return align(model.eval())
+
+
+def empty(cls: Any, config: Path, source: Source) -> Any:
+    """Return a model of class `cls` with the configuration in the folder `config`, and weights without memory."""
     from accelerate import init_empty_weights
 
     content = read_json(config / "config.json", source)
     require_class(content, cls, config / "config.json", source)
     with source.reading(config / "config.json"), init_empty_weights(include_buffers=False):
         own = {name: value for name, value in content.items() if not name.startswith("_")}
-        model = cls.from_config(own) if hasattr(cls, "load_config") else cls(cls.config_class.from_dict(own))
+        return cls.from_config(own) if hasattr(cls, "load_config") else cls(cls.config_class.from_dict(own))
+
+
+def require_match(model: Any, shapes: Mapping[str, tuple[int, ...]], path: Path, source: Source) -> None:
+    """Raise "checkpoint-mismatch" unless weights of these shapes are exactly those of a model."""
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    fitting = {name: weights[name] for name, shape in wanted.items() if _shape(weights.get(name)) == shape}
-    strange = sorted({*wanted, *weights} - set(fitting))
+    fitting = {name for name, shape in wanted.items() if shapes.get(name) == shape}
+    strange = sorted({*wanted, *shapes} - fitting)
     if strange:
         raise RenderError(
             "checkpoint-mismatch",
@@ -56,10 +69,3 @@ def build(cls: Any, config: Path, weights: Weights, path: Path, source: Source) 
             total=len(wanted),
             problem=strange[0],
         )
-    with source.reading(path):
-        model.load_state_dict(fitting, strict=True, assign=True)
-    return align(model.eval())
-
-
-def _shape(tensor: Any) -> tuple[int, ...] | None:
-    return None if tensor is None else tuple(tensor.shape)

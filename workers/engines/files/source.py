@@ -34,7 +34,9 @@ class Source:
 
     def corrupt(self, path: Path) -> RenderError:
         """Return the error for a file that cannot be read: what it is instead, if that can be told."""
-        id = disguise(path) if path.suffix == ".safetensors" else None
+        id = disguise(path) if path.suffix in (".safetensors", ".gguf") else None
+        if id == "model-is-archive" and path.suffix == ".gguf":
+            id = None  # its text is about .ckpt
         return RenderError(id or "model-corrupt", model=self.label, file=path.name, command=self.command)
 
     @contextmanager
@@ -53,7 +55,7 @@ class Source:
 
 
 def disguise(path: Path) -> str | None:
-    """Return the error ID of what a file is that claims to be safetensors; None if that cannot be told."""
+    """Return the error ID of what a file is that claims to hold weights; None if that cannot be told."""
     try:
         with path.open("rb") as file:
             start = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")

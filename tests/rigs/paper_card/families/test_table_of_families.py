@@ -34,7 +34,8 @@ OTHERS = {
 
 def model_of(family):
     """Return what the table needs to know of a model of a family."""
-    return SimpleNamespace(family=family.name, memory_gb=0, native_size=480, native_sizes={}, native_fps=family.fps)
+    size = {"native_size": 480, "native_sizes": {}, "native_fps": family.fps}
+    return SimpleNamespace(family=family.name, memory_gb=0, is_gguf=False, **size)
 
 
 @pytest.mark.thorough

@@ -26,12 +26,16 @@ def make(engine, family, on_step=quiet, **changes):
     return engine.generate(**{**ASKED, **size_of(family), "on_step": on_step, **changes})
 
 
-def plain_call(folder, family, guidance=3.0):
-    """Return the frames of the pipeline as diffusers' own documentation calls it, uint8 [F, H, W, 3]."""
+def plain_call(folder, family, guidance=3.0, **parts):
+    """Return the frames of the pipeline as diffusers' own documentation calls it, uint8 [F, H, W, 3].
+
+    Args:
+        parts: of the pipeline, in place of those in its folder.
+    """
     import diffusers
     import torch
 
-    pipeline = getattr(diffusers, family.pipeline).from_pretrained(str(folder), local_files_only=True)
+    pipeline = getattr(diffusers, family.pipeline).from_pretrained(str(folder), local_files_only=True, **parts)
     pipeline.set_progress_bar_config(disable=True)
     if "guider" in pipeline.components:
         pipeline.guider = pipeline.guider.new(guidance_scale=guidance)

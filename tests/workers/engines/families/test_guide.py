@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from django.core.management import call_command
 
+from generation.domain.errors import RenderError
 from generation.requests import available
 from generation.requests.request import parse
-from tests import small_families
+from tests import small_families, small_gguf
 from tests.workers.engines.families.test_loras import write_lora
 from workers import engine_factory
 
@@ -43,6 +44,33 @@ def test_the_guide_to_a_new_family_leads_to_clips(entries, settings, tmp_path, c
     assert fast.any()
     assert engine_factory.text_to_video(asked("our-wan-fast"))._pipeline.transformer is network, "in memory once"
     assert np.array_equal(clip_of("our-wan", steps=2), plain), "the variant's LoRA is gone"
+
+
+def test_the_guide_to_a_gguf_file_leads_to_clips(settings, tmp_path, capsys):
+    section = GUIDE.read_text(encoding="utf-8").split("### A GGUF file")[1].split("\n### ")[0]
+    entries = textwrap.dedent(re.search(r"<!-- a GGUF file -->\n(.*?```toml\n.*?)```", section, re.DOTALL)[1])
+    entries = entries.replace("```toml", "").replace("/data/gguf", str(tmp_path / "gguf"))
+    # What is fetched besides, nothing of which is here.
+    entries = entries.replace('"film"', '"tiny-film"').replace('"real-esrgan-plus"', '"tiny-esrgan"')
+    settings.HOME = tmp_path
+    settings.CATALOGUE_FILE = str(tmp_path / "catalogue.toml")
+    Path(settings.CATALOGUE_FILE).write_text(entries)
+    model = available.catalogue().models["wan2-1-14b-q4"]
+    rest = small_families.write_wan(model.base_path(tmp_path), head_width=16)
+    (tmp_path / "gguf").mkdir()
+    small_gguf.write_transformer(model.weights_path(tmp_path), rest, "Q4_0")
+    (rest / "transformer" / "diffusion_pytorch_model.safetensors").unlink()
+    command = re.search(r"`\.venv/bin/python manage\.py (fetch_models [^`]+)`", section)[1]
+    call_command(*command.split(), "--offline")
+    assert available.offer().models()[-1] == model
+    assert clip_of(model.id, steps=2).any()
+    assert engine_factory.text_to_video(asked(model.id))._pipeline.transformer.is_quantized
+
+    with model.weights_path(tmp_path).open("ab") as file:
+        file.write(b"another file")
+    with pytest.raises(RenderError) as caught:
+        clip_of(model.id)
+    assert caught.value.id in ("model-corrupt", "model-missing"), "its hash was recorded"
 
 
 def asked(model, **changes):
