@@ -14,7 +14,7 @@ from generation.domain.errors import Paused
 from workers.engines.animatediff.loras import set_loras
 from workers.engines.animatediff.motion import swap_motion
 from workers.engines.animatediff.single_file import load_pipeline
-from workers.engines.base import OnStep
+from workers.engines.base import OnStep, Preview
 from workers.engines.clip_tokens import PromptTokens, load_prompt_tokens
 from workers.engines.devices import FLOAT32
 from workers.engines.diffusion import checkpoint as checkpoints
@@ -279,7 +279,7 @@ class AnimateDiffEngine(DiffusionEngine):
             "%s: memory mode %s, FreeNoise %s, %d LoRAs", self._source.label, rung.name, clip.window, len(clip.loras)
         )
 
-    def _denoise(self, clip: Clip, scheduler: Any, report: Callable[[int, np.ndarray | None], None]) -> Any:
+    def _denoise(self, clip: Clip, scheduler: Any, report: Callable[[int, Preview], None]) -> Any:
         if self._preview is None:
             self._preview = LatentPreview(self._pipeline.vae, self.device)
             self._pipeline.maybe_free_model_hooks()  # under offload, the decoder is not needed on the card yet

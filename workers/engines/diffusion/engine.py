@@ -236,7 +236,7 @@ class DiffusionEngine(ABC):
             steps: inference steps; some schedulers run one more.
             guidance: guidance scale; 1 or less disables guidance and halves the work.
             seed: 0 to 2**64 - 1. Noise is drawn on the CPU, so that the same call gives the same bytes.
-            on_step: called after every denoising step with a preview, and after every batch of decoded frames.
+            on_step: called after every denoising step, with a preview, and after every batch of decoded frames.
             loras, scheduler: override the engine's own for this clip.
             checkpoint: what `Paused` took along when the same call was interrupted, to continue there. One that does
                 not fit is logged, and the clip starts over.

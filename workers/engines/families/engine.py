@@ -150,8 +150,8 @@ class FamilyEngine(DiffusionEngine):
         generator = torch.Generator("cpu").manual_seed(clip.seed)
 
         def report(done: int, latents: Any) -> None:
-            picture = preview.of_clip(latents, clip.width, clip.height, clip.frames) if preview else None
-            on_step(done, total, picture)
+            size = clip.width, clip.height, clip.frames
+            on_step(done, total, functools.partial(preview.of_clip, latents, *size) if preview else None)
 
         steps = Steps(pipeline, clip, generator, lambda: self._facts(clip), report)
 
