@@ -30,7 +30,7 @@ from workers.engines.files.embeddings import Embedding, in_place_of_words, teach
 from workers.engines.files.schedulers import make_scheduler
 from workers.engines.files.source import Source
 from workers.engines.memory import Rung, free_memory
-from workers.engines.precision import dtype
+from workers.engines.precision import NETWORK, dtype
 from workers.engines.preview import LatentPreview
 
 logger = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ class AnimateDiffEngine(DiffusionEngine):
 
     def _open(self, used: Mapping[str, str]) -> Any:
         # What half precision cannot hold is infinite for good, so parts that differ are read in full precision.
-        kind = dtype(used["network"] if len({*used.values()}) == 1 else FLOAT32)
+        kind = dtype(used[NETWORK] if len({*used.values()}) == 1 else FLOAT32)
         files = (self.base, self.weights, self.adapter, self.vae)
         pipeline = load_pipeline(*files, kind, self._source, self._motion, vae_config=self.vae_config)
         if self.embeddings:

@@ -11,7 +11,7 @@ from workers.engines.diffusion import checkpoint
 from workers.engines.diffusion.clean_estimate import CleanEstimate
 from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.last_step import LastStep
-from workers.engines.precision import NotFinite
+from workers.engines.precision import NETWORK, NotFinite
 from workers.engines.preview import LatentPreview
 
 
@@ -45,8 +45,8 @@ def denoise(
 
     def step_end(_pipeline: Any, index: int, _timestep: Any, tensors: Mapping[str, Any]) -> dict[str, Any]:
         done = before + index + 1
-        if not torch.isfinite(estimate.latents).all():
-            raise NotFinite("network", f"step {done} gave no numbers")
+        if not all(torch.isfinite(each).all() for each in (estimate.latents, tensors["latents"])):
+            raise NotFinite(NETWORK, f"step {done} gave no numbers")
         try:
             report(done, partial(preview, estimate.latents))
         except Paused as pause:

@@ -26,7 +26,7 @@ from workers.engines.families.steps import Steps
 from workers.engines.files.schedulers import make_scheduler
 from workers.engines.files.source import Source
 from workers.engines.memory import Rung
-from workers.engines.precision import NotFinite, dtype
+from workers.engines.precision import DECODER, NETWORK, NotFinite, dtype
 
 logger = logging.getLogger(__name__)
 
@@ -231,7 +231,7 @@ class _Kinds(dict[str, Any]):
         self._used, self._precisions = used, precisions
 
     def __missing__(self, part: str) -> Any:
-        usual = self._used["decoder" if part == "vae" else "network"]
+        usual = self._used[DECODER if part == "vae" else NETWORK]
         return dtype(usual if usual == FLOAT32 else self._precisions.get(part, usual))
 
 
@@ -268,6 +268,6 @@ def _to_bytes(made: Any) -> np.ndarray:
 
     frames = made[0]
     if not torch.isfinite(frames).all():
-        raise NotFinite("decoder", "the frames are no numbers")
+        raise NotFinite(DECODER, "the frames are no numbers")
     rgb = (frames.float().clamp(0, 1) * 255).round().to(torch.uint8)
     return np.ascontiguousarray(rgb.movedim(1, -1).cpu().numpy())
