@@ -13,7 +13,6 @@ from functools import cached_property, partial
 from typing import TypeVar
 from uuid import UUID, uuid4
 
-import numpy as np
 from celery import current_task
 from celery.exceptions import Ignore
 from django.conf import settings
@@ -38,6 +37,7 @@ from workers.device import failures, sharing
 from workers.encoding import ahead
 from workers.encoding.live import LivePreview
 from workers.engines import registry
+from workers.engines.base import Preview
 from workers.engines.device_errors import lasting_fault
 from workers.pace import Pace
 
@@ -86,8 +86,8 @@ class Context:
     def plan(self) -> Plan:
         return self.job.render_plan
 
-    def on_step(self, done: int, total: int, preview: np.ndarray | None = None) -> None:
-        """Report `done` of `total` steps. `preview`: uint8 [F, h, w, 3], a small version of the clip so far.
+    def on_step(self, done: int, total: int, preview: Preview | None = None) -> None:
+        """Report `done` of `total` steps. `preview` is called only if the page is about to show it.
 
         Raises:
             Cancelled: the job was cancelled or taken over, this worker is shutting down (`Stopping`), or rendering is

@@ -3,6 +3,7 @@
 import errno
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from generation.models import Job, StageRun
 from generation.queue import claims, services, units
 from tests.factories import JobFactory
 from workers import cards, frame_store, outages, runner, tasks
+from workers.encoding import live
 from workers.engines import registry
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -194,7 +196,7 @@ def test_progress_and_preview_are_kept_and_events_are_throttled(job, monkeypatch
     def work(context):
         before, start = len(events), time.monotonic()
         for step in range(1, 101):
-            context.on_step(step, 100, np.full((4, 8, 8, 3), step, np.uint8))
+            context.on_step(step, 100, partial(np.full, (4, 8, 8, 3), step, np.uint8))
         assert 1 <= len(events) - before <= 3 + (time.monotonic() - start) / runner.EVENT_SECONDS
         assert (StageRun.objects.get().done, StageRun.objects.get().total) == (100, 100)
         return {}
@@ -205,6 +207,25 @@ def test_progress_and_preview_are_kept_and_events_are_throttled(job, monkeypatch
     assert frame_store.read_preview(job.pk)[8:12] == b"WEBP"
 
 
+def test_previews_are_computed_only_for_steps_that_are_shown(job):
+    computed = []
+
+    def preview(step):
+        computed.append(step)
+        return np.full((4, 8, 8, 3), step, np.uint8)
+
+    def work(context):
+        start = time.monotonic()
+        for step in range(1, 101):
+            context.on_step(step, 100, partial(preview, step))
+        assert 1 <= len(computed) <= 2 + (time.monotonic() - start) / live.PREVIEW_SECONDS
+        return {}
+
+    run(job, work)
+    assert computed[0] == 1, "the first one at once"
+    assert frame_store.read_preview(job.pk)[8:12] == b"WEBP"
+
+
 def test_pages_are_told_of_a_preview_once_it_can_be_seen(job, monkeypatch):
     seen = []
 
@@ -212,7 +233,7 @@ def test_pages_are_told_of_a_preview_once_it_can_be_seen(job, monkeypatch):
         seen.append((Job.objects.get(pk=job_id).previewed_at > 0, frame_store.read_preview(job_id) is not None))
 
     def work(context):
-        context.on_step(1, 2, np.zeros((4, 8, 8, 3), np.uint8))
+        context.on_step(1, 2, lambda: np.zeros((4, 8, 8, 3), np.uint8))
         return {}
 
     monkeypatch.setattr("generation.queue.events.publish", look)
@@ -233,7 +254,7 @@ def test_a_stage_is_done_only_once_its_last_preview_is_stored(job, monkeypatch):
     monkeypatch.setattr(claims, "finish", lambda *args: (moves.append("done"), go_on.set(), finish(*args))[-1])
 
     def work(context):
-        context.on_step(1, 2, np.zeros((4, 8, 8, 3), np.uint8))
+        context.on_step(1, 2, lambda: np.zeros((4, 8, 8, 3), np.uint8))
         return {}
 
     run(job, work)
@@ -247,7 +268,7 @@ def test_a_preview_that_cannot_be_stored_costs_no_clip(job, monkeypatch):
     monkeypatch.setattr("workers.frame_store.write_preview", refuse)
 
     def work(context):
-        context.on_step(1, 2, np.zeros((4, 8, 8, 3), np.uint8))
+        context.on_step(1, 2, lambda: np.zeros((4, 8, 8, 3), np.uint8))
         return {}
 
     run(job, work)

@@ -170,12 +170,10 @@ def test_a_page_shows_a_blank_preview_while_the_storage_is_away(away, job, clien
 
 
 def test_a_preview_that_cannot_be_stored_holds_the_clip_up_once(away, job):
-    preview = np.zeros((2, 8, 8, 3), np.uint8)
-
     def work(context):
         for step in range(5):
             context._told = 0
-            context.on_step(step, 5, preview)
+            context.on_step(step, 5, lambda: np.zeros((2, 8, 8, 3), np.uint8))
         return {}
 
     before = len(away.requests)

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
-import numpy as np
-
 from generation.domain.stages import STAGES
 from generation.domain.states import Stage
 from generation.models import Job, StageRun
@@ -15,6 +13,7 @@ from workers import engine_factory, stages
 from workers.benchmark import meters
 from workers.encoding.live import LivePreview
 from workers.engines import registry
+from workers.engines.base import Preview
 from workers.runner import Context
 
 R = TypeVar("R")
@@ -48,7 +47,7 @@ class _BenchmarkContext(Context):
         self.request: RenderRequest = self.job.render_request
         self.live = LivePreview(self.job.pk, lambda: None)
 
-    def on_step(self, done: int, total: int, preview: np.ndarray | None = None) -> None:
+    def on_step(self, done: int, total: int, preview: Preview | None = None) -> None:
         with _reports:
             if preview is not None:
                 self.live.offer(preview)

@@ -12,6 +12,7 @@ from django.db import close_old_connections, connection
 
 from auravideo.core.logs import ids
 from workers import frame_store, media
+from workers.engines.base import Preview
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +42,14 @@ class LivePreview:
             self._pool.submit(connection.close)
             self._pool.shutdown()
 
-    def offer(self, frames: np.ndarray) -> bool:
-        """Show a preview, uint8 [F, h, w, 3], unless the last one is recent or not stored yet. Return whether it is."""
+    def offer(self, preview: Preview) -> bool:
+        """Compute a preview, here, and show it, unless the last one is recent or not stored yet. Return whether it is.
+
+        Raises what `preview` raises.
+        """
         if time.monotonic() < self._next or (self._current is not None and not self._current.done()):
             return False
+        frames = preview()
         self._next = time.monotonic() + PREVIEW_SECONDS
         pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="live-preview")
         try:

@@ -8,12 +8,18 @@ import numpy as np
 
 from auravideo.commands import FETCH_MODELS
 
-OnStep = Callable[[int, int, np.ndarray | None], None]
+Preview = Callable[[], np.ndarray]
+"""Computes a small version of the clip so far, uint8 `[F, h, w, 3]` RGB, when it is called, on the caller's thread.
+
+Whoever is given one calls it before returning, or not at all: the next step reuses what it is computed from.
+"""
+
+OnStep = Callable[[int, int, Preview | None], None]
 """Called as `on_step(done, total, preview)`: once with `done == 0` before the work, then after every step or batch.
 
-`preview` is a small version of the clip so far, uint8 `[F, h, w, 3]` RGB, or None. The callback may raise
-`generation.domain.errors.Cancelled` (or anything else) to abort at once; engines never catch it. `done` restarts at 0
-if the work has to be restarted after running out of memory, and begins above 0 where a clip continues after a pause.
+`preview` is None where there is none. The callback may raise `generation.domain.errors.Cancelled` (or anything else) to
+abort at once; engines never catch it. `done` restarts at 0 if the work has to be restarted after running out of memory,
+and begins above 0 where a clip continues after a pause.
 """
 
 

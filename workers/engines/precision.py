@@ -16,8 +16,11 @@ from workers.engines.devices import BFLOAT16, FLOAT32
 logger = logging.getLogger(__name__)
 
 
+NETWORK, DECODER = "network", "decoder"  # the parts of a model that may differ in precision
+
+
 class NotFinite(FloatingPointError):
-    """A part of a model computed NaN or infinity. `part`: "network" (denoises) or "decoder"."""
+    """A part of a model computed NaN or infinity. `part`: `NETWORK` (denoises) or `DECODER` (of finite latents)."""
 
     def __init__(self, part: str, text: str) -> None:
         self.part = part

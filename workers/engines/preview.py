@@ -1,4 +1,4 @@
-"""Live previews: small RGB images from latents, cheap enough for every step.
+"""Live previews: small RGB images from latents, in milliseconds. They are computed only for steps that are shown.
 
 A VAE decoder is nearly linear at a coarse scale. So for each VAE we fit, once, the linear map from a 3x3 neighbourhood
 of latents to the pixels decoded from it, by least squares on synthetic images sent through the VAE. This needs no table

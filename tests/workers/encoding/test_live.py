@@ -21,7 +21,12 @@ def no_pause(monkeypatch):
 
 
 def frames(shade=0):
-    return np.full((4, 8, 8, 3), shade, np.uint8)
+    """Return what computes a preview."""
+    return lambda: np.full((4, 8, 8, 3), shade, np.uint8)
+
+
+def never():
+    pytest.fail("a preview that is not shown was computed")
 
 
 @pytest.fixture
@@ -41,7 +46,8 @@ def test_a_stage_goes_on_while_its_preview_is_stored_and_newer_ones_are_left_out
     stored, go_on = slow_store
     told = []
     with LivePreview(uuid4(), lambda: told.append(len(stored))) as preview:
-        assert [preview.offer(frames(shade)) for shade in range(3)] == [True, False, False]
+        assert preview.offer(frames())
+        assert [preview.offer(never) for _step in range(2)] == [False, False]
         assert (stored, told) == ([], [])
         go_on.set()
     assert (len(stored), told) == (1, [1])
@@ -76,7 +82,32 @@ def test_a_recent_preview_is_enough(monkeypatch):
     with LivePreview(uuid4(), there.set) as preview:
         assert preview.offer(frames())
         assert there.wait(WAIT_SECONDS)
-        assert not preview.offer(frames())
+        assert not preview.offer(never)
+
+
+def test_a_preview_is_computed_before_the_next_step_begins():
+    """On the engine's thread: the next step may change what it is computed from."""
+    threads = []
+
+    def compute():
+        threads.append(threading.get_ident())
+        return frames()()
+
+    with LivePreview(uuid4(), lambda: None) as preview:
+        assert preview.offer(compute)
+        assert threads == [threading.get_ident()]
+
+
+def test_memory_that_runs_out_while_a_preview_is_computed_reaches_the_engine():
+    """Which then goes on in a more economical mode."""
+
+    def compute():
+        raise MemoryError
+
+    with LivePreview(uuid4(), lambda: None) as preview:
+        with pytest.raises(MemoryError):
+            preview.offer(compute)
+        assert preview.offer(frames()), "and the next step shows one"
 
 
 def test_after_one_that_could_not_be_stored_no_preview_is_tried_for_a_while(monkeypatch):
@@ -86,7 +117,7 @@ def test_after_one_that_could_not_be_stored_no_preview_is_tried_for_a_while(monk
     monkeypatch.setattr(frame_store, "write_preview", refuse)
     with LivePreview(uuid4(), lambda: pytest.fail("nothing can be seen")) as preview:
         assert preview.offer(frames())
-    assert not preview.offer(frames())
+    assert not preview.offer(never)
 
 
 def test_a_database_that_is_locked_for_a_moment_is_told_again():

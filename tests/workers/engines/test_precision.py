@@ -88,6 +88,27 @@ def test_a_decoder_that_overflows_costs_no_second_denoising(small, tmp_path, new
     assert calls.count(0) == 1
 
 
+def test_latents_that_are_no_numbers_after_the_last_step_are_the_networks_fault(new_engine, monkeypatch):
+    """Its estimate of the clean ones may still be finite. A decoder in any precision could make nothing of them."""
+    from diffusers import DDIMScheduler
+
+    step = DDIMScheduler.step
+
+    def overflowing(self, output, timestep, sample, *args, **kwargs):
+        made = step(self, output, timestep, sample, *args, **kwargs)
+        if output.dtype == torch.float16 and timestep == self.timesteps[-1]:
+            made.prev_sample.fill_(torch.inf)
+            made.pred_original_sample = made.pred_original_sample.nan_to_num().clone()
+        return made
+
+    monkeypatch.setattr(DDIMScheduler, "step", overflowing)
+    engine, calls = new_engine(precision="float16", found=Precisions()), []
+    clip = make(engine, lambda done, *_: calls.append(done), scheduler={"class": "DDIMScheduler"})
+    assert clip.any()
+    assert engine._used == {"network": "float32", "decoder": "float16"}
+    assert calls.count(0) == 2
+
+
 def test_a_model_that_is_broken_in_full_precision_too_is_an_error_and_says_nothing_about_the_card(
     small, tmp_path, new_engine
 ):

@@ -85,7 +85,7 @@ def test_hover_preview_does_not_enlarge(tmp_path):
 def test_live_preview_is_the_clip_enlarged(tmp_path):
     clip = draw_clip(32, 24, 16)
     image, frames, length = animation(media.animated_preview(clip))
-    assert (image.size, len(frames), length, image.info["loop"]) == ((192, 144), 16, 2000, 0)
+    assert (image.size, len(frames), length, image.info["loop"]) == ((96, 72), 16, 2000, 0)
     small = np.asarray(Image.fromarray(frames[8]).resize((32, 24), Image.Resampling.BOX))
     assert psnr(small, clip[8]) > 22
 
@@ -115,11 +115,17 @@ def test_live_preview_of_noise_is_not_encoded_in_full_at_a_quality_that_cannot_f
 
 def test_live_preview_of_a_long_clip_shows_sixteen_frames_at_its_pace():
     image, frames, length = animation(media.animated_preview(draw_clip(16, 64, 81)))
-    assert (image.size, len(frames), length) == ((48, 192), 16, 10_125)
+    assert (image.size, len(frames), length) == ((24, 96), 16, 10_125)
 
 
 def test_live_preview_of_one_frame():
-    assert animation(media.animated_preview(draw_clip(16, 16, 1)))[0].size == (192, 192)
+    assert animation(media.animated_preview(draw_clip(16, 16, 1)))[0].size == (96, 96)
+
+
+@pytest.mark.parametrize(("size", "shown"), [((128, 72), (128, 72)), ((192, 8), (192, 8)), ((64, 384), (32, 192))])
+def test_live_preview_of_larger_latents_is_not_enlarged(size, shown):
+    """Browsers do that, too."""
+    assert animation(media.animated_preview(draw_clip(*size, 1)))[0].size == shown
 
 
 def test_a_thumbnail_is_small_even_of_noise(tmp_path):

@@ -14,7 +14,7 @@ from generation.domain.errors import Paused
 from workers.engines.animatediff.loras import set_loras
 from workers.engines.animatediff.motion import swap_motion
 from workers.engines.animatediff.single_file import load_pipeline
-from workers.engines.base import OnStep
+from workers.engines.base import OnStep, Preview
 from workers.engines.clip_tokens import PromptTokens, load_prompt_tokens
 from workers.engines.devices import FLOAT32
 from workers.engines.diffusion import checkpoint as checkpoints
@@ -30,7 +30,7 @@ from workers.engines.files.embeddings import Embedding, in_place_of_words, teach
 from workers.engines.files.schedulers import make_scheduler
 from workers.engines.files.source import Source
 from workers.engines.memory import Rung, free_memory
-from workers.engines.precision import dtype
+from workers.engines.precision import NETWORK, dtype
 from workers.engines.preview import LatentPreview
 
 logger = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ class AnimateDiffEngine(DiffusionEngine):
 
     def _open(self, used: Mapping[str, str]) -> Any:
         # What half precision cannot hold is infinite for good, so parts that differ are read in full precision.
-        kind = dtype(used["network"] if len({*used.values()}) == 1 else FLOAT32)
+        kind = dtype(used[NETWORK] if len({*used.values()}) == 1 else FLOAT32)
         files = (self.base, self.weights, self.adapter, self.vae)
         pipeline = load_pipeline(*files, kind, self._source, self._motion, vae_config=self.vae_config)
         if self.embeddings:
@@ -279,7 +279,7 @@ class AnimateDiffEngine(DiffusionEngine):
             "%s: memory mode %s, FreeNoise %s, %d LoRAs", self._source.label, rung.name, clip.window, len(clip.loras)
         )
 
-    def _denoise(self, clip: Clip, scheduler: Any, report: Callable[[int, np.ndarray | None], None]) -> Any:
+    def _denoise(self, clip: Clip, scheduler: Any, report: Callable[[int, Preview], None]) -> Any:
         if self._preview is None:
             self._preview = LatentPreview(self._pipeline.vae, self.device)
             self._pipeline.maybe_free_model_hooks()  # under offload, the decoder is not needed on the card yet

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from workers.engines.precision import NotFinite
+from workers.engines.precision import DECODER, NotFinite
 
 
 def decode(vae: Any, latents: Any, device: str, at_once: int, report: Callable[[int], None]) -> np.ndarray:
@@ -28,7 +28,7 @@ def decode(vae: Any, latents: Any, device: str, at_once: int, report: Callable[[
         for index, batch in enumerate(frames.split(at_once)):
             pixels = vae.decode(batch.to(device=device, dtype=vae.dtype)).sample
             if not torch.isfinite(pixels).all():
-                raise NotFinite("decoder", f"the frames are no numbers ({vae.dtype})")
+                raise NotFinite(DECODER, f"the frames are no numbers ({vae.dtype})")
             rgb = ((pixels.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
             pictures = rgb.movedim(1, -1).cpu().numpy()
             if decoded is None:

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
-import numpy as np
-
 from generation.domain.errors import Paused
+from workers.engines.base import Preview
 from workers.engines.diffusion import checkpoint
 from workers.engines.diffusion.clean_estimate import CleanEstimate
 from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.last_step import LastStep
-from workers.engines.precision import NotFinite
+from workers.engines.precision import NETWORK, NotFinite
 from workers.engines.preview import LatentPreview
 
 
@@ -20,7 +20,7 @@ def denoise(
     clip: Clip,
     scheduler: Any,
     preview: LatentPreview,
-    report: Callable[[int, np.ndarray | None], None],
+    report: Callable[[int, Preview], None],
     facts: Callable[[], Mapping[str, Any]],
 ) -> Any:
     """Return the clip's latents `[1, C, F, h, w]`; call `report(steps done, preview)` after every step.
@@ -45,10 +45,10 @@ def denoise(
 
     def step_end(_pipeline: Any, index: int, _timestep: Any, tensors: Mapping[str, Any]) -> dict[str, Any]:
         done = before + index + 1
-        if not torch.isfinite(estimate.latents).all():
-            raise NotFinite("network", f"step {done} gave no numbers")
+        if not all(torch.isfinite(each).all() for each in (estimate.latents, tensors["latents"])):
+            raise NotFinite(NETWORK, f"step {done} gave no numbers")
         try:
-            report(done, preview(estimate.latents))
+            report(done, partial(preview, estimate.latents))
         except Paused as pause:
             checkpoint.attach(pause, done, tensors["latents"], facts, scheduler, generator)
             raise

@@ -28,14 +28,14 @@ from workers.engines.diffusion.prompts import PromptCache
 from workers.engines.files.source import Source
 from workers.engines.ladder import Ladder
 from workers.engines.memory import Rung, free_memory, rung_index
-from workers.engines.precision import NotFinite, Precisions, precisions
+from workers.engines.precision import DECODER, NETWORK, NotFinite, Precisions, precisions
 
 logger = logging.getLogger(__name__)
 
 # Which rung fits depends on the GPU, so the knowledge outlives the engine that gained it.
 _ladder = Ladder()
 
-PARTS = ("network", "decoder")
+PARTS = (NETWORK, DECODER)
 
 
 class DiffusionEngine(ABC):
@@ -140,7 +140,7 @@ class DiffusionEngine(ABC):
             "version": [VERSION, diffusers.__version__, torch.__version__],
             "model": [self._source.label, self._source.variant, self.base.name],
             "weights": list(weight_files(*self._folders())),
-            "precision": self._used["network"],
+            "precision": self._used[NETWORK],
         }
 
     @functools.cached_property
@@ -238,7 +238,7 @@ class DiffusionEngine(ABC):
             steps: inference steps; some schedulers run one more.
             guidance: guidance scale; 1 or less disables guidance and halves the work.
             seed: 0 to 2**64 - 1. Noise is drawn on the CPU, so that the same call gives the same bytes.
-            on_step: called after every denoising step with a preview, and after every batch of decoded frames.
+            on_step: called after every denoising step, with a preview, and after every batch of decoded frames.
             loras, scheduler: override the engine's own for this clip.
             checkpoint: what `Paused` took along when the same call was interrupted, to continue there. One that does
                 not fit is logged, and the clip starts over.
@@ -263,15 +263,17 @@ class DiffusionEngine(ABC):
         self._check(clip)
         self._warn_of_cut(prompt=prompt, negative_prompt=negative_prompt)
         usual = dict(self._used)
+        clip.checkpoint = self._fitting(checkpoint, clip)
         while True:
             try:
-                clip.checkpoint = self._fitting(checkpoint, clip)
                 made = self._climb(clip, on_step)
                 break
             except NotFinite as error:
                 if not self._widen(error.part, str(error)):
                     self._go_back(usual)
                     raise
+                if error.part == NETWORK:  # otherwise only decoding is left: the denoised latents are numbers
+                    clip.checkpoint, clip.latents = self._fitting(checkpoint, clip), None
         if not made.any():
             made = self._look_again(clip, made, on_step)
         self._conclude(clip, usual)
@@ -352,15 +354,15 @@ class DiffusionEngine(ABC):
 
     def _look_again(self, clip: Clip, black: np.ndarray, on_step: OnStep) -> np.ndarray:
         """Decode frames that are all black once more in full precision, since some cards compute black ones in half."""
-        half = self._used["decoder"]
+        half = self._used[DECODER]
         if half == FLOAT32:
             return black
-        self._use("decoder", FLOAT32)
+        self._use(DECODER, FLOAT32)
         frames = self._climb(clip, on_step)
         if frames.any():
             logger.warning("%s: black frames in %s on %s", self._source.label, half, self.card)
         else:
-            self._use("decoder", half)
+            self._use(DECODER, half)
         return frames
 
     def _warn_of_cut(self, **texts: str) -> None:

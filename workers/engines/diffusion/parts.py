@@ -8,7 +8,7 @@ from workers.engines.diffusion import held_weights
 from workers.engines.diffusion.free_noise import set_free_noise
 from workers.engines.diffusion.guidance import guide_at_once, guide_in_two_passes
 from workers.engines.memory import Rung, join_inference, set_tiles, split_inference
-from workers.engines.precision import dtype
+from workers.engines.precision import DECODER, dtype
 
 
 def weight_bytes(*modules: Any) -> int:
@@ -55,9 +55,9 @@ def least_bytes(pipeline: Any, rung: Rung) -> int:
 
 
 def set_precision(pipeline: Any, part: str, precision: str) -> None:
-    """Let the "network" (with its text encoder) or the "decoder" compute in another precision."""
+    """Let the network (with its text encoder) or the decoder compute in another precision."""
     network = (pipeline.unet, pipeline.text_encoder, pipeline.motion_adapter)
-    for module in (pipeline.vae,) if part == "decoder" else network:
+    for module in (pipeline.vae,) if part == DECODER else network:
         module.to(dtype(precision))
 
 

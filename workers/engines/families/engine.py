@@ -27,7 +27,7 @@ from workers.engines.files import gguf
 from workers.engines.files.schedulers import make_scheduler
 from workers.engines.files.source import Source
 from workers.engines.memory import Rung
-from workers.engines.precision import NotFinite, dtype
+from workers.engines.precision import DECODER, NETWORK, NotFinite, dtype
 
 logger = logging.getLogger(__name__)
 
@@ -154,8 +154,8 @@ class FamilyEngine(DiffusionEngine):
         generator = torch.Generator("cpu").manual_seed(clip.seed)
 
         def report(done: int, latents: Any) -> None:
-            picture = preview.of_clip(latents, clip.width, clip.height, clip.frames) if preview else None
-            on_step(done, total, picture)
+            size = clip.width, clip.height, clip.frames
+            on_step(done, total, functools.partial(preview.of_clip, latents, *size) if preview else None)
 
         steps = Steps(pipeline, clip, generator, lambda: self._facts(clip), report)
 
@@ -235,7 +235,7 @@ class _Kinds(dict[str, Any]):
         self._used, self._precisions = used, precisions
 
     def __missing__(self, part: str) -> Any:
-        usual = self._used["decoder" if part == "vae" else "network"]
+        usual = self._used[DECODER if part == "vae" else NETWORK]
         return dtype(usual if usual == FLOAT32 else self._precisions.get(part, usual))
 
 
@@ -272,6 +272,6 @@ def _to_bytes(made: Any) -> np.ndarray:
 
     frames = made[0]
     if not torch.isfinite(frames).all():
-        raise NotFinite("decoder", "the frames are no numbers")
+        raise NotFinite(DECODER, "the frames are no numbers")
     rgb = (frames.float().clamp(0, 1) * 255).round().to(torch.uint8)
     return np.ascontiguousarray(rgb.movedim(1, -1).cpu().numpy())

@@ -3,6 +3,7 @@
 Which classes are loaded is decided by the pipeline's own signature, never by what a downloaded file names.
 """
 
+import functools
 import inspect
 import typing
 from collections.abc import Mapping
@@ -61,9 +62,21 @@ def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Sourc
             raise source.corrupt(listed)
         else:
             parts[part] = value  # a setting of the pipeline, such as Wan's boundary_ratio
+    _convert_latents(parts["vae"])
     pipeline = cls(**parts)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _convert_latents(vae: Any) -> None:
+    """Let a VAE decode latents of another precision than its own, which not every pipeline converts."""
+    decode = vae.decode
+
+    @functools.wraps(decode)
+    def converting(latents: Any, *args: Any, **kwargs: Any) -> Any:
+        return decode(latents.to(vae.dtype), *args, **kwargs)
+
+    vae.decode = converting
 
 
 def _names_class(value: Any) -> bool:

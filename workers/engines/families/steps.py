@@ -18,7 +18,7 @@ from workers.engines.diffusion.clean_estimate import CleanEstimate
 from workers.engines.diffusion.clip import Clip
 from workers.engines.diffusion.last_step import LastStep
 from workers.engines.diffusion.parts import denoisers
-from workers.engines.precision import NotFinite
+from workers.engines.precision import NETWORK, NotFinite
 
 Report = Callable[[int, Any], None]
 """Called as `report(steps done, estimate of the clean latents)`."""
@@ -101,7 +101,7 @@ class Steps:
         if others:
             setattr(scheduler, _OTHER, others[0])  # a checkpoint has what a scheduler remembers
         if not latents.isfinite().all():
-            raise NotFinite("network", f"step {self.done} gave no numbers")
+            raise NotFinite(NETWORK, f"step {self.done} gave no numbers")
         self._finish(latents, scheduler)
         try:
             self._report(self.done, self._estimate.latents if self._estimate else latents)

@@ -101,7 +101,11 @@ def test_what_cannot_be_made_is_refused(engine, frames, size, steps):
 
 def test_every_step_and_batch_is_reported_and_every_step_has_another_preview(engine):
     calls = []
-    make(engine, frames=9, on_step=lambda *call: calls.append(call), scheduler={"class": "DDIMScheduler"})
+
+    def on_step(done, total, preview):
+        calls.append((done, total, preview and preview()))
+
+    make(engine, frames=9, on_step=on_step, scheduler={"class": "DDIMScheduler"})
     assert [call[0] for call in calls] == [0, 1, 2, 3, 4, 5]  # two steps, then nine frames in batches of four
     assert {call[1] for call in calls} == {5}
     assert calls[0][2] is None
@@ -228,11 +232,10 @@ def test_tokens_are_counted_without_loading_the_model(new_engine):
 
 @pytest.mark.parametrize("name", ANIMATEDIFF_SCHEDULERS)
 def test_every_scheduler_denoises_reproducibly_and_shows_what_it_sees(engine, name):
-    previews = []
+    shown = []
     options = {"scheduler": {"class": name, "beta_schedule": "linear"}, "steps": 3}
-    clip = make(engine, on_step=lambda done, total, preview: previews.append(preview), **options)
-    assert np.array_equal(clip, make(engine, **options))
-    shown = [preview for preview in previews if preview is not None]
+    clip = make(engine, on_step=lambda done, total, preview: shown.append(preview()) if preview else None, **options)
+    assert np.array_equal(clip, make(engine, **options)), "whether a preview is computed or not"
     assert len(shown) >= 3
     assert not np.array_equal(shown[0], shown[-1])
 

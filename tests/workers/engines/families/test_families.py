@@ -78,7 +78,11 @@ def test_the_same_call_gives_the_same_bytes_and_another_seed_others(family, new_
 
 def test_every_step_is_reported_with_a_preview_and_so_is_decoding(family, new_engine):
     heard = []
-    make(new_engine(family), family, lambda done, total, preview: heard.append((done, total, preview)))
+
+    def on_step(done, total, preview):
+        heard.append((done, total, preview and preview()))
+
+    assert np.array_equal(make(new_engine(family), family, on_step), make(new_engine(family), family))
     done, totals = [one[0] for one in heard], {one[1] for one in heard}
     assert done[: STEPS + 1] == list(range(STEPS + 1))
     assert done == sorted(done)
