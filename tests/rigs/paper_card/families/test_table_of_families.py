@@ -3,6 +3,7 @@
 import tomllib
 from functools import partial
 from itertools import pairwise
+from math import inf
 from types import SimpleNamespace
 
 import pytest
@@ -73,10 +74,13 @@ def test_of_the_modes_that_keep_the_clip_each_is_slower_and_needs_less(one):
 def test_the_table_tells_what_other_clips_need(one, tmp_path):
     with FamilyBench(engines.write_small_files(tmp_path, one.family), one.family, USUAL_CARD) as bench:
         for clip in OTHERS[one.family.name]:
-            told = card_memory.needs(model_of(one.family), *clip, inexact="early")
-            for mode in told:
+            told, least = card_memory.needs(model_of(one.family), *clip, inexact="early"), inf
+            for mode, need in told.items():
+                if need > least:  # never chosen, like tiles for a clip that is smaller than one
+                    continue
+                least = need
                 measured = bench.need(mode, *clip).peak + card_memory.CONTEXT + card_memory.GAPS
-                assert 0.97 * measured <= told[mode] <= 1.15 * measured, (mode, clip)
+                assert 0.97 * measured <= need <= 1.15 * measured, (mode, clip)
 
 
 @pytest.mark.slow
