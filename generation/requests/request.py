@@ -2,7 +2,6 @@
 
 import math
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
@@ -30,13 +29,12 @@ from generation.requests.limits import Limits
 from generation.requests.prompts import faults
 from generation.requests.qualities import usual_size
 from generation.requests.rates import standard_rate
+from generation.requests.values import decimal_number, has_surrogates, is_blank, lora_pairs, whole_number
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab, line feed and carriage return
 # What chat programs put around what is copied: bidirectional embeddings, overrides and isolates, and a lost byte order
 # mark. They are invisible, so nobody can remove them by hand.
 _PASTED = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d{1,15},\d{1,15}")
-_WEIGHT_COMMA = re.compile(r"(:\s*-?\d{1,3}),(?=\d{1,9}\s*(?:[,;]|$))")
 MOST_TOLD = 5  # unknown fields
 OWN_SECONDS = _("Clips of your account can be up to %s s long.")
 OWN_SIDE = _("Clips of your account can have up to %s pixels on the longer side.")
@@ -126,7 +124,7 @@ def _stored(field: Field, type: Any, value: Any) -> Any:
         return value
     if type == int | None and value is None:
         return None
-    number = math.nan if type is str else _number(value) if type is float else _whole_number(value)
+    number = math.nan if type is str else decimal_number(value) if type is float else whole_number(value)
     least = 1 if type is int else 0  # a side, length, rate or number of steps
     if number is None or not math.isfinite(number) or number < least:
         raise ValueError(f"{value!r} is no {field.name}")
@@ -212,9 +210,9 @@ class _Parser:
         if len(value) > MAX_PROMPT:
             message = _("At most %(limit)s characters are allowed; this has %(length)s.")
             self._fail(field.name, message % {"limit": MAX_PROMPT, "length": len(value)})
-        elif field.is_required and _is_blank(value):
+        elif field.is_required and is_blank(value):
             self._fail(field.name, _("Describe what the clip should show, in a sentence."))
-        elif _CONTROL.search(value) or _has_surrogates(value):
+        elif _CONTROL.search(value) or has_surrogates(value):
             message = _("This text contains control characters. Type it again, or paste it as plain text.")
             self._fail(field.name, message)
         return value
@@ -234,7 +232,7 @@ class _Parser:
         value = self._given(field)
         if value is None:
             return None
-        number = _whole_number(value)
+        number = whole_number(value)
         if number is None:
             self._fail(field.name, _("This must be a whole number."))
         elif number == field.unset:
@@ -249,7 +247,7 @@ class _Parser:
         value = self._given(field)
         if value is None:
             return None
-        number = _number(value)
+        number = decimal_number(value)
         if not math.isfinite(number):
             self._fail(field.name, _("This must be a number."))
         else:
@@ -266,7 +264,7 @@ class _Parser:
     def _one_of(self, field: Field) -> Any:
         value = self._given(field)
         if all(isinstance(choice, int) for choice in field.choices):
-            value = _whole_number(value)
+            value = whole_number(value)
         if value not in list(field.choices):
             self._fail(field.name, _("This must be one of: %s.") % ", ".join(map(str, field.choices)))
         return value
@@ -286,7 +284,7 @@ class _Parser:
         return self._side("width", report="size"), self._side("height", report="size")
 
     def _side(self, field: str, report: str = "") -> int:
-        number = _whole_number(self.data.get(field, min(256, self.limits.max_side // 2 * 2)))
+        number = whole_number(self.data.get(field, min(256, self.limits.max_side // 2 * 2)))
         if number is not None and number > self.limits.max_side and self.limits.is_own_side:
             self._fail(report or field, OWN_SIDE % self.limits.max_side)
             return 256
@@ -326,7 +324,7 @@ class _Parser:
             return
         if str(self.data.get("negative_prompt", "")).strip():
             self._fail("negative_prompt", _("This model has no negative prompt. Leave the field empty."))
-        if "guidance" in self.data and _number(self.data["guidance"]) != model.guidance:
+        if "guidance" in self.data and decimal_number(self.data["guidance"]) != model.guidance:
             self._fail("guidance", _("This model has no guidance. Leave the field empty."))
 
     def _motions(self, adapter: MotionAdapter | None) -> tuple[tuple[str, float], ...]:
@@ -359,7 +357,7 @@ class _Parser:
 
     def _pairs(self, name: str, *, example: Any, too_many: Any) -> tuple[tuple[str, float], ...]:
         try:
-            pairs = _lora_pairs(self.data.get(name, ()))
+            pairs = lora_pairs(self.data.get(name, ()))
         except (TypeError, ValueError):
             self._fail(name, example)
             return ()
@@ -383,54 +381,3 @@ class _Parser:
 def _longest(model: BaseModel | None) -> float:
     """Return the most seconds that a model makes at every rate."""
     return math.inf if model is None or model.frame_rule.most is None else longest(model, factor=2)
-
-
-def _whole_number(value: Any) -> int | None:
-    """Return `value` as an int if lossless (24, 24.0, '24', and '24.0' or '24,0' as in spreadsheets), else None."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        match = re.fullmatch(r"(-?[0-9]{1,30})(\.0{1,6}|,0)?", value.strip())
-        return int(match[1]) if match else None
-    if isinstance(value, float) and not value.is_integer():
-        return None
-    return int(value) if isinstance(value, int | float) else None
-
-
-def _number(value: Any) -> float:
-    """Return `value` as a float if it is a number in a float's range (7.5, '7.5', '7,5', '1e1'), else NaN."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return math.nan
-    if isinstance(value, str) and (not value.isascii() or "_" in value):
-        return math.nan
-    if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()):
-        value = value.replace(",", ".")
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return math.nan
-
-
-def _is_blank(value: str) -> bool:
-    """Return whether `value` has no visible characters, only white space, joiners and direction marks."""
-    return all(unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cc", "Cf") for character in value)
-
-
-def _has_surrogates(value: str) -> bool:
-    """Return whether `value` contains a lone surrogate, which cannot be stored as UTF-8."""
-    return any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _lora_pairs(value: Any) -> tuple[tuple[str, float], ...]:
-    """Return (ID, weight) pairs from 'zoom-in:0.8, pan-left', [['zoom-in', 0.8], ...] or {'zoom-in': 0.8}.
-
-    Where decimals have commas, 'zoom-in:0,8; pan-left' does as well.
-
-    A missing weight is 1; one that is not a number is NaN. Raises TypeError or ValueError for anything else.
-    """
-    if isinstance(value, str):
-        value = _WEIGHT_COMMA.sub(r"\1.", value).replace(";", ",")
-        value = [part.partition(":")[::2] for part in value.split(",") if part.strip()]
-    elif isinstance(value, Mapping):
-        value = value.items()
-    return tuple((str(id).strip(), _number(weight) if weight != "" else 1.0) for id, weight in value)
