@@ -141,12 +141,16 @@ def lock(job: Job) -> None:
 
 
 @transaction.atomic
-def cancel(job: Job) -> bool:
-    """Cancel an active job: its workers stop at their next step and its frames are deleted."""
+def cancel(job: Job, *, costs: bool = True) -> bool:
+    """Cancel an active job: its workers stop at their next step and its frames are deleted.
+
+    Its owner pays for what was rendered; without `costs`, nobody does, because somebody else cancels it.
+    """
     lock(job)
     if not transition(job, Status.CANCELLED, ended_at=Now()):
         return False
-    ledger.charge([job])
+    if costs:
+        ledger.charge([job])
     _close_running(job, RunStatus.CANCELLED)
     discard_outputs(job)
     _discard_on_commit(job)
