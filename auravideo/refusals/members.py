@@ -41,7 +41,7 @@ class Members:
             is_barred = max(self._barred.get(person, now), self._signed_out.get(person, now)) > now
             if is_barred or not self._has_seat(address, person, now):
                 return Payer(address)
-            people = len(self._seats[address])
+            people = sum(now - at < SEAT_SECONDS for at in self._seats[address].values())
             return Payer(address, person) if self._budgets.has_share(address, person, people) else Payer(address)
 
     def note(self, person: int, *, is_signed_in: bool) -> None:

@@ -270,6 +270,21 @@ def test_a_class_with_every_seat_goes_on_beside_one_of_it_who_takes_all_that_is_
         clock.now += 1
 
 
+def test_those_who_have_left_no_longer_have_a_part_of_the_reserves(budgets, members, clock):
+    for person in range(1, SEATS + 1):
+        members.payer(SCHOOL, person)
+    clock.now += SEAT_SECONDS + 1
+    for second in range(300):
+        budgets.ask("elsewhere", 0.01)
+        budgets.ask(SCHOOL, 10)
+        budgets.ask(SCHOOL, 1, 1)
+        if second % 10 == 0:
+            payer = members.payer(SCHOOL, 2)
+            assert payer == Payer(SCHOOL, 2)
+            budgets.ask(payer.address, 0.2, payer.person)
+        clock.now += 1
+
+
 def test_a_class_that_works_is_not_held_back(budgets, members, clock):
     """Twenty pupils who open a page with its pictures every half minute, beside somebody who floods the site."""
     flood(budgets, members, clock, [0], 2)
