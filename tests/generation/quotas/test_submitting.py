@@ -1,10 +1,12 @@
 """Quotas hold for every clip that is queued, first or again, also at the same time; and only for what is kept of it."""
 
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -22,7 +24,7 @@ from generation.quotas.selectors import Near, near, standing_of
 from generation.requests.request import InvalidRequest, RenderRequest
 from tests.factories import JobFactory, LedgerEntryFactory, QuotaFactory, UserFactory, VideoFactory, a_request
 from tests.persons import sign_in
-from tests.races import all_at_once
+from tests.races import all_at_once, somebody_waits_for_a_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -354,3 +356,28 @@ def test_cancelling_several_times_at_once_charges_once(user, cancels):
     calls = {"one": lambda: services.cancel(Job.objects.get(pk=job.pk)), "all": lambda: services.cancel_waiting(user)}
     assert sum(all_at_once(calls[cancels], 8)) == 1
     assert standing_of(user).seconds_used == 5
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+def test_a_clip_that_is_queued_while_all_others_are_being_cancelled_is_left_alone(user):
+    """It would be cancelled without being charged for, and without a word to the open pages."""
+    first = services.submit(user, asked())
+
+    def cancel_all() -> int:
+        try:
+            return services.cancel_waiting(user)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            services.lock(first)
+            cancelled = threads.submit(cancel_all)
+            while not cancelled.done() and not somebody_waits_for_a_lock():
+                time.sleep(0.01)
+            second = services.submit(user, asked())
+        assert cancelled.result(30) == 1
+    assert [job.status for job in Job.objects.filter(pk__in=[first.pk, second.pk]).order_by("created_at")] == [
+        Status.CANCELLED,
+        Status.QUEUED,
+    ]
