@@ -132,5 +132,5 @@ class ForgottenPasswordForm(ResetPasswordForm):
         return get_adapter().clean_email(self.cleaned_data["email"].lower())
 
     def save(self, request: HttpRequest, **_kwargs: Any) -> str:
-        mails.ask_for(mails.RESET, self.cleaned_data["email"], request)
+        mails.ask_for_password(self.cleaned_data["email"], request)
         return self.cleaned_data["email"]

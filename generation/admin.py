@@ -115,7 +115,7 @@ class JobAdmin(ObjectActions, ReadOnly, admin.ModelAdmin):
 
     @admin.action(description=_("Cancel"), permissions=["delete"])
     def cancel_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        done = sum(services.cancel(job) for job in queryset)
+        done = sum(services.cancel(job, costs=job.user_id == request.user.pk) for job in queryset)
         messages.info(request, ngettext("%d job was cancelled.", "%d jobs were cancelled.", done) % done)
 
     @admin.action(description=_("Render again"), permissions=["delete"])

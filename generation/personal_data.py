@@ -29,10 +29,10 @@ class JobsOfPerson(Holder):
             yield Holding(ngettext("%d preset", "%d presets", presets) % presets)
 
     def stop(self, user: User) -> None:
-        """Close the user's open pages and cancel their active jobs."""
+        """Close the user's open pages and cancel their active jobs, at their expense if they leave themselves."""
         events.cut_off(user.pk)
         for job in Job.objects.filter(user=user, status__in=ACTIVE):
-            services.cancel(job)
+            services.cancel(job, costs=user.is_deactivated)
 
     def export(self, user: User) -> Iterable[ZipEntry]:
         yield json_list("jobs.json", lambda: _records(user))

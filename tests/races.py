@@ -24,3 +24,10 @@ def all_at_once(call: Callable[[], R], times: int) -> list[R]:
     with ThreadPoolExecutor(times) as threads:
         futures = [threads.submit(enter) for _ in range(times)]
         return [future.result(30) for future in futures]
+
+
+def somebody_waits_for_a_lock() -> bool:
+    """Return whether a connection to this PostgreSQL server waits for another one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone()[0] > 0

@@ -24,8 +24,6 @@ logger = logging.getLogger(__name__)
 
 DAY = 24 * 3600
 FEWEST_OF_NETWORK = 5  # who may wait, whatever the limit of all
-# Of IPv6, the largest network that providers give a customer: ten of them must not be had for nothing.
-IPV6_PREFIX = 48
 # What may be full: names of buckets, before a bar.
 TODAY, TODAY_HERE, WAITING_HERE = "newcomers", "newcomers of a network", "newcomers who wait"
 

@@ -22,7 +22,7 @@ from accounts.joining.models import Invitation, JoiningRules, Policy
 from accounts.login_stages import WaitingStage
 from accounts.models import User
 from accounts.sign_in import mails
-from accounts.sign_in.attempts import Attempt
+from accounts.sign_in.attempts import SHARED_IPV6_PREFIX, Attempt
 
 _FULL = gettext_lazy(
     "So many people are waiting for approval that nobody else can sign up for now. Try again in a few days."
@@ -77,7 +77,7 @@ class SigningUp(SignupView):
             return None
         if admission.waits and services.is_full():
             raise ValidationError(_FULL)
-        network = get_adapter().client_network(self.request, services.IPV6_PREFIX)
+        network = get_adapter().client_network(self.request, SHARED_IPV6_PREFIX)
         attempt = services.count_newcomer(network, waits=admission.waits)
         if attempt.full:
             raise ValidationError(_FULL_FOR[attempt.full.name.partition("|")[0]])

@@ -9,6 +9,9 @@ from functools import lru_cache
 import redis
 from django.conf import settings
 
+# Of IPv6, the largest network that providers give a customer: ten shares of what is scarce must not be had for nothing.
+SHARED_IPV6_PREFIX = 48
+
 # Counts in every bucket, or in none if one is full, whose number (from 1) it returns. The time is that of Redis: the
 # clocks of several web machines differ.
 _TAKE = """

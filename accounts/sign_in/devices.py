@@ -36,9 +36,9 @@ def number_of(request: HttpRequest, user: User) -> str | None:
 
 
 def accounts_in(cookies: bytes) -> tuple[int, ...]:
-    """Return the accounts to which the browser with this `Cookie` header has signed in; asks no database.
+    """Return the accounts to which the browser with this `Cookie` header has signed in, the latest one last.
 
-    They may have signed out since, or have a new password.
+    Asks no database. They may have signed out since, or have a new password.
     """
     return _accounts(cookie_in(cookies, COOKIE))
 
@@ -52,16 +52,23 @@ def _accounts(cookie: str) -> tuple[int, ...]:
 def remember_device(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Give browsers that are signed in the cookie, with the next page. Has to stand after AuthenticationMiddleware."""
+    """Give browsers that are signed in the cookie, with the next page; the account at hand is the last one in it.
+
+    Has to stand after AuthenticationMiddleware.
+    """
 
     def handle(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         user = getattr(request, "_cached_user", None)  # set if the request asked who it is: no query for others
-        if isinstance(user, User) and _is_page(response) and number_of(request, user) is None:
+        if isinstance(user, User) and _is_page(response) and not _is_latest(request, user):
             _write(request, response, user)
         return response
 
     return handle
+
+
+def _is_latest(request: HttpRequest, user: User) -> bool:
+    return next(reversed(_read(request)), None) == str(user.pk) and number_of(request, user) is not None
 
 
 def _is_page(response: HttpResponseBase) -> bool:
@@ -72,8 +79,8 @@ def _is_page(response: HttpResponseBase) -> bool:
 
 def _write(request: HttpRequest, response: HttpResponseBase, user: User) -> None:
     known = _read(request)
+    number = number_of(request, user) or uuid4().hex
     known.pop(str(user.pk), None)
-    number = uuid4().hex
     known[str(user.pk)] = [number, _proof(user, number)]
     value = signing.dumps(dict(list(known.items())[-MAX_ACCOUNTS:]), salt=_SALT, compress=True)
     options: dict[str, Any] = {"httponly": True, "samesite": "Lax", "secure": settings.SESSION_COOKIE_SECURE}

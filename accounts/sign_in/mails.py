@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from hashlib import sha256
+from ipaddress import ip_address
 from smtplib import SMTPException
 
 from allauth.account.adapter import get_adapter
@@ -35,6 +36,8 @@ MAIL_TASK = "accounts.tasks.send_mail"
 MAIL_ERRORS = (SMTPException, OSError)
 RESET_SECONDS = 60  # within which an account gets one email about its password, however often the button is pressed
 UNKNOWN_A_DAY = Bucket("emails to unknown addresses", 200, 24 * 3600)  # of all visitors: they reach people elsewhere
+UNKNOWN_SHARE = 10  # one network gets so small a part of these
+ASKED_SECONDS = 3600  # for which it is known who asked for a password; the message may wait
 TOLD_SECONDS = 3600  # how often, at most, people hear that somebody entered their address
 
 RESET = "reset"  # of the password of an address
@@ -55,6 +58,16 @@ def ask_for(kind: str, what: str | int, request: HttpRequest | None) -> None:
     """Queue an email: `what` is an address, or the ID of a row of a model. If the broker is down, send it now."""
     site = request.build_absolute_uri("/") if request else links.public_origin()
     queue(kind, what, site, translation.get_language())
+
+
+def ask_for_password(email: str, request: HttpRequest) -> None:
+    """Queue an email about a password, and remember which network asks: workers of earlier versions take no more."""
+    cache.set(_asked_by(email), get_adapter().client_network(request, attempts.SHARED_IPV6_PREFIX), ASKED_SECONDS)
+    ask_for(RESET, email, request)
+
+
+def _asked_by(email: str) -> str:
+    return f"accounts.asked-by:{sha256(email.encode()).hexdigest()}"
 
 
 def queue(kind: str, what: str | int, site: str, language: str) -> None:
@@ -91,11 +104,19 @@ def _reset(email: str, site: str) -> None:
 
 def _tell_unknown(email: str, site: str) -> None:
     """Tell whoever asked for a password that there is no account, as long as this does not become a flood."""
-    if attempts.take([UNKNOWN_A_DAY]).full:
-        logger.warning("No email to an unknown address: %s were sent in a day", UNKNOWN_A_DAY.limit)
+    if full := attempts.take(_unknown_from(cache.get(_asked_by(email), ""))).full:
+        logger.warning("No email to an unknown address: %s were sent in a day (%s)", full.limit, full.name)
         return
     signup_url = reverse("account_signup") if JoiningRules.current().effective in OPEN_TO_ALL else ""
     _write("unknown_account", email, site, **({"signup_url": signup_url} if signup_url else {}))
+
+
+def _unknown_from(network: str) -> list[Bucket]:
+    """Return what counts emails to unknown addresses that a network asked for; this machine needs no share."""
+    if not network or ip_address(network).is_loopback:
+        return [UNKNOWN_A_DAY]
+    share = max(1, UNKNOWN_A_DAY.limit // UNKNOWN_SHARE)
+    return [UNKNOWN_A_DAY, Bucket(f"{UNKNOWN_A_DAY.name}|{network}", share, UNKNOWN_A_DAY.seconds)]
 
 
 @contextmanager

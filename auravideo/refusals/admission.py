@@ -64,7 +64,7 @@ class Admission:
 
         def signed_in(user_id: int) -> None:
             if people := people_of(scope["headers"]):
-                self.members.note(people[0], is_signed_in=user_id in people)
+                self.members.note(people[-1], is_signed_in=user_id in people)
 
         async def send_on(message: Mapping[str, Any]) -> None:
             if message["type"] == "http.response.start":  # a download is not work: its bytes may take an hour

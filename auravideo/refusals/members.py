@@ -41,7 +41,7 @@ class Members:
             is_barred = max(self._barred.get(person, now), self._signed_out.get(person, now)) > now
             if is_barred or not self._has_seat(address, person, now):
                 return Payer(address)
-            people = len(self._seats[address])
+            people = sum(now - at < SEAT_SECONDS for at in self._seats[address].values())
             return Payer(address, person) if self._budgets.has_share(address, person, people) else Payer(address)
 
     def note(self, person: int, *, is_signed_in: bool) -> None:
@@ -79,13 +79,13 @@ def _put(ends: dict[int, float], person: int, end: float, now: float) -> None:
 
 
 def person_of(headers: list[tuple[bytes, bytes]]) -> int:
-    """Return the account that a browser has signed in to, the first one of several; 0 if there is none."""
+    """Return the account that a browser has signed in to last; 0 if there is none."""
     people = people_of(headers)
-    return people[0] if people else 0
+    return people[-1] if people else 0
 
 
 def people_of(headers: list[tuple[bytes, bytes]]) -> tuple[int, ...]:
-    """Return all accounts that a browser has signed in to."""
+    """Return all accounts that a browser has signed in to, the latest one last."""
     for name, value in headers:
         if name == b"cookie" and (people := devices.accounts_in(value)):
             return people

@@ -15,8 +15,9 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils.module_loading import import_string
+from PIL import UnidentifiedImageError
 
-from gallery.models import MOST_ATTEMPTS, OwnCheck, Safety, Screened, Video, VideoQuerySet, Visibility
+from gallery.models import MOST_ATTEMPTS, OwnCheck, Safety, Screened, Screening, Video, VideoQuerySet, Visibility
 from gallery.moderation import services as moderation
 from gallery.screening.services import OUR_FAULT, problem_of
 from gallery.sharing import safety
@@ -76,11 +77,16 @@ def _has_given_up(video: Video) -> bool:
 
 
 def _failed(video: Video, error: Exception) -> Safety:
-    problem = problem_of(error)
+    problem = Screening.Problem.FILE if _is_of_picture(error) else problem_of(error)
     logger.error("The safety check of video %s failed (%s)", video.pk, problem, exc_info=error)
     facts = {"problem": problem, **({"attempts": 0} if problem in OUR_FAULT else {})}
     OwnCheck.objects.filter(video=video).update(**facts)
     return _hand_over(video) if _has_given_up(video) else Safety.UNCHECKED
+
+
+def _is_of_picture(error: Exception) -> bool:
+    """Return whether Pillow cannot read a picture: it says so by an OSError without a number, as no storage does."""
+    return isinstance(error, UnidentifiedImageError) or (type(error) is OSError and error.errno is None)
 
 
 def _hand_over(video: Video) -> Safety:

@@ -141,12 +141,16 @@ def lock(job: Job) -> None:
 
 
 @transaction.atomic
-def cancel(job: Job) -> bool:
-    """Cancel an active job: its workers stop at their next step and its frames are deleted."""
+def cancel(job: Job, *, costs: bool = True) -> bool:
+    """Cancel an active job: its workers stop at their next step and its frames are deleted.
+
+    Its owner pays for what was rendered; without `costs`, nobody does, because somebody else cancels it.
+    """
     lock(job)
     if not transition(job, Status.CANCELLED, ended_at=Now()):
         return False
-    ledger.charge([job])
+    if costs:
+        ledger.charge([job])
     _close_running(job, RunStatus.CANCELLED)
     discard_outputs(job)
     _discard_on_commit(job)
@@ -157,13 +161,16 @@ def cancel(job: Job) -> bool:
 def cancel_waiting(user: User) -> int:
     """Cancel all jobs of a user that nobody renders yet; running ones continue. Return how many were cancelled.
 
-    A few statements, since a user may have hundreds. A job that a worker claims first is left alone.
+    A few statements, since a user may have hundreds. A job that a worker claims first is left alone, and
+    so is one that is queued meanwhile.
     """
     waiting = Job.objects.filter(user=user, status=Status.QUEUED)
-    jobs = list(waiting.select_for_update().only("pk", "plan"))
+    jobs = list(waiting.select_for_update().order_by("pk").only("pk", "plan"))
     found = [job.pk for job in jobs]
     ledger.charge(jobs)
-    count = waiting.update(status=Status.CANCELLED, version=F("version") + 1, touched_at=Now(), ended_at=Now())
+    count = waiting.filter(pk__in=found).update(
+        status=Status.CANCELLED, version=F("version") + 1, touched_at=Now(), ended_at=Now()
+    )
     runs = StageRun.objects.filter(job__in=found, job__status=Status.CANCELLED)
     runs.filter(status=RunStatus.RUNNING).update(status=RunStatus.CANCELLED, ended_at=Now())
     runs.filter(status=RunStatus.DONE).update(status=RunStatus.DISCARDED)

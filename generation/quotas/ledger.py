@@ -51,18 +51,20 @@ def enter_again(job: Job, request: RenderRequest) -> None:
 def charge(jobs: Iterable[Job]) -> None:
     """Count what was rendered of jobs that are being cancelled, in whole seconds; all once its generating is done.
 
-    Call it with the jobs locked, before their stage runs are closed. One query, and one for each job that has begun.
+    What was rendered before a job failed, and is kept for its next try, costs nothing. Call it with the jobs locked,
+    before their stage runs are closed. One query, and two for each job that has begun.
     """
     plans = {job.pk: job.plan for job in jobs}
     parts: dict[UUID, float] = defaultdict(float)
     runs = StageRun.objects.filter(job__in=plans, stage=Stage.GENERATE, status__in=(RunStatus.RUNNING, RunStatus.DONE))
+    runs = runs.filter(run__gte=F("job__first_run"))
     for job_id, status, done, total in runs.values_list("job", "status", "done", "total"):
         parts[job_id] += 1.0 if status == RunStatus.DONE else done / total if total else 0.0
     for job_id, chunks in parts.items():
         share = min(1.0, chunks / _chunks(plans[job_id]))
-        for entry in LedgerEntry.objects.filter(job=job_id):
-            entry.spent = F("spent") + max(1, ceil(round(entry.seconds * share, 6)))
-            entry.save(update_fields=["spent"])
+        entries = LedgerEntry.objects.filter(job=job_id)
+        for seconds in entries.values_list("seconds", flat=True):
+            entries.update(spent=F("spent") + max(1, ceil(round(seconds * share, 6))))
 
 
 def _chunks(plan: Any) -> int:

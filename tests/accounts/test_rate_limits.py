@@ -103,6 +103,26 @@ def test_mails_to_unknown_addresses_do_not_become_a_flood_and_users_still_get_th
     assert mail.outbox[-1].to == [user.email]
 
 
+@pytest.mark.parametrize(
+    ("addresses", "sent"),
+    [
+        (["192.0.2.7"], 2),
+        (["2001:db8::1", "2001:db8:0:900::1"], 2),
+        (["192.0.2.7", "2001:db8::1", "192.0.2.8"], 6),
+        (["127.0.0.1"], 6),
+    ],
+    ids=["one address", "one network", "several", "this machine"],
+)
+def test_nobody_uses_up_the_mails_to_unknown_addresses_for_others(client, monkeypatch, addresses, sent):
+    """Only where everybody comes from this machine, there are no shares."""
+    monkeypatch.setattr(mails, "UNKNOWN_A_DAY", attempts.Bucket("emails to unknown addresses", 20, 60))
+    for number in range(6):
+        data = {"email": f"nobody{number}@example.org"}
+        address = addresses[number % len(addresses)]
+        assert client.post(reverse("account_reset_password"), data, REMOTE_ADDR=address).status_code == 302
+    assert len(mail.outbox) == sent
+
+
 def test_asking_for_new_passwords_is_limited_by_address(client):
     for number in range(20):
         client.post(reverse("account_reset_password"), {"email": f"person{number}@example.org"})

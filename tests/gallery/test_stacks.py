@@ -19,6 +19,7 @@ from generation.domain.states import Status
 from generation.requests import available
 from generation.requests.choices import to_requests
 from tests.factories import JobFactory, UserFactory, VideoFactory, a_request
+from tests.races import somebody_waits_for_a_lock
 
 SIMPLE = {"prompt": "a red heart", "aspect": "16:9", "seconds": 2}
 
@@ -168,17 +169,11 @@ def test_clips_that_are_made_at_the_same_time_leave_one_front(user):
         with transaction.atomic():
             a_clip(user)
             other = pool.submit(make)
-            while not other.done() and not _somebody_waits_for_a_lock():
+            while not other.done() and not somebody_waits_for_a_lock():
                 time.sleep(0.01)
         other.result()
     assert Video.objects.count() == 2
     assert len(fronts()) == 1
-
-
-def _somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return cursor.fetchone()[0] > 0
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")

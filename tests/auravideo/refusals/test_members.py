@@ -23,7 +23,7 @@ from auravideo.refusals.budgets import (
     Payer,
 )
 from auravideo.refusals.measuring import SIGNED_IN
-from auravideo.refusals.members import BARRED_SECONDS, SEAT_SECONDS, SEATS, Members, people_of
+from auravideo.refusals.members import BARRED_SECONDS, SEAT_SECONDS, SEATS, Members, people_of, person_of
 from tests.auravideo.test_admission import FLOOD, Application, ask
 from tests.costs import calls_of
 from tests.factories import PASSWORD, UserFactory
@@ -65,6 +65,19 @@ def test_a_browser_that_signed_in_says_who_it_is_without_asking_the_database(dja
     cookies = signed_in(user)
     with django_assert_num_queries(0):
         assert people_of(cookie_header(cookies)) == (user.pk,)
+
+
+@pytest.mark.django_db
+def test_of_several_accounts_of_a_browser_the_one_that_signed_in_last_pays():
+    """Also if it has been there before: the others are not to pay for what somebody else does now."""
+    first, second = UserFactory(), UserFactory()
+    browser = Client()
+    for user in (first, second, first, second, second):
+        browser.post(reverse("account_login"), {"login": user.username, "password": PASSWORD}, follow=True)
+        cookies = f"device={browser.cookies[devices.COOKIE].value}"
+        assert person_of(cookie_header(cookies)) == user.pk
+        browser.post(reverse("account_logout"))
+    assert sorted(people_of(cookie_header(cookies))) == [first.pk, second.pk]
 
 
 @pytest.mark.django_db
@@ -267,6 +280,21 @@ def test_a_class_with_every_seat_goes_on_beside_one_of_it_who_takes_all_that_is_
             if (second + person) % 30 == 0:
                 assert payer == Payer(SCHOOL, person)
                 budgets.ask(payer.address, 0.2, payer.person)
+        clock.now += 1
+
+
+def test_those_who_have_left_no_longer_have_a_part_of_the_reserves(budgets, members, clock):
+    for person in range(1, SEATS + 1):
+        members.payer(SCHOOL, person)
+    clock.now += SEAT_SECONDS + 1
+    for second in range(300):
+        budgets.ask("elsewhere", 0.01)
+        budgets.ask(SCHOOL, 10)
+        budgets.ask(SCHOOL, 1, 1)
+        if second % 10 == 0:
+            payer = members.payer(SCHOOL, 2)
+            assert payer == Payer(SCHOOL, 2)
+            budgets.ask(payer.address, 0.2, payer.person)
         clock.now += 1
 
 

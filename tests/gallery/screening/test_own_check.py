@@ -2,10 +2,12 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from io import BytesIO
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from PIL import Image
 
 from auravideo import checks
 from auravideo.celery import app
@@ -38,6 +40,13 @@ def fails(request: dict, files: dict) -> bool:
 
 def is_away(request: dict, files: dict) -> bool:
     raise ConnectionError("the service of the check is down")
+
+
+def sees(request: dict, files: dict) -> bool:
+    """Look at the picture with Pillow, whose errors are OSErrors, as are those of a service that is away."""
+    with files["poster"].open("rb") as poster:
+        Image.open(poster).load()
+    return True
 
 
 def dies(request: dict, files: dict) -> bool:
@@ -130,6 +139,22 @@ def attempt(video, times: int = 1) -> None:
         OwnCheck.objects.update(tried_at=timezone.now() - own.AGAIN_AFTER - timedelta(seconds=1))
         with suppress(SystemExit):
             tasks.check_safety(str(video.pk))
+
+
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_a_picture_that_cannot_be_read_is_no_service_that_is_away(sent, star, configured, is_cut_off):
+    """Otherwise it would be tried forever."""
+    configured.SAFETY_CHECK = f"{__name__}.sees"
+    if is_cut_off:
+        picture = BytesIO()
+        Image.effect_noise((64, 64), 90).save(picture, "PNG")
+        with star.poster_file.open("wb") as poster:
+            poster.write(picture.getvalue()[:-500])
+    services.set_visibility(star, Visibility.PUBLIC)
+    attempt(star, MOST_ATTEMPTS)
+    star.refresh_from_db()
+    assert star.screening == Screened.FLAGGED
+    assert OwnCheck.objects.get().problem == Screening.Problem.FILE
 
 
 @pytest.mark.parametrize("way", ["fails", "dies"])

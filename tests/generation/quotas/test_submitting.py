@@ -1,12 +1,18 @@
 """Quotas hold for every clip that is queued, first or again, also at the same time; and only for what is kept of it."""
 
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
+from accounts import services as accounts
+from accounts.models import User
 from gallery import lifecycle
 from generation.domain.states import RunStatus, Stage, Status
 from generation.models import Job, LedgerEntry, Quota, StageRun
@@ -16,8 +22,9 @@ from generation.quotas.ledger import estimated_size, forgettable
 from generation.quotas.refusals import NoSecondsLeft, NoStorageLeft, NotNow, TooManyJobs
 from generation.quotas.selectors import Near, near, standing_of
 from generation.requests.request import InvalidRequest, RenderRequest
-from tests.factories import JobFactory, LedgerEntryFactory, QuotaFactory, VideoFactory, a_request
-from tests.races import all_at_once
+from tests.factories import JobFactory, LedgerEntryFactory, QuotaFactory, UserFactory, VideoFactory, a_request
+from tests.persons import sign_in
+from tests.races import all_at_once, somebody_waits_for_a_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -144,6 +151,59 @@ def test_what_was_made_before_a_worker_was_lost_is_not_charged(user):
     rendered(job, done=RunStatus.LOST)
     assert services.cancel(job)
     assert standing_of(user).seconds_used == 0
+
+
+def test_what_was_made_before_a_clip_failed_is_not_charged_when_its_next_try_is_cancelled(user):
+    """A failure is ours; what its next try makes itself counts."""
+    QuotaFactory(seconds_a_day=20)
+    job = services.submit(user, asked(seconds=8))
+    rendered(job, most=1)
+    assert services.fail(job, job.run, "worker-lost", {})
+    assert services.retry(job)
+    assert services.cancel_waiting(user) == 1
+    assert standing_of(user).seconds_used == 0
+    job.refresh_from_db()
+    assert services.retry(job)
+    job.refresh_from_db()
+    rendered(job, 5)
+    assert services.cancel(job)
+    assert standing_of(user).seconds_used == 4
+
+
+def by_staff(job: Job) -> None:
+    browser = Client()
+    sign_in(browser, UserFactory(is_staff=True, is_superuser=True))
+    asked_for = {"action": "cancel_jobs", "_selected_action": [str(job.pk)]}
+    assert browser.post(reverse("admin:generation_job_changelist"), asked_for).status_code == 302
+
+
+def by_suspension(job: Job) -> None:
+    User.objects.filter(pk=job.user_id).update(is_active=False, suspended_at=timezone.now())
+    assert accounts.settle(job.user_id)
+
+
+def by_switching_off(job: Job) -> None:
+    User.objects.filter(pk=job.user_id).update(is_active=False)
+    accounts.switch_off(User.objects.get(pk=job.user_id))
+
+
+def by_leaving(job: Job) -> None:
+    User.objects.filter(pk=job.user_id).update(is_active=False, deactivated_at=timezone.now())
+    assert accounts.settle(job.user_id)
+
+
+@pytest.mark.parametrize(
+    ("cancel", "charged"), [(by_staff, 0), (by_suspension, 0), (by_switching_off, 0), (by_leaving, 5)]
+)
+def test_only_what_its_owner_cancels_is_charged(user, cancel, charged):
+    """Whoever deactivates the account does cancel; otherwise that would be the way to cancel for nothing."""
+    QuotaFactory(seconds_a_day=20)
+    job = services.submit(user, asked(seconds=5))
+    rendered(job)
+    cancel(job)
+    job.refresh_from_db()
+    assert job.status == Status.CANCELLED
+    assert standing_of(user).seconds_used == charged
 
 
 def test_what_was_cancelled_comes_free_after_a_day_like_everything(user):
@@ -296,3 +356,28 @@ def test_cancelling_several_times_at_once_charges_once(user, cancels):
     calls = {"one": lambda: services.cancel(Job.objects.get(pk=job.pk)), "all": lambda: services.cancel_waiting(user)}
     assert sum(all_at_once(calls[cancels], 8)) == 1
     assert standing_of(user).seconds_used == 5
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+def test_a_clip_that_is_queued_while_all_others_are_being_cancelled_is_left_alone(user):
+    """It would be cancelled without being charged for, and without a word to the open pages."""
+    first = services.submit(user, asked())
+
+    def cancel_all() -> int:
+        try:
+            return services.cancel_waiting(user)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            services.lock(first)
+            cancelled = threads.submit(cancel_all)
+            while not cancelled.done() and not somebody_waits_for_a_lock():
+                time.sleep(0.01)
+            second = services.submit(user, asked())
+        assert cancelled.result(30) == 1
+    assert [job.status for job in Job.objects.filter(pk__in=[first.pk, second.pk]).order_by("created_at")] == [
+        Status.CANCELLED,
+        Status.QUEUED,
+    ]
