@@ -25,6 +25,7 @@ from generation.queue import blocked_terms, broker, services
 from generation.quotas.refusals import NotNow
 from generation.requests import available, drawing
 from generation.requests.limits import Limits
+from generation.requests.qualities import STANDARD_SIDE
 from generation.requests.request import InvalidRequest, RenderRequest, parse
 
 # Seconds to wait for workers to reply. The second, longer try is for workers that are starting or swapping.
@@ -105,6 +106,17 @@ def unused_words(entries: Iterable[BatchEntry]) -> list[str]:
     known = [each for model in models for each in catalogue.embeddings_for(model) if _is_here(each)]
     text = "\n".join(f"{request.engine_prompt}\n{request.negative_prompt}" for request in requests) if known else ""
     return [] if any(each.is_in(text) for each in known) else list(dict.fromkeys(each.word for each in known))
+
+
+def sizes_left_open(entries: Iterable[BatchEntry]) -> dict[str, str]:
+    """Return the size, such as '856x480', that rows without one get of each model, unless it is that of tiny models."""
+    requests = [entry.request for entry in entries if entry.request is not None and not _names_size(entry.row)]
+    larger = (each for each in requests if min(each.width, each.height) > STANDARD_SIDE)
+    return {available.catalogue().models[each.model].label: f"{each.width}x{each.height}" for each in larger}
+
+
+def _names_size(row: Row) -> bool:
+    return any(row.values.get(name) not in (None, "") for name in ("size", "width", "height"))
 
 
 def open_batch(user: User, name: str, rows: list[Row]) -> tuple[Batch, bool]:

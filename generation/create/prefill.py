@@ -11,16 +11,17 @@ from typing import Any, TypeGuard
 from django.utils.translation import gettext as _
 
 from generation.batches.forms import BatchForm
-from generation.catalogue.load import Entry
+from generation.catalogue.load import BaseModel, Entry
 from generation.create.forms import ADVANCED, OF_A_REQUEST, SIMPLE_FIELDS, SIMPLE_VARIATIONS, CreateForm
+from generation.domain.shapes import Size
 from generation.quotas.allowance import UNLIMITED, Allowance
 from generation.requests import available
 from generation.requests.choices import LORA_PREFIX, in_quality
 from generation.requests.drawing import as_written
-from generation.requests.fields import FIELDS, MAX_PROMPT, Field, Kind, with_present_names
+from generation.requests.fields import FIELDS, MAX_PROMPT, MIN_SIDE, Field, Kind, with_present_names
 from generation.requests.offer import Offer
 from generation.requests.qualities import QUALITIES, STANDARD, Quality, matching
-from generation.requests.sizes import ASPECTS, CUSTOM, aspect_of
+from generation.requests.sizes import ASPECTS, CUSTOM, aspect_of, scaled
 
 SHOWN_MODEL, SHOWN_ASPECT = "shown_model", "shown_aspect"  # what the fields of a posted form were made for
 FORM_FIELDS = {*OF_A_REQUEST, *CreateForm.base_fields, SHOWN_MODEL, SHOWN_ASPECT}
@@ -72,6 +73,7 @@ def quality_of(values: Mapping[str, Any], offer: Offer) -> str:
 def switched(values: Mapping[str, Any], to: str, offer: Offer | None = None) -> dict[str, Any]:
     """Return the values for mode `to`, converting between a quality and its size, frame rate and steps."""
     values, offer = dict(values), offer or available.offer()
+    _move_defaults(values, offer)
     if to != ADVANCED:
         values["quality"] = quality_of(values, offer)
         return values
@@ -95,13 +97,13 @@ def many(values: Mapping[str, Any], allowance: Allowance = UNLIMITED) -> BatchFo
     return BatchForm(initial={**taken, "lines": lines, "seconds": seconds}, allowance=allowance)
 
 
-def fitted(values: Mapping[str, Any]) -> dict[str, Any]:
+def fitted(values: Mapping[str, Any], offer: Offer | None = None) -> dict[str, Any]:
     """Return the values with an adapter and a length that fit the model, and without LoRAs that do not fit.
 
     A shape, a size and a frame rate that were only the defaults of the model before become those of this one, and so
     does the size where only the shape has changed.
     """
-    offer, values = available.offer(), dict(values)
+    offer, values = offer or available.offer(), dict(values)
     _move_defaults(values, offer)
     longest, seconds = offer.longest(values), str(values.get("seconds") or "")
     if longest is not None and seconds.isdecimal() and int(seconds[:9]) > longest:
@@ -126,14 +128,28 @@ def _move_defaults(values: dict[str, Any], offer: Offer) -> None:
             del values[name]
     if is_other and values.get("aspect") == models[shown].usual_aspect:
         del values["aspect"]
-    _begin_custom(values, offer, str(shown_aspect))
+    _move_custom(values, offer, models[shown], str(shown_aspect))
 
 
-def _begin_custom(values: dict[str, Any], offer: Offer, before: str) -> None:
-    """Let a custom size begin with the width and height that the model was trained at for the shape before."""
+def _move_custom(values: dict[str, Any], offer: Offer, shown: BaseModel, before: str) -> None:
+    """Let a custom size begin with the width and height that the model was trained at for the shape before.
+
+    One that only began so earlier begins again; what somebody typed stays.
+    """
+    if values.get("aspect") == before:
+        return
+    begun = (_within(size, offer) for size in shown.native_sizes.values())
+    if (str(values.get("width")), str(values.get("height"))) in [tuple(map(str, size)) for size in begun if size]:
+        del values["width"], values["height"]
     native = offer.chosen_model(values).native_sizes.get(before)
     if native and values.get("aspect") == CUSTOM and not (values.get("width") or values.get("height")):
-        values["width"], values["height"] = native
+        values["width"], values["height"] = _within(native, offer) or ("", "")
+
+
+def _within(size: Size, offer: Offer) -> Size | None:
+    """Return the largest size of these proportions within the longest side that is allowed; None if there is none."""
+    fitting = scaled(*size, min(size), offer.limits.max_side)
+    return fitting if min(fitting) >= MIN_SIDE else None
 
 
 def _leave_out_guidance(found: Prefill, offer: Offer) -> None:

@@ -175,7 +175,8 @@ def _remember(request: SignedInRequest, mode: str) -> str:
 
 
 def _form(values: Mapping[str, Any], mode: str, allowance: Allowance) -> CreateForm:
-    return CreateForm(mode=mode, initial=prefill.fitted(values) if values else {}, allowance=allowance)
+    initial = prefill.fitted(values, available.offer(allowance.limits)) if values else {}
+    return CreateForm(mode=mode, initial=initial, allowance=allowance)
 
 
 def _posted(request: SignedInRequest, mode: str) -> CreateForm:

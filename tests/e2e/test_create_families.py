@@ -90,6 +90,8 @@ def test_a_model_with_native_sizes_opens_at_one_and_the_page_says_what_is_made(b
         page.set_viewport_size({"width": 1280, "height": 900})
         seed, dice = (page.locator(of).bounding_box() for of in ("#id_seed", "[data-dice]"))
         assert (seed["y"], seed["x"] + seed["width"] < dice["x"]) == (dice["y"], True), "side by side"
+        for row in (("#id_steps", "#id_guidance"), ("#id_seed", "#id_variations")):
+            assert len({page.locator(of).bounding_box()["y"] for of in row}) == 1, "though one label has two lines"
         page.locator("#id_aspect").select_option("custom")
         expect(page.locator("#id_width")).to_have_value("832")
         expect(page.locator(".plan li")).to_have_count(1)

@@ -112,6 +112,8 @@ class Command(BaseCommand):
             with _quiet(unless=broker_answers):
                 self._queue(feed)
                 self._say_what_was_queued(feed, entries, is_new=is_new)
+                if feed.queued:
+                    self._say_what_was_left_open(entries)
                 if is_new:
                     self._hint_at_words(entries)
                 if not broker_answers and feed.sent:
@@ -146,6 +148,13 @@ class Command(BaseCommand):
         parts = [f"{count} {what}" for what, count in counts.items() if count]
         start = "" if is_new else "Resuming an earlier batch. "
         self.stdout.write(f"{start}{_rows(len(entries))}: {', '.join(parts) or 'none queued'}.")
+
+    def _say_what_was_left_open(self, entries: list[BatchEntry]) -> None:
+        """Say the size of rows without one where it takes long: nobody saw the form that has the same."""
+        sizes = [f"{size} with {label}" for label, size in batches.sizes_left_open(entries).items()]
+        if sizes:
+            named = ", ".join(sizes[:-1]) + " and " * (len(sizes) > 1) + sizes[-1]
+            self.stderr.write(parsing.printable(f"Rows without a size are made at {named}, as the form opens."))
 
     def _hint_at_words(self, entries: list[BatchEntry]) -> None:
         """Name the trigger words of the batch's models, which nobody could guess, unless its prompts have one."""

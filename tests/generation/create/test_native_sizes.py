@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from generation.models import Job
 from generation.queue import services
-from tests.factories import JobFactory, VideoFactory, a_request
+from tests.factories import JobFactory, QuotaFactory, VideoFactory, a_request
 from tests.generation.create.pages import ADVANCED, SIMPLE, create, edit, values
 from tests.other_families import NATIVE_SIZES
 
@@ -214,3 +214,50 @@ def test_it_is_said_where_the_same_seed_gives_another_composition_now(signed_in,
     assert notes(**{"from": now.pk}) == notes(**{"from": now.pk, "quality": "standard"}) == []
     other = JobFactory(user=user, seed=7, request=a_request(model="waves", size="480x480", fps=16))
     assert notes(**{"from": other.pk}) == []
+
+
+@pytest.mark.parametrize("quota", [{"max_side": 512}, {}])
+@pytest.mark.parametrize(
+    ("before", "side", "aspect", "expected"), [("1:1", 512, "16:9", (512, 290)), ("16:9", 290, "1:1", (512, 512))]
+)
+def test_within_a_smaller_largest_side_another_shape_opens_at_what_fits(
+    signed_in, user, settings, quota, before, side, aspect, expected
+):
+    if quota:
+        QuotaFactory(user=user, **quota)
+    else:
+        settings.MAX_SIDE = 512
+    shown = {"shown_model": "lake", "shown_aspect": before, "model": "lake"}
+    form = page_of(signed_in, **shown, aspect=aspect, short_side=str(side)).context["form"]
+    (request,) = form.outline()
+    assert (request.width, request.height) == expected
+
+
+@pytest.mark.parametrize(("most", "size"), [(512, (512, 294)), (200, ("", ""))])
+def test_a_custom_size_begins_within_the_largest_side(signed_in, user, most, size):
+    QuotaFactory(user=user, max_side=most)
+    found = values(page_of(signed_in, shown_model="tides", shown_aspect="16:9", aspect="custom", width="", height=""))
+    assert (found["width"], found["height"]) == size
+
+
+def test_a_shape_that_changed_with_the_mode_keeps_its_quality(signed_in):
+    """As without scripts, where no request comes between the two."""
+    shown = {"shown_model": "lake", "shown_aspect": "3:2", "model": "lake"}
+    form = edit(signed_in, "mode=advanced&to=simple", {**WIDE, **shown, "aspect": "1:1", "short_side": "512"})
+    assert values(form)["quality"] == "standard"
+    assert (form.context["form"].outline()[0].width) == 640
+
+
+def test_a_custom_size_that_was_only_begun_begins_again(signed_in):
+    shown = {"shown_model": "tides", "model": "tides"}
+    begun = {**shown, "shown_aspect": "custom", "width": "832", "height": "480"}
+    found = values(page_of(signed_in, **begun, aspect="9:16"))
+    again = values(page_of(signed_in, **{**found, **shown, "shown_aspect": "9:16", "aspect": "custom"}))
+    assert (again["width"], again["height"]) == (480, 832)
+
+
+@pytest.mark.parametrize("value", ["nonsense", "9" * 5000, "\x00", "-1"])
+def test_fields_that_were_tampered_with_break_nothing(signed_in, value):
+    data = {**WIDE, "shown_model": "tides", "shown_aspect": "1:1", "width": "832", "height": "480"}
+    for name in ("shown_model", "shown_aspect", "aspect", "width"):
+        assert edit(signed_in, "mode=advanced&to=simple", {**data, name: value}).status_code == 200

@@ -144,7 +144,18 @@ def test_whoever_uses_trigger_words_is_not_told(run, file, text):
 
 @pytest.mark.usefixtures("taught")
 def test_only_words_that_the_models_of_the_batch_read_are_named(run, file):
-    assert run(file("prompt,model\na wave,waves\n", "rows.csv"))[2] == ""
+    assert run(file("prompt,model,size\na wave,waves,256x256\n", "rows.csv"))[2] == ""
+
+
+@pytest.mark.usefixtures("native_sizes")
+def test_the_size_of_rows_without_one_is_said_where_it_is_larger_than_of_the_models_that_ship(run, file):
+    rows = "prompt,model,size\na wave,tides,\na wave,waves,256x256\na lake,lake,\na wave,tides,\na heart,,\n"
+    said = "Rows without a size are made at 856x480 with Tides and 640x640 with Lake, as the form opens.\n"
+    assert run(file(rows, "rows.csv"))[2] == said
+    assert run(file(rows, "rows.csv"))[2] == "", "nothing more is queued"
+    services.cancel(Job.objects.get(row=1))
+    Job.objects.filter(row=3).delete()
+    assert run(file(rows, "rows.csv"))[2] == said, "a batch that was queued in part"
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "a b"])
