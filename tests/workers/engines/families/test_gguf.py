@@ -1,12 +1,13 @@
 """Transformers from GGUF files: the clip is that of diffusers' own call, in every memory mode, and with LoRAs."""
 
 import shutil
+import weakref
 
 import numpy as np
 import pytest
 
 from generation.catalogue import gguf_file
-from generation.domain.errors import RenderError
+from generation.domain.errors import Paused, RenderError
 from generation.domain.plan import FrameRule
 from tests import small_families
 from tests.small_gguf import own_name, own_name_of_ltx, weights_of, write_gguf, write_transformer
@@ -188,6 +189,40 @@ def test_our_types_are_those_that_diffusers_computes_with_in_their_sizes():
     known = {*SUPPORTED_GGUF_QUANT_TYPES, gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.F16}
     sizes = {int(kind): (kind.name, *gguf.GGML_QUANT_SIZES[kind]) for kind in known}
     assert dict(gguf_file.TYPES) == sizes
+
+
+def test_a_file_is_looked_at_before_text_encoders_of_gigabytes_are_loaded(small_folder, folder, tmp_path):
+    shutil.rmtree(folder / "text_encoder")
+    assert refusal(folder, write_transformer(tmp_path / "wan.gguf", small_folder(WIDE), "Q8_0")).id == (
+        "checkpoint-mismatch"
+    )
+
+
+def test_a_clip_goes_on_after_a_pause(small_folder, folder, tmp_path):
+    def pause(done, _total, _preview):
+        if done == 2:
+            raise Paused
+
+    file = write_transformer(tmp_path / "wan.gguf", small_folder(WAN), "Q8_0")
+    with pytest.raises(Paused) as paused:
+        make(open_file(folder, file), WAN, on_step=pause)
+    assert paused.value.checkpoint
+    heard = []
+    again = make(
+        open_file(folder, file), WAN, on_step=lambda *said: heard.append(said[0]), checkpoint=paused.value.checkpoint
+    )
+    assert heard[0] == 2
+    assert np.array_equal(again, make(open_file(folder, file), WAN))
+
+
+def test_nothing_holds_the_weights_once_they_are_released(small_folder, folder, tmp_path):
+    engine = open_file(folder, write_transformer(tmp_path / "wan.gguf", small_folder(WAN), "Q8_0"))
+    make(engine, WAN, steps=1)
+    pipeline = engine._pipeline
+    held = [weakref.ref(part) for part in (pipeline, pipeline.vae, pipeline.transformer, pipeline.text_encoder)]
+    del pipeline
+    engine.release()
+    assert [ref() for ref in held] == [None] * 4
 
 
 def refusal(folder, file):
