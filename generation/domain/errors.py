@@ -43,6 +43,10 @@ ERRORS: Mapping[str, Any] = {
         "The model %(model)s runs in TensorFlow only, which the worker does not use. The operator finds what to do in "
         "docs/models.md."
     ),
+    "model-needs-package": _(
+        "The worker lacks the Python package %(package)s, which the model %(model)s needs. The operator finds what to "
+        "do with: %(doctor)s"
+    ),
     "model-corrupt": _(
         "A file of the model %(model)s is damaged or was changed (%(file)s). The operator can fetch it again with: "
         "%(command)s"
@@ -171,12 +175,14 @@ _DEFAULTS = {
     "card": "?",
     "driver": "?",
     "problem": "?",
+    "package": "?",
     "doctor": DOCTOR,
     "made_for": "?",
     "base": _("this model"),
     "matching": "0",
     "total": "?",
     "layout": "?",
+    "found": "?",
 }
 
 

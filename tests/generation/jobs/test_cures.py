@@ -58,6 +58,7 @@ CURED = {
     **dict.fromkeys(
         ["card-failed", "card-exclusive", "card-unsupported", "driver-too-old", "model-needs-tensorflow"], "again"
     ),
+    "model-needs-package": "again",
 }
 
 

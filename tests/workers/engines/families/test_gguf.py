@@ -1,6 +1,7 @@
 """Transformers from GGUF files: the clip is that of diffusers' own call, in every memory mode, and with LoRAs."""
 
 import shutil
+import sys
 import weakref
 
 import numpy as np
@@ -196,6 +197,14 @@ def test_a_file_is_looked_at_before_text_encoders_of_gigabytes_are_loaded(small_
     assert refusal(folder, write_transformer(tmp_path / "wan.gguf", small_folder(WIDE), "Q8_0")).id == (
         "checkpoint-mismatch"
     )
+
+
+def test_a_worker_without_the_package_blames_that_and_not_the_file(small_folder, folder, tmp_path, monkeypatch):
+    file = write_transformer(tmp_path / "wan.gguf", small_folder(WAN), "Q8_0")
+    monkeypatch.setitem(sys.modules, "gguf", None)  # as if it were not installed
+    error = refusal(folder, file)
+    assert error.id == "model-needs-package"
+    assert "package gguf" in error.text
 
 
 def test_a_clip_goes_on_after_a_pause(small_folder, folder, tmp_path):
