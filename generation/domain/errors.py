@@ -91,6 +91,10 @@ ERRORS: Mapping[str, Any] = {
         "The file %(file)s of the model %(model)s was not used: its weights are of a type that this site cannot read "
         "(%(found)s). The operator can use a file of another type, such as Q4_K_M or Q8_0. Choose another model."
     ),
+    "checkpoint-split": _(
+        "The file %(file)s of the model %(model)s was not used: it is one of %(found)s parts of a GGUF file. The "
+        "operator can put them together with llama-gguf-split --merge. Choose another model."
+    ),
     "embedding-mismatch": _(
         "The textual inversion %(model)s was not used: its file %(file)s has no vectors that %(base)s reads. Leave its "
         "word out of the prompt, or choose another model."

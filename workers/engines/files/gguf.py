@@ -67,7 +67,7 @@ def _header(file: Path, cls: Any, source: Source) -> Gguf:
         if found.architecture and ARCHITECTURES[found.architecture] != cls.__name__:
             raise GgufError("architecture", label(found.architecture))
     except GgufError as error:
-        if error.reason in ("architecture", "type"):
+        if error.reason in ("architecture", "type", "split"):
             id = f"checkpoint-{error.reason}"
             raise RenderError(id, model=source.label, file=file.name, found=error.found) from error
         raise source.corrupt(file) from error

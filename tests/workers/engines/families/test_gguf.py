@@ -1,6 +1,7 @@
 """Transformers from GGUF files: the clip is that of diffusers' own call, in every memory mode, and with LoRAs."""
 
 import shutil
+import struct
 import sys
 import weakref
 
@@ -273,6 +274,13 @@ def test_a_type_that_cannot_be_computed_with_is_refused_by_its_name(small_folder
     assert error.id == "checkpoint-type"
     assert "(IQ2_XXS)" in error.text
     assert "Q4_K_M" in error.text
+
+
+def test_one_of_several_parts_is_refused_as_that(folder, tmp_path):
+    (tmp_path / "wan.gguf").write_bytes(struct.pack("<4sIQQQ11sIH", b"GGUF", 3, 0, 1, 11, b"split.count", 2, 3))
+    error = refusal(folder, tmp_path / "wan.gguf")
+    assert error.id == "checkpoint-split"
+    assert "one of 3 parts" in error.text
 
 
 @pytest.mark.parametrize(
