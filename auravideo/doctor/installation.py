@@ -24,6 +24,7 @@ PYTHON = ">=3.11,<3.15"  # as in pyproject.toml
 INSTALL = "Install what the lock file says: make run, or .venv/bin/uv pip install --no-deps -r requirements.txt"
 # Stages have machines of their own (docs/adr/0002): a package that only some of them need may be missing.
 ALWAYS = ("django", "celery", "redis", "channels", "daphne", "prometheus-client", "structlog", "pillow", "av")
+WITH_TORCH = ("gguf",)  # came later than torch, and only some models need it
 TOO_LITTLE, LITTLE = 0.5 * 2**30, 5 * 2**30  # bytes; a long clip's frames take up to 2 GiB
 MOUNTED_SECRETS = Path("/run/secrets")  # Docker's: only this container sees it
 
@@ -46,6 +47,8 @@ def packages() -> str:
         for name, pin in pins.items()
         if (found := _installed(name)) not in (None, pin)
     ]
+    if _installed("torch") is not None:
+        others += [f"{name} is missing" for name in WITH_TORCH if name in pins and _installed(name) is None]
     if others:
         raise Problem("; ".join(others), INSTALL, State.WARNING)
     return f"{sum(_installed(name) is not None for name in pins)} of {len(pins)} installed, all in the locked version"

@@ -53,9 +53,9 @@ _OTHER_TYPES = {
     40: "NVFP4", 41: "Q1_0",
 }  # fmt: skip
 
-_STRING, _LIST = 8, 9
+_SHORT, _WHOLE, _STRING, _LIST = 2, 4, 8, 9
 _BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # by the type of a single value
-_ALIGNMENT, _ARCHITECTURE = "general.alignment", "general.architecture"
+_ALIGNMENT, _ARCHITECTURE, _PARTS = "general.alignment", "general.architecture", "split.count"
 
 
 class GgufError(Exception):
@@ -63,8 +63,8 @@ class GgufError(Exception):
 
     Args:
         reason: "foreign" (no GGUF file), "truncated", "damaged" (or beyond the bounds), "architecture" or "type" (it
-            is whole, but holds something that we do not load).
-        found: for the last two, what it holds.
+            is whole, but holds something that we do not load), or "split" (one of several files).
+        found: for the last three, what it holds, or how many files there are.
     """
 
     def __init__(self, reason: str, found: str = "") -> None:
@@ -150,7 +150,7 @@ class _Header:
             raise GgufError("damaged") from error
 
     def value(self, type: int) -> str | int | None:
-        """Return a text or a whole number of 4 bytes; nothing needs the others."""
+        """Return a text or a whole number of 2 or 4 bytes; nothing needs the others."""
         if type == _STRING:
             return self.text(MOST_HEADER)
         if type == _LIST:
@@ -164,7 +164,7 @@ class _Header:
         if type not in _BYTES:
             raise GgufError("damaged")
         taken = self.take(_BYTES[type])
-        return int.from_bytes(taken, "little") if type == 4 else None
+        return int.from_bytes(taken, "little") if type in (_SHORT, _WHOLE) else None
 
     def weight(self) -> tuple[str, Weight, int, int]:
         """Return name, weight, length in bytes, and where it begins behind the header."""
@@ -191,7 +191,9 @@ def _facts(header: _Header, count: int) -> dict[str, str | int]:
         value = header.value(type)
         if name in found:
             raise GgufError("damaged")
-        found[name] = value if name in (_ALIGNMENT, _ARCHITECTURE) else None
+        found[name] = value if name == _ARCHITECTURE or (name == _ALIGNMENT and type == _WHOLE) else None
+        if name == _PARTS and isinstance(value, int) and value > 1:
+            raise GgufError("split", str(value))
         if name == _ARCHITECTURE and value not in ARCHITECTURES:
             raise GgufError("architecture", label(str(value or "")))
     alignment = found.get(_ALIGNMENT, 32)

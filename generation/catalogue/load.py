@@ -202,8 +202,12 @@ def _sized(known: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any
     """Return the fields of an entry that hold for one that says `fields` over them: other sizes need other memory."""
     untrue = ["native_sizes"] if _changes(known, fields, "native_size", "side_multiple") else []
     now = {**known, **fields}
-    is_calculated = card_memory.is_calculated(str(now.get("family"))) and not str(now.get("weights")).endswith(GGUF)
-    if is_calculated and (untrue or _changes(known, fields, "native_sizes", "native_fps")):
+    if str(now.get("weights")).endswith(GGUF):
+        is_other = _changes(known, fields, "weights")  # fewer bits: no figure of whole weights, and none in the table
+    else:
+        is_changed = bool(untrue) or _changes(known, fields, "native_sizes", "native_fps")
+        is_other = is_changed and card_memory.is_calculated(str(now.get("family")))
+    if is_other:
         untrue.append("memory_gb")  # without a figure, the table of its family says what a clip needs
     return {name: value for name, value in known.items() if name not in untrue}
 

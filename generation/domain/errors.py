@@ -43,6 +43,10 @@ ERRORS: Mapping[str, Any] = {
         "The model %(model)s runs in TensorFlow only, which the worker does not use. The operator finds what to do in "
         "docs/models.md."
     ),
+    "model-needs-package": _(
+        "The worker lacks the Python package %(package)s, which the model %(model)s needs. The operator finds what to "
+        "do with: %(doctor)s"
+    ),
     "model-corrupt": _(
         "A file of the model %(model)s is damaged or was changed (%(file)s). The operator can fetch it again with: "
         "%(command)s"
@@ -86,6 +90,10 @@ ERRORS: Mapping[str, Any] = {
     "checkpoint-type": _(
         "The file %(file)s of the model %(model)s was not used: its weights are of a type that this site cannot read "
         "(%(found)s). The operator can use a file of another type, such as Q4_K_M or Q8_0. Choose another model."
+    ),
+    "checkpoint-split": _(
+        "The file %(file)s of the model %(model)s was not used: it is one of %(found)s parts of a GGUF file. The "
+        "operator can put them together with llama-gguf-split --merge. Choose another model."
     ),
     "embedding-mismatch": _(
         "The textual inversion %(model)s was not used: its file %(file)s has no vectors that %(base)s reads. Leave its "
@@ -171,12 +179,14 @@ _DEFAULTS = {
     "card": "?",
     "driver": "?",
     "problem": "?",
+    "package": "?",
     "doctor": DOCTOR,
     "made_for": "?",
     "base": _("this model"),
     "matching": "0",
     "total": "?",
     "layout": "?",
+    "found": "?",
 }
 
 

@@ -97,6 +97,8 @@ def refuse_gguf(path: Path) -> NoReturn:
 def _refused_gguf(error: GgufError) -> Refused:
     if error.reason == "architecture":
         return Refused("gguf-other", made_for=error.found)
+    if error.reason == "split":
+        return Refused("gguf-split", count=error.found)
     if error.reason == "type":
         return Refused("gguf-type", type=error.found)
     return Refused("truncated" if error.reason == "truncated" else "gguf-damaged")

@@ -43,6 +43,10 @@ REASONS: Mapping[str, Any] = {
         "The weights in this GGUF file are of a type that this site cannot read (%(type)s). Look for one of another "
         "type, such as Q4_K_M or Q8_0."
     ),
+    "gguf-split": _(
+        "This is one of %(count)s parts of a GGUF file, which are not read apart. Put them together with "
+        "llama-gguf-split --merge."
+    ),
     "gguf-damaged": _("This is no GGUF file, or a damaged one."),
     "truncated": _("The file ends too early: it is still being copied, or its download was cut off."),
     "too-long": _("The file is longer than its weights: something was added to it."),

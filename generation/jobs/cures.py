@@ -25,6 +25,7 @@ CHECKPOINT = frozenset(
         "checkpoint-mismatch",
         "checkpoint-architecture",
         "checkpoint-type",
+        "checkpoint-split",
     }
 )
 UNUSABLE = frozenset({"model-missing", "model-corrupt", "model-unexpected", "model-unsafe", "request-invalid"})

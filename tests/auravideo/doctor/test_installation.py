@@ -64,6 +64,16 @@ def test_a_package_of_other_machines_may_be_missing(lock_file):
     assert installation.packages().startswith("0 of 1 installed")
 
 
+def test_a_package_that_comes_with_torch_is_missed_beside_it(lock_file, monkeypatch, problem):
+    lock_file("torch==1.0\nno-such-package==1.0\n")
+    monkeypatch.setattr(installation, "WITH_TORCH", ("no-such-package",))
+    assert "no-such-package is missing" in problem(installation.packages).detail
+    lock_file("no-such-package==1.0\n")
+    monkeypatch.setattr(installation, "_installed", lambda _name: None)  # a machine of other stages has no torch
+    monkeypatch.setattr(installation, "ALWAYS", ())
+    assert installation.packages().startswith("0 of 1 installed")
+
+
 def test_an_image_without_a_lock_file(settings, tmp_path, not_applicable):
     settings.BASE_DIR = tmp_path
     assert "requirements.txt" in not_applicable(installation.packages)

@@ -12,7 +12,7 @@ from generation.catalogue.gguf_file import GgufError, Weight, read_gguf
 from tests.costs import at_most
 from tests.small_gguf import write_gguf
 
-ARRAY, STRING, UINT8, UINT32 = 9, 8, 0, 4
+ARRAY, STRING, UINT8, UINT16, UINT32 = 9, 8, 0, 2, 4
 WEIGHTS = {
     "patch_embedding.weight": (np.ones((32, 16, 1, 2, 2), np.float32), "F16"),
     "blocks.0.ffn.0.weight": (np.ones((48, 32), np.float32), "Q4_0"),
@@ -90,6 +90,13 @@ def test_a_language_model_is_refused_by_name_before_its_words_are_read():
         assert fault(file_of(weight(), values=(llama, words))) == ("architecture", "llama")
 
 
+def test_one_of_several_parts_is_told_from_a_whole_file():
+    parts = [value("split.count", UINT16, struct.pack("<H", count)) for count in (3, 1)]
+    assert fault(file_of(weight(), values=(ARCHITECTURE, parts[0]))) == ("split", "3")
+    assert fault(file_of(weight(), values=(parts[0],))) == ("split", "3"), "later parts say no architecture"
+    assert list(read(file_of(weight(), values=(ARCHITECTURE, parts[1]))).weights) == ["w"]
+
+
 def test_what_is_named_is_on_one_line_and_short():
     strange = value("general.architecture", STRING, text("\x1b[31m" + "x" * 5000 + "\n"))
     reason, found = fault(file_of(values=(strange,)))
@@ -133,6 +140,7 @@ HOSTILE = {
     "many long lists": file_of(values=[value(x, ARRAY, struct.pack("<IQ", UINT8, 9000) + bytes(9000)) for x in "ab"]),
     "an alignment of nothing": file_of(values=(value("general.alignment", UINT32, struct.pack("<I", 0)),)),
     "an alignment that is odd": file_of(values=(value("general.alignment", UINT32, struct.pack("<I", 48)),)),
+    "an alignment of two bytes": file_of(values=(value("general.alignment", UINT16, struct.pack("<H", 32)),)),
     "an alignment that is a text": file_of(values=(value("general.alignment", STRING, text("32")),)),
 }  # fmt: skip
 

@@ -219,3 +219,11 @@ def test_fetching_a_single_file_records_it_before_its_configuration_is_there(tmp
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert f"mine: here, in {tmp_path}/models/mine" in done.stdout
+
+
+def test_our_entry_with_a_gguf_file_in_its_place_no_longer_says_what_half_precision_needs(tmp_path: Path) -> None:
+    mine = '[models.ltx-video-2b-distilled]\nweights = "ltxv-2b-Q8_0.gguf"\nfolder = "/data/gguf"\n'
+    shipped, packed = (load(tmp_path, text).models["ltx-video-2b-distilled"] for text in ("", mine))
+    assert shipped.memory_gb > 0
+    assert (packed.is_gguf, packed.memory_gb) == (True, 0)
+    assert load(tmp_path, f"{mine}memory_gb = 7\n").models["ltx-video-2b-distilled"].memory_gb == 7

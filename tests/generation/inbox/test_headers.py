@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import struct
 import zipfile
 from pathlib import Path
 
@@ -165,6 +166,7 @@ def test_a_gguf_file_that_cannot_be_used_is_refused_with_the_reason(tmp_path):
         "damaged.gguf": whole[:4] + b"\xff" * 40,
         "none.gguf": b"something else",
         "page.gguf": b"<!doctype html>",
+        "part.gguf": struct.pack("<4sIQQQ11sIH", b"GGUF", 3, 0, 1, 11, b"split.count", 2, 3),
         "strange.gguf": whole[:kind] + b"\x10" + whole[kind + 1 :],
     }
     (box / "whole.gguf").unlink()
@@ -177,9 +179,11 @@ def test_a_gguf_file_that_cannot_be_used_is_refused_with_the_reason(tmp_path):
         "link.gguf": "link",
         "none.gguf": "gguf-damaged",
         "page.gguf": "page",
+        "part.gguf": "gguf-split",
         "strange.gguf": "gguf-type",
     }
     assert "(IQ2_XXS)" in folder.look(tmp_path, "strange.gguf").refused.text
+    assert "one of 3 parts" in folder.look(tmp_path, "part.gguf").refused.text
 
 
 def test_other_files_are_left_out_or_named(tmp_path):

@@ -50,7 +50,7 @@ CURED = {
     "request-invalid": "another model",
     **dict.fromkeys(["model-is-page", "model-is-archive", "model-is-pointer"], "another model"),
     **dict.fromkeys(["checkpoint-unknown", "checkpoint-without-vae", "checkpoint-mismatch"], "another model"),
-    **dict.fromkeys(["checkpoint-architecture", "checkpoint-type"], "another model"),
+    **dict.fromkeys(["checkpoint-architecture", "checkpoint-type", "checkpoint-split"], "another model"),
     # Their texts say to choose another LoRA or embedding, which only the person can.
     **dict.fromkeys(["lora-for-another-model", "lora-mismatch", "lora-layout", "lora-empty"], "again"),
     **dict.fromkeys(["lora-unsupported", "embedding-mismatch"], "again"),
@@ -58,6 +58,7 @@ CURED = {
     **dict.fromkeys(
         ["card-failed", "card-exclusive", "card-unsupported", "driver-too-old", "model-needs-tensorflow"], "again"
     ),
+    "model-needs-package": "again",
 }
 
 

@@ -48,7 +48,8 @@ def open_pipeline(base: Path, name: str, kinds: Mapping[str, Any], source: Sourc
     if index.get("_class_name") not in _SAME_PARTS.get(name, ()):
         require_class({"_class_name": index.get("_class_name", name)}, cls, listed, source)
     parts: dict[str, Any] = {}
-    for part, annotation in expected_parts(cls).items():
+    # The transformer comes first: what a single file holds is known at once, and a text encoder has gigabytes.
+    for part, annotation in sorted(expected_parts(cls).items(), key=lambda named: named[0] != "transformer"):
         value = index.get(part)
         if part == "scheduler":
             parts[part] = make_scheduler(None, base, source, allowed=OTHER_SCHEDULERS)

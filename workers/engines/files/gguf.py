@@ -5,6 +5,7 @@ before anything is loaded.
 """
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from generation.domain.errors import RenderError
 from workers.engines.files.single_file import empty, require_match
 from workers.engines.files.source import Source
 from workers.engines.files.weights import align
+
+PACKAGE = "gguf"
 
 # By class, the function of diffusers that translates the names of a network's own code.
 _TRANSLATED = {
@@ -33,10 +36,13 @@ def load_transformer(cls: Any, file: Path, config: Path, dtype: Any, source: Sou
         config: the folder with its configuration.
 
     Raises:
-        RenderError: "model-missing" or "model-corrupt"; "checkpoint-..." if it is not one for this configuration.
+        RenderError: "model-missing" or "model-corrupt"; "checkpoint-..." if it is not one for this configuration;
+            "model-needs-package" if this worker cannot read any.
     """
     from diffusers import GGUFQuantizationConfig
 
+    if find_spec(PACKAGE) is None:  # diffusers' error would be taken for one of the file
+        raise RenderError("model-needs-package", model=source.label, package=PACKAGE)
     header, wanted = _header(file, cls, source), empty(cls, config, source)
     weights = header.weights
     if weights.keys() != wanted.state_dict().keys():  # as diffusers decides whether to translate the names
@@ -61,7 +67,7 @@ def _header(file: Path, cls: Any, source: Source) -> Gguf:
         if found.architecture and ARCHITECTURES[found.architecture] != cls.__name__:
             raise GgufError("architecture", label(found.architecture))
     except GgufError as error:
-        if error.reason in ("architecture", "type"):
+        if error.reason in ("architecture", "type", "split"):
             id = f"checkpoint-{error.reason}"
             raise RenderError(id, model=source.label, file=file.name, found=error.found) from error
         raise source.corrupt(file) from error

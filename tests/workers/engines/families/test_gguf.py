@@ -1,12 +1,15 @@
 """Transformers from GGUF files: the clip is that of diffusers' own call, in every memory mode, and with LoRAs."""
 
 import shutil
+import struct
+import sys
+import weakref
 
 import numpy as np
 import pytest
 
 from generation.catalogue import gguf_file
-from generation.domain.errors import RenderError
+from generation.domain.errors import Paused, RenderError
 from generation.domain.plan import FrameRule
 from tests import small_families
 from tests.small_gguf import own_name, own_name_of_ltx, weights_of, write_gguf, write_transformer
@@ -190,6 +193,48 @@ def test_our_types_are_those_that_diffusers_computes_with_in_their_sizes():
     assert dict(gguf_file.TYPES) == sizes
 
 
+def test_a_file_is_looked_at_before_text_encoders_of_gigabytes_are_loaded(small_folder, folder, tmp_path):
+    shutil.rmtree(folder / "text_encoder")
+    assert refusal(folder, write_transformer(tmp_path / "wan.gguf", small_folder(WIDE), "Q8_0")).id == (
+        "checkpoint-mismatch"
+    )
+
+
+def test_a_worker_without_the_package_blames_that_and_not_the_file(small_folder, folder, tmp_path, monkeypatch):
+    file = write_transformer(tmp_path / "wan.gguf", small_folder(WAN), "Q8_0")
+    monkeypatch.setitem(sys.modules, "gguf", None)  # as if it were not installed
+    error = refusal(folder, file)
+    assert error.id == "model-needs-package"
+    assert "package gguf" in error.text
+
+
+def test_a_clip_goes_on_after_a_pause(small_folder, folder, tmp_path):
+    def pause(done, _total, _preview):
+        if done == 2:
+            raise Paused
+
+    file = write_transformer(tmp_path / "wan.gguf", small_folder(WAN), "Q8_0")
+    with pytest.raises(Paused) as paused:
+        make(open_file(folder, file), WAN, on_step=pause)
+    assert paused.value.checkpoint
+    heard = []
+    again = make(
+        open_file(folder, file), WAN, on_step=lambda *said: heard.append(said[0]), checkpoint=paused.value.checkpoint
+    )
+    assert heard[0] == 2
+    assert np.array_equal(again, make(open_file(folder, file), WAN))
+
+
+def test_nothing_holds_the_weights_once_they_are_released(small_folder, folder, tmp_path):
+    engine = open_file(folder, write_transformer(tmp_path / "wan.gguf", small_folder(WAN), "Q8_0"))
+    make(engine, WAN, steps=1)
+    pipeline = engine._pipeline
+    held = [weakref.ref(part) for part in (pipeline, pipeline.vae, pipeline.transformer, pipeline.text_encoder)]
+    del pipeline
+    engine.release()
+    assert [ref() for ref in held] == [None] * 4
+
+
 def refusal(folder, file):
     with pytest.raises(RenderError) as caught:
         open_file(folder, file).load()
@@ -229,6 +274,13 @@ def test_a_type_that_cannot_be_computed_with_is_refused_by_its_name(small_folder
     assert error.id == "checkpoint-type"
     assert "(IQ2_XXS)" in error.text
     assert "Q4_K_M" in error.text
+
+
+def test_one_of_several_parts_is_refused_as_that(folder, tmp_path):
+    (tmp_path / "wan.gguf").write_bytes(struct.pack("<4sIQQQ11sIH", b"GGUF", 3, 0, 1, 11, b"split.count", 2, 3))
+    error = refusal(folder, tmp_path / "wan.gguf")
+    assert error.id == "checkpoint-split"
+    assert "one of 3 parts" in error.text
 
 
 @pytest.mark.parametrize(
