@@ -10,8 +10,8 @@ from tests.e2e.creating import cards, make, sign_up
 from tests.e2e.soundness import too_small, too_wide, violations
 from tests.e2e.variants import LOCALES
 from tests.generation.create.test_camera_motions import CATALOGUE
-from tests.generation.create.test_trigger_words import EMBEDDING
 from tests.site import Site
+from tests.trigger_words import EMBEDDING
 
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
