@@ -124,8 +124,19 @@
     }
   });
 
+  // Whether another option was chosen than the one that the server chose.
+  const isChosenAnew = (select) => {
+    const options = [...select?.options ?? []];
+    const isMarked = options.some((option) => option.defaultSelected);
+    return isMarked && options.some((option) => option.selected !== option.defaultSelected);
+  };
+
   document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.detail.target.id === "model-fields") htmx.trigger("#summary", "refitted");
+    if (event.detail.target.id !== "model-fields") return;
+    // htmx hears the new fields only now: what was chosen within the moment since they were swapped would be lost.
+    const { model, motion_adapter: adapter, aspect } = form.elements;
+    if ([model, adapter, aspect].some(isChosenAnew)) setTimeout(() => htmx.trigger("#model-fields", "stale"));
+    else htmx.trigger("#summary", "refitted");
   });
 
   /* --- Fields that depend on the shape and the model ------------------------------------------------------------------ */

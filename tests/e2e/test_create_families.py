@@ -112,6 +112,28 @@ def test_a_model_with_native_sizes_opens_at_one_and_the_page_says_what_is_made(b
         expect(page.locator("#id_aspect")).to_have_value("1:1")
 
 
+QUICK = """
+([name, value]) => document.addEventListener("htmx:afterSwap", () => {
+  const field = document.querySelector("[data-create]").elements[name];
+  field.value = value;
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+}, { once: true })
+"""
+
+
+@pytest.mark.parametrize("choice", [("aspect", "3:2"), ("model", "tides")])
+def test_what_is_chosen_at_the_moment_when_the_fields_are_swapped_counts(browser, families, choice):
+    families.catalogue.write_text(NATIVE_SIZES)
+    with open_page(browser, families) as page:
+        sign_up(page)
+        page.goto("/create/?mode=advanced")
+        page.evaluate(QUICK, choice)
+        page.locator("#id_model").select_option("lake")
+        name, value = choice
+        expect(page.locator(f"[name=shown_{name}]")).to_have_value(value)
+        expect(page.locator("#id_short_side")).to_have_value("512" if name == "aspect" else "480")
+
+
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_page_for_several_prompts_names_trigger_words_columns_and_models(browser, families, locale):
     families.catalogue.write_text(many_models(30) + embeddings("inkwash", "bad-hands"))
