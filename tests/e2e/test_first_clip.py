@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import expect
@@ -48,7 +49,7 @@ def test_from_a_sentence_to_a_video_that_plays(signed_up, screenshot):
     seen = watch(page, card, screenshot)
     assert navigations == [], "the page was reloaded"
     assert len(set(seen["progress"])) >= 5, seen
-    assert seen["progress"] == sorted(seen["progress"])
+    assert_grows(seen["progress"])
     assert len(set(seen["previews"])) >= 2, "the preview did not change"
     screenshot("job-done")
 
@@ -60,6 +61,11 @@ def test_from_a_sentence_to_a_video_that_plays(signed_up, screenshot):
     page.goto("/videos/")
     expect(page.get_by_role("link", name=re.compile("red heart")).first).to_be_visible()
     screenshot("library")
+
+
+def assert_grows(progress: list[int]) -> None:
+    """Expect a bar to grow, in thousandths; what is learned of the pace meanwhile may take back a fiftieth."""
+    assert all(later > earlier - 20 for earlier, later in pairwise(progress)), f"the bar went back: {progress}"
 
 
 def watch(page, card, screenshot) -> dict[str, list]:
