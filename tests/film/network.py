@@ -11,6 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tests.film.published import CASCADE, FULL, FUSED, LEVELS, OUTPUT, Sizes, fusion, predictor, shapes
+from tests.film.signature import SIGNATURE
 from workers.tiny.networks import film as tiny
 
 LEAK = 0.2
@@ -35,16 +36,7 @@ class Film(tf.Module):
         y = tf.nn.conv2d(x, kernel, 1, "SAME") + bias
         return y if leak is None else tf.nn.leaky_relu(y, leak)
 
-    @tf.function(
-        autograph=False,
-        input_signature=[
-            {
-                "x0": tf.TensorSpec([None, None, None, 3], tf.float32),
-                "x1": tf.TensorSpec([None, None, None, 3], tf.float32),
-                "time": tf.TensorSpec([None, 1], tf.float32),
-            }
-        ],
-    )
+    @tf.function(autograph=False, input_signature=SIGNATURE)
     def __call__(self, inputs):
         images = [self.pyramid(inputs["x0"]), self.pyramid(inputs["x1"])]
         features = [self.cascade(pyramid) for pyramid in images]

@@ -15,21 +15,14 @@ def save_blender(folder: Path, *, honours_time: bool, answer: str = "image") -> 
     """Write a SavedModel with FILM's signature that blends frames, equally or by time; rejects sizes FILM rejects."""
     import tensorflow as tf
 
+    from tests.film.signature import SIGNATURE
+
     class Blender(tf.Module):
         def __init__(self):
             super().__init__()
             self.half = tf.Variable(0.5)
 
-        @tf.function(
-            autograph=False,
-            input_signature=[
-                {
-                    "x0": tf.TensorSpec([None, None, None, 3], tf.float32),
-                    "x1": tf.TensorSpec([None, None, None, 3], tf.float32),
-                    "time": tf.TensorSpec([None, 1], tf.float32),
-                }
-            ],
-        )
+        @tf.function(autograph=False, input_signature=SIGNATURE)
         def __call__(self, inputs):
             tf.debugging.assert_equal(tf.shape(inputs["x0"])[1:3] % 64, [0, 0])
             tf.debugging.assert_equal(tf.shape(inputs["x0"])[0], tf.shape(inputs["time"])[0])
